@@ -1,0 +1,66 @@
+/**
+ * A thin wrapper around uvu: suites that count, skip with a reason, and run one after the other. uvu itself can
+ * neither skip at run time nor return counts. Peers (tcpdump, tshark …) are asked for with `peer()`: without them a
+ * test is skipped and says what is missing, or fails when REQUIRE_PEERS=1.
+ */
+import { spawnSync } from "node:child_process";
+import { suite as uvuSuite } from "uvu";
+
+export * as assert from "uvu/assert";
+
+export interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+export const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+
+/** Thrown by `skip()`; the harness counts it as skipped, with its reason. */
+class Skip extends Error {}
+
+export type TestBody = () => void | Promise<void>;
+
+export interface Suite {
+  (name: string, body: TestBody): void;
+  run(): void;
+}
+
+/** A named group of tests. Call `.run()` at the end of the file, as with uvu. */
+export function suite(name: string): Suite {
+  const inner = uvuSuite(name);
+  const test = (title: string, body: TestBody): void => {
+    inner(title, async () => {
+      try {
+        await body();
+        counts.passed++;
+      } catch (error) {
+        if (error instanceof Skip) {
+          counts.skipped++;
+          process.stdout.write(`  skipped: ${name} › ${title}: ${error.message}\n`);
+          return;
+        }
+        counts.failed++;
+        throw error;
+      }
+    });
+  };
+  return Object.assign(test, { run: () => inner.run() });
+}
+
+/** Ends the running test as skipped, unless REQUIRE_PEERS=1 makes a missing peer a failure. */
+export function skip(reason: string): never {
+  if (process.env.REQUIRE_PEERS === "1") throw new Error(`REQUIRE_PEERS=1, but: ${reason}`);
+  throw new Skip(reason);
+}
+
+/** Ends the running test as skipped when the program `command` is not on PATH. */
+export function peer(command: string): void {
+  const found = spawnSync("sh", ["-c", `command -v ${command}`]);
+  if (found.status !== 0) skip(`${command} is not installed`);
+}
+
+/** The seed of a property test: SEED from the environment, else the clock; always printed by the caller. */
+export function seed(): number {
+  return process.env.SEED !== undefined ? Number(process.env.SEED) >>> 0 : Date.now() >>> 0;
+}
