@@ -1,0 +1,381 @@
+/**
+ * The one file that both sides read: the core is compiled from it, the host imports it. It holds the version, the
+ * limits, the memory map and the numbers that stand for verdicts, reasons and events. Numbers only: no strings, no
+ * functions. A change here is a change of VERSION.
+ *
+ * The core's memory, fixed at start and never grown (pages that nobody touches cost nothing):
+ *
+ *   0        ┌──────────────────────────────┐
+ *            │ compiler's own static data   │  64 KiB
+ *   CONTROL  ├──────────────────────────────┤
+ *            │ capture states, reason texts │  64 KiB
+ *   COUNTERS ├──────────────────────────────┤
+ *            │ reasons, paths, totals       │   4 KiB
+ *            │ 65,536 ports × 64 B          │   4 MiB
+ *   STAGING  ├──────────────────────────────┤
+ *            │ table edits on their way in  │   1 MiB
+ *   FRAMES   ├──────────────────────────────┤
+ *            │ descriptors, then frames     │   4 MiB
+ *   INTERFACES──────────────────────────────┤
+ *            │ capture interfaces × 32 B    │   2 MiB
+ *   INPUT    ├──────────────────────────────┤
+ *            │ windows on the captures read │  32 MiB
+ *   OUTPUT   ├──────────────────────────────┤
+ *            │ capture being written        │   1 MiB + slack
+ *   DROPS    ├──────────────────────────────┤
+ *            │ capture of drops, written    │   1 MiB + slack
+ *   BANKS    ├──────────────────────────────┤
+ *            │ tables, first set            │  68.5 MiB
+ *            │ tables, second set           │  68.5 MiB
+ *            └──────────────────────────────┘
+ *
+ * All integers are little-endian as WebAssembly stores them, except where *network order* is said.
+ */
+
+export const VERSION: u32 = 1;
+
+// ── Limits ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Routes of every prefix length together. */
+export const MAX_ROUTES: u32 = 1048576;
+/** Next hops (label stack and MAC) that differ from one another. */
+export const MAX_NEXT_HOPS: u32 = 1048576;
+/** Addresses of local VMs, of all VMs together. */
+export const MAX_HOSTS: u32 = 65536;
+/** Ports, the uplink included. */
+export const MAX_PORTS: u32 = 4096;
+/** Longest frame that the pipeline takes, in bytes, from the destination MAC to the last byte before the FCS. */
+export const MAX_FRAME_BYTES: u32 = 9216;
+/** Labels that one route may push (as many as OVS holds). */
+export const MAX_LABELS: u32 = 3;
+/** Port numbers counted one by one; frames of a larger in_port are `unknown-port` and counted there only. */
+export const MAX_PORT_NUMBER: u32 = 65535;
+/** Captures read at the same time. */
+export const MAX_CAPTURES: u32 = 64;
+/** Interfaces of all captures read at the same time. */
+export const MAX_INTERFACES: u32 = 65536;
+/** Captured bytes of one record; libpcap's MAXIMUM_SNAPLEN. */
+export const MAX_RECORD_BYTES: u32 = 262144;
+/** Frames in one call of `runFrames`. */
+export const MAX_BATCH_FRAMES: u32 = 1024;
+/** Edits in one call of `applyHosts` or `applyRoutes`. */
+export const MAX_EDITS: u32 = 65536;
+
+// ── Verdicts and reasons ────────────────────────────────────────────────────────────────────────────────────────
+
+/** What became of a frame. */
+export enum Verdict {
+  Drop = 0,
+  Output = 1,
+  Reply = 2,
+}
+
+/** Why a frame was dropped. The names in kebab case are what people see: `TooShort` is `too-short`. */
+export enum Reason {
+  None = 0,
+  TooShort = 1,
+  TooLong = 2,
+  UnknownPort = 3,
+  VlanTagged = 4,
+  SpoofedSource = 5,
+  Malformed = 6,
+  MulticastDestination = 7,
+  NotIp = 8,
+  UnknownLabel = 9,
+  LabelStack = 10,
+  ArpProbe = 11,
+  ArpSuppressed = 12,
+  TtlExpired = 13,
+  NoLocalVm = 14,
+  Martian = 15,
+  NoRoute = 16,
+  BridgeSuppressed = 17,
+  SamePort = 18,
+}
+
+export const REASON_COUNT: u32 = 19;
+
+/** Tables that a frame entered, one bit each, kept together as its *path*. */
+export enum Table {
+  Classify = 1,
+  Label = 2,
+  Arp = 4,
+  Local = 8,
+  Remote = 16,
+  Bridge = 32,
+}
+
+export const PATH_COUNT: u32 = 64;
+
+// ── Control: one record a capture, one text a reason ────────────────────────────────────────────────────────────
+
+export const CONTROL: u32 = 0x10000;
+
+/** Capture states, MAX_CAPTURES of them. */
+export const CAPTURES: u32 = CONTROL;
+export const CAPTURE_BYTES: u32 = 128;
+/** 0 not in use, then a CaptureFormat. */
+export const CAPTURE_FORMAT: u32 = 0;
+/** 1 when the capture's numbers are big-endian. */
+export const CAPTURE_SWAPPED: u32 = 4;
+/** Address of the first byte not consumed. */
+export const CAPTURE_AT: u32 = 8;
+/** Address behind the last byte read. */
+export const CAPTURE_END: u32 = 12;
+/** 1 when nothing follows behind CAPTURE_END. */
+export const CAPTURE_EOF: u32 = 16;
+/** 1 when the capture is read to its end. */
+export const CAPTURE_DONE: u32 = 20;
+/** Address of the capture's first interface record. */
+export const CAPTURE_INTERFACES: u32 = 24;
+export const CAPTURE_INTERFACE_COUNT: u32 = 28;
+/** Bytes of a block being skipped that are not in the window yet; u64. */
+export const CAPTURE_SKIP: u32 = 32;
+/** Timestamp of the last packet, in output units; u64. A Simple Packet Block has none of its own. */
+export const CAPTURE_CLOCK: u32 = 40;
+/** The head: the next packet, if CAPTURE_HEAD is 1. */
+export const CAPTURE_HEAD: u32 = 52;
+export const CAPTURE_HEAD_FRAME: u32 = 56;
+export const CAPTURE_HEAD_CAPTURED: u32 = 60;
+export const CAPTURE_HEAD_LENGTH: u32 = 64;
+export const CAPTURE_HEAD_INTERFACE: u32 = 68;
+export const CAPTURE_HEAD_NEXT: u32 = 72;
+/** Head's timestamp in output units; u64. */
+export const CAPTURE_HEAD_TIME: u32 = 80;
+/** What is wrong, a CaptureFault, and a number that belongs to it. */
+export const CAPTURE_FAULT: u32 = 88;
+export const CAPTURE_FAULT_VALUE: u32 = 92;
+/** Frames of zero bytes seen; u32. */
+export const CAPTURE_EMPTY_FRAMES: u32 = 96;
+/** Address of the first of them, until the window moves. */
+export const CAPTURE_EMPTY_AT: u32 = 100;
+
+export enum CaptureFormat {
+  Unused = 0,
+  Pcap = 1,
+  PcapNg = 2,
+}
+
+/** pcapng options that say a reason: u32 length, then the bytes (an opt_comment and opt_endofopt). */
+export const REASON_OPTIONS: u32 = 0x14000;
+export const REASON_OPTIONS_BYTES: u32 = 64;
+
+// ── Counters, all u64 ───────────────────────────────────────────────────────────────────────────────────────────
+
+export const COUNTERS: u32 = 0x20000;
+/** One a Reason; the one of Reason.None counts frames that were not dropped. */
+export const COUNTERS_REASONS: u32 = COUNTERS;
+/** One a path (see Table). */
+export const COUNTERS_PATHS: u32 = COUNTERS + 512;
+/** Frames read from captures or given in batches, their bytes, and frames that were snapped. */
+export const COUNTERS_FRAMES: u32 = COUNTERS + 1024;
+export const COUNTERS_BYTES: u32 = COUNTERS + 1032;
+export const COUNTERS_SNAPPED: u32 = COUNTERS + 1040;
+/** Frames and bytes that entered by a number above MAX_PORT_NUMBER are in the totals only. */
+export const COUNTERS_PORTS: u32 = COUNTERS + 4096;
+export const COUNTERS_PORT_BYTES: u32 = 64;
+export const PORT_RX_FRAMES: u32 = 0;
+export const PORT_RX_BYTES: u32 = 8;
+export const PORT_TX_FRAMES: u32 = 16;
+export const PORT_TX_BYTES: u32 = 24;
+export const PORT_REPLY_FRAMES: u32 = 32;
+export const PORT_REPLY_BYTES: u32 = 40;
+export const PORT_DROP_FRAMES: u32 = 48;
+
+// ── Staging: table edits ────────────────────────────────────────────────────────────────────────────────────────
+
+export const STAGING: u32 = 0x430000;
+/** A host edit: address (host order), port number of its VM. */
+export const HOST_EDIT_BYTES: u32 = 8;
+/** A route edit: prefix (host order), prefix length, next hop. */
+export const ROUTE_EDIT_BYTES: u32 = 12;
+/** In place of a port number or a next hop: remove the entry. */
+export const REMOVE: u32 = 0xffffffff;
+
+// ── Frames given in batches ─────────────────────────────────────────────────────────────────────────────────────
+
+/** Descriptors, MAX_BATCH_FRAMES of them. The host fills the first three words, the core the rest. */
+export const FRAMES: u32 = 0x540000;
+export const DESCRIPTOR_BYTES: u32 = 32;
+export const DESCRIPTOR_IN_PORT: u32 = 0;
+/** Address of the frame; FRAME_HEADROOM_BYTES in front of it are the core's to use. */
+export const DESCRIPTOR_FRAME: u32 = 4;
+export const DESCRIPTOR_LENGTH: u32 = 8;
+/** Verdict, Reason, path: one byte each; fourth byte: 1 when a label was popped. */
+export const DESCRIPTOR_VERDICT: u32 = 12;
+export const DESCRIPTOR_REASON: u32 = 13;
+export const DESCRIPTOR_PATH: u32 = 14;
+export const DESCRIPTOR_POPPED: u32 = 15;
+/** Port number by which the frame leaves, its first byte and its length. */
+export const DESCRIPTOR_OUT_PORT: u32 = 16;
+export const DESCRIPTOR_OUT_FRAME: u32 = 20;
+export const DESCRIPTOR_OUT_LENGTH: u32 = 24;
+/** Where frames may lie. */
+export const FRAMES_DATA: u32 = 0x548000;
+export const FRAMES_END: u32 = 0x93ff00;
+export const FRAME_HEADROOM_BYTES: u32 = 64;
+
+// ── Capture input and output ────────────────────────────────────────────────────────────────────────────────────
+
+/** Interface records, shared out among the captures that are read. */
+export const INTERFACES: u32 = 0x940000;
+export const INTERFACE_BYTES: u32 = 32;
+/** Number of the port that frames of this interface enter. */
+export const INTERFACE_IN_PORT: u32 = 0;
+/** Interface of the drops capture. */
+export const INTERFACE_DROPS: u32 = 4;
+/** Snap length in bytes, 0 for none. */
+export const INTERFACE_SNAPLEN: u32 = 8;
+/** Output time = time × multiplier ÷ divisor + offset (u32, u32, u64). */
+export const INTERFACE_MULTIPLIER: u32 = 12;
+export const INTERFACE_DIVISOR: u32 = 16;
+export const INTERFACE_OFFSET: u32 = 24;
+
+export const INPUT: u32 = 0xb40000;
+/** One window a capture, at INPUT + index × WINDOW_BYTES. */
+export const WINDOW_BYTES: u32 = 0x80000;
+/** Readable bytes behind a window, and writable ones behind OUTPUT and DROPS. */
+export const SLACK_BYTES: u32 = 0x10000;
+
+export const OUTPUT: u32 = 0x2b50000;
+export const OUTPUT_BYTES: u32 = 0x80000;
+export const DROPS: u32 = 0x2c70000;
+export const DROPS_BYTES: u32 = 0x100000;
+
+export enum OutputFormat {
+  None = 0,
+  PcapNg = 1,
+  Pcap = 2,
+}
+
+/** Why `runCaptures` came back; the capture's index stands in the bits above the lowest eight. */
+export enum Event {
+  /** Every capture is at its end, or as many frames were read as asked for. */
+  Done = 0,
+  /** More bytes are wanted behind CAPTURE_END (or CAPTURE_EOF). */
+  Input = 1,
+  /** OUTPUT or DROPS has to be written out. */
+  Full = 2,
+  /** A section header or an interface description stands at CAPTURE_AT, whole; the host reads it. */
+  Block = 3,
+  /** The capture is damaged, see CaptureFault. */
+  Fault = 4,
+}
+
+/** What can be wrong with a capture, behind its header. */
+export enum CaptureFault {
+  None = 0,
+  /** The file ends inside a record or block; value: bytes that are there. */
+  CutShort = 1,
+  /** More bytes captured than the frame had; value: captured bytes. */
+  CapturedOverLength = 2,
+  /** More bytes captured than MAX_RECORD_BYTES; value: captured bytes. */
+  RecordTooLarge = 3,
+  /** A block length below 12 or no multiple of 4; value: the length. */
+  BlockLength = 4,
+  /** The two lengths of a block differ; value: the second. */
+  BlockTrailer = 5,
+  /** A packet's bytes do not fit its block; value: captured bytes. */
+  PacketOverrun = 6,
+  /** An option reaches past its block; value: the option's code. */
+  OptionOverrun = 7,
+  /** A packet of an interface that nobody described; value: the interface. */
+  UnknownInterface = 8,
+  /** A block that must be read whole is larger than the window; value: its length. */
+  BlockTooLarge = 9,
+  /** A section header with a wrong byte-order magic; value: the magic. */
+  ByteOrder = 10,
+}
+
+// ── Tables ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What `begin`, `commit`, `applyHosts`, `applyRoutes` … answer. */
+export enum Status {
+  Ok = 0,
+  /** A limit of this file is reached. */
+  Full = 1,
+  /** An argument makes no sense: a prefix length above 32, an unknown port, a next hop never set. */
+  Invalid = 2,
+  /** Something that must be unique is there already. */
+  Exists = 3,
+}
+
+/** Two complete sets of tables: one that frames see, one being built. */
+export const BANKS: u32 = 0x2d80000;
+export const BANK_BYTES: u32 = 0x4490000;
+
+/** Offsets in a bank. */
+export const BANK_SETTINGS: u32 = 0;
+/** u16 a port number: 0 no port, else its slot + 1. */
+export const BANK_PORT_SLOTS: u32 = 0x10000;
+/** MAX_PORTS records of PORT_BYTES. */
+export const BANK_PORTS: u32 = 0x30000;
+/** MAC addresses of VMs: MAC_SLOTS × u64, MAC in the low 48 bits, slot + 1 above. */
+export const BANK_MACS: u32 = 0x70000;
+/** Local addresses: exact-match buckets. */
+export const BANK_HOSTS: u32 = 0x90000;
+/** u32 a /16: best route of length 0…16, its length in the top byte. */
+export const BANK_SHORT_LEAVES: u32 = 0x190000;
+/** u32 a prefix of length 0…16, heap order. */
+export const BANK_SHORT_HEAP: u32 = 0x1d0000;
+/** u32 a /16: bit L is set when a route of length L (17…31) lies inside. */
+export const BANK_LONG_LENGTHS: u32 = 0x250000;
+/** u16 a /16 and length: how many such routes. */
+export const BANK_LONG_COUNTS: u32 = 0x290000;
+/** Routes of length 17…31: exact-match buckets. */
+export const BANK_LONG: u32 = 0x490000;
+/** Routes of length 32: exact-match buckets. */
+export const BANK_EXACT: u32 = 0x1490000;
+/** MAX_NEXT_HOPS records of NEXT_HOP_BYTES. */
+export const BANK_NEXT_HOPS: u32 = 0x2490000;
+
+export const MAC_SLOTS: u32 = 16384;
+
+/** A bucket: 8 keys, 8 values, one cache line. */
+export const BUCKET_BYTES: u32 = 64;
+export const MAX_HOST_BUCKETS: u32 = 16384;
+export const MAX_ROUTE_BUCKETS: u32 = 262144;
+
+/** Settings of a bank. */
+export const SETTING_LABEL: u32 = 0;
+export const SETTING_VIRTUAL_MAC: u32 = 8;
+export const SETTING_UPLINK_MAC: u32 = 16;
+export const SETTING_UPLINK: u32 = 24;
+export const SETTING_PORT_COUNT: u32 = 28;
+export const SETTING_HOST_COUNT: u32 = 32;
+export const SETTING_HOST_BUCKETS: u32 = 36;
+export const SETTING_EXACT_COUNT: u32 = 40;
+export const SETTING_EXACT_BUCKETS: u32 = 44;
+export const SETTING_LONG_COUNT: u32 = 48;
+export const SETTING_LONG_BUCKETS: u32 = 52;
+export const SETTING_SHORT_COUNT: u32 = 56;
+export const SETTING_NEXT_HOP_COUNT: u32 = 60;
+
+/** A port record. MACs are the six bytes in network order, in the low 48 bits of a u64. */
+export const PORT_BYTES: u32 = 64;
+export const PORT_NUMBER: u32 = 0;
+export const PORT_FLAGS: u32 = 4;
+export const PORT_MAC: u32 = 8;
+/** The twelve bytes of a delivered frame's Ethernet addresses: the VM's MAC, the virtual MAC. */
+export const PORT_DELIVERY: u32 = 16;
+/** Longest frame that may leave, in bytes. */
+export const PORT_MAX_FRAME_BYTES: u32 = 28;
+/** Its only address in network order, or 0 when it has none or several. */
+export const PORT_ADDRESS: u32 = 32;
+export const PORT_ADDRESS_COUNT: u32 = 36;
+/** Interface of the output capture. */
+export const PORT_OUTPUT_INTERFACE: u32 = 40;
+
+export const FLAG_UPLINK: u32 = 1;
+export const FLAG_L2_IN: u32 = 2;
+export const FLAG_L3_IN: u32 = 4;
+export const FLAG_L3_OUT: u32 = 8;
+
+/** A next hop: twelve bytes of Ethernet addresses (via, uplink), label count, label stack entries in network order. */
+export const NEXT_HOP_BYTES: u32 = 32;
+export const NEXT_HOP_HEADER: u32 = 0;
+export const NEXT_HOP_LABEL_COUNT: u32 = 12;
+export const NEXT_HOP_LABELS: u32 = 16;
+
+/** 64 KiB pages of the whole memory. */
+export const MEMORY_PAGES: u32 = 2922;

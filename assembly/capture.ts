@@ -1,0 +1,305 @@
+/**
+ * Captures inside memory: finds the packets of pcap and pcapng files in the windows that the host fills, merges
+ * several captures by timestamp, and writes the frames that leave (and those that are dropped) as pcap or pcapng.
+ * The host reads files, section headers and interface descriptions; it never sees a packet.
+ * Formats: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
+ */
+import {
+  CAPTURES,
+  CAPTURE_AT,
+  CAPTURE_BYTES,
+  CAPTURE_CLOCK,
+  CAPTURE_DONE,
+  CAPTURE_EMPTY_AT,
+  CAPTURE_EMPTY_FRAMES,
+  CAPTURE_END,
+  CAPTURE_EOF,
+  CAPTURE_FAULT,
+  CAPTURE_FAULT_VALUE,
+  CAPTURE_FORMAT,
+  CAPTURE_HEAD,
+  CAPTURE_HEAD_CAPTURED,
+  CAPTURE_HEAD_FRAME,
+  CAPTURE_HEAD_INTERFACE,
+  CAPTURE_HEAD_LENGTH,
+  CAPTURE_HEAD_NEXT,
+  CAPTURE_HEAD_TIME,
+  CAPTURE_INTERFACES,
+  CAPTURE_INTERFACE_COUNT,
+  CAPTURE_SKIP,
+  CAPTURE_SWAPPED,
+  CaptureFault,
+  CaptureFormat,
+  Event,
+  INTERFACE_BYTES,
+  INTERFACE_DIVISOR,
+  INTERFACE_MULTIPLIER,
+  INTERFACE_OFFSET,
+  INTERFACE_SNAPLEN,
+  MAX_RECORD_BYTES,
+  WINDOW_BYTES,
+} from "./abi";
+
+const RECORD_HEADER_BYTES: u32 = 16;
+const MIN_BLOCK_BYTES: u32 = 12;
+
+const SECTION_HEADER: u32 = 0x0a0d0d0a;
+const INTERFACE_DESCRIPTION: u32 = 1;
+const OBSOLETE_PACKET: u32 = 2;
+const SIMPLE_PACKET: u32 = 3;
+const ENHANCED_PACKET: u32 = 6;
+const BYTE_ORDER_MAGIC: u32 = 0x1a2b3c4d;
+/** Fixed part of the packet blocks, with type and length. */
+const SIMPLE_PACKET_BYTES: u32 = 12;
+const ENHANCED_PACKET_BYTES: u32 = 28;
+
+/** What `advance` answers when a head stands ready or the capture is at its end; beside the Events. */
+const READY: u32 = 0xff;
+
+/** Address of a capture's state. */
+export function captureAt(index: u32): usize {
+  return CAPTURES + index * CAPTURE_BYTES;
+}
+
+/** Looks for the capture's next packet. READY, or the Event that stands in the way. */
+function advance(capture: usize): u32 {
+  return load<u32>(capture, CAPTURE_FORMAT) == CaptureFormat.Pcap ? advancePcap(capture) : advancePcapNg(capture);
+}
+
+/** A u32 in the capture's byte order. */
+function word(capture: usize, at: usize): u32 {
+  const value = load<u32>(at);
+  return load<u32>(capture, CAPTURE_SWAPPED) != 0 ? bswap<u32>(value) : value;
+}
+
+/** A u16 in the capture's byte order. */
+function half(capture: usize, at: usize): u32 {
+  const value = load<u16>(at);
+  return <u32>(load<u32>(capture, CAPTURE_SWAPPED) != 0 ? bswap<u16>(value) : value);
+}
+
+function fault(capture: usize, what: CaptureFault, value: u32): u32 {
+  store<u32>(capture, what, CAPTURE_FAULT);
+  store<u32>(capture, value, CAPTURE_FAULT_VALUE);
+  return Event.Fault;
+}
+
+/** Fewer bytes are there than a record needs. */
+function wantMore(capture: usize, available: u32): u32 {
+  if (load<u32>(capture, CAPTURE_EOF) == 0) return Event.Input;
+  if (available != 0) return fault(capture, CaptureFault.CutShort, available);
+  store<u32>(capture, 1, CAPTURE_DONE);
+  return READY;
+}
+
+function advancePcap(capture: usize): u32 {
+  const at = load<u32>(capture, CAPTURE_AT);
+  const available = load<u32>(capture, CAPTURE_END) - <u32>at;
+  if (available < RECORD_HEADER_BYTES) return wantMore(capture, available);
+  const captured = word(capture, at + 8);
+  const length = word(capture, at + 12);
+  if (captured > MAX_RECORD_BYTES) return fault(capture, CaptureFault.RecordTooLarge, captured);
+  if (captured > length) return fault(capture, CaptureFault.CapturedOverLength, captured);
+  if (available - RECORD_HEADER_BYTES < captured) return wantMore(capture, available);
+  const link = load<u32>(capture, CAPTURE_INTERFACES);
+  // A pcap interface counts in fractions of a second: its multiplier turns them into output units, its divisor
+  // holds the output units of a second.
+  const time =
+    <u64>word(capture, at) * <u64>load<u32>(link, INTERFACE_DIVISOR) +
+    <u64>word(capture, at + 4) * <u64>load<u32>(link, INTERFACE_MULTIPLIER);
+  setHead(capture, at + RECORD_HEADER_BYTES, captured, length, link, time);
+  store<u32>(capture, <u32>at + RECORD_HEADER_BYTES + captured, CAPTURE_HEAD_NEXT);
+  return READY;
+}
+
+function setHead(
+  capture: usize,
+  frame: usize,
+  captured: u32,
+  length: u32,
+  link: usize,
+  time: u64,
+): void {
+  store<u32>(capture, 1, CAPTURE_HEAD);
+  store<u32>(capture, <u32>frame, CAPTURE_HEAD_FRAME);
+  store<u32>(capture, captured, CAPTURE_HEAD_CAPTURED);
+  store<u32>(capture, length, CAPTURE_HEAD_LENGTH);
+  store<u32>(capture, <u32>link, CAPTURE_HEAD_INTERFACE);
+  store<u64>(capture, time, CAPTURE_HEAD_TIME);
+}
+
+/** Walks over blocks until one is a packet, wants the host, or is not all there. */
+function advancePcapNg(capture: usize): u32 {
+  for (;;) {
+    if (!skip(capture)) return wantSkipped(capture);
+    const at = load<u32>(capture, CAPTURE_AT);
+    const available = load<u32>(capture, CAPTURE_END) - <u32>at;
+    if (available < MIN_BLOCK_BYTES) return wantMore(capture, available);
+    const type = load<u32>(at);
+    if (type == SECTION_HEADER && !readByteOrder(capture, at)) {
+      return fault(capture, CaptureFault.ByteOrder, load<u32>(at, 8));
+    }
+    const length = word(capture, at + 4);
+    if (length < MIN_BLOCK_BYTES || (length & 3) != 0) return fault(capture, CaptureFault.BlockLength, length);
+    const kind = type == SECTION_HEADER ? type : word(capture, at);
+    if (!isRead(kind)) {
+      // Its end may lie beyond the window; a block that is all here has its trailer checked.
+      if (available >= length && !hasTrailer(capture, at, length)) return badTrailer(capture, at, length);
+      store<u64>(capture, <u64>length, CAPTURE_SKIP);
+      continue;
+    }
+    if (length > WINDOW_BYTES) return fault(capture, CaptureFault.BlockTooLarge, length);
+    if (available < length) return wantMore(capture, available);
+    if (!hasTrailer(capture, at, length)) return badTrailer(capture, at, length);
+    if (kind == SECTION_HEADER || kind == INTERFACE_DESCRIPTION) return Event.Block;
+    return readPacket(capture, at, length, kind);
+  }
+}
+
+function isRead(kind: u32): bool {
+  return (
+    kind == ENHANCED_PACKET ||
+    kind == SIMPLE_PACKET ||
+    kind == OBSOLETE_PACKET ||
+    kind == INTERFACE_DESCRIPTION ||
+    kind == SECTION_HEADER
+  );
+}
+
+/** Takes bytes off a block that is being skipped. False when the window ends before the block does. */
+function skip(capture: usize): bool {
+  const wanted = load<u64>(capture, CAPTURE_SKIP);
+  if (wanted == 0) return true;
+  const at = load<u32>(capture, CAPTURE_AT);
+  const available = <u64>(load<u32>(capture, CAPTURE_END) - at);
+  const taken = min(wanted, available);
+  store<u32>(capture, at + <u32>taken, CAPTURE_AT);
+  store<u64>(capture, wanted - taken, CAPTURE_SKIP);
+  return taken == wanted;
+}
+
+function wantSkipped(capture: usize): u32 {
+  if (load<u32>(capture, CAPTURE_EOF) == 0) return Event.Input;
+  return fault(capture, CaptureFault.CutShort, 0);
+}
+
+function hasTrailer(capture: usize, at: usize, length: u32): bool {
+  return word(capture, at + length - 4) == length;
+}
+
+function badTrailer(capture: usize, at: usize, length: u32): u32 {
+  return fault(capture, CaptureFault.BlockTrailer, word(capture, at + length - 4));
+}
+
+/** Reads the byte order of the section that begins here. False when the magic is neither one way nor the other. */
+function readByteOrder(capture: usize, at: usize): bool {
+  const magic = load<u32>(at, 8);
+  if (magic != BYTE_ORDER_MAGIC && magic != bswap<u32>(BYTE_ORDER_MAGIC)) return false;
+  store<u32>(capture, magic == BYTE_ORDER_MAGIC ? 0 : 1, CAPTURE_SWAPPED);
+  return true;
+}
+
+/** Makes a packet block, whole and with a good trailer, the head. */
+function readPacket(capture: usize, at: usize, block_bytes: u32, kind: u32): u32 {
+  const is_simple = kind == SIMPLE_PACKET;
+  const fixed_bytes = is_simple ? SIMPLE_PACKET_BYTES : ENHANCED_PACKET_BYTES;
+  if (block_bytes < fixed_bytes + 4) return fault(capture, CaptureFault.BlockLength, block_bytes);
+  let number: u32 = 0;
+  if (kind == ENHANCED_PACKET) number = word(capture, at + 8);
+  if (kind == OBSOLETE_PACKET) number = half(capture, at + 8);
+  if (number >= load<u32>(capture, CAPTURE_INTERFACE_COUNT)) {
+    return fault(capture, CaptureFault.UnknownInterface, number);
+  }
+  const link = load<u32>(capture, CAPTURE_INTERFACES) + number * INTERFACE_BYTES;
+  const length = word(capture, at + (is_simple ? 8 : 24));
+  let captured = length;
+  if (is_simple) {
+    const snap_bytes = load<u32>(link, INTERFACE_SNAPLEN);
+    if (snap_bytes != 0 && snap_bytes < captured) captured = snap_bytes;
+  } else {
+    captured = word(capture, at + 20);
+  }
+  if (captured > MAX_RECORD_BYTES) return fault(capture, CaptureFault.RecordTooLarge, captured);
+  if (captured > length) return fault(capture, CaptureFault.CapturedOverLength, captured);
+  const padded_bytes = (captured + 3) & ~3;
+  if (fixed_bytes + padded_bytes + 4 > block_bytes) return fault(capture, CaptureFault.PacketOverrun, captured);
+  const options = at + fixed_bytes + padded_bytes;
+  const end = at + block_bytes - 4;
+  if (options != end && !is_simple) {
+    const broken = brokenOption(capture, options, end);
+    if (broken >= 0) return fault(capture, CaptureFault.OptionOverrun, broken);
+  }
+  setHead(capture, at + fixed_bytes, captured, length, link, timeOf(capture, at, link, is_simple));
+  store<u32>(capture, <u32>at + block_bytes, CAPTURE_HEAD_NEXT);
+  return READY;
+}
+
+/** A packet's timestamp in output units. A simple packet has none: it gets that of the packet before it. */
+function timeOf(capture: usize, at: usize, link: usize, is_simple: bool): u64 {
+  if (is_simple) return load<u64>(capture, CAPTURE_CLOCK);
+  const time = (<u64>word(capture, at + 12) << 32) | <u64>word(capture, at + 16);
+  const multiplier = <u64>load<u32>(link, INTERFACE_MULTIPLIER);
+  const divisor = <u64>load<u32>(link, INTERFACE_DIVISOR);
+  const offset = load<u64>(link, INTERFACE_OFFSET);
+  if (divisor == 1) return time * multiplier + offset;
+  return (time / divisor) * multiplier + ((time % divisor) * multiplier) / divisor + offset;
+}
+
+/** Code of the first option that reaches past the block, -1 when none does. */
+function brokenOption(capture: usize, first: usize, end: usize): i32 {
+  let at = first;
+  while (end - at >= 4) {
+    const code = half(capture, at);
+    const bytes = (half(capture, at + 2) + 3) & ~3;
+    if (code == 0) return -1;
+    if (end - at - 4 < bytes) return code;
+    at += 4 + bytes;
+  }
+  return -1;
+}
+
+/** Index of the capture whose head is the oldest, the first of equals; -1 when every capture is at its end. */
+let chosen: i32 = -1;
+
+export function chosenCapture(): i32 {
+  return chosen;
+}
+
+/**
+ * Brings every capture's head forward and chooses the oldest. Event.Done when there is a choice to use or all are at
+ * their end (`chosen` tells), else the event that stands in the way, with the capture's index above the low 8 bits.
+ */
+export function choose(capture_count: u32): u32 {
+  chosen = -1;
+  let oldest: u64 = u64.MAX_VALUE;
+  for (let index: u32 = 0; index < capture_count; index++) {
+    const capture = captureAt(index);
+    if (load<u32>(capture, CAPTURE_HEAD) == 0) {
+      if (load<u32>(capture, CAPTURE_DONE) != 0) continue;
+      const event = advance(capture);
+      if (event != READY) return event | (index << 8);
+      if (load<u32>(capture, CAPTURE_DONE) != 0) continue;
+    }
+    const time = load<u64>(capture, CAPTURE_HEAD_TIME);
+    if (chosen < 0 || time < oldest) {
+      chosen = index;
+      oldest = time;
+    }
+  }
+  return Event.Done;
+}
+
+/** The chosen head is dealt with. */
+export function consume(capture: usize): void {
+  if (load<u32>(capture, CAPTURE_HEAD_LENGTH) == 0) noteEmptyFrame(capture);
+  store<u32>(capture, load<u32>(capture, CAPTURE_HEAD_NEXT), CAPTURE_AT);
+  store<u64>(capture, load<u64>(capture, CAPTURE_HEAD_TIME), CAPTURE_CLOCK);
+  store<u32>(capture, 0, CAPTURE_HEAD);
+}
+
+/** A frame of no bytes is `too-short` like any other, but a capture that has one is most likely damaged. */
+function noteEmptyFrame(capture: usize): void {
+  const seen = load<u32>(capture, CAPTURE_EMPTY_FRAMES);
+  if (seen == 0) store<u32>(capture, load<u32>(capture, CAPTURE_AT), CAPTURE_EMPTY_AT);
+  if (seen != 0xffffffff) store<u32>(capture, seen + 1, CAPTURE_EMPTY_FRAMES);
+}

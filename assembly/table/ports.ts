@@ -1,0 +1,125 @@
+/**
+ * Ports by number, and VMs by MAC address. A port's record is found through one u16 per possible number; MAC
+ * addresses through open addressing with linear probing in 16,384 slots for at most 4,095 VMs. MACs are six bytes in
+ * network order in the low 48 bits of a u64.
+ */
+import {
+  BANK_HOSTS,
+  BANK_MACS,
+  BANK_PORTS,
+  BANK_PORT_SLOTS,
+  FLAG_L2_IN,
+  FLAG_UPLINK,
+  MAC_SLOTS,
+  MAX_PORTS,
+  MAX_PORT_NUMBER,
+  PORT_ADDRESS,
+  PORT_ADDRESS_COUNT,
+  PORT_BYTES,
+  PORT_DELIVERY,
+  PORT_FLAGS,
+  PORT_MAC,
+  PORT_MAX_FRAME_BYTES,
+  PORT_NUMBER,
+  PORT_OUTPUT_INTERFACE,
+  SETTING_HOST_BUCKETS,
+  SETTING_PORT_COUNT,
+  SETTING_UPLINK,
+  SETTING_VIRTUAL_MAC,
+  Status,
+} from "../abi";
+import { MAC_MASK } from "../wire/ethernet";
+import { find } from "./buckets";
+
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/** The record in a slot. */
+export function portOfSlot(bank: usize, slot: u32): usize {
+  return bank + BANK_PORTS + slot * PORT_BYTES;
+}
+
+export function slotOfPort(bank: usize, port: usize): u32 {
+  return <u32>(port - bank - BANK_PORTS) / PORT_BYTES;
+}
+
+/** The record of a port number, 0 when there is no such port. */
+export function portOfNumber(bank: usize, number: u32): usize {
+  if (number > MAX_PORT_NUMBER) return 0;
+  const slot = <u32>load<u16>(bank + (number << 1), BANK_PORT_SLOTS);
+  return slot == 0 ? 0 : portOfSlot(bank, slot - 1);
+}
+
+/** Adds a port to a bank. `interface` is its interface in the output capture. */
+export function addPort(
+  bank: usize,
+  number: u32,
+  flags: u32,
+  mac: u64,
+  max_frame_bytes: u32,
+  output_interface: u32,
+): Status {
+  const slot = load<u32>(bank, SETTING_PORT_COUNT);
+  if (number > MAX_PORT_NUMBER) return Status.Invalid;
+  if (portOfNumber(bank, number) != 0) return Status.Exists;
+  if (slot == MAX_PORTS) return Status.Full;
+  if ((flags & FLAG_L2_IN) != 0 && !addMac(bank, mac, slot)) return Status.Exists;
+  const port = portOfSlot(bank, slot);
+  const virtual_mac = load<u64>(bank, SETTING_VIRTUAL_MAC);
+  store<u32>(port, number, PORT_NUMBER);
+  store<u32>(port, flags, PORT_FLAGS);
+  store<u64>(port, mac, PORT_MAC);
+  store<u64>(port, mac | (virtual_mac << 48), PORT_DELIVERY);
+  store<u32>(port, <u32>(virtual_mac >> 16), PORT_DELIVERY + 8);
+  store<u32>(port, max_frame_bytes, PORT_MAX_FRAME_BYTES);
+  store<u32>(port, output_interface, PORT_OUTPUT_INTERFACE);
+  store<u16>(bank + (number << 1), <u16>(slot + 1), BANK_PORT_SLOTS);
+  store<u32>(bank, slot + 1, SETTING_PORT_COUNT);
+  if ((flags & FLAG_UPLINK) != 0) store<u32>(bank, <u32>port, SETTING_UPLINK);
+  return Status.Ok;
+}
+
+/** True when the VM at this port owns the address (network order). */
+export function ownsAddress(bank: usize, port: usize, address: u32): bool {
+  const known = load<u32>(port, PORT_ADDRESS);
+  if (address == known) return address != 0;
+  if (known != 0 && load<u32>(port, PORT_ADDRESS_COUNT) == 1) return false;
+  const value = find(bank + BANK_HOSTS, load<u32>(bank, SETTING_HOST_BUCKETS), address);
+  return value != 0 && portOfSlot(bank, value - 1) == port;
+}
+
+/** Keeps a port's own view of its addresses when one (network order) comes (1) or goes (-1). */
+export function noteAddress(port: usize, address: u32, by: i32): void {
+  store<u32>(port, load<u32>(port, PORT_ADDRESS_COUNT) + by, PORT_ADDRESS_COUNT);
+  const known = load<u32>(port, PORT_ADDRESS);
+  if (by > 0 && known == 0) store<u32>(port, address, PORT_ADDRESS);
+  if (by < 0 && known == address) store<u32>(port, 0, PORT_ADDRESS);
+}
+
+/** The record of the VM with this MAC that takes frames from the bridge, 0 when there is none. */
+export function portOfMac(bank: usize, mac: u64): usize {
+  const there = load<u64>(macSlot(bank, mac), BANK_MACS);
+  return there == 0 ? 0 : portOfSlot(bank, <u32>(there >> 48) - 1);
+}
+
+/** False when the MAC is there already. */
+function addMac(bank: usize, mac: u64, port_slot: u32): bool {
+  const at = macSlot(bank, mac);
+  if (load<u64>(at, BANK_MACS) != 0) return false;
+  store<u64>(at, mac | (<u64>(port_slot + 1) << 48), BANK_MACS);
+  return true;
+}
+
+/** The slot (less BANK_MACS) that holds the MAC, or the free one where it belongs. A quarter of them is ever taken. */
+function macSlot(bank: usize, mac: u64): usize {
+  let slot = macHome(mac);
+  let there = load<u64>(bank + (slot << 3), BANK_MACS);
+  while (there != 0 && (there & MAC_MASK) != mac) {
+    slot = (slot + 1) % MAC_SLOTS;
+    there = load<u64>(bank + (slot << 3), BANK_MACS);
+  }
+  return bank + (slot << 3);
+}
+
+function macHome(mac: u64): u32 {
+  return <u32>((mac * GOLDEN) >> 50);
+}

@@ -1,0 +1,178 @@
+/**
+ * The core as an object: one WebAssembly instance, its memory views made once, its tables filled from an intent.
+ * Frames go in by batches (`runFrames`) or, for captures, by windows that the replay room fills (`run`). Only
+ * numbers cross the border; no method here looks at a frame's bytes.
+ */
+import * as abi from "../../assembly/abi.ts";
+import type { Intent } from "../intent/index.ts";
+import { type CoreBuild, type CoreExports, instantiateCore, readCore } from "./load.ts";
+import { REASONS, tablesOf, VERDICTS, type VerdictName } from "./names.ts";
+import { pack } from "./pack.ts";
+
+/** A frame on its way in: the number of the port it enters, and its bytes (at most 9,217 are looked at). */
+export interface FrameIn {
+  readonly inPort: number;
+  readonly frame: Uint8Array;
+}
+
+/** What became of a frame. */
+export interface FrameOut {
+  readonly verdict: VerdictName;
+  /** Why it was dropped, null when it was not. */
+  readonly reason: string | null;
+  /** Numbers of the tables it met, in order. */
+  readonly tables: readonly number[];
+  /** Whether its label was popped. */
+  readonly isPopped: boolean;
+  /** The port by which it leaves and its bytes then; null when it is dropped. */
+  readonly port: number | null;
+  readonly frame: Uint8Array | null;
+}
+
+/** Frames and bytes of one port since `resetCounters`. */
+export interface PortCounters {
+  readonly port: number;
+  readonly rxFrames: number;
+  readonly rxBytes: number;
+  readonly txFrames: number;
+  readonly txBytes: number;
+  readonly replyFrames: number;
+  readonly replyBytes: number;
+  readonly dropFrames: number;
+}
+
+export interface Counters {
+  readonly frames: number;
+  readonly bytes: number;
+  readonly snapped: number;
+  /** Dropped frames by reason; reasons that did not occur are left out. */
+  readonly drops: ReadonlyMap<string, number>;
+  /** Frames that met each table. */
+  readonly tables: ReadonlyMap<number, number>;
+  /** Ports that saw a frame, in the order of their numbers. */
+  readonly ports: readonly PortCounters[];
+}
+
+export class Core {
+  readonly exports: CoreExports;
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
+  readonly #counters: BigUint64Array;
+
+  constructor(exports: CoreExports) {
+    const { buffer } = exports.memory;
+    this.exports = exports;
+    this.bytes = new Uint8Array(buffer);
+    this.words = new Uint32Array(buffer);
+    this.#counters = new BigUint64Array(buffer);
+  }
+
+  static load(build: CoreBuild = "release"): Core {
+    return new Core(instantiateCore(readCore(build)));
+  }
+
+  /** Replaces every table by those of an intent, in one step as far as frames can see. */
+  install(intent: Intent): void {
+    pack(this, intent);
+  }
+
+  /** Runs any number of frames, in batches, and gives what became of each. */
+  runFrames(frames: readonly FrameIn[]): FrameOut[] {
+    const results: FrameOut[] = [];
+    let done = 0;
+    while (done < frames.length) {
+      const batch = this.#place(frames, done);
+      this.exports.runFrames(batch);
+      for (let index = 0; index < batch; index++) results.push(this.#result(index));
+      done += batch;
+    }
+    return results;
+  }
+
+  /** Lays out as many frames as fit one batch, from `first` on; gives how many. */
+  #place(frames: readonly FrameIn[], first: number): number {
+    let at = abi.FRAMES_DATA;
+    let index = 0;
+    for (; index < abi.MAX_BATCH_FRAMES && first + index < frames.length; index++) {
+      const { inPort, frame } = frames[first + index]!;
+      // One byte too many is enough for the verdict too-long.
+      const length = Math.min(frame.length, abi.MAX_FRAME_BYTES + 1);
+      const start = at + abi.FRAME_HEADROOM_BYTES;
+      const end = start + length + abi.FRAME_HEADROOM_BYTES;
+      if (end > abi.FRAMES_END) break;
+      this.bytes.set(length === frame.length ? frame : frame.subarray(0, length), start);
+      const descriptor = (abi.FRAMES + index * abi.DESCRIPTOR_BYTES) >>> 2;
+      this.words[descriptor + (abi.DESCRIPTOR_IN_PORT >>> 2)] = inPort;
+      this.words[descriptor + (abi.DESCRIPTOR_FRAME >>> 2)] = start;
+      this.words[descriptor + (abi.DESCRIPTOR_LENGTH >>> 2)] = length;
+      at = (end + 15) & ~15;
+    }
+    return index;
+  }
+
+  #result(index: number): FrameOut {
+    const at = abi.FRAMES + index * abi.DESCRIPTOR_BYTES;
+    const verdict = VERDICTS[this.bytes[at + abi.DESCRIPTOR_VERDICT]!]!;
+    const tables = tablesOf(this.bytes[at + abi.DESCRIPTOR_PATH]!);
+    const isPopped = this.bytes[at + abi.DESCRIPTOR_POPPED] === 1;
+    if (verdict === "drop") {
+      const reason = REASONS[this.bytes[at + abi.DESCRIPTOR_REASON]!]!;
+      return { verdict, reason, tables, isPopped, port: null, frame: null };
+    }
+    const start = this.words[(at + abi.DESCRIPTOR_OUT_FRAME) >>> 2]!;
+    const length = this.words[(at + abi.DESCRIPTOR_OUT_LENGTH) >>> 2]!;
+    const port = this.words[(at + abi.DESCRIPTOR_OUT_PORT) >>> 2]!;
+    return { verdict, reason: null, tables, isPopped, port, frame: this.bytes.slice(start, start + length) };
+  }
+
+  resetCounters(): void {
+    this.exports.resetCounters();
+  }
+
+  counters(): Counters {
+    const tables = new Map<number, number>();
+    for (let path = 0; path < abi.PATH_COUNT; path++) {
+      const frames = this.#counter(abi.COUNTERS_PATHS + path * 8);
+      if (frames > 0) for (const table of tablesOf(path)) tables.set(table, (tables.get(table) ?? 0) + frames);
+    }
+    const drops = new Map<string, number>();
+    for (let reason = 1; reason < abi.REASON_COUNT; reason++) {
+      const frames = this.#counter(abi.COUNTERS_REASONS + reason * 8);
+      if (frames > 0) drops.set(REASONS[reason]!, frames);
+    }
+    return {
+      frames: this.#counter(abi.COUNTERS_FRAMES),
+      bytes: this.#counter(abi.COUNTERS_BYTES),
+      snapped: this.#counter(abi.COUNTERS_SNAPPED),
+      drops,
+      tables: new Map([...tables].sort(([a], [b]) => a - b)),
+      ports: this.#portCounters(),
+    };
+  }
+
+  /** A u64 counter as a number; exact up to 2^53, which is two years of frames at 100 Mpps. */
+  #counter(at: number): number {
+    return Number(this.#counters[at >>> 3]);
+  }
+
+  #portCounters(): PortCounters[] {
+    const ports: PortCounters[] = [];
+    for (let port = 0; port <= abi.MAX_PORT_NUMBER; port++) {
+      const at = abi.COUNTERS_PORTS + port * abi.COUNTERS_PORT_BYTES;
+      const rxFrames = this.#counter(at + abi.PORT_RX_FRAMES);
+      const txFrames = this.#counter(at + abi.PORT_TX_FRAMES);
+      if (rxFrames === 0 && txFrames === 0) continue;
+      ports.push({
+        port,
+        rxFrames,
+        rxBytes: this.#counter(at + abi.PORT_RX_BYTES),
+        txFrames,
+        txBytes: this.#counter(at + abi.PORT_TX_BYTES),
+        replyFrames: this.#counter(at + abi.PORT_REPLY_FRAMES),
+        replyBytes: this.#counter(at + abi.PORT_REPLY_BYTES),
+        dropFrames: this.#counter(at + abi.PORT_DROP_FRAMES),
+      });
+    }
+    return ports;
+  }
+}

@@ -1,0 +1,8 @@
+/** The core room's only door. */
+export { Core } from "./core.ts";
+export type { Counters, FrameIn, FrameOut, PortCounters } from "./core.ts";
+export type { CoreBuild } from "./load.ts";
+export { readCore } from "./load.ts";
+export type { VerdictName } from "./names.ts";
+export { REASONS, TABLES, tablesOf } from "./names.ts";
+export { editRoutes, portsInOrder, type RouteEdit, setNextHop } from "./pack.ts";

@@ -1,0 +1,150 @@
+/**
+ * Fills the core's tables: an intent becomes ports, hosts, next hops and routes. Also single edits of hosts and
+ * routes afterwards. Everything is staged in the core's memory, so that a million routes are sixteen calls.
+ */
+import * as abi from "../../assembly/abi.ts";
+import type { Intent, NextHop, Path, Routes } from "../intent/index.ts";
+import type { Core } from "./core.ts";
+
+const FLAGS: Record<Path, number> = {
+  l2: abi.FLAG_L2_IN,
+  "dual-l2": abi.FLAG_L2_IN | abi.FLAG_L3_IN,
+  "dual-l3": abi.FLAG_L2_IN | abi.FLAG_L3_IN | abi.FLAG_L3_OUT,
+  l3: abi.FLAG_L3_IN | abi.FLAG_L3_OUT,
+};
+
+const ETHERNET_HEADER_BYTES = 14;
+const NO_LIMIT = 0xffffffff;
+
+/** What each limit of assembly/abi.ts counts, for the message when it is reached. */
+const LIMITS = {
+  ports: `${abi.MAX_PORTS.toLocaleString("en")} ports, the uplink included`,
+  hosts: `${abi.MAX_HOSTS.toLocaleString("en")} addresses of local VMs`,
+  nextHops: `${abi.MAX_NEXT_HOPS.toLocaleString("en")} next hops that differ`,
+  routes: `${abi.MAX_ROUTES.toLocaleString("en")} routes`,
+};
+
+/** A change of one route: its next hop's index, or null to take it out. Prefix in host order. */
+export interface RouteEdit {
+  readonly prefix: number;
+  readonly length: number;
+  readonly nextHop: number | null;
+}
+
+/** Replaces all tables. Until the last step frames see the old ones; an error leaves those in force. */
+export function pack(core: Core, intent: Intent): void {
+  const { exports } = core;
+  const { routes } = intent;
+  let exact = 0;
+  let long = 0;
+  for (const length of routes.lengths.subarray(0, routes.count)) {
+    if (length === 32) exact++;
+    else if (length > 16) long++;
+  }
+  const hosts = intent.vms.reduce((sum, vm) => sum + vm.addresses.length, 0);
+  const virtualMac = networkOrder(intent.virtualMac);
+  const uplinkMac = networkOrder(intent.uplink.mac);
+  must(exports.begin(intent.label, virtualMac, uplinkMac, exact, long, hosts), LIMITS.routes);
+  packPorts(core, intent);
+  packHosts(core, intent);
+  routes.nextHops.forEach((hop, index) => setNextHop(core, index, hop, intent.trafficClass));
+  packRoutes(core, routes);
+  must(exports.commit(), "nothing");
+}
+
+/** Ports of an intent in the order of their numbers: the order of interfaces in an output capture. */
+export function portsInOrder(intent: Intent): { port: string; ofport: number; mac: number; mtu: number | null }[] {
+  return [intent.uplink, ...intent.vms].toSorted((a, b) => a.ofport - b.ofport);
+}
+
+function packPorts(core: Core, intent: Intent): void {
+  const flags = new Map<number, number>([[intent.uplink.ofport, abi.FLAG_UPLINK]]);
+  for (const vm of intent.vms) flags.set(vm.ofport, FLAGS[vm.path]);
+  for (const [index, { ofport, mac, mtu }] of portsInOrder(intent).entries()) {
+    const most = mtu === null ? NO_LIMIT : mtu + ETHERNET_HEADER_BYTES;
+    must(core.exports.addPort(ofport, flags.get(ofport)!, networkOrder(mac), most, index), LIMITS.ports);
+  }
+}
+
+function packHosts(core: Core, intent: Intent): void {
+  const { words } = core;
+  let staged = 0;
+  const flush = (): void => {
+    applied(core, core.exports.applyHosts(staged), staged, LIMITS.hosts);
+    staged = 0;
+  };
+  for (const vm of intent.vms) {
+    for (const address of vm.addresses) {
+      const at = (abi.STAGING + staged * abi.HOST_EDIT_BYTES) >>> 2;
+      words[at] = address;
+      words[at + 1] = vm.ofport;
+      if (++staged === abi.MAX_EDITS) flush();
+    }
+  }
+  flush();
+}
+
+/** Fills in a next hop: label stack entries with S on the innermost only and the intent's traffic class (RFC 5462). */
+export function setNextHop(core: Core, index: number, hop: NextHop, trafficClass: number): void {
+  const entries = hop.labels.map((label, depth) => {
+    const bottom = depth === hop.labels.length - 1 ? 0x100 : 0;
+    return ((label << 12) | (trafficClass << 9) | bottom) >>> 0;
+  });
+  const [first = 0, second = 0, third = 0] = entries;
+  const via = networkOrder(hop.via);
+  must(core.exports.setNextHop(index, via, entries.length, first, second, third), LIMITS.nextHops);
+}
+
+function packRoutes(core: Core, routes: Routes): void {
+  for (let first = 0; first < routes.count; first += abi.MAX_EDITS) {
+    const count = Math.min(abi.MAX_EDITS, routes.count - first);
+    stage(core, count, index => {
+      const row = first + index;
+      return [routes.prefixes[row]!, routes.lengths[row]!, routes.nextHopOf[row]!];
+    });
+  }
+}
+
+/** Applies edits in order. Throws at the first that fails, those before it being done. */
+export function editRoutes(core: Core, edits: readonly RouteEdit[]): void {
+  for (let first = 0; first < edits.length; first += abi.MAX_EDITS) {
+    const count = Math.min(abi.MAX_EDITS, edits.length - first);
+    stage(core, count, index => {
+      const { prefix, length, nextHop } = edits[first + index]!;
+      return [prefix, length, nextHop ?? abi.REMOVE];
+    });
+  }
+}
+
+function stage(core: Core, count: number, row: (index: number) => [number, number, number]): void {
+  const { words } = core;
+  let at = abi.STAGING >>> 2;
+  for (let index = 0; index < count; index++, at += abi.ROUTE_EDIT_BYTES >>> 2) {
+    const [prefix, length, nextHop] = row(index);
+    words[at] = prefix;
+    words[at + 1] = length;
+    words[at + 2] = nextHop;
+  }
+  applied(core, core.exports.applyRoutes(count), count, LIMITS.routes);
+}
+
+function applied(core: Core, done: number, wanted: number, limit: string): void {
+  if (done < wanted) must(core.exports.status(), limit);
+}
+
+function must(status: number, limit: string): void {
+  if (status === abi.Status.Ok) return;
+  if (status === abi.Status.Full) throw new RangeError(`too many for the core: it holds ${limit}`);
+  throw new Error(`the core refused an edit: ${abi.Status[status]}`);
+}
+
+/** A MAC as the core wants it: its six bytes in network order, read as a little-endian number. */
+function networkOrder(mac: number): bigint {
+  let left = mac;
+  let bytes = 0n;
+  for (let octet = 0; octet < 6; octet++) {
+    bytes = (bytes << 8n) | BigInt(left % 256);
+    left = Math.floor(left / 256);
+  }
+  return bytes;
+}
