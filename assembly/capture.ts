@@ -241,7 +241,7 @@ function timeOf(capture: usize, at: usize, link: usize, is_simple: bool): u64 {
   const multiplier = <u64>load<u32>(link, INTERFACE_MULTIPLIER);
   const divisor = <u64>load<u32>(link, INTERFACE_DIVISOR);
   const offset = load<u64>(link, INTERFACE_OFFSET);
-  if (divisor == 1) return time * multiplier + offset;
+  if (divisor <= 1) return time * multiplier + offset;
   return (time / divisor) * multiplier + ((time % divisor) * multiplier) / divisor + offset;
 }
 

@@ -115,22 +115,22 @@ export function framesRead(): u32 {
 
 /**
  * Runs packets of the first `capture_count` captures, oldest first, until an Event stops it or `most` packets are
- * done. The event's capture stands above its low 8 bits.
+ * done; 0 only brings their heads forward. The event's capture stands above its low 8 bits.
  */
 export function runCaptures(capture_count: u32, most: u32): u32 {
   const captures = min(capture_count, MAX_CAPTURES);
   frames_read = 0;
-  while (frames_read < most) {
+  do {
     if (isFull()) return Event.Full;
     const event = choose(captures);
     if (event != Event.Done) return event;
     const index = chosenCapture();
-    if (index < 0) return Event.Done;
+    if (index < 0 || most == 0) return Event.Done;
     const capture = captureAt(index);
     runHead(capture);
     consume(capture);
     frames_read++;
-  }
+  } while (frames_read < most);
   return Event.Done;
 }
 

@@ -5,4 +5,4 @@ export type { CoreBuild } from "./load.ts";
 export { readCore } from "./load.ts";
 export type { VerdictName } from "./names.ts";
 export { REASONS, TABLES, tablesOf } from "./names.ts";
-export { editRoutes, portsInOrder, type RouteEdit, setNextHop } from "./pack.ts";
+export { CapacityError, editRoutes, portsInOrder, type RouteEdit, setNextHop } from "./pack.ts";

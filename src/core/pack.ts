@@ -24,6 +24,11 @@ const LIMITS = {
   routes: `${abi.MAX_ROUTES.toLocaleString("en")} routes`,
 };
 
+/** A limit of assembly/abi.ts is exceeded; the message says which. */
+export class CapacityError extends Error {
+  override readonly name = "CapacityError";
+}
+
 /** A change of one route: its next hop's index, or null to take it out. Prefix in host order. */
 export interface RouteEdit {
   readonly prefix: number;
@@ -134,7 +139,7 @@ function applied(core: Core, done: number, wanted: number, limit: string): void 
 
 function must(status: number, limit: string): void {
   if (status === abi.Status.Ok) return;
-  if (status === abi.Status.Full) throw new RangeError(`too many for the core: it holds ${limit}`);
+  if (status === abi.Status.Full) throw new CapacityError(`too many for the core: it holds ${limit}`);
   throw new Error(`the core refused an edit: ${abi.Status[status]}`);
 }
 

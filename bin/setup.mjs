@@ -1,0 +1,101 @@
+/**
+ * All set-up of a checkout: installs the packages of package-lock.json and builds build/ (the core in three forms and
+ * the bundled program), whatever of it is missing or stale. Runs before `npm start`, `npm test` and `npm run bench`,
+ * needs nothing but Node and npm, and says what it does. `--force` builds in any case.
+ */
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  process.stderr.write(`setup: Node ${process.versions.node} is too old; 20.19 or newer is needed\n`);
+  process.exit(1);
+}
+
+const say = text => process.stderr.write(`setup: ${text}\n`);
+const at = (...parts) => join(root, ...parts);
+
+/** A number that changes when one of the files does. */
+function fingerprint(files) {
+  const hash = createHash("sha256");
+  for (const file of files.sort()) hash.update(file).update("\0").update(readFileSync(at(file))).update("\0");
+  return hash.digest("hex");
+}
+
+function filesIn(folder) {
+  return readdirSync(at(folder), { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath ?? entry.path, entry.name).slice(root.length + 1));
+}
+
+function isFresh(stamp, wanted) {
+  return existsSync(stamp) && readFileSync(stamp, "utf8") === wanted;
+}
+
+function install() {
+  const stamp = at("node_modules", ".slash32");
+  const wanted = fingerprint(["package-lock.json", ".npmrc"]);
+  if (isFresh(stamp, wanted)) return;
+  say("installing packages (npm ci --ignore-scripts)");
+  // npm sets npm_execpath for its scripts; called by node directly there is only the one on PATH.
+  const npm = process.env.npm_execpath;
+  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+  const options = { cwd: root, stdio: ["ignore", 2, 2] };
+  if (npm?.endsWith(".js")) execFileSync(process.execPath, [npm, ...args], options);
+  else execFileSync(process.platform === "win32" ? "npm.cmd" : "npm", args, options);
+  writeFileSync(stamp, wanted);
+}
+
+async function build() {
+  const stamp = at("build", ".stamp");
+  const inputs = ["asconfig.json", "package.json", "package-lock.json", "bin/setup.mjs"];
+  const wanted = fingerprint([...inputs, ...filesIn("assembly"), ...filesIn("src")]);
+  if (isFresh(stamp, wanted) && !process.argv.includes("--force")) return;
+  rmSync(at("build"), { recursive: true, force: true });
+  mkdirSync(at("build"));
+  await buildCore();
+  await buildProgram();
+  writeFileSync(stamp, wanted);
+}
+
+async function buildCore() {
+  const asc = await import("assemblyscript/asc");
+  for (const target of ["release", "scalar", "debug"]) {
+    say(`compiling the core (${target})`);
+    const { error, stderr } = await asc.main(["--config", "asconfig.json", "--target", target], {
+      readFile: (name, base) => (existsSync(join(base, name)) ? readFileSync(join(base, name), "utf8") : null),
+      writeFile: (name, contents, base) => writeFileSync(join(base, name), contents),
+    });
+    const problems = stderr.toString().replace(/^Last converge was suboptimal\.\n/gm, "");
+    if (problems !== "") process.stderr.write(problems);
+    if (error !== null) throw error;
+  }
+}
+
+async function buildProgram() {
+  say("bundling the program");
+  const { build: bundle } = await import("esbuild");
+  await bundle({
+    absWorkingDir: root,
+    entryPoints: { slash32: "src/cli/main.ts" },
+    outdir: "build",
+    bundle: true,
+    splitting: true,
+    minify: true,
+    format: "esm",
+    platform: "node",
+    target: "node20.19",
+    chunkNames: "[name]-[hash]",
+    // Its CommonJS form, which Node would take, cannot be tree-shaken and wants `require`.
+    alias: { yaml: at("node_modules", "yaml", "browser", "index.js") },
+    logLevel: "warning",
+  });
+}
+
+process.chdir(root);
+install();
+await build();

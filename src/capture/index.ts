@@ -1,0 +1,17 @@
+/** The capture room's only door. */
+export {
+  commentOptions,
+  ETHERNET,
+  FormatError,
+  type InterfaceDescription,
+  linkTypeName,
+  type Opening,
+  PCAP_HEADER_BYTES,
+  pcapHeader,
+  pcapngHeader,
+  readHeaderBlock,
+  readOpening,
+} from "./format.ts";
+export { ioMessage } from "./io-message.ts";
+export { identityOf, Sink, SinkError } from "./sink.ts";
+export { openSource, type Source, SourceError } from "./source.ts";

@@ -1,0 +1,99 @@
+/**
+ * Where captures go: a file or standard output. A regular file is written under a name with `.part` behind it and
+ * renamed when it is complete, so that whatever stops the program, a half-written capture never carries the name of
+ * a whole one. Devices, pipes and standard output are written directly. A name that ends in `.gz` is compressed,
+ * one gzip member a piece, which RFC 1952 §2.2 allows.
+ */
+import { closeSync, openSync, renameSync, type Stats, statSync, unlinkSync, writeSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import { ioMessage } from "./io-message.ts";
+
+/** What is wrong with an output, in one line that begins with its name. */
+export class SinkError extends Error {
+  override readonly name = "SinkError";
+}
+
+export class Sink {
+  readonly name: string;
+  readonly #fd: number;
+  /** The file's name until it is complete; null for what is written directly. */
+  readonly #part: string | null;
+  readonly #isGzip: boolean;
+  #isOpen = true;
+
+  /** Opens a file, or standard output for `-`. Throws SinkError. */
+  constructor(name: string) {
+    this.name = name;
+    this.#isGzip = name.endsWith(".gz");
+    if (/\.(zst|zstd)$/.test(name)) {
+      throw new SinkError(`${name}: zstd is read, not written; write a plain file, or .gz`);
+    }
+    this.#part = name === "-" || isSpecial(name) ? null : `${name}.part`;
+    try {
+      this.#fd = name === "-" ? 1 : openSync(this.#part ?? name, "w");
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  write(bytes: Uint8Array): void {
+    const data = this.#isGzip ? gzipSync(bytes, { level: 6 }) : bytes;
+    let at = 0;
+    while (at < data.length) {
+      try {
+        at += writeSync(this.#fd, data, at, data.length - at);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw this.#failure(error);
+        // Standard output is a pipe that somebody made non-blocking, and it is full.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+      }
+    }
+  }
+
+  /** Ends the file under its own name. */
+  finish(): void {
+    this.#close();
+    if (this.#part === null) return;
+    try {
+      renameSync(this.#part, this.name);
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  /** Throws away what was written, as far as that can be done. Harmless after `finish`. */
+  abandon(): void {
+    if (!this.#isOpen) return;
+    this.#close();
+    if (this.#part !== null) unlinkSync(this.#part);
+  }
+
+  #close(): void {
+    this.#isOpen = false;
+    if (this.#fd !== 1) closeSync(this.#fd);
+  }
+
+  #failure(error: unknown): SinkError {
+    return new SinkError(`${this.name === "-" ? "standard output" : this.name}: ${ioMessage(error)}`);
+  }
+}
+
+/** The name of an existing directory, device, pipe or socket: no place for a `.part` beside it. */
+function isSpecial(name: string): boolean {
+  const stat = statOf(name);
+  return stat !== null && !stat.isFile();
+}
+
+/** Device and inode of an existing regular file, null when there is none. */
+export function identityOf(name: string): string | null {
+  const stat = name === "-" ? null : statOf(name);
+  return stat?.isFile() ? `${stat.dev}:${stat.ino}` : null;
+}
+
+function statOf(name: string): Stats | null {
+  try {
+    return statSync(name);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * Where captures come from: files, pipes and standard input, plain, gzip or zstd. A source fills a piece of memory
+ * with the next bytes; plain files are read straight into it, by synchronous calls, as nothing else is as fast.
+ * Compression is recognised by content, not by name.
+ */
+import { closeSync, fstatSync, openSync, readSync, type Stats } from "node:fs";
+import { createGunzip, type Gunzip } from "node:zlib";
+import { Decompress } from "fzstd";
+import { ioMessage } from "./io-message.ts";
+
+/** What is wrong with a file, in one line, without its name. */
+export class SourceError extends Error {
+  /** True when the compressed file merely ends too early: everything before is good. */
+  readonly isTruncation: boolean;
+  constructor(message: string, isTruncation = false) {
+    super(message);
+    this.isTruncation = isTruncation;
+  }
+}
+
+export interface Source {
+  /** As given by the user; `-` is standard input. */
+  readonly name: string;
+  /** Bytes of the file as it lies on disk, null when that is not known. */
+  readonly totalBytes: number | null;
+  /** Bytes of the file read so far, before decompression. */
+  readonly readBytes: number;
+  /** Device and inode, to tell whether two names are one file; null for pipes. */
+  readonly identity: string | null;
+  /** Fills `target` (not empty) from its start; gives the bytes written, 0 at the end. Throws SourceError. */
+  fill(target: Uint8Array): number | Promise<number>;
+  close(): void;
+}
+
+/** What one compressed read takes from the file. */
+const COMPRESSED_CHUNK_BYTES = 0x20000;
+const GZIP_MAGIC = [0x1f, 0x8b];
+const ZSTD_MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
+/** zstd also allows a skippable frame first: 0x184d2a50 to 0x184d2a5f, little-endian. */
+const ZSTD_SKIPPABLE = [0x2a, 0x4d, 0x18];
+
+/** Opens a file, or standard input for `-`. Throws SourceError. */
+export function openSource(name: string): Source {
+  const file = new FileSource(name);
+  const magic = file.peek(4);
+  const begins = (bytes: number[], at = 0): boolean => bytes.every((byte, index) => magic[at + index] === byte);
+  if (begins(GZIP_MAGIC)) return new GzipSource(file);
+  if (begins(ZSTD_MAGIC) || (begins(ZSTD_SKIPPABLE, 1) && (magic[0]! & 0xf0) === 0x50)) return new ZstdSource(file);
+  return file;
+}
+
+class FileSource implements Source {
+  readonly name: string;
+  readonly totalBytes: number | null;
+  readonly identity: string | null;
+  readBytes = 0;
+  readonly #fd: number;
+  /** Bytes read ahead to look at the file's type. */
+  #ahead = new Uint8Array(0);
+
+  constructor(name: string) {
+    this.name = name;
+    let stat: Stats;
+    try {
+      this.#fd = name === "-" ? 0 : openSync(name, "r");
+      stat = fstatSync(this.#fd);
+    } catch (error) {
+      throw new SourceError(ioMessage(error));
+    }
+    if (stat.isDirectory()) throw new SourceError("is a directory; expected a capture file");
+    this.totalBytes = stat.isFile() ? stat.size : null;
+    this.identity = stat.isFile() ? `${stat.dev}:${stat.ino}` : null;
+  }
+
+  /** The next bytes without consuming them; fewer only at the end. */
+  peek(bytes: number): Uint8Array {
+    const ahead = new Uint8Array(bytes);
+    let got = 0;
+    while (got < bytes) {
+      const read = this.#read(ahead.subarray(got));
+      if (read === 0) break;
+      got += read;
+    }
+    this.#ahead = ahead.subarray(0, got);
+    return this.#ahead;
+  }
+
+  fill(target: Uint8Array): number {
+    if (this.#ahead.length > 0) {
+      const bytes = Math.min(this.#ahead.length, target.length);
+      target.set(this.#ahead.subarray(0, bytes));
+      this.#ahead = this.#ahead.subarray(bytes);
+      return bytes;
+    }
+    return this.#read(target);
+  }
+
+  #read(target: Uint8Array): number {
+    for (;;) {
+      try {
+        const bytes = readSync(this.#fd, target, 0, target.length, null);
+        this.readBytes += bytes;
+        return bytes;
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === "EOF") return 0;
+        if (code !== "EAGAIN") throw new SourceError(ioMessage(error));
+        // A pipe that somebody else made non-blocking and that is empty just now.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+      }
+    }
+  }
+
+  close(): void {
+    if (this.#fd !== 0) closeSync(this.#fd);
+  }
+}
+
+/** Decompressed pieces waiting to be taken. */
+class Queue {
+  readonly #pieces: Uint8Array[] = [];
+  bytes = 0;
+
+  push(piece: Uint8Array): void {
+    if (piece.length === 0) return;
+    this.#pieces.push(piece);
+    this.bytes += piece.length;
+  }
+
+  /** Moves as many bytes as fit into `target`. */
+  take(target: Uint8Array): number {
+    let at = 0;
+    while (at < target.length && this.#pieces.length > 0) {
+      const piece = this.#pieces[0]!;
+      const bytes = Math.min(piece.length, target.length - at);
+      target.set(piece.subarray(0, bytes), at);
+      if (bytes === piece.length) this.#pieces.shift();
+      else this.#pieces[0] = piece.subarray(bytes);
+      at += bytes;
+    }
+    this.bytes -= at;
+    return at;
+  }
+}
+
+/** What compressed sources share: the file behind, and the queue in front. */
+abstract class CompressedSource implements Source {
+  protected readonly file: FileSource;
+  protected readonly queue = new Queue();
+
+  constructor(file: FileSource) {
+    this.file = file;
+  }
+
+  get name(): string {
+    return this.file.name;
+  }
+  get totalBytes(): number | null {
+    return this.file.totalBytes;
+  }
+  get readBytes(): number {
+    return this.file.readBytes;
+  }
+  get identity(): string | null {
+    return this.file.identity;
+  }
+
+  abstract fill(target: Uint8Array): number | Promise<number>;
+
+  /** A piece of the compressed file, empty at its end. */
+  protected chunk(): Uint8Array {
+    const chunk = new Uint8Array(COMPRESSED_CHUNK_BYTES);
+    return chunk.subarray(0, this.file.fill(chunk));
+  }
+
+  close(): void {
+    this.file.close();
+  }
+}
+
+class GzipSource extends CompressedSource {
+  readonly #gunzip: Gunzip = createGunzip();
+  #failure: SourceError | null = null;
+  #isDone = false;
+  #wake: () => void = () => {};
+
+  constructor(file: FileSource) {
+    super(file);
+    this.#gunzip.on("data", (piece: Uint8Array) => this.queue.push(piece));
+    this.#gunzip.on("end", () => {
+      this.#isDone = true;
+      this.#wake();
+    });
+    this.#gunzip.on("error", (error: NodeJS.ErrnoException) => {
+      const isTruncation = error.code === "Z_BUF_ERROR";
+      const what = isTruncation ? "the gzip data ends too early" : `the gzip data is damaged (${error.message})`;
+      this.#failure = new SourceError(what, isTruncation);
+      this.#wake();
+    });
+  }
+
+  async fill(target: Uint8Array): Promise<number> {
+    while (this.queue.bytes === 0 && !this.#isDone && this.#failure === null) await this.#feed();
+    if (this.queue.bytes > 0) return this.queue.take(target);
+    if (this.#failure !== null) throw this.#failure;
+    return 0;
+  }
+
+  /** Gives zlib one more piece and waits until it is worked off (or the stream has ended or failed). */
+  #feed(): Promise<void> {
+    return new Promise(resolve => {
+      this.#wake = resolve;
+      const chunk = this.chunk();
+      if (chunk.length > 0) this.#gunzip.write(chunk, () => resolve());
+      else this.#gunzip.end();
+    });
+  }
+
+  override close(): void {
+    this.#gunzip.destroy();
+    super.close();
+  }
+}
+
+class ZstdSource extends CompressedSource {
+  readonly #decompress = new Decompress(piece => this.queue.push(piece.slice()));
+  #failure: SourceError | null = null;
+  #isDone = false;
+
+  fill(target: Uint8Array): number {
+    while (this.queue.bytes === 0 && !this.#isDone && this.#failure === null) this.#feed();
+    if (this.queue.bytes > 0) return this.queue.take(target);
+    if (this.#failure !== null) throw this.#failure;
+    return 0;
+  }
+
+  #feed(): void {
+    const chunk = this.chunk();
+    try {
+      this.#decompress.push(chunk, chunk.length === 0);
+      this.#isDone = chunk.length === 0;
+    } catch (error) {
+      const { message } = error as Error;
+      const isTruncation = chunk.length === 0;
+      const what = isTruncation ? "the zstd data ends too early" : `the zstd data is damaged (${message})`;
+      this.#failure = new SourceError(what, isTruncation);
+    }
+  }
+}

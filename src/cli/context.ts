@@ -1,0 +1,122 @@
+/** What every command needs from the outside: options read, standard output and error, colours, the intent. */
+import { writeFileSync, writeSync } from "node:fs";
+import { ioMessage } from "../capture/index.ts";
+import { formatProblem, type Intent, loadIntent } from "../intent/index.ts";
+import { type Palette, palette } from "../report/index.ts";
+import { UsageError, UserError } from "./errors.ts";
+import type { Command, Parsed } from "./options.ts";
+
+export type Format = "text" | "json" | "ndjson";
+
+export class Context {
+  readonly command: Command;
+  readonly positionals: readonly string[];
+  readonly format: Format;
+  readonly isQuiet: boolean;
+  readonly #values: Parsed["values"];
+
+  constructor(command: Command, parsed: Parsed) {
+    this.command = command;
+    this.#values = parsed.values;
+    this.positionals = parsed.positionals;
+    this.format = this.#oneOf("format", ["text", "json", "ndjson"]);
+    this.isQuiet = this.flag("quiet");
+    const profile = this.#oneOf("profile", ["ovs", "strict"]);
+    if (profile === "strict") throw new UserError("--profile strict is not there yet; ovs is");
+    this.#oneOf("color", ["auto", "always", "never"]);
+  }
+
+  /** The option's text, undefined when not given. */
+  text(name: string): string | undefined {
+    const value = this.#values[name];
+    return typeof value === "string" ? value : undefined;
+  }
+
+  /** The texts of a repeatable option. */
+  texts(name: string): readonly string[] {
+    const value = this.#values[name];
+    return Array.isArray(value) ? value.map(String) : [];
+  }
+
+  flag(name: string): boolean {
+    return this.#values[name] === true;
+  }
+
+  /** A whole number above 0, undefined when not given. */
+  number(name: string): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const value = /^\d+$/.test(text) ? Number(text) : 0;
+    if (value < 1 || !Number.isSafeInteger(value)) {
+      throw new UsageError(`--${name}: "${text}" is no number of frames; expected 1 or more`);
+    }
+    return value;
+  }
+
+  #oneOf<T extends string>(name: string, values: readonly T[]): T {
+    const text = this.text(name) ?? values[0]!;
+    const value = values.find(candidate => candidate === text);
+    if (value === undefined) throw new UsageError(`--${name}: "${text}" is none of ${values.join(", ")}`);
+    return value;
+  }
+
+  /** Colours for a stream that may be a terminal. */
+  palette(stream: { isTTY?: boolean }): Palette {
+    const when = this.text("color") ?? "auto";
+    const { NO_COLOR } = process.env;
+    const isAllowed = NO_COLOR === undefined || NO_COLOR === "";
+    return palette(when === "always" || (when === "auto" && stream.isTTY === true && isAllowed));
+  }
+
+  /** Loads an intent; its problems go to standard error, an intent with errors ends the command. */
+  intent(): Intent {
+    const path = this.text("intent");
+    if (path === undefined) throw new UsageError(`${this.command.name} needs an intent: -n INTENT`);
+    const { intent, errors, warnings } = loadIntent(path);
+    if (!this.isQuiet) for (const warning of warnings) say(`${formatProblem(warning)} (warning)`);
+    if (intent !== null) return intent;
+    for (const error of errors.slice(0, -1)) say(formatProblem(error));
+    throw new UserError(formatProblem(errors.at(-1)!));
+  }
+}
+
+/** One line to standard error. */
+export function say(line: string): void {
+  write(2, `${line}\n`);
+}
+
+/** Data to standard output, whole, even if it is a slow pipe. */
+export function print(text: string): void {
+  write(1, text);
+}
+
+function write(fd: 1 | 2, text: string): void {
+  const bytes = Buffer.from(text);
+  let at = 0;
+  while (at < bytes.length) {
+    try {
+      at += writeSync(fd, bytes, at);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "EAGAIN") {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+        continue;
+      }
+      if (fd === 2) return;
+      throw new UserError(`standard output: ${ioMessage(error)}`);
+    }
+  }
+}
+
+/** Writes a report file, `-` being standard output. */
+export function writeReport(name: string, text: string): void {
+  if (name === "-") {
+    print(text);
+    return;
+  }
+  try {
+    writeFileSync(name, text);
+  } catch (error) {
+    throw new UserError(`${name}: ${ioMessage(error)}`);
+  }
+}

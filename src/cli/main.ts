@@ -1,0 +1,55 @@
+/**
+ * The program: finds the command, loads only what it needs, and turns errors into one line and an exit code. Errors of
+ * ours (not of the input) keep their stack.
+ */
+import packageJson from "../../package.json" with { type: "json" };
+import { say } from "./context.ts";
+import { UsageError, UserError } from "./errors.ts";
+import { COMMANDS, commandNamed, helpOf, nearest, parse, programHelp } from "./options.ts";
+
+const HELP = new Set(["--help", "-h", "help"]);
+/** Names of the errors of other rooms that are the user's to mend; naming them does not load the rooms. */
+const USER_ERRORS = new Set(["ReplayError", "SinkError", "CapacityError"]);
+
+async function run(name: string, args: readonly string[]): Promise<number> {
+  const command = commandNamed(name);
+  if (command === undefined) {
+    const close = nearest(name, COMMANDS.map(known => known.name));
+    throw new UsageError(`there is no command ${name}; ${close === null ? "slash32 --help lists them" : `did you mean ${close}?`}`);
+  }
+  const { Context, print } = await import("./context.ts");
+  const parsed = parse(command, args);
+  if (parsed.values.help === true || parsed.values.h === true) {
+    print(helpOf(command, parsed.values.help === true));
+    return 0;
+  }
+  const context = new Context(command, parsed);
+  if (name === "check") return (await import("./check.ts")).check(context);
+  if (name === "replay") return (await import("./replay.ts")).replayCommand(context);
+  return (await import("./trace.ts")).trace(context);
+}
+
+/** Runs the command line and gives the exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || HELP.has(name)) {
+    (name === undefined ? process.stderr : process.stdout).write(programHelp(packageJson.version));
+    return name === undefined ? 1 : 0;
+  }
+  if (name === "--version" || name === "-V") {
+    process.stdout.write(`slash32 ${packageJson.version}\n`);
+    return 0;
+  }
+  try {
+    return await run(name, rest);
+  } catch (error) {
+    if (error instanceof UserError || USER_ERRORS.has((error as Error).name)) {
+      say(`slash32: ${(error as Error).message}`);
+      return 1;
+    }
+    say(`slash32: this is a bug of ours, please report it\n${(error as Error).stack}`);
+    return 1;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,249 @@
+/**
+ * Commands and their options, as one table: the parser, `-h`, `--help` and the usage errors are made from it. The
+ * parsing itself is Node's util.parseArgs.
+ */
+import { parseArgs } from "node:util";
+import { UsageError } from "./errors.ts";
+
+export interface Option {
+  readonly name: string;
+  readonly short?: string;
+  /** What stands for its value in the help; without one it is a switch. */
+  readonly value?: string;
+  readonly isRepeatable?: boolean;
+  readonly help: string;
+  /** Shown by `-h` too, not only by `--help`. */
+  readonly isCommon?: boolean;
+}
+
+export interface Command {
+  readonly name: string;
+  /** What follows the name on its usage line. */
+  readonly synopsis: string;
+  readonly summary: string;
+  /** Paragraphs for `--help`. */
+  readonly details: readonly string[];
+  readonly examples: readonly string[];
+  readonly options: readonly Option[];
+}
+
+/** Parsed options: text for those with a value, a list for repeatable ones, true for switches. */
+export interface Parsed {
+  readonly values: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
+  readonly positionals: readonly string[];
+}
+
+const intent: Option = {
+  name: "intent",
+  short: "n",
+  value: "INTENT",
+  help: "the hypervisor's intent, a YAML file; - is standard input",
+  isCommon: true,
+};
+const inPort: Option = { name: "in-port", short: "i", value: "PORT", help: "the port that frames enter, by name or number", isCommon: true };
+const read: Option = {
+  name: "read",
+  short: "r",
+  value: "[PORT=]CAPTURE",
+  isRepeatable: true,
+  help: "a capture, and the port its frames enter (without: by the names of its interfaces); may be repeated",
+  isCommon: true,
+};
+const count: Option = { name: "count", short: "c", value: "N", help: "read at most N frames in total" };
+const report: Option = { name: "report", value: "FILE", help: "also write the report to FILE; .json, .ndjson or .md" };
+const format: Option = { name: "format", value: "FORMAT", help: "text (default), json or ndjson", isCommon: true };
+const profile: Option = { name: "profile", value: "PROFILE", help: "ovs (default): what Open vSwitch does, byte for byte" };
+const shared: readonly Option[] = [
+  { name: "protocols", short: "O", value: "PROTOCOLS", help: "accepted for ovs-ofctl's sake" },
+  { name: "color", value: "WHEN", help: "auto (default), always or never; NO_COLOR is obeyed" },
+  { name: "quiet", short: "q", help: "no progress, no notes, no report in text" },
+  { name: "verbose", short: "v", help: "say more" },
+  { name: "help", help: "all options" },
+  { name: "h", short: "h", help: "short help" },
+];
+
+export const COMMANDS: readonly Command[] = [
+  {
+    name: "check",
+    synopsis: "INTENT",
+    summary: "validate an intent and print a summary",
+    details: ["Exit code 0 when it can be used (warnings included), 1 when it cannot."],
+    examples: ["slash32 check hv1.yaml"],
+    options: [{ ...intent, isCommon: false, help: "the intent, if not given as argument" }, format, report, ...shared],
+  },
+  {
+    name: "replay",
+    synopsis: "-n INTENT -r [PORT=]CAPTURE … [-w OUT.pcapng]",
+    summary: "run captures through the pipeline and write the frames that leave",
+    details: [
+      "Captures are pcap (microseconds or nanoseconds, either byte order) or pcapng, plain, gzip or zstd; Ethernet only. " +
+        "Several are merged by timestamp. A port given as PORT=CAPTURE is a name of the intent or a number; a file whose " +
+        "name has a = is written ./a=b.pcap.",
+      "The output is pcapng with one interface per port of the intent, in the order of the port numbers; a name ending in " +
+        ".pcap gives pcap, without ports; .gz compresses. Files appear under their names when they are complete.",
+      "Exit code 0 when all was read, whatever was dropped; 1 when something could not be read or written, or when no " +
+        "frame was read. A damaged capture is processed up to the damage, which is named with its byte offset.",
+    ],
+    examples: [
+      "slash32 replay -n hv1.yaml -r uplink0=fabric.pcap -r tap101=vm.pcapng.gz -w out.pcapng",
+      "zcat big.pcap.gz | slash32 replay -n hv1.yaml -r uplink0=- --format json",
+    ],
+    options: [
+      intent,
+      read,
+      { name: "write", short: "w", value: "FILE", help: "write the frames that leave", isCommon: true },
+      { name: "drops", value: "FILE", help: "write the frames that are dropped, the reason as packet comment", isCommon: true },
+      { ...inPort, isCommon: false, help: "the port of captures that name none and have none in them" },
+      count,
+      format,
+      report,
+      profile,
+      { name: "allow-empty", help: "exit 0 even if no frame was read" },
+      { name: "allow-truncated", help: "exit 0 even if a capture ends inside a record" },
+      ...shared,
+    ],
+  },
+  {
+    name: "trace",
+    synopsis: "-n INTENT -i PORT FRAME… | -r CAPTURE[:N] | --batch -",
+    summary: "show one frame's way through the tables",
+    details: [
+      "FRAME is hex; spaces, colons and a leading 0x are ignored. -r takes frames from a capture: the Nth, counted from " +
+        "1, or all of them.",
+      '--batch reads a line {"in_port":1,"frame":"hex"} for each frame and answers each with a line of JSON; a bad line is ' +
+        "answered with an error object and makes the exit code 1.",
+    ],
+    examples: [
+      "slash32 trace -n hv1.yaml -i uplink0 020000000001 020000000002 8847 003e913c 4500…",
+      "slash32 trace -n hv1.yaml -r tap101=vm.pcap:17",
+    ],
+    options: [
+      intent,
+      inPort,
+      { ...read, value: "[PORT=]CAPTURE[:N]", help: "take frames from a capture: the Nth, or all" },
+      { name: "batch", value: "FILE", help: "frames as lines of JSON; - is standard input", isCommon: true },
+      count,
+      format,
+      profile,
+      ...shared,
+    ],
+  },
+];
+
+export function commandNamed(name: string): Command | undefined {
+  return COMMANDS.find(command => command.name === name);
+}
+
+/** Parses what follows the command's name. Throws UsageError in one line. */
+export function parse(command: Command, args: readonly string[]): Parsed {
+  const options = Object.fromEntries(
+    command.options.map(({ name, short, value, isRepeatable }) => [
+      name,
+      {
+        type: value === undefined ? ("boolean" as const) : ("string" as const),
+        ...(short === undefined ? {} : { short }),
+        multiple: isRepeatable === true,
+      },
+    ]),
+  );
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new UsageError(rephrase(command, error as Error & { code?: string }));
+  }
+}
+
+/** Node's message in our words: what is wrong, and what would be right. */
+function rephrase(command: Command, { code, message }: Error & { code?: string }): string {
+  const named = /'(?:-\w, )?(--?[\w-]+)/.exec(message)?.[1];
+  if (code === "ERR_PARSE_ARGS_UNKNOWN_OPTION" && named !== undefined) {
+    const names = command.options.map(({ name }) => `--${name}`).filter(name => name !== "--h");
+    const close = nearest(named, names);
+    const hint = close === null ? `slash32 ${command.name} --help lists its options` : `did you mean ${close}?`;
+    return `${command.name} has no option ${named}; ${hint}`;
+  }
+  const option = command.options.find(({ name, short }) => named === `--${name}` || named === `-${short}`);
+  if (option !== undefined) {
+    const name = `--${option.name}`;
+    if (option.value === undefined) return `${name} takes no value`;
+    const example = `${name}=${option.value}`;
+    return /ambiguous/.test(message)
+      ? `${name}: a value that begins with - is written ${example}`
+      : `${name} needs a value: ${example}`;
+  }
+  return message.split(/[.\n]/)[0]!;
+}
+
+/** The word of `words` that is at most three edits away and nearest. */
+export function nearest(word: string, words: readonly string[]): string | null {
+  let best: string | null = null;
+  let fewest = Math.min(4, Math.ceil(word.length / 2));
+  for (const candidate of words) {
+    const edits = distance(word, candidate);
+    if (edits < fewest) {
+      best = candidate;
+      fewest = edits;
+    }
+  }
+  return best;
+}
+
+/** Levenshtein distance. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + cost));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+/** Short help has the common options and one example; full help has everything. */
+export function helpOf(command: Command, isFull: boolean): string {
+  const options = command.options.filter(({ name, isCommon }) => (isFull ? name !== "h" : isCommon));
+  const lines = options.map(({ name, short, value, help }) => {
+    const left = `  ${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`;
+    return left.length > 29 ? `${left}\n${" ".repeat(32)}${help}` : `${left.padEnd(32)}${help}`;
+  });
+  const examples = isFull ? command.examples : command.examples.slice(0, 1);
+  return `${[
+    `slash32 ${command.name} ${command.synopsis}`,
+    `  ${command.summary}`,
+    ...(isFull ? command.details.map(paragraph => `\n${wrap(paragraph, 100)}`) : []),
+    "",
+    ...lines,
+    ...(isFull ? ["  -h                            short help"] : ["      --help                    all options"]),
+    "",
+    ...examples.map(example => `  $ ${example}`),
+  ].join("\n")}\n`;
+}
+
+function wrap(text: string, width: number): string {
+  const lines: string[] = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1)!;
+    if (line.length + word.length + 1 > width) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines.join("\n");
+}
+
+/** The program's own help. */
+export function programHelp(version: string): string {
+  const rows = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`);
+  return `${[
+    `slash32 ${version}: the data plane of a routed hypervisor, offline`,
+    "",
+    "  slash32 COMMAND [OPTION]…",
+    "",
+    ...rows,
+    "",
+    "slash32 COMMAND --help says more. Exit codes: 0 done, 1 could not, 2 a difference or a failed check was found.",
+    "",
+    "  $ slash32 replay -n hv1.yaml -r uplink0=fabric.pcap -w out.pcapng",
+  ].join("\n")}\n`;
+}

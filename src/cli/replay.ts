@@ -1,0 +1,110 @@
+/** `slash32 replay`: captures through the core, and what became of the frames. */
+import { Core } from "../core/index.ts";
+import { type Damage, type ReplayResult, replay } from "../replay/index.ts";
+import { type ReplayReport, replayJson, replayMarkdown, replayText } from "../report/index.ts";
+import { type Context, print, say, writeReport } from "./context.ts";
+import { UsageError, UserError } from "./errors.ts";
+import { progressLine } from "./progress.ts";
+
+const REPORT_WRITERS: Record<string, (report: ReplayReport) => string> = {
+  ".json": report => `${replayJson(report)}\n`,
+  ".ndjson": report => `${replayJson(report)}\n`,
+  ".md": replayMarkdown,
+};
+
+export async function replayCommand(context: Context): Promise<number> {
+  const captures = context.texts("read");
+  const file = context.text("report");
+  checkUsage(context, captures, file);
+  const intent = context.intent();
+  const core = Core.load();
+  core.install(intent);
+  const progress = process.stderr.isTTY && !context.isQuiet ? progressLine(process.stderr) : null;
+  let result: ReplayResult;
+  try {
+    result = await replay({
+      core,
+      intent,
+      captures,
+      inPort: context.text("in-port"),
+      output: context.text("write"),
+      drops: context.text("drops"),
+      count: context.number("count"),
+      onProgress: progress?.update,
+    });
+  } finally {
+    progress?.clear();
+  }
+  const report = reportOf(result);
+  if (file !== undefined) writeReport(file, REPORT_WRITERS[extensionOf(file)]!(report));
+  show(context, report);
+  if (!context.isQuiet) for (const note of result.notes) say(note);
+  return exitCode(context, report, result.damages);
+}
+
+function checkUsage(context: Context, captures: readonly string[], file: string | undefined): void {
+  if (context.positionals.length > 0) {
+    throw new UsageError(`"${context.positionals[0]}" is not expected; a capture is given with -r`);
+  }
+  if (captures.length === 0) throw new UsageError("replay needs a capture: -r [PORT=]CAPTURE");
+  if (context.text("intent") === "-" && captures.some(text => text === "-" || text.endsWith("=-"))) {
+    throw new UsageError("standard input can be the intent or a capture, not both");
+  }
+  if (file !== undefined && !(extensionOf(file) in REPORT_WRITERS)) {
+    throw new UsageError(`--report ${file}: replay writes ${Object.keys(REPORT_WRITERS).join(", ")}`);
+  }
+  if (context.text("write") === "-" && context.text("drops") === "-") {
+    throw new UsageError("-w and --drops cannot both be standard output");
+  }
+}
+
+function extensionOf(file: string): string {
+  return /\.[^./]+$/.exec(file)?.[0] ?? "";
+}
+
+function reportOf({ counters, ports, seconds }: ReplayResult): ReplayReport {
+  return {
+    frames: counters.frames,
+    snapped: counters.snapped,
+    bytes: counters.bytes,
+    seconds,
+    drops: counters.drops,
+    tables: counters.tables,
+    ports: counters.ports.map(port => ({
+      port: port.port,
+      name: ports.nameOf(port.port),
+      rxFrames: port.rxFrames,
+      rxBytes: port.rxBytes,
+      txFrames: port.txFrames,
+      txBytes: port.txBytes,
+      replies: port.replyFrames,
+      drops: port.dropFrames,
+    })),
+  };
+}
+
+/** The report goes to standard output, unless a capture does. */
+function show(context: Context, report: ReplayReport): void {
+  const isTaken = context.text("write") === "-" || context.text("drops") === "-";
+  if (context.format !== "text") {
+    (isTaken ? say : (line: string) => print(`${line}\n`))(replayJson(report));
+  } else if (!context.isQuiet) {
+    const text = replayText(report, context.palette(isTaken ? process.stderr : process.stdout));
+    if (isTaken) say(text.trimEnd());
+    else print(text);
+  }
+}
+
+/** Says what was damaged, and whether that, or having read nothing, is a failure. */
+function exitCode(context: Context, report: ReplayReport, damages: readonly Damage[]): number {
+  let code = 0;
+  for (const { message, isTruncation } of damages) {
+    const isAllowed = isTruncation && context.flag("allow-truncated");
+    if (!isAllowed) code = 1;
+    if (!isAllowed || !context.isQuiet) say(`slash32: ${message}${isAllowed ? " (allowed)" : ""}`);
+  }
+  if (report.frames === 0 && code === 0 && !context.flag("allow-empty")) {
+    throw new UserError("no frame was read; --allow-empty makes that no error");
+  }
+  return code;
+}

@@ -1,0 +1,58 @@
+/**
+ * The packets of a capture one by one, with the port they enter: for looking at single frames. Uses the same reading
+ * as a replay, a packet at a time, so it is for thousands of frames and not for millions.
+ */
+import * as abi from "../../assembly/abi.ts";
+import type { Core } from "../core/index.ts";
+import type { Intent } from "../intent/index.ts";
+import { ReplayError } from "./errors.ts";
+import { Input } from "./input.ts";
+import { PortNames, parseCaptureArgument } from "./ports.ts";
+
+export interface CapturedFrame {
+  /** Counts from 1, as Wireshark does. */
+  readonly number: number;
+  readonly inPort: number;
+  readonly frame: Uint8Array;
+  /** Bytes of the frame on the wire; more than `frame` holds when it was snapped. */
+  readonly length: number;
+}
+
+/**
+ * Frames of one capture (`[PORT=]CAPTURE`) in order. Throws ReplayError when it is no capture, lacks a port, or is
+ * damaged, the frames before the damage having been given.
+ */
+export async function* readFrames(
+  core: Core,
+  intent: Intent,
+  capture: string,
+  inPort: number | null,
+): AsyncGenerator<CapturedFrame> {
+  const ports = new PortNames(intent);
+  const argument = parseCaptureArgument(capture, ports);
+  const named = argument.port === null ? inPort : ports.resolve(argument.port);
+  if (argument.port !== null && named === null) {
+    throw new ReplayError(`"${argument.port}" is no port of the intent, which has ${ports.list()}`);
+  }
+  const input = new Input({
+    core,
+    index: 0,
+    inputCount: 1,
+    capture: argument.capture,
+    port: named,
+    ports,
+    dropsInterface: () => 0,
+  });
+  try {
+    await input.open();
+    core.exports.setOutput(abi.OutputFormat.None, abi.OutputFormat.None, 1);
+    for (let number = 1; await input.advance(); number++) {
+      yield { number, ...input.head() };
+      core.exports.runCaptures(1, 1);
+    }
+    const damage = input.damage();
+    if (damage !== null) throw new ReplayError(damage.message);
+  } finally {
+    input.close();
+  }
+}

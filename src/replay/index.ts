@@ -1,0 +1,6 @@
+/** The replay room's only door. */
+export { ReplayError } from "./errors.ts";
+export { type CapturedFrame, readFrames } from "./frames.ts";
+export type { Damage } from "./input.ts";
+export { PortNames, parseCaptureArgument } from "./ports.ts";
+export { type Progress, type ReplayOptions, type ReplayResult, replay } from "./replay.ts";

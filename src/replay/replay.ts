@@ -1,0 +1,264 @@
+/**
+ * Capture → core → capture. The core runs window after window and comes back with an event when it wants bytes, is
+ * full, meets a header, or finds damage; the loop here answers. Nothing is ever as large as a capture.
+ */
+import * as abi from "../../assembly/abi.ts";
+import { identityOf, Sink } from "../capture/index.ts";
+import { type Core, type Counters, portsInOrder } from "../core/index.ts";
+import type { Intent } from "../intent/index.ts";
+import { ReplayError } from "./errors.ts";
+import { type Damage, FINEST_RESOLUTION, Input } from "./input.ts";
+import { isPcapName, Output, setReasonComments } from "./output.ts";
+import { type CaptureArgument, PortNames, parseCaptureArgument } from "./ports.ts";
+
+export interface ReplayOptions {
+  readonly core: Core;
+  readonly intent: Intent;
+  /** `[PORT=]CAPTURE`, `-` for standard input; at least one. */
+  readonly captures: readonly string[];
+  /** The port, by name or number, of captures that name none themselves. */
+  readonly inPort?: string | undefined;
+  /** Where frames that leave, and those that are dropped, are written; `-` is standard output. */
+  readonly output?: string | undefined;
+  readonly drops?: string | undefined;
+  /** Frames to read in total; all when not given. */
+  readonly count?: number | undefined;
+  /** Called now and then with the progress so far. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+export interface Progress {
+  readonly frames: number;
+  /** Bytes of the files read, and in all if every size is known. */
+  readonly readBytes: number;
+  readonly totalBytes: number | null;
+}
+
+export interface ReplayResult {
+  readonly counters: Counters;
+  readonly ports: PortNames;
+  /** Wall-clock seconds from the first byte read to the last written. */
+  readonly seconds: number;
+  readonly damages: readonly Damage[];
+  /** Things worth saying that are no errors. */
+  readonly notes: readonly string[];
+}
+
+/** The most packets that one call into the core may run; it returns earlier at the end of a window. */
+const MOST_FRAMES = 0xffffffff;
+
+/**
+ * Replays captures. Throws ReplayError (or capture's SinkError) when it cannot start or go on: nothing is left
+ * behind then. Damage in a capture is no exception: everything before it is done, and it stands in the result.
+ */
+export async function replay(options: ReplayOptions): Promise<ReplayResult> {
+  const run = new Replay(options);
+  try {
+    return await run.run();
+  } catch (error) {
+    run.abandon();
+    throw error;
+  } finally {
+    run.close();
+  }
+}
+
+class Replay {
+  readonly #options: ReplayOptions;
+  readonly #core: Core;
+  readonly #ports: PortNames;
+  readonly #inputs: Input[] = [];
+  readonly #outputs: Output[] = [];
+  /** Port numbers in the order of the interfaces of the two output captures. */
+  readonly #outputPorts: readonly number[];
+  #dropsPorts: readonly number[] = [];
+  /** Timestamps are in 10^-resolution seconds. */
+  #resolution = 0;
+  #frames = 0;
+
+  constructor(options: ReplayOptions) {
+    this.#options = options;
+    this.#core = options.core;
+    this.#ports = new PortNames(options.intent);
+    this.#outputPorts = portsInOrder(options.intent).map(({ ofport }) => ofport);
+  }
+
+  async run(): Promise<ReplayResult> {
+    const start = process.hrtime.bigint();
+    this.#openInputs();
+    for (const input of this.#inputs) await input.open();
+    this.#core.resetCounters();
+    this.#core.exports.setUsedBytes(0, 0);
+    await this.#prime();
+    this.#openOutputs();
+    await this.#loop();
+    this.#flush();
+    for (const output of this.#outputs) output.finish();
+    const seconds = Number(process.hrtime.bigint() - start) / 1e9;
+    const damages = this.#inputs.map(input => input.damage()).filter(damage => damage !== null);
+    return { counters: this.#core.counters(), ports: this.#ports, seconds, damages, notes: this.#notes() };
+  }
+
+  #notes(): string[] {
+    return this.#inputs
+      .filter(input => input.isCutShort())
+      .map(input => `${input.source.name}: timestamps are kept to the nanosecond, and cut there`);
+  }
+
+  #openInputs(): void {
+    const { captures, inPort } = this.#options;
+    if (captures.length > abi.MAX_CAPTURES) {
+      throw new ReplayError(`${captures.length} captures; at most ${abi.MAX_CAPTURES} can be merged`);
+    }
+    const parsed = captures.map(text => parseCaptureArgument(text, this.#ports));
+    const ports = parsed.map(argument => this.#portOf({ ...argument, port: argument.port ?? inPort ?? null }));
+    if (parsed.filter(({ capture }) => capture === "-").length > 1) {
+      throw new ReplayError("standard input can be read once only; it is given twice");
+    }
+    // The drops have an interface for each port of the intent, then one for each other number that is used.
+    const used = ports.filter(port => port !== null);
+    this.#dropsPorts = [...new Set([...this.#outputPorts, ...used])];
+    parsed.forEach(({ capture }, index) => {
+      this.#inputs.push(
+        new Input({
+          core: this.#core,
+          index,
+          inputCount: parsed.length,
+          capture,
+          port: ports[index]!,
+          ports: this.#ports,
+          dropsInterface: port => this.#dropsPorts.indexOf(port),
+        }),
+      );
+    });
+    this.#checkNames();
+  }
+
+  #portOf({ capture, port }: CaptureArgument): number | null {
+    if (port === null) return null;
+    const number = this.#ports.resolve(port);
+    if (number !== null) return number;
+    const hint = capture === "" ? "" : `; a file of that name is written ./${port}=${capture}`;
+    throw new ReplayError(`"${port}" is no port of the intent, which has ${this.#ports.list()}${hint}`);
+  }
+
+  /** No output may be an input or the other output: opening it would destroy what is read. */
+  #checkNames(): void {
+    const { output, drops } = this.#options;
+    if (output !== undefined && output === drops) {
+      throw new ReplayError(`${output === "-" ? "standard output" : output}: given for both -w and --drops`);
+    }
+    const identities = [output, drops].map(name => (name === undefined ? null : identityOf(name)));
+    if (identities[0] !== null && identities[0] === identities[1]) {
+      throw new ReplayError(`${output} and ${drops} are the same file; -w and --drops need one each`);
+    }
+    for (const { source } of this.#inputs) {
+      const at = source.identity === null ? -1 : identities.indexOf(source.identity);
+      if (at >= 0) throw new ReplayError(`${at === 0 ? output : drops}: is also being read; choose another output`);
+    }
+  }
+
+  /** Reads every capture up to its first packet, so that all clocks are known before anything is written. */
+  async #prime(): Promise<void> {
+    for (;;) {
+      const event = this.#core.exports.runCaptures(this.#inputs.length, 0);
+      if (event === abi.Event.Done) break;
+      await this.#answer(event);
+    }
+    const resolution = Math.max(0, ...this.#inputs.map(input => input.resolution()));
+    this.#setClock(resolution);
+  }
+
+  #setClock(resolution: number): void {
+    for (const input of this.#inputs) input.setClock(resolution, this.#resolution);
+    this.#resolution = resolution;
+  }
+
+  #openOutputs(): void {
+    const { output, drops } = this.#options;
+    const open = (area: number, ports: readonly number[], name: string | undefined): Output => {
+      const names = ports.map(port => this.#ports.nameOf(port) ?? String(port));
+      const made = new Output(this.#core, area, names, name === undefined ? null : new Sink(name));
+      this.#outputs.push(made);
+      return made;
+    };
+    const leaving = open(abi.OUTPUT, this.#outputPorts, output);
+    const dropped = open(abi.DROPS, this.#dropsPorts, drops);
+    if ([output, drops].some(name => name !== undefined && isPcapName(name))) {
+      // pcap knows microseconds and nanoseconds only.
+      this.#setClock(this.#resolution > 6 ? FINEST_RESOLUTION : 6);
+    }
+    setReasonComments(this.#core);
+    this.#core.exports.setOutput(leaving.format, dropped.format, 10 ** this.#resolution);
+    for (const made of this.#outputs) made.begin(this.#resolution);
+  }
+
+  async #loop(): Promise<void> {
+    const { count = Number.POSITIVE_INFINITY } = this.#options;
+    while (this.#frames < count) {
+      const most = Math.min(count - this.#frames, MOST_FRAMES);
+      const event = this.#core.exports.runCaptures(this.#inputs.length, most);
+      this.#frames += this.#core.exports.framesRead();
+      if (event === abi.Event.Done) {
+        if (this.#core.exports.framesRead() < most) return;
+        continue;
+      }
+      const answer = this.#answer(event);
+      if (answer !== null) await answer;
+      this.#report();
+    }
+  }
+
+  /** Does what the core asks for. A promise only where one is needed: plain files never yield to the event loop. */
+  #answer(event: number): Promise<void> | null {
+    if (event === abi.Event.Full) {
+      this.#flush();
+      return null;
+    }
+    const input = this.#inputs[event >>> 8]!;
+    const answer = input.answer(event & 0xff);
+    if ((event & 0xff) === abi.Event.Block) this.#refine(input);
+    return answer;
+  }
+
+  /** An interface that came late may count finer than all before it: the outputs go on in a new section. */
+  #refine(input: Input): void {
+    if (this.#outputs.length === 0) return;
+    const resolution = input.resolution();
+    if (resolution <= this.#resolution || this.#outputs.some(({ format }) => format === abi.OutputFormat.Pcap)) {
+      input.setClock(this.#resolution, this.#resolution);
+      return;
+    }
+    this.#flush();
+    this.#setClock(resolution);
+    const [leaving, dropped] = this.#outputs as [Output, Output];
+    this.#core.exports.setOutput(leaving.format, dropped.format, 10 ** resolution);
+    for (const output of this.#outputs) output.begin(resolution);
+  }
+
+  #flush(): void {
+    const { exports } = this.#core;
+    this.#outputs[0]?.flush(exports.usedBytes());
+    this.#outputs[1]?.flush(exports.usedDropsBytes());
+    exports.setUsedBytes(0, 0);
+  }
+
+  #report(): void {
+    const { onProgress } = this.#options;
+    if (onProgress === undefined) return;
+    const totals = this.#inputs.map(({ source }) => source.totalBytes);
+    onProgress({
+      frames: this.#frames,
+      readBytes: this.#inputs.reduce((sum, { source }) => sum + source.readBytes, 0),
+      totalBytes: totals.includes(null) ? null : totals.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0),
+    });
+  }
+
+  abandon(): void {
+    for (const output of this.#outputs) output.abandon();
+  }
+
+  close(): void {
+    for (const input of this.#inputs) input.close();
+  }
+}

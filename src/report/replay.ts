@@ -1,0 +1,144 @@
+/**
+ * What a replay did, as text, JSON and Markdown. Pure functions of plain data: nothing here reads a file, a clock or
+ * the terminal.
+ */
+import { bar, type Palette, count as n, table, tableName } from "./text.ts";
+
+/** Frames and bytes of one port. */
+export interface PortReport {
+  readonly port: number;
+  /** Null when the intent has no such port. */
+  readonly name: string | null;
+  readonly rxFrames: number;
+  readonly rxBytes: number;
+  readonly txFrames: number;
+  readonly txBytes: number;
+  readonly replies: number;
+  readonly drops: number;
+}
+
+export interface ReplayReport {
+  readonly frames: number;
+  readonly snapped: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly ports: readonly PortReport[];
+  /** Frames by drop reason; only those that occurred. */
+  readonly drops: ReadonlyMap<string, number>;
+  /** Frames that met each table. */
+  readonly tables: ReadonlyMap<number, number>;
+}
+
+export function outputsOf(report: ReplayReport): number {
+  return report.ports.reduce((sum, { txFrames }) => sum + txFrames, 0);
+}
+
+export function repliesOf(report: ReplayReport): number {
+  return report.ports.reduce((sum, { replies }) => sum + replies, 0);
+}
+
+export function dropsOf(report: ReplayReport): number {
+  return [...report.drops.values()].reduce((sum, frames) => sum + frames, 0);
+}
+
+/** The JSON object of docs' contract: one line, no line end. */
+export function replayJson(report: ReplayReport): string {
+  const outputs = report.ports.filter(({ txFrames }) => txFrames > 0).map(({ port, txFrames }) => [port, txFrames]);
+  return JSON.stringify({
+    type: "replay",
+    schema: 1,
+    frames: report.frames,
+    outputs: Object.fromEntries(outputs),
+    replies: repliesOf(report),
+    drops: Object.fromEntries(report.drops),
+    snapped: report.snapped,
+    bytes: report.bytes,
+    seconds: report.seconds,
+  });
+}
+
+/** A page of text with bars. */
+export function replayText(report: ReplayReport, paint: Palette): string {
+  const { frames, bytes, seconds, snapped } = report;
+  const verdicts: [string, number][] = [
+    ["output", outputsOf(report)],
+    ["reply", repliesOf(report)],
+    ["drop", dropsOf(report)],
+  ];
+  if (snapped > 0) verdicts.push(["snapped", snapped]);
+  const drops = [...report.drops].sort(([, a], [, b]) => b - a);
+  const tables = [...report.tables].map(([number, met]): [string, number] => [tableName(number), met]);
+  const sections = [
+    `${paint.bold(`${n(frames)} frames`)}, ${n(bytes)} bytes in ${duration(seconds)} (${rate(frames, seconds)})`,
+    section("verdict", verdicts, frames, paint, paint.green),
+    section("dropped because", drops, frames, paint, paint.yellow),
+    section("table", tables, frames, paint, paint.cyan),
+    ports(report, paint),
+  ];
+  return `${sections.filter(text => text !== "").join("\n\n")}\n`;
+}
+
+function section(
+  title: string,
+  rows: readonly [string, number][],
+  total: number,
+  paint: Palette,
+  color: (text: string) => string,
+): string {
+  if (rows.length === 0) return "";
+  const lines = rows.map(([name, frames]) => [
+    `  ${name}`,
+    n(frames),
+    percent(frames, total),
+    color(bar(total === 0 ? 0 : frames / total)),
+  ]);
+  return table([[paint.bold(title), paint.dim("frames"), "", ""], ...lines], "lrrl");
+}
+
+function ports(report: ReplayReport, paint: Palette): string {
+  const head = ["port", "in", "bytes in", "out", "bytes out", "replies", "dropped"].map((text, index) =>
+    index === 0 ? paint.bold(text) : paint.dim(text),
+  );
+  const rows = report.ports.map(port => [
+    `  ${port.port} ${port.name ?? paint.dim("(no such port)")}`,
+    ...[port.rxFrames, port.rxBytes, port.txFrames, port.txBytes, port.replies, port.drops].map(n),
+  ]);
+  return table([head, ...rows], "lrrrrrr");
+}
+
+/** The same as Markdown, for a summary page of CI. */
+export function replayMarkdown(report: ReplayReport): string {
+  const { frames, bytes, seconds, snapped } = report;
+  const drops = [...report.drops].map(([reason, dropped]) => `| \`${reason}\` | ${n(dropped)} |`);
+  const portRows = report.ports.map(
+    ({ port, name, rxFrames, txFrames, replies, drops: dropped }) =>
+      `| ${port} ${name ?? ""} | ${n(rxFrames)} | ${n(txFrames)} | ${n(replies)} | ${n(dropped)} |`,
+  );
+  return `${[
+    "# Replay",
+    "",
+    `${n(frames)} frames, ${n(bytes)} bytes in ${duration(seconds)}: ${n(outputsOf(report))} left, ` +
+      `${n(repliesOf(report))} were answered, ${n(dropsOf(report))} dropped, ${n(snapped)} snapped.`,
+    "",
+    "| dropped because | frames |",
+    "|---|--:|",
+    ...drops,
+    "",
+    "| port | in | out | replies | dropped |",
+    "|---|--:|--:|--:|--:|",
+    ...portRows,
+  ].join("\n")}\n`;
+}
+
+function percent(part: number, whole: number): string {
+  return whole === 0 ? "" : `${((100 * part) / whole).toFixed(1)} %`;
+}
+
+function duration(seconds: number): string {
+  return seconds < 1 ? `${(seconds * 1000).toFixed(1)} ms` : `${seconds.toFixed(2)} s`;
+}
+
+function rate(frames: number, seconds: number): string {
+  const perSecond = seconds > 0 ? frames / seconds : 0;
+  return perSecond >= 1e6 ? `${(perSecond / 1e6).toFixed(1)} Mpps` : `${n(Math.round(perSecond))} frames a second`;
+}
