@@ -1,0 +1,9 @@
+/**
+ * Writes docs/intent.schema.json from the table of keys: `node --import tsx src/intent/schema-file.ts`. A test compares
+ * the committed file with what this would write.
+ */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { jsonSchemaText } from "./schema.ts";
+
+writeFileSync(join(import.meta.dirname, "../../docs/intent.schema.json"), jsonSchemaText());
