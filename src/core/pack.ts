@@ -49,7 +49,8 @@ export function pack(core: Core, intent: Intent): void {
   const hosts = intent.vms.reduce((sum, vm) => sum + vm.addresses.length, 0);
   const virtualMac = networkOrder(intent.virtualMac);
   const uplinkMac = networkOrder(intent.uplink.mac);
-  must(exports.begin(intent.label, virtualMac, uplinkMac, exact, long, hosts), LIMITS.routes);
+  const begun = exports.begin(intent.label, virtualMac, uplinkMac, exact, long, hosts);
+  must(begun, hosts > abi.MAX_HOSTS ? LIMITS.hosts : LIMITS.routes);
   packPorts(core, intent);
   packHosts(core, intent);
   routes.nextHops.forEach((hop, index) => setNextHop(core, index, hop, intent.trafficClass));

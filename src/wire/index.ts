@@ -1,0 +1,14 @@
+/**
+ * The room of frames for people, by its only door: addresses, the builder, one-line summaries and hex text.
+ * Nothing here runs in the data path, and nothing here imports another room.
+ */
+export * from "./address.ts";
+export { ARP_REPLY, ARP_REQUEST, type ArpFields } from "./arp.ts";
+export { eth, type FrameBuilder } from "./build.ts";
+export { summarize } from "./dissect.ts";
+export { ETHERTYPE, type EthFields, type SnapFields, type VlanFields } from "./ethernet.ts";
+export { formatHex, parseHex } from "./hex.ts";
+export type { Ipv4Fields, Ipv6Fields } from "./ip.ts";
+export { type Ipv4Like, internetChecksum, type MacLike } from "./layer.ts";
+export type { MplsFields } from "./mpls.ts";
+export type { EchoFields, TcpFields, UdpFields } from "./transport.ts";

@@ -1,0 +1,64 @@
+/** Random frames through a core and through the model, and the first frame on which they differ. */
+import { Core, type FrameOut } from "../../src/core/index.ts";
+import { parseIntent } from "../../src/intent/index.ts";
+import { type ModelIntent, type ModelResult, runModel } from "../model/model.ts";
+import { randomFrame, randomIntent, rng } from "../model/random.ts";
+
+export interface World {
+  readonly seed: number;
+  readonly intent: ModelIntent;
+  readonly frames: readonly { readonly inPort: number; readonly frame: Uint8Array }[];
+  readonly expected: readonly ModelResult[];
+}
+
+/** A random intent and random frames for it, with what the model says of each. */
+export function makeWorld(seed: number, frameCount: number): World {
+  const random = rng(seed);
+  const intent = randomIntent(random);
+  const frames = Array.from({ length: frameCount }, () => randomFrame(random, intent));
+  return { seed, intent, frames, expected: frames.map(({ inPort, frame }) => runModel(intent, inPort, frame)) };
+}
+
+/** Fills a core from a model's intent, by way of the intent file. */
+export function install(core: Core, intent: ModelIntent): void {
+  const { intent: loaded, errors } = parseIntent(JSON.stringify(intent), "random.yaml", ".");
+  if (loaded === null) throw new Error(`the random intent is not valid: ${errors[0]?.message}`);
+  core.install(loaded);
+}
+
+/** Runs a world through a core; null when every verdict, reason, table, port and byte is the model's. */
+export function firstDifference(core: Core, world: World): string | null {
+  install(core, world.intent);
+  const results = core.runFrames(world.frames);
+  for (const [index, result] of results.entries()) {
+    const wanted = world.expected[index]!;
+    const isEqual =
+      result.verdict === wanted.verdict &&
+      result.reason === wanted.reason &&
+      result.port === wanted.port &&
+      result.tables.join() === wanted.tables.join() &&
+      hex(result.frame) === hex(wanted.frame);
+    if (isEqual) continue;
+    const { inPort, frame } = world.frames[index]!;
+    return [
+      `seed ${world.seed}, frame ${index}: in_port ${inPort}, ${hex(frame)}`,
+      `  model ${describe(wanted)}`,
+      `  core  ${describe(result)}`,
+    ].join("\n");
+  }
+  return null;
+}
+
+function describe(result: ModelResult | FrameOut): string {
+  const { verdict, reason, port, tables, frame } = result;
+  return `${verdict} ${reason ?? ""} port ${port} tables ${tables.join(" ")} ${hex(frame)}`;
+}
+
+function hex(frame: Uint8Array | null): string {
+  return frame === null ? "-" : Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength).toString("hex");
+}
+
+/** Cores of all builds. */
+export function allCores(): [string, Core][] {
+  return (["release", "scalar", "debug"] as const).map(build => [build, Core.load(build)]);
+}
