@@ -8,9 +8,9 @@
  *   0        ┌──────────────────────────────┐
  *            │ compiler's own static data   │  64 KiB
  *   CONTROL  ├──────────────────────────────┤
- *            │ capture states, reason texts │  64 KiB
+ *            │ captures, queue, reason texts│  64 KiB
  *   COUNTERS ├──────────────────────────────┤
- *            │ reasons, paths, totals       │   4 KiB
+ *            │ outcomes, totals             │  20 KiB
  *            │ 65,536 ports × 64 B          │   4 MiB
  *   STAGING  ├──────────────────────────────┤
  *            │ table edits on their way in  │   1 MiB
@@ -106,6 +106,8 @@ export enum Table {
 }
 
 export const PATH_COUNT: u32 = 64;
+/** Outcomes of one path: room for every Reason. */
+export const OUTCOMES_A_PATH: u32 = 32;
 
 // ── Control: one record a capture, one text a reason ────────────────────────────────────────────────────────────
 
@@ -131,30 +133,39 @@ export const CAPTURE_INTERFACES: u32 = 24;
 export const CAPTURE_INTERFACE_COUNT: u32 = 28;
 /** Bytes of a block being skipped that are not in the window yet; u64. */
 export const CAPTURE_SKIP: u32 = 32;
-/** Timestamp of the last packet, in output units; u64. A Simple Packet Block has none of its own. */
+/** Timestamp of the last packet looked at, in output units; u64. A Simple Packet Block has none of its own. */
 export const CAPTURE_CLOCK: u32 = 40;
-/** The head: the next packet, if CAPTURE_HEAD is 1. */
+/** 1 when the next packet was looked at already; it stands in the following fields, laid out as a queue entry. */
 export const CAPTURE_HEAD: u32 = 52;
-export const CAPTURE_HEAD_FRAME: u32 = 56;
-export const CAPTURE_HEAD_CAPTURED: u32 = 60;
-export const CAPTURE_HEAD_LENGTH: u32 = 64;
-export const CAPTURE_HEAD_INTERFACE: u32 = 68;
-export const CAPTURE_HEAD_NEXT: u32 = 72;
-/** Head's timestamp in output units; u64. */
-export const CAPTURE_HEAD_TIME: u32 = 80;
+/** Address of the record or block that was looked at last. */
+export const CAPTURE_START: u32 = 56;
+export const CAPTURE_HEAD_ENTRY: u32 = 64;
 /** What is wrong, a CaptureFault, and a number that belongs to it. */
-export const CAPTURE_FAULT: u32 = 88;
-export const CAPTURE_FAULT_VALUE: u32 = 92;
+export const CAPTURE_FAULT: u32 = 96;
+export const CAPTURE_FAULT_VALUE: u32 = 100;
 /** Frames of zero bytes seen; u32. */
-export const CAPTURE_EMPTY_FRAMES: u32 = 96;
+export const CAPTURE_EMPTY_FRAMES: u32 = 104;
 /** Address of the first of them, until the window moves. */
-export const CAPTURE_EMPTY_AT: u32 = 100;
+export const CAPTURE_EMPTY_AT: u32 = 108;
 
 export enum CaptureFormat {
   Unused = 0,
   Pcap = 1,
   PcapNg = 2,
 }
+
+/** Packets on their way from captures through the tables, oldest first. */
+export const QUEUE: u32 = 0x12000;
+export const QUEUE_ENTRIES: u32 = 256;
+export const QUEUE_ENTRY_BYTES: u32 = 32;
+/** Address, captured bytes, bytes on the wire, address of the interface record; u64 timestamp in output units. */
+export const ENTRY_FRAME: u32 = 0;
+export const ENTRY_CAPTURED: u32 = 4;
+export const ENTRY_LENGTH: u32 = 8;
+export const ENTRY_INTERFACE: u32 = 12;
+export const ENTRY_TIME: u32 = 16;
+/** The decision (assembly/decision.ts), u64. */
+export const ENTRY_DECISION: u32 = 24;
 
 /** pcapng options that say a reason: u32 length, then the bytes (an opt_comment and opt_endofopt). */
 export const REASON_OPTIONS: u32 = 0x14000;
@@ -163,24 +174,21 @@ export const REASON_OPTIONS_BYTES: u32 = 64;
 // ── Counters, all u64 ───────────────────────────────────────────────────────────────────────────────────────────
 
 export const COUNTERS: u32 = 0x20000;
-/** One a Reason; the one of Reason.None counts frames that were not dropped. */
-export const COUNTERS_REASONS: u32 = COUNTERS;
-/** One a path (see Table). */
-export const COUNTERS_PATHS: u32 = COUNTERS + 512;
-/** Frames read from captures or given in batches, their bytes, and frames that were snapped. */
-export const COUNTERS_FRAMES: u32 = COUNTERS + 1024;
-export const COUNTERS_BYTES: u32 = COUNTERS + 1032;
-export const COUNTERS_SNAPPED: u32 = COUNTERS + 1040;
-/** Frames and bytes that entered by a number above MAX_PORT_NUMBER are in the totals only. */
-export const COUNTERS_PORTS: u32 = COUNTERS + 4096;
+/** One an outcome: path × 32 + Reason. */
+export const COUNTERS_OUTCOMES: u32 = COUNTERS;
+/** Captured bytes of all frames, and frames that were snapped (they have no outcome). */
+export const COUNTERS_BYTES: u32 = COUNTERS + 0x4000;
+export const COUNTERS_SNAPPED: u32 = COUNTERS + 0x4008;
+/** One record a port number; numbers above MAX_PORT_NUMBER have none. */
+export const COUNTERS_PORTS: u32 = COUNTERS + 0x5000;
 export const COUNTERS_PORT_BYTES: u32 = 64;
 export const PORT_RX_FRAMES: u32 = 0;
 export const PORT_RX_BYTES: u32 = 8;
-export const PORT_TX_FRAMES: u32 = 16;
-export const PORT_TX_BYTES: u32 = 24;
-export const PORT_REPLY_FRAMES: u32 = 32;
-export const PORT_REPLY_BYTES: u32 = 40;
-export const PORT_DROP_FRAMES: u32 = 48;
+export const PORT_DROP_FRAMES: u32 = 16;
+export const PORT_TX_FRAMES: u32 = 24;
+export const PORT_TX_BYTES: u32 = 32;
+export const PORT_REPLY_FRAMES: u32 = 40;
+export const PORT_REPLY_BYTES: u32 = 48;
 
 // ── Staging: table edits ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -238,7 +246,7 @@ export const WINDOW_BYTES: u32 = 0x80000;
 export const SLACK_BYTES: u32 = 0x10000;
 
 export const OUTPUT: u32 = 0x2b50000;
-export const OUTPUT_BYTES: u32 = 0x80000;
+export const OUTPUT_BYTES: u32 = 0x40000;
 export const DROPS: u32 = 0x2c70000;
 export const DROPS_BYTES: u32 = 0x100000;
 

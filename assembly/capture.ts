@@ -18,18 +18,19 @@ import {
   CAPTURE_FAULT_VALUE,
   CAPTURE_FORMAT,
   CAPTURE_HEAD,
-  CAPTURE_HEAD_CAPTURED,
-  CAPTURE_HEAD_FRAME,
-  CAPTURE_HEAD_INTERFACE,
-  CAPTURE_HEAD_LENGTH,
-  CAPTURE_HEAD_NEXT,
-  CAPTURE_HEAD_TIME,
+  CAPTURE_HEAD_ENTRY,
   CAPTURE_INTERFACES,
   CAPTURE_INTERFACE_COUNT,
   CAPTURE_SKIP,
+  CAPTURE_START,
   CAPTURE_SWAPPED,
   CaptureFault,
   CaptureFormat,
+  ENTRY_CAPTURED,
+  ENTRY_FRAME,
+  ENTRY_INTERFACE,
+  ENTRY_LENGTH,
+  ENTRY_TIME,
   Event,
   INTERFACE_BYTES,
   INTERFACE_DIVISOR,
@@ -37,6 +38,9 @@ import {
   INTERFACE_OFFSET,
   INTERFACE_SNAPLEN,
   MAX_RECORD_BYTES,
+  QUEUE,
+  QUEUE_ENTRIES,
+  QUEUE_ENTRY_BYTES,
   WINDOW_BYTES,
 } from "./abi";
 
@@ -53,17 +57,19 @@ const BYTE_ORDER_MAGIC: u32 = 0x1a2b3c4d;
 const SIMPLE_PACKET_BYTES: u32 = 12;
 const ENHANCED_PACKET_BYTES: u32 = 28;
 
-/** What `advance` answers when a head stands ready or the capture is at its end; beside the Events. */
+/** What `advance` answers when an entry was written, and at the end of the capture; beside the Events. */
 const READY: u32 = 0xff;
+const ENDED: u32 = 0xfe;
 
 /** Address of a capture's state. */
 export function captureAt(index: u32): usize {
   return CAPTURES + index * CAPTURE_BYTES;
 }
 
-/** Looks for the capture's next packet. READY, or the Event that stands in the way. */
-function advance(capture: usize): u32 {
-  return load<u32>(capture, CAPTURE_FORMAT) == CaptureFormat.Pcap ? advancePcap(capture) : advancePcapNg(capture);
+/** Consumes the capture's next packet and writes it to a queue entry. READY, ENDED or the Event in the way. */
+function advance(capture: usize, entry: usize): u32 {
+  const is_pcap = load<u32>(capture, CAPTURE_FORMAT) == CaptureFormat.Pcap;
+  return is_pcap ? advancePcap(capture, entry) : advancePcapNg(capture, entry);
 }
 
 /** A u32 in the capture's byte order. */
@@ -89,10 +95,10 @@ function wantMore(capture: usize, available: u32): u32 {
   if (load<u32>(capture, CAPTURE_EOF) == 0) return Event.Input;
   if (available != 0) return fault(capture, CaptureFault.CutShort, available);
   store<u32>(capture, 1, CAPTURE_DONE);
-  return READY;
+  return ENDED;
 }
 
-function advancePcap(capture: usize): u32 {
+function advancePcap(capture: usize, entry: usize): u32 {
   const at = load<u32>(capture, CAPTURE_AT);
   const available = load<u32>(capture, CAPTURE_END) - <u32>at;
   if (available < RECORD_HEADER_BYTES) return wantMore(capture, available);
@@ -107,29 +113,22 @@ function advancePcap(capture: usize): u32 {
   const time =
     <u64>word(capture, at) * <u64>load<u32>(link, INTERFACE_DIVISOR) +
     <u64>word(capture, at + 4) * <u64>load<u32>(link, INTERFACE_MULTIPLIER);
-  setHead(capture, at + RECORD_HEADER_BYTES, captured, length, link, time);
-  store<u32>(capture, <u32>at + RECORD_HEADER_BYTES + captured, CAPTURE_HEAD_NEXT);
+  write(entry, at + RECORD_HEADER_BYTES, captured, length, link, time);
+  store<u32>(capture, <u32>at, CAPTURE_START);
+  store<u32>(capture, <u32>at + RECORD_HEADER_BYTES + captured, CAPTURE_AT);
   return READY;
 }
 
-function setHead(
-  capture: usize,
-  frame: usize,
-  captured: u32,
-  length: u32,
-  link: usize,
-  time: u64,
-): void {
-  store<u32>(capture, 1, CAPTURE_HEAD);
-  store<u32>(capture, <u32>frame, CAPTURE_HEAD_FRAME);
-  store<u32>(capture, captured, CAPTURE_HEAD_CAPTURED);
-  store<u32>(capture, length, CAPTURE_HEAD_LENGTH);
-  store<u32>(capture, <u32>link, CAPTURE_HEAD_INTERFACE);
-  store<u64>(capture, time, CAPTURE_HEAD_TIME);
+function write(entry: usize, frame: usize, captured: u32, length: u32, link: usize, time: u64): void {
+  store<u32>(entry, <u32>frame, ENTRY_FRAME);
+  store<u32>(entry, captured, ENTRY_CAPTURED);
+  store<u32>(entry, length, ENTRY_LENGTH);
+  store<u32>(entry, <u32>link, ENTRY_INTERFACE);
+  store<u64>(entry, time, ENTRY_TIME);
 }
 
 /** Walks over blocks until one is a packet, wants the host, or is not all there. */
-function advancePcapNg(capture: usize): u32 {
+function advancePcapNg(capture: usize, entry: usize): u32 {
   for (;;) {
     if (!skip(capture)) return wantSkipped(capture);
     const at = load<u32>(capture, CAPTURE_AT);
@@ -152,7 +151,7 @@ function advancePcapNg(capture: usize): u32 {
     if (available < length) return wantMore(capture, available);
     if (!hasTrailer(capture, at, length)) return badTrailer(capture, at, length);
     if (kind == SECTION_HEADER || kind == INTERFACE_DESCRIPTION) return Event.Block;
-    return readPacket(capture, at, length, kind);
+    return readPacket(capture, entry, at, length, kind);
   }
 }
 
@@ -199,8 +198,8 @@ function readByteOrder(capture: usize, at: usize): bool {
   return true;
 }
 
-/** Makes a packet block, whole and with a good trailer, the head. */
-function readPacket(capture: usize, at: usize, block_bytes: u32, kind: u32): u32 {
+/** Consumes a packet block, whole and with a good trailer. */
+function readPacket(capture: usize, entry: usize, at: usize, block_bytes: u32, kind: u32): u32 {
   const is_simple = kind == SIMPLE_PACKET;
   const fixed_bytes = is_simple ? SIMPLE_PACKET_BYTES : ENHANCED_PACKET_BYTES;
   if (block_bytes < fixed_bytes + 4) return fault(capture, CaptureFault.BlockLength, block_bytes);
@@ -229,8 +228,11 @@ function readPacket(capture: usize, at: usize, block_bytes: u32, kind: u32): u32
     const broken = brokenOption(capture, options, end);
     if (broken >= 0) return fault(capture, CaptureFault.OptionOverrun, broken);
   }
-  setHead(capture, at + fixed_bytes, captured, length, link, timeOf(capture, at, link, is_simple));
-  store<u32>(capture, <u32>at + block_bytes, CAPTURE_HEAD_NEXT);
+  const time = timeOf(capture, at, link, is_simple);
+  write(entry, at + fixed_bytes, captured, length, link, time);
+  store<u64>(capture, time, CAPTURE_CLOCK);
+  store<u32>(capture, <u32>at, CAPTURE_START);
+  store<u32>(capture, <u32>at + block_bytes, CAPTURE_AT);
   return READY;
 }
 
@@ -258,48 +260,125 @@ function brokenOption(capture: usize, first: usize, end: usize): i32 {
   return -1;
 }
 
-/** Index of the capture whose head is the oldest, the first of equals; -1 when every capture is at its end. */
-let chosen: i32 = -1;
+// ── The queue: packets of all captures, oldest first ────────────────────────────────────────────────────────────
 
-export function chosenCapture(): i32 {
-  return chosen;
+/** Entries written, and the first of them that is not dealt with yet. */
+let filled: u32 = 0;
+let first: u32 = 0;
+
+/** Address of the oldest packet's entry, 0 when the queue is empty. */
+export function oldest(): usize {
+  return first == filled ? 0 : entryAt(first);
+}
+
+/** Address behind the youngest packet's entry. */
+export function queueEnd(): usize {
+  return entryAt(filled);
+}
+
+/** Everything before this entry is dealt with. */
+export function consumeUpTo(entry: usize): void {
+  first = <u32>(entry - QUEUE) / QUEUE_ENTRY_BYTES;
+}
+
+function entryAt(index: u32): usize {
+  return QUEUE + index * QUEUE_ENTRY_BYTES;
 }
 
 /**
- * Brings every capture's head forward and chooses the oldest. Event.Done when there is a choice to use or all are at
- * their end (`chosen` tells), else the event that stands in the way, with the capture's index above the low 8 bits.
+ * Fills the empty queue with at most `most` packets (0: only looks at each capture's next one). Event.Done when it is
+ * full or every capture is at its end, else the event that stands in the way, with the capture's index above the low
+ * 8 bits; packets queued before it are to be dealt with first.
  */
-export function choose(capture_count: u32): u32 {
-  chosen = -1;
-  let oldest: u64 = u64.MAX_VALUE;
-  for (let index: u32 = 0; index < capture_count; index++) {
-    const capture = captureAt(index);
-    if (load<u32>(capture, CAPTURE_HEAD) == 0) {
-      if (load<u32>(capture, CAPTURE_DONE) != 0) continue;
-      const event = advance(capture);
-      if (event != READY) return event | (index << 8);
-      if (load<u32>(capture, CAPTURE_DONE) != 0) continue;
-    }
-    const time = load<u64>(capture, CAPTURE_HEAD_TIME);
-    if (chosen < 0 || time < oldest) {
-      chosen = index;
-      oldest = time;
-    }
+export function fill(capture_count: u32, most: u32): u32 {
+  first = 0;
+  filled = 0;
+  const wanted = min(most, QUEUE_ENTRIES);
+  return capture_count == 1 && most != 0 ? fillFromOne(captureAt(0), wanted) : fillFromAll(capture_count, wanted);
+}
+
+function fillFromOne(capture: usize, wanted: u32): u32 {
+  if (load<u32>(capture, CAPTURE_HEAD) != 0) takeHead(capture);
+  if (load<u32>(capture, CAPTURE_FORMAT) == CaptureFormat.Pcap) fillFromPcap(capture, wanted);
+  while (filled < wanted) {
+    const entry = entryAt(filled);
+    const event = load<u32>(capture, CAPTURE_DONE) != 0 ? ENDED : advance(capture, entry);
+    if (event != READY) return event == ENDED ? Event.Done : event;
+    if (load<u32>(entry, ENTRY_LENGTH) == 0) noteEmptyFrame(capture);
+    filled++;
   }
   return Event.Done;
 }
 
-/** The chosen head is dealt with. */
-export function consume(capture: usize): void {
-  if (load<u32>(capture, CAPTURE_HEAD_LENGTH) == 0) noteEmptyFrame(capture);
-  store<u32>(capture, load<u32>(capture, CAPTURE_HEAD_NEXT), CAPTURE_AT);
-  store<u64>(capture, load<u64>(capture, CAPTURE_HEAD_TIME), CAPTURE_CLOCK);
+/** Queues pcap records as long as nothing is odd about them; the first odd one is left to `advance`. */
+function fillFromPcap(capture: usize, wanted: u32): void {
+  const end = load<u32>(capture, CAPTURE_END);
+  const is_swapped = load<u32>(capture, CAPTURE_SWAPPED) != 0;
+  const link = load<u32>(capture, CAPTURE_INTERFACES);
+  const multiplier = <u64>load<u32>(link, INTERFACE_MULTIPLIER);
+  const units = <u64>load<u32>(link, INTERFACE_DIVISOR);
+  let at = load<u32>(capture, CAPTURE_AT);
+  let count = filled;
+  while (count < wanted && end - at >= RECORD_HEADER_BYTES) {
+    const sizes = load<u64>(at, 8);
+    const captured = is_swapped ? bswap<u32>(<u32>sizes) : <u32>sizes;
+    const length = is_swapped ? bswap<u32>(<u32>(sizes >>> 32)) : <u32>(sizes >>> 32);
+    const is_odd = captured == 0 || captured > length || captured > MAX_RECORD_BYTES;
+    if (is_odd || end - at - RECORD_HEADER_BYTES < captured) break;
+    const clock = load<u64>(at);
+    const seconds = is_swapped ? bswap<u32>(<u32>clock) : <u32>clock;
+    const fraction = is_swapped ? bswap<u32>(<u32>(clock >>> 32)) : <u32>(clock >>> 32);
+    const time = <u64>seconds * units + <u64>fraction * multiplier;
+    write(entryAt(count), at + RECORD_HEADER_BYTES, captured, length, link, time);
+    at += RECORD_HEADER_BYTES + captured;
+    count++;
+  }
+  filled = count;
+  store<u32>(capture, at, CAPTURE_AT);
+}
+
+/** The oldest of the captures' next packets, the first of equals, again and again. */
+function fillFromAll(capture_count: u32, wanted: u32): u32 {
+  do {
+    let chosen: usize = 0;
+    let oldest_time: u64 = 0;
+    for (let index: u32 = 0; index < capture_count; index++) {
+      const capture = captureAt(index);
+      const event = look(capture);
+      if (event == ENDED) continue;
+      if (event != READY) return event | (index << 8);
+      const time = load<u64>(capture + CAPTURE_HEAD_ENTRY, ENTRY_TIME);
+      if (chosen != 0 && time >= oldest_time) continue;
+      chosen = capture;
+      oldest_time = time;
+    }
+    if (chosen == 0 || wanted == 0) return Event.Done;
+    takeHead(chosen);
+  } while (filled < wanted);
+  return Event.Done;
+}
+
+/** Brings the capture's next packet forward as its head, unless one stands there. READY, ENDED or an Event. */
+function look(capture: usize): u32 {
+  if (load<u32>(capture, CAPTURE_HEAD) != 0) return READY;
+  if (load<u32>(capture, CAPTURE_DONE) != 0) return ENDED;
+  const event = advance(capture, capture + CAPTURE_HEAD_ENTRY);
+  if (event == READY) store<u32>(capture, 1, CAPTURE_HEAD);
+  return event;
+}
+
+/** Moves a capture's head into the queue. */
+function takeHead(capture: usize): void {
+  const head = capture + CAPTURE_HEAD_ENTRY;
+  memory.copy(entryAt(filled), head, QUEUE_ENTRY_BYTES);
+  filled++;
+  if (load<u32>(head, ENTRY_LENGTH) == 0) noteEmptyFrame(capture);
   store<u32>(capture, 0, CAPTURE_HEAD);
 }
 
 /** A frame of no bytes is `too-short` like any other, but a capture that has one is most likely damaged. */
 function noteEmptyFrame(capture: usize): void {
   const seen = load<u32>(capture, CAPTURE_EMPTY_FRAMES);
-  if (seen == 0) store<u32>(capture, load<u32>(capture, CAPTURE_AT), CAPTURE_EMPTY_AT);
+  if (seen == 0) store<u32>(capture, load<u32>(capture, CAPTURE_START), CAPTURE_EMPTY_AT);
   if (seen != 0xffffffff) store<u32>(capture, seen + 1, CAPTURE_EMPTY_FRAMES);
 }

@@ -4,11 +4,12 @@
  */
 import { COUNTERS, STAGING, HOST_EDIT_BYTES, MAX_EDITS, ROUTE_EDIT_BYTES, Status, VERSION } from "./abi";
 import { addPort as addPortTo } from "./table/ports";
+import { framesRead, hasCounted, runCaptures, runFrames } from "./run";
 import { begin, commit, edited, editHost, editRoute, setNextHop } from "./table/bank";
 
 export { begin, commit, setNextHop };
 export { setOutput, setUsedBytes, usedBytes, usedDropsBytes } from "./output";
-export { framesRead, runCaptures, runFrames } from "./run";
+export { framesRead, runCaptures, runFrames };
 
 const COUNTERS_END: usize = STAGING;
 
@@ -19,7 +20,8 @@ export function version(): u32 {
 
 /** Sets every counter to zero. */
 export function resetCounters(): void {
-  memory.fill(COUNTERS, 0, COUNTERS_END - COUNTERS);
+  // Memory that nobody touched stays untouched: a fresh core costs nothing here.
+  if (hasCounted()) memory.fill(COUNTERS, 0, COUNTERS_END - COUNTERS);
 }
 
 /** Adds a port to the tables being edited; see table/ports.ts. */

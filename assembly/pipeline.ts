@@ -1,7 +1,6 @@
 /**
- * The six tables of the pipeline: what happens to one frame. `decide` reads a frame and writes nothing; it gives the
- * verdict, the reason of a drop, and, in the module's variables, what `rewrite` (rewrite.ts) needs to carry it out.
- * The only file with control flow between tables. Its law is docs/pipeline.md.
+ * The six tables of the pipeline: what happens to one frame. `decide` reads a frame and writes nothing; rewrite.ts
+ * carries out what it decided. The only file with control flow between tables. Its law is docs/pipeline.md.
  */
 import {
   FLAG_L2_IN,
@@ -19,222 +18,186 @@ import {
   SETTING_UPLINK_MAC,
   SETTING_VIRTUAL_MAC,
   Table,
-  Verdict,
 } from "./abi";
-import { active, nextHopTo, portOfHost } from "./table/bank";
+import { Action, dropped, droppedAfterPop, leaving } from "./decision";
+import { nextHopTo, portOfHost } from "./table/bank";
 import { ownsAddress, portOfMac } from "./table/ports";
 import * as arp from "./wire/arp";
 import * as ethernet from "./wire/ethernet";
 import * as ipv4 from "./wire/ipv4";
 import * as mpls from "./wire/mpls";
 
-/** What is done to a frame on its way out. */
-export enum Action {
-  /** Leaves as it came. */
-  Bridge = 0,
-  /** To a local VM: MACs, TTL. */
-  Deliver = 1,
-  /** To the fabric: MACs, TTL, labels. */
-  Forward = 2,
-  /** Back as an ARP reply. */
-  Reply = 3,
-}
-
-/** Of the frame decided last: why it is dropped, and the tables it entered, one bit each (Table). */
-export let reason: Reason = Reason.None;
-export let path: u32 = 0;
-/** What is done to it, and the port record by which it leaves. */
-export let action: Action = Action.Bridge;
-export let out_port: usize = 0;
-/** Where its layer 3 starts in the frame as it came; 18 behind a label. */
-export let layer3: u32 = 0;
-/** 1 when its label was popped. */
-export let popped: u32 = 0;
-/** The next hop's record, when it is forwarded. */
-export let next_hop: usize = 0;
-/** Bytes that leave. */
-export let out_length: u32 = 0;
-
-/** The frame being decided, and the tables it meets. */
-let bank: usize = 0;
-let frame: usize = 0;
-let length: u32 = 0;
-let in_port: usize = 0;
+const POPPED_LAYER3: u32 = ethernet.HEADER_BYTES + mpls.ENTRY_BYTES;
 
 /**
- * Decides what happens to a frame of `frame_length` bytes at `at` that came in by the port with record `port` (0: no
- * such port). Reads at most frame_length bytes, and of those at most 128.
+ * Decides what happens to a frame of `length` bytes that came in by the port with record `port` (0: no such port),
+ * by the tables of `bank`. Reads no byte behind the frame but up to 8 of them behind a short one.
  */
-export function decide(at: usize, frame_length: u32, port: usize): Verdict {
-  reason = Reason.None;
-  path = 0;
-  popped = 0;
-  if (frame_length < ethernet.HEADER_BYTES) return drop(Reason.TooShort);
-  if (frame_length > MAX_FRAME_BYTES) return drop(Reason.TooLong);
-  if (port == 0) return drop(Reason.UnknownPort);
-  bank = active;
-  frame = at;
-  length = frame_length;
-  in_port = port;
-  out_length = frame_length;
-  path = Table.Classify;
-  const type = ethernet.typeOf(at, frame_length);
-  if (type == ethernet.TYPE_TAGGED) return drop(Reason.VlanTagged);
-  return (load<u32>(port, PORT_FLAGS) & FLAG_UPLINK) != 0 ? fromUplink(type) : fromVm(type);
-}
-
-function drop(why: Reason): Verdict {
-  reason = why;
-  return Verdict.Drop;
+export function decide(bank: usize, port: usize, frame: usize, length: u32): u64 {
+  if (length < ethernet.HEADER_BYTES) return dropped(Reason.TooShort, 0);
+  if (length > MAX_FRAME_BYTES) return dropped(Reason.TooLong, 0);
+  if (port == 0) return dropped(Reason.UnknownPort, 0);
+  const type = ethernet.typeOf(frame, length);
+  if (type == ethernet.TYPE_TAGGED) return dropped(Reason.VlanTagged, Table.Classify);
+  if ((load<u32>(port, PORT_FLAGS) & FLAG_UPLINK) != 0) return fromUplink(bank, port, frame, length, type);
+  return fromVm(bank, port, frame, length, type);
 }
 
 /** Table 0, the uplink's rows. */
-function fromUplink(type: u32): Verdict {
-  layer3 = ethernet.headerBytes(frame);
-  if (type == ethernet.TYPE_ARP) return arpFromUplink();
+function fromUplink(bank: usize, port: usize, frame: usize, length: u32, type: u32): u64 {
   if (ethernet.destination(frame) == load<u64>(bank, SETTING_UPLINK_MAC)) {
-    if (type == ethernet.TYPE_MPLS) return label();
-    if (type == ethernet.TYPE_IPV4) return local(ipv4.isReadable(frame + layer3, length - layer3));
+    if (type == ethernet.TYPE_MPLS) return label(bank, port, frame, length);
+    if (type == ethernet.TYPE_IPV4) {
+      const layer3 = ethernet.headerBytes(frame);
+      const is_readable = ipv4.isReadable(frame + layer3, length - layer3);
+      return local(bank, port, frame, length, layer3, is_readable, Table.Classify);
+    }
   }
-  return bridge();
+  if (type == ethernet.TYPE_ARP) return arpFromUplink(bank, port, frame, length);
+  return bridge(bank, port, frame, length, Table.Classify);
 }
 
 /** Table 0, a VM's rows: nothing passes under an address that is not the VM's own. */
-function fromVm(type: u32): Verdict {
-  if (ethernet.source(frame) != load<u64>(in_port, PORT_MAC)) return drop(Reason.SpoofedSource);
-  layer3 = ethernet.headerBytes(frame);
+function fromVm(bank: usize, port: usize, frame: usize, length: u32, type: u32): u64 {
+  const mac = load<u64>(port, PORT_MAC);
+  if (ethernet.source(frame) != mac) return dropped(Reason.SpoofedSource, Table.Classify);
+  const layer3 = ethernet.headerBytes(frame);
   const header = frame + layer3;
+  const is_routed = (load<u32>(port, PORT_FLAGS) & FLAG_L3_OUT) != 0;
   if (type == ethernet.TYPE_IPV4) {
-    if (!ipv4.isReadable(header, length - layer3)) return drop(Reason.Malformed);
-    if (!ownsAddress(bank, in_port, ipv4.source(header))) return drop(Reason.SpoofedSource);
-    if ((load<u32>(in_port, PORT_FLAGS) & FLAG_L3_OUT) == 0) return bridge();
-    if (ethernet.isGroup(frame)) return drop(Reason.MulticastDestination);
-    return local(true);
+    if (!ipv4.isReadable(header, length - layer3)) return dropped(Reason.Malformed, Table.Classify);
+    if (!ownsAddress(bank, port, ipv4.source(header))) return dropped(Reason.SpoofedSource, Table.Classify);
+    if (!is_routed) return bridge(bank, port, frame, length, Table.Classify);
+    if (ethernet.isGroup(frame)) return dropped(Reason.MulticastDestination, Table.Classify);
+    return local(bank, port, frame, length, layer3, true, Table.Classify);
   }
   if (type == ethernet.TYPE_ARP) {
-    if (!arp.isReadable(header, length - layer3)) return drop(Reason.Malformed);
-    if (arp.senderMac(header) != load<u64>(in_port, PORT_MAC)) return drop(Reason.SpoofedSource);
+    if (!arp.isReadable(header, length - layer3)) return dropped(Reason.Malformed, Table.Classify);
+    if (arp.senderMac(header) != mac) return dropped(Reason.SpoofedSource, Table.Classify);
     const sender = arp.senderAddress(header);
-    if (sender != 0 && !ownsAddress(bank, in_port, sender)) return drop(Reason.SpoofedSource);
-    return (load<u32>(in_port, PORT_FLAGS) & FLAG_L3_OUT) != 0 ? arpFromL3(header, sender) : arpFromL2(header);
+    if (sender != 0 && !ownsAddress(bank, port, sender)) return dropped(Reason.SpoofedSource, Table.Classify);
+    return is_routed ? arpFromL3(bank, port, frame, length, header) : arpFromL2(bank, port, frame, length, header);
   }
-  return drop(Reason.NotIp);
+  return dropped(Reason.NotIp, Table.Classify);
 }
 
 /** Table 10: the label of this hypervisor, or explicit null, and nothing below it (RFC 3032 §2.1). */
-function label(): Verdict {
-  path |= Table.Label;
-  const header_bytes = layer3;
-  if (length - header_bytes < mpls.ENTRY_BYTES) return drop(Reason.Malformed);
+function label(bank: usize, port: usize, frame: usize, length: u32): u64 {
+  const path = Table.Classify | Table.Label;
+  const header_bytes = ethernet.headerBytes(frame);
+  if (length - header_bytes < mpls.ENTRY_BYTES) return dropped(Reason.Malformed, path);
   const entry = mpls.entry(frame + header_bytes);
   const value = mpls.label(entry);
-  if (value != load<u32>(bank, SETTING_LABEL) && value != 0) return drop(Reason.UnknownLabel);
-  if (!mpls.isBottom(entry)) return drop(Reason.LabelStack);
-  popped = 1;
-  out_length = length - mpls.ENTRY_BYTES;
+  if (value != load<u32>(bank, SETTING_LABEL) && value != 0) return dropped(Reason.UnknownLabel, path);
+  if (!mpls.isBottom(entry)) return dropped(Reason.LabelStack, path);
   // A popped frame is read again from byte 14. Behind SNAP that is the LLC header, which stays in front: the first
   // eight bytes of "IPv4" are then aa aa 03 00 00 00 88 47 and the rest follows the label, as if it began at 18.
-  layer3 = ethernet.HEADER_BYTES + mpls.ENTRY_BYTES;
-  const available = length - layer3;
-  if (header_bytes == ethernet.HEADER_BYTES) return local(ipv4.isReadable(frame + layer3, available));
-  return local(ipv4.isReadable(frame + ethernet.HEADER_BYTES, available));
+  const begins = header_bytes == ethernet.HEADER_BYTES ? POPPED_LAYER3 : ethernet.HEADER_BYTES;
+  const is_readable = ipv4.isReadable(frame + begins, length - POPPED_LAYER3);
+  return local(bank, port, frame, length, POPPED_LAYER3, is_readable, path);
 }
 
 /** Table 20 for frames of the uplink. */
-function arpFromUplink(): Verdict {
-  path |= Table.Arp;
+function arpFromUplink(bank: usize, port: usize, frame: usize, length: u32): u64 {
+  const path = Table.Classify | Table.Arp;
+  const layer3 = ethernet.headerBytes(frame);
   const header = frame + layer3;
-  if (!arp.isReadable(header, length - layer3)) return drop(Reason.Malformed);
+  if (!arp.isReadable(header, length - layer3)) return dropped(Reason.Malformed, path);
   const operation = arp.operation(header);
-  if (operation == arp.REQUEST) return askOwner(header, Reason.ArpSuppressed);
-  return operation == arp.REPLY ? bridge() : drop(Reason.ArpSuppressed);
+  if (operation == arp.REPLY) return bridge(bank, port, frame, length, path);
+  const owner = operation == arp.REQUEST ? ownerAsked(bank, header) : 0;
+  return owner != 0 ? output(port, owner, length, path) : dropped(Reason.ArpSuppressed, path);
 }
 
 /** Table 20 for a VM on the layer-3 path: it hears one neighbour, the virtual MAC, whomever it asks for. */
-function arpFromL3(header: usize, sender: u32): Verdict {
-  path |= Table.Arp;
-  if (sender == 0) return drop(Reason.ArpProbe);
-  if (ownsAddress(bank, in_port, arp.targetAddress(header))) return drop(Reason.ArpSuppressed);
+function arpFromL3(bank: usize, port: usize, frame: usize, length: u32, header: usize): u64 {
+  const path = Table.Classify | Table.Arp;
+  if (arp.senderAddress(header) == 0) return dropped(Reason.ArpProbe, path);
+  if (ownsAddress(bank, port, arp.targetAddress(header))) return dropped(Reason.ArpSuppressed, path);
   const operation = arp.operation(header);
   if (operation == arp.REQUEST) {
     const to = ethernet.destination(frame);
     if (to == ethernet.BROADCAST || to == load<u64>(bank, SETTING_VIRTUAL_MAC)) {
-      action = Action.Reply;
-      return leave(in_port, Verdict.Reply);
+      if (length > load<u32>(port, PORT_MAX_FRAME_BYTES)) return dropped(Reason.TooLong, path);
+      return leaving(Action.Reply, false, path, port);
     }
   }
-  if (operation == arp.REPLY && (load<u32>(in_port, PORT_FLAGS) & FLAG_L2_IN) != 0) return bridge();
-  return drop(Reason.ArpSuppressed);
+  const is_bridged = operation == arp.REPLY && (load<u32>(port, PORT_FLAGS) & FLAG_L2_IN) != 0;
+  return is_bridged ? bridge(bank, port, frame, length, path) : dropped(Reason.ArpSuppressed, path);
 }
 
 /** Table 20 for a VM on the layer-2 path, where it both sends and hears. */
-function arpFromL2(header: usize): Verdict {
-  path |= Table.Arp;
+function arpFromL2(bank: usize, port: usize, frame: usize, length: u32, header: usize): u64 {
+  const path = Table.Classify | Table.Arp;
   const operation = arp.operation(header);
-  if (operation == arp.REPLY) return bridge();
-  if (ownsAddress(bank, in_port, arp.targetAddress(header))) {
-    action = Action.Bridge;
-    return output(load<u32>(bank, SETTING_UPLINK));
+  if (operation == arp.REPLY) return bridge(bank, port, frame, length, path);
+  if (ownsAddress(bank, port, arp.targetAddress(header))) {
+    return output(port, load<u32>(bank, SETTING_UPLINK), length, path);
   }
-  return operation == arp.REQUEST ? askOwner(header, Reason.None) : bridge();
+  const owner = operation == arp.REQUEST ? ownerAsked(bank, header) : 0;
+  return owner != 0 ? output(port, owner, length, path) : bridge(bank, port, frame, length, path);
 }
 
-/** Row 20/300: a request reaches nobody but the owner. Without one it is bridged, or dropped with `otherwise`. */
-function askOwner(header: usize, otherwise: Reason): Verdict {
+/** Row 20/300: the port of the VM that is asked for, if requests reach it; 0 otherwise. */
+function ownerAsked(bank: usize, header: usize): usize {
   const owner = portOfHost(bank, arp.targetAddress(header));
-  if (owner != 0 && (load<u32>(owner, PORT_FLAGS) & FLAG_L2_IN) != 0) {
-    action = Action.Bridge;
-    return output(owner);
-  }
-  return otherwise == Reason.None ? bridge() : drop(otherwise);
+  return owner != 0 && (load<u32>(owner, PORT_FLAGS) & FLAG_L2_IN) != 0 ? owner : 0;
 }
 
 /** Table 30: the addresses of this hypervisor's VMs. Fields that cannot be read are zero and nobody's address. */
-function local(is_readable: bool): Verdict {
-  path |= Table.Local;
+function local(
+  bank: usize,
+  port: usize,
+  frame: usize,
+  length: u32,
+  layer3: u32,
+  is_readable: bool,
+  before: u32,
+): u64 {
+  const path = before | Table.Local;
+  const is_popped = (before & Table.Label) != 0;
   if (is_readable) {
     const owner = portOfHost(bank, ipv4.destination(frame + layer3));
     if (owner != 0 && (load<u32>(owner, PORT_FLAGS) & FLAG_L3_IN) != 0) {
-      if (ipv4.ttl(frame + layer3) <= 1) return drop(Reason.TtlExpired);
-      action = Action.Deliver;
-      return output(owner);
+      if (ipv4.ttl(frame + layer3) <= 1) return droppedAfterPop(Reason.TtlExpired, is_popped, path);
+      if (owner == port) return dropped(Reason.SamePort, path);
+      const out_length = is_popped ? length - mpls.ENTRY_BYTES : length;
+      if (out_length > load<u32>(owner, PORT_MAX_FRAME_BYTES)) return dropped(Reason.TooLong, path);
+      return leaving(Action.Deliver, is_popped, path, owner);
     }
   }
-  if ((load<u32>(in_port, PORT_FLAGS) & FLAG_UPLINK) == 0) return remote();
-  return drop(is_readable ? Reason.NoLocalVm : Reason.Malformed);
+  if ((load<u32>(port, PORT_FLAGS) & FLAG_UPLINK) != 0) {
+    return dropped(is_readable ? Reason.NoLocalVm : Reason.Malformed, path);
+  }
+  return remote(bank, frame + layer3, length);
 }
 
 /** Table 40: what lives elsewhere. Only packets of VMs come here, and their fields were read. */
-function remote(): Verdict {
-  path |= Table.Remote;
-  const header = frame + layer3;
+function remote(bank: usize, header: usize, length: u32): u64 {
+  const path = Table.Classify | Table.Local | Table.Remote;
   const to = ipv4.destination(header);
-  if (ipv4.isMartian(to)) return drop(Reason.Martian);
-  next_hop = nextHopTo(bank, to);
-  if (next_hop == 0) return drop(Reason.NoRoute);
-  if (ipv4.ttl(header) <= 1) return drop(Reason.TtlExpired);
-  action = Action.Forward;
-  out_length = length + load<u32>(next_hop, NEXT_HOP_LABEL_COUNT) * mpls.ENTRY_BYTES;
-  return output(load<u32>(bank, SETTING_UPLINK));
+  if (ipv4.isMartian(to)) return dropped(Reason.Martian, path);
+  const next_hop = nextHopTo(bank, to);
+  if (next_hop == 0) return dropped(Reason.NoRoute, path);
+  if (ipv4.ttl(header) <= 1) return dropped(Reason.TtlExpired, path);
+  const out_length = length + load<u32>(next_hop, NEXT_HOP_LABEL_COUNT) * mpls.ENTRY_BYTES;
+  const uplink = load<u32>(bank, SETTING_UPLINK);
+  if (out_length > load<u32>(uplink, PORT_MAX_FRAME_BYTES)) return dropped(Reason.TooLong, path);
+  return leaving(Action.Forward, false, path, next_hop);
 }
 
 /** Table 50: by MAC address; what nobody here has goes to the uplink, and never back there. */
-function bridge(): Verdict {
-  path |= Table.Bridge;
-  action = Action.Bridge;
+function bridge(bank: usize, port: usize, frame: usize, length: u32, before: u32): u64 {
+  const path = before | Table.Bridge;
   const owner = portOfMac(bank, ethernet.destination(frame));
-  if (owner != 0) return output(owner);
-  if ((load<u32>(in_port, PORT_FLAGS) & FLAG_UPLINK) != 0) return drop(Reason.BridgeSuppressed);
-  return output(load<u32>(bank, SETTING_UPLINK));
+  if (owner != 0) return output(port, owner, length, path);
+  if ((load<u32>(port, PORT_FLAGS) & FLAG_UPLINK) != 0) return dropped(Reason.BridgeSuppressed, path);
+  return output(port, load<u32>(bank, SETTING_UPLINK), length, path);
 }
 
-function output(port: usize): Verdict {
-  if (port == in_port) return drop(Reason.SamePort);
-  return leave(port, Verdict.Output);
-}
-
-function leave(port: usize, verdict: Verdict): Verdict {
-  if (out_length > load<u32>(port, PORT_MAX_FRAME_BYTES)) return drop(Reason.TooLong);
-  out_port = port;
-  return verdict;
+/** A frame leaves as it came, but not by the port it came in by. */
+function output(port: usize, out_port: usize, length: u32, path: u32): u64 {
+  if (out_port == port) return dropped(Reason.SamePort, path);
+  if (length > load<u32>(out_port, PORT_MAX_FRAME_BYTES)) return dropped(Reason.TooLong, path);
+  return leaving(Action.Bridge, false, path, out_port);
 }

@@ -2,9 +2,15 @@
  * Carries out what `decide` decided: writes the frame that leaves. The output may lie anywhere apart from the input,
  * or over it so that layer 3 stays where it is and the Ethernet header moves (`inPlace`).
  */
-import { NEXT_HOP_HEADER, NEXT_HOP_LABELS, NEXT_HOP_LABEL_COUNT, PORT_DELIVERY, SETTING_VIRTUAL_MAC } from "./abi";
-import { Action, action, layer3, next_hop, out_length, out_port, popped } from "./pipeline";
-import { active } from "./table/bank";
+import {
+  NEXT_HOP_HEADER,
+  NEXT_HOP_LABELS,
+  NEXT_HOP_LABEL_COUNT,
+  PORT_DELIVERY,
+  SETTING_UPLINK,
+  SETTING_VIRTUAL_MAC,
+} from "./abi";
+import { Action, actionOf, isPopped, targetOf } from "./decision";
 import * as arp from "./wire/arp";
 import * as ethernet from "./wire/ethernet";
 import * as ipv4 from "./wire/ipv4";
@@ -13,20 +19,34 @@ import * as mpls from "./wire/mpls";
 /** Up to here a copy in steps of 16 bytes beats the engine's memory.copy, which is a call out of the module. */
 const SHORT_COPY_BYTES: u32 = 512;
 
-/** Where the frame that leaves starts when layer 3 of the frame at `frame` is to stay in its place. */
-export function inPlace(frame: usize): usize {
-  if (action == Action.Forward) {
-    return frame - load<u32>(next_hop, NEXT_HOP_LABEL_COUNT) * mpls.ENTRY_BYTES;
-  }
-  return popped != 0 ? frame + mpls.ENTRY_BYTES : frame;
+/** The record of the port by which a frame leaves. */
+export function outPort(bank: usize, decision: u64): usize {
+  return actionOf(decision) == Action.Forward ? <usize>load<u32>(bank, SETTING_UPLINK) : targetOf(decision);
 }
 
-/** Writes the frame that leaves, `out_length` bytes, to `out`. Up to 15 bytes behind its end may be overwritten. */
-export function rewrite(frame: usize, out: usize): void {
-  if (action == Action.Forward) forward(frame, out);
-  else if (action == Action.Deliver) deliver(frame, out);
-  else if (action == Action.Reply) reply(frame, out);
-  else copy(out, frame, out_length);
+/** Bytes that leave of a frame of `length` bytes. */
+export function outLength(decision: u64, length: u32): u32 {
+  if (actionOf(decision) == Action.Forward) return length + labelsBytes(targetOf(decision));
+  return isPopped(decision) ? length - mpls.ENTRY_BYTES : length;
+}
+
+/** Where the frame that leaves starts when layer 3 of the frame at `frame` is to stay in its place. */
+export function inPlace(decision: u64, frame: usize): usize {
+  if (actionOf(decision) == Action.Forward) return frame - labelsBytes(targetOf(decision));
+  return isPopped(decision) ? frame + mpls.ENTRY_BYTES : frame;
+}
+
+/** Writes the frame that leaves to `out`. Up to 15 bytes behind its end may be overwritten. */
+export function rewrite(bank: usize, decision: u64, frame: usize, length: u32, out: usize): void {
+  const action = actionOf(decision);
+  if (action == Action.Deliver) deliver(targetOf(decision), isPopped(decision), frame, length, out);
+  else if (action == Action.Forward) forward(targetOf(decision), frame, length, out);
+  else if (action == Action.Reply) reply(load<u64>(bank, SETTING_VIRTUAL_MAC), frame, length, out);
+  else copy(out, frame, length);
+}
+
+function labelsBytes(next_hop: usize): u32 {
+  return load<u32>(next_hop, NEXT_HOP_LABEL_COUNT) * mpls.ENTRY_BYTES;
 }
 
 /** Copies `bytes` bytes in steps of 16, unless they are in place already. */
@@ -44,32 +64,29 @@ function copy(to: usize, from: usize, bytes: u32): void {
 }
 
 /** Table 30: MACs of VM and gateway, TTL and checksum; without the label, if there was one. */
-function deliver(frame: usize, out: usize): void {
-  const ttl_word = ipv4.decrementTtl(load<u32>(frame + layer3, 8));
+function deliver(port: usize, is_popped: bool, frame: usize, length: u32, out: usize): void {
+  const popped_bytes = is_popped ? mpls.ENTRY_BYTES : 0;
   const header_bytes = ethernet.headerBytes(frame);
+  const layer3 = is_popped ? ethernet.HEADER_BYTES + mpls.ENTRY_BYTES : header_bytes;
+  const ttl_word = ipv4.decrementTtl(load<u32>(frame + layer3, 8));
   const llc = load<u64>(frame, ethernet.HEADER_BYTES);
-  const type = popped != 0 ? <u16>ethernet.TYPE_IPV4 : load<u16>(frame, 12);
-  const from = header_bytes + popped * mpls.ENTRY_BYTES;
-  copy(out + header_bytes, frame + from, out_length - header_bytes);
-  store<u64>(out, load<u64>(out_port, PORT_DELIVERY));
-  store<u32>(out, load<u32>(out_port, PORT_DELIVERY + 8), 8);
-  store<u16>(out, type, 12);
+  const type = is_popped ? <u16>ethernet.TYPE_IPV4 : load<u16>(frame, 12);
+  copy(out + header_bytes, frame + header_bytes + popped_bytes, length - header_bytes - popped_bytes);
+  writeHeader(out, port + PORT_DELIVERY, type);
   if (header_bytes == ethernet.SNAP_HEADER_BYTES) store<u64>(out, llc, ethernet.HEADER_BYTES);
-  store<u32>(out + layer3 - popped * mpls.ENTRY_BYTES, ttl_word, 8);
+  store<u32>(out + layer3 - popped_bytes, ttl_word, 8);
 }
 
 /** Table 40: MACs of next hop and uplink, TTL and checksum, labels with the decremented TTL (RFC 3443 §3.1). */
-function forward(frame: usize, out: usize): void {
-  const header_bytes = layer3;
-  const ttl_word = load<u32>(frame + layer3, 8);
+function forward(next_hop: usize, frame: usize, length: u32, out: usize): void {
+  const header_bytes = ethernet.headerBytes(frame);
+  const ttl_word = load<u32>(frame + header_bytes, 8);
   const llc = load<u64>(frame, ethernet.HEADER_BYTES);
-  const labels_bytes = load<u32>(next_hop, NEXT_HOP_LABEL_COUNT) * mpls.ENTRY_BYTES;
+  const labels_bytes = labelsBytes(next_hop);
   const type = labels_bytes != 0 ? <u16>ethernet.TYPE_MPLS : load<u16>(frame, 12);
   const out_layer3 = out + header_bytes + labels_bytes;
-  copy(out_layer3, frame + header_bytes, out_length - header_bytes - labels_bytes);
-  store<u64>(out, load<u64>(next_hop, NEXT_HOP_HEADER));
-  store<u32>(out, load<u32>(next_hop, NEXT_HOP_HEADER + 8), 8);
-  store<u16>(out, type, 12);
+  copy(out_layer3, frame + header_bytes, length - header_bytes);
+  writeHeader(out, next_hop + NEXT_HOP_HEADER, type);
   if (header_bytes == ethernet.SNAP_HEADER_BYTES) store<u64>(out, llc, ethernet.HEADER_BYTES);
   const ttl = (ttl_word & 0xff) - 1;
   for (let at: u32 = 0; at < labels_bytes; at += mpls.ENTRY_BYTES) {
@@ -79,11 +96,18 @@ function forward(frame: usize, out: usize): void {
   store<u32>(out_layer3, ipv4.decrementTtl(ttl_word), 8);
 }
 
+/** The twelve bytes of Ethernet addresses prepared at `addresses`, and the type as it stands in memory. */
+function writeHeader(out: usize, addresses: usize, type: u16): void {
+  store<u64>(out, load<u64>(addresses));
+  store<u32>(out, load<u32>(addresses, 8), 8);
+  store<u16>(out, type, 12);
+}
+
 /** Table 20, the responder: the request turned into its answer; what follows the ARP body stays. */
-function reply(frame: usize, out: usize): void {
-  const virtual_mac = load<u64>(active, SETTING_VIRTUAL_MAC);
+function reply(virtual_mac: u64, frame: usize, length: u32, out: usize): void {
   const asker = ethernet.source(frame);
-  copy(out, frame, out_length);
+  const layer3 = ethernet.headerBytes(frame);
+  copy(out, frame, length);
   store<u64>(out, asker | (virtual_mac << 48));
   store<u32>(out, <u32>(virtual_mac >> 16), 8);
   arp.writeReply(frame + layer3, out + layer3, virtual_mac);

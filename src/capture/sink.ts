@@ -4,7 +4,7 @@
  * a whole one. Devices, pipes and standard output are written directly. A name that ends in `.gz` is compressed,
  * one gzip member a piece, which RFC 1952 §2.2 allows.
  */
-import { closeSync, openSync, renameSync, type Stats, statSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, openSync, renameSync, rmSync, type Stats, statSync, unlinkSync, writeSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { ioMessage } from "./io-message.ts";
 
@@ -50,11 +50,15 @@ export class Sink {
     }
   }
 
-  /** Ends the file under its own name. */
+  /**
+   * Ends the file under its own name. An older one goes first: ext4 writes out a file that is renamed over another
+   * one before it returns, which takes longer than everything else here.
+   */
   finish(): void {
     this.#close();
     if (this.#part === null) return;
     try {
+      rmSync(this.name, { force: true });
       renameSync(this.#part, this.name);
     } catch (error) {
       throw this.#failure(error);

@@ -5,7 +5,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { createGunzip, type Gunzip } from "node:zlib";
-import { Decompress } from "fzstd";
+import type { Decompress } from "fzstd";
 import { ioMessage } from "./io-message.ts";
 
 /** What is wrong with a file, in one line, without its name. */
@@ -40,12 +40,16 @@ const ZSTD_MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
 const ZSTD_SKIPPABLE = [0x2a, 0x4d, 0x18];
 
 /** Opens a file, or standard input for `-`. Throws SourceError. */
-export function openSource(name: string): Source {
+export async function openSource(name: string): Promise<Source> {
   const file = new FileSource(name);
   const magic = file.peek(4);
   const begins = (bytes: number[], at = 0): boolean => bytes.every((byte, index) => magic[at + index] === byte);
   if (begins(GZIP_MAGIC)) return new GzipSource(file);
-  if (begins(ZSTD_MAGIC) || (begins(ZSTD_SKIPPABLE, 1) && (magic[0]! & 0xf0) === 0x50)) return new ZstdSource(file);
+  if (begins(ZSTD_MAGIC) || (begins(ZSTD_SKIPPABLE, 1) && (magic[0]! & 0xf0) === 0x50)) {
+    // Loaded on demand: it computes tables when it is loaded.
+    const { Decompress } = await import("fzstd");
+    return new ZstdSource(file, onData => new Decompress(onData));
+  }
   return file;
 }
 
@@ -223,9 +227,14 @@ class GzipSource extends CompressedSource {
 }
 
 class ZstdSource extends CompressedSource {
-  readonly #decompress = new Decompress(piece => this.queue.push(piece.slice()));
+  readonly #decompress: Decompress;
   #failure: SourceError | null = null;
   #isDone = false;
+
+  constructor(file: FileSource, make: (onData: (piece: Uint8Array) => void) => Decompress) {
+    super(file);
+    this.#decompress = make(piece => this.queue.push(piece.slice()));
+  }
 
   fill(target: Uint8Array): number {
     while (this.queue.bytes === 0 && !this.#isDone && this.#failure === null) this.#feed();

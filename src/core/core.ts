@@ -6,8 +6,8 @@
 import * as abi from "../../assembly/abi.ts";
 import type { Intent } from "../intent/index.ts";
 import { type CoreBuild, type CoreExports, instantiateCore, readCore } from "./load.ts";
-import { REASONS, tablesOf, VERDICTS, type VerdictName } from "./names.ts";
-import { pack } from "./pack.ts";
+import { REASONS, TABLES, tablesOf, VERDICTS, type VerdictName } from "./names.ts";
+import { pack, portsInOrder } from "./pack.ts";
 
 /** A frame on its way in: the number of the port it enters, and its bytes (at most 9,217 are looked at). */
 export interface FrameIn {
@@ -47,7 +47,7 @@ export interface Counters {
   readonly snapped: number;
   /** Dropped frames by reason; reasons that did not occur are left out. */
   readonly drops: ReadonlyMap<string, number>;
-  /** Frames that met each table. */
+  /** Frames that met each table; tables that none met are left out. */
   readonly tables: ReadonlyMap<number, number>;
   /** Ports that saw a frame, in the order of their numbers. */
   readonly ports: readonly PortCounters[];
@@ -58,6 +58,8 @@ export class Core {
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
   readonly #counters: BigUint64Array;
+  /** Numbers of ports that were installed at any time. */
+  readonly #installed = new Set<number>();
 
   constructor(exports: CoreExports) {
     const { buffer } = exports.memory;
@@ -74,6 +76,7 @@ export class Core {
   /** Replaces every table by those of an intent, in one step as far as frames can see. */
   install(intent: Intent): void {
     pack(this, intent);
+    for (const { ofport } of portsInOrder(intent)) this.#installed.add(ofport);
   }
 
   /** Runs any number of frames, in batches, and gives what became of each. */
@@ -130,23 +133,27 @@ export class Core {
   }
 
   counters(): Counters {
-    const tables = new Map<number, number>();
+    const tables = new Map<number, number>(TABLES.map(table => [table, 0]));
+    const drops = new Map<string, number>(REASONS.slice(1).map(reason => [reason, 0]));
+    const snapped = this.#counter(abi.COUNTERS_SNAPPED);
+    let frames = snapped;
     for (let path = 0; path < abi.PATH_COUNT; path++) {
-      const frames = this.#counter(abi.COUNTERS_PATHS + path * 8);
-      if (frames > 0) for (const table of tablesOf(path)) tables.set(table, (tables.get(table) ?? 0) + frames);
+      for (const [reason, name] of REASONS.entries()) {
+        const met = this.#counter(abi.COUNTERS_OUTCOMES + (path * abi.OUTCOMES_A_PATH + reason) * 8);
+        if (met === 0) continue;
+        frames += met;
+        if (reason > 0) drops.set(name, drops.get(name)! + met);
+        for (const table of tablesOf(path)) tables.set(table, tables.get(table)! + met);
+      }
     }
-    const drops = new Map<string, number>();
-    for (let reason = 1; reason < abi.REASON_COUNT; reason++) {
-      const frames = this.#counter(abi.COUNTERS_REASONS + reason * 8);
-      if (frames > 0) drops.set(REASONS[reason]!, frames);
-    }
+    const occurred = <K>(counts: Map<K, number>): Map<K, number> => new Map([...counts].filter(([, met]) => met > 0));
     return {
-      frames: this.#counter(abi.COUNTERS_FRAMES),
+      frames,
       bytes: this.#counter(abi.COUNTERS_BYTES),
-      snapped: this.#counter(abi.COUNTERS_SNAPPED),
-      drops,
-      tables: new Map([...tables].sort(([a], [b]) => a - b)),
-      ports: this.#portCounters(),
+      snapped,
+      drops: occurred(drops),
+      tables: occurred(tables),
+      ports: this.#portCounters(drops.get("unknown-port")! > 0),
     };
   }
 
@@ -155,9 +162,11 @@ export class Core {
     return Number(this.#counters[at >>> 3]);
   }
 
-  #portCounters(): PortCounters[] {
+  /** Only numbers of ports that were installed can have counted, unless frames came in by others. */
+  #portCounters(hasStrangers: boolean): PortCounters[] {
     const ports: PortCounters[] = [];
-    for (let port = 0; port <= abi.MAX_PORT_NUMBER; port++) {
+    const everyNumber = Array.from({ length: hasStrangers ? abi.MAX_PORT_NUMBER + 1 : 0 }, (_, port) => port);
+    for (const port of hasStrangers ? everyNumber : [...this.#installed].sort((a, b) => a - b)) {
       const at = abi.COUNTERS_PORTS + port * abi.COUNTERS_PORT_BYTES;
       const rxFrames = this.#counter(at + abi.PORT_RX_FRAMES);
       const txFrames = this.#counter(at + abi.PORT_TX_FRAMES);

@@ -18,10 +18,10 @@ const NO_LIMIT = 0xffffffff;
 
 /** What each limit of assembly/abi.ts counts, for the message when it is reached. */
 const LIMITS = {
-  ports: `${abi.MAX_PORTS.toLocaleString("en")} ports, the uplink included`,
-  hosts: `${abi.MAX_HOSTS.toLocaleString("en")} addresses of local VMs`,
-  nextHops: `${abi.MAX_NEXT_HOPS.toLocaleString("en")} next hops that differ`,
-  routes: `${abi.MAX_ROUTES.toLocaleString("en")} routes`,
+  ports: `${abi.MAX_PORTS} ports, the uplink included`,
+  hosts: `${abi.MAX_HOSTS} addresses of local VMs`,
+  nextHops: `${abi.MAX_NEXT_HOPS} next hops that differ`,
+  routes: `${abi.MAX_ROUTES} routes`,
 };
 
 /** A limit of assembly/abi.ts is exceeded; the message says which. */

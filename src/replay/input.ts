@@ -33,6 +33,9 @@ export interface Damage {
   readonly isTruncation: boolean;
 }
 
+/** Bytes read at a time: the window may hold more, but what is in flight should stay in the processor's cache. */
+const READ_BYTES = 0x40000;
+
 /** Decimal digits that are kept of a timestamp's fraction: nanoseconds. */
 export const FINEST_RESOLUTION = 9;
 
@@ -56,7 +59,10 @@ const FAULTS: Record<number, (value: number) => string> = {
 };
 
 export class Input {
-  readonly source: Source;
+  /** Undefined until `open`. */
+  source: Source | undefined;
+  /** As given by the user. */
+  readonly name: string;
   readonly #core: Core;
   readonly #ports: PortNames;
   /** The port that all frames enter; null: by the name of their interface. */
@@ -90,16 +96,16 @@ export class Input {
     this.#window = abi.INPUT + options.index * abi.WINDOW_BYTES;
     this.#mostInterfaces = Math.floor(abi.MAX_INTERFACES / options.inputCount);
     this.#interfaces = abi.INTERFACES + options.index * this.#mostInterfaces * abi.INTERFACE_BYTES;
-    try {
-      this.source = openSource(options.capture);
-    } catch (error) {
-      if (error instanceof SourceError) throw new ReplayError(`${label(options.capture)}: ${error.message}`);
-      throw error;
-    }
+    this.name = options.capture;
   }
 
-  /** Reads the capture's header. Throws ReplayError when it is none, or of another link type than Ethernet. */
+  /** Opens the capture and reads its header. Throws ReplayError when it is none, or not of Ethernet. */
   async open(): Promise<void> {
+    try {
+      this.source = await openSource(this.name);
+    } catch (error) {
+      throw error instanceof SourceError ? this.error(error.message) : error;
+    }
     this.#core.bytes.fill(0, this.#state, this.#state + abi.CAPTURE_BYTES);
     this.#set(abi.CAPTURE_INTERFACES, this.#interfaces);
     this.#set(abi.CAPTURE_AT, this.#window);
@@ -114,7 +120,7 @@ export class Input {
     this.#set(abi.CAPTURE_SWAPPED, opening.isSwapped ? 1 : 0);
     this.#set(abi.CAPTURE_AT, start + PCAP_HEADER_BYTES);
     if (this.#port === null) {
-      throw this.error(`which port do its frames enter? write PORT=${this.source.name}, PORT one of ${this.#ports.list()}`);
+      throw this.error(`which port do its frames enter? write PORT=${this.name}, PORT one of ${this.#ports.list()}`);
     }
     const { linkType, resolution } = opening;
     this.#describe({
@@ -138,8 +144,8 @@ export class Input {
     this.#set(abi.CAPTURE_AT, this.#window);
     this.#set(abi.CAPTURE_END, left);
     try {
-      const target = bytes.subarray(left, this.#window + abi.WINDOW_BYTES);
-      const filled = this.source.fill(target);
+      const target = bytes.subarray(left, Math.min(left + READ_BYTES, this.#window + abi.WINDOW_BYTES));
+      const filled = this.source!.fill(target);
       const read = typeof filled === "number" ? filled : await filled;
       this.#set(abi.CAPTURE_END, left + read);
       if (read === 0) this.#set(abi.CAPTURE_EOF, 1);
@@ -195,7 +201,7 @@ export class Input {
     if (port !== null) return port;
     const which = name === null ? `interface ${number}, which has no name,` : `interface ${number}, "${name}",`;
     throw this.error(
-      `${which} is no port of the intent; write PORT=${this.source.name}, or name interfaces ${this.#ports.list()}`,
+      `${which} is no port of the intent; write PORT=${this.name}, or name interfaces ${this.#ports.list()}`,
     );
   }
 
@@ -231,6 +237,7 @@ export class Input {
     const clock = view.getBigUint64(this.#state + abi.CAPTURE_CLOCK, true);
     view.setBigUint64(this.#state + abi.CAPTURE_CLOCK, clock * 10n ** BigInt(resolution - before), true);
     // The head, if there is one, is looked at again: its timestamp is in the old unit.
+    if (this.#get(abi.CAPTURE_HEAD) === 1) this.#set(abi.CAPTURE_AT, this.#get(abi.CAPTURE_START));
     this.#set(abi.CAPTURE_HEAD, 0);
   }
 
@@ -254,12 +261,12 @@ export class Input {
 
   /** The packet brought forward: the port it enters, its bytes, and how many it had on the wire. */
   head(): { inPort: number; frame: Uint8Array; length: number } {
-    const start = this.#get(abi.CAPTURE_HEAD_FRAME);
-    const record = this.#get(abi.CAPTURE_HEAD_INTERFACE);
+    const start = this.#get(abi.CAPTURE_HEAD_ENTRY + abi.ENTRY_FRAME);
+    const record = this.#get(abi.CAPTURE_HEAD_ENTRY + abi.ENTRY_INTERFACE);
     return {
       inPort: this.#core.words[(record + abi.INTERFACE_IN_PORT) >>> 2]!,
-      frame: this.#core.bytes.slice(start, start + this.#get(abi.CAPTURE_HEAD_CAPTURED)),
-      length: this.#get(abi.CAPTURE_HEAD_LENGTH),
+      frame: this.#core.bytes.slice(start, start + this.#get(abi.CAPTURE_HEAD_ENTRY + abi.ENTRY_CAPTURED)),
+      length: this.#get(abi.CAPTURE_HEAD_ENTRY + abi.ENTRY_LENGTH),
     };
   }
 
@@ -279,14 +286,14 @@ export class Input {
   /** What is wrong with the capture, as far as it was read; null when nothing is. */
   damage(): Damage | null {
     if (this.#damage !== null) {
-      return { ...this.#damage, message: `${label(this.source.name)}: ${this.#damage.message}` };
+      return { ...this.#damage, message: `${label(this.name)}: ${this.#damage.message}` };
     }
     this.#noteEmptyFrame();
     const empty = this.#get(abi.CAPTURE_EMPTY_FRAMES);
     if (empty === 0) return null;
     const frames = empty === 1 ? "a frame of zero bytes" : `the first of ${empty} frames of zero bytes`;
     return {
-      message: `${label(this.source.name)}: byte ${this.#emptyOffset}: ${frames}; the capture is damaged (counted as too-short)`,
+      message: `${label(this.name)}: byte ${this.#emptyOffset}: ${frames}; the capture is damaged (counted as too-short)`,
       isTruncation: false,
     };
   }
@@ -297,12 +304,12 @@ export class Input {
   }
 
   close(): void {
-    this.source.close();
+    this.source?.close();
   }
 
   /** An error about this capture, at the byte where it stands if that is behind the header. */
   error(message: string): ReplayError {
-    return new ReplayError(`${label(this.source.name)}: ${message}`);
+    return new ReplayError(`${label(this.name)}: ${message}`);
   }
 
   #checked<T>(read: () => T): T {

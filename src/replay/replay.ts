@@ -85,8 +85,9 @@ class Replay {
 
   async run(): Promise<ReplayResult> {
     const start = process.hrtime.bigint();
-    this.#openInputs();
+    this.#planInputs();
     for (const input of this.#inputs) await input.open();
+    this.#checkNames();
     this.#core.resetCounters();
     this.#core.exports.setUsedBytes(0, 0);
     await this.#prime();
@@ -102,10 +103,10 @@ class Replay {
   #notes(): string[] {
     return this.#inputs
       .filter(input => input.isCutShort())
-      .map(input => `${input.source.name}: timestamps are kept to the nanosecond, and cut there`);
+      .map(input => `${input.name}: timestamps are kept to the nanosecond, and cut there`);
   }
 
-  #openInputs(): void {
+  #planInputs(): void {
     const { captures, inPort } = this.#options;
     if (captures.length > abi.MAX_CAPTURES) {
       throw new ReplayError(`${captures.length} captures; at most ${abi.MAX_CAPTURES} can be merged`);
@@ -131,7 +132,6 @@ class Replay {
         }),
       );
     });
-    this.#checkNames();
   }
 
   #portOf({ capture, port }: CaptureArgument): number | null {
@@ -153,7 +153,7 @@ class Replay {
       throw new ReplayError(`${output} and ${drops} are the same file; -w and --drops need one each`);
     }
     for (const { source } of this.#inputs) {
-      const at = source.identity === null ? -1 : identities.indexOf(source.identity);
+      const at = identities.indexOf(source?.identity ?? "none");
       if (at >= 0) throw new ReplayError(`${at === 0 ? output : drops}: is also being read; choose another output`);
     }
   }
@@ -246,10 +246,10 @@ class Replay {
   #report(): void {
     const { onProgress } = this.#options;
     if (onProgress === undefined) return;
-    const totals = this.#inputs.map(({ source }) => source.totalBytes);
+    const totals = this.#inputs.map(({ source }) => source?.totalBytes ?? null);
     onProgress({
       frames: this.#frames,
-      readBytes: this.#inputs.reduce((sum, { source }) => sum + source.readBytes, 0),
+      readBytes: this.#inputs.reduce((sum, { source }) => sum + (source?.readBytes ?? 0), 0),
       totalBytes: totals.includes(null) ? null : totals.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0),
     });
   }

@@ -25,9 +25,9 @@ export function palette(isColored: boolean): Palette {
   };
 }
 
-/** A number with its digits in groups of three. */
+/** A whole number with its digits in groups of three (toLocaleString would load all of ICU first, 12 ms). */
 export function count(value: number): string {
-  return value.toLocaleString("en");
+  return String(value).replace(/\B(?=(?:\d{3})+$)/g, ",");
 }
 
 const TABLE_WORDS: ReadonlyMap<number, string> = new Map([

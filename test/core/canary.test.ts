@@ -21,8 +21,8 @@ const MUTATIONS: readonly (readonly [string, string, string])[] = [
   ["wire/ethernet.ts", "length >= TAGGED_BYTES", "length > TAGGED_BYTES"],
   ["pipeline.ts", "ipv4.ttl(header) <= 1", "ipv4.ttl(header) < 1"],
   ["pipeline.ts", "value != load<u32>(bank, SETTING_LABEL) && value != 0", "value != load<u32>(bank, SETTING_LABEL)"],
-  ["pipeline.ts", "if (port == in_port) return drop(Reason.SamePort);", ""],
-  ["pipeline.ts", "if (sender == 0) return drop(Reason.ArpProbe);", ""],
+  ["pipeline.ts", "if (owner == port) return dropped(Reason.SamePort, path);", ""],
+  ["pipeline.ts", "if (arp.senderAddress(header) == 0) return dropped(Reason.ArpProbe, path);", ""],
   ["rewrite.ts", "const ttl = (ttl_word & 0xff) - 1;", "const ttl = ttl_word & 0xff;"],
   ["table/prefixes.ts", "const length = 31 - clz(lengths);", "const length = ctz(lengths);"],
 ];

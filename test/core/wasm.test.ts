@@ -7,12 +7,12 @@ import { allCores, install, makeWorld } from "./compare.ts";
 
 const test = suite("wasm");
 
-test("no imports, at most 12 KiB, a memory that cannot grow", () => {
+test("no imports, at most 32 KiB, a memory that cannot grow", () => {
   const bytes = readCore();
   // biome-ignore lint/suspicious/noExplicitAny: WebAssembly has no types without the DOM's.
   const { Module } = (globalThis as any).WebAssembly;
   assert.equal(Module.imports(new Module(bytes)), []);
-  assert.ok(bytes.length <= 12 * 1024, `${bytes.length} bytes`);
+  assert.ok(bytes.length <= 32 * 1024, `${bytes.length} bytes`);
   for (const [build, core] of allCores()) {
     const memory = core.exports.memory as unknown as { grow(pages: number): number; buffer: ArrayBuffer };
     assert.is(memory.buffer.byteLength, abi.MEMORY_PAGES * 65536, build);
