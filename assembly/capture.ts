@@ -5,7 +5,6 @@
  * Formats: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
  */
 import {
-  CAPTURES,
   CAPTURE_AT,
   CAPTURE_BYTES,
   CAPTURE_CLOCK,
@@ -19,11 +18,12 @@ import {
   CAPTURE_FORMAT,
   CAPTURE_HEAD,
   CAPTURE_HEAD_ENTRY,
-  CAPTURE_INTERFACES,
   CAPTURE_INTERFACE_COUNT,
+  CAPTURE_INTERFACES,
   CAPTURE_SKIP,
   CAPTURE_START,
   CAPTURE_SWAPPED,
+  CAPTURES,
   CaptureFault,
   CaptureFormat,
   ENTRY_CAPTURED,
@@ -139,7 +139,8 @@ function advancePcapNg(capture: usize, entry: usize): u32 {
       return fault(capture, CaptureFault.ByteOrder, load<u32>(at, 8));
     }
     const length = word(capture, at + 4);
-    if (length < MIN_BLOCK_BYTES || (length & 3) != 0) return fault(capture, CaptureFault.BlockLength, length);
+    if (length < MIN_BLOCK_BYTES || (length & 3) != 0)
+      return fault(capture, CaptureFault.BlockLength, length);
     const kind = type == SECTION_HEADER ? type : word(capture, at);
     if (!isRead(kind)) {
       // Its end may lie beyond the window; a block that is all here has its trailer checked.
@@ -221,7 +222,8 @@ function readPacket(capture: usize, entry: usize, at: usize, block_bytes: u32, k
   if (captured > MAX_RECORD_BYTES) return fault(capture, CaptureFault.RecordTooLarge, captured);
   if (captured > length) return fault(capture, CaptureFault.CapturedOverLength, captured);
   const padded_bytes = (captured + 3) & ~3;
-  if (fixed_bytes + padded_bytes + 4 > block_bytes) return fault(capture, CaptureFault.PacketOverrun, captured);
+  if (fixed_bytes + padded_bytes + 4 > block_bytes)
+    return fault(capture, CaptureFault.PacketOverrun, captured);
   const options = at + fixed_bytes + padded_bytes;
   const end = at + block_bytes - 4;
   if (options != end && !is_simple) {
@@ -239,7 +241,7 @@ function readPacket(capture: usize, entry: usize, at: usize, block_bytes: u32, k
 /** A packet's timestamp in output units. A simple packet has none: it gets that of the packet before it. */
 function timeOf(capture: usize, at: usize, link: usize, is_simple: bool): u64 {
   if (is_simple) return load<u64>(capture, CAPTURE_CLOCK);
-  const time = (<u64>word(capture, at + 12) << 32) | <u64>word(capture, at + 16);
+  const time = ((<u64>word(capture, at + 12)) << 32) | <u64>word(capture, at + 16);
   const multiplier = <u64>load<u32>(link, INTERFACE_MULTIPLIER);
   const divisor = <u64>load<u32>(link, INTERFACE_DIVISOR);
   const offset = load<u64>(link, INTERFACE_OFFSET);
@@ -294,7 +296,9 @@ export function fill(capture_count: u32, most: u32): u32 {
   first = 0;
   filled = 0;
   const wanted = min(most, QUEUE_ENTRIES);
-  return capture_count == 1 && most != 0 ? fillFromOne(captureAt(0), wanted) : fillFromAll(capture_count, wanted);
+  return capture_count == 1 && most != 0
+    ? fillFromOne(captureAt(0), wanted)
+    : fillFromAll(capture_count, wanted);
 }
 
 function fillFromOne(capture: usize, wanted: u32): u32 {

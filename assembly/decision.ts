@@ -8,7 +8,7 @@
  *
  * The target is the next hop's record for Forward, else the record of the port by which the frame leaves.
  */
-import { Reason, Verdict } from "./abi";
+import { type Reason, Verdict } from "./abi";
 
 /** What is done to a frame on its way out. */
 export enum Action {
@@ -32,15 +32,15 @@ const REASON_MASK: u32 = 0x1f;
 
 /** The frame is dropped after the tables of `path` (Table bits). */
 export function dropped(reason: Reason, path: u32): u64 {
-  return <u64>((<u32>reason << REASON_SHIFT) | (path << PATH_SHIFT));
+  return <u64>(((<u32>reason) << REASON_SHIFT) | (path << PATH_SHIFT));
 }
 
 /** The frame leaves. */
 export function leaving(action: Action, is_popped: bool, path: u32, target: usize): u64 {
   const verdict = action == Action.Reply ? Verdict.Reply : Verdict.Output;
   const popped = is_popped ? POPPED : 0;
-  const low = <u32>verdict | (<u32>action << ACTION_SHIFT) | popped | (path << PATH_SHIFT);
-  return (<u64>target << 32) | low;
+  const low = <u32>verdict | ((<u32>action) << ACTION_SHIFT) | popped | (path << PATH_SHIFT);
+  return ((<u64>target) << 32) | low;
 }
 
 /** The same as dropped, popped or not: an expired TTL is met after the label is gone. */

@@ -2,14 +2,13 @@
  * The core's exports, and nothing else. See abi.ts for memory and numbers. No imports, no allocation, no growth; no
  * bytes that come in can make a call trap.
  */
-import { COUNTERS, STAGING, HOST_EDIT_BYTES, MAX_EDITS, ROUTE_EDIT_BYTES, Status, VERSION } from "./abi";
-import { addPort as addPortTo } from "./table/ports";
+import { COUNTERS, HOST_EDIT_BYTES, MAX_EDITS, ROUTE_EDIT_BYTES, STAGING, Status, VERSION } from "./abi";
 import { framesRead, hasCounted, runCaptures, runFrames } from "./run";
 import { begin, commit, edited, editHost, editRoute, setNextHop } from "./table/bank";
+import { addPort as addPortTo } from "./table/ports";
 
-export { begin, commit, setNextHop };
 export { setOutput, setUsedBytes, usedBytes, usedDropsBytes } from "./output";
-export { framesRead, runCaptures, runFrames };
+export { begin, commit, framesRead, runCaptures, runFrames, setNextHop };
 
 const COUNTERS_END: usize = STAGING;
 
@@ -25,7 +24,13 @@ export function resetCounters(): void {
 }
 
 /** Adds a port to the tables being edited; see table/ports.ts. */
-export function addPort(number: u32, flags: u32, mac: u64, max_frame_bytes: u32, output_interface: u32): Status {
+export function addPort(
+  number: u32,
+  flags: u32,
+  mac: u64,
+  max_frame_bytes: u32,
+  output_interface: u32,
+): Status {
   return addPortTo(edited, number, flags, mac, max_frame_bytes, output_interface);
 }
 

@@ -76,7 +76,9 @@ function fromVm(bank: usize, port: usize, frame: usize, length: u32, type: u32):
     if (arp.senderMac(header) != mac) return dropped(Reason.SpoofedSource, Table.Classify);
     const sender = arp.senderAddress(header);
     if (sender != 0 && !ownsAddress(bank, port, sender)) return dropped(Reason.SpoofedSource, Table.Classify);
-    return is_routed ? arpFromL3(bank, port, frame, length, header) : arpFromL2(bank, port, frame, length, header);
+    return is_routed
+      ? arpFromL3(bank, port, frame, length, header)
+      : arpFromL2(bank, port, frame, length, header);
   }
   return dropped(Reason.NotIp, Table.Classify);
 }

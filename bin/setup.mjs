@@ -22,7 +22,12 @@ const at = (...parts) => join(root, ...parts);
 /** A number that changes when one of the files does. */
 function fingerprint(files) {
   const hash = createHash("sha256");
-  for (const file of files.sort()) hash.update(file).update("\0").update(readFileSync(at(file))).update("\0");
+  for (const file of files.sort())
+    hash
+      .update(file)
+      .update("\0")
+      .update(readFileSync(at(file)))
+      .update("\0");
   return hash.digest("hex");
 }
 
@@ -67,7 +72,8 @@ async function buildCore() {
   for (const target of ["release", "scalar", "debug"]) {
     say(`compiling the core (${target})`);
     const { error, stderr } = await asc.main(["--config", "asconfig.json", "--target", target], {
-      readFile: (name, base) => (existsSync(join(base, name)) ? readFileSync(join(base, name), "utf8") : null),
+      readFile: (name, base) =>
+        existsSync(join(base, name)) ? readFileSync(join(base, name), "utf8") : null,
       writeFile: (name, contents, base) => writeFileSync(join(base, name), contents),
     });
     const problems = stderr.toString().replace(/^Last converge was suboptimal\.\n/gm, "");

@@ -5,24 +5,24 @@
  * rebuilt with twice the buckets in the other bank, which then takes over.
  */
 import {
-  BANKS,
   BANK_BYTES,
   BANK_EXACT,
   BANK_HOSTS,
   BANK_LONG,
   BANK_NEXT_HOPS,
   BANK_SHORT_LEAVES,
+  BANKS,
   BUCKET_BYTES,
-  MAX_HOSTS,
   MAX_HOST_BUCKETS,
+  MAX_HOSTS,
   MAX_LABELS,
   MAX_NEXT_HOPS,
-  MAX_ROUTES,
   MAX_ROUTE_BUCKETS,
+  MAX_ROUTES,
   NEXT_HOP_BYTES,
   NEXT_HOP_HEADER,
-  NEXT_HOP_LABELS,
   NEXT_HOP_LABEL_COUNT,
+  NEXT_HOP_LABELS,
   REMOVE,
   SETTING_EXACT_BUCKETS,
   SETTING_EXACT_COUNT,
@@ -39,7 +39,7 @@ import {
 } from "../abi";
 import { add, bucketsFor, change, find, get, isCrowded, rehash, remove } from "./buckets";
 import { noteAddress, portOfNumber, portOfSlot, slotOfPort } from "./ports";
-import { SHORT_BITS, getPrefix, lookup, removePrefix, setPrefix } from "./prefixes";
+import { getPrefix, lookup, removePrefix, SHORT_BITS, setPrefix } from "./prefixes";
 
 /** The bank that frames see. */
 export let active: usize = BANKS;
@@ -53,7 +53,14 @@ function spare(): usize {
 }
 
 /** Opens the other bank, empty, for so many entries. An open one is thrown away. */
-export function begin(label: u32, virtual_mac: u64, uplink_mac: u64, exact: u32, long: u32, hosts: u32): Status {
+export function begin(
+  label: u32,
+  virtual_mac: u64,
+  uplink_mac: u64,
+  exact: u32,
+  long: u32,
+  hosts: u32,
+): Status {
   if (exact > MAX_ROUTES || long > MAX_ROUTES || hosts > MAX_HOSTS) return Status.Full;
   const bank = spare();
   if (spare_is_dirty) clear(bank);
@@ -132,7 +139,8 @@ export function setNextHop(index: u32, via: u64, labels: u32, first: u32, second
   store<u32>(at, bswap<u32>(first), NEXT_HOP_LABELS);
   store<u32>(at, bswap<u32>(second), NEXT_HOP_LABELS + 4);
   store<u32>(at, bswap<u32>(third), NEXT_HOP_LABELS + 8);
-  if (index >= load<u32>(edited, SETTING_NEXT_HOP_COUNT)) store<u32>(edited, index + 1, SETTING_NEXT_HOP_COUNT);
+  if (index >= load<u32>(edited, SETTING_NEXT_HOP_COUNT))
+    store<u32>(edited, index + 1, SETTING_NEXT_HOP_COUNT);
   return Status.Ok;
 }
 

@@ -37,7 +37,7 @@ function matches(bucket: usize, key: u32): u32 {
   }
   let found: u32 = 0;
   for (let slot: u32 = 0; slot < SLOTS; slot++) {
-    found |= <u32>(load<u32>(bucket + slot * 4) == key) << slot;
+    found |= (<u32>(load<u32>(bucket + slot * 4) == key)) << slot;
   }
   return found;
 }

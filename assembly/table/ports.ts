@@ -6,13 +6,13 @@
 import {
   BANK_HOSTS,
   BANK_MACS,
-  BANK_PORTS,
   BANK_PORT_SLOTS,
+  BANK_PORTS,
   FLAG_L2_IN,
   FLAG_UPLINK,
   MAC_SLOTS,
-  MAX_PORTS,
   MAX_PORT_NUMBER,
+  MAX_PORTS,
   PORT_ADDRESS,
   PORT_ADDRESS_COUNT,
   PORT_BYTES,
@@ -105,7 +105,7 @@ export function portOfMac(bank: usize, mac: u64): usize {
 function addMac(bank: usize, mac: u64, port_slot: u32): bool {
   const at = macSlot(bank, mac);
   if (load<u64>(at, BANK_MACS) != 0) return false;
-  store<u64>(at, mac | (<u64>(port_slot + 1) << 48), BANK_MACS);
+  store<u64>(at, mac | ((<u64>(port_slot + 1)) << 48), BANK_MACS);
   return true;
 }
 

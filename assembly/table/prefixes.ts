@@ -59,7 +59,10 @@ export function setPrefix(bank: usize, prefix: u32, length: u32, value: u32): bo
 
 /** Takes out a prefix that is there; the next shorter one that covers it takes over. */
 export function removePrefix(bank: usize, prefix: u32, length: u32): void {
-  if (length > SHORT_BITS) return removeLong(bank, prefix, length);
+  if (length > SHORT_BITS) {
+    removeLong(bank, prefix, length);
+    return;
+  }
   store<u32>(bank + heapAt(prefix, length), 0, BANK_SHORT_HEAP);
   const heir = heirOf(bank, prefix, length);
   const end = leavesEnd(bank, prefix, length);
@@ -96,7 +99,7 @@ function leavesEnd(bank: usize, prefix: u32, length: u32): usize {
 
 /** A number for prefix and length 17…31 together: the prefix, a one behind it, zeros. */
 function longKey(address: u32, length: u32): u32 {
-  const after = <u32>1 << (31 - length);
+  const after = (<u32>1) << (31 - length);
   return (address & ~(after - 1)) | after;
 }
 

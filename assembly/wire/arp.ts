@@ -44,7 +44,7 @@ export function writeReply(request: usize, out: usize, mac: u64): void {
   const asker = senderMac(request);
   const asker_address = senderAddress(request);
   const asked_address = targetAddress(request);
-  store<u64>(out, ETHERNET_IPV4 | (<u64>REPLY << 56));
+  store<u64>(out, ETHERNET_IPV4 | ((<u64>REPLY) << 56));
   store<u32>(out, <u32>mac, 8);
   store<u16>(out, <u16>(mac >> 32), 12);
   store<u32>(out, asked_address, 14);

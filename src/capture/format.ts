@@ -127,7 +127,8 @@ export type HeaderBlock =
 export function readHeaderBlock(block: Uint8Array, isSwapped: boolean): HeaderBlock {
   const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
   if (view.getUint32(0, true) === SECTION_HEADER) {
-    if (block.length < 28) throw new FormatError(`a section header of ${block.length} bytes; it has at least 28`);
+    if (block.length < 28)
+      throw new FormatError(`a section header of ${block.length} bytes; it has at least 28`);
     const major = view.getUint16(12, !isSwapped);
     if (major !== 1) throw new FormatError(`pcapng version ${major} is unknown; expected 1.0`);
     return { type: "section" };

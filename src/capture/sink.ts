@@ -4,7 +4,16 @@
  * a whole one. Devices, pipes and standard output are written directly. A name that ends in `.gz` is compressed,
  * one gzip member a piece, which RFC 1952 §2.2 allows.
  */
-import { closeSync, openSync, renameSync, rmSync, type Stats, statSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  openSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { gzipSync } from "node:zlib";
 import { ioMessage } from "./io-message.ts";
 

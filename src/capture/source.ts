@@ -43,7 +43,8 @@ const ZSTD_SKIPPABLE = [0x2a, 0x4d, 0x18];
 export async function openSource(name: string): Promise<Source> {
   const file = new FileSource(name);
   const magic = file.peek(4);
-  const begins = (bytes: number[], at = 0): boolean => bytes.every((byte, index) => magic[at + index] === byte);
+  const begins = (bytes: number[], at = 0): boolean =>
+    bytes.every((byte, index) => magic[at + index] === byte);
   if (begins(GZIP_MAGIC)) return new GzipSource(file);
   if (begins(ZSTD_MAGIC) || (begins(ZSTD_SKIPPABLE, 1) && (magic[0]! & 0xf0) === 0x50)) {
     // Loaded on demand: it computes tables when it is loaded.
@@ -197,7 +198,9 @@ class GzipSource extends CompressedSource {
     });
     this.#gunzip.on("error", (error: NodeJS.ErrnoException) => {
       const isTruncation = error.code === "Z_BUF_ERROR";
-      const what = isTruncation ? "the gzip data ends too early" : `the gzip data is damaged (${error.message})`;
+      const what = isTruncation
+        ? "the gzip data ends too early"
+        : `the gzip data is damaged (${error.message})`;
       this.#failure = new SourceError(what, isTruncation);
       this.#wake();
     });

@@ -5,7 +5,10 @@ import { type Context, print, say, writeReport } from "./context.ts";
 import { UsageError } from "./errors.ts";
 
 export function check(context: Context): number {
-  const paths = [...context.positionals, ...(context.text("intent") === undefined ? [] : [context.text("intent")!])];
+  const paths = [
+    ...context.positionals,
+    ...(context.text("intent") === undefined ? [] : [context.text("intent")!]),
+  ];
   if (paths.length !== 1) throw new UsageError("check needs one intent: slash32 check INTENT");
   const report = reportOf(paths[0]!);
   const file = context.text("report");

@@ -14,8 +14,13 @@ const USER_ERRORS = new Set(["ReplayError", "SinkError", "CapacityError"]);
 async function run(name: string, args: readonly string[]): Promise<number> {
   const command = commandNamed(name);
   if (command === undefined) {
-    const close = nearest(name, COMMANDS.map(known => known.name));
-    throw new UsageError(`there is no command ${name}; ${close === null ? "slash32 --help lists them" : `did you mean ${close}?`}`);
+    const close = nearest(
+      name,
+      COMMANDS.map(known => known.name),
+    );
+    throw new UsageError(
+      `there is no command ${name}; ${close === null ? "slash32 --help lists them" : `did you mean ${close}?`}`,
+    );
   }
   const { Context, print } = await import("./context.ts");
   const parsed = parse(command, args);

@@ -40,7 +40,13 @@ const intent: Option = {
   help: "the hypervisor's intent, a YAML file; - is standard input",
   isCommon: true,
 };
-const inPort: Option = { name: "in-port", short: "i", value: "PORT", help: "the port that frames enter, by name or number", isCommon: true };
+const inPort: Option = {
+  name: "in-port",
+  short: "i",
+  value: "PORT",
+  help: "the port that frames enter, by name or number",
+  isCommon: true,
+};
 const read: Option = {
   name: "read",
   short: "r",
@@ -50,9 +56,22 @@ const read: Option = {
   isCommon: true,
 };
 const count: Option = { name: "count", short: "c", value: "N", help: "read at most N frames in total" };
-const report: Option = { name: "report", value: "FILE", help: "also write the report to FILE; .json, .ndjson or .md" };
-const format: Option = { name: "format", value: "FORMAT", help: "text (default), json or ndjson", isCommon: true };
-const profile: Option = { name: "profile", value: "PROFILE", help: "ovs (default): what Open vSwitch does, byte for byte" };
+const report: Option = {
+  name: "report",
+  value: "FILE",
+  help: "also write the report to FILE; .json, .ndjson or .md",
+};
+const format: Option = {
+  name: "format",
+  value: "FORMAT",
+  help: "text (default), json or ndjson",
+  isCommon: true,
+};
+const profile: Option = {
+  name: "profile",
+  value: "PROFILE",
+  help: "ovs (default): what Open vSwitch does, byte for byte",
+};
 const shared: readonly Option[] = [
   { name: "protocols", short: "O", value: "PROTOCOLS", help: "accepted for ovs-ofctl's sake" },
   { name: "color", value: "WHEN", help: "auto (default), always or never; NO_COLOR is obeyed" },
@@ -69,7 +88,12 @@ export const COMMANDS: readonly Command[] = [
     summary: "validate an intent and print a summary",
     details: ["Exit code 0 when it can be used (warnings included), 1 when it cannot."],
     examples: ["slash32 check hv1.yaml"],
-    options: [{ ...intent, isCommon: false, help: "the intent, if not given as argument" }, format, report, ...shared],
+    options: [
+      { ...intent, isCommon: false, help: "the intent, if not given as argument" },
+      format,
+      report,
+      ...shared,
+    ],
   },
   {
     name: "replay",
@@ -92,7 +116,12 @@ export const COMMANDS: readonly Command[] = [
       intent,
       read,
       { name: "write", short: "w", value: "FILE", help: "write the frames that leave", isCommon: true },
-      { name: "drops", value: "FILE", help: "write the frames that are dropped, the reason as packet comment", isCommon: true },
+      {
+        name: "drops",
+        value: "FILE",
+        help: "write the frames that are dropped, the reason as packet comment",
+        isCommon: true,
+      },
       { ...inPort, isCommon: false, help: "the port of captures that name none and have none in them" },
       count,
       format,
@@ -159,7 +188,8 @@ function rephrase(command: Command, { code, message }: Error & { code?: string }
   if (code === "ERR_PARSE_ARGS_UNKNOWN_OPTION" && named !== undefined) {
     const names = command.options.map(({ name }) => `--${name}`).filter(name => name !== "--h");
     const close = nearest(named, names);
-    const hint = close === null ? `slash32 ${command.name} --help lists its options` : `did you mean ${close}?`;
+    const hint =
+      close === null ? `slash32 ${command.name} --help lists its options` : `did you mean ${close}?`;
     return `${command.name} has no option ${named}; ${hint}`;
   }
   const option = command.options.find(({ name, short }) => named === `--${name}` || named === `-${short}`);
@@ -216,7 +246,9 @@ export function helpOf(command: Command, isFull: boolean): string {
     ...(isFull ? command.details.map(paragraph => `\n${wrap(paragraph, 100)}`) : []),
     "",
     ...lines,
-    ...(isFull ? ["  -h                            short help"] : ["      --help                    all options"]),
+    ...(isFull
+      ? ["  -h                            short help"]
+      : ["      --help                    all options"]),
     "",
     ...examples.map(example => `  $ ${example}`),
   ].join("\n")}\n`;

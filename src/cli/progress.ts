@@ -6,7 +6,10 @@ const FIRST_MS = 500;
 const EVERY_MS = 200;
 
 /** A callback that keeps one line up to date, and a function that wipes it away. */
-export function progressLine(stream: NodeJS.WriteStream): { update(progress: Progress): void; clear(): void } {
+export function progressLine(stream: NodeJS.WriteStream): {
+  update(progress: Progress): void;
+  clear(): void;
+} {
   const start = performance.now();
   let next = start + FIRST_MS;
   let isShown = false;

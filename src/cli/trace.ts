@@ -44,7 +44,8 @@ function traceFrame({ core, ports }: Tracer, inPort: number, frame: Uint8Array):
     inPortName: ports.nameOf(inPort),
     before: summarize(frame),
     outputs: outputsOf(out, ports),
-    packetIns: out.reason === "ttl-expired" ? [{ reason: "invalid_ttl", hex: formatHex(seenAt(out, frame)) }] : [],
+    packetIns:
+      out.reason === "ttl-expired" ? [{ reason: "invalid_ttl", hex: formatHex(seenAt(out, frame)) }] : [],
     verdict: out.verdict,
     reason: out.reason,
     tables: out.tables.map(table => ({ table, flow: null, line: null, actions: null })),
@@ -71,7 +72,8 @@ function portGiven(context: Context, { ports }: Tracer): number | null {
   const text = context.text("in-port");
   if (text === undefined) return null;
   const number = ports.resolve(text);
-  if (number === null) throw new UsageError(`-i: "${text}" is no port of the intent, which has ${ports.list()}`);
+  if (number === null)
+    throw new UsageError(`-i: "${text}" is no port of the intent, which has ${ports.list()}`);
   return number;
 }
 
@@ -82,7 +84,10 @@ function show(context: Context, report: TraceReport): void {
 
 function traceHex(context: Context, tracer: Tracer, texts: readonly string[]): void {
   const inPort = portGiven(context, tracer);
-  if (inPort === null) throw new UsageError(`trace needs the port that the frame enters: -i PORT, one of ${tracer.ports.list()}`);
+  if (inPort === null)
+    throw new UsageError(
+      `trace needs the port that the frame enters: -i PORT, one of ${tracer.ports.list()}`,
+    );
   const frames = texts.map(text => {
     try {
       return parseHex(text);
@@ -106,7 +111,9 @@ async function traceCaptures(context: Context, tracer: Tracer, captures: readonl
       if (left-- <= 0) return;
       if (number !== null && frame.number !== number) continue;
       if (frame.length !== frame.frame.length) {
-        throw new UserError(`${capture}: frame ${frame.number} is snapped: ${frame.frame.length} of ${frame.length} bytes`);
+        throw new UserError(
+          `${capture}: frame ${frame.number} is snapped: ${frame.frame.length} of ${frame.length} bytes`,
+        );
       }
       show(context, traceFrame(tracer, frame.inPort, frame.frame));
       shown++;
@@ -144,7 +151,8 @@ async function traceBatch(tracer: Tracer, file: string): Promise<number> {
     if (error instanceof UserError) throw error;
     throw new UserError(`${file}: ${ioMessage(error)}`);
   }
-  if (line === 0) throw new UserError(`${file === "-" ? "standard input" : file}: is empty; expected lines of JSON`);
+  if (line === 0)
+    throw new UserError(`${file === "-" ? "standard input" : file}: is empty; expected lines of JSON`);
   return code;
 }
 
@@ -156,7 +164,8 @@ function answerTo(tracer: Tracer, text: string): TraceReport | string {
   } catch {
     return 'not JSON; expected {"in_port":1,"frame":"hex"}';
   }
-  if (typeof request !== "object" || request === null) return 'expected an object: {"in_port":1,"frame":"hex"}';
+  if (typeof request !== "object" || request === null)
+    return 'expected an object: {"in_port":1,"frame":"hex"}';
   const { in_port, frame } = request as Record<string, unknown>;
   const isPort = typeof in_port === "string" || (Number.isInteger(in_port) && (in_port as number) >= 0);
   const inPort = isPort ? tracer.ports.resolve(String(in_port)) : null;

@@ -146,7 +146,8 @@ export class Core {
         for (const table of tablesOf(path)) tables.set(table, tables.get(table)! + met);
       }
     }
-    const occurred = <K>(counts: Map<K, number>): Map<K, number> => new Map([...counts].filter(([, met]) => met > 0));
+    const occurred = <K>(counts: Map<K, number>): Map<K, number> =>
+      new Map([...counts].filter(([, met]) => met > 0));
     return {
       frames,
       bytes: this.#counter(abi.COUNTERS_BYTES),

@@ -1,6 +1,7 @@
 /** The core room's only door. */
-export { Core } from "./core.ts";
+
 export type { Counters, FrameIn, FrameOut, PortCounters } from "./core.ts";
+export { Core } from "./core.ts";
 export type { CoreBuild } from "./load.ts";
 export { readCore } from "./load.ts";
 export type { VerdictName } from "./names.ts";

@@ -11,10 +11,24 @@ export interface CoreExports {
   readonly memory: WebAssembly.Memory;
   version(): number;
   resetCounters(): void;
-  begin(label: number, virtualMac: bigint, uplinkMac: bigint, exact: number, long: number, hosts: number): number;
+  begin(
+    label: number,
+    virtualMac: bigint,
+    uplinkMac: bigint,
+    exact: number,
+    long: number,
+    hosts: number,
+  ): number;
   commit(): number;
   addPort(number: number, flags: number, mac: bigint, maxFrameBytes: number, outputInterface: number): number;
-  setNextHop(index: number, via: bigint, labels: number, first: number, second: number, third: number): number;
+  setNextHop(
+    index: number,
+    via: bigint,
+    labels: number,
+    first: number,
+    second: number,
+    third: number,
+  ): number;
   applyHosts(editCount: number): number;
   applyRoutes(editCount: number): number;
   status(): number;

@@ -12,7 +12,9 @@ export const VERDICTS: readonly VerdictName[] = [Verdict.Drop, Verdict.Output, V
 );
 
 /** Index: the number of a reason, `too-short` is 1; index 0 is no reason. */
-export const REASONS: readonly string[] = Array.from({ length: REASON_COUNT }, (_, index) => kebab(Reason[index]!));
+export const REASONS: readonly string[] = Array.from({ length: REASON_COUNT }, (_, index) =>
+  kebab(Reason[index]!),
+);
 
 /** Table numbers in the order of the bits of a path, the lowest first. */
 const TABLE_NUMBERS: ReadonlyMap<Table, number> = new Map([

@@ -53,13 +53,15 @@ export function pack(core: Core, intent: Intent): void {
   must(begun, hosts > abi.MAX_HOSTS ? LIMITS.hosts : LIMITS.routes);
   packPorts(core, intent);
   packHosts(core, intent);
-  routes.nextHops.forEach((hop, index) => setNextHop(core, index, hop, intent.trafficClass));
+  for (const [index, hop] of routes.nextHops.entries()) setNextHop(core, index, hop, intent.trafficClass);
   packRoutes(core, routes);
   must(exports.commit(), "nothing");
 }
 
 /** Ports of an intent in the order of their numbers: the order of interfaces in an output capture. */
-export function portsInOrder(intent: Intent): { port: string; ofport: number; mac: number; mtu: number | null }[] {
+export function portsInOrder(
+  intent: Intent,
+): { port: string; ofport: number; mac: number; mtu: number | null }[] {
   return [intent.uplink, ...intent.vms].toSorted((a, b) => a.ofport - b.ofport);
 }
 

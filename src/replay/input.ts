@@ -51,7 +51,8 @@ const FAULTS: Record<number, (value: number) => string> = {
   [CaptureFault.BlockTrailer]: value => `the block's second length, ${value}, differs from its first`,
   [CaptureFault.PacketOverrun]: value => `the packet's ${value} bytes reach past the end of its block`,
   [CaptureFault.OptionOverrun]: value => `option ${value} reaches past the end of its block`,
-  [CaptureFault.UnknownInterface]: value => `the packet is of interface ${value}, which is not described before it`,
+  [CaptureFault.UnknownInterface]: value =>
+    `the packet is of interface ${value}, which is not described before it`,
   [CaptureFault.BlockTooLarge]: value =>
     `the block says that it has ${value} bytes; at most ${abi.WINDOW_BYTES} can be read`,
   [CaptureFault.ByteOrder]: value =>
@@ -111,16 +112,21 @@ export class Input {
     this.#set(abi.CAPTURE_AT, this.#window);
     this.#set(abi.CAPTURE_END, this.#window);
     while (this.#available() < PCAP_HEADER_BYTES && this.#get(abi.CAPTURE_EOF) === 0) await this.refill();
-    if (this.#damage !== null && this.#available() < PCAP_HEADER_BYTES) throw this.error(this.#damage.message);
+    if (this.#damage !== null && this.#available() < PCAP_HEADER_BYTES)
+      throw this.error(this.#damage.message);
     const start = this.#get(abi.CAPTURE_AT);
-    const opening = this.#checked(() => readOpening(this.#core.bytes.subarray(start, this.#get(abi.CAPTURE_END))));
+    const opening = this.#checked(() =>
+      readOpening(this.#core.bytes.subarray(start, this.#get(abi.CAPTURE_END))),
+    );
     this.#set(abi.CAPTURE_FORMAT, abi.CaptureFormat.PcapNg);
     if (opening.format === "pcapng") return;
     this.#set(abi.CAPTURE_FORMAT, abi.CaptureFormat.Pcap);
     this.#set(abi.CAPTURE_SWAPPED, opening.isSwapped ? 1 : 0);
     this.#set(abi.CAPTURE_AT, start + PCAP_HEADER_BYTES);
     if (this.#port === null) {
-      throw this.error(`which port do its frames enter? write PORT=${this.name}, PORT one of ${this.#ports.list()}`);
+      throw this.error(
+        `which port do its frames enter? write PORT=${this.name}, PORT one of ${this.#ports.list()}`,
+      );
     }
     const { linkType, resolution } = opening;
     this.#describe({
@@ -151,7 +157,10 @@ export class Input {
       if (read === 0) this.#set(abi.CAPTURE_EOF, 1);
     } catch (error) {
       if (!(error instanceof SourceError)) throw error;
-      this.#damage = { message: `byte ${this.#offset + left - this.#window}: ${error.message}`, isTruncation: error.isTruncation };
+      this.#damage = {
+        message: `byte ${this.#offset + left - this.#window}: ${error.message}`,
+        isTruncation: error.isTruncation,
+      };
       this.#set(abi.CAPTURE_EOF, 1);
     }
   }
@@ -177,11 +186,16 @@ export class Input {
     const { exponent, isBinary } = description.resolution;
     if (description.linkType !== ETHERNET) {
       const where = this.#get(abi.CAPTURE_FORMAT) === abi.CaptureFormat.PcapNg ? `interface ${number}: ` : "";
-      throw this.error(`${where}link type ${linkTypeName(description.linkType)}; only 1 EN10MB (Ethernet) can be replayed`);
+      throw this.error(
+        `${where}link type ${linkTypeName(description.linkType)}; only 1 EN10MB (Ethernet) can be replayed`,
+      );
     }
-    if (number === this.#mostInterfaces) throw this.error(`more than ${number} interfaces; that many are held`);
+    if (number === this.#mostInterfaces)
+      throw this.error(`more than ${number} interfaces; that many are held`);
     if (exponent > (isBinary ? 40 : 18)) {
-      throw this.error(`interface ${number}: timestamps of ${isBinary ? 2 : 10}^-${exponent} s are finer than can be read`);
+      throw this.error(
+        `interface ${number}: timestamps of ${isBinary ? 2 : 10}^-${exponent} s are finer than can be read`,
+      );
     }
     const port = this.#port ?? this.#portOf(number, description.name);
     const record = (this.#interfaces + number * abi.INTERFACE_BYTES) >>> 2;
@@ -199,7 +213,8 @@ export class Input {
   #portOf(number: number, name: string | null): number {
     const port = name === null ? null : this.#ports.byName(name);
     if (port !== null) return port;
-    const which = name === null ? `interface ${number}, which has no name,` : `interface ${number}, "${name}",`;
+    const which =
+      name === null ? `interface ${number}, which has no name,` : `interface ${number}, "${name}",`;
     throw this.error(
       `${which} is no port of the intent; write PORT=${this.name}, or name interfaces ${this.#ports.list()}`,
     );

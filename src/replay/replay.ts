@@ -112,7 +112,9 @@ class Replay {
       throw new ReplayError(`${captures.length} captures; at most ${abi.MAX_CAPTURES} can be merged`);
     }
     const parsed = captures.map(text => parseCaptureArgument(text, this.#ports));
-    const ports = parsed.map(argument => this.#portOf({ ...argument, port: argument.port ?? inPort ?? null }));
+    const ports = parsed.map(argument =>
+      this.#portOf({ ...argument, port: argument.port ?? inPort ?? null }),
+    );
     if (parsed.filter(({ capture }) => capture === "-").length > 1) {
       throw new ReplayError("standard input can be read once only; it is given twice");
     }
@@ -154,7 +156,8 @@ class Replay {
     }
     for (const { source } of this.#inputs) {
       const at = identities.indexOf(source?.identity ?? "none");
-      if (at >= 0) throw new ReplayError(`${at === 0 ? output : drops}: is also being read; choose another output`);
+      if (at >= 0)
+        throw new ReplayError(`${at === 0 ? output : drops}: is also being read; choose another output`);
     }
   }
 
@@ -225,7 +228,10 @@ class Replay {
   #refine(input: Input): void {
     if (this.#outputs.length === 0) return;
     const resolution = input.resolution();
-    if (resolution <= this.#resolution || this.#outputs.some(({ format }) => format === abi.OutputFormat.Pcap)) {
+    if (
+      resolution <= this.#resolution ||
+      this.#outputs.some(({ format }) => format === abi.OutputFormat.Pcap)
+    ) {
       input.setClock(this.#resolution, this.#resolution);
       return;
     }

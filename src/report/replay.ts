@@ -2,7 +2,7 @@
  * What a replay did, as text, JSON and Markdown. Pure functions of plain data: nothing here reads a file, a clock or
  * the terminal.
  */
-import { bar, type Palette, count as n, table, tableName } from "./text.ts";
+import { bar, count as n, type Palette, table, tableName } from "./text.ts";
 
 /** Frames and bytes of one port. */
 export interface PortReport {
@@ -43,7 +43,9 @@ export function dropsOf(report: ReplayReport): number {
 
 /** The JSON object of docs' contract: one line, no line end. */
 export function replayJson(report: ReplayReport): string {
-  const outputs = report.ports.filter(({ txFrames }) => txFrames > 0).map(({ port, txFrames }) => [port, txFrames]);
+  const outputs = report.ports
+    .filter(({ txFrames }) => txFrames > 0)
+    .map(({ port, txFrames }) => [port, txFrames]);
   return JSON.stringify({
     type: "replay",
     schema: 1,
@@ -140,5 +142,7 @@ function duration(seconds: number): string {
 
 function rate(frames: number, seconds: number): string {
   const perSecond = seconds > 0 ? frames / seconds : 0;
-  return perSecond >= 1e6 ? `${(perSecond / 1e6).toFixed(1)} Mpps` : `${n(Math.round(perSecond))} frames a second`;
+  return perSecond >= 1e6
+    ? `${(perSecond / 1e6).toFixed(1)} Mpps`
+    : `${n(Math.round(perSecond))} frames a second`;
 }

@@ -54,7 +54,8 @@ export function traceErrorJson(line: number, message: string): string {
 
 /** A few lines of text. */
 export function traceText(trace: TraceReport, paint: Palette): string {
-  const port = (number: number, name: string | null): string => (name === null ? String(number) : `${name} (${number})`);
+  const port = (number: number, name: string | null): string =>
+    name === null ? String(number) : `${name} (${number})`;
   const lines = [`${paint.bold("in")}   ${port(trace.inPort, trace.inPortName)}: ${trace.before}`];
   const tables = trace.tables.map(({ table }) => tableName(table));
   if (tables.length > 0) lines.push(`${paint.dim("via")}  ${tables.join(" → ")}`);

@@ -20,7 +20,11 @@ const MUTATIONS: readonly (readonly [string, string, string])[] = [
   ["wire/arp.ts", "store<u32>(out, asked_address, 14);", "store<u32>(out, asker_address, 14);"],
   ["wire/ethernet.ts", "length >= TAGGED_BYTES", "length > TAGGED_BYTES"],
   ["pipeline.ts", "ipv4.ttl(header) <= 1", "ipv4.ttl(header) < 1"],
-  ["pipeline.ts", "value != load<u32>(bank, SETTING_LABEL) && value != 0", "value != load<u32>(bank, SETTING_LABEL)"],
+  [
+    "pipeline.ts",
+    "value != load<u32>(bank, SETTING_LABEL) && value != 0",
+    "value != load<u32>(bank, SETTING_LABEL)",
+  ],
   ["pipeline.ts", "if (owner == port) return dropped(Reason.SamePort, path);", ""],
   ["pipeline.ts", "if (arp.senderAddress(header) == 0) return dropped(Reason.ArpProbe, path);", ""],
   ["rewrite.ts", "const ttl = (ttl_word & 0xff) - 1;", "const ttl = ttl_word & 0xff;"],
@@ -53,7 +57,8 @@ async function compileMutant(file: string, from: string, to: string): Promise<Co
 const first = seed();
 test(`SEED=${first}: the unchanged core passes`, async () => {
   const core = await compileMutant("index.ts", "export { begin,", "export { begin,");
-  for (let index = 0; index < 20; index++) assert.is(firstDifference(core, makeWorld(first + index, 500)), null);
+  for (let index = 0; index < 20; index++)
+    assert.is(firstDifference(core, makeWorld(first + index, 500)), null);
 });
 
 for (const [file, from, to] of MUTATIONS) {

@@ -16,7 +16,12 @@ export function makeWorld(seed: number, frameCount: number): World {
   const random = rng(seed);
   const intent = randomIntent(random);
   const frames = Array.from({ length: frameCount }, () => randomFrame(random, intent));
-  return { seed, intent, frames, expected: frames.map(({ inPort, frame }) => runModel(intent, inPort, frame)) };
+  return {
+    seed,
+    intent,
+    frames,
+    expected: frames.map(({ inPort, frame }) => runModel(intent, inPort, frame)),
+  };
 }
 
 /** Fills a core from a model's intent, by way of the intent file. */

@@ -27,7 +27,8 @@ function baseIntent(routes?: Routes): Intent {
 /** A core with next hops 0…HOPS-1, next hop i pushing label 100 + i. */
 function coreWithHops(core: Core): Core {
   core.install(baseIntent());
-  for (let index = 0; index < HOPS; index++) setNextHop(core, index, { labels: [100 + index], via: 0x020000000099 }, 0);
+  for (let index = 0; index < HOPS; index++)
+    setNextHop(core, index, { labels: [100 + index], via: 0x020000000099 }, 0);
   return core;
 }
 
@@ -70,14 +71,22 @@ class Reference {
 
   /** A route that is there. */
   pick(random: Rng): { prefix: number; length: number } {
-    const [length, prefix] = random.pick([...this.routes.keys()]).split("/").map(Number) as [number, number];
+    const [length, prefix] = random
+      .pick([...this.routes.keys()])
+      .split("/")
+      .map(Number) as [number, number];
     return { prefix, length };
   }
 }
 
 /** An address among few, so that prefixes nest; never martian. */
 function address(random: Rng): number {
-  const octets = [random.pick([1, 10, 100, 203]), random.below(4), random.pick([0, 1, 128, 255]), random.below(256)];
+  const octets = [
+    random.pick([1, 10, 100, 203]),
+    random.below(4),
+    random.pick([0, 1, 128, 255]),
+    random.below(256),
+  ];
   return octets.reduce((sum, octet) => sum * 256 + octet, 0) >>> 0;
 }
 
@@ -105,7 +114,11 @@ for (const [build, core] of allCores()) {
       }
       editRoutes(core, edits);
       const addresses = Array.from({ length: 50 }, () => address(random));
-      assert.equal(lookUp(core, addresses), addresses.map(target => reference.lookUp(target)), `round ${round}`);
+      assert.equal(
+        lookUp(core, addresses),
+        addresses.map(target => reference.lookUp(target)),
+        `round ${round}`,
+      );
     }
   });
 }
@@ -145,7 +158,10 @@ for (const length of [32, 31, 25]) {
       (error: unknown) => error instanceof CapacityError && /1048576 routes/.test(error.message),
     );
     assert.is(lookUp(core, [extra])[0], null);
-    editRoutes(core, prefixes.map(prefix => ({ prefix, length, nextHop: null })));
+    editRoutes(
+      core,
+      prefixes.map(prefix => ({ prefix, length, nextHop: null })),
+    );
     assert.is(lookUp(core, [prefixes[5]!])[0], null);
     editRoutes(core, [{ prefix: extra, length, nextHop: 7 }]);
     assert.is(lookUp(core, [extra])[0], 7);
@@ -158,7 +174,10 @@ test("tables grow from nothing to 300,000 routes by single edits, and nothing is
   const shorter = scattered(150_000, 24).map(prefix => prefix);
   const edits: RouteEdit[] = [];
   for (const [index, prefix] of prefixes.entries()) {
-    edits.push({ prefix, length: 32, nextHop: index % HOPS }, { prefix: shorter[index]!, length: 24, nextHop: 3 });
+    edits.push(
+      { prefix, length: 32, nextHop: index % HOPS },
+      { prefix: shorter[index]!, length: 24, nextHop: 3 },
+    );
   }
   editRoutes(core, edits);
   for (let index = 0; index < prefixes.length; index += 613) {
@@ -202,7 +221,10 @@ test("65,536 addresses on 4,095 VMs work; what is more is refused by name", () =
     path: "l3" as const,
     mtu: null,
   }));
-  const more = { ...vms[0]!, addresses: [...vms[0]!.addresses, ...Array.from({ length: 16 }, (_, i) => 0x0b000000 + i)] };
+  const more = {
+    ...vms[0]!,
+    addresses: [...vms[0]!.addresses, ...Array.from({ length: 16 }, (_, i) => 0x0b000000 + i)],
+  };
   const core = Core.load();
   core.install({ ...baseIntent(), vms: [more, ...vms.slice(1)] });
   const frame = (address: number) =>
@@ -211,8 +233,13 @@ test("65,536 addresses on 4,095 VMs work; what is more is refused by name", () =
       .ipv4({ src: "198.51.100.1", dst: formatIpv4(address), ttl: 64 })
       .payload(new Uint8Array(8))
       .bytes();
-  const out = core.runFrames([0x0a000000, 0x0a00ffef, 0x0b00000f, 0x0b000010].map(to => ({ inPort: 1, frame: frame(to) })));
-  assert.equal(out.map(({ port }) => port), [2, 4096, 2, null]);
+  const out = core.runFrames(
+    [0x0a000000, 0x0a00ffef, 0x0b00000f, 0x0b000010].map(to => ({ inPort: 1, frame: frame(to) })),
+  );
+  assert.equal(
+    out.map(({ port }) => port),
+    [2, 4096, 2, null],
+  );
   const tooMany = { ...vms[1]!, addresses: [...vms[1]!.addresses, 0x0c000000] };
   assert.throws(
     () => core.install({ ...baseIntent(), vms: [more, tooMany, ...vms.slice(2)] }),

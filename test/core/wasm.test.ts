@@ -50,7 +50,8 @@ test("the memory map leaves no two areas on top of one another", () => {
   const check = (rows: typeof areas): void => {
     for (const [index, [name, , end]] of rows.entries()) {
       const next = rows[index + 1];
-      if (next !== undefined) assert.ok(end <= next[1], `${name} ends at ${end}, ${next[0]} begins at ${next[1]}`);
+      if (next !== undefined)
+        assert.ok(end <= next[1], `${name} ends at ${end}, ${next[0]} begins at ${next[1]}`);
     }
   };
   check(areas.slice(0, 11));
