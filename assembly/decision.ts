@@ -8,7 +8,7 @@
  *
  * The target is the next hop's record for Forward, else the record of the port by which the frame leaves.
  */
-import { type Reason, Verdict } from "./abi";
+import { Reason, Verdict } from "./abi";
 
 /** What is done to a frame on its way out. */
 export enum Action {

@@ -13,7 +13,7 @@ import {
   OutputFormat,
   REASON_OPTIONS,
   REASON_OPTIONS_BYTES,
-  type Reason,
+  Reason,
 } from "./abi";
 
 const BLOCK_HEADER_BYTES: u32 = 28;

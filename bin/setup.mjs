@@ -22,12 +22,7 @@ const at = (...parts) => join(root, ...parts);
 /** A number that changes when one of the files does. */
 function fingerprint(files) {
   const hash = createHash("sha256");
-  for (const file of files.sort())
-    hash
-      .update(file)
-      .update("\0")
-      .update(readFileSync(at(file)))
-      .update("\0");
+  for (const file of files.sort()) hash.update(`${file}\0`).update(readFileSync(at(file)));
   return hash.digest("hex");
 }
 
