@@ -5,7 +5,7 @@
  * values: used twice, equal to the uplink's, too many in all. The law is the section "Intent file" of the pipeline.
  */
 import { dirname, isAbsolute, join } from "node:path";
-import { formatIpv4, formatMac, parseMac } from "../wire/address.ts";
+import { formatIpv4, formatMac, parseMac } from "../wire/index.ts";
 import { Checker } from "./check.ts";
 import { Lines, readDocument } from "./document.ts";
 import { INTENT, type Located, type RawIntent, type RawRoute, type RawVm } from "./keys.ts";

@@ -5,7 +5,7 @@
  * slowLine says so, and fastLine is only quick (a test runs both on the same lines). Duplicates and next hops are found
  * by open addressing over typed arrays.
  */
-import { formatIpv4, maskOf } from "../wire/address.ts";
+import { formatIpv4, maskOf } from "../wire/index.ts";
 import { formatCount, LABELS_MAX, type Limits } from "./limits.ts";
 import { type Bag, type Place, printable, quoted } from "./problems.ts";
 import type { FileBytes } from "./read.ts";

@@ -3,7 +3,7 @@
  * them. The text forms themselves are read by wire/address.ts; here are the rules an intent adds (no group MAC, no
  * host bits, no address that can never be a VM's). A reader gives the value or a `Fault`, never both.
  */
-import { formatIpv4, formatMac, isGroupMac, maskOf, parseIpv4, parseMac } from "../wire/address.ts";
+import { formatIpv4, formatMac, isGroupMac, maskOf, parseIpv4, parseMac } from "../wire/index.ts";
 import { printable, quoted } from "./problems.ts";
 
 /** What is wrong with a value and what would be right; the place is the caller's. */
