@@ -189,6 +189,7 @@ export const PORT_TX_FRAMES: u32 = 24;
 export const PORT_TX_BYTES: u32 = 32;
 export const PORT_REPLY_FRAMES: u32 = 40;
 export const PORT_REPLY_BYTES: u32 = 48;
+export const COUNTERS_END: u32 = COUNTERS_PORTS + (MAX_PORT_NUMBER + 1) * COUNTERS_PORT_BYTES;
 
 // ── Staging: table edits ────────────────────────────────────────────────────────────────────────────────────────
 

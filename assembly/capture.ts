@@ -268,6 +268,12 @@ function brokenOption(capture: usize, first: usize, end: usize): i32 {
 let filled: u32 = 0;
 let first: u32 = 0;
 
+/** Forgets what is queued. */
+export function emptyQueue(): void {
+  first = 0;
+  filled = 0;
+}
+
 /** Address of the oldest packet's entry, 0 when the queue is empty. */
 export function oldest(): usize {
   return first == filled ? 0 : entryAt(first);
@@ -293,8 +299,7 @@ function entryAt(index: u32): usize {
  * 8 bits; packets queued before it are to be dealt with first.
  */
 export function fill(capture_count: u32, most: u32): u32 {
-  first = 0;
-  filled = 0;
+  emptyQueue();
   const wanted = min(most, QUEUE_ENTRIES);
   return capture_count == 1 && most != 0
     ? fillFromOne(captureAt(0), wanted)

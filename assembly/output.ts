@@ -1,6 +1,6 @@
 /**
  * Writes packets as pcapng Enhanced Packet Blocks or pcap records into the two output areas. The host writes file
- * headers and empties the areas; both start at their first byte again after `reset`.
+ * headers and empties the areas, which then start at their first byte again.
  */
 import {
   DROPS,
@@ -62,10 +62,10 @@ export function usedDropsBytes(): u32 {
   return drops_used;
 }
 
-/** Marks so many bytes of OUTPUT and DROPS as standing there: what the host left or wrote itself. */
-export function setUsedBytes(output: u32, drops: u32): void {
-  used = output;
-  drops_used = drops;
+/** What stood in OUTPUT and DROPS is written out. */
+export function emptyOutput(): void {
+  used = 0;
+  drops_used = 0;
 }
 
 /** Where the bytes of the next packet that leaves go. */

@@ -5,7 +5,9 @@
  * code by its optimised form between calls.
  */
 import {
+  COUNTERS,
   COUNTERS_BYTES,
+  COUNTERS_END,
   COUNTERS_OUTCOMES,
   COUNTERS_PORT_BYTES,
   COUNTERS_PORTS,
@@ -46,9 +48,9 @@ import {
   QUEUE_ENTRY_BYTES,
   Verdict,
 } from "./abi";
-import { consumeUpTo, fill, oldest, queueEnd } from "./capture";
+import { consumeUpTo, emptyQueue, fill, oldest, queueEnd } from "./capture";
 import { isPopped, outcomeOf, pathOf, reasonOf, verdictOf } from "./decision";
-import { areDropsWanted, finishPacket, isFull, isWanted, packetAt, writeDrop } from "./output";
+import { areDropsWanted, emptyOutput, finishPacket, isFull, isWanted, packetAt, writeDrop } from "./output";
 import { decide } from "./pipeline";
 import { inPlace, outLength, outPort, rewrite } from "./rewrite";
 import { active } from "./table/bank";
@@ -61,8 +63,16 @@ function count(at: usize, by: u64): void {
 /** Whether a frame was ever counted. */
 let has_counted: bool = false;
 
-export function hasCounted(): bool {
-  return has_counted;
+/** Sets every counter to zero. Memory that nobody touched stays untouched: a fresh core costs nothing here. */
+export function resetCounters(): void {
+  if (has_counted) memory.fill(COUNTERS, 0, COUNTERS_END - COUNTERS);
+  has_counted = false;
+}
+
+/** Forgets packets and output that an earlier run left behind. */
+export function resetCaptures(): void {
+  emptyQueue();
+  emptyOutput();
 }
 
 function portCounters(number: u32): usize {

@@ -45,6 +45,6 @@ process.stdout.write(`
 out/hv1.pcapng has what left, out/drops.pcapng what was dropped and why; both open in Wireshark.
 Next, one frame on its way through the tables, then a capture of your own (README.md, "Your own capture"):
 
-  $ ${program} trace -n pcaps/hv1.yaml -r pcaps/uplink.pcapng:20
+  $ ${program} trace -n pcaps/hv1.yaml -r pcaps/uplink.pcapng:30
   $ ${program} replay -n my.yaml -r uplink0=my.pcap -w out.pcapng
 `);

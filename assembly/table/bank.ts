@@ -82,6 +82,11 @@ export function commit(): Status {
   return Status.Ok;
 }
 
+/** Throws away the bank that `begin` opened. */
+export function abandon(): void {
+  edited = active;
+}
+
 /** Zeroes what is in use of a bank. Next hops stay: nothing points at them any more. */
 function clear(bank: usize): void {
   const exact_bytes = load<u32>(bank, SETTING_EXACT_BUCKETS) * BUCKET_BYTES;

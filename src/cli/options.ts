@@ -76,7 +76,7 @@ const shared: readonly Option[] = [
   { name: "protocols", short: "O", value: "PROTOCOLS", help: "accepted for ovs-ofctl's sake" },
   { name: "color", value: "WHEN", help: "auto (default), always or never; NO_COLOR is obeyed" },
   { name: "quiet", short: "q", help: "no progress, no notes, no report in text" },
-  { name: "verbose", short: "v", help: "say more" },
+  { name: "verbose", short: "v", help: "also say how much of each file was read" },
   { name: "help", help: "all options" },
   { name: "h", short: "h", help: "short help" },
 ];

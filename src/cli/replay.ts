@@ -1,7 +1,7 @@
 /** `slash32 replay`: captures through the core, and what became of the frames. */
 import { Core } from "../core/index.ts";
 import { type Damage, type ReplayResult, replay } from "../replay/index.ts";
-import { type ReplayReport, replayJson, replayMarkdown, replayText } from "../report/index.ts";
+import { count, type ReplayReport, replayJson, replayMarkdown, replayText } from "../report/index.ts";
 import { type Context, print, say, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { progressLine } from "./progress.ts";
@@ -39,6 +39,9 @@ export async function replayCommand(context: Context): Promise<number> {
   if (file !== undefined) writeReport(file, REPORT_WRITERS[extensionOf(file)]!(report));
   show(context, report);
   if (!context.isQuiet) for (const note of result.notes) say(note);
+  if (context.flag("verbose")) {
+    for (const { name, readBytes } of result.captures) say(`${name}: ${count(readBytes)} bytes read`);
+  }
   return exitCode(context, report, result.damages);
 }
 

@@ -11,6 +11,7 @@ export interface CoreExports {
   readonly memory: WebAssembly.Memory;
   version(): number;
   resetCounters(): void;
+  resetCaptures(): void;
   begin(
     label: number,
     virtualMac: bigint,
@@ -20,6 +21,7 @@ export interface CoreExports {
     hosts: number,
   ): number;
   commit(): number;
+  abandon(): void;
   addPort(number: number, flags: number, mac: bigint, maxFrameBytes: number, outputInterface: number): number;
   setNextHop(
     index: number,
@@ -36,7 +38,7 @@ export interface CoreExports {
   runCaptures(captureCount: number, most: number): number;
   framesRead(): number;
   setOutput(output: number, drops: number, unitsPerSecond: number): void;
-  setUsedBytes(output: number, drops: number): void;
+  emptyOutput(): void;
   usedBytes(): number;
   usedDropsBytes(): number;
 }

@@ -51,10 +51,15 @@ export function pack(core: Core, intent: Intent): void {
   const uplinkMac = networkOrder(intent.uplink.mac);
   const begun = exports.begin(intent.label, virtualMac, uplinkMac, exact, long, hosts);
   must(begun, hosts > abi.MAX_HOSTS ? LIMITS.hosts : LIMITS.routes);
-  packPorts(core, intent);
-  packHosts(core, intent);
-  for (const [index, hop] of routes.nextHops.entries()) setNextHop(core, index, hop, intent.trafficClass);
-  packRoutes(core, routes);
+  try {
+    packPorts(core, intent);
+    packHosts(core, intent);
+    for (const [index, hop] of routes.nextHops.entries()) setNextHop(core, index, hop, intent.trafficClass);
+    packRoutes(core, routes);
+  } catch (error) {
+    exports.abandon();
+    throw error;
+  }
   must(exports.commit(), "nothing");
 }
 

@@ -45,6 +45,7 @@ export async function* readFrames(
   });
   try {
     await input.open();
+    core.exports.resetCaptures();
     core.exports.setOutput(abi.OutputFormat.None, abi.OutputFormat.None, 1);
     for (let number = 1; await input.advance(); number++) {
       yield { number, ...input.head() };

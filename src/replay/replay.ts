@@ -39,6 +39,8 @@ export interface ReplayResult {
   readonly ports: PortNames;
   /** Wall-clock seconds from the first byte read to the last written. */
   readonly seconds: number;
+  /** The captures, and how many bytes of each file were read. */
+  readonly captures: readonly { readonly name: string; readonly readBytes: number }[];
   readonly damages: readonly Damage[];
   /** Things worth saying that are no errors. */
   readonly notes: readonly string[];
@@ -89,7 +91,7 @@ class Replay {
     for (const input of this.#inputs) await input.open();
     this.#checkNames();
     this.#core.resetCounters();
-    this.#core.exports.setUsedBytes(0, 0);
+    this.#core.exports.resetCaptures();
     await this.#prime();
     this.#openOutputs();
     await this.#loop();
@@ -97,7 +99,14 @@ class Replay {
     for (const output of this.#outputs) output.finish();
     const seconds = Number(process.hrtime.bigint() - start) / 1e9;
     const damages = this.#inputs.map(input => input.damage()).filter(damage => damage !== null);
-    return { counters: this.#core.counters(), ports: this.#ports, seconds, damages, notes: this.#notes() };
+    return {
+      counters: this.#core.counters(),
+      ports: this.#ports,
+      seconds,
+      captures: this.#inputs.map(({ name, source }) => ({ name, readBytes: source?.readBytes ?? 0 })),
+      damages,
+      notes: this.#notes(),
+    };
   }
 
   #notes(): string[] {
@@ -246,7 +255,7 @@ class Replay {
     const { exports } = this.#core;
     this.#outputs[0]?.flush(exports.usedBytes());
     this.#outputs[1]?.flush(exports.usedDropsBytes());
-    exports.setUsedBytes(0, 0);
+    exports.emptyOutput();
   }
 
   #report(): void {

@@ -56,7 +56,7 @@ async function compileMutant(file: string, from: string, to: string): Promise<Co
 
 const first = seed();
 test(`SEED=${first}: the unchanged core passes`, async () => {
-  const core = await compileMutant("index.ts", "export { begin,", "export { begin,");
+  const core = await compileMutant("index.ts", "return VERSION;", "return VERSION;");
   for (let index = 0; index < 20; index++)
     assert.is(firstDifference(core, makeWorld(first + index, 500)), null);
 });

@@ -192,6 +192,8 @@ test("an install that fails leaves the tables as they were", () => {
   bad.nextHopOf[1] = HOPS + 5;
   assert.throws(() => core.install(baseIntent(bad)), /Invalid/);
   assert.is(lookUp(core, [0x0a000001])[0], 0);
+  editRoutes(core, [{ prefix: 0x0a000003, length: 32, nextHop: 0 }]);
+  assert.is(lookUp(core, [0x0a000003])[0], 0);
   core.install(baseIntent(routesOf([0x0b000001], 32)));
   assert.equal(lookUp(core, [0x0a000001, 0x0b000001]), [null, 0]);
 });

@@ -24,7 +24,7 @@ test("the memory map leaves no two areas on top of one another", () => {
   const areas: [string, number, number][] = [
     ["control", abi.CONTROL, abi.CAPTURES + abi.MAX_CAPTURES * abi.CAPTURE_BYTES],
     ["reason options", abi.REASON_OPTIONS, abi.REASON_OPTIONS + abi.REASON_COUNT * abi.REASON_OPTIONS_BYTES],
-    ["counters", abi.COUNTERS, abi.COUNTERS_PORTS + (abi.MAX_PORT_NUMBER + 1) * abi.COUNTERS_PORT_BYTES],
+    ["counters", abi.COUNTERS, abi.COUNTERS_END],
     ["staging", abi.STAGING, abi.STAGING + abi.MAX_EDITS * abi.ROUTE_EDIT_BYTES],
     ["frames", abi.FRAMES, abi.FRAMES_END],
     ["interfaces", abi.INTERFACES, abi.INTERFACES + abi.MAX_INTERFACES * abi.INTERFACE_BYTES],
