@@ -101,14 +101,11 @@ function traceHex(context: Context, tracer: Tracer, texts: readonly string[]): v
 async function traceCaptures(context: Context, tracer: Tracer, captures: readonly string[]): Promise<void> {
   const inPort = portGiven(context, tracer);
   let left = context.number("count") ?? Number.POSITIVE_INFINITY;
-  let shown = 0;
-  // Reading and tracing take turns in one core's memory, so each has its own.
-  const reader = Core.load();
-  reader.install(tracer.intent);
   for (const text of captures) {
     const { capture, number } = splitNumber(text);
-    for await (const frame of readFrames(reader, tracer.intent, capture, inPort)) {
-      if (left-- <= 0) return;
+    let shown = 0;
+    for await (const frame of readFrames(tracer.core, tracer.intent, capture, inPort)) {
+      if (left === 0) return;
       if (number !== null && frame.number !== number) continue;
       if (frame.length !== frame.frame.length) {
         throw new UserError(
@@ -117,17 +114,18 @@ async function traceCaptures(context: Context, tracer: Tracer, captures: readonl
       }
       show(context, traceFrame(tracer, frame.inPort, frame.frame));
       shown++;
+      left--;
       if (number !== null) break;
     }
-    if (number !== null && shown === 0) throw new UserError(`${capture}: has no frame ${number}`);
+    if (shown === 0) throw new UserError(`${capture}: has no frame${number === null ? "" : ` ${number}`}`);
   }
-  if (shown === 0) throw new UserError("no frame was read");
 }
 
 /** `CAPTURE:N`, unless a file has just that name. */
 function splitNumber(text: string): { capture: string; number: number | null } {
   const [, capture, digits] = /^(.*):(\d+)$/.exec(text) ?? [];
-  if (capture === undefined || existsSync(text)) return { capture: text, number: null };
+  const isName = existsSync(text) || existsSync(text.slice(text.indexOf("=") + 1));
+  if (capture === undefined || isName) return { capture: text, number: null };
   return { capture, number: Number(digits) };
 }
 
