@@ -131,8 +131,9 @@ export const CAPTURE_DONE: u32 = 20;
 /** Address of the capture's first interface record. */
 export const CAPTURE_INTERFACES: u32 = 24;
 export const CAPTURE_INTERFACE_COUNT: u32 = 28;
-/** Bytes of a block being skipped that are not in the window yet; u64. */
+/** Bytes of a block being skipped that are still to come, its second length not counted; and its length, 0: no block. */
 export const CAPTURE_SKIP: u32 = 32;
+export const CAPTURE_SKIP_BLOCK: u32 = 36;
 /** Timestamp of the last packet looked at, in output units; u64. A Simple Packet Block has none of its own. */
 export const CAPTURE_CLOCK: u32 = 40;
 /** 1 when the next packet was looked at already; it stands in the following fields, laid out as a queue entry. */

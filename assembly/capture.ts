@@ -21,6 +21,7 @@ import {
   CAPTURE_INTERFACE_COUNT,
   CAPTURE_INTERFACES,
   CAPTURE_SKIP,
+  CAPTURE_SKIP_BLOCK,
   CAPTURE_START,
   CAPTURE_SWAPPED,
   CAPTURES,
@@ -46,6 +47,7 @@ import {
 
 const RECORD_HEADER_BYTES: u32 = 16;
 const MIN_BLOCK_BYTES: u32 = 12;
+const TRAILER_BYTES: u32 = 4;
 
 const SECTION_HEADER: u32 = 0x0a0d0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
@@ -130,7 +132,8 @@ function write(entry: usize, frame: usize, captured: u32, length: u32, link: usi
 /** Walks over blocks until one is a packet, wants the host, or is not all there. */
 function advancePcapNg(capture: usize, entry: usize): u32 {
   for (;;) {
-    if (!skip(capture)) return wantSkipped(capture);
+    const skipped = skip(capture);
+    if (skipped != READY) return skipped;
     const at = load<u32>(capture, CAPTURE_AT);
     const available = load<u32>(capture, CAPTURE_END) - <u32>at;
     if (available < MIN_BLOCK_BYTES) return wantMore(capture, available);
@@ -143,9 +146,8 @@ function advancePcapNg(capture: usize, entry: usize): u32 {
       return fault(capture, CaptureFault.BlockLength, length);
     const kind = type == SECTION_HEADER ? type : word(capture, at);
     if (!isRead(kind)) {
-      // Its end may lie beyond the window; a block that is all here has its trailer checked.
-      if (available >= length && !hasTrailer(capture, at, length)) return badTrailer(capture, at, length);
-      store<u64>(capture, <u64>length, CAPTURE_SKIP);
+      store<u32>(capture, length - TRAILER_BYTES, CAPTURE_SKIP);
+      store<u32>(capture, length, CAPTURE_SKIP_BLOCK);
       continue;
     }
     if (length > WINDOW_BYTES) return fault(capture, CaptureFault.BlockTooLarge, length);
@@ -166,21 +168,28 @@ function isRead(kind: u32): bool {
   );
 }
 
-/** Takes bytes off a block that is being skipped. False when the window ends before the block does. */
-function skip(capture: usize): bool {
-  const wanted = load<u64>(capture, CAPTURE_SKIP);
-  if (wanted == 0) return true;
+/**
+ * Takes bytes off a block that is being skipped (its end may lie beyond the window), and checks its second length.
+ * READY when no block is being skipped any more, else the Event in the way.
+ */
+function skip(capture: usize): u32 {
+  const length = load<u32>(capture, CAPTURE_SKIP_BLOCK);
+  if (length == 0) return READY;
+  const wanted = load<u32>(capture, CAPTURE_SKIP);
   const at = load<u32>(capture, CAPTURE_AT);
-  const available = <u64>(load<u32>(capture, CAPTURE_END) - at);
+  const available = load<u32>(capture, CAPTURE_END) - at;
   const taken = min(wanted, available);
-  store<u32>(capture, at + <u32>taken, CAPTURE_AT);
-  store<u64>(capture, wanted - taken, CAPTURE_SKIP);
-  return taken == wanted;
-}
-
-function wantSkipped(capture: usize): u32 {
-  if (load<u32>(capture, CAPTURE_EOF) == 0) return Event.Input;
-  return fault(capture, CaptureFault.CutShort, 0);
+  store<u32>(capture, at + taken, CAPTURE_AT);
+  store<u32>(capture, wanted - taken, CAPTURE_SKIP);
+  if (available - taken < TRAILER_BYTES) {
+    if (load<u32>(capture, CAPTURE_EOF) == 0) return Event.Input;
+    return fault(capture, CaptureFault.CutShort, length - TRAILER_BYTES - wanted + available);
+  }
+  const trailer = word(capture, at + taken);
+  if (trailer != length) return fault(capture, CaptureFault.BlockTrailer, trailer);
+  store<u32>(capture, at + taken + TRAILER_BYTES, CAPTURE_AT);
+  store<u32>(capture, 0, CAPTURE_SKIP_BLOCK);
+  return READY;
 }
 
 function hasTrailer(capture: usize, at: usize, length: u32): bool {

@@ -289,10 +289,10 @@ export class Input {
   #fault(): void {
     const fault = this.#get(abi.CAPTURE_FAULT);
     const isTruncation = fault === CaptureFault.CutShort;
-    const there = this.#available();
+    const value = this.#get(abi.CAPTURE_FAULT_VALUE);
     const what = isTruncation
-      ? `the file ends inside a record, ${there} bytes after its start`
-      : FAULTS[fault]!(this.#get(abi.CAPTURE_FAULT_VALUE));
+      ? `the file ends inside a record, ${value} bytes after its start`
+      : FAULTS[fault]!(value);
     // A compressed file that ended early says so better than the record that it cut.
     this.#damage ??= { message: `byte ${this.#position()}: ${what}`, isTruncation };
     this.#set(abi.CAPTURE_DONE, 1);
@@ -337,8 +337,11 @@ export class Input {
     }
   }
 
+  /** File offset of the record or block at which the core stands, or which it is skipping. */
   #position(): number {
-    return this.#offset + this.#get(abi.CAPTURE_AT) - this.#window;
+    const block = this.#get(abi.CAPTURE_SKIP_BLOCK);
+    const skipped = block === 0 ? 0 : block - 4 - this.#get(abi.CAPTURE_SKIP);
+    return this.#offset + this.#get(abi.CAPTURE_AT) - this.#window - skipped;
   }
 
   #available(): number {
