@@ -1,0 +1,129 @@
+/** What a row of the benchmark gives, and how much is done for it. Types and tables of data; nothing runs here. */
+import type { MicroEffort, Spread } from "./harness.ts";
+
+/** Something that was timed in the same run, to compare with. */
+export interface Yardstick {
+  readonly name: string;
+  /** Null when there is no figure; `objection` says why. */
+  readonly value: Spread | null;
+  /** Theirs over ours, pair by pair. */
+  readonly timesFaster: Spread | null;
+  readonly objection: string | null;
+}
+
+export type Unit = "s" | "ms" | "µs" | "ns" | "ns/frame" | "ns/edit" | "MB" | "bytes";
+
+export interface Case {
+  /** Short, and its own within a section. */
+  readonly name: string;
+  /** What a person should know beside the name; may be empty. */
+  readonly remark: string;
+  /** Entries in the table that decides; null where there is none. */
+  readonly entries: number | null;
+  /** How the entries are drawn. */
+  readonly distribution: "uniform" | null;
+  readonly unit: Unit;
+  readonly value: Spread;
+  /** Frames that one sample stands for, where that is a number of them. */
+  readonly frames: number | null;
+  readonly yardsticks: readonly Yardstick[];
+  /** What issue 2 asks for; the figure in `unit`, or how many times faster than the first yardstick. */
+  readonly target: Target | null;
+}
+
+export interface Target {
+  /** What the figure is, in a reader's words. */
+  readonly what: string;
+  readonly kind: "at most" | "times faster";
+  readonly target: number;
+  readonly stretch: number | null;
+}
+
+/** Rows that are printed together. */
+export interface Section {
+  readonly title: string;
+  /** What has to be known to read the figures. */
+  readonly notes: readonly string[];
+  readonly cases: readonly Case[];
+}
+
+/** How much is done: `long` for figures, `short` for CI (under a minute), `smoke` to see that it works. */
+export interface Effort {
+  readonly name: "smoke" | "short" | "long";
+  readonly captures: readonly { readonly frames: number; readonly rounds: number }[];
+  readonly entries: number;
+  readonly warmups: number;
+  readonly starts: number;
+  readonly streamBytes: number;
+  readonly streamBlockBytes: number;
+  readonly routes: number;
+  readonly loads: number;
+  /** Sizes of the table that is edited. */
+  readonly editedEntries: readonly number[];
+  /** Times that a table is grown from empty. */
+  readonly growths: number;
+  /** Edits in one batch, and batches of each kind. */
+  readonly batches: readonly { readonly edits: number; readonly rounds: number }[];
+  readonly prefixEdits: number;
+  readonly memory: MicroEffort;
+}
+
+export const EFFORTS: Readonly<Record<Effort["name"], Effort>> = {
+  smoke: {
+    name: "smoke",
+    captures: [{ frames: 20_000, rounds: 1 }],
+    entries: 1_000,
+    warmups: 0,
+    starts: 1,
+    streamBytes: 20_000_000,
+    streamBlockBytes: 4_000_000,
+    routes: 20_000,
+    loads: 1,
+    editedEntries: [2_000],
+    growths: 1,
+    batches: [{ edits: 1_000, rounds: 2 }],
+    prefixEdits: 20,
+    memory: { rounds: 1, samples: 2, sampleSeconds: 0.001 },
+  },
+  short: {
+    name: "short",
+    captures: [{ frames: 1_000_000, rounds: 3 }],
+    entries: 1_000,
+    warmups: 1,
+    starts: 10,
+    streamBytes: 200_000_000,
+    streamBlockBytes: 64_000_000,
+    routes: 1_000_000,
+    loads: 3,
+    editedEntries: [1_000, 1_000_000],
+    growths: 2,
+    batches: [
+      { edits: 1_000, rounds: 100 },
+      { edits: 65_536, rounds: 4 },
+    ],
+    prefixEdits: 200,
+    memory: { rounds: 3, samples: 5, sampleSeconds: 0.01 },
+  },
+  long: {
+    name: "long",
+    captures: [
+      { frames: 1_000_000, rounds: 11 },
+      { frames: 5_000_000, rounds: 5 },
+    ],
+    entries: 1_000,
+    warmups: 1,
+    starts: 20,
+    streamBytes: 2_000_000_000,
+    streamBlockBytes: 64_000_000,
+    routes: 1_000_000,
+    loads: 7,
+    editedEntries: [1_000, 100_000, 1_000_000],
+    growths: 5,
+    batches: [
+      { edits: 1_000, rounds: 500 },
+      { edits: 65_536, rounds: 15 },
+    ],
+    prefixEdits: 1_000,
+    memory: { rounds: 5, samples: 10, sampleSeconds: 0.05 },
+  },
+};

@@ -1,0 +1,135 @@
+/**
+ * The benchmark works: every row in its shortest form gives figures, the captures it makes are valid, and what it
+ * writes can be read. How fast anything is, is not tested here.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { EFFORTS, type Section } from "../../bench/cases.ts";
+import { commitName, machineLine, meanSpreadOf, ratioOf, spreadOf, takeTurns } from "../../bench/harness.ts";
+import { ROWS, runRows } from "../../bench/main.ts";
+import { jsonOf, type Run, textOf, withFigures } from "../../bench/report.ts";
+import { workFolder, writeCapture } from "../../bench/traffic.ts";
+import { assert, peer, suite } from "../harness.ts";
+
+const test = suite("bench");
+
+function runOf(sections: readonly Section[]): Run {
+  return { machine: machineLine(), commit: commitName(), date: "2025-01-01", effort: "smoke", sections };
+}
+
+const sections: Section[] = [];
+
+for (const row of ROWS) {
+  test(`the row ${row.name} gives figures`, async () => {
+    const [section] = await runRows([row], EFFORTS.smoke);
+    sections.push(section!);
+    assert.ok(section!.cases.length > 0, "no case");
+    for (const { name, value, yardsticks } of section!.cases) {
+      const figures = [value, ...yardsticks.flatMap(stick => [stick.value, stick.timesFaster])];
+      for (const spread of figures.filter(figure => figure !== null)) {
+        const { min, max } = spread;
+        for (const figure of [spread.value, min, max])
+          assert.ok(figure > 0 && Number.isFinite(figure), `${name}: ${figure}`);
+        assert.ok(min <= spread.value && spread.value <= max, `${name}: ${JSON.stringify(spread)}`);
+      }
+      for (const stick of yardsticks)
+        assert.is(stick.value === null, stick.objection !== null, `${name}: ${stick.name}`);
+    }
+  });
+}
+
+test("the figures can be read as text, as JSON and in the page", () => {
+  const run = runOf(sections);
+  const text = textOf(run);
+  for (const { title } of sections) assert.ok(text.includes(`## ${title}\n`), title);
+  const bench = JSON.parse(jsonOf(run));
+  assert.is(bench.type, "bench");
+  assert.is(bench.schema, 1);
+  assert.match(bench.commit, /^([0-9a-f]{7,}\+?|unknown)$/);
+  const inbound = bench.cases.find((one: { name: string }) => one.name === "inbound");
+  assert.is(inbound.entries, 1000);
+  assert.is(inbound.distribution, "uniform");
+  assert.is(inbound.ratio.toFixed(9), (inbound.ns_per_frame / inbound.yardstick_ns_per_frame).toFixed(9));
+  const page = readFileSync(join(import.meta.dirname, "../../docs/performance.md"), "utf8");
+  const written = withFigures(page, run);
+  assert.is(withFigures(written, run), written, "writing twice changes nothing");
+  assert.ok(written.startsWith(page.slice(0, page.indexOf("<!--"))));
+  assert.ok(written.endsWith(page.slice(page.indexOf("<!-- end"))));
+  assert.throws(() => withFigures("no place", run), /lacks its lines/);
+});
+
+test("neither the machine's name nor a path stands in what is printed", () => {
+  const printed = textOf(runOf(sections)) + jsonOf(runOf(sections));
+  assert.not.match(printed, /\/(tmp|home|root|work|Users|var)\//);
+});
+
+for (const direction of ["inbound", "outbound"] as const) {
+  test(`captures ${direction} hold valid UDP frames of 60 bytes`, () => {
+    peer("tshark");
+    const folder = workFolder();
+    try {
+      const file = join(folder.path, "valid.pcap");
+      writeCapture(file, direction, 5_000, 1_000);
+      assert.is(statSync(file).size, 24 + 5_000 * 76);
+      const options = ["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-T", "fields"];
+      const fields = [
+        "frame.len",
+        "ip.checksum.status",
+        "udp.checksum.status",
+        "_ws.malformed",
+        "_ws.expert",
+      ];
+      const args = ["-r", file, ...options, ...fields.flatMap(field => ["-e", field])];
+      const { stdout, status } = spawnSync("tshark", args, { encoding: "utf8" });
+      assert.is(status, 0);
+      assert.equal(
+        [
+          ...new Set(
+            stdout
+              .trimEnd()
+              .split("\n")
+              .map(line => line.trimEnd()),
+          ),
+        ],
+        ["60\t1\t1"],
+      );
+      assert.is(stdout.trimEnd().split("\n").length, 5_000);
+    } finally {
+      folder.remove();
+    }
+  });
+}
+
+test("contenders take turns, and warm-up does not count", () => {
+  const order: string[] = [];
+  const contender = (name: string): { run: () => Record<string, number>; before: () => void } => ({
+    run: () => ({ [name]: order.push(name) }),
+    before: () => order.push("-"),
+  });
+  const samples = takeTurns([contender("a"), contender("b")], 2, 1);
+  assert.is(order.join(""), "-a-b-a-b-a-b");
+  assert.equal(
+    [...samples],
+    [
+      ["a", [6, 10]],
+      ["b", [8, 12]],
+    ],
+  );
+});
+
+test("medians, means and ratios are what they say", () => {
+  assert.equal(spreadOf([4, 1, 3, 2]), { value: 2.5, min: 1, max: 4, count: 4, isMean: false });
+  assert.equal(meanSpreadOf([1, 1, 4]), { value: 2, min: 1, max: 4, count: 3, isMean: true });
+  assert.is(ratioOf([1, 2, 4], [10, 10, 10]).value, 5);
+  assert.throws(() => ratioOf([1], []));
+});
+
+test("the files of a run are gone afterwards", () => {
+  const { path, remove } = workFolder();
+  assert.ok(existsSync(path));
+  remove();
+  assert.is(existsSync(path), process.env.BENCH_DIR !== undefined);
+});
+
+test.run();
