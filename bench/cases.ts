@@ -1,4 +1,7 @@
-/** What a row of the benchmark gives, and how much is done for it. Types and tables of data; nothing runs here. */
+/**
+ * What a row of the benchmark gives, and how much is done for it. Types and tables of data; nothing runs
+ * here.
+ */
 import type { MicroEffort, Spread } from "./harness.ts";
 
 /** Something that was timed in the same run, to compare with. */

@@ -1,6 +1,7 @@
 /**
- * Rows that time `slash32` as its users run it: whole processes, taking turns with other people's tools on the same
- * files. What the tools do is less than a pipeline (copying, or writing one MAC address); that is said beside.
+ * Rows that time `slash32` as its users run it: whole processes, taking turns with other people's tools on
+ * the same files. What the tools do is less than a pipeline (copying, or writing one MAC address); that is
+ * said beside.
  */
 import { rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -37,7 +38,7 @@ function beside(
   return { name, value: spreadOf(theirs), timesFaster: ratioOf(ours, theirs), objection: null };
 }
 
-// ── Capture → capture ───────────────────────────────────────────────────────────────────────────────────────────
+// ── Capture → capture ──────────────────────────────────────────────────────────────────────────────────────
 
 type Direction = "inbound" | "outbound";
 
@@ -141,7 +142,7 @@ function replayOne(
 /** Issue 2 asks for a million frames; both figures are held against it. */
 function targetOf(direction: Direction, job: string, figure: string, frames: number): Target | null {
   if (frames !== 1_000_000 || job !== "→ .pcap") return null;
-  const what = `${direction} capture → capture, 1M frames of 60 bytes, 1k entries, ${figure}, beside tcprewrite`;
+  const what = `${direction}, 1M frames of 60 bytes, 1k entries, ${figure}, beside tcprewrite`;
   return { what, kind: "times faster", target: 5, stretch: 10 };
 }
 
@@ -156,13 +157,13 @@ export function replayRow(direction: Direction): (effort: Effort, folder: string
       onOneCore().length > 0
         ? "each process with all its threads on one core; new output files; input in the page cache"
         : "processes are not bound to one core here; new output files; input in the page cache",
-      "replay alone: the report's seconds; whole process: with start of Node, loading the intent, filling tables",
+      "replay alone: the report's seconds; whole process: with Node's start and loading the intent",
     ],
     cases: effort.captures.flatMap(size => replayOne(direction, effort, size, folder)),
   });
 }
 
-// ── Start-up ────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Start-up ───────────────────────────────────────────────────────────────────────────────────────────────
 
 /** d. From nothing to the report of ten frames. */
 export function startRow(effort: Effort, folder: string): Section {
@@ -204,7 +205,7 @@ export function startRow(effort: Effort, folder: string): Section {
   };
 }
 
-// ── Size ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Size ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** f. Bytes of the core. */
 export function wasmRow(): Section {

@@ -1,7 +1,7 @@
 /**
- * g. The core alone, on frames that lie in memory: a window of a capture as the replay room fills it, and batches
- * that go in and out through JavaScript. Before anything is timed the verdicts are counted: every frame must have
- * the fate that the row is named after.
+ * g. The core alone, on frames that lie in memory: a window of a capture as the replay room fills it, and
+ * batches that go in and out through JavaScript. Before anything is timed the verdicts are counted: every
+ * frame must have the fate that the row is named after.
  */
 import * as abi from "../assembly/abi.ts";
 import { Core, type FrameIn } from "../src/core/index.ts";
@@ -35,7 +35,7 @@ function coreFor({ kind, routed }: { kind: Kind; routed: boolean }, entries: num
   return core;
 }
 
-// ── A window of a capture ───────────────────────────────────────────────────────────────────────────────────────
+// ── A window of a capture ──────────────────────────────────────────────────────────────────────────────────
 
 /** Lays a capture's window and its one interface into the core's memory; `rewind` makes it unread again. */
 function layWindow(core: Core, records: Uint8Array, inPort: number): { rewind: () => void } {
@@ -115,14 +115,14 @@ export function coreRow(effort: Effort, folder: string): Section {
   return {
     title: "The core in memory",
     notes: [
-      `pcap records in, decided, counted, rewritten, pcap records out: ${WINDOW_FRAMES} frames of 60 bytes, cache-resident`,
+      `${WINDOW_FRAMES} frames of 60 bytes: pcap records in, decided, counted, rewritten, pcap records out`,
       "memory copy: the same window copied at once, the least that any program moving those bytes would take",
     ],
     cases,
   };
 }
 
-// ── Batches through JavaScript ──────────────────────────────────────────────────────────────────────────────────
+// ── Batches through JavaScript ─────────────────────────────────────────────────────────────────────────────
 
 export function framesRow(effort: Effort, folder: string): Section {
   const cases = KINDS.map((row): Case => {
@@ -154,8 +154,8 @@ export function framesRow(effort: Effort, folder: string): Section {
   return {
     title: "Frames in and out through JavaScript",
     notes: [
-      `core.runFrames with batches of ${BATCH_FRAMES}: each frame is copied in, and copied out with its verdict as an object`,
-      "this is the convenient way, not the fast one; the copies alone: in and out again, without the core between",
+      `core.runFrames, batches of ${BATCH_FRAMES}: each frame is copied in, and out again with its verdict`,
+      "convenient, not the fast way; the copies alone: in and out again, without the core between",
     ],
     cases,
   };

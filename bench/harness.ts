@@ -1,7 +1,7 @@
 /**
- * How things are timed: commands as whole processes, in turns (A B A B …, so that whatever disturbs the machine
- * disturbs all of them), and pieces of code in memory by the package `benchmark`, which only this file knows. Also
- * who was measured where: the machine and the commit. What is measured is not decided here.
+ * How things are timed: commands as whole processes, in turns (A B A B …, so that whatever disturbs the
+ * machine disturbs all of them), and pieces of code in memory by the package `benchmark`, which only this
+ * file knows. Also who was measured where: the machine and the commit. What is measured is not decided here.
  */
 import { spawnSync } from "node:child_process";
 import { cpus, release, type } from "node:os";
@@ -11,7 +11,7 @@ import Benchmark from "benchmark";
 /** The checkout. */
 export const ROOT = dirname(import.meta.dirname);
 
-// ── Figures ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Figures ────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Several samples of one thing. */
 export interface Spread {
@@ -50,7 +50,7 @@ export function scaled(spread: Spread, factor: number): Spread {
   return { ...spread, value: value * factor, min: min * factor, max: max * factor };
 }
 
-// ── Commands ────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Commands ───────────────────────────────────────────────────────────────────────────────────────────────
 
 /** One of several that take turns. */
 export interface Contender {
@@ -109,15 +109,18 @@ export function isInstalled(program: string): boolean {
   return spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
 }
 
-/** What to put before a command so that it and all its threads share one core; nothing where that is not possible. */
+/**
+ * What to put before a command so that it and all its threads share one core; nothing where that is not
+ * possible.
+ */
 export function onOneCore(): string[] {
   const prefix = ["taskset", "-c", String(cpus().length - 1)];
   return spawnSync(prefix[0]!, [...prefix.slice(1), "true"]).status === 0 ? prefix : [];
 }
 
 /**
- * A program of other people to compare with. It fails, or says something other than `expected`, and it is out of
- * the comparison: what it does then is not what it is compared for.
+ * A program of other people to compare with. It fails, or says something other than `expected`, and it is out
+ * of the comparison: what it does then is not what it is compared for.
  */
 export class Peer implements Contender {
   readonly name: string;
@@ -158,7 +161,7 @@ export class Peer implements Contender {
   };
 }
 
-// ── In memory ───────────────────────────────────────────────────────────────────────────────────────────────────
+// ── In memory ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /** How long a piece of code is timed. */
 export interface MicroEffort {
@@ -191,9 +194,12 @@ function timeOne(code: () => void, { samples, sampleSeconds }: MicroEffort): num
   return spreadOf(bench.stats.sample as number[]).value;
 }
 
-// ── Where ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Where ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Processor, cores, Node and kernel: what a reader needs to place the figures, and nothing that names the machine. */
+/**
+ * Processor, cores, Node and kernel: what a reader needs to place the figures, and nothing that names the
+ * machine.
+ */
 export function machineLine(): string {
   const cores = cpus();
   const model = cores[0]?.model.trim().replace(/\s+/g, " ") ?? "unknown processor";

@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: measures this checkout on this machine, beside yardsticks in the same run, and prints what came
- * out. Rows are run one after the other, never two at once; names on the command line choose among them.
+ * `npm run bench`: measures this checkout on this machine, beside yardsticks in the same run, and prints what
+ * came out. Rows are run one after the other, never two at once; names on the command line choose among them.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,7 +19,9 @@ export interface Row {
   readonly run: (effort: Effort, folder: string) => Section | Promise<Section>;
 }
 
-/** In the order in which they run: processes first, while this one is still small and starts others quickly. */
+/**
+ * In the order in which they run: processes first, while this one is still small and starts others quickly.
+ */
 export const ROWS: readonly Row[] = [
   { name: "start", run: startRow },
   { name: "capture-inbound", run: replayRow("inbound") },

@@ -1,6 +1,6 @@
 /**
- * What was measured, as text, as JSON (the `bench` object of the command line's contract) and as the figures in
- * docs/performance.md. Pure functions of sections; `ratio` in JSON is ours over theirs; in text and as
+ * What was measured, as text, as JSON (the `bench` object of the command line's contract) and as the figures
+ * in docs/performance.md. Pure functions of sections; `ratio` in JSON is ours over theirs; in text and as
  * `times_faster` it is theirs over ours.
  */
 import { table } from "../src/report/index.ts";
@@ -84,7 +84,7 @@ function headOf({ machine, commit, effort }: Run): string {
   return `machine: ${machine}\ncommit: ${commit}, ${effort} form`;
 }
 
-// ── JSON ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── JSON ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** One object on one line, without the line's end; a case for each yardstick. */
 export function jsonOf({ machine, commit, sections }: Run): string {
@@ -124,7 +124,7 @@ function nsPerFrame({ unit, frames }: Case, value: number): number {
   return unit === "ns/frame" ? value : (value * 1e9) / frames!;
 }
 
-// ── Targets ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Targets ────────────────────────────────────────────────────────────────────────────────────────────────
 
 interface Judged {
   readonly target: Target;
@@ -155,7 +155,7 @@ function targetRow(one: Case, target: Target): string {
   return `| ${target.what} | ${limit(target.target)} | ${stretch} | ${measured} | ${verdict} |`;
 }
 
-// ── Markdown ────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Markdown ───────────────────────────────────────────────────────────────────────────────────────────────
 
 const BEGIN = "<!-- figures: written by npm run bench -- --docs -->";
 const END = "<!-- end of figures -->";

@@ -1,6 +1,6 @@
 /**
- * A program of its own: writes a pcap header and then the records of a file, again and again, to standard output,
- * until so many bytes are out (whole files of records). `stream.ts RECORDS BYTES`
+ * A program of its own: writes a pcap header and then the records of a file, again and again, to standard
+ * output, until so many bytes are out (whole files of records). `stream.ts RECORDS BYTES`
  */
 import { readFileSync } from "node:fs";
 import { pcapHeader } from "./traffic.ts";

@@ -1,6 +1,6 @@
 /**
- * Rows about the tables: single edits in batches, as BGP will make them, beside a JavaScript Map that gets the same
- * edits; prefixes of other lengths; and a million routes from a file.
+ * Rows about the tables: single edits in batches, as BGP will make them, beside a JavaScript Map that gets
+ * the same edits; prefixes of other lengths; and a million routes from a file.
  */
 import { join } from "node:path";
 import { Core, editRoutes, type RouteEdit, setNextHop } from "../src/core/index.ts";
@@ -47,7 +47,7 @@ function nanoseconds(run: () => void): number {
   return Number(process.hrtime.bigint() - start);
 }
 
-// ── /32 edits ───────────────────────────────────────────────────────────────────────────────────────────────────
+// ── /32 edits ──────────────────────────────────────────────────────────────────────────────────────────────
 
 function editMap(map: Map<number, number>, edits: readonly RouteEdit[]): void {
   for (const { prefix, nextHop } of edits) {
@@ -106,7 +106,9 @@ function batchOf(indices: readonly number[], nextHop: Next): RouteEdit[] {
   return indices.map(index => ({ prefix: prefixOf(index), length: 32, nextHop: nextHop(index) }));
 }
 
-/** From nothing to `entries`, several times; then changes, removals and additions of `rounds` batches there. */
+/**
+ * From nothing to `entries`, several times; then changes, removals and additions of `rounds` batches there.
+ */
 function editCases(effort: Effort, folder: string, entries: number, edits: number, rounds: number): Case[] {
   const { core, empty } = emptyCore(folder);
   const kinds = { grow: new Edits(), change: new Edits(), remove: new Edits(), add: new Edits() };
@@ -173,13 +175,13 @@ export function editsRow(effort: Effort, folder: string): Section {
     notes: [
       "editRoutes of src/core, the staging of the edits included; addresses scattered",
       "the mean of all batches, so that growth counts in full; least and greatest of single batches beside",
-      "doubling a table costs a fixed part whatever its size, so that a small one grown from empty shows it most",
+      "doubling a table has a fixed part whatever its size: a small one grown from empty shows it most",
     ],
     cases,
   };
 }
 
-// ── Other prefixes ──────────────────────────────────────────────────────────────────────────────────────────────
+// ── Other prefixes ─────────────────────────────────────────────────────────────────────────────────────────
 
 /** b. Adds and deletes of shorter prefixes, one a call, in a full table. */
 export function prefixesRow(effort: Effort, folder: string): Section {
@@ -219,7 +221,7 @@ export function prefixesRow(effort: Effort, folder: string): Section {
   };
 }
 
-// ── A million routes ────────────────────────────────────────────────────────────────────────────────────────────
+// ── A million routes ───────────────────────────────────────────────────────────────────────────────────────
 
 const LOADER = [process.execPath, "--import", "tsx", join(import.meta.dirname, "load.ts")];
 

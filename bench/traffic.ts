@@ -1,7 +1,7 @@
 /**
- * What is replayed: captures of 60-byte UDP frames and the intents that they suit, the same bytes on every run. All
- * checksums are right, since tools that meet wrong ones take another, slower path (tcprewrite four times so). Files
- * lie in a temporary folder that is removed at the end, or in BENCH_DIR, which is kept.
+ * What is replayed: captures of 60-byte UDP frames and the intents that they suit, the same bytes on every
+ * run. All checksums are right, since tools that meet wrong ones take another, slower path (tcprewrite four
+ * times so). Files lie in a temporary folder that is removed at the end, or in BENCH_DIR, which is kept.
  */
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -31,7 +31,7 @@ const SOURCE_PORT = 49_321;
 const DISCARD_PORT = 9;
 const FIRST_SECOND = 1_735_689_600;
 
-// ── Folder ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Folder ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A folder for files of a run; `remove` takes it away unless BENCH_DIR asked to keep it. */
 export function workFolder(): { path: string; remove: () => void } {
@@ -44,7 +44,7 @@ export function workFolder(): { path: string; remove: () => void } {
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-// ── Addresses ───────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Addresses ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Address `index` of the local ones; they are spread over the VMs in turn. */
 export function localAddress(index: number): number {
@@ -80,7 +80,7 @@ export function numbers(seed: number): (below: number) => number {
   };
 }
 
-// ── Intents ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Intents ────────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface IntentOptions {
   /** Local addresses, spread over VM_COUNT VMs. */
@@ -131,7 +131,7 @@ function writeRoutes(file: string, { routeCount, nextHopCount }: IntentOptions):
   closeSync(fd);
 }
 
-// ── Frames ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Frames ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 export type Kind = "inbound" | "outbound" | "arp" | "bridge" | "drop";
 
@@ -177,7 +177,7 @@ export function inPortOf(kind: Kind): number {
   return kind === "inbound" || kind === "drop" ? UPLINK_PORT : vmPort(0);
 }
 
-// ── Captures ────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Captures ───────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The header of a pcap file in microseconds, of Ethernet frames. */
 export function pcapHeader(): Buffer {
@@ -215,8 +215,8 @@ function folded(sum: number): number {
 }
 
 /**
- * Writes a capture of `frameCount` frames to or from `entryCount` entries, drawn evenly. One frame is built the
- * careful way; the others differ from it in destination, identification and the two checksums.
+ * Writes a capture of `frameCount` frames to or from `entryCount` entries, drawn evenly. One frame is built
+ * the careful way; the others differ from it in destination, identification and the two checksums.
  */
 export function writeCapture(
   file: string,
@@ -228,7 +228,7 @@ export function writeCapture(
   const model = recordsOf([frameOf(kind, 1, () => 0)]);
   const ip = 16 + (kind === "inbound" ? 18 : 14);
   const address = kind === "inbound" ? localAddress : routedAddress;
-  // Sums of the model without what varies: ~checksum is the sum of everything else, and 0xffff counts as nothing.
+  // Sums without what varies: ~checksum is the sum of everything else, and 0xffff counts as nothing.
   const without = model.readUInt16BE(ip + 16) + model.readUInt16BE(ip + 18);
   const ipSum = (model.readUInt16BE(ip + 10) ^ 0xffff) + 0x2fffd - without - model.readUInt16BE(ip + 4);
   const udpSum = (model.readUInt16BE(ip + 26) ^ 0xffff) + 0x2fffd - without;

@@ -1,6 +1,6 @@
 /**
- * The benchmark works: every row in its shortest form gives figures, the captures it makes are valid, and what it
- * writes can be read. How fast anything is, is not tested here.
+ * The benchmark works: every row in its shortest form gives figures, the captures it makes are valid, and
+ * what it writes can be read. How fast anything is, is not tested here.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
