@@ -68,6 +68,8 @@ export interface Effort {
   /** Edits in one batch, and batches of each kind. */
   readonly batches: readonly { readonly edits: number; readonly rounds: number }[];
   readonly prefixEdits: number;
+  /** Prefixes of length 24 that come one by one into a table that has none. */
+  readonly prefixGrowth: number;
   readonly memory: MicroEffort;
 }
 
@@ -86,6 +88,7 @@ export const EFFORTS: Readonly<Record<Effort["name"], Effort>> = {
     growths: 1,
     batches: [{ edits: 1_000, rounds: 2 }],
     prefixEdits: 20,
+    prefixGrowth: 200,
     memory: { rounds: 1, samples: 2, sampleSeconds: 0.001 },
   },
   short: {
@@ -105,6 +108,7 @@ export const EFFORTS: Readonly<Record<Effort["name"], Effort>> = {
       { edits: 65_536, rounds: 4 },
     ],
     prefixEdits: 200,
+    prefixGrowth: 20_000,
     memory: { rounds: 3, samples: 5, sampleSeconds: 0.01 },
   },
   long: {
@@ -127,6 +131,7 @@ export const EFFORTS: Readonly<Record<Effort["name"], Effort>> = {
       { edits: 65_536, rounds: 15 },
     ],
     prefixEdits: 1_000,
-    memory: { rounds: 5, samples: 10, sampleSeconds: 0.05 },
+    prefixGrowth: 40_000,
+    memory: { rounds: 5, samples: 5, sampleSeconds: 0.05 },
   },
 };
