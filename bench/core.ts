@@ -63,15 +63,15 @@ function layWindow(core: Core, records: Uint8Array, inPort: number): { rewind: (
 /** Runs the window from its start to its end; gives how many frames that were. */
 function runWindow(core: Core, rewind: () => void): number {
   const { exports } = core;
+  exports.resetCaptures();
   rewind();
-  exports.setUsedBytes(0, 0);
   let frames = 0;
   for (;;) {
     const event = exports.runCaptures(1, ANY_NUMBER_OF_FRAMES);
     frames += exports.framesRead();
     if (event === abi.Event.Done) return frames;
     if (event !== abi.Event.Full) throw new Error(`event ${event}`);
-    exports.setUsedBytes(0, 0);
+    exports.emptyOutput();
   }
 }
 
