@@ -271,8 +271,8 @@ export function prefixesRow(effort: Effort, folder: string): Section {
   return {
     title: "Edits of shorter prefixes",
     notes: [
-      `one edit a call, made ${REPEATS} times (one by one: in ${effort.growths} tables); its quickest run counts,`,
-      'so that "greatest" is the worst of the table itself; the slowest run, interrupted or not, stands beside',
+      `one edit a call, made ${REPEATS} times (one by one: ${effort.growths}); its quickest run counts`,
+      'and so "greatest" is the worst of the table itself; the slowest run, interrupted or not, is beside',
     ],
     cases: [...single, growingCase(core, empty, effort, entries)],
   };
