@@ -172,6 +172,9 @@ export const ENTRY_DECISION: u32 = 24;
 export const REASON_OPTIONS: u32 = 0x14000;
 export const REASON_OPTIONS_BYTES: u32 = 64;
 
+/** u32 a place for route tables: its bytes that may not be zero. */
+export const PLACES: u32 = 0x18000;
+
 // ── Counters, all u64 ───────────────────────────────────────────────────────────────────────────────────────────
 
 export const COUNTERS: u32 = 0x20000;
@@ -312,7 +315,7 @@ export enum Status {
 
 /** Two complete sets of tables: one that frames see, one being built. */
 export const BANKS: u32 = 0x2d80000;
-export const BANK_BYTES: u32 = 0x4490000;
+export const BANK_BYTES: u32 = 0x2490000;
 
 /** Offsets in a bank. */
 export const BANK_SETTINGS: u32 = 0;
@@ -332,12 +335,16 @@ export const BANK_SHORT_HEAP: u32 = 0x1d0000;
 export const BANK_LONG_LENGTHS: u32 = 0x250000;
 /** u16 a /16 and length: how many such routes. */
 export const BANK_LONG_COUNTS: u32 = 0x290000;
-/** Routes of length 17…31: exact-match buckets. */
-export const BANK_LONG: u32 = 0x490000;
-/** Routes of length 32: exact-match buckets. */
-export const BANK_EXACT: u32 = 0x1490000;
 /** MAX_NEXT_HOPS records of NEXT_HOP_BYTES. */
-export const BANK_NEXT_HOPS: u32 = 0x2490000;
+export const BANK_NEXT_HOPS: u32 = 0x490000;
+
+/**
+ * Room for exact-match tables of routes: two in each bank's use. A table that grows takes a free place, so that one
+ * bank alone may use three.
+ */
+export const ROUTE_TABLES: u32 = 0x76a0000;
+export const ROUTE_TABLE_BYTES: u32 = 0x1000000;
+export const ROUTE_TABLE_COUNT: u32 = 4;
 
 export const MAC_SLOTS: u32 = 16384;
 
@@ -350,16 +357,21 @@ export const MAX_ROUTE_BUCKETS: u32 = 262144;
 export const SETTING_LABEL: u32 = 0;
 export const SETTING_VIRTUAL_MAC: u32 = 8;
 export const SETTING_UPLINK_MAC: u32 = 16;
+/** Offset of the uplink's port record in the bank. */
 export const SETTING_UPLINK: u32 = 24;
 export const SETTING_PORT_COUNT: u32 = 28;
-export const SETTING_HOST_COUNT: u32 = 32;
-export const SETTING_HOST_BUCKETS: u32 = 36;
-export const SETTING_EXACT_COUNT: u32 = 40;
-export const SETTING_EXACT_BUCKETS: u32 = 44;
-export const SETTING_LONG_COUNT: u32 = 48;
-export const SETTING_LONG_BUCKETS: u32 = 52;
-export const SETTING_SHORT_COUNT: u32 = 56;
-export const SETTING_NEXT_HOP_COUNT: u32 = 60;
+/** Exact-match tables: local addresses, routes of length 32, routes of length 17…31; TABLE records. */
+export const SETTING_HOSTS: u32 = 32;
+export const SETTING_EXACT: u32 = 48;
+export const SETTING_LONG: u32 = 64;
+export const SETTING_SHORT_COUNT: u32 = 80;
+export const SETTING_NEXT_HOP_COUNT: u32 = 84;
+export const SETTINGS_BYTES: u32 = 88;
+
+/** An exact-match table: address of its first bucket, number of buckets (a power of two), number of entries. */
+export const TABLE_AT: u32 = 0;
+export const TABLE_BUCKETS: u32 = 4;
+export const TABLE_ENTRIES: u32 = 8;
 
 /** A port record. MACs are the six bytes in network order, in the low 48 bits of a u64. */
 export const PORT_BYTES: u32 = 64;

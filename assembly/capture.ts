@@ -328,6 +328,23 @@ function fillFromOne(capture: usize, wanted: u32): u32 {
   return Event.Done;
 }
 
+/**
+ * Walks over the first capture's packets as far as they are whole and good, and gives the address behind the last of
+ * them: where somebody else may go on, from the clock that is left here.
+ */
+export function walk(): u32 {
+  const capture = captureAt(0);
+  const entry = entryAt(0);
+  let behind = load<u32>(capture, CAPTURE_AT);
+  let clock = load<u64>(capture, CAPTURE_CLOCK);
+  while (advance(capture, entry) == READY && load<u32>(entry, ENTRY_LENGTH) != 0) {
+    behind = load<u32>(capture, CAPTURE_AT);
+    clock = load<u64>(capture, CAPTURE_CLOCK);
+  }
+  store<u64>(capture, clock, CAPTURE_CLOCK);
+  return behind;
+}
+
 /** Queues pcap records as long as nothing is odd about them; the first odd one is left to `advance`. */
 function fillFromPcap(capture: usize, wanted: u32): void {
   const end = load<u32>(capture, CAPTURE_END);

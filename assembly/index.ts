@@ -4,9 +4,10 @@
  */
 import { VERSION } from "./abi";
 
+export { walk } from "./capture";
 export { emptyOutput, setOutput, usedBytes, usedDropsBytes } from "./output";
 export { framesRead, resetCaptures, resetCounters, runCaptures, runFrames } from "./run";
-export { abandon, begin, commit, setNextHop } from "./table/bank";
+export { abandon, activeBank, begin, commit, setNextHop } from "./table/bank";
 export { addPort, applyHosts, applyRoutes, status } from "./table/edits";
 
 /** The ABI that this module speaks: abi.ts's VERSION. */

@@ -14,14 +14,13 @@ import {
   PORT_MAX_FRAME_BYTES,
   Reason,
   SETTING_LABEL,
-  SETTING_UPLINK,
   SETTING_UPLINK_MAC,
   SETTING_VIRTUAL_MAC,
   Table,
 } from "./abi";
 import { Action, dropped, droppedAfterPop, leaving } from "./decision";
 import { nextHopTo, portOfHost } from "./table/bank";
-import { ownsAddress, portOfMac } from "./table/ports";
+import { ownsAddress, portOfMac, uplinkOf } from "./table/ports";
 import * as arp from "./wire/arp";
 import * as ethernet from "./wire/ethernet";
 import * as ipv4 from "./wire/ipv4";
@@ -134,7 +133,7 @@ function arpFromL2(bank: usize, port: usize, frame: usize, length: u32, header: 
   const operation = arp.operation(header);
   if (operation == arp.REPLY) return bridge(bank, port, frame, length, path);
   if (ownsAddress(bank, port, arp.targetAddress(header))) {
-    return output(port, load<u32>(bank, SETTING_UPLINK), length, path);
+    return output(port, uplinkOf(bank), length, path);
   }
   const owner = operation == arp.REQUEST ? ownerAsked(bank, header) : 0;
   return owner != 0 ? output(port, owner, length, path) : bridge(bank, port, frame, length, path);
@@ -183,7 +182,7 @@ function remote(bank: usize, header: usize, length: u32): u64 {
   if (next_hop == 0) return dropped(Reason.NoRoute, path);
   if (ipv4.ttl(header) <= 1) return dropped(Reason.TtlExpired, path);
   const out_length = length + load<u32>(next_hop, NEXT_HOP_LABEL_COUNT) * mpls.ENTRY_BYTES;
-  const uplink = load<u32>(bank, SETTING_UPLINK);
+  const uplink = uplinkOf(bank);
   if (out_length > load<u32>(uplink, PORT_MAX_FRAME_BYTES)) return dropped(Reason.TooLong, path);
   return leaving(Action.Forward, false, path, next_hop);
 }
@@ -194,7 +193,7 @@ function bridge(bank: usize, port: usize, frame: usize, length: u32, before: u32
   const owner = portOfMac(bank, ethernet.destination(frame));
   if (owner != 0) return output(port, owner, length, path);
   if ((load<u32>(port, PORT_FLAGS) & FLAG_UPLINK) != 0) return dropped(Reason.BridgeSuppressed, path);
-  return output(port, load<u32>(bank, SETTING_UPLINK), length, path);
+  return output(port, uplinkOf(bank), length, path);
 }
 
 /** A frame leaves as it came, but not by the port it came in by. */

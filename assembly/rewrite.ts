@@ -7,10 +7,10 @@ import {
   NEXT_HOP_LABEL_COUNT,
   NEXT_HOP_LABELS,
   PORT_DELIVERY,
-  SETTING_UPLINK,
   SETTING_VIRTUAL_MAC,
 } from "./abi";
 import { Action, actionOf, isPopped, targetOf } from "./decision";
+import { uplinkOf } from "./table/ports";
 import * as arp from "./wire/arp";
 import * as ethernet from "./wire/ethernet";
 import * as ipv4 from "./wire/ipv4";
@@ -21,7 +21,7 @@ const SHORT_COPY_BYTES: u32 = 512;
 
 /** The record of the port by which a frame leaves. */
 export function outPort(bank: usize, decision: u64): usize {
-  return actionOf(decision) == Action.Forward ? <usize>load<u32>(bank, SETTING_UPLINK) : targetOf(decision);
+  return actionOf(decision) == Action.Forward ? <usize>uplinkOf(bank) : targetOf(decision);
 }
 
 /** Bytes that leave of a frame of `length` bytes. */

@@ -82,7 +82,7 @@ async function buildProgram() {
   const { build: bundle } = await import("esbuild");
   await bundle({
     absWorkingDir: root,
-    entryPoints: { slash32: "src/cli/main.ts" },
+    entryPoints: { slash32: "src/cli/main.ts", "replay-worker": "src/replay/worker.ts" },
     outdir: "build",
     bundle: true,
     splitting: true,

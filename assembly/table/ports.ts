@@ -4,7 +4,6 @@
  * network order in the low 48 bits of a u64.
  */
 import {
-  BANK_HOSTS,
   BANK_MACS,
   BANK_PORT_SLOTS,
   BANK_PORTS,
@@ -22,7 +21,7 @@ import {
   PORT_MAX_FRAME_BYTES,
   PORT_NUMBER,
   PORT_OUTPUT_INTERFACE,
-  SETTING_HOST_BUCKETS,
+  SETTING_HOSTS,
   SETTING_PORT_COUNT,
   SETTING_UPLINK,
   SETTING_VIRTUAL_MAC,
@@ -47,6 +46,11 @@ export function portOfNumber(bank: usize, number: u32): usize {
   if (number > MAX_PORT_NUMBER) return 0;
   const slot = <u32>load<u16>(bank + (number << 1), BANK_PORT_SLOTS);
   return slot == 0 ? 0 : portOfSlot(bank, slot - 1);
+}
+
+/** The uplink's record. */
+export function uplinkOf(bank: usize): usize {
+  return bank + load<u32>(bank, SETTING_UPLINK);
 }
 
 /** Adds a port to a bank. `interface` is its interface in the output capture. */
@@ -74,7 +78,7 @@ export function addPort(
   store<u32>(port, output_interface, PORT_OUTPUT_INTERFACE);
   store<u16>(bank + (number << 1), <u16>(slot + 1), BANK_PORT_SLOTS);
   store<u32>(bank, slot + 1, SETTING_PORT_COUNT);
-  if ((flags & FLAG_UPLINK) != 0) store<u32>(bank, <u32>port, SETTING_UPLINK);
+  if ((flags & FLAG_UPLINK) != 0) store<u32>(bank, <u32>(port - bank), SETTING_UPLINK);
   return Status.Ok;
 }
 
@@ -83,7 +87,7 @@ export function ownsAddress(bank: usize, port: usize, address: u32): bool {
   const known = load<u32>(port, PORT_ADDRESS);
   if (address == known) return address != 0;
   if (known != 0 && load<u32>(port, PORT_ADDRESS_COUNT) == 1) return false;
-  const value = find(bank + BANK_HOSTS, load<u32>(bank, SETTING_HOST_BUCKETS), address);
+  const value = find(bank + SETTING_HOSTS, address);
   return value != 0 && portOfSlot(bank, value - 1) == port;
 }
 

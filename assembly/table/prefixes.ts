@@ -7,12 +7,11 @@
  * Prefixes here are in host order and values are not 0.
  */
 import {
-  BANK_LONG,
   BANK_LONG_COUNTS,
   BANK_LONG_LENGTHS,
   BANK_SHORT_HEAP,
   BANK_SHORT_LEAVES,
-  SETTING_LONG_BUCKETS,
+  SETTING_LONG,
 } from "../abi";
 import { add, change, find, get, remove } from "./buckets";
 
@@ -26,10 +25,9 @@ export function lookup(bank: usize, address: u32): u32 {
   const block = (address >>> SHORT_BITS) << 2;
   let lengths = load<u32>(bank + block, BANK_LONG_LENGTHS);
   if (lengths != 0) {
-    const buckets = load<u32>(bank, SETTING_LONG_BUCKETS);
     do {
       const length = 31 - clz(lengths);
-      const found = find(bank + BANK_LONG, buckets, longKey(address, length));
+      const found = find(bank + SETTING_LONG, longKey(address, length));
       if (found != 0) return found;
       lengths ^= 1 << length;
     } while (lengths != 0);
@@ -40,7 +38,7 @@ export function lookup(bank: usize, address: u32): u32 {
 /** The value of exactly this prefix, 0 when it is not there. */
 export function getPrefix(bank: usize, prefix: u32, length: u32): u32 {
   if (length <= SHORT_BITS) return load<u32>(bank + heapAt(prefix, length), BANK_SHORT_HEAP);
-  return get(bank + BANK_LONG, load<u32>(bank, SETTING_LONG_BUCKETS), longKey(prefix, length));
+  return get(bank + SETTING_LONG, longKey(prefix, length));
 }
 
 /** Adds a prefix that is not there, or changes one that is. False when the table is full. */
@@ -109,10 +107,12 @@ function countAt(bank: usize, prefix: u32, length: u32): usize {
 }
 
 function setLong(bank: usize, prefix: u32, length: u32, value: u32): bool {
-  const buckets = load<u32>(bank, SETTING_LONG_BUCKETS);
   const key = longKey(prefix, length);
-  if (change(bank + BANK_LONG, buckets, key, value)) return true;
-  if (!add(bank + BANK_LONG, buckets, key, value)) return false;
+  if (get(bank + SETTING_LONG, key) != 0) {
+    change(bank + SETTING_LONG, key, value);
+    return true;
+  }
+  if (!add(bank + SETTING_LONG, key, value)) return false;
   const count = countAt(bank, prefix, length);
   store<u16>(count, load<u16>(count, BANK_LONG_COUNTS) + 1, BANK_LONG_COUNTS);
   const block = leavesStart(bank, prefix);
@@ -121,7 +121,7 @@ function setLong(bank: usize, prefix: u32, length: u32, value: u32): bool {
 }
 
 function removeLong(bank: usize, prefix: u32, length: u32): void {
-  remove(bank + BANK_LONG, load<u32>(bank, SETTING_LONG_BUCKETS), longKey(prefix, length));
+  remove(bank + SETTING_LONG, longKey(prefix, length));
   const count = countAt(bank, prefix, length);
   const left = load<u16>(count, BANK_LONG_COUNTS) - 1;
   store<u16>(count, left, BANK_LONG_COUNTS);

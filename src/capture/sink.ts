@@ -45,6 +45,11 @@ export class Sink {
     }
   }
 
+  /** File descriptor to which bytes may be written as they are, from any thread; null when they may not. */
+  get fd(): number | null {
+    return this.#isGzip || this.#fd === 1 ? null : this.#fd;
+  }
+
   write(bytes: Uint8Array): void {
     const data = this.#isGzip ? gzipSync(bytes, { level: 6 }) : bytes;
     let at = 0;

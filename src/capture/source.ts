@@ -27,6 +27,10 @@ export interface Source {
   readonly readBytes: number;
   /** Device and inode, to tell whether two names are one file; null for pipes. */
   readonly identity: string | null;
+  /** File descriptor of a plain file that can be read at any offset, null for everything else. */
+  readonly fd: number | null;
+  /** Goes on at this offset of a plain file. */
+  seek(offset: number): void;
   /** Fills `target` (not empty) from its start; gives the bytes written, 0 at the end. Throws SourceError. */
   fill(target: Uint8Array): number | Promise<number>;
   close(): void;
@@ -60,6 +64,8 @@ class FileSource implements Source {
   readonly identity: string | null;
   readBytes = 0;
   readonly #fd: number;
+  /** Where to read next, null: wherever the descriptor stands. */
+  #offset: number | null = null;
   /** Bytes read ahead to look at the file's type. */
   #ahead = new Uint8Array(0);
 
@@ -75,6 +81,15 @@ class FileSource implements Source {
     if (stat.isDirectory()) throw new SourceError("is a directory; expected a capture file");
     this.totalBytes = stat.isFile() ? stat.size : null;
     this.identity = stat.isFile() ? `${stat.dev}:${stat.ino}` : null;
+  }
+
+  get fd(): number | null {
+    return this.identity === null ? null : this.#fd;
+  }
+
+  seek(offset: number): void {
+    this.#offset = offset;
+    this.#ahead = new Uint8Array(0);
   }
 
   /** The next bytes without consuming them; fewer only at the end. */
@@ -103,8 +118,9 @@ class FileSource implements Source {
   #read(target: Uint8Array): number {
     for (;;) {
       try {
-        const bytes = readSync(this.#fd, target, 0, target.length, null);
+        const bytes = readSync(this.#fd, target, 0, target.length, this.#offset);
         this.readBytes += bytes;
+        if (this.#offset !== null) this.#offset += bytes;
         return bytes;
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
@@ -152,6 +168,7 @@ class Queue {
 abstract class CompressedSource implements Source {
   protected readonly file: FileSource;
   protected readonly queue = new Queue();
+  readonly fd = null;
 
   constructor(file: FileSource) {
     this.file = file;
@@ -168,6 +185,10 @@ abstract class CompressedSource implements Source {
   }
   get identity(): string | null {
     return this.file.identity;
+  }
+
+  seek(): void {
+    throw new Error("compressed data cannot be read at an offset");
   }
 
   abstract fill(target: Uint8Array): number | Promise<number>;

@@ -2,6 +2,7 @@
 
 export type { Counters, FrameIn, FrameOut, PortCounters } from "./core.ts";
 export { Core } from "./core.ts";
+export { adoptImage, imageOf, type TableImage } from "./image.ts";
 export type { CoreBuild } from "./load.ts";
 export { readCore } from "./load.ts";
 export type { VerdictName } from "./names.ts";

@@ -22,6 +22,8 @@ export interface CoreExports {
   ): number;
   commit(): number;
   abandon(): void;
+  activeBank(): number;
+  walk(): number;
   addPort(number: number, flags: number, mac: bigint, maxFrameBytes: number, outputInterface: number): number;
   setNextHop(
     index: number,

@@ -138,6 +138,27 @@ export class Input {
     });
   }
 
+  /** File offset of the next packet's record, for a plain file. */
+  get offset(): number {
+    return this.#position();
+  }
+
+  /** Interfaces that are described so far. */
+  get interfaceCount(): number {
+    return this.#clocks.length;
+  }
+
+  /** Goes on at a file offset, as if everything before it had been read; `clock` is the last packet's timestamp. */
+  jump(offset: number, clock: bigint): void {
+    this.source!.seek(offset);
+    this.#offset = offset;
+    for (const field of [abi.CAPTURE_EOF, abi.CAPTURE_DONE, abi.CAPTURE_HEAD, abi.CAPTURE_SKIP_BLOCK])
+      this.#set(field, 0);
+    this.#set(abi.CAPTURE_AT, this.#window);
+    this.#set(abi.CAPTURE_END, this.#window);
+    new DataView(this.#core.bytes.buffer).setBigUint64(this.#state + abi.CAPTURE_CLOCK, clock, true);
+  }
+
   /** Moves what is left to the window's start and reads behind it. */
   async refill(): Promise<void> {
     const { bytes } = this.#core;

@@ -33,8 +33,10 @@ export class Output {
     return this.#isPcap ? abi.OutputFormat.Pcap : abi.OutputFormat.PcapNg;
   }
 
-  get bytesWritten(): number {
-    return this.#bytesWritten;
+  /** Whether several threads may write it, and by which file descriptor (null: nothing is written). */
+  get lane(): { readonly isOpen: boolean; readonly fd: number | null } {
+    const fd = this.#sink?.fd ?? null;
+    return { isOpen: this.#sink === null || fd !== null, fd };
   }
 
   /** Writes a file header, or, in the middle of a pcapng, a new section with finer timestamps. */

@@ -2,10 +2,12 @@
  * Capture → core → capture. The core runs window after window and comes back with an event when it wants bytes, is
  * full, meets a header, or finds damage; the loop here answers. Nothing is ever as large as a capture.
  */
+import { availableParallelism } from "node:os";
 import * as abi from "../../assembly/abi.ts";
 import { identityOf, Sink } from "../capture/index.ts";
 import { type Core, type Counters, portsInOrder } from "../core/index.ts";
 import type { Intent } from "../intent/index.ts";
+import { MIN_BYTES, runAhead } from "./ahead.ts";
 import { ReplayError } from "./errors.ts";
 import { type Damage, FINEST_RESOLUTION, Input } from "./input.ts";
 import { isPcapName, Output, setReasonComments } from "./output.ts";
@@ -23,6 +25,8 @@ export interface ReplayOptions {
   readonly drops?: string | undefined;
   /** Frames to read in total; all when not given. */
   readonly count?: number | undefined;
+  /** Cores to use at most, 1 or 2; as many as there are when not given. The result is the same. */
+  readonly threads?: number | undefined;
   /** Called now and then with the progress so far. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -94,6 +98,7 @@ class Replay {
     this.#core.exports.resetCaptures();
     await this.#prime();
     this.#openOutputs();
+    this.#runAhead();
     await this.#loop();
     this.#flush();
     for (const output of this.#outputs) output.finish();
@@ -205,6 +210,35 @@ class Replay {
     for (const made of this.#outputs) made.begin(this.#resolution);
   }
 
+  /** Takes the plain front part of one large capture on two cores. */
+  #runAhead(): void {
+    const { threads = availableParallelism(), count } = this.#options;
+    const [input, ...others] = this.#inputs as [Input, ...Input[]];
+    const [leaving, dropped] = this.#outputs as [Output, Output];
+    const fd = input.source?.fd ?? null;
+    const isLarge = (input.source?.totalBytes ?? 0) >= MIN_BYTES;
+    if (threads < 2 || count !== undefined || others.length > 0 || fd === null || !isLarge) return;
+    if (!leaving.lane.isOpen || !dropped.lane.isOpen || input.damage() !== null) return;
+    let readBytes = 0;
+    const { offset, clock } = runAhead({
+      core: this.#core,
+      files: { input: fd, output: leaving.lane.fd, drops: dropped.lane.fd },
+      output: {
+        format: leaving.format,
+        dropsFormat: dropped.format,
+        unitsPerSecond: 10 ** this.#resolution,
+      },
+      interfaceCount: input.interfaceCount,
+      offset: input.offset,
+      onPiece: bytes => {
+        readBytes += 2 * bytes;
+        this.#report(readBytes);
+      },
+    });
+    input.jump(offset, clock);
+    this.#frames = this.#core.counters().frames;
+  }
+
   async #loop(): Promise<void> {
     const { count = Number.POSITIVE_INFINITY } = this.#options;
     while (this.#frames < count) {
@@ -258,13 +292,13 @@ class Replay {
     exports.emptyOutput();
   }
 
-  #report(): void {
+  #report(readAhead = 0): void {
     const { onProgress } = this.#options;
     if (onProgress === undefined) return;
     const totals = this.#inputs.map(({ source }) => source?.totalBytes ?? null);
     onProgress({
       frames: this.#frames,
-      readBytes: this.#inputs.reduce((sum, { source }) => sum + (source?.readBytes ?? 0), 0),
+      readBytes: this.#inputs.reduce((sum, { source }) => sum + (source?.readBytes ?? 0), readAhead),
       totalBytes: totals.includes(null) ? null : totals.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0),
     });
   }
