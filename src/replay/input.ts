@@ -241,11 +241,12 @@ export class Input {
     );
   }
 
-  /** Digits that a timestamp's fraction needs, at most FINEST_RESOLUTION; 0 while no interface is known. */
+  /**
+   * Digits that a timestamp's fraction needs, at most FINEST_RESOLUTION; 0 while no interface is known. A binary
+   * fraction needs as many decimal digits as it has binary ones: 2^-3 = 0.125.
+   */
   resolution(): number {
-    const digits = this.#clocks.map(({ exponent, isBinary }) =>
-      isBinary ? Math.ceil(exponent * Math.log10(2)) : exponent,
-    );
+    const digits = this.#clocks.map(({ exponent }) => exponent);
     return Math.min(FINEST_RESOLUTION, Math.max(0, ...digits));
   }
 
