@@ -71,6 +71,10 @@ export class PcapNg {
     return Buffer.concat(this.#blocks);
   }
 
+  get size(): number {
+    return this.#blocks.reduce((sum, { length }) => sum + length, 0);
+  }
+
   section(isBig = false, options: readonly Uint8Array[] = []): this {
     this.#isBig = isBig;
     const fixed = filled(16, view => {
