@@ -1,12 +1,13 @@
 /**
  * Where captures go: a file or standard output. A regular file is written under a name with `.part` behind it and
  * renamed when it is complete, so that whatever stops the program, a half-written capture never carries the name of
- * a whole one. Devices, pipes and standard output are written directly. A name that ends in `.gz` is compressed,
+ * a whole one. Of a link, the file it points to is replaced. Devices, pipes and standard output are written directly. A name that ends in `.gz` is compressed,
  * one gzip member a piece, which RFC 1952 §2.2 allows.
  */
 import {
   closeSync,
   openSync,
+  realpathSync,
   renameSync,
   rmSync,
   type Stats,
@@ -14,8 +15,11 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
+import { resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { ioMessage } from "./io-message.ts";
+
+const PART = ".part";
 
 /** What is wrong with an output, in one line that begins with its name. */
 export class SinkError extends Error {
@@ -37,7 +41,7 @@ export class Sink {
     if (/\.(zst|zstd)$/.test(name)) {
       throw new SinkError(`${name}: zstd is read, not written; write a plain file, or .gz`);
     }
-    this.#part = name === "-" || isSpecial(name) ? null : `${name}.part`;
+    this.#part = partName(name);
     try {
       this.#fd = name === "-" ? 1 : openSync(this.#part ?? name, "w");
     } catch (error) {
@@ -72,8 +76,9 @@ export class Sink {
     this.#close();
     if (this.#part === null) return;
     try {
-      rmSync(this.name, { force: true });
-      renameSync(this.#part, this.name);
+      const whole = this.#part.slice(0, -PART.length);
+      rmSync(whole, { force: true });
+      renameSync(this.#part, whole);
     } catch (error) {
       throw this.#failure(error);
     }
@@ -94,6 +99,12 @@ export class Sink {
   #failure(error: unknown): SinkError {
     return new SinkError(`${this.name === "-" ? "standard output" : this.name}: ${ioMessage(error)}`);
   }
+}
+
+/** The name a file has until it is complete; null for what is written directly. */
+export function partName(name: string): string | null {
+  if (name === "-" || isSpecial(name)) return null;
+  return `${statOf(name) === null ? resolve(name) : realpathSync(name)}${PART}`;
 }
 
 /** The name of an existing directory, device, pipe or socket: no place for a `.part` beside it. */

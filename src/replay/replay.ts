@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from "node:os";
 import * as abi from "../../assembly/abi.ts";
-import { identityOf, Sink } from "../capture/index.ts";
+import { identityOf, partName, Sink } from "../capture/index.ts";
 import { type Core, type Counters, portsInOrder } from "../core/index.ts";
 import type { Intent } from "../intent/index.ts";
 import { MIN_BYTES, runAhead } from "./ahead.ts";
@@ -158,21 +158,27 @@ class Replay {
     throw new ReplayError(`"${port}" is no port of the intent, which has ${this.#ports.list()}${hint}`);
   }
 
-  /** No output may be an input or the other output: opening it would destroy what is read. */
+  /** No output, finished or not, may be an input or the other output: opening it would destroy what is read. */
   #checkNames(): void {
     const { output, drops } = this.#options;
     if (output !== undefined && output === drops) {
       throw new ReplayError(`${output === "-" ? "standard output" : output}: given for both -w and --drops`);
     }
-    const identities = [output, drops].map(name => (name === undefined ? null : identityOf(name)));
-    if (identities[0] !== null && identities[0] === identities[1]) {
+    const names = [output, drops].filter(name => name !== undefined);
+    const parts = names.map(partName);
+    if (names.length === 2 && parts[0] !== null && parts[0] === parts[1]) {
       throw new ReplayError(`${output} and ${drops} are the same file; -w and --drops need one each`);
     }
-    for (const { source } of this.#inputs) {
-      const at = identities.indexOf(source?.identity ?? "none");
-      if (at >= 0)
-        throw new ReplayError(`${at === 0 ? output : drops}: is also being read; choose another output`);
-    }
+    const read = new Set(this.#inputs.map(({ source }) => source?.identity));
+    names.forEach((name, index) => {
+      for (const file of [name, parts[index]]) {
+        const identity = typeof file === "string" ? identityOf(file) : null;
+        if (identity !== null && read.has(identity)) {
+          const which = file === name ? name : `${name}.part`;
+          throw new ReplayError(`${which}: is also being read; choose another output`);
+        }
+      }
+    });
   }
 
   /** Reads every capture up to its first packet, so that all clocks are known before anything is written. */
