@@ -30,7 +30,7 @@ export async function* readFrames(
 ): AsyncGenerator<CapturedFrame> {
   const ports = new PortNames(intent);
   const argument = parseCaptureArgument(capture, ports);
-  const named = argument.port === null ? inPort : ports.resolve(argument.port);
+  const named = argument.port === null ? null : ports.resolve(argument.port);
   if (argument.port !== null && named === null) {
     throw new ReplayError(`"${argument.port}" is no port of the intent, which has ${ports.list()}`);
   }
@@ -40,6 +40,7 @@ export async function* readFrames(
     inputCount: 1,
     capture: argument.capture,
     port: named,
+    fallback: inPort,
     ports,
     dropsInterface: () => 0,
   });

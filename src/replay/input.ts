@@ -68,6 +68,8 @@ export class Input {
   readonly #ports: PortNames;
   /** The port that all frames enter; null: by the name of their interface. */
   readonly #port: number | null;
+  /** The port of frames whose interface has no port's name. */
+  readonly #fallback: number | null;
   readonly #dropsInterface: (port: number) => number;
   readonly #state: number;
   readonly #window: number;
@@ -86,12 +88,14 @@ export class Input {
     inputCount: number;
     capture: string;
     port: number | null;
+    fallback: number | null;
     ports: PortNames;
     dropsInterface: (port: number) => number;
   }) {
     this.#core = options.core;
     this.#ports = options.ports;
     this.#port = options.port;
+    this.#fallback = options.fallback;
     this.#dropsInterface = options.dropsInterface;
     this.#state = abi.CAPTURES + options.index * abi.CAPTURE_BYTES;
     this.#window = abi.INPUT + options.index * abi.WINDOW_BYTES;
@@ -123,7 +127,7 @@ export class Input {
     this.#set(abi.CAPTURE_FORMAT, abi.CaptureFormat.Pcap);
     this.#set(abi.CAPTURE_SWAPPED, opening.isSwapped ? 1 : 0);
     this.#set(abi.CAPTURE_AT, start + PCAP_HEADER_BYTES);
-    if (this.#port === null) {
+    if (this.#port === null && this.#fallback === null) {
       throw this.error(
         `which port do its frames enter? write PORT=${this.name}, PORT one of ${this.#ports.list()}`,
       );
@@ -232,7 +236,7 @@ export class Input {
   }
 
   #portOf(number: number, name: string | null): number {
-    const port = name === null ? null : this.#ports.byName(name);
+    const port = (name === null ? null : this.#ports.byName(name)) ?? this.#fallback;
     if (port !== null) return port;
     const which =
       name === null ? `interface ${number}, which has no name,` : `interface ${number}, "${name}",`;

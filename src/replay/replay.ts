@@ -126,14 +126,13 @@ class Replay {
       throw new ReplayError(`${captures.length} captures; at most ${abi.MAX_CAPTURES} can be merged`);
     }
     const parsed = captures.map(text => parseCaptureArgument(text, this.#ports));
-    const ports = parsed.map(argument =>
-      this.#portOf({ ...argument, port: argument.port ?? inPort ?? null }),
-    );
+    const ports = parsed.map(argument => this.#portOf(argument));
+    const fallback = this.#portOf({ capture: "", port: inPort ?? null });
     if (parsed.filter(({ capture }) => capture === "-").length > 1) {
       throw new ReplayError("standard input can be read once only; it is given twice");
     }
     // The drops have an interface for each port of the intent, then one for each other number that is used.
-    const used = ports.filter(port => port !== null);
+    const used = [...ports, fallback].filter(port => port !== null);
     this.#dropsPorts = [...new Set([...this.#outputPorts, ...used])];
     parsed.forEach(({ capture }, index) => {
       this.#inputs.push(
@@ -143,6 +142,7 @@ class Replay {
           inputCount: parsed.length,
           capture,
           port: ports[index]!,
+          fallback,
           ports: this.#ports,
           dropsInterface: port => this.#dropsPorts.indexOf(port),
         }),
