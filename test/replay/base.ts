@@ -22,6 +22,11 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+const folders: string[] = [];
+process.on("exit", () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 /** A temporary folder with an intent `hv.json` in it, removed when the tests end. */
 export class Sandbox {
   readonly folder = mkdtempSync(join(tmpdir(), "slash32-replay-"));
@@ -30,7 +35,7 @@ export class Sandbox {
   constructor(intent: ModelIntent = INTENT) {
     this.intent = intent;
     this.put("hv.json", Buffer.from(JSON.stringify(intent)));
-    process.on("exit", () => rmSync(this.folder, { recursive: true, force: true }));
+    folders.push(this.folder);
   }
 
   put(name: string, bytes: Uint8Array): void {
@@ -170,6 +175,22 @@ export interface Arrival {
   /** Nanoseconds since 1970. */
   readonly time: bigint;
   readonly frame: Uint8Array;
+}
+
+/** A stable merge of the heads, as the program should do it. */
+export function merged(lists: readonly (readonly Arrival[])[]): Arrival[] {
+  const heads = lists.map(() => 0);
+  const all: Arrival[] = [];
+  for (;;) {
+    let chosen = -1;
+    for (const [index, list] of lists.entries()) {
+      const head = list[heads[index]!];
+      if (head === undefined) continue;
+      if (chosen < 0 || head.time < lists[chosen]![heads[chosen]!]!.time) chosen = index;
+    }
+    if (chosen < 0) return all;
+    all.push(lists[chosen]![heads[chosen]!++]!);
+  }
 }
 
 interface Expected {

@@ -6,6 +6,7 @@ import {
   delivered,
   expectedOf,
   linesOf,
+  merged,
   mixed,
   PcapNg,
   pcap,
@@ -266,22 +267,6 @@ test("the same while other captures are merged and their blocks skipped", () => 
     sections: 2,
   });
 });
-
-/** A stable merge of the heads, as the program should do it. */
-function merged(lists: readonly (readonly Arrival[])[]): Arrival[] {
-  const heads = lists.map(() => 0);
-  const all: Arrival[] = [];
-  for (;;) {
-    let chosen = -1;
-    for (const [index, list] of lists.entries()) {
-      const head = list[heads[index]!];
-      if (head === undefined) continue;
-      if (chosen < 0 || head.time < lists[chosen]![heads[chosen]!]!.time) chosen = index;
-    }
-    if (chosen < 0) return all;
-    all.push(lists[chosen]![heads[chosen]!++]!);
-  }
-}
 
 test("a pcap output knows micro- and nanoseconds, and no ports", () => {
   for (const [resolution, wanted] of [
