@@ -200,7 +200,7 @@ export function pcapRecord(
 export function goodPcap(count: number, style: PcapStyle = {}): Buffer {
   const isBig = style.isBig === true;
   const records = Array.from({ length: count }, (_, i) => pcapRecord(guestFrame(i), { isBig, time: i + 1 }));
-  return concat(pcapHead(style), ...records);
+  return Buffer.concat([pcapHead(style), ...records]);
 }
 
 /** A pcapng block; its two lengths may be wrong. */
@@ -277,5 +277,5 @@ export interface PacketStyle {
 /** A good pcapng of `count` frames of tap101. */
 export function goodPcapng(count: number): Buffer {
   const packets = Array.from({ length: count }, (_, i) => packet(guestFrame(i), { time: i + 1 }));
-  return concat(section(), interfaceBlock("tap101"), ...packets);
+  return Buffer.concat([section(), interfaceBlock("tap101"), ...packets]);
 }
