@@ -75,7 +75,7 @@ const PCAP_MAGICS: ReadonlyMap<number, { isSwapped: boolean; resolution: 6 | 9 }
 const STRANGERS: ReadonlyMap<number, string> = new Map([
   [0x34cdb2a1, "a pcap of Kuznetzov's modified format"],
   [0xa1b2cd34, "a pcap of Kuznetzov's modified format"],
-  [0x706f6e73, "a snoop capture"],
+  [0x6f6f6e73, "a snoop capture"],
   [0x04034b50, "a zip archive"],
   [0x587a37fd, "an xz file"],
   [0x184d2204, "an lz4 file"],

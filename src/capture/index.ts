@@ -13,5 +13,5 @@ export {
   readOpening,
 } from "./format.ts";
 export { ioMessage } from "./io-message.ts";
-export { identityOf, partName, Sink, SinkError } from "./sink.ts";
+export { identityOf, Sink, SinkError, touchedBy } from "./sink.ts";
 export { openSource, type Source, SourceError } from "./source.ts";

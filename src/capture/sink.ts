@@ -1,11 +1,12 @@
 /**
  * Where captures go: a file or standard output. A regular file is written under a name with `.part` behind it and
  * renamed when it is complete, so that whatever stops the program, a half-written capture never carries the name of
- * a whole one. Of a link, the file it points to is replaced. Devices, pipes and standard output are written directly. A name that ends in `.gz` is compressed,
- * one gzip member a piece, which RFC 1952 §2.2 allows.
+ * a whole one. Of a link, the file it points to is replaced. Devices, pipes and standard output are written directly.
+ * A name that ends in `.gz` is compressed, one gzip member a piece, which RFC 1952 §2.2 allows.
  */
 import {
   closeSync,
+  fstatSync,
   openSync,
   realpathSync,
   renameSync,
@@ -15,7 +16,7 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { resolve } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { ioMessage } from "./io-message.ts";
 
@@ -41,7 +42,7 @@ export class Sink {
     if (/\.(zst|zstd)$/.test(name)) {
       throw new SinkError(`${name}: zstd is read, not written; write a plain file, or .gz`);
     }
-    this.#part = partName(name);
+    this.#part = name === "-" || isSpecial(name) ? null : partOf(name);
     try {
       this.#fd = name === "-" ? 1 : openSync(this.#part ?? name, "w");
     } catch (error) {
@@ -101,22 +102,35 @@ export class Sink {
   }
 }
 
-/** The name a file has until it is complete; null for what is written directly. */
-export function partName(name: string): string | null {
-  if (name === "-" || isSpecial(name)) return null;
-  return `${statOf(name) === null ? resolve(name) : realpathSync(name)}${PART}`;
-}
-
 /** The name of an existing directory, device, pipe or socket: no place for a `.part` beside it. */
 function isSpecial(name: string): boolean {
   const stat = statOf(name);
   return stat !== null && !stat.isFile();
 }
 
-/** Device and inode of an existing regular file, null when there is none. */
+/**
+ * What tells a regular file from all others, whatever it is called: device and inode, or its whole path while it is
+ * not there. `-` is standard output. Null for devices and pipes.
+ */
 export function identityOf(name: string): string | null {
-  const stat = name === "-" ? null : statOf(name);
-  return stat?.isFile() ? `${stat.dev}:${stat.ino}` : null;
+  const stat = name === "-" ? fstatSync(1) : statOf(name);
+  if (stat !== null) return stat.isFile() ? `${stat.dev}:${stat.ino}` : null;
+  try {
+    return join(realpathSync(dirname(name)), basename(name));
+  } catch {
+    return null;
+  }
+}
+
+/** Identities of all files that writing to `name` touches: its own, and that of its unfinished part. */
+export function touchedBy(name: string): string[] {
+  const names = name === "-" ? [name] : [name, partOf(name)];
+  return names.map(identityOf).filter(identity => identity !== null);
+}
+
+/** The name a file has until it is complete, beside the file that a link points to. */
+function partOf(name: string): string {
+  return `${statOf(name) === null ? name : realpathSync(name)}${PART}`;
 }
 
 function statOf(name: string): Stats | null {

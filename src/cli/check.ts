@@ -1,7 +1,7 @@
 /** `slash32 check INTENT`: validates an intent, prints a summary. */
 import { formatProblem, loadIntent } from "../intent/index.ts";
 import { type CheckReport, checkJson, checkText } from "../report/index.ts";
-import { type Context, print, say, writeReport } from "./context.ts";
+import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
 import { UsageError } from "./errors.ts";
 
 export function check(context: Context): number {
@@ -10,6 +10,7 @@ export function check(context: Context): number {
     ...(context.text("intent") === undefined ? [] : [context.text("intent")!]),
   ];
   if (paths.length !== 1) throw new UsageError("check needs one intent: slash32 check INTENT");
+  refuseOverwriting(context, ["report"], paths[0]!);
   const report = reportOf(paths[0]!);
   const file = context.text("report");
   if (file !== undefined && !/\.(nd)?json$/.test(file)) {

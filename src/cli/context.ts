@@ -1,6 +1,6 @@
 /** What every command needs from the outside: options read, standard output and error, colours, the intent. */
 import { writeFileSync, writeSync } from "node:fs";
-import { ioMessage } from "../capture/index.ts";
+import { identityOf, ioMessage, touchedBy } from "../capture/index.ts";
 import { formatProblem, type Intent, loadIntent } from "../intent/index.ts";
 import { type Palette, palette } from "../report/index.ts";
 import { UsageError, UserError } from "./errors.ts";
@@ -105,6 +105,21 @@ function write(fd: 1 | 2, text: string): void {
       if (fd === 2) return;
       throw new UserError(`standard output: ${ioMessage(error)}`);
     }
+  }
+}
+
+/** Ends the command when an output is the intent, which it would replace. */
+export function refuseOverwriting(
+  context: Context,
+  outputs: readonly string[],
+  intent = context.text("intent"),
+): void {
+  if (intent === undefined || intent === "-") return;
+  const read = identityOf(intent);
+  for (const option of outputs) {
+    const name = context.text(option);
+    if (name === undefined || read === null || !touchedBy(name).includes(read)) continue;
+    throw new UsageError(`--${option} ${name}: the intent is also being read; choose another output`);
   }
 }
 

@@ -1,9 +1,8 @@
 /** `slash32 replay`: captures through the core, and what became of the frames. */
-import { identityOf } from "../capture/index.ts";
 import { Core } from "../core/index.ts";
 import { type Damage, type ReplayResult, replay } from "../replay/index.ts";
 import { count, type ReplayReport, replayJson, replayMarkdown, replayText } from "../report/index.ts";
-import { type Context, print, say, writeReport } from "./context.ts";
+import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { progressLine } from "./progress.ts";
 
@@ -60,12 +59,7 @@ function checkUsage(context: Context, captures: readonly string[], file: string 
   if (context.text("write") === "-" && context.text("drops") === "-") {
     throw new UsageError("-w and --drops cannot both be standard output");
   }
-  const intent = identityOf(context.text("intent") ?? "-");
-  for (const name of [context.text("write"), context.text("drops"), file]) {
-    if (name !== undefined && intent !== null && identityOf(name) === intent) {
-      throw new UsageError(`${name}: is the intent; choose another output`);
-    }
-  }
+  refuseOverwriting(context, ["write", "drops", "report"]);
 }
 
 function extensionOf(file: string): string {

@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from "node:os";
 import * as abi from "../../assembly/abi.ts";
-import { identityOf, partName, Sink } from "../capture/index.ts";
+import { identityOf, Sink, touchedBy } from "../capture/index.ts";
 import { type Core, type Counters, portsInOrder } from "../core/index.ts";
 import type { Intent } from "../intent/index.ts";
 import { MIN_BYTES, runAhead } from "./ahead.ts";
@@ -164,21 +164,18 @@ class Replay {
     if (output !== undefined && output === drops) {
       throw new ReplayError(`${output === "-" ? "standard output" : output}: given for both -w and --drops`);
     }
-    const names = [output, drops].filter(name => name !== undefined);
-    const parts = names.map(partName);
-    if (names.length === 2 && parts[0] !== null && parts[0] === parts[1]) {
+    const touched = [output, drops].map(name => (name === undefined ? [] : touchedBy(name)));
+    if (touched[0]!.some(identity => touched[1]!.includes(identity))) {
       throw new ReplayError(`${output} and ${drops} are the same file; -w and --drops need one each`);
     }
-    const read = new Set(this.#inputs.map(({ source }) => source?.identity));
-    names.forEach((name, index) => {
-      for (const file of [name, parts[index]]) {
-        const identity = typeof file === "string" ? identityOf(file) : null;
-        if (identity !== null && read.has(identity)) {
-          const which = file === name ? name : `${name}.part`;
-          throw new ReplayError(`${which}: is also being read; choose another output`);
-        }
-      }
-    });
+    for (const { source } of this.#inputs) {
+      const at = touched.findIndex(identities => identities.includes(source?.identity ?? ""));
+      if (at < 0) continue;
+      const name = at === 0 ? output : drops;
+      const isPart = name !== "-" && identityOf(name!) !== source!.identity;
+      const which = name === "-" ? "standard output" : isPart ? `${name}.part, where ${name} begins,` : name;
+      throw new ReplayError(`${which}${isPart ? "" : ":"} is also being read; choose another output`);
+    }
   }
 
   /** Reads every capture up to its first packet, so that all clocks are known before anything is written. */
