@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { ioMessage } from "../capture/index.ts";
 import { Core, type FrameOut } from "../core/index.ts";
 import type { Intent } from "../intent/index.ts";
-import { PortNames, readFrames } from "../replay/index.ts";
+import { PortNames, parseCaptureArgument, readFrames } from "../replay/index.ts";
 import { type TraceReport, traceErrorJson, traceJson, traceText } from "../report/index.ts";
 import { formatHex, parseHex, summarize } from "../wire/index.ts";
 import { type Context, print } from "./context.ts";
@@ -101,11 +101,12 @@ function traceHex(context: Context, tracer: Tracer, texts: readonly string[]): v
 async function traceCaptures(context: Context, tracer: Tracer, captures: readonly string[]): Promise<void> {
   const inPort = portGiven(context, tracer);
   let left = context.number("count") ?? Number.POSITIVE_INFINITY;
+  let shown = 0;
   for (const text of captures) {
-    const { capture, number } = splitNumber(text);
-    let shown = 0;
+    const { capture, number } = splitNumber(text, tracer.ports);
+    let isFound = number === null;
     for await (const frame of readFrames(tracer.core, tracer.intent, capture, inPort)) {
-      if (left === 0) return;
+      if (left-- <= 0) break;
       if (number !== null && frame.number !== number) continue;
       if (frame.length !== frame.frame.length) {
         throw new UserError(
@@ -114,29 +115,36 @@ async function traceCaptures(context: Context, tracer: Tracer, captures: readonl
       }
       show(context, traceFrame(tracer, frame.inPort, frame.frame));
       shown++;
-      left--;
+      isFound = true;
       if (number !== null) break;
     }
-    if (shown === 0) throw new UserError(`${capture}: has no frame${number === null ? "" : ` ${number}`}`);
+    if (!isFound) {
+      throw new UserError(
+        `${capture}: has no frame ${number}${left < 0 ? " among those that -c allows" : ""}`,
+      );
+    }
   }
+  if (shown === 0) throw new UserError("no frame was read");
 }
 
 /** `CAPTURE:N`, unless a file has just that name. */
-function splitNumber(text: string): { capture: string; number: number | null } {
+function splitNumber(text: string, ports: PortNames): { capture: string; number: number | null } {
   const [, capture, digits] = /^(.*):(\d+)$/.exec(text) ?? [];
-  const isName = existsSync(text) || existsSync(text.slice(text.indexOf("=") + 1));
-  if (capture === undefined || isName) return { capture: text, number: null };
+  const isFile = existsSync(parseCaptureArgument(text, ports).capture);
+  if (capture === undefined || isFile) return { capture: text, number: null };
   return { capture, number: Number(digits) };
 }
 
 async function traceBatch(tracer: Tracer, file: string): Promise<number> {
   const input = file === "-" ? process.stdin : createReadStream(file);
   let line = 0;
+  let answers = 0;
   let code = 0;
   try {
     for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
       line++;
       if (text.trim() === "") continue;
+      answers++;
       const answer = answerTo(tracer, text);
       if (typeof answer !== "string") {
         print(`${traceJson(answer)}\n`);
@@ -149,7 +157,7 @@ async function traceBatch(tracer: Tracer, file: string): Promise<number> {
     if (error instanceof UserError) throw error;
     throw new UserError(`${file}: ${ioMessage(error)}`);
   }
-  if (line === 0)
+  if (answers === 0)
     throw new UserError(`${file === "-" ? "standard input" : file}: is empty; expected lines of JSON`);
   return code;
 }
