@@ -81,6 +81,7 @@ export class Sink {
       rmSync(whole, { force: true });
       renameSync(this.#part, whole);
     } catch (error) {
+      rmSync(this.#part, { force: true });
       throw this.#failure(error);
     }
   }

@@ -24,6 +24,10 @@ export class Context {
     const profile = this.#oneOf("profile", ["ovs", "strict"]);
     if (profile === "strict") throw new UserError("--profile strict is not there yet; ovs is");
     this.#oneOf("color", ["auto", "always", "never"]);
+    for (const { name, value } of command.options) {
+      const isEmpty = this.text(name) === "" || this.texts(name).includes("");
+      if (isEmpty) throw new UsageError(`--${name} needs a value: --${name}=${value}`);
+    }
   }
 
   /** The option's text, undefined when not given. */

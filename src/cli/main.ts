@@ -3,7 +3,7 @@
  * ours (not of the input) keep their stack.
  */
 import packageJson from "../../package.json" with { type: "json" };
-import { say } from "./context.ts";
+import { Context, print, say } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { COMMANDS, commandNamed, helpOf, nearest, parse, programHelp } from "./options.ts";
 
@@ -22,7 +22,6 @@ async function run(name: string, args: readonly string[]): Promise<number> {
       `there is no command ${name}; ${close === null ? "slash32 --help lists them" : `did you mean ${close}?`}`,
     );
   }
-  const { Context, print } = await import("./context.ts");
   const parsed = parse(command, args);
   if (parsed.values.help === true || parsed.values.h === true) {
     print(helpOf(command, parsed.values.help === true));
@@ -34,19 +33,21 @@ async function run(name: string, args: readonly string[]): Promise<number> {
   return (await import("./trace.ts")).trace(context);
 }
 
+async function start([name, ...rest]: readonly string[]): Promise<number> {
+  if (name === undefined) {
+    say(programHelp(packageJson.version).trimEnd());
+    return 1;
+  }
+  if (HELP.has(name)) print(programHelp(packageJson.version));
+  else if (name === "--version" || name === "-V") print(`slash32 ${packageJson.version}\n`);
+  else return run(name, rest);
+  return 0;
+}
+
 /** Runs the command line and gives the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
-  const [name, ...rest] = args;
-  if (name === undefined || HELP.has(name)) {
-    (name === undefined ? process.stderr : process.stdout).write(programHelp(packageJson.version));
-    return name === undefined ? 1 : 0;
-  }
-  if (name === "--version" || name === "-V") {
-    process.stdout.write(`slash32 ${packageJson.version}\n`);
-    return 0;
-  }
   try {
-    return await run(name, rest);
+    return await start(args);
   } catch (error) {
     if (error instanceof UserError || USER_ERRORS.has((error as Error).name)) {
       say(`slash32: ${(error as Error).message}`);
