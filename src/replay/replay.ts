@@ -81,6 +81,8 @@ class Replay {
   /** Timestamps are in 10^-resolution seconds. */
   #resolution = 0;
   #frames = 0;
+  /** Whether timestamps finer than a pcap's that was begun already came later. */
+  #isCutShort = false;
 
   constructor(options: ReplayOptions) {
     this.#options = options;
@@ -115,9 +117,14 @@ class Replay {
   }
 
   #notes(): string[] {
+    const { output, drops } = this.#options;
+    const pcap = this.#isCutShort && [output, drops].find(name => name !== undefined && isPcapName(name));
+    const cut =
+      "an interface that came late counts finer than a pcap begun in microseconds; its timestamps are cut";
     return this.#inputs
       .filter(input => input.isCutShort())
-      .map(input => `${input.name}: timestamps are kept to the nanosecond, and cut there`);
+      .map(input => `${input.name}: timestamps are kept to the nanosecond, and cut there`)
+      .concat(pcap ? [`${pcap}: ${cut}; write pcapng to keep them`] : []);
   }
 
   #planInputs(): void {
@@ -278,6 +285,7 @@ class Replay {
       resolution <= this.#resolution ||
       this.#outputs.some(({ format }) => format === abi.OutputFormat.Pcap)
     ) {
+      if (resolution > this.#resolution) this.#isCutShort = true;
       input.setClock(this.#resolution, this.#resolution);
       return;
     }
