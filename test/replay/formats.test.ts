@@ -224,6 +224,9 @@ function finerAndFiner(first: number): { file: PcapNg; arrivals: Arrival[] } {
   for (const [link, resolution] of [0, 3, 6, 9].entries()) {
     const unit = 10n ** BigInt(9 - resolution);
     file.interface({ name: link % 2 === 0 ? "tap11" : "uplink0", resolution });
+    // The clock of a simple packet is that of the packet before it, in the units of before.
+    file.simplePacket(asked(first + link));
+    arrivals.push({ port: TAP11, time: arrivals.at(-1)?.time ?? 0n, frame: asked(first + link) });
     for (let at = 0; at < 3; at++) {
       const time = START + BigInt(link) * SECOND + BigInt(at * 3);
       const frame = link % 2 === 0 ? mixed(first + link * 10 + at) : delivered(first + link * 10 + at);
@@ -250,13 +253,14 @@ test("the same while other captures are merged and their blocks skipped", () => 
     const time = START / 1000n + BigInt(at) * 150_000n;
     // Larger than what is read at a time, so that a window ends inside it.
     long.block(0x0bad, Buffer.alloc(at % 8 === 0 ? 700_000 : 44)).packet(time, routed(at, 30, TAP7));
-    others.push({ port: TAP7, time: time * 1000n, frame: routed(at, 30, TAP7) });
+    long.simplePacket(routed(at, 31, TAP7));
+    for (const bytes of [30, 31])
+      others.push({ port: TAP7, time: time * 1000n, frame: routed(at, bytes, TAP7) });
   }
   box.put("long.pcapng", long.bytes());
-  const arrivals2 = merged([arrivals, others]);
   check(box, {
     args: ["-r", "finer.pcapng", "-r", "long.pcapng"],
-    arrivals: arrivals2,
+    arrivals: merged([arrivals, others]),
     resolution: 9,
     sections: 2,
   });
@@ -266,6 +270,19 @@ test("the same while other captures are merged and their blocks skipped", () => 
     resolution: 9,
     sections: 2,
   });
+});
+
+test("a pcap output cannot become finer in mid-file: timestamps are cut, and that is said", () => {
+  const { file, arrivals } = finerAndFiner(0);
+  box.put("in.pcapng", file.bytes());
+  const { code, stderr } = box.replay(["-r", "in.pcapng", "-w", "out.pcap"]);
+  assert.is(code, 0);
+  const times = expectedOf(box.intent, arrivals).outputs.map(line => BigInt(line.split(" ")[0]!));
+  assert.equal(
+    box.capture("out.pcap").packets.map(({ time }) => time),
+    times.map(time => (time / 1000n) * 1000n),
+  );
+  assert.match(stderr, /^out\.pcap: [^\n]*timestamps[^\n]*cut[^\n]*\n$/);
 });
 
 test("a pcap output knows micro- and nanoseconds, and no ports", () => {

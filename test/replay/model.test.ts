@@ -12,7 +12,7 @@ import { type Rng, randomFrame, randomIntent, rng } from "../model/random.ts";
 import { type Arrival, expectedOf, linesOf, merged, PcapNg, pcap, Sandbox, sameLines } from "./base.ts";
 
 const test = suite("replay against model");
-const intents = Number(process.env.INTENTS ?? 60);
+const intents = Number(process.env.INTENTS ?? 40);
 const framesEach = 600;
 const START = 1_709_251_200_000_000_000n;
 const box = new Sandbox();
