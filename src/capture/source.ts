@@ -4,8 +4,7 @@
  * Compression is recognised by content, not by name.
  */
 import { closeSync, fstatSync, openSync, readSync, type Stats } from "node:fs";
-import { createGunzip, type Gunzip } from "node:zlib";
-import type { Decompress } from "fzstd";
+import { GzipSource, openZstd } from "./compressed.ts";
 import { ioMessage } from "./io-message.ts";
 
 /** What is wrong with a file, in one line, without its name. */
@@ -36,8 +35,6 @@ export interface Source {
   close(): void;
 }
 
-/** What one compressed read takes from the file. */
-const COMPRESSED_CHUNK_BYTES = 0x20000;
 const GZIP_MAGIC = [0x1f, 0x8b];
 const ZSTD_MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
 /** zstd also allows a skippable frame first: 0x184d2a50 to 0x184d2a5f, little-endian. */
@@ -50,11 +47,7 @@ export async function openSource(name: string): Promise<Source> {
   const begins = (bytes: number[], at = 0): boolean =>
     bytes.every((byte, index) => magic[at + index] === byte);
   if (begins(GZIP_MAGIC)) return new GzipSource(file);
-  if (begins(ZSTD_MAGIC) || (begins(ZSTD_SKIPPABLE, 1) && (magic[0]! & 0xf0) === 0x50)) {
-    // Loaded on demand: it computes tables when it is loaded.
-    const { Decompress } = await import("fzstd");
-    return new ZstdSource(file, onData => new Decompress(onData));
-  }
+  if (begins(ZSTD_MAGIC) || (begins(ZSTD_SKIPPABLE, 1) && (magic[0]! & 0xf0) === 0x50)) return openZstd(file);
   return file;
 }
 
@@ -134,149 +127,5 @@ class FileSource implements Source {
 
   close(): void {
     if (this.#fd !== 0) closeSync(this.#fd);
-  }
-}
-
-/** Decompressed pieces waiting to be taken. */
-class Queue {
-  readonly #pieces: Uint8Array[] = [];
-  bytes = 0;
-
-  push(piece: Uint8Array): void {
-    if (piece.length === 0) return;
-    this.#pieces.push(piece);
-    this.bytes += piece.length;
-  }
-
-  /** Moves as many bytes as fit into `target`. */
-  take(target: Uint8Array): number {
-    let at = 0;
-    while (at < target.length && this.#pieces.length > 0) {
-      const piece = this.#pieces[0]!;
-      const bytes = Math.min(piece.length, target.length - at);
-      target.set(piece.subarray(0, bytes), at);
-      if (bytes === piece.length) this.#pieces.shift();
-      else this.#pieces[0] = piece.subarray(bytes);
-      at += bytes;
-    }
-    this.bytes -= at;
-    return at;
-  }
-}
-
-/** What compressed sources share: the file behind, and the queue in front. */
-abstract class CompressedSource implements Source {
-  protected readonly file: FileSource;
-  protected readonly queue = new Queue();
-  readonly fd = null;
-
-  constructor(file: FileSource) {
-    this.file = file;
-  }
-
-  get name(): string {
-    return this.file.name;
-  }
-  get totalBytes(): number | null {
-    return this.file.totalBytes;
-  }
-  get readBytes(): number {
-    return this.file.readBytes;
-  }
-  get identity(): string | null {
-    return this.file.identity;
-  }
-
-  seek(): void {
-    throw new Error("compressed data cannot be read at an offset");
-  }
-
-  abstract fill(target: Uint8Array): number | Promise<number>;
-
-  /** A piece of the compressed file, empty at its end. */
-  protected chunk(): Uint8Array {
-    const chunk = new Uint8Array(COMPRESSED_CHUNK_BYTES);
-    return chunk.subarray(0, this.file.fill(chunk));
-  }
-
-  close(): void {
-    this.file.close();
-  }
-}
-
-class GzipSource extends CompressedSource {
-  readonly #gunzip: Gunzip = createGunzip();
-  #failure: SourceError | null = null;
-  #isDone = false;
-  #wake: () => void = () => {};
-
-  constructor(file: FileSource) {
-    super(file);
-    this.#gunzip.on("data", (piece: Uint8Array) => this.queue.push(piece));
-    this.#gunzip.on("end", () => {
-      this.#isDone = true;
-      this.#wake();
-    });
-    this.#gunzip.on("error", (error: NodeJS.ErrnoException) => {
-      const isTruncation = error.code === "Z_BUF_ERROR";
-      const what = isTruncation
-        ? "the gzip data ends too early"
-        : `the gzip data is damaged (${error.message})`;
-      this.#failure = new SourceError(what, isTruncation);
-      this.#wake();
-    });
-  }
-
-  async fill(target: Uint8Array): Promise<number> {
-    while (this.queue.bytes === 0 && !this.#isDone && this.#failure === null) await this.#feed();
-    if (this.queue.bytes > 0) return this.queue.take(target);
-    if (this.#failure !== null) throw this.#failure;
-    return 0;
-  }
-
-  /** Gives zlib one more piece and waits until it is worked off (or the stream has ended or failed). */
-  #feed(): Promise<void> {
-    return new Promise(resolve => {
-      this.#wake = resolve;
-      const chunk = this.chunk();
-      if (chunk.length > 0) this.#gunzip.write(chunk, () => resolve());
-      else this.#gunzip.end();
-    });
-  }
-
-  override close(): void {
-    this.#gunzip.destroy();
-    super.close();
-  }
-}
-
-class ZstdSource extends CompressedSource {
-  readonly #decompress: Decompress;
-  #failure: SourceError | null = null;
-  #isDone = false;
-
-  constructor(file: FileSource, make: (onData: (piece: Uint8Array) => void) => Decompress) {
-    super(file);
-    this.#decompress = make(piece => this.queue.push(piece.slice()));
-  }
-
-  fill(target: Uint8Array): number {
-    while (this.queue.bytes === 0 && !this.#isDone && this.#failure === null) this.#feed();
-    if (this.queue.bytes > 0) return this.queue.take(target);
-    if (this.#failure !== null) throw this.#failure;
-    return 0;
-  }
-
-  #feed(): void {
-    const chunk = this.chunk();
-    try {
-      this.#decompress.push(chunk, chunk.length === 0);
-      this.#isDone = chunk.length === 0;
-    } catch (error) {
-      const { message } = error as Error;
-      const isTruncation = chunk.length === 0;
-      const what = isTruncation ? "the zstd data ends too early" : `the zstd data is damaged (${message})`;
-      this.#failure = new SourceError(what, isTruncation);
-    }
   }
 }

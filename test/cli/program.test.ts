@@ -168,11 +168,14 @@ test("quiet, verbose, and ovs-ofctl's -O", () => {
     const quiet = run(...args, "-q");
     succeeds(quiet);
     assert.is(quiet.stdout, "");
-    for (const extra of [["-O", "OpenFlow13"], ["--protocols=OpenFlow13,OpenFlow15"], ["-v"]]) {
+    for (const extra of [["-O", "OpenFlow13"], ["--protocols=OpenFlow13,OpenFlow15"]]) {
       const ran = run(...args, ...extra);
       succeeds(ran);
       assert.match(ran.stdout, args === replay ? "3 frames" : "hv1");
     }
+    const verbose = run(...args, "-v");
+    assert.is(verbose.code, 0);
+    assert.match(verbose.stderr, args === replay ? /^a\.pcap: 252 bytes read\n$/ : /^$/);
     const json = run(...args, "-q", "--format", "json");
     assert.is(JSON.parse(json.stdout).schema, 1, "data is no talk");
   }
