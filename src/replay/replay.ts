@@ -232,7 +232,12 @@ class Replay {
     let readBytes = 0;
     const { offset, clock } = runAhead({
       core: this.#core,
-      files: { input: fd, output: leaving.lane.fd, drops: dropped.lane.fd },
+      files: {
+        input: fd,
+        output: leaving.lane.fd,
+        drops: dropped.lane.fd,
+        names: { input: input.name, output: this.#options.output ?? "", drops: this.#options.drops ?? "" },
+      },
       output: {
         format: leaving.format,
         dropsFormat: dropped.format,

@@ -4,6 +4,7 @@
  */
 import { workerData } from "node:worker_threads";
 import { adoptImage, Core, type TableImage } from "../core/index.ts";
+import { ReplayError } from "./errors.ts";
 import { type LaneFiles, runLane, Shared } from "./lane.ts";
 
 /** What the main thread gives a lane. */
@@ -29,10 +30,13 @@ function run({ tables, memory, output, files, counters }: LaneSetup, shared: Sha
 
 const setup = workerData as LaneSetup;
 const shared = new Shared(setup.shared);
-try {
-  run(setup, shared);
-} catch (error) {
-  shared.fail((error as Error).message);
-} finally {
-  shared.finish();
+if (shared.begin()) {
+  try {
+    run(setup, shared);
+  } catch (error) {
+    const { message } = error as Error;
+    shared.fail(error instanceof ReplayError ? message : `the second core stopped: ${message}`);
+  } finally {
+    shared.finish();
+  }
 }
