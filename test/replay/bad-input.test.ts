@@ -436,6 +436,9 @@ test("something else behind the gzip data", () => {
   damagedStream(concat(packed, packed.subarray(0, 5)), 3, true, "gzip", "ends too early");
 });
 
+test("every frame of the gzip data in front of something else is processed", () =>
+  damagedStream(concat(gzipSync(goodPcap(3)), Buffer.from("garbage")), 3, false, "gzip"));
+
 test("zstd cut short", () => {
   const file = goodPcap(100);
   const packed = zstdStored(file, 1000);
