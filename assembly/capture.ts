@@ -345,30 +345,32 @@ export function walk(): u32 {
   return behind;
 }
 
-/** Queues pcap records as long as nothing is odd about them; the first odd one is left to `advance`. */
+/** Queues pcap records of our own byte order as long as nothing is odd; what is odd is left to `advance`. */
 function fillFromPcap(capture: usize, wanted: u32): void {
+  if (load<u32>(capture, CAPTURE_SWAPPED) != 0) return;
   const end = load<u32>(capture, CAPTURE_END);
-  const is_swapped = load<u32>(capture, CAPTURE_SWAPPED) != 0;
   const link = load<u32>(capture, CAPTURE_INTERFACES);
   const multiplier = <u64>load<u32>(link, INTERFACE_MULTIPLIER);
   const units = <u64>load<u32>(link, INTERFACE_DIVISOR);
+  const stop = entryAt(wanted);
   let at = load<u32>(capture, CAPTURE_AT);
-  let count = filled;
-  while (count < wanted && end - at >= RECORD_HEADER_BYTES) {
-    const sizes = load<u64>(at, 8);
-    const captured = is_swapped ? bswap<u32>(<u32>sizes) : <u32>sizes;
-    const length = is_swapped ? bswap<u32>(<u32>(sizes >>> 32)) : <u32>(sizes >>> 32);
-    const is_odd = captured == 0 || captured > length || captured > MAX_RECORD_BYTES;
-    if (is_odd || end - at - RECORD_HEADER_BYTES < captured) break;
-    const clock = load<u64>(at);
-    const seconds = is_swapped ? bswap<u32>(<u32>clock) : <u32>clock;
-    const fraction = is_swapped ? bswap<u32>(<u32>(clock >>> 32)) : <u32>(clock >>> 32);
-    const time = <u64>seconds * units + <u64>fraction * multiplier;
-    write(entryAt(count), at + RECORD_HEADER_BYTES, captured, length, link, time);
-    at += RECORD_HEADER_BYTES + captured;
-    count++;
+  let entry = entryAt(filled);
+  // One plain branch a condition: joined by || the compiler computes each as a value first.
+  while (entry < stop) {
+    if (end - at < RECORD_HEADER_BYTES) break;
+    const captured = load<u32>(at, 8);
+    const length = load<u32>(at, 12);
+    // No bytes at all wrap round to the largest number.
+    if (captured - 1 >= MAX_RECORD_BYTES) break;
+    if (captured > length) break;
+    const next = at + RECORD_HEADER_BYTES + captured;
+    if (next > end) break;
+    const time = <u64>load<u32>(at) * units + <u64>load<u32>(at, 4) * multiplier;
+    write(entry, at + RECORD_HEADER_BYTES, captured, length, link, time);
+    at = next;
+    entry += QUEUE_ENTRY_BYTES;
   }
-  filled = count;
+  filled = (<u32>entry - QUEUE) / QUEUE_ENTRY_BYTES;
   store<u32>(capture, at, CAPTURE_AT);
 }
 
