@@ -131,6 +131,8 @@ export function readHeaderBlock(block: Uint8Array, isSwapped: boolean): HeaderBl
       throw new FormatError(`a section header of ${block.length} bytes; it has at least 28`);
     const major = view.getUint16(12, !isSwapped);
     if (major !== 1) throw new FormatError(`pcapng version ${major} is unknown; expected 1.0`);
+    // Nobody needs what they say, but they must lie inside their block.
+    for (const _ of options(view, 24, block.length - 4, !isSwapped));
     return { type: "section" };
   }
   return { type: "interface", ...readInterface(block, view, !isSwapped) };

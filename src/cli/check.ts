@@ -13,8 +13,8 @@ export function check(context: Context): number {
   refuseOverwriting(context, ["report"], paths[0]!);
   const report = reportOf(paths[0]!);
   const file = context.text("report");
-  if (file !== undefined && !/\.(nd)?json$/.test(file)) {
-    throw new UsageError(`--report ${file}: check writes .json and .ndjson`);
+  if (file !== undefined && file !== "-" && !/\.(nd)?json$/.test(file)) {
+    throw new UsageError(`--report ${file}: check writes .json and .ndjson, and JSON to -`);
   }
   if (file !== undefined) writeReport(file, `${checkJson(report)}\n`);
   if (context.format !== "text") {

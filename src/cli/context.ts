@@ -30,9 +30,9 @@ export class Context {
     }
   }
 
-  /** The option's text, undefined when not given. */
+  /** The option's text, undefined when not given; /dev/stdout is standard output whatever it leads to. */
   text(name: string): string | undefined {
-    const value = this.#values[name];
+    const value = this.#values[name] === "/dev/stdout" ? "-" : this.#values[name];
     return typeof value === "string" ? value : undefined;
   }
 

@@ -91,7 +91,7 @@ export const COMMANDS: readonly Command[] = [
     options: [
       { ...intent, isCommon: false, help: "the intent, if not given as argument" },
       format,
-      report,
+      { ...report, help: "also write the report to FILE; .json or .ndjson" },
       ...shared,
     ],
   },
@@ -143,7 +143,7 @@ export const COMMANDS: readonly Command[] = [
         "answered with an error object and makes the exit code 1.",
     ],
     examples: [
-      "slash32 trace -n hv1.yaml -i uplink0 020000000001 020000000002 8847 003e913c 4500…",
+      'slash32 trace -n hv1.yaml -i uplink0 "020000000001 020000000002 8847 003e913c 4500…"',
       "slash32 trace -n hv1.yaml -r tap101=vm.pcap:17",
     ],
     options: [

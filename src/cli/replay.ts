@@ -9,6 +9,7 @@ import { progressLine } from "./progress.ts";
 const REPORT_WRITERS: Record<string, (report: ReplayReport) => string> = {
   ".json": report => `${replayJson(report)}\n`,
   ".ndjson": report => `${replayJson(report)}\n`,
+  "-": report => `${replayJson(report)}\n`,
   ".md": replayMarkdown,
 };
 
@@ -54,16 +55,23 @@ function checkUsage(context: Context, captures: readonly string[], file: string 
     throw new UsageError("standard input can be the intent or a capture, not both");
   }
   if (file !== undefined && !(extensionOf(file) in REPORT_WRITERS)) {
-    throw new UsageError(`--report ${file}: replay writes ${Object.keys(REPORT_WRITERS).join(", ")}`);
+    throw new UsageError(`--report ${file}: replay writes .json, .ndjson and .md, and JSON to -`);
   }
-  if (context.text("write") === "-" && context.text("drops") === "-") {
-    throw new UsageError("-w and --drops cannot both be standard output");
+  if (onStandardOutput(context).length > 1) {
+    throw new UsageError(`${onStandardOutput(context).join(" and ")} cannot all be standard output`);
   }
   refuseOverwriting(context, ["write", "drops", "report"]);
 }
 
+/** The options whose data goes to standard output. */
+function onStandardOutput(context: Context): string[] {
+  const options = { write: "-w", drops: "--drops", report: "--report" };
+  return Object.entries(options).flatMap(([name, shown]) => (context.text(name) === "-" ? [shown] : []));
+}
+
+/** What the writer of a report goes by: the extension, or `-` itself. */
 function extensionOf(file: string): string {
-  return /\.[^./]+$/.exec(file)?.[0] ?? "";
+  return file === "-" ? file : (/\.[^./]+$/.exec(file)?.[0] ?? "");
 }
 
 function reportOf({ counters, ports, seconds }: ReplayResult): ReplayReport {
@@ -87,9 +95,9 @@ function reportOf({ counters, ports, seconds }: ReplayResult): ReplayReport {
   };
 }
 
-/** The report goes to standard output, unless a capture does. */
+/** The report goes to standard output, unless data does. */
 function show(context: Context, report: ReplayReport): void {
-  const isTaken = context.text("write") === "-" || context.text("drops") === "-";
+  const isTaken = onStandardOutput(context).length > 0;
   if (context.format !== "text") {
     (isTaken ? say : (line: string) => print(`${line}\n`))(replayJson(report));
   } else if (!context.isQuiet) {
