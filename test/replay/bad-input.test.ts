@@ -412,7 +412,8 @@ test("gzip cut short: every frame that can be had, then the byte", () => {
   const packed = gzipSync(file);
   for (const share of [0.3, 0.9, 1]) {
     const cut = packed.subarray(0, Math.floor(packed.length * share) - 3);
-    const whole = spawnSync("gzip", ["-dc"], { input: cut, maxBuffer: 0x1000000 }).stdout;
+    const whole =
+      spawnSync("gzip", ["-dc"], { input: cut, maxBuffer: 0x1000000 }).stdout ?? new Uint8Array(0);
     const least = whole.length > 0 ? walk(whole).frames.length : Math.floor(1000 * share) - 350;
     damagedStream(cut, least, true, /byte \d+: /, "gzip", "ends too early");
   }
