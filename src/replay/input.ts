@@ -76,6 +76,8 @@ export class Input {
   readonly #interfaces: number;
   readonly #mostInterfaces: number;
   #clocks: Clock[] = [];
+  /** The finest of them, in digits. */
+  #digits = 0;
   /** File offset of the window's first byte. */
   #offset = 0;
   /** File offset of the first frame of zero bytes. */
@@ -200,6 +202,7 @@ export class Input {
     if (block.type === "section") {
       this.#set(abi.CAPTURE_INTERFACE_COUNT, 0);
       this.#clocks = [];
+      this.#digits = 0;
     } else {
       this.#describe(block);
     }
@@ -232,6 +235,7 @@ export class Input {
     words[record + (abi.INTERFACE_MULTIPLIER >>> 2)] = 1;
     words[record + (abi.INTERFACE_DIVISOR >>> 2)] = 1;
     this.#clocks.push({ exponent, isBinary, offsetSeconds: description.offsetSeconds });
+    this.#digits = Math.max(this.#digits, exponent);
     this.#set(abi.CAPTURE_INTERFACE_COUNT, number + 1);
   }
 
@@ -250,8 +254,7 @@ export class Input {
    * fraction needs as many decimal digits as it has binary ones: 2^-3 = 0.125.
    */
   resolution(): number {
-    const digits = this.#clocks.map(({ exponent }) => exponent);
-    return Math.min(FINEST_RESOLUTION, Math.max(0, ...digits));
+    return Math.min(FINEST_RESOLUTION, this.#digits);
   }
 
   /** True when timestamps are finer than what is kept of them. */
@@ -259,11 +262,15 @@ export class Input {
     return this.#clocks.some(({ exponent, isBinary }) => exponent > (isBinary ? 29 : FINEST_RESOLUTION));
   }
 
-  /** Makes the core count in 10^-resolution seconds; what it knew of timestamps in the unit before is converted. */
-  setClock(resolution: number, before: number): void {
+  /**
+   * Makes the core count in 10^-resolution seconds; what it knew of timestamps in the unit before is converted. All
+   * interfaces are told, or those from `first` on: a capture may describe tens of thousands, one after the other.
+   */
+  setClock(resolution: number, before: number, first = 0): void {
     const { words } = this.#core;
     const units = 10n ** BigInt(resolution);
-    this.#clocks.forEach(({ exponent, isBinary, offsetSeconds }, number) => {
+    for (let number = first; number < this.#clocks.length; number++) {
+      const { exponent, isBinary, offsetSeconds } = this.#clocks[number]!;
       const record = this.#interfaces + number * abi.INTERFACE_BYTES;
       const own = (isBinary ? 2n : 10n) ** BigInt(exponent);
       // pcap counts seconds apart from their fraction: the divisor's place holds the output units of a second.
@@ -273,7 +280,7 @@ export class Input {
       words[(record + abi.INTERFACE_DIVISOR) >>> 2] = Number(isPcap ? units : own / shared);
       const view = new DataView(words.buffer);
       view.setBigUint64(record + abi.INTERFACE_OFFSET, BigInt.asUintN(64, offsetSeconds * units), true);
-    });
+    }
     const view = new DataView(words.buffer);
     const clock = view.getBigUint64(this.#state + abi.CAPTURE_CLOCK, true);
     view.setBigUint64(this.#state + abi.CAPTURE_CLOCK, clock * 10n ** BigInt(resolution - before), true);

@@ -291,7 +291,8 @@ class Replay {
       this.#outputs.some(({ format }) => format === abi.OutputFormat.Pcap)
     ) {
       if (resolution > this.#resolution) this.#isCutShort = true;
-      input.setClock(this.#resolution, this.#resolution);
+      // Only the youngest interface does not know the clock yet.
+      input.setClock(this.#resolution, this.#resolution, Math.max(0, input.interfaceCount - 1));
       return;
     }
     this.#flush();
