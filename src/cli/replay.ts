@@ -1,4 +1,5 @@
 /** `slash32 replay`: captures through the core, and what became of the frames. */
+import { identityOf, touchedBy } from "../capture/index.ts";
 import { Core } from "../core/index.ts";
 import { type Damage, type ReplayResult, replay } from "../replay/index.ts";
 import { count, type ReplayReport, replayJson, replayMarkdown, replayText } from "../report/index.ts";
@@ -61,6 +62,18 @@ function checkUsage(context: Context, captures: readonly string[], file: string 
     throw new UsageError(`${onStandardOutput(context).join(" and ")} cannot all be standard output`);
   }
   refuseOverwriting(context, ["write", "drops", "report"]);
+  refuseReport(context, captures, file);
+}
+
+/** The report is written last: it must not replace a capture, read or written. */
+function refuseReport(context: Context, captures: readonly string[], file: string | undefined): void {
+  const own = file === undefined || file === "-" ? null : identityOf(file);
+  const written = [context.text("write"), context.text("drops")].filter(name => name !== undefined);
+  const read = captures.flatMap(text => [text, text.slice(text.indexOf("=") + 1)]);
+  const touched = [...written.flatMap(touchedBy), ...read.map(identityOf)];
+  if (own !== null && touched.includes(own)) {
+    throw new UsageError(`--report ${file}: is also a capture that is read or written; choose another file`);
+  }
 }
 
 /** The options whose data goes to standard output. */

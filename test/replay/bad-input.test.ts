@@ -624,6 +624,18 @@ test("the output is the intent", () =>
     }
   }));
 
+test("the report is a capture that is read or written", () =>
+  inFolder({ "in.json": goodPcap(3) }, folder => {
+    for (const report of ["in.json", "./in.json"]) {
+      const ran = folder.run(["replay", "-n", "hv.yaml", "-r", "tap101=in.json", "--report", report]);
+      failsWith(ran, "--report", "also a capture");
+    }
+    const outputs = ["-w", "out.json", "--report", "out.json"];
+    failsWith(folder.run(["replay", "-n", "hv.yaml", "-r", "tap101=in.json", ...outputs]), "--report");
+    assert.equal(folder.read("in.json"), Buffer.from(goodPcap(3)));
+    holdsOnly(folder, "in.json");
+  }));
+
 test("-w and --drops are one file, however they are spelled", () =>
   inFolder({ "a.pcap": goodPcap(3), "old.pcapng": OLD }, folder => {
     linkSync(folder.at("old.pcapng"), folder.at("hard.pcapng"));
