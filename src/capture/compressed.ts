@@ -12,6 +12,9 @@ export type CompressedFile = Omit<Source, "fill"> & { fill(target: Uint8Array): 
 /** What one compressed read takes from the file. */
 const COMPRESSED_CHUNK_BYTES = 0x20000;
 
+/** What zstd is given at a time: four bytes may stand for 128 KiB, so that this many stand for 32 MiB at the most. */
+const ZSTD_MOUTHFUL_BYTES = 1024;
+
 /** Decompressed pieces waiting to be taken. */
 class Queue {
   readonly #pieces: Uint8Array[] = [];
@@ -133,11 +136,11 @@ export class GzipSource extends CompressedSource {
   }
 
   #readHeader(): void {
-    const isWhole = this.#want(GZIP_HEADER_BYTES);
-    if (!this.#isFirst && this.#ahead.length === 0) {
+    if (!this.#isFirst && this.#isPadding()) {
       this.#isDone = true;
       return;
     }
+    const isWhole = this.#want(GZIP_HEADER_BYTES);
     const magic = [0x1f, 0x8b, 8];
     if (magic.some((byte, index) => index < this.#ahead.length && this.#ahead[index] !== byte)) {
       this.#fail(this.#isFirst ? "is damaged (its header)" : "is damaged (something else follows it)");
@@ -151,6 +154,16 @@ export class GzipSource extends CompressedSource {
     this.#ahead = this.#ahead.subarray(length);
     this.#inflate = this.#begin();
     this.#part = "body";
+  }
+
+  /** Whether nothing follows but zeros, which tapes and block devices leave behind, and gzip(1) ignores. */
+  #isPadding(): boolean {
+    while (this.#want(1)) {
+      const other = this.#ahead.findIndex(byte => byte !== 0);
+      if (other >= 0) return false;
+      this.#ahead = this.#ahead.subarray(this.#ahead.length);
+    }
+    return true;
   }
 
   /** Bytes of the member's header, null when the file ends in it. */
@@ -237,6 +250,8 @@ export async function openZstd(file: CompressedFile): Promise<Source> {
 
 class ZstdSource extends CompressedSource {
   readonly #decompress: Decompress;
+  /** Compressed bytes that were read and not decompressed yet. */
+  #ahead: Uint8Array = new Uint8Array(0);
   #failure: SourceError | null = null;
   #isDone = false;
 
@@ -253,7 +268,9 @@ class ZstdSource extends CompressedSource {
   }
 
   #feed(): void {
-    const chunk = this.chunk();
+    if (this.#ahead.length === 0) this.#ahead = this.chunk();
+    const chunk = this.#ahead.subarray(0, ZSTD_MOUTHFUL_BYTES);
+    this.#ahead = this.#ahead.subarray(chunk.length);
     try {
       this.#decompress.push(chunk, chunk.length === 0);
       this.#isDone = chunk.length === 0;
