@@ -173,8 +173,10 @@ function answerTo(tracer: Tracer, text: string): TraceReport | string {
   if (typeof request !== "object" || request === null)
     return 'expected an object: {"in_port":1,"frame":"hex"}';
   const { in_port, frame } = request as Record<string, unknown>;
-  const isPort = typeof in_port === "string" || (Number.isInteger(in_port) && (in_port as number) >= 0);
-  const inPort = isPort ? tracer.ports.resolve(String(in_port)) : null;
+  // In JSON a number is a number: only text can be a name.
+  const isNumber = Number.isInteger(in_port) && (in_port as number) >= 0 && (in_port as number) <= 0xffffffff;
+  const named = typeof in_port === "string" ? tracer.ports.resolve(in_port) : null;
+  const inPort = isNumber ? (in_port as number) : named;
   if (inPort === null) return `in_port: ${JSON.stringify(in_port)} is neither a port's name nor a number`;
   if (typeof frame !== "string") return "frame: expected the frame's bytes as text in hex";
   try {
