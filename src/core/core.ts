@@ -53,6 +53,9 @@ export interface Counters {
   readonly ports: readonly PortCounters[];
 }
 
+/** Reasons that a frame may have although it came in by a number that is no port. */
+const JUDGED_BEFORE_PORT = ["too-short", "too-long", "unknown-port"];
+
 export class Core {
   readonly exports: CoreExports;
   readonly bytes: Uint8Array;
@@ -154,7 +157,7 @@ export class Core {
       snapped,
       drops: occurred(drops),
       tables: occurred(tables),
-      ports: this.#portCounters(drops.get("unknown-port")! > 0),
+      ports: this.#portCounters(JUDGED_BEFORE_PORT.some(reason => drops.get(reason)! > 0)),
     };
   }
 
