@@ -80,8 +80,8 @@ async function buildCore() {
 }
 
 /**
- * Inlines what asc leaves as calls: a frame would pass eight of them, and a call costs as much as the work behind it
- * (a third of the time of a frame, measured; docs/performance.md).
+ * Inlines what asc leaves as calls: a frame would pass eight of them, and a call costs about as much as the work
+ * behind it.
  */
 async function inlineCalls(file) {
   const { default: binaryen } = await import("assemblyscript/binaryen");
