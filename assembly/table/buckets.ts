@@ -18,8 +18,8 @@ const VALUE_MASK: u32 = 0xffffff;
 const OVERFLOW: u32 = 63;
 const OVERFLOW_STUCK: u32 = 255;
 
-/** 2^64 divided by the golden ratio. */
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+/** 2^64 divided by the golden ratio: multiplying by it spreads keys over the upper bits. */
+export const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /** Makes a table of so many buckets, a power of two up to 2^20, from zeroed memory. */
 export function create(table: usize, at: usize, buckets: u32): void {

@@ -28,9 +28,7 @@ import {
   Status,
 } from "../abi";
 import { MAC_MASK } from "../wire/ethernet";
-import { find } from "./buckets";
-
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+import { find, GOLDEN } from "./buckets";
 
 /** The record in a slot. */
 export function portOfSlot(bank: usize, slot: u32): usize {

@@ -28,7 +28,7 @@ export interface Source {
   readonly identity: string | null;
   /** File descriptor of a plain file that can be read at any offset, null for everything else. */
   readonly fd: number | null;
-  /** Goes on at this offset of a plain file. */
+  /** Goes on at this offset of a plain file; what stands before it counts as read. */
   seek(offset: number): void;
   /** Fills `target` (not empty) from its start; gives the bytes written, 0 at the end. Throws SourceError. */
   fill(target: Uint8Array): number | Promise<number>;
@@ -82,6 +82,7 @@ class FileSource implements Source {
 
   seek(offset: number): void {
     this.#offset = offset;
+    this.readBytes = offset;
     this.#ahead = new Uint8Array(0);
   }
 

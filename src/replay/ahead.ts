@@ -21,8 +21,8 @@ export interface AheadOptions {
   readonly interfaceCount: number;
   /** Where the first packet begins in the file. */
   readonly offset: number;
-  /** Called after each piece with its bytes. */
-  readonly onPiece: (bytes: number) => void;
+  /** Called after each piece of this thread's with its bytes and frames. */
+  readonly onPiece: (bytes: number, frames: number) => void;
 }
 
 /** Where the ordinary replay goes on: file offset, and timestamp of the packet before. */

@@ -140,26 +140,30 @@ export interface LaneFiles {
 
 /**
  * Works off pieces until all lanes stop. The core's capture 0 is set up, tables and outputs too; `onPiece` is told the
- * frames of each piece that is done. Throws ReplayError when the operating system refuses.
+ * bytes and frames of each piece that is done. Throws ReplayError when the operating system refuses.
  */
 export function runLane(
   core: Core,
   shared: Shared,
   files: LaneFiles,
-  onPiece: (bytes: number) => void,
+  onPiece: (bytes: number, frames: number) => void,
 ): void {
   for (;;) {
     const piece = takePiece(core, shared, files);
     if (piece === null) return;
     const { number, bytes } = piece;
-    while (core.exports.runCaptures(1, 0xffffffff) === abi.Event.Full) {
+    let frames = 0;
+    for (;;) {
+      const event = core.exports.runCaptures(1, 0xffffffff);
+      frames += core.exports.framesRead();
+      if (event !== abi.Event.Full) break;
       if (!shared.await(number)) return;
       write(core, files);
     }
     if (!shared.await(number)) return;
     write(core, files);
     shared.wrote(number);
-    onPiece(bytes);
+    onPiece(bytes, frames);
   }
 }
 

@@ -203,21 +203,25 @@ class Replay {
 
   #openOutputs(): void {
     const { output, drops } = this.#options;
-    const open = (area: number, ports: readonly number[], name: string | undefined): Output => {
+    const open = (area: number, ports: readonly number[], name: string | undefined): void => {
       const names = ports.map(port => this.#ports.nameOf(port) ?? String(port));
-      const made = new Output(this.#core, area, names, name === undefined ? null : new Sink(name));
-      this.#outputs.push(made);
-      return made;
+      this.#outputs.push(new Output(this.#core, area, names, name === undefined ? null : new Sink(name)));
     };
-    const leaving = open(abi.OUTPUT, this.#outputPorts, output);
-    const dropped = open(abi.DROPS, this.#dropsPorts, drops);
+    open(abi.OUTPUT, this.#outputPorts, output);
+    open(abi.DROPS, this.#dropsPorts, drops);
     if ([output, drops].some(name => name !== undefined && isPcapName(name))) {
       // pcap knows microseconds and nanoseconds only.
       this.#setClock(this.#resolution > 6 ? FINEST_RESOLUTION : 6);
     }
     setReasonComments(this.#core);
+    this.#beginOutputs();
+  }
+
+  /** Begins the outputs' files, or new sections of them, with the clock as it is now. */
+  #beginOutputs(): void {
+    const [leaving, dropped] = this.#outputs as [Output, Output];
     this.#core.exports.setOutput(leaving.format, dropped.format, 10 ** this.#resolution);
-    for (const made of this.#outputs) made.begin(this.#resolution);
+    for (const output of this.#outputs) output.begin(this.#resolution);
   }
 
   /** Takes the plain front part of one large capture on two cores. */
@@ -245,8 +249,10 @@ class Replay {
       },
       interfaceCount: input.interfaceCount,
       offset: input.offset,
-      onPiece: bytes => {
+      onPiece: (bytes, frames) => {
+        // The other lane is about as far.
         readBytes += 2 * bytes;
+        this.#frames += 2 * frames;
         this.#report(readBytes);
       },
     });
@@ -297,9 +303,7 @@ class Replay {
     }
     this.#flush();
     this.#setClock(resolution);
-    const [leaving, dropped] = this.#outputs as [Output, Output];
-    this.#core.exports.setOutput(leaving.format, dropped.format, 10 ** resolution);
-    for (const output of this.#outputs) output.begin(resolution);
+    this.#beginOutputs();
   }
 
   #flush(): void {
