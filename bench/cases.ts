@@ -3,6 +3,9 @@
  * here.
  */
 import type { MicroEffort, Spread } from "./harness.ts";
+import type { Mode } from "./memory.ts";
+import type { Layout } from "./traffic.ts";
+import type { Distribution } from "./windows.ts";
 
 /** Something that was timed in the same run, to compare with. */
 export interface Yardstick {
@@ -24,20 +27,30 @@ export interface Case {
   /** Entries in the table that decides; null where there is none. */
   readonly entries: number | null;
   /** How the entries are drawn. */
-  readonly distribution: "uniform" | null;
+  readonly distribution: Distribution | null;
+  /** Whether neighbouring entries are neighbours in memory addresses too. */
+  readonly addresses?: Layout;
+  /** Only decided and counted, or also rewritten and written out. */
+  readonly mode?: Mode;
+  /** Different addresses that one pass looks up, before the first comes again. */
+  readonly visited?: number;
   readonly unit: Unit;
   readonly value: Spread;
   /** Frames that one sample stands for, where that is a number of them. */
   readonly frames: number | null;
   readonly yardsticks: readonly Yardstick[];
-  /** What issue 2 asks for; the figure in `unit`, or how many times faster than the first yardstick. */
+  /** What the figure is held against. */
   readonly target: Target | null;
+  readonly moreTargets?: readonly Target[];
 }
 
 export interface Target {
   /** What the figure is, in a reader's words. */
   readonly what: string;
-  readonly kind: "at most" | "times faster";
+  /** The figure in its unit, how many times faster or slower than a yardstick, or million frames a second. */
+  readonly kind: "at most" | "times faster" | "times slower at most" | "Mpps at least";
+  /** The yardstick that a ratio is to; the first when not given. */
+  readonly beside?: string;
   readonly target: number;
   readonly stretch: number | null;
 }
@@ -50,7 +63,7 @@ export interface Section {
   readonly cases: readonly Case[];
 }
 
-/** How much is done: `long` for figures, `short` for CI (under a minute), `smoke` to see that it works. */
+/** How much is done: `long` for figures, `short` for CI (90 seconds), `smoke` to see that it works. */
 export interface Effort {
   readonly name: "smoke" | "short" | "long";
   readonly captures: readonly { readonly frames: number; readonly rounds: number }[];
@@ -71,6 +84,12 @@ export interface Effort {
   /** Prefixes of length 24 that come one by one into a table that has none. */
   readonly prefixGrowth: number;
   readonly memory: MicroEffort;
+  /** Rows in memory: all, or those that CI needs. */
+  readonly isWhole: boolean;
+  /** Entries at most, and windows that take turns where a table is large; cycles of the mix. */
+  readonly mostEntries: number;
+  readonly windowCount: number;
+  readonly mixCycles: number;
 }
 
 export const EFFORTS: Readonly<Record<Effort["name"], Effort>> = {
@@ -90,6 +109,10 @@ export const EFFORTS: Readonly<Record<Effort["name"], Effort>> = {
     prefixEdits: 20,
     prefixGrowth: 200,
     memory: { rounds: 1, samples: 2, sampleSeconds: 0.001 },
+    isWhole: false,
+    mostEntries: 1_000,
+    windowCount: 2,
+    mixCycles: 1,
   },
   short: {
     name: "short",
@@ -110,6 +133,10 @@ export const EFFORTS: Readonly<Record<Effort["name"], Effort>> = {
     prefixEdits: 200,
     prefixGrowth: 20_000,
     memory: { rounds: 3, samples: 5, sampleSeconds: 0.01 },
+    isWhole: false,
+    mostEntries: 1_000_000,
+    windowCount: 64,
+    mixCycles: 7,
   },
   long: {
     name: "long",
@@ -132,6 +159,10 @@ export const EFFORTS: Readonly<Record<Effort["name"], Effort>> = {
     ],
     prefixEdits: 1_000,
     prefixGrowth: 40_000,
-    memory: { rounds: 5, samples: 5, sampleSeconds: 0.05 },
+    memory: { rounds: 5, samples: 5, sampleSeconds: 0.03 },
+    isWhole: true,
+    mostEntries: 1_000_000,
+    windowCount: 64,
+    mixCycles: 7,
   },
 };

@@ -5,11 +5,11 @@
  */
 import { spawnSync } from "node:child_process";
 import { cpus, release, type } from "node:os";
-import { dirname } from "node:path";
-import Benchmark from "benchmark";
+import benchmark from "benchmark";
+import lodash from "lodash";
+import { ROOT } from "./place.ts";
 
-/** The checkout. */
-export const ROOT = dirname(import.meta.dirname);
+export { ROOT };
 
 // ── Figures ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -71,15 +71,34 @@ export function takeTurns(
     for (const { run, before } of contenders) {
       before?.();
       const measures = run();
-      if (round < 0) continue;
-      for (const [name, value] of Object.entries(measures)) {
-        const list = samples.get(name);
-        if (list === undefined) samples.set(name, [value]);
-        else list.push(value);
-      }
+      if (round >= 0) note(samples, measures);
     }
   }
   return samples;
+}
+
+/** The same for those that must be waited for; each gives one measure. */
+export async function alternate(
+  contenders: Readonly<Record<string, () => number | Promise<number>>>,
+  rounds: number,
+  warmups: number,
+): Promise<Map<string, number[]>> {
+  const samples = new Map<string, number[]>();
+  for (let round = -warmups; round < rounds; round++) {
+    for (const [name, run] of Object.entries(contenders)) {
+      const measure = await run();
+      if (round >= 0) note(samples, { [name]: measure });
+    }
+  }
+  return samples;
+}
+
+function note(samples: Map<string, number[]>, measures: Record<string, number>): void {
+  for (const [name, value] of Object.entries(measures)) {
+    const list = samples.get(name);
+    if (list === undefined) samples.set(name, [value]);
+    else list.push(value);
+  }
 }
 
 /** A finished command. */
@@ -161,6 +180,9 @@ export class Peer implements Contender {
   };
 }
 
+/** In a bundle `benchmark` cannot `require` lodash by itself; it takes it from a context. */
+const Benchmark = benchmark.runInContext({ _: lodash }) as typeof benchmark;
+
 // ── In memory ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /** How long a piece of code is timed. */
@@ -183,7 +205,8 @@ export function timeInMemory(
   return takeTurns(contenders, effort.rounds, 1);
 }
 
-function timeOne(code: () => void, { samples, sampleSeconds }: MicroEffort): number {
+/** Seconds a call: the median of several samples, by `benchmark`. */
+export function timeOne(code: () => void, { samples, sampleSeconds }: MicroEffort): number {
   const bench = new Benchmark(code, {
     minSamples: samples,
     minTime: sampleSeconds,

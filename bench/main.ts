@@ -1,18 +1,25 @@
 /**
- * `npm run bench`: measures this checkout on this machine, beside yardsticks in the same run, and prints what
- * came out. Rows are run one after the other, never two at once; names on the command line choose among them.
+ * What `slash32 bench` and `npm run bench` do: measure this program on this machine, beside yardsticks in the same run.
+ * Rows are run one after the other, never two at once. Bundled by itself (build/bench.js), so that no other command has
+ * to load it; the command line is src/cli/bench.ts.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { EFFORTS, type Effort, type Section } from "./cases.ts";
 import { replayRow, startRow, wasmRow } from "./commands.ts";
-import { coreRow, framesRow } from "./core.ts";
-import { commitName, machineLine, ROOT } from "./harness.ts";
-import { jsonOf, type Run, textOf, withFigures } from "./report.ts";
+import { memoryRow } from "./core.ts";
+import { framesRow } from "./frames.ts";
+import { commitName, machineLine } from "./harness.ts";
+import { isCheckout, ROOT } from "./place.ts";
+import { jsonOf, ndjsonOf, type Run, textOf, withFigures } from "./report.ts";
 import { streamRow } from "./resident.ts";
 import { editsRow, prefixesRow, routesRow } from "./tables.ts";
 import { workFolder } from "./traffic.ts";
+
+/** What the user can mend; printed as one line. */
+export class BenchError extends Error {
+  override readonly name = "BenchError";
+}
 
 export interface Row {
   readonly name: string;
@@ -29,21 +36,16 @@ export const ROWS: readonly Row[] = [
   { name: "stream", run: streamRow },
   { name: "routes", run: routesRow },
   { name: "size", run: wasmRow },
-  { name: "core", run: coreRow },
+  { name: "core-inbound", run: memoryRow("inbound") },
+  { name: "core-outbound", run: memoryRow("outbound") },
+  { name: "core-arp", run: memoryRow("arp") },
+  { name: "core-bridge", run: memoryRow("bridge") },
+  { name: "core-drop", run: memoryRow("drop") },
+  { name: "core-mix", run: memoryRow("mix") },
   { name: "frames", run: framesRow },
   { name: "edits", run: editsRow },
   { name: "prefixes", run: prefixesRow },
 ];
-
-const USAGE = `Usage: npm run bench -- [--short] [--json] [--docs] [ROW…]
-
-  --short  under a minute, for CI: fewer rounds, a smaller stream
-  --json   the bench object of the command line's contract on stdout
-  --docs   also write the figures into docs/performance.md (all rows, long form)
-  ROW      only rows whose name contains one of these: ${ROWS.map(({ name }) => name).join(", ")}
-
-BENCH_DIR names a folder for the files, which are kept there; without it they are removed.
-`;
 
 export async function runRows(rows: readonly Row[], effort: Effort): Promise<Section[]> {
   const folder = workFolder();
@@ -67,57 +69,46 @@ export async function runRows(rows: readonly Row[], effort: Effort): Promise<Sec
   return sections;
 }
 
-interface Asked {
-  readonly isShort: boolean;
-  readonly isJson: boolean;
+export interface BenchOptions {
+  /** Parts of the names of rows; none: all of them. */
+  readonly names: readonly string[];
+  readonly effort: Effort["name"];
+  readonly format: "text" | "json" | "ndjson";
+  /** Whether the figures are also written into docs/performance.md. */
   readonly isDocs: boolean;
-  readonly rows: readonly Row[];
 }
 
-/** What the command line asks for; a text is what is wrong with it, or the help. */
-function ask(args: readonly string[]): Asked | string {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        short: { type: "boolean" },
-        json: { type: "boolean" },
-        docs: { type: "boolean" },
-        help: { type: "boolean", short: "h" },
-      },
-    });
-    const { short = false, json = false, docs = false, help = false } = values;
-    if (help) return "";
-    const stranger = positionals.find(part => !ROWS.some(({ name }) => name.includes(part)));
-    if (stranger !== undefined) return `no row is named "${stranger}"`;
-    if (docs && (short || positionals.length > 0)) return "--docs takes all rows in their long form";
-    const rows = ROWS.filter(
-      ({ name }) => positionals.length === 0 || positionals.some(part => name.includes(part)),
+/** Rows by parts of their names. Throws a BenchError when a part is in none of them. */
+export function rowsNamed(names: readonly string[]): readonly Row[] {
+  const stranger = names.find(part => !ROWS.some(({ name }) => name.includes(part)));
+  if (stranger !== undefined) {
+    throw new BenchError(
+      `no row is named "${stranger}"; there are ${ROWS.map(({ name }) => name).join(", ")}`,
     );
-    return { isShort: short, isJson: json, isDocs: docs, rows };
-  } catch (error) {
-    return (error as Error).message;
   }
+  return ROWS.filter(({ name }) => names.length === 0 || names.some(part => name.includes(part)));
 }
 
-async function main(): Promise<number> {
-  const asked = ask(process.argv.slice(2));
-  if (typeof asked === "string") {
-    if (asked === "") process.stdout.write(USAGE);
-    else process.stderr.write(`bench: ${asked}\n\n${USAGE}`);
-    return asked === "" ? 0 : 1;
+/** Measures, and gives what is to be printed. Throws BenchError for what the user can mend. */
+export async function bench({ names, effort, format, isDocs }: BenchOptions): Promise<string> {
+  const rows = rowsNamed(names);
+  if (isDocs && (effort !== "long" || names.length > 0)) {
+    throw new BenchError("--docs takes all rows in their long form");
   }
-  const effort = asked.isShort ? EFFORTS.short : EFFORTS.long;
-  const where = { machine: machineLine(), commit: commitName(), effort: effort.name };
+  if (isDocs && !isCheckout)
+    throw new BenchError("--docs writes docs/performance.md of a checkout, and this is none");
+  const where = { machine: machineLine(), commit: commitName(), effort };
   const date = new Date().toISOString().slice(0, 10);
-  const run: Run = { ...where, date, sections: await runRows(asked.rows, effort) };
-  process.stdout.write(asked.isJson ? `${jsonOf(run)}\n` : textOf(run));
-  if (asked.isDocs) {
+  const run: Run = { ...where, date, sections: await runRows(rows, EFFORTS[effort]) };
+  if (isDocs) {
     const page = join(ROOT, "docs/performance.md");
     writeFileSync(page, withFigures(readFileSync(page, "utf8"), run));
   }
-  return 0;
+  return WRITERS[format](run);
 }
 
-if (process.argv[1] === import.meta.filename) process.exitCode = await main();
+const WRITERS: Readonly<Record<BenchOptions["format"], (run: Run) => string>> = {
+  text: textOf,
+  json: run => `${jsonOf(run)}\n`,
+  ndjson: run => `${ndjsonOf(run)}\n`,
+};

@@ -28,10 +28,24 @@ function range({ min, max, count }: Spread): string {
 }
 
 /** Million frames a second. */
-function rate({ unit, value, frames }: Case): string {
-  if (frames === null) return "";
+function mpps({ unit, value, frames }: Case): number | null {
+  if (frames === null) return null;
   const seconds = unit === "ns/frame" ? value.value / 1e9 : value.value;
-  return `${figure(frames / seconds / 1e6)} Mpps`;
+  return frames / seconds / 1e6;
+}
+
+function rate(one: Case): string {
+  const value = mpps(one);
+  return value === null ? "" : `${figure(value)} Mpps`;
+}
+
+/** The name, what distinguishes it from others of that name, and a remark. */
+function titleOf({ name, mode, distribution, addresses, visited, remark }: Case): string {
+  const kind = mode === undefined ? [name] : [name, mode, distribution, addresses];
+  const seen = visited === undefined ? [] : [`${visited.toLocaleString("en")} visited`];
+  const said = [...seen, remark].filter(part => part !== undefined && part !== "");
+  const title = kind.filter(part => part !== undefined && part !== null).join(", ");
+  return said.length === 0 ? title : `${title}: ${said.join("; ")}`;
 }
 
 function entriesOf({ entries }: Case): string {
@@ -53,7 +67,7 @@ const HEAD = [
 /** A line a case, and one more for each further yardstick. */
 function linesOf(one: Case): string[][] {
   const own = [
-    one.remark === "" ? one.name : `${one.name}: ${one.remark}`,
+    titleOf(one),
     entriesOf(one),
     `${figure(one.value.value)} ${one.unit}`,
     range(one.value),
@@ -88,12 +102,20 @@ function headOf({ machine, commit, effort }: Run): string {
 
 /** One object on one line, without the line's end; a case for each yardstick. */
 export function jsonOf({ machine, commit, sections }: Run): string {
-  const cases = sections.flatMap(section =>
-    section.cases.flatMap(one =>
-      (one.yardsticks.length === 0 ? [null] : one.yardsticks).map(stick => plain(section, one, stick)),
-    ),
+  return JSON.stringify({ type: "bench", schema: 1, machine, commit, cases: sections.flatMap(casesOf) });
+}
+
+/** A line for each case, and the whole object last. */
+export function ndjsonOf(run: Run): string {
+  const cases = run.sections.flatMap(casesOf);
+  const lines = cases.map(one => JSON.stringify({ type: "bench-case", schema: 1, ...one }));
+  return [...lines, jsonOf(run)].join("\n");
+}
+
+function casesOf(section: Section): Record<string, unknown>[] {
+  return section.cases.flatMap(one =>
+    (one.yardsticks.length === 0 ? [null] : one.yardsticks).map(stick => plain(section, one, stick)),
   );
-  return JSON.stringify({ type: "bench", schema: 1, machine, commit, cases });
 }
 
 function plain({ title }: Section, one: Case, stick: Yardstick | null): Record<string, unknown> {
@@ -107,6 +129,9 @@ function plain({ title }: Section, one: Case, stick: Yardstick | null): Record<s
     name,
     entries,
     distribution,
+    addresses: one.addresses ?? null,
+    mode: one.mode ?? null,
+    visited: one.visited ?? null,
     ...(isRate ? { ns_per_frame: value.value } : { value: value.value, unit }),
     min: value.min,
     max: value.max,
@@ -135,36 +160,55 @@ interface Judged {
   readonly badness: number;
 }
 
-function judge(one: Case, { kind, target, stretch }: Target): Judged {
-  if (kind === "times faster") {
-    const ratio = one.yardsticks[0]?.timesFaster?.value ?? null;
-    if (ratio === null) return { measured: "not measured", isMet: null, isStretch: false, badness: 0 };
-    const isStretch = stretch !== null && ratio >= stretch;
-    return { measured: `${figure(ratio)} ×`, isMet: ratio >= target, isStretch, badness: target / ratio };
+/** What was measured, in the words of a target's kind, and how far from it that is; null when there is nothing. */
+function measure(one: Case, { kind, target, beside }: Target): { shown: string; badness: number } | null {
+  if (kind === "at most") {
+    // Of single edits the worst counts; means and medians speak for themselves.
+    const value = one.unit === "µs" ? one.value.max : one.value.value;
+    return { shown: `${figure(value)} ${one.unit}`, badness: value / target };
   }
-  // Of single edits the worst counts; means and medians speak for themselves.
-  const value = one.unit === "µs" ? one.value.max : one.value.value;
-  const isStretch = stretch !== null && value <= stretch;
-  const measured = `${figure(value)} ${one.unit}`;
-  return { measured, isMet: value <= target, isStretch, badness: value / target };
+  if (kind === "Mpps at least") {
+    const value = mpps(one)!;
+    return { shown: `${figure(value)} Mpps`, badness: target / value };
+  }
+  const stick = one.yardsticks.find(({ name }) => beside === undefined || name === beside);
+  const faster = stick?.timesFaster?.value ?? null;
+  if (faster === null) return null;
+  return kind === "times faster"
+    ? { shown: `${figure(faster)} ×`, badness: target / faster }
+    : { shown: `${figure(1 / faster)} ×`, badness: 1 / faster / target };
+}
+
+function judge(one: Case, target: Target): Judged {
+  const measured = measure(one, target);
+  if (measured === null) return { measured: "not measured", isMet: null, isStretch: false, badness: 0 };
+  const { shown, badness } = measured;
+  const strict = target.stretch === null ? null : measure(one, { ...target, target: target.stretch });
+  return { measured: shown, isMet: badness <= 1, isStretch: strict !== null && strict.badness <= 1, badness };
 }
 
 /** A row a target; where several cases are held against the same one, the worst of them. */
 function targetRows(cases: readonly Case[]): string[] {
-  const worst = new Map<string, { one: Case; judged: Judged }>();
+  const worst = new Map<string, { one: Case; target: Target; judged: Judged }>();
   for (const one of cases) {
-    if (one.target === null) continue;
-    const judged = judge(one, one.target);
-    const before = worst.get(one.target.what);
-    if (before === undefined || judged.badness > before.judged.badness)
-      worst.set(one.target.what, { one, judged });
+    for (const target of [...(one.target === null ? [] : [one.target]), ...(one.moreTargets ?? [])]) {
+      const judged = judge(one, target);
+      const before = worst.get(target.what);
+      if (before === undefined || judged.badness > before.judged.badness)
+        worst.set(target.what, { one, target, judged });
+    }
   }
-  return [...worst.values()].map(({ one, judged }) => targetRow(one, one.target!, judged));
+  return [...worst.values()].map(({ one, target, judged }) => targetRow(one, target, judged));
 }
 
 function targetRow(one: Case, target: Target, { measured, isMet, isStretch }: Judged): string {
-  const limit = (value: number): string =>
-    target.kind === "at most" ? `≤ ${figure(value)} ${one.unit}` : `≥ ${value} ×`;
+  const limits: Record<Target["kind"], (value: number) => string> = {
+    "at most": value => `≤ ${figure(value)} ${one.unit}`,
+    "times faster": value => `≥ ${value} ×`,
+    "times slower at most": value => `≤ ${value} ×`,
+    "Mpps at least": value => `≥ ${value} Mpps`,
+  };
+  const limit = limits[target.kind];
   const verdict = isMet === null ? "–" : isStretch ? "yes, and the stretch" : isMet ? "yes" : "**no**";
   const stretch = target.stretch === null ? "" : limit(target.stretch);
   return `| ${target.what} | ${limit(target.target)} | ${stretch} | ${measured} | ${verdict} |`;

@@ -2,7 +2,6 @@
  * Rows about the tables: single edits in batches, as BGP will make them, beside a JavaScript Map that gets
  * the same edits; prefixes of other lengths; and a million routes from a file.
  */
-import { join } from "node:path";
 import { Core, editRoutes, type RouteEdit, setNextHop } from "../src/core/index.ts";
 import { loadIntent } from "../src/intent/index.ts";
 import type { Case, Effort, Section, Target, Yardstick } from "./cases.ts";
@@ -16,6 +15,7 @@ import {
   spreadOf,
   takeTurns,
 } from "./harness.ts";
+import { programFile } from "./place.ts";
 import { numbers, writeIntent } from "./traffic.ts";
 
 const NEXT_HOPS = 1000;
@@ -280,7 +280,7 @@ export function prefixesRow(effort: Effort, folder: string): Section {
 
 // ── A million routes ───────────────────────────────────────────────────────────────────────────────────────
 
-const LOADER = [process.execPath, "--import", "tsx", join(import.meta.dirname, "load.ts")];
+const LOADER = [process.execPath, programFile("bench-load")];
 
 /** Loads an intent and fills a core in a new process; gives the seconds of both. */
 function loadOnce(intent: string, wanted: number): Record<string, number> {
@@ -326,7 +326,7 @@ export function routesRow(effort: Effort, folder: string): Section {
       value: scaled(spreadOf(own), 1e3),
       frames: null,
       yardsticks: [beside(own, "split", null), beside(own, wc.name, wc.objection)],
-      target: isHeld ? { what, kind: "at most", target: 1500, stretch: null } : null,
+      target: isHeld ? { what, kind: "at most", target: 1000, stretch: 500 } : null,
     };
   });
   return {

@@ -9,18 +9,21 @@ import { join } from "node:path";
 import { ARP_REQUEST, eth, formatIpv4, formatMac } from "../src/wire/index.ts";
 
 export const FRAME_BYTES = 60;
-export const RECORD_BYTES = 16 + FRAME_BYTES;
+export const RECORD_HEADER_BYTES = 16;
+export const RECORD_BYTES = RECORD_HEADER_BYTES + FRAME_BYTES;
 export const LABEL = 1001;
 export const UPLINK_PORT = 1;
 /** VMs that the local addresses are spread over: few, so that loading YAML is not what is measured. */
 export const VM_COUNT = 16;
 
-const UPLINK_MAC = "02:00:00:00:00:01";
-const ROUTER_MAC = "02:00:00:00:00:fe";
-const VIRTUAL_MAC = "fe:00:00:00:01:01";
+export const UPLINK_MAC = "02:00:00:00:00:01";
+export const ROUTER_MAC = "02:00:00:00:00:fe";
+export const VIRTUAL_MAC = "fe:00:00:00:01:01";
 /** Local addresses, two benchmarking networks apart from those far away (RFC 2544). */
 const LOCAL_BASE = 0xc6120000;
-const OUTSIDE = "192.0.2.9";
+export const OUTSIDE = "192.0.2.9";
+/** First of the local addresses where they are scattered, over 32.0.0.0/5. */
+const SCATTERED_LOCAL_BASE = 0x20000000;
 /** First address of the routes, and how many they are scattered over: 16.0.0.0/5. */
 const ROUTES_BASE = 0x10000000;
 const ROUTES_MASK = 0x7ffffff;
@@ -56,6 +59,19 @@ export function routedAddress(index: number): number {
   return (ROUTES_BASE + (Math.imul(index, GOLDEN) & ROUTES_MASK)) >>> 0;
 }
 
+/** Addresses one behind the other, or scattered so that no two of a table are neighbours. */
+export type Layout = "dense" | "scattered";
+
+export const LOCAL: Readonly<Record<Layout, (index: number) => number>> = {
+  dense: localAddress,
+  scattered: index => (SCATTERED_LOCAL_BASE + (Math.imul(index, GOLDEN) & ROUTES_MASK)) >>> 0,
+};
+
+export const ROUTED: Readonly<Record<Layout, (index: number) => number>> = {
+  dense: index => ROUTES_BASE + index,
+  scattered: routedAddress,
+};
+
 export function vmPort(vm: number): number {
   return 11 + vm;
 }
@@ -65,7 +81,7 @@ export function vmPortName(vm: number): string {
   return `tap${vm}`;
 }
 
-function vmMac(vm: number): string {
+export function vmMac(vm: number): string {
   return formatMac(0x525400000100 + vm);
 }
 
@@ -189,11 +205,11 @@ export function pcapHeader(): Buffer {
 }
 
 /** A pcap record header at `at`: one microsecond after the record before it. */
-function putRecordHeader(buffer: Buffer, at: number, index: number): void {
+export function putRecordHeader(buffer: Buffer, at: number, index: number, bytes = FRAME_BYTES): void {
   buffer.writeUInt32LE(FIRST_SECOND + Math.floor(index / 1_000_000), at);
   buffer.writeUInt32LE(index % 1_000_000, at + 4);
-  buffer.writeUInt32LE(FRAME_BYTES, at + 8);
-  buffer.writeUInt32LE(FRAME_BYTES, at + 12);
+  buffer.writeUInt32LE(bytes, at + 8);
+  buffer.writeUInt32LE(bytes, at + 12);
 }
 
 /** Records of these frames, without a file header. */
@@ -215,9 +231,55 @@ function folded(sum: number): number {
 }
 
 /**
- * Writes a capture of `frameCount` frames to or from `entryCount` entries, drawn evenly. One frame is built
- * the careful way; the others differ from it in destination, identification and the two checksums.
+ * A frame that is copied many times, each with another address in it: built once the careful way, later ones differ in
+ * what the setters write, and in the checksums over that.
  */
+export class Stamp {
+  readonly #frame: Uint8Array;
+  /** Where the IPv4 header begins. */
+  readonly #ip: number;
+  /** Sums of header and UDP without destination and identification; a checksum's complement is such a sum. */
+  readonly #ipSum: number;
+  readonly #udpSum: number;
+
+  constructor(frame: Uint8Array) {
+    const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+    this.#frame = frame;
+    this.#ip = view.getUint16(12) === 0x8847 ? 18 : 14;
+    const at = this.#ip;
+    // ~checksum is the sum of everything else, and 0xffff counts as nothing.
+    const destination = view.getUint16(at + 16) + view.getUint16(at + 18);
+    this.#ipSum = (view.getUint16(at + 10) ^ 0xffff) + 0x2fffd - destination - view.getUint16(at + 4);
+    this.#udpSum = (view.getUint16(at + 26) ^ 0xffff) + 0x2fffd - destination;
+  }
+
+  put(buffer: Buffer, at: number): void {
+    buffer.set(this.#frame, at);
+  }
+
+  /** Of UDP packets. */
+  setDestination(buffer: Buffer, at: number, destination: number, id: number): void {
+    const ip = at + this.#ip;
+    const halves = (destination >>> 16) + (destination & 0xffff);
+    buffer.writeUInt16BE(id, ip + 4);
+    buffer.writeUInt16BE(folded(this.#ipSum + halves + id) ^ 0xffff, ip + 10);
+    buffer.writeUInt32BE(destination, ip + 16);
+    // A UDP checksum of 0 would mean "none" (RFC 768).
+    buffer.writeUInt16BE(folded(this.#udpSum + halves) ^ 0xffff || 0xffff, ip + 26);
+  }
+
+  setArp(buffer: Buffer, at: number, sender: number, target: number): void {
+    buffer.writeUInt32BE(sender, at + this.#ip + 14);
+    buffer.writeUInt32BE(target, at + this.#ip + 24);
+  }
+
+  /** The destination MAC. */
+  setMac(buffer: Buffer, at: number, mac: string): void {
+    buffer.write(mac.replaceAll(":", ""), at, "hex");
+  }
+}
+
+/** Writes a capture of `frameCount` frames to or from `entryCount` entries, drawn evenly. */
 export function writeCapture(
   file: string,
   kind: "inbound" | "outbound",
@@ -225,15 +287,10 @@ export function writeCapture(
   entryCount: number,
 ): void {
   const random = numbers(0x5eed + frameCount);
-  const model = recordsOf([frameOf(kind, 1, () => 0)]);
-  const ip = 16 + (kind === "inbound" ? 18 : 14);
+  const frame = frameOf(kind, 1, () => 0);
+  const stamp = new Stamp(frame);
   const address = kind === "inbound" ? localAddress : routedAddress;
-  // Sums without what varies: ~checksum is the sum of everything else, and 0xffff counts as nothing.
-  const without = model.readUInt16BE(ip + 16) + model.readUInt16BE(ip + 18);
-  const ipSum = (model.readUInt16BE(ip + 10) ^ 0xffff) + 0x2fffd - without - model.readUInt16BE(ip + 4);
-  const udpSum = (model.readUInt16BE(ip + 26) ^ 0xffff) + 0x2fffd - without;
   const chunk = Buffer.alloc(Math.min(frameCount, 1 << 16) * RECORD_BYTES);
-  for (let at = 0; at < chunk.length; at += RECORD_BYTES) chunk.set(model, at);
   const fd = openSync(file, "w");
   writeSync(fd, pcapHeader());
   for (let first = 0; first < frameCount; first += 1 << 16) {
@@ -241,14 +298,9 @@ export function writeCapture(
     for (let index = 0; index < count; index++) {
       const at = index * RECORD_BYTES;
       const destination = address(random(entryCount));
-      const id = (first + index) & 0xffff;
-      const halves = (destination >>> 16) + (destination & 0xffff);
       putRecordHeader(chunk, at, first + index);
-      chunk.writeUInt16BE(id, at + ip + 4);
-      chunk.writeUInt16BE(folded(ipSum + halves + id) ^ 0xffff, at + ip + 10);
-      chunk.writeUInt32BE(destination, at + ip + 16);
-      // A UDP checksum of 0 would mean "none" (RFC 768).
-      chunk.writeUInt16BE(folded(udpSum + halves) ^ 0xffff || 0xffff, at + ip + 26);
+      stamp.put(chunk, at + RECORD_HEADER_BYTES);
+      stamp.setDestination(chunk, at + RECORD_HEADER_BYTES, destination, (first + index) & 0xffff);
     }
     writeSync(fd, chunk, 0, count * RECORD_BYTES);
   }

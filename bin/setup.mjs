@@ -53,7 +53,7 @@ function install() {
 async function build() {
   const stamp = at("build", ".stamp");
   const inputs = ["asconfig.json", "package.json", "package-lock.json", "bin/setup.mjs"];
-  const wanted = fingerprint([...inputs, ...filesIn("assembly"), ...filesIn("src")]);
+  const wanted = fingerprint([...inputs, ...filesIn("assembly"), ...filesIn("src"), ...filesIn("bench")]);
   if (isFresh(stamp, wanted) && !process.argv.includes("--force")) return;
   rmSync(at("build"), { recursive: true, force: true });
   mkdirSync(at("build"));
@@ -100,23 +100,32 @@ async function inlineCalls(file) {
   wasm.dispose();
 }
 
+const BUNDLE = {
+  absWorkingDir: root,
+  outdir: "build",
+  bundle: true,
+  minify: true,
+  format: "esm",
+  platform: "node",
+  target: "node20.19",
+  // Its CommonJS form, which Node would take, cannot be tree-shaken and wants `require`.
+  alias: { yaml: at("node_modules", "yaml", "browser", "index.js") },
+  logLevel: "warning",
+};
+
 async function buildProgram() {
   say("bundling the program");
   const { build: bundle } = await import("esbuild");
   await bundle({
-    absWorkingDir: root,
+    ...BUNDLE,
     entryPoints: { slash32: "src/cli/main.ts", "replay-worker": "src/replay/worker.ts" },
-    outdir: "build",
-    bundle: true,
     splitting: true,
-    minify: true,
-    format: "esm",
-    platform: "node",
-    target: "node20.19",
     chunkNames: "[name]-[hash]",
-    // Its CommonJS form, which Node would take, cannot be tree-shaken and wants `require`.
-    alias: { yaml: at("node_modules", "yaml", "browser", "index.js") },
-    logLevel: "warning",
+  });
+  // By itself: what the benchmark shares with the program would otherwise be cut out of it, for every command to load.
+  await bundle({
+    ...BUNDLE,
+    entryPoints: { bench: "bench/main.ts", "bench-load": "bench/load.ts", "bench-stream": "bench/stream.ts" },
   });
 }
 

@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ROOT } from "../place.ts";
 import { abiHeader } from "./header.ts";
 
 /** A yardstick that can be run, or why there is none. */
@@ -17,6 +18,12 @@ export type Yardstick =
       readonly flags: readonly string[];
     }
   | { readonly program: null; readonly reason: string };
+
+/** What a yardstick is called in reports: the compiler as a reader knows it, and how it optimises. */
+export function nameOf(yardstick: Yardstick): string {
+  const isGcc = yardstick.program === null || /^gcc\b/.test(yardstick.compiler);
+  return isGcc ? "gcc -O3" : "cc -O3";
+}
 
 const COMPILERS = ["gcc", "cc"];
 const WARNINGS = ["-std=gnu11", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wno-sign-conversion"];
@@ -38,7 +45,7 @@ export function buildYardstick(kind: "fast" | "checked" = "fast"): Yardstick {
   writeFileSync(join(folder, "abi.h"), abiHeader());
   const program = join(folder, "yardstick");
   const flags = [...WARNINGS, ...(kind === "fast" ? FAST : CHECKED)];
-  const source = join(import.meta.dirname, "yardstick.c");
+  const source = join(ROOT, "bench", "native", "yardstick.c");
   for (const command of COMPILERS) {
     const version = spawnSync(command, ["--version"], { encoding: "utf8" });
     if (version.status !== 0) continue;

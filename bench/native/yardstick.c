@@ -3,10 +3,16 @@
  * reasons and counters and byte-identical output, as well as we can write it. It exists to be compared with.
  *
  *   yardstick replay BANK (IN.pcap IN_PORT HEADER OUT)...      captures to pcapng files, or to nothing when OUT is -
- *   yardstick memory BANK IN.pcap IN_PORT ROUNDS judge|write   the first 512 KiB again and again, in memory
+ *   yardstick memory BANK IN.pcap WINDOWS                      parts of a capture again and again, in memory
  *
  * BANK is written by dump.ts, HEADER holds the bytes that stand in front of the packets of OUT. Each capture gives
- * one line of JSON. YARDSTICK_PAGES=small keeps the tables off huge pages, where a WebAssembly memory never is.
+ * one line of JSON. WINDOWS has a line `IN_PORT BYTES` for each part of IN.pcap, in order; what is to be done with them
+ * comes by standard input, until that ends, and each line is answered by one of JSON:
+ *
+ *   check OUT                        one pass over all windows: the packets written to OUT, and what was counted
+ *   turn judge|write SAMPLES SECONDS passes for SECONDS, SAMPLES times: the median of a pass's nanoseconds a frame
+ *
+ * YARDSTICK_PAGES=small keeps the tables off huge pages, where a WebAssembly memory never is.
  */
 #define _GNU_SOURCE
 #include "run.h"
@@ -242,17 +248,82 @@ static void replay_capture(struct run *run, char **arguments) {
   printf(",\"seconds\":%.9f}\n", seconds);
 }
 
-/* Runs the whole window once. Gives the number of frames. */
-static uint64_t run_round(struct run *run, uint32_t first, uint32_t end) {
-  uint64_t output_bytes = 0;
-  run->at = first;
-  run->end = end;
-  run->used = run->filled = run->first = 0;
-  while (run_window(run) == EVENT_IS_FULL) {
-    output_bytes += run->used;
-    run->used = 0;
+/* ── Windows in memory ── */
+
+#define MAX_SAMPLES 1000u
+
+struct window {
+  uint32_t in_port, bytes;
+};
+
+/* Windows that take turns, one behind the other in memory. */
+struct windows {
+  struct window *each;
+  size_t count;
+  uint8_t *bytes;
+  uint64_t frames;
+};
+
+static struct windows read_windows(const char *list_name, const char *capture_name) {
+  FILE *list = fopen(list_name, "r");
+  if (list == NULL) die("%s: %s", list_name, strerror(errno));
+  struct windows windows = {0};
+  struct window next;
+  size_t total = 0;
+  while (fscanf(list, "%u %u", &next.in_port, &next.bytes) == 2) {
+    windows.each = realloc(windows.each, (windows.count + 1) * sizeof next);
+    if (windows.each == NULL) die("no memory for %zu windows", windows.count + 1);
+    windows.each[windows.count++] = next;
+    total += next.bytes;
   }
-  return output_bytes + run->used;
+  if (!feof(list) || windows.count == 0) die("%s: no list of windows", list_name);
+  fclose(list);
+  windows.bytes = allocate(4096, total + YARDSTICK_SLACK);
+  memset(windows.bytes + total, 0, YARDSTICK_SLACK);
+  FILE *capture = fopen(capture_name, "rb");
+  if (capture == NULL) die("%s: %s", capture_name, strerror(errno));
+  if (fseek(capture, PCAP_HEADER_BYTES, SEEK_SET) != 0) die("%s: %s", capture_name, strerror(errno));
+  read_exactly(capture, capture_name, windows.bytes, total);
+  fclose(capture);
+  return windows;
+}
+
+/* Runs every window from its start to its end; what leaves goes to `output`, or nowhere when that is negative. */
+static void run_windows(struct run *run, const struct windows *windows, int output) {
+  uint8_t *at = windows->bytes;
+  for (size_t index = 0; index < windows->count; index++) {
+    const struct window *window = &windows->each[index];
+    run->window = at;
+    run->interfaces[0].in_port = window->in_port;
+    run->at = run->used = run->filled = run->first = 0;
+    run->end = window->bytes;
+    run->is_eof = true;
+    at += window->bytes;
+    enum event event;
+    do {
+      event = run_window(run);
+      if (output >= 0) write_all(output, run->output, run->used);
+      run->used = 0;
+    } while (event == EVENT_IS_FULL);
+    if (run->fault != NULL) die("window %zu: %s", index, run->fault);
+  }
+}
+
+/* One pass whose packets are kept, to be compared with what the core makes of the same windows. */
+static void check_windows(struct run *run, struct windows *windows, const char *name) {
+  int output = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+  if (output < 0) die("%s: %s", name, strerror(errno));
+  prepare(run, 0, true);
+  run_windows(run, windows, output);
+  if (close(output) != 0) die("%s: %s", name, strerror(errno));
+  windows->frames = counters.snapped;
+  for (uint32_t outcome = 0; outcome < PATH_COUNT * OUTCOMES_A_PATH; outcome++) {
+    windows->frames += counters.outcomes[outcome];
+  }
+  printf("{");
+  print_counts();
+  print_ports();
+  printf("}\n");
 }
 
 static int compare(const void *a, const void *b) {
@@ -260,52 +331,75 @@ static int compare(const void *a, const void *b) {
   return (left > right) - (left < right);
 }
 
-static void run_in_memory(struct run *run, char **arguments) {
-  uint32_t rounds = (uint32_t)strtoul(arguments[2], NULL, 10);
-  if (rounds == 0) die("no rounds");
-  prepare(run, (uint32_t)strtoul(arguments[1], NULL, 10), strcmp(arguments[3], "write") == 0);
-  int input = open_capture(run, arguments[0]);
-  uint32_t first = run->at;
-  run->at = 0;
-  while (run->end < WINDOW_BYTES && !run->is_eof) refill(run, input);
-  close(input);
-  uint32_t end = run->end;
-  /* A record that the window's end cuts is no damage: more would be read. */
-  run->is_eof = false;
-  uint64_t output_bytes = run_round(run, first, end), frames = counters.snapped;
-  for (uint32_t outcome = 0; outcome < PATH_COUNT * OUTCOMES_A_PATH; outcome++) frames += counters.outcomes[outcome];
-  if (run->fault != NULL || frames == 0) die("%s: no frames, or damaged", arguments[0]);
-  double *times = allocate(LINE_BYTES, rounds * sizeof *times);
-  for (uint32_t round = 0; round < rounds; round++) {
-    uint64_t start = now_ns();
-    run_round(run, first, end);
-    times[round] = (double)(now_ns() - start) / (double)frames;
+static void time_windows(struct run *run, const struct windows *windows, bool is_wanted, uint32_t samples,
+                         double seconds) {
+  static double times[MAX_SAMPLES];
+  if (windows->frames == 0) die("a turn before any check");
+  if (samples == 0 || samples > MAX_SAMPLES) die("%u samples", samples);
+  prepare(run, 0, is_wanted);
+  /* What has just been cleared is not where the caches were in the steady state. */
+  run_windows(run, windows, -1);
+  uint64_t all_passes = 0;
+  for (uint32_t sample = 0; sample < samples; sample++) {
+    uint64_t passes = 0, start = now_ns(), now;
+    do {
+      run_windows(run, windows, -1);
+      passes++;
+      now = now_ns();
+    } while ((double)(now - start) < seconds * 1e9);
+    times[sample] = (double)(now - start) / (double)passes / (double)windows->frames;
+    all_passes += passes;
   }
-  qsort(times, rounds, sizeof *times, compare);
-  printf("{\"frames\":%" PRIu64 ",\"rounds\":%u,\"outputBytes\":%" PRIu64 ",", frames, rounds, output_bytes);
-  printf("\"minNs\":%.4f,\"medianNs\":%.4f,\"p90Ns\":%.4f}\n", times[0], times[rounds / 2], times[(size_t)rounds * 9 / 10]);
-  free(times);
+  qsort(times, samples, sizeof *times, compare);
+  double median = (times[(samples - 1) / 2] + times[samples / 2]) / 2;
+  printf("{\"ns\":%.6f,\"samples\":%u,\"passes\":%" PRIu64 "}\n", median, samples, all_passes);
+}
+
+static void serve_windows(struct run *run, char **arguments) {
+  struct windows windows = read_windows(arguments[1], arguments[0]);
+  run->interfaces[0].units = 1000000;
+  run->interfaces[0].multiplier = 1;
+  static char line[4096], name[4096];
+  while (fgets(line, sizeof line, stdin) != NULL) {
+    char mode[6];
+    uint32_t samples;
+    double seconds;
+    line[strcspn(line, "\n")] = 0;
+    if (sscanf(line, "check %4095[^\n]", name) == 1) {
+      check_windows(run, &windows, name);
+    } else if (sscanf(line, "turn %5s %u %lf", mode, &samples, &seconds) == 3) {
+      bool is_wanted = strcmp(mode, "write") == 0;
+      if (!is_wanted && strcmp(mode, "judge") != 0) die("neither judge nor write: %s", mode);
+      time_windows(run, &windows, is_wanted, samples, seconds);
+    } else {
+      die("neither check nor turn: %s", line);
+    }
+    fflush(stdout);
+  }
+  free(windows.each);
+  free(windows.bytes);
 }
 
 int main(int count, char **arguments) {
   bool is_replay = count >= 7 && (count - 3) % 4 == 0 && strcmp(arguments[1], "replay") == 0;
-  bool is_memory = count == 7 && strcmp(arguments[1], "memory") == 0;
+  bool is_memory = count == 5 && strcmp(arguments[1], "memory") == 0;
   if (!is_replay && !is_memory) {
     fputs("usage: yardstick replay BANK (IN.pcap IN_PORT HEADER OUT)...\n"
-          "       yardstick memory BANK IN.pcap IN_PORT ROUNDS judge|write\n", stderr);
+          "       yardstick memory BANK IN.pcap WINDOWS\n", stderr);
     return 2;
   }
   struct run *run = allocate(LINE_BYTES, sizeof *run);
   memset(run, 0, sizeof *run);
   run->tables = read_bank(arguments[2]);
   run->counters = &counters;
-  run->window = allocate(4096, WINDOW_BYTES + YARDSTICK_SLACK);
+  uint8_t *window = allocate(4096, WINDOW_BYTES + YARDSTICK_SLACK);
+  memset(window + WINDOW_BYTES, 0, YARDSTICK_SLACK);
+  run->window = window;
   run->output = allocate(4096, OUTPUT_BYTES + YARDSTICK_SLACK);
-  memset(run->window + WINDOW_BYTES, 0, YARDSTICK_SLACK);
-  if (is_memory) run_in_memory(run, arguments + 3);
+  if (is_memory) serve_windows(run, arguments + 3);
   for (int at = 3; is_replay && at < count; at += 4) replay_capture(run, arguments + at);
   free_tables(&run->tables);
-  free(run->window);
+  free(window);
   free(run->output);
   free(run);
   return 0;

@@ -9,7 +9,7 @@ import { COMMANDS, commandNamed, helpOf, nearest, parse, programHelp } from "./o
 
 const HELP = new Set(["--help", "-h", "help"]);
 /** Names of the errors of other rooms that are the user's to mend; naming them does not load the rooms. */
-const USER_ERRORS = new Set(["ReplayError", "SinkError", "CapacityError"]);
+const USER_ERRORS = new Set(["ReplayError", "SinkError", "CapacityError", "BenchError"]);
 
 async function run(name: string, args: readonly string[]): Promise<number> {
   const command = commandNamed(name);
@@ -30,6 +30,7 @@ async function run(name: string, args: readonly string[]): Promise<number> {
   const context = new Context(command, parsed);
   if (name === "check") return (await import("./check.ts")).check(context);
   if (name === "replay") return (await import("./replay.ts")).replayCommand(context);
+  if (name === "bench") return (await import("./bench.ts")).benchCommand(context);
   return (await import("./trace.ts")).trace(context);
 }
 

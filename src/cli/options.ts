@@ -157,6 +157,30 @@ export const COMMANDS: readonly Command[] = [
       ...shared,
     ],
   },
+  {
+    name: "bench",
+    synopsis: "[--short] [ROW…]",
+    summary: "this machine's figures beside the native yardstick and other programs",
+    details: [
+      "A ROW is part of a name: start, capture-inbound, capture-outbound, stream, routes, size, core-inbound, " +
+        "core-outbound, core-arp, core-bridge, core-drop, core-mix, core-counters, frames, edits, prefixes. Without one, all " +
+        "rows are run: some ten minutes, with --short one and a half.",
+      "The native yardstick is compiled when the benchmark starts, and programs to compare with are those that are " +
+        "installed; where one is missing its column is empty and says why.",
+      "BENCH_DIR names a folder for the files (up to 1 GB), which are kept there; without it they are removed.",
+    ],
+    examples: ["slash32 bench --short core-inbound core-mix", "slash32 bench --format json > bench.json"],
+    options: [
+      { name: "short", help: "fewer rows, rounds and entries, for CI", isCommon: true },
+      { name: "smoke", help: "only to see that it works; the figures mean nothing" },
+      {
+        name: "docs",
+        help: "in a checkout: also write the figures into docs/performance.md (all rows, long form)",
+      },
+      format,
+      ...shared,
+    ],
+  },
 ];
 
 export function commandNamed(name: string): Command | undefined {

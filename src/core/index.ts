@@ -4,7 +4,7 @@ export type { Counters, FrameIn, FrameOut, PortCounters } from "./core.ts";
 export { Core } from "./core.ts";
 export { adoptImage, imageOf, type TableImage } from "./image.ts";
 export type { CoreBuild } from "./load.ts";
-export { readCore } from "./load.ts";
+export { instantiateCore, readCore } from "./load.ts";
 export type { VerdictName } from "./names.ts";
 export { REASONS, TABLES, tablesOf } from "./names.ts";
 export { CapacityError, editRoutes, portsInOrder, type RouteEdit, setNextHop } from "./pack.ts";
