@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { EFFORTS, type Effort, type Section } from "./cases.ts";
 import { replayRow, startRow, wasmRow } from "./commands.ts";
 import { memoryRow } from "./core.ts";
+import { countingRow } from "./counting.ts";
 import { framesRow } from "./frames.ts";
 import { commitName, machineLine } from "./harness.ts";
 import { isCheckout, ROOT } from "./place.ts";
@@ -42,12 +43,14 @@ export const ROWS: readonly Row[] = [
   { name: "core-bridge", run: memoryRow("bridge") },
   { name: "core-drop", run: memoryRow("drop") },
   { name: "core-mix", run: memoryRow("mix") },
+  { name: "core-counters", run: countingRow },
   { name: "frames", run: framesRow },
   { name: "edits", run: editsRow },
   { name: "prefixes", run: prefixesRow },
 ];
 
-export async function runRows(rows: readonly Row[], effort: Effort): Promise<Section[]> {
+/** Runs rows, and says on standard error how far it is unless told not to. */
+export async function runRows(rows: readonly Row[], effort: Effort, isQuiet = true): Promise<Section[]> {
   const folder = workFolder();
   const stop = (): never => process.exit(130);
   process.once("exit", folder.remove);
@@ -56,10 +59,10 @@ export async function runRows(rows: readonly Row[], effort: Effort): Promise<Sec
   try {
     for (const { name, run } of rows) {
       const start = performance.now();
-      if (effort.name !== "smoke") process.stderr.write(`bench: ${name} … `);
+      if (!isQuiet) process.stderr.write(`bench: ${name} … `);
       sections.push(await run(effort, folder.path));
       const seconds = (performance.now() - start) / 1000;
-      if (effort.name !== "smoke") process.stderr.write(`${seconds.toFixed(1)} s\n`);
+      if (!isQuiet) process.stderr.write(`${seconds.toFixed(1)} s\n`);
     }
   } finally {
     folder.remove();
@@ -76,6 +79,7 @@ export interface BenchOptions {
   readonly format: "text" | "json" | "ndjson";
   /** Whether the figures are also written into docs/performance.md. */
   readonly isDocs: boolean;
+  readonly isQuiet: boolean;
 }
 
 /** Rows by parts of their names. Throws a BenchError when a part is in none of them. */
@@ -90,7 +94,7 @@ export function rowsNamed(names: readonly string[]): readonly Row[] {
 }
 
 /** Measures, and gives what is to be printed. Throws BenchError for what the user can mend. */
-export async function bench({ names, effort, format, isDocs }: BenchOptions): Promise<string> {
+export async function bench({ names, effort, format, isDocs, isQuiet }: BenchOptions): Promise<string> {
   const rows = rowsNamed(names);
   if (isDocs && (effort !== "long" || names.length > 0)) {
     throw new BenchError("--docs takes all rows in their long form");
@@ -99,7 +103,7 @@ export async function bench({ names, effort, format, isDocs }: BenchOptions): Pr
     throw new BenchError("--docs writes docs/performance.md of a checkout, and this is none");
   const where = { machine: machineLine(), commit: commitName(), effort };
   const date = new Date().toISOString().slice(0, 10);
-  const run: Run = { ...where, date, sections: await runRows(rows, EFFORTS[effort]) };
+  const run: Run = { ...where, date, sections: await runRows(rows, EFFORTS[effort], isQuiet) };
   if (isDocs) {
     const page = join(ROOT, "docs/performance.md");
     writeFileSync(page, withFigures(readFileSync(page, "utf8"), run));

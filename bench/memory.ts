@@ -17,6 +17,12 @@ export type Mode = "judge" | "write";
 const ANY_NUMBER_OF_FRAMES = 0xffffffff;
 const UNITS_PER_SECOND = 1_000_000;
 
+/** What one pass over all windows gave. */
+export interface Pass {
+  readonly packets: Buffer;
+  readonly counters: Counters;
+}
+
 /** A core with the traffic's tables, and the traffic in its windows. */
 export class CoreWindows {
   readonly core: Core;
@@ -65,15 +71,20 @@ export class CoreWindows {
     }
   }
 
-  /** One pass, its packets kept. Throws when a frame has another fate than it was made for. */
-  check(): { packets: Buffer; counters: Counters } {
+  /** One pass, its packets kept. */
+  pass(): Pass {
     this.mode = "write";
     this.core.resetCounters();
     const packets: Uint8Array[] = [];
     this.run(piece => packets.push(piece.slice()));
-    const counters = this.core.counters();
-    checkFates(counters, this.#traffic);
-    return { packets: Buffer.concat(packets), counters };
+    return { packets: Buffer.concat(packets), counters: this.core.counters() };
+  }
+
+  /** The same; throws when a frame has another fate than it was made for. */
+  check(): Pass {
+    const pass = this.pass();
+    checkFates(pass.counters, this.#traffic);
+    return pass;
   }
 }
 

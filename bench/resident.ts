@@ -31,7 +31,7 @@ function residentMegabytes(pid: number): number | null {
 /** Runs generator and replay in a pipe of the shell's making; gives the replay's samples and its report. */
 async function watch(generator: string[], replay: string[]): Promise<{ samples: Sample[]; report: string }> {
   // $! is the last process of the pipe; the shell hands on its exit code.
-  const script = `"$1" "$2" "$3" "$4" "$5" "$6" | { shift 6; exec "$@"; } & echo "$!"; wait "$!"`;
+  const script = `"$1" "$2" "$3" "$4" | { shift 4; exec "$@"; } & echo "$!"; wait "$!"`;
   const child = spawn("sh", ["-c", script, "sh", ...generator, ...replay], {
     stdio: ["ignore", "pipe", "inherit"],
     cwd: ROOT,

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { compileCore } from "./compile.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const [major, minor] = process.versions.node.split(".").map(Number);
@@ -52,7 +53,7 @@ function install() {
 
 async function build() {
   const stamp = at("build", ".stamp");
-  const inputs = ["asconfig.json", "package.json", "package-lock.json", "bin/setup.mjs"];
+  const inputs = ["asconfig.json", "package.json", "package-lock.json", "bin/setup.mjs", "bin/compile.mjs"];
   const wanted = fingerprint([...inputs, ...filesIn("assembly"), ...filesIn("src"), ...filesIn("bench")]);
   if (isFresh(stamp, wanted) && !process.argv.includes("--force")) return;
   rmSync(at("build"), { recursive: true, force: true });
@@ -63,41 +64,11 @@ async function build() {
 }
 
 async function buildCore() {
-  const asc = await import("assemblyscript/asc");
-  for (const target of ["release", "scalar", "debug"]) {
+  const files = { release: "core.wasm", scalar: "core.scalar.wasm", debug: "core.debug.wasm" };
+  for (const [target, file] of Object.entries(files)) {
     say(`compiling the core (${target})`);
-    const { error, stderr } = await asc.main(["--config", "asconfig.json", "--target", target], {
-      readFile: (name, base) =>
-        existsSync(join(base, name)) ? readFileSync(join(base, name), "utf8") : null,
-      writeFile: (name, contents, base) => writeFileSync(join(base, name), contents),
-    });
-    const problems = stderr.toString().replace(/^Last converge was suboptimal\.\n/gm, "");
-    if (problems !== "") process.stderr.write(problems);
-    if (error !== null) throw error;
-    if (target !== "debug")
-      await inlineCalls(at("build", target === "release" ? "core.wasm" : "core.scalar.wasm"));
+    writeFileSync(at("build", file), await compileCore(root, target));
   }
-}
-
-/**
- * Inlines what asc leaves as calls: a frame would pass eight of them, and a call costs about as much as the work
- * behind it.
- */
-async function inlineCalls(file) {
-  const { default: binaryen } = await import("assemblyscript/binaryen");
-  const wasm = binaryen.readBinary(readFileSync(file));
-  const { BulkMemory, BulkMemoryOpt, MutableGlobals, NontrappingFPToInt, SignExt, SIMD128 } =
-    binaryen.Features;
-  wasm.setFeatures(BulkMemory | BulkMemoryOpt | MutableGlobals | NontrappingFPToInt | SignExt | SIMD128);
-  binaryen.setOptimizeLevel(4);
-  binaryen.setShrinkLevel(0);
-  binaryen.setAlwaysInlineMaxSize(700);
-  binaryen.setFlexibleInlineMaxSize(700);
-  binaryen.setOneCallerInlineMaxSize(20_000);
-  binaryen.setAllowInliningFunctionsWithLoops(true);
-  wasm.optimize();
-  writeFileSync(file, wasm.emitBinary());
-  wasm.dispose();
 }
 
 const BUNDLE = {

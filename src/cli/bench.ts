@@ -13,6 +13,7 @@ interface Benchmark {
     readonly effort: "smoke" | "short" | "long";
     readonly format: "text" | "json" | "ndjson";
     readonly isDocs: boolean;
+    readonly isQuiet: boolean;
   }): Promise<string>;
 }
 
@@ -26,6 +27,7 @@ export async function benchCommand(context: Context): Promise<number> {
     effort: isSmoke ? "smoke" : isShort ? "short" : "long",
     format: context.format,
     isDocs: context.flag("docs"),
+    isQuiet: context.isQuiet,
   });
   print(printed);
   return 0;

@@ -5,10 +5,18 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { EFFORTS, type Section } from "../../bench/cases.ts";
-import { commitName, machineLine, meanSpreadOf, ratioOf, spreadOf, takeTurns } from "../../bench/harness.ts";
+import { type Case, EFFORTS, type Section, type Target } from "../../bench/cases.ts";
+import {
+  alternate,
+  commitName,
+  machineLine,
+  meanSpreadOf,
+  ratioOf,
+  spreadOf,
+  takeTurns,
+} from "../../bench/harness.ts";
 import { ROWS, runRows } from "../../bench/main.ts";
-import { jsonOf, type Run, textOf, withFigures } from "../../bench/report.ts";
+import { jsonOf, markdownOf, ndjsonOf, type Run, textOf, withFigures } from "../../bench/report.ts";
 import { workFolder, writeCapture } from "../../bench/traffic.ts";
 import { assert, peer, suite } from "../harness.ts";
 
@@ -50,7 +58,16 @@ test("the figures can be read as text, as JSON and in the page", () => {
   const inbound = bench.cases.find((one: { name: string }) => one.name === "inbound");
   assert.is(inbound.entries, 1000);
   assert.is(inbound.distribution, "uniform");
-  assert.is(inbound.ratio.toFixed(9), (inbound.ns_per_frame / inbound.yardstick_ns_per_frame).toFixed(9));
+  if (inbound.objection === null) {
+    const ratio = inbound.ns_per_frame / inbound.yardstick_ns_per_frame;
+    assert.is(inbound.ratio.toFixed(9), ratio.toFixed(9));
+  }
+  assert.is(inbound.yardstick, "gcc -O3");
+  assert.equal([inbound.addresses, inbound.mode], ["scattered", "judge"]);
+  const lines = ndjsonOf(run).split("\n");
+  assert.is(lines.at(-1), jsonOf(run));
+  assert.is(lines.length, bench.cases.length + 1);
+  for (const line of lines) assert.is(JSON.parse(line).schema, 1);
   const page = readFileSync(join(import.meta.dirname, "../../docs/performance.md"), "utf8");
   const written = withFigures(page, run);
   assert.is(withFigures(written, run), written, "writing twice changes nothing");
@@ -118,11 +135,62 @@ test("contenders take turns, and warm-up does not count", () => {
   );
 });
 
+test("those that must be waited for take turns as well", async () => {
+  let clock = 0;
+  const samples = await alternate({ a: () => ++clock, b: async () => ++clock }, 2, 1);
+  assert.equal(
+    [...samples],
+    [
+      ["a", [3, 5]],
+      ["b", [4, 6]],
+    ],
+  );
+});
+
 test("medians, means and ratios are what they say", () => {
   assert.equal(spreadOf([4, 1, 3, 2]), { value: 2.5, min: 1, max: 4, count: 4, isMean: false });
   assert.equal(meanSpreadOf([1, 1, 4]), { value: 2, min: 1, max: 4, count: 3, isMean: true });
   assert.is(ratioOf([1, 2, 4], [10, 10, 10]).value, 5);
   assert.throws(() => ratioOf([1], []));
+});
+
+function judged(value: number, timesFaster: number, target: Target): string {
+  const stick = (name: string, faster: number): Case["yardsticks"][number] => ({
+    name,
+    value: spreadOf([1]),
+    timesFaster: spreadOf([faster]),
+    objection: null,
+  });
+  const one: Case = {
+    name: "x",
+    remark: "",
+    entries: 1,
+    distribution: "uniform",
+    unit: "ns/frame",
+    value: spreadOf([value]),
+    frames: 1,
+    yardsticks: [stick("first", 5), stick("second", timesFaster)],
+    target: null,
+    moreTargets: [target],
+  };
+  const page = markdownOf(runOf([{ title: "t", notes: [], cases: [one] }]));
+  return page.split("\n").find(line => line.startsWith("| judged |"))!;
+}
+
+test("targets are judged as they are worded", () => {
+  const slower = { what: "judged", kind: "times slower at most", target: 1.5, stretch: 1.2 } as const;
+  const beside = { ...slower, beside: "second" };
+  assert.is(judged(1, 0.5, beside), "| judged | ≤ 1.5 × | ≤ 1.2 × | 2.00 × | **no** |");
+  assert.is(judged(1, 0.8, beside), "| judged | ≤ 1.5 × | ≤ 1.2 × | 1.25 × | yes |");
+  assert.is(judged(1, 1, beside), "| judged | ≤ 1.5 × | ≤ 1.2 × | 1.00 × | yes, and the stretch |");
+  assert.is(judged(1, 0.5, slower), "| judged | ≤ 1.5 × | ≤ 1.2 × | 0.200 × | yes, and the stretch |");
+  const rate = { what: "judged", kind: "Mpps at least", target: 80, stretch: 120 } as const;
+  assert.is(judged(10, 1, rate), "| judged | ≥ 80 Mpps | ≥ 120 Mpps | 100 Mpps | yes |");
+  assert.is(judged(20, 1, rate), "| judged | ≥ 80 Mpps | ≥ 120 Mpps | 50.0 Mpps | **no** |");
+  assert.is(
+    judged(1, 1, { ...slower, beside: "third" }),
+    "| judged | ≤ 1.5 × | ≤ 1.2 × | not measured | – |",
+  );
 });
 
 test("the files of a run are gone afterwards", () => {
