@@ -159,7 +159,7 @@ export const EFFORTS: Readonly<Record<Effort["name"], Effort>> = {
     ],
     prefixEdits: 1_000,
     prefixGrowth: 40_000,
-    memory: { rounds: 9, samples: 3, sampleSeconds: 0.02 },
+    memory: { rounds: 7, samples: 3, sampleSeconds: 0.02 },
     isWhole: true,
     mostEntries: 1_000_000,
     windowCount: 64,
