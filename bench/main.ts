@@ -2,15 +2,17 @@
  * `npm run bench`: measures this checkout on this machine, beside yardsticks in the same run, and prints what
  * came out. Rows are run one after the other, never two at once; names on the command line choose among them.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { EFFORTS, type Effort, type Section } from "./cases.ts";
 import { replayRow, startRow, wasmRow } from "./commands.ts";
 import { coreRow, framesRow } from "./core.ts";
 import { commitName, machineLine, ROOT } from "./harness.ts";
+import { plotsOf, withPlots } from "./plot.ts";
 import { jsonOf, type Run, textOf, withFigures } from "./report.ts";
 import { streamRow } from "./resident.ts";
+import { benchOf } from "./result.ts";
 import { editsRow, prefixesRow, routesRow } from "./tables.ts";
 import { workFolder } from "./traffic.ts";
 
@@ -39,7 +41,7 @@ const USAGE = `Usage: npm run bench -- [--short] [--json] [--docs] [ROW…]
 
   --short  under a minute, for CI: fewer rounds, a smaller stream
   --json   the bench object of the command line's contract on stdout
-  --docs   also write the figures into docs/performance.md (all rows, long form)
+  --docs   also write the figures into docs/performance.md, and its plots (all rows, long form)
   ROW      only rows whose name contains one of these: ${ROWS.map(({ name }) => name).join(", ")}
 
 BENCH_DIR names a folder for the files, which are kept there; without it they are removed.
@@ -101,6 +103,20 @@ function ask(args: readonly string[]): Asked | string {
   }
 }
 
+// ── The page ──────────────────────────────────────────────────────────────────────────────
+
+/** Writes figures and plots into the folder `docs`; plots that have no figures any more go away. */
+export function writeDocs(run: Run, docs: string): void {
+  const pagePath = join(docs, "performance.md");
+  const folder = join(docs, "performance");
+  const plots = plotsOf(benchOf(jsonOf(run)));
+  mkdirSync(folder, { recursive: true });
+  for (const old of readdirSync(folder).filter(name => name.endsWith(".svg"))) rmSync(join(folder, old));
+  for (const { file, svg } of plots) writeFileSync(join(folder, file), svg);
+  const figures = withFigures(readFileSync(pagePath, "utf8"), run);
+  writeFileSync(pagePath, withPlots(figures, plots));
+}
+
 async function main(): Promise<number> {
   const asked = ask(process.argv.slice(2));
   if (typeof asked === "string") {
@@ -113,10 +129,7 @@ async function main(): Promise<number> {
   const date = new Date().toISOString().slice(0, 10);
   const run: Run = { ...where, date, sections: await runRows(asked.rows, effort) };
   process.stdout.write(asked.isJson ? `${jsonOf(run)}\n` : textOf(run));
-  if (asked.isDocs) {
-    const page = join(ROOT, "docs/performance.md");
-    writeFileSync(page, withFigures(readFileSync(page, "utf8"), run));
-  }
+  if (asked.isDocs) writeDocs(run, join(ROOT, "docs"));
   return 0;
 }
 

@@ -87,13 +87,13 @@ function headOf({ machine, commit, effort }: Run): string {
 // ── JSON ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** One object on one line, without the line's end; a case for each yardstick. */
-export function jsonOf({ machine, commit, sections }: Run): string {
+export function jsonOf({ machine, commit, date, effort, sections }: Run): string {
   const cases = sections.flatMap(section =>
     section.cases.flatMap(one =>
       (one.yardsticks.length === 0 ? [null] : one.yardsticks).map(stick => plain(section, one, stick)),
     ),
   );
-  return JSON.stringify({ type: "bench", schema: 1, machine, commit, cases });
+  return JSON.stringify({ type: "bench", schema: 1, machine, commit, date, effort, cases });
 }
 
 function plain({ title }: Section, one: Case, stick: Yardstick | null): Record<string, unknown> {
@@ -101,7 +101,9 @@ function plain({ title }: Section, one: Case, stick: Yardstick | null): Record<s
   const isRate = one.frames !== null;
   const value = isRate ? scaled(one.value, nsPerFrame(one, 1)) : one.value;
   const theirs = stick?.value?.value ?? null;
-  const yardstick = theirs === null || !isRate ? theirs : nsPerFrame(one, theirs);
+  const inUnit = (figure: number): number => (isRate ? nsPerFrame(one, figure) : figure);
+  const yardstick = theirs === null ? null : inUnit(theirs);
+  const times = stick?.timesFaster ?? null;
   return {
     section: title,
     name,
@@ -113,10 +115,27 @@ function plain({ title }: Section, one: Case, stick: Yardstick | null): Record<s
     samples: value.count,
     yardstick: stick?.name ?? null,
     [isRate ? "yardstick_ns_per_frame" : "yardstick_value"]: yardstick,
+    ...(stick?.value == null
+      ? {}
+      : { yardstick_min: inUnit(stick.value.min), yardstick_max: inUnit(stick.value.max) }),
     ratio: yardstick === null ? null : value.value / yardstick,
-    times_faster: stick?.timesFaster?.value ?? null,
+    ...(times === null ? {} : { ratio_min: 1 / times.max, ratio_max: 1 / times.min }),
+    ratio_target: ratioTarget(one, stick),
+    times_faster: times?.value ?? null,
     objection: stick?.objection ?? null,
   };
+}
+
+/** The most that ours ÷ theirs should be, by the kind of target; null where it is no ratio. */
+const RATIO_TARGETS: Readonly<Record<Target["kind"], (target: number) => number | null>> = {
+  "at most": () => null,
+  "times faster": target => 1 / target,
+};
+
+/** Targets are held against a case's first yardstick. */
+function ratioTarget({ target, yardsticks }: Case, stick: Yardstick | null): number | null {
+  if (target === null || stick === null || stick !== yardsticks[0]) return null;
+  return RATIO_TARGETS[target.kind](target.target);
 }
 
 /** A case's figure, given in its unit, as ns a frame. */
