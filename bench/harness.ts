@@ -240,6 +240,7 @@ export function commitName(): string {
   if (git("rev-parse", "--show-prefix") !== "") return "unknown";
   const name = git("rev-parse", "--short", "HEAD");
   if (name === null) return "unknown";
-  // The page that the figures are written into does not change them.
-  return git("status", "--porcelain", "--", ".", ":!docs/performance.md") === "" ? name : `${name}+`;
+  // What the figures are written into does not change them.
+  const written = ["docs/performance.md", "docs/performance", "bench/baseline.json"].map(path => `:!${path}`);
+  return git("status", "--porcelain", "--", ".", ...written) === "" ? name : `${name}+`;
 }

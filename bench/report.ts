@@ -101,8 +101,9 @@ function headOf({ machine, commit, effort }: Run): string {
 // ── JSON ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** One object on one line, without the line's end; a case for each yardstick. */
-export function jsonOf({ machine, commit, sections }: Run): string {
-  return JSON.stringify({ type: "bench", schema: 1, machine, commit, cases: sections.flatMap(casesOf) });
+export function jsonOf({ machine, commit, date, effort, sections }: Run): string {
+  const cases = sections.flatMap(casesOf);
+  return JSON.stringify({ type: "bench", schema: 1, machine, commit, date, effort, cases });
 }
 
 /** A line for each case, and the whole object last. */
@@ -123,7 +124,9 @@ function plain({ title }: Section, one: Case, stick: Yardstick | null): Record<s
   const isRate = one.frames !== null;
   const value = isRate ? scaled(one.value, nsPerFrame(one, 1)) : one.value;
   const theirs = stick?.value?.value ?? null;
-  const yardstick = theirs === null || !isRate ? theirs : nsPerFrame(one, theirs);
+  const inUnit = (figure: number): number => (isRate ? nsPerFrame(one, figure) : figure);
+  const yardstick = theirs === null ? null : inUnit(theirs);
+  const times = stick?.timesFaster ?? null;
   return {
     section: title,
     name,
@@ -138,10 +141,37 @@ function plain({ title }: Section, one: Case, stick: Yardstick | null): Record<s
     samples: value.count,
     yardstick: stick?.name ?? null,
     [isRate ? "yardstick_ns_per_frame" : "yardstick_value"]: yardstick,
+    ...(stick?.value == null
+      ? {}
+      : { yardstick_min: inUnit(stick.value.min), yardstick_max: inUnit(stick.value.max) }),
     ratio: yardstick === null ? null : value.value / yardstick,
-    times_faster: stick?.timesFaster?.value ?? null,
+    ...(times === null ? {} : { ratio_min: 1 / times.max, ratio_max: 1 / times.min }),
+    ratio_target: ratioTarget(one, stick),
+    times_faster: times?.value ?? null,
     objection: stick?.objection ?? null,
   };
+}
+
+/** The most that ours ÷ theirs should be, by the kind of target; null where it is no ratio. */
+const RATIO_TARGETS: Readonly<Record<Target["kind"], (target: number) => number | null>> = {
+  "at most": () => null,
+  "times faster": target => 1 / target,
+  "times slower at most": target => target,
+  "Mpps at least": () => null,
+};
+
+/** The target that speaks of this yardstick, as a ratio. */
+function ratioTarget(one: Case, stick: Yardstick | null): number | null {
+  if (stick === null) return null;
+  for (const { kind, target, beside = one.yardsticks[0]?.name } of targetsOf(one)) {
+    const ratio = beside === stick.name ? RATIO_TARGETS[kind](target) : null;
+    if (ratio !== null) return ratio;
+  }
+  return null;
+}
+
+function targetsOf({ target, moreTargets = [] }: Case): readonly Target[] {
+  return target === null ? moreTargets : [target, ...moreTargets];
 }
 
 /** A case's figure, given in its unit, as ns a frame. */
@@ -191,7 +221,7 @@ function judge(one: Case, target: Target): Judged {
 function targetRows(cases: readonly Case[]): string[] {
   const worst = new Map<string, { one: Case; target: Target; judged: Judged }>();
   for (const one of cases) {
-    for (const target of [...(one.target === null ? [] : [one.target]), ...(one.moreTargets ?? [])]) {
+    for (const target of targetsOf(one)) {
       const judged = judge(one, target);
       const before = worst.get(target.what);
       if (before === undefined || judged.badness > before.judged.badness)

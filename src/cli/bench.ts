@@ -12,9 +12,11 @@ interface Benchmark {
     readonly names: readonly string[];
     readonly effort: "smoke" | "short" | "long";
     readonly format: "text" | "json" | "ndjson";
-    readonly isDocs: boolean;
     readonly isQuiet: boolean;
-  }): Promise<string>;
+    readonly isDocs: boolean;
+    readonly isGuard: boolean;
+    readonly isBaseline: boolean;
+  }): Promise<{ readonly text: string; readonly isWorse: boolean }>;
 }
 
 export async function benchCommand(context: Context): Promise<number> {
@@ -22,15 +24,17 @@ export async function benchCommand(context: Context): Promise<number> {
   const isSmoke = context.flag("smoke");
   if (isShort && isSmoke) throw new UsageError("--short and --smoke are two efforts; choose one");
   const { bench } = (await import(bundle().href)) as Benchmark;
-  const printed = await bench({
+  const { text, isWorse } = await bench({
     names: context.positionals,
     effort: isSmoke ? "smoke" : isShort ? "short" : "long",
     format: context.format,
-    isDocs: context.flag("docs"),
     isQuiet: context.isQuiet,
+    isDocs: context.flag("docs"),
+    isGuard: context.flag("guard"),
+    isBaseline: context.flag("write-baseline"),
   });
-  print(printed);
-  return 0;
+  print(text);
+  return isWorse ? 2 : 0;
 }
 
 /** Beside the bundled program, or in build/ of a checkout. */

@@ -175,7 +175,15 @@ export const COMMANDS: readonly Command[] = [
       { name: "smoke", help: "only to see that it works; the figures mean nothing" },
       {
         name: "docs",
-        help: "in a checkout: also write the figures into docs/performance.md (all rows, long form)",
+        help: "in a checkout: also write figures and plots of docs/performance.md (all rows, long form)",
+      },
+      {
+        name: "guard",
+        help: "in a checkout, with --short: exit 2 when a ratio is 1.5 × that of bench/baseline.json, twice",
+      },
+      {
+        name: "write-baseline",
+        help: "in a checkout, with --short: measure three times and write bench/baseline.json anew",
       },
       format,
       ...shared,

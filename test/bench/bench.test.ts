@@ -15,8 +15,8 @@ import {
   spreadOf,
   takeTurns,
 } from "../../bench/harness.ts";
-import { ROWS, runRows } from "../../bench/main.ts";
 import { jsonOf, markdownOf, ndjsonOf, type Run, textOf, withFigures } from "../../bench/report.ts";
+import { ROWS, runRows } from "../../bench/rows.ts";
 import { workFolder, writeCapture } from "../../bench/traffic.ts";
 import { assert, peer, suite } from "../harness.ts";
 

@@ -60,6 +60,10 @@ test("usage errors are one line each", () => {
     failsWith(folder.run(["bench", "nonesuch"]), 'no row is named "nonesuch"', "core-mix");
     failsWith(folder.run(["bench", "--short", "--docs"]), "--docs takes all rows");
     failsWith(folder.run(["bench", "--short", "--smoke"]), "choose one");
+    failsWith(folder.run(["bench", "--guard"]), "are of the short form: add --short");
+    failsWith(folder.run(["bench", "--write-baseline"]), "are of the short form: add --short");
+    failsWith(folder.run(["bench", "--short", "--guard", "--write-baseline"]), "do not go together");
+    failsWith(folder.run(["bench", "--short", "--write-baseline", "core"]), "takes all rows");
     failsWith(folder.run(["bench", "--format", "yaml"]), "text, json, ndjson");
   });
 });
@@ -67,7 +71,7 @@ test("usage errors are one line each", () => {
 test("the help names every row", () => {
   inFolder({}, folder => {
     const help = folder.run(["bench", "--help"]).stdout.replace(/\s+/g, " ");
-    const rows = readFileSync(join(import.meta.dirname, "../../bench/main.ts"), "utf8").matchAll(
+    const rows = readFileSync(join(import.meta.dirname, "../../bench/rows.ts"), "utf8").matchAll(
       /\{ name: "([^"]+)"/g,
     );
     const names = [...rows].map(([, name]) => name!);

@@ -1,0 +1,77 @@
+/**
+ * The rows of the benchmark, and how they are run: one after the other, never two at once, in a folder that goes away.
+ */
+import type { Effort, Section } from "./cases.ts";
+import { replayRow, startRow, wasmRow } from "./commands.ts";
+import { memoryRow } from "./core.ts";
+import { countingRow } from "./counting.ts";
+import { framesRow } from "./frames.ts";
+import { streamRow } from "./resident.ts";
+import { editsRow, prefixesRow, routesRow } from "./tables.ts";
+import { workFolder } from "./traffic.ts";
+
+/** What the user can mend; printed as one line. */
+export class BenchError extends Error {
+  override readonly name = "BenchError";
+}
+
+export interface Row {
+  readonly name: string;
+  readonly run: (effort: Effort, folder: string) => Section | Promise<Section>;
+}
+
+/**
+ * In the order in which they run: processes first, while this one is still small and starts others quickly.
+ */
+export const ROWS: readonly Row[] = [
+  { name: "start", run: startRow },
+  { name: "capture-inbound", run: replayRow("inbound") },
+  { name: "capture-outbound", run: replayRow("outbound") },
+  { name: "stream", run: streamRow },
+  { name: "routes", run: routesRow },
+  { name: "size", run: wasmRow },
+  { name: "core-inbound", run: memoryRow("inbound") },
+  { name: "core-outbound", run: memoryRow("outbound") },
+  { name: "core-arp", run: memoryRow("arp") },
+  { name: "core-bridge", run: memoryRow("bridge") },
+  { name: "core-drop", run: memoryRow("drop") },
+  { name: "core-mix", run: memoryRow("mix") },
+  { name: "core-counters", run: countingRow },
+  { name: "frames", run: framesRow },
+  { name: "edits", run: editsRow },
+  { name: "prefixes", run: prefixesRow },
+];
+
+/** Rows by parts of their names. Throws a BenchError when a part is in none of them. */
+export function rowsNamed(names: readonly string[]): readonly Row[] {
+  const stranger = names.find(part => !ROWS.some(({ name }) => name.includes(part)));
+  if (stranger !== undefined) {
+    throw new BenchError(
+      `no row is named "${stranger}"; there are ${ROWS.map(({ name }) => name).join(", ")}`,
+    );
+  }
+  return ROWS.filter(({ name }) => names.length === 0 || names.some(part => name.includes(part)));
+}
+
+/** Runs rows, and says on standard error how far it is unless told not to. */
+export async function runRows(rows: readonly Row[], effort: Effort, isQuiet = true): Promise<Section[]> {
+  const folder = workFolder();
+  const stop = (): never => process.exit(130);
+  process.once("exit", folder.remove);
+  process.once("SIGINT", stop);
+  const sections: Section[] = [];
+  try {
+    for (const { name, run } of rows) {
+      const start = performance.now();
+      if (!isQuiet) process.stderr.write(`bench: ${name} … `);
+      sections.push(await run(effort, folder.path));
+      const seconds = (performance.now() - start) / 1000;
+      if (!isQuiet) process.stderr.write(`${seconds.toFixed(1)} s\n`);
+    }
+  } finally {
+    folder.remove();
+    process.removeListener("exit", folder.remove);
+    process.removeListener("SIGINT", stop);
+  }
+  return sections;
+}
