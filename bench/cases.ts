@@ -30,14 +30,18 @@ export interface Case {
   /** Frames that one sample stands for, where that is a number of them. */
   readonly frames: number | null;
   readonly yardsticks: readonly Yardstick[];
-  /** What issue 2 asks for; the figure in `unit`, or how many times faster than the first yardstick. */
+  /** What is asked for: the figure in `unit`, or its relation to the first yardstick. */
   readonly target: Target | null;
 }
 
 export interface Target {
   /** What the figure is, in a reader's words. */
   readonly what: string;
-  readonly kind: "at most" | "times faster";
+  /**
+   * `at most`: the figure; `times faster`: the yardstick's over ours, at least; `times slower at most`: ours over the
+   * yardstick's, for one that nobody expects to beat.
+   */
+  readonly kind: "at most" | "times faster" | "times slower at most";
   readonly target: number;
   readonly stretch: number | null;
 }

@@ -136,9 +136,19 @@ interface Judged {
 }
 
 function judge(one: Case, { kind, target, stretch }: Target): Judged {
-  if (kind === "times faster") {
+  if (kind !== "at most") {
     const ratio = one.yardsticks[0]?.timesFaster?.value ?? null;
     if (ratio === null) return { measured: "not measured", isMet: null, isStretch: false, badness: 0 };
+    if (kind === "times slower at most") {
+      const slower = 1 / ratio;
+      const isStretch = stretch !== null && slower <= stretch;
+      return {
+        measured: `${figure(slower)} ×`,
+        isMet: slower <= target,
+        isStretch,
+        badness: slower / target,
+      };
+    }
     const isStretch = stretch !== null && ratio >= stretch;
     return { measured: `${figure(ratio)} ×`, isMet: ratio >= target, isStretch, badness: target / ratio };
   }
@@ -163,8 +173,12 @@ function targetRows(cases: readonly Case[]): string[] {
 }
 
 function targetRow(one: Case, target: Target, { measured, isMet, isStretch }: Judged): string {
-  const limit = (value: number): string =>
-    target.kind === "at most" ? `≤ ${figure(value)} ${one.unit}` : `≥ ${value} ×`;
+  const limits: Record<Target["kind"], (value: number) => string> = {
+    "at most": value => `≤ ${figure(value)} ${one.unit}`,
+    "times faster": value => `≥ ${value} ×`,
+    "times slower at most": value => `≤ ${value} ×`,
+  };
+  const limit = limits[target.kind];
   const verdict = isMet === null ? "–" : isStretch ? "yes, and the stretch" : isMet ? "yes" : "**no**";
   const stretch = target.stretch === null ? "" : limit(target.stretch);
   return `| ${target.what} | ${limit(target.target)} | ${stretch} | ${measured} | ${verdict} |`;
