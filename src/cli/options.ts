@@ -124,6 +124,11 @@ export const COMMANDS: readonly Command[] = [
       },
       { ...inPort, isCommon: false, help: "the port of captures that name none and have none in them" },
       count,
+      {
+        name: "threads",
+        value: "N",
+        help: "use at most N cores, 1 or 2 (default: 2 where there are, for one plain capture of 64 MiB or more)",
+      },
       format,
       report,
       profile,
