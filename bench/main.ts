@@ -9,6 +9,7 @@ import { EFFORTS, type Effort, type Section } from "./cases.ts";
 import { replayRow, startRow, wasmRow } from "./commands.ts";
 import { coreRow, framesRow } from "./core.ts";
 import { commitName, machineLine, ROOT } from "./harness.ts";
+import { largeRow } from "./large.ts";
 import { jsonOf, type Run, textOf, withFigures } from "./report.ts";
 import { streamRow } from "./resident.ts";
 import { editsRow, prefixesRow, routesRow } from "./tables.ts";
@@ -26,6 +27,8 @@ export const ROWS: readonly Row[] = [
   { name: "start", run: startRow },
   { name: "capture-inbound", run: replayRow("inbound") },
   { name: "capture-outbound", run: replayRow("outbound") },
+  { name: "large-inbound", run: largeRow("inbound") },
+  { name: "large-outbound", run: largeRow("outbound") },
   { name: "stream", run: streamRow },
   { name: "routes", run: routesRow },
   { name: "size", run: wasmRow },
