@@ -334,6 +334,8 @@ function fillFromOne(capture: usize, wanted: u32): u32 {
  */
 export function walk(): u32 {
   const capture = captureAt(0);
+  if (load<u32>(capture, CAPTURE_FORMAT) == CaptureFormat.Pcap && load<u32>(capture, CAPTURE_SWAPPED) == 0)
+    return walkPcap(capture);
   const entry = entryAt(0);
   let behind = load<u32>(capture, CAPTURE_AT);
   let clock = load<u64>(capture, CAPTURE_CLOCK);
@@ -343,6 +345,28 @@ export function walk(): u32 {
   }
   store<u64>(capture, clock, CAPTURE_CLOCK);
   return behind;
+}
+
+/**
+ * The same over pcap records of our own byte order, which need no clock. As long as a record is as large as the one
+ * before, where the next one begins does not wait for a load: that takes a third of the time.
+ */
+function walkPcap(capture: usize): u32 {
+  const end = load<u32>(capture, CAPTURE_END);
+  let at = load<u32>(capture, CAPTURE_AT);
+  let expected: u32 = 0;
+  while (end - at >= RECORD_HEADER_BYTES) {
+    const captured = load<u32>(at, 8);
+    if (captured != expected) {
+      // No bytes at all wrap round to the largest number.
+      if (captured - 1 >= MAX_RECORD_BYTES) break;
+      expected = captured;
+    }
+    if (expected > load<u32>(at, 12)) break;
+    if (end - at - RECORD_HEADER_BYTES < expected) break;
+    at += RECORD_HEADER_BYTES + expected;
+  }
+  return at;
 }
 
 /** Queues pcap records of our own byte order as long as nothing is odd; what is odd is left to `advance`. */

@@ -140,10 +140,7 @@ export const EFFORTS: Readonly<Record<Effort["name"], Effort>> = {
   },
   long: {
     name: "long",
-    captures: [
-      { frames: 1_000_000, rounds: 11 },
-      { frames: 5_000_000, rounds: 5 },
-    ],
+    captures: [{ frames: 1_000_000, rounds: 5 }],
     entries: 1_000,
     warmups: 1,
     starts: 20,

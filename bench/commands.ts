@@ -23,10 +23,10 @@ const NODE = process.execPath;
 const PROGRAM = join(ROOT, "bin/slash32");
 
 /** tcpdump says what it reads, in any case. */
-const TCPDUMP_SAYS = /^reading from (file|PCAP-NG)/;
+export const TCPDUMP_SAYS = /^reading from (file|PCAP-NG)/;
 
 /** Ours beside theirs, as far as theirs counts. */
-function beside(
+export function beside(
   name: string,
   peer: { objection: string | null },
   ours: number[],
@@ -40,7 +40,7 @@ function beside(
 
 // ── Capture → capture ──────────────────────────────────────────────────────────────────────────────────────
 
-type Direction = "inbound" | "outbound";
+export type Direction = "inbound" | "outbound";
 
 /** The fields of the report that are looked at. */
 interface Report {
@@ -49,23 +49,16 @@ interface Report {
   readonly seconds: number;
 }
 
-/** `slash32 replay`: its own seconds, and those of the process. Throws when a frame did not leave. */
-function replayContender(
+/** `slash32 replay`, pinned to one core or as told: its own seconds, and those of the process. Throws when a frame did not leave. */
+export function replayContender(
   name: string,
   args: readonly string[],
   frames: number,
   before?: () => void,
+  pin: readonly string[] = onOneCore(),
 ): Contender {
   const run = (): Record<string, number> => {
-    const { seconds, stdout } = runCommand([
-      ...onOneCore(),
-      NODE,
-      PROGRAM,
-      "replay",
-      "--format",
-      "json",
-      ...args,
-    ]);
+    const { seconds, stdout } = runCommand([...pin, NODE, PROGRAM, "replay", "--format", "json", ...args]);
     const report: Report = JSON.parse(stdout);
     const left = Object.values(report.outputs).reduce((sum, count) => sum + count, 0);
     if (report.frames !== frames || left !== frames)
@@ -75,7 +68,7 @@ function replayContender(
   return { run, before };
 }
 
-function intentFor(direction: Direction, folder: string, entries: number): string {
+export function intentFor(direction: Direction, folder: string, entries: number): string {
   return direction === "inbound"
     ? writeIntent(folder, "inbound", { localCount: entries, routeCount: 0, nextHopCount: 0 })
     : writeIntent(folder, "outbound", { localCount: 4, routeCount: entries, nextHopCount: 16 });

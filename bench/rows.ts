@@ -6,6 +6,7 @@ import { replayRow, startRow, wasmRow } from "./commands.ts";
 import { memoryRow } from "./core.ts";
 import { countingRow } from "./counting.ts";
 import { framesRow } from "./frames.ts";
+import { largeRow } from "./large.ts";
 import { streamRow } from "./resident.ts";
 import { editsRow, prefixesRow, routesRow } from "./tables.ts";
 import { workFolder } from "./traffic.ts";
@@ -27,6 +28,8 @@ export const ROWS: readonly Row[] = [
   { name: "start", run: startRow },
   { name: "capture-inbound", run: replayRow("inbound") },
   { name: "capture-outbound", run: replayRow("outbound") },
+  { name: "large-inbound", run: largeRow("inbound") },
+  { name: "large-outbound", run: largeRow("outbound") },
   { name: "stream", run: streamRow },
   { name: "routes", run: routesRow },
   { name: "size", run: wasmRow },

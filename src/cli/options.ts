@@ -124,6 +124,11 @@ export const COMMANDS: readonly Command[] = [
       },
       { ...inPort, isCommon: false, help: "the port of captures that name none and have none in them" },
       count,
+      {
+        name: "threads",
+        value: "N",
+        help: "use at most N cores, 1 or 2 (default: 2 where there are, for one plain capture of 64 MiB or more)",
+      },
       format,
       report,
       profile,
@@ -162,7 +167,7 @@ export const COMMANDS: readonly Command[] = [
     synopsis: "[--short] [ROW…]",
     summary: "this machine's figures beside the native yardstick and other programs",
     details: [
-      "A ROW is part of a name: start, capture-inbound, capture-outbound, stream, routes, size, core-inbound, " +
+      "A ROW is part of a name: start, capture-inbound, capture-outbound, large-inbound, large-outbound, stream, routes, size, core-inbound, " +
         "core-outbound, core-arp, core-bridge, core-drop, core-mix, core-counters, frames, edits, prefixes. Without one, all " +
         "rows are run: some ten minutes, with --short one and a half.",
       "The native yardstick is compiled when the benchmark starts, and programs to compare with are those that are " +

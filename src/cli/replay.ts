@@ -1,7 +1,7 @@
 /** `slash32 replay`: captures through the core, and what became of the frames. */
 import { identityOf, touchedBy } from "../capture/index.ts";
 import { Core } from "../core/index.ts";
-import { type Damage, type ReplayResult, replay } from "../replay/index.ts";
+import { type Damage, type ReplayResult, replay, startSecondCore } from "../replay/index.ts";
 import { count, type ReplayReport, replayJson, replayMarkdown, replayText } from "../report/index.ts";
 import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
@@ -18,6 +18,8 @@ export async function replayCommand(context: Context): Promise<number> {
   const captures = context.texts("read");
   const file = context.text("report");
   checkUsage(context, captures, file);
+  const plan = { captures, threads: threadsOf(context), count: context.number("count") };
+  const second = startSecondCore(plan);
   const intent = context.intent();
   const core = Core.load();
   core.install(intent);
@@ -27,11 +29,11 @@ export async function replayCommand(context: Context): Promise<number> {
     result = await replay({
       core,
       intent,
-      captures,
+      ...plan,
+      second,
       inPort: context.text("in-port"),
       output: context.text("write"),
       drops: context.text("drops"),
-      count: context.number("count"),
       onProgress: progress?.update,
     });
   } finally {
@@ -45,6 +47,15 @@ export async function replayCommand(context: Context): Promise<number> {
     for (const { name, readBytes } of result.captures) say(`${name}: ${count(readBytes)} bytes read`);
   }
   return exitCode(context, report, result.damages);
+}
+
+/** The cores to use at most; undefined: as many as there are. */
+function threadsOf(context: Context): number | undefined {
+  const text = context.text("threads");
+  if (text !== undefined && text !== "1" && text !== "2") {
+    throw new UsageError(`--threads: "${text}" is neither 1 nor 2`);
+  }
+  return text === undefined ? undefined : Number(text);
 }
 
 function checkUsage(context: Context, captures: readonly string[], file: string | undefined): void {

@@ -2,19 +2,70 @@
  * Runs the front part of a large capture on two cores (lane.ts), as far as it consists of whole, good packets; what
  * comes behind is the ordinary replay's. For one capture in a plain file, and outputs that are plain files too.
  */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import * as abi from "../../assembly/abi.ts";
 import { type Core, imageOf } from "../core/index.ts";
 import { ReplayError } from "./errors.ts";
-import { type LaneFiles, runLane, Shared } from "./lane.ts";
+import { type LaneFiles, type Place, runLane, Shared, usedPieces } from "./lane.ts";
 import type { LaneSetup } from "./worker.ts";
 
 /** Below this a second core costs more than it gives: starting it takes as long as replaying 50 MB. */
 export const MIN_BYTES = 64 * 1024 * 1024;
 
+/** The thread of the second lane, from its start to its only message. */
+export class SecondCore {
+  readonly #worker: Worker;
+
+  constructor() {
+    this.#worker = new Worker(workerFile());
+    // An error here is that the thread could not start: then the main lane does all the work.
+    this.#worker.on("error", () => {});
+    // Whether it got work or not, nobody waits for its end.
+    this.#worker.unref();
+  }
+
+  begin(setup: LaneSetup): void {
+    this.#worker.postMessage(setup);
+  }
+}
+
+/** What decides whether a second core is started. */
+export interface Plan {
+  readonly captures: readonly string[];
+  readonly threads?: number | undefined;
+  readonly count?: number | undefined;
+}
+
+/**
+ * Starts the second core for a plan that looks as if it will be used, so that it is there when the intent is loaded;
+ * undefined for others. `replay` decides whether it is used; one that is not ends with the process.
+ */
+export function startSecondCore({ captures, threads, count }: Plan): SecondCore | undefined {
+  const [capture, ...others] = captures;
+  if (!mayUseTwo(threads) || count !== undefined || capture === undefined || others.length > 0)
+    return undefined;
+  const names = [capture, capture.slice(capture.indexOf("=") + 1)];
+  return names.some(name => sizeOf(name) >= MIN_BYTES) ? new SecondCore() : undefined;
+}
+
+/** Whether two cores are allowed; without a word on it, whether there are two. */
+export function mayUseTwo(threads: number = availableParallelism()): boolean {
+  return threads >= 2;
+}
+
+function sizeOf(name: string): number {
+  try {
+    return statSync(name).size;
+  } catch {
+    return 0;
+  }
+}
+
 export interface AheadOptions {
   readonly core: Core;
+  readonly second: SecondCore;
   readonly files: LaneFiles;
   readonly output: LaneSetup["output"];
   /** Interfaces of the capture that are described so far. */
@@ -25,21 +76,18 @@ export interface AheadOptions {
   readonly onPiece: (bytes: number, frames: number) => void;
 }
 
-/** Where the ordinary replay goes on: file offset, and timestamp of the packet before. */
-export interface AheadResult {
-  readonly offset: number;
-  readonly clock: bigint;
-}
-
 /** The worker's program lies beside the bundled program, or in build/ of a checkout. */
 function workerFile(): URL {
   const beside = new URL("./replay-worker.js", import.meta.url);
   return existsSync(beside) ? beside : new URL("../../build/replay-worker.js", import.meta.url);
 }
 
-/** Runs pieces on two cores until something other than whole packets comes. Throws what reading and writing throw. */
-export function runAhead(options: AheadOptions): AheadResult {
-  const { core, files, output } = options;
+/**
+ * Runs pieces on two cores until something other than whole packets comes; gives where the ordinary replay goes on.
+ * Throws what reading and writing throw.
+ */
+export function runAhead(options: AheadOptions): Place {
+  const { core, second, files, output } = options;
   const shared = new Shared();
   shared.start = { offset: options.offset, clock: 0n };
   const piece = (at: number, length: number): { at: number; bytes: Uint8Array } => ({
@@ -60,13 +108,12 @@ export function runAhead(options: AheadOptions): AheadResult {
     ],
     output,
     files,
+    first: options.offset,
     counters,
   };
-  const worker = new Worker(workerFile(), { workerData: setup });
-  // An error here is that the thread could not start: then the main lane does all the work.
-  worker.on("error", () => {});
+  second.begin(setup);
   try {
-    runLane(core, shared, files, options.onPiece);
+    runLane(core, shared, files, options.offset, options.onPiece);
   } catch (error) {
     shared.fail((error as Error).message);
     shared.awaitFinish();
@@ -78,12 +125,11 @@ export function runAhead(options: AheadOptions): AheadResult {
   return shared.start;
 }
 
-/** Adds a lane's counters to the core's own; most of them are zero. */
+/** Adds a lane's counters to the core's own. */
 function addCounters(core: Core, bytes: Uint8Array): void {
   const own = new BigUint64Array(core.bytes.buffer, abi.COUNTERS, bytes.length / 8);
-  const words = new Uint32Array(bytes.buffer);
   const longs = new BigUint64Array(bytes.buffer);
-  for (let index = 0; index < longs.length; index++) {
-    if (words[2 * index] !== 0 || words[2 * index + 1] !== 0) own[index]! += longs[index]!;
+  for (const [from, to] of usedPieces(bytes)) {
+    for (let index = from / 8; index < to / 8; index++) own[index]! += longs[index]!;
   }
 }

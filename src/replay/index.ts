@@ -1,4 +1,5 @@
 /** The replay room's only door. */
+export { type SecondCore, startSecondCore } from "./ahead.ts";
 export { ReplayError } from "./errors.ts";
 export { type CapturedFrame, readFrames } from "./frames.ts";
 export type { Damage } from "./input.ts";

@@ -1,8 +1,9 @@
 /**
  * Several threads on one capture, each with a core of its own (a *lane*), in step through a few shared numbers. A lane
- * takes a piece of the file, walks over it to find where the next one begins, lets the others go on from there, runs
- * its piece, and waits for its turn to write: the output is the same, byte for byte, as that of one core. Where
- * anything but whole, good packets comes, all lanes stop and the ordinary replay goes on from that byte.
+ * takes the next piece of the file and reads it, whatever the others do; waits until it is known where the first packet
+ * of the piece begins; walks over the packets, so that the next piece's lane knows the same; runs them; and waits for
+ * its turn to write, if anything is written: the output is the same, byte for byte, as that of one core. Where anything but whole, good packets
+ * comes, all lanes stop and the ordinary replay goes on from that byte.
  */
 import { readSync, writeSync } from "node:fs";
 import * as abi from "../../assembly/abi.ts";
@@ -10,14 +11,26 @@ import { ioMessage } from "../capture/index.ts";
 import type { Core } from "../core/index.ts";
 import { ReplayError } from "./errors.ts";
 
-/** Bytes of one piece. */
+/**
+ * Bytes of one piece: with its output, what stays in a core's own cache; few enough that the output of small frames, a
+ * third larger at the most, is written at once.
+ */
 const PIECE_BYTES = 0x40000;
+/** Room in the window in front of a piece, for the packet that begins in the piece before. */
+const FRONT_BYTES = abi.WINDOW_BYTES - PIECE_BYTES;
+/** Where a piece is read to. */
+const PIECE = abi.INPUT + FRONT_BYTES;
 /** Bytes of a message about a lane that failed. */
 const MESSAGE_BYTES = 1024;
+/**
+ * Looks at a shared number before a lane sleeps, some 50 µs: being woken takes as long, and the other lane is seldom
+ * further behind. More of them would keep the other lane from running where there are not two cores to be had.
+ */
+const LOOKS = 20_000;
 
-/** Indices of the shared 32-bit numbers. */
-const LOCK = 0;
-const NEXT = 1;
+/** Indices of the shared 32-bit numbers: pieces taken, walked over and written; then what became of the lanes. */
+const TAKEN = 0;
+const WALKED = 1;
 const WRITTEN = 2;
 const STOPPED = 3;
 const FAILED = 4;
@@ -31,6 +44,12 @@ const NOT_WANTED = 3;
 const START = 0;
 const CLOCK = 1;
 const WORDS_BYTES = 32;
+
+/** Where a packet begins in the file, and the timestamp of the one before it. */
+export interface Place {
+  readonly offset: number;
+  readonly clock: bigint;
+}
 
 /** The numbers that lanes share, and what each wants to know of the others. */
 export class Shared {
@@ -46,55 +65,65 @@ export class Shared {
     this.#message = new Uint8Array(buffer, WORDS_BYTES + 16, MESSAGE_BYTES);
   }
 
-  /** Where the next piece begins in the file, and the timestamp of the packet before it. Only with the lock. */
-  get start(): { offset: number; clock: bigint } {
+  /** Where the first piece that nobody has walked over begins. Only for its lane, or when all lanes have ended. */
+  get start(): Place {
     return { offset: Number(this.#longs[START]), clock: this.#longs[CLOCK]! };
   }
-  set start({ offset, clock }: { offset: number; clock: bigint }) {
+  set start({ offset, clock }: Place) {
     this.#longs[START] = BigInt(offset);
     this.#longs[CLOCK] = clock;
   }
 
-  lock(): void {
-    while (Atomics.compareExchange(this.#words, LOCK, 0, 1) !== 0) Atomics.wait(this.#words, LOCK, 1);
-  }
-
-  unlock(): void {
-    Atomics.store(this.#words, LOCK, 0);
-    Atomics.notify(this.#words, LOCK);
-  }
-
-  /** The number of a piece that nobody has taken yet. Only with the lock. */
+  /** The number of a piece that nobody has taken yet. */
   take(): number {
-    return Atomics.add(this.#words, NEXT, 1);
+    return Atomics.add(this.#words, TAKEN, 1);
   }
 
-  get taken(): number {
-    return Atomics.load(this.#words, NEXT);
+  /** Waits until every piece before this one is walked over. Null when the lanes stopped before it. */
+  awaitStart(piece: number): Place | null {
+    return this.#await(WALKED, piece, STOPPED) ? this.start : null;
+  }
+
+  /** This piece is walked over: the next one begins there. */
+  walked(piece: number, next: Place): void {
+    this.start = next;
+    this.#set(WALKED, piece + 1);
   }
 
   /** Waits until every piece before this one is written. False when another lane failed. */
-  await(piece: number): boolean {
-    for (;;) {
-      if (Atomics.load(this.#words, FAILED) !== 0) return false;
-      const written = Atomics.load(this.#words, WRITTEN);
-      if (written === piece) return true;
-      Atomics.wait(this.#words, WRITTEN, written, 100);
-    }
+  awaitTurn(piece: number): boolean {
+    return this.#await(WRITTEN, piece, FAILED);
   }
 
   /** This piece is written. */
   wrote(piece: number): void {
-    Atomics.store(this.#words, WRITTEN, piece + 1);
-    Atomics.notify(this.#words, WRITTEN);
+    this.#set(WRITTEN, piece + 1);
   }
 
   get isStopped(): boolean {
     return Atomics.load(this.#words, STOPPED) !== 0;
   }
 
+  /** No piece from here on is walked over. */
   stop(): void {
     Atomics.store(this.#words, STOPPED, 1);
+    Atomics.notify(this.#words, WALKED);
+  }
+
+  #set(index: number, value: number): void {
+    Atomics.store(this.#words, index, value);
+    Atomics.notify(this.#words, index);
+  }
+
+  /** Waits until a number has this value. False when `end` is set instead. */
+  #await(index: number, value: number, end: number): boolean {
+    for (let looks = 0; ; looks++) {
+      const now = Atomics.load(this.#words, index);
+      if (now === value) return true;
+      if (Atomics.load(this.#words, end) !== 0) return false;
+      // A short sleep: `end` may have been set since it was looked at.
+      if (looks >= LOOKS) Atomics.wait(this.#words, index, now, 100);
+    }
   }
 
   /** The other lane begins. False when the main one is through without it. */
@@ -104,8 +133,7 @@ export class Shared {
 
   /** The other lane has ended, its counters copied. */
   finish(): void {
-    Atomics.store(this.#words, LIFE, FINISHED);
-    Atomics.notify(this.#words, LIFE);
+    this.#set(LIFE, FINISHED);
   }
 
   /** Waits for the other lane, unless it never began: its thread may not have started at all. */
@@ -116,9 +144,9 @@ export class Shared {
 
   fail(message: string): void {
     new TextEncoder().encodeInto(message, this.#message.subarray(0, MESSAGE_BYTES - 1));
-    this.stop();
     Atomics.store(this.#words, FAILED, 1);
     Atomics.notify(this.#words, WRITTEN);
+    this.stop();
   }
 
   /** What went wrong in a lane, null when nothing did. */
@@ -139,73 +167,86 @@ export interface LaneFiles {
 }
 
 /**
- * Works off pieces until all lanes stop. The core's capture 0 is set up, tables and outputs too; `onPiece` is told the
- * bytes and frames of each piece that is done. Throws ReplayError when the operating system refuses.
+ * Works off pieces of a capture whose first packet begins at `first`, until all lanes stop. The core's capture 0 is set
+ * up, tables and outputs too; `onPiece` is told the bytes and frames of each piece that is done. Throws ReplayError
+ * when the operating system refuses.
  */
 export function runLane(
   core: Core,
   shared: Shared,
   files: LaneFiles,
+  first: number,
   onPiece: (bytes: number, frames: number) => void,
 ): void {
-  for (;;) {
-    const piece = takePiece(core, shared, files);
-    if (piece === null) return;
-    const { number, bytes } = piece;
+  const isWriting = files.output !== null || files.drops !== null;
+  while (!shared.isStopped) {
+    const number = shared.take();
+    const bytes = takePiece(core, shared, files, { number, at: first + number * PIECE_BYTES });
+    if (bytes === 0) return;
     let frames = 0;
     for (;;) {
       const event = core.exports.runCaptures(1, 0xffffffff);
       frames += core.exports.framesRead();
       if (event !== abi.Event.Full) break;
-      if (!shared.await(number)) return;
+      if (isWriting && !shared.awaitTurn(number)) return;
       write(core, files);
     }
-    if (!shared.await(number)) return;
+    if (isWriting && !shared.awaitTurn(number)) return;
     write(core, files);
-    shared.wrote(number);
+    if (isWriting) shared.wrote(number);
     onPiece(bytes, frames);
   }
 }
 
-/** Reads the next piece into the window, up to the last whole packet. Null when there is none or it is not plain. */
-function takePiece(core: Core, shared: Shared, files: LaneFiles): { number: number; bytes: number } | null {
-  shared.lock();
-  try {
-    if (shared.isStopped) return null;
-    const { offset, clock } = shared.start;
-    const end = abi.INPUT + readPiece(core, files, offset);
-    setWindow(core, end, clock);
-    const behind = core.exports.walk();
-    const bytes = behind - abi.INPUT;
-    if (bytes === 0) {
-      shared.stop();
-      return null;
-    }
-    shared.start = { offset: offset + bytes, clock: clockOf(core) };
-    const number = shared.take();
-    setWindow(core, behind, clock);
-    return { number, bytes };
-  } finally {
-    shared.unlock();
+/**
+ * Reads the piece that stands `at` an offset, and the front part of the packet that reaches into it, and puts the whole
+ * packets into the window. Gives their bytes; 0 when there is none or they are not plain, or the lanes have stopped.
+ */
+function takePiece(
+  core: Core,
+  shared: Shared,
+  files: LaneFiles,
+  { number, at }: { number: number; at: number },
+): number {
+  const end = PIECE + read(core, files, PIECE, PIECE_BYTES, at);
+  const start = shared.awaitStart(number);
+  if (start === null) return 0;
+  const front = at - start.offset;
+  if (front < 0) throw new Error(`a piece at ${at} begins at ${start.offset}`);
+  const isWhole = front <= FRONT_BYTES && read(core, files, PIECE - front, front, start.offset) === front;
+  if (!isWhole) {
+    shared.stop();
+    return 0;
   }
+  setWindow(core, PIECE - front, end, start.clock);
+  const behind = core.exports.walk();
+  const bytes = behind - (PIECE - front);
+  if (bytes === 0) {
+    shared.stop();
+    return 0;
+  }
+  shared.walked(number, { offset: start.offset + bytes, clock: clockOf(core) });
+  setWindow(core, PIECE - front, behind, start.clock);
+  return bytes;
 }
 
-function readPiece(core: Core, { input, names }: LaneFiles, offset: number): number {
+/** Reads so many bytes at an offset of the file to an address of the core; gives how many there were. */
+function read(core: Core, { input, names }: LaneFiles, to: number, bytes: number, offset: number): number {
   let filled = 0;
-  while (filled < PIECE_BYTES) {
-    const bytes = named(names.input, () =>
-      readSync(input, core.bytes, abi.INPUT + filled, PIECE_BYTES - filled, offset + filled),
+  while (filled < bytes) {
+    const more = named(names.input, () =>
+      readSync(input, core.bytes, to + filled, bytes - filled, offset + filled),
     );
-    if (bytes === 0) break;
-    filled += bytes;
+    if (more === 0) break;
+    filled += more;
   }
   return filled;
 }
 
-/** The window holds whole packets up to `end`, and the clock stands at the packet before. */
-function setWindow(core: Core, end: number, clock: bigint): void {
+/** The window holds whole packets from `at` up to `end`, and the clock stands at the packet before. */
+function setWindow(core: Core, at: number, end: number, clock: bigint): void {
   const { words } = core;
-  words[(abi.CAPTURES + abi.CAPTURE_AT) >>> 2] = abi.INPUT;
+  words[(abi.CAPTURES + abi.CAPTURE_AT) >>> 2] = at;
   words[(abi.CAPTURES + abi.CAPTURE_END) >>> 2] = end;
   words[(abi.CAPTURES + abi.CAPTURE_SKIP_BLOCK) >>> 2] = 0;
   new DataView(words.buffer).setBigUint64(abi.CAPTURES + abi.CAPTURE_CLOCK, clock, true);
@@ -236,5 +277,18 @@ function named(name: string, operation: () => number): number {
     return operation();
   } catch (error) {
     throw new ReplayError(`${name}: ${ioMessage(error)}`);
+  }
+}
+
+const NOTHING = new Uint8Array(0x1000);
+
+/**
+ * Where bytes other than zero stand, in pieces of a page. Of the counters of 65,536 ports a few are used, and looking
+ * at each takes milliseconds.
+ */
+export function* usedPieces(bytes: Uint8Array): Generator<readonly [from: number, to: number]> {
+  for (let from = 0; from < bytes.length; from += NOTHING.length) {
+    const to = Math.min(from + NOTHING.length, bytes.length);
+    if (Buffer.compare(bytes.subarray(from, to), NOTHING.subarray(0, to - from)) !== 0) yield [from, to];
   }
 }

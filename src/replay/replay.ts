@@ -2,12 +2,11 @@
  * Capture → core → capture. The core runs window after window and comes back with an event when it wants bytes, is
  * full, meets a header, or finds damage; the loop here answers. Nothing is ever as large as a capture.
  */
-import { availableParallelism } from "node:os";
 import * as abi from "../../assembly/abi.ts";
 import { identityOf, Sink, touchedBy } from "../capture/index.ts";
 import { type Core, type Counters, portsInOrder } from "../core/index.ts";
 import type { Intent } from "../intent/index.ts";
-import { MIN_BYTES, runAhead } from "./ahead.ts";
+import { MIN_BYTES, mayUseTwo, runAhead, SecondCore } from "./ahead.ts";
 import { ReplayError } from "./errors.ts";
 import { type Damage, FINEST_RESOLUTION, Input } from "./input.ts";
 import { isPcapName, Output, setReasonComments } from "./output.ts";
@@ -27,6 +26,8 @@ export interface ReplayOptions {
   readonly count?: number | undefined;
   /** Cores to use at most, 1 or 2; as many as there are when not given. The result is the same. */
   readonly threads?: number | undefined;
+  /** A second core that is already starting (`startSecondCore`), in case it is of use. */
+  readonly second?: SecondCore | undefined;
   /** Called now and then with the progress so far. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -226,16 +227,17 @@ class Replay {
 
   /** Takes the plain front part of one large capture on two cores. */
   #runAhead(): void {
-    const { threads = availableParallelism(), count } = this.#options;
+    const { threads, count } = this.#options;
     const [input, ...others] = this.#inputs as [Input, ...Input[]];
     const [leaving, dropped] = this.#outputs as [Output, Output];
     const fd = input.source?.fd ?? null;
     const isLarge = (input.source?.totalBytes ?? 0) >= MIN_BYTES;
-    if (threads < 2 || count !== undefined || others.length > 0 || fd === null || !isLarge) return;
+    if (!mayUseTwo(threads) || count !== undefined || others.length > 0 || fd === null || !isLarge) return;
     if (!leaving.lane.isOpen || !dropped.lane.isOpen || input.damage() !== null) return;
     let readBytes = 0;
     const { offset, clock } = runAhead({
       core: this.#core,
+      second: this.#options.second ?? new SecondCore(),
       files: {
         input: fd,
         output: leaving.lane.fd,

@@ -72,7 +72,7 @@ test("the figures can be read as text, as JSON and in the page", () => {
   const written = withFigures(page, run);
   assert.is(withFigures(written, run), written, "writing twice changes nothing");
   assert.ok(written.startsWith(page.slice(0, page.indexOf("<!--"))));
-  assert.ok(written.endsWith(page.slice(page.indexOf("<!-- end"))));
+  assert.ok(written.endsWith(page.slice(page.indexOf("<!-- end of figures"))));
   assert.throws(() => withFigures("no place", run), /lacks its lines/);
 });
 
@@ -117,6 +117,28 @@ for (const direction of ["inbound", "outbound"] as const) {
     }
   });
 }
+
+test("a target against a yardstick that is faster is met from above", () => {
+  const caseOf = (ours: number): Section["cases"][number] => ({
+    name: "one",
+    remark: "",
+    entries: null,
+    distribution: null,
+    unit: "s",
+    value: spreadOf([ours]),
+    frames: null,
+    yardsticks: [{ name: "C", value: spreadOf([1]), timesFaster: ratioOf([ours], [1]), objection: null }],
+    target: { what: "beside C", kind: "times slower at most", target: 1.3, stretch: 1.05 },
+  });
+  const page = "<!-- figures: written by npm run bench -- --docs --><!-- end of figures -->";
+  const rowOf = (ours: number): string | undefined =>
+    withFigures(page, runOf([{ title: "t", notes: [], cases: [caseOf(ours)] }]))
+      .split("\n")
+      .find(line => line.startsWith("| beside C"));
+  assert.is(rowOf(2), "| beside C | ≤ 1.3 × | ≤ 1.05 × | 2.00 × | **no** |");
+  assert.is(rowOf(1.25), "| beside C | ≤ 1.3 × | ≤ 1.05 × | 1.25 × | yes |");
+  assert.is(rowOf(0.8), "| beside C | ≤ 1.3 × | ≤ 1.05 × | 0.800 × | yes, and the stretch |");
+});
 
 test("contenders take turns, and warm-up does not count", () => {
   const order: string[] = [];
