@@ -25,14 +25,15 @@
  *   DROPS    ├──────────────────────────────┤
  *            │ capture of drops, written    │   1 MiB + slack
  *   BANKS    ├──────────────────────────────┤
- *            │ tables, first set            │  68.5 MiB
- *            │ tables, second set           │  68.5 MiB
+ *            │ tables, first set            │  46 MiB
+ *            │ tables, second set           │  46 MiB
+ *            │ exact routes, 4 places       │  64 MiB
  *            └──────────────────────────────┘
  *
  * All integers are little-endian as WebAssembly stores them, except where *network order* is said.
  */
 
-export const VERSION: u32 = 1;
+export const VERSION: u32 = 2;
 
 // ── Limits ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -159,10 +160,13 @@ export enum CaptureFormat {
 export const QUEUE: u32 = 0x12000;
 export const QUEUE_ENTRIES: u32 = 256;
 export const QUEUE_ENTRY_BYTES: u32 = 32;
-/** Address, captured bytes, bytes on the wire, address of the interface record; u64 timestamp in output units. */
-export const ENTRY_FRAME: u32 = 0;
-export const ENTRY_CAPTURED: u32 = 4;
-export const ENTRY_LENGTH: u32 = 8;
+/**
+ * Captured bytes, bytes on the wire (side by side as in a pcap record), address of the frame, address of the
+ * interface record; u64 timestamp in output units.
+ */
+export const ENTRY_CAPTURED: u32 = 0;
+export const ENTRY_LENGTH: u32 = 4;
+export const ENTRY_FRAME: u32 = 8;
 export const ENTRY_INTERFACE: u32 = 12;
 export const ENTRY_TIME: u32 = 16;
 /** The decision (assembly/decision.ts), u64. */
@@ -174,6 +178,8 @@ export const REASON_OPTIONS_BYTES: u32 = 64;
 
 /** u32 a place for route tables: its bytes that may not be zero. */
 export const PLACES: u32 = 0x18000;
+/** u32: sum of what touch.ts looked at, stored so that no compiler finds its loads useless; nobody reads it. */
+export const SEEN: u32 = 0x18040;
 
 // ── Counters, all u64 ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -315,7 +321,7 @@ export enum Status {
 
 /** Two complete sets of tables: one that frames see, one being built. */
 export const BANKS: u32 = 0x2d80000;
-export const BANK_BYTES: u32 = 0x2490000;
+export const BANK_BYTES: u32 = 0x2df0000;
 
 /** Offsets in a bank. */
 export const BANK_SETTINGS: u32 = 0;
@@ -337,12 +343,15 @@ export const BANK_LONG_LENGTHS: u32 = 0x250000;
 export const BANK_LONG_COUNTS: u32 = 0x290000;
 /** MAX_NEXT_HOPS records of NEXT_HOP_BYTES. */
 export const BANK_NEXT_HOPS: u32 = 0x490000;
+/** Dense tables (table/dense.ts) of local addresses and of /32 routes: directory, then pages. */
+export const BANK_DENSE_HOSTS: u32 = 0x2490000;
+export const BANK_DENSE_EXACT: u32 = 0x25c0000;
 
 /**
  * Room for exact-match tables of routes: two in each bank's use. A table that grows takes a free place, so that one
  * bank alone may use three.
  */
-export const ROUTE_TABLES: u32 = 0x76a0000;
+export const ROUTE_TABLES: u32 = 0x8960000;
 export const ROUTE_TABLE_BYTES: u32 = 0x1000000;
 export const ROUTE_TABLE_COUNT: u32 = 4;
 
@@ -366,12 +375,30 @@ export const SETTING_EXACT: u32 = 48;
 export const SETTING_LONG: u32 = 64;
 export const SETTING_SHORT_COUNT: u32 = 80;
 export const SETTING_NEXT_HOP_COUNT: u32 = 84;
-export const SETTINGS_BYTES: u32 = 88;
+/** Dense tables of local addresses and of /32 routes; DENSE records. */
+export const SETTING_DENSE_HOSTS: u32 = 88;
+export const SETTING_DENSE_EXACT: u32 = 100;
+export const SETTINGS_BYTES: u32 = 112;
 
 /** An exact-match table: address of its first bucket, number of buckets (a power of two), number of entries. */
 export const TABLE_AT: u32 = 0;
 export const TABLE_BUCKETS: u32 = 4;
 export const TABLE_ENTRIES: u32 = 8;
+
+/**
+ * A dense table: the pages in use, 0 when the buckets are asked instead; the first octet of all its addresses, or
+ * DENSE_NO_OCTET; edits since it was last decided which of the two is asked.
+ */
+export const DENSE_PAGES: u32 = 0;
+export const DENSE_OCTET: u32 = 4;
+export const DENSE_EDITS: u32 = 8;
+export const DENSE_NO_OCTET: u32 = 256;
+/** u16 a /24 of one /8: its page. */
+export const DENSE_DIRECTORY_BYTES: u32 = 0x20000;
+/** A page: u16 an address of a /24. Page 0 is the empty one that all other /24s share. */
+export const DENSE_PAGE_BYTES: u32 = 512;
+export const MAX_DENSE_HOST_PAGES: u32 = 2049;
+export const MAX_DENSE_EXACT_PAGES: u32 = 16385;
 
 /** A port record. MACs are the six bytes in network order, in the low 48 bits of a u64. */
 export const PORT_BYTES: u32 = 64;
@@ -400,4 +427,4 @@ export const NEXT_HOP_LABEL_COUNT: u32 = 12;
 export const NEXT_HOP_LABELS: u32 = 16;
 
 /** 64 KiB pages of the whole memory. */
-export const MEMORY_PAGES: u32 = 2922;
+export const MEMORY_PAGES: u32 = 3222;

@@ -5,8 +5,9 @@
 import { VERSION } from "./abi";
 
 export { walk } from "./capture";
+export { resetCounters } from "./count";
 export { emptyOutput, setOutput, usedBytes, usedDropsBytes } from "./output";
-export { framesRead, resetCaptures, resetCounters, runCaptures, runFrames } from "./run";
+export { framesRead, resetCaptures, runCaptures, runFrames } from "./run";
 export { abandon, activeBank, begin, commit, setNextHop } from "./table/bank";
 export { addPort, applyHosts, applyRoutes, status } from "./table/edits";
 

@@ -6,10 +6,14 @@
  */
 import {
   BANK_BYTES,
+  BANK_DENSE_EXACT,
+  BANK_DENSE_HOSTS,
   BANK_HOSTS,
   BANK_NEXT_HOPS,
   BANKS,
   BUCKET_BYTES,
+  MAX_DENSE_EXACT_PAGES,
+  MAX_DENSE_HOST_PAGES,
   MAX_HOST_BUCKETS,
   MAX_HOSTS,
   MAX_LABELS,
@@ -21,6 +25,8 @@ import {
   NEXT_HOP_LABEL_COUNT,
   NEXT_HOP_LABELS,
   REMOVE,
+  SETTING_DENSE_EXACT,
+  SETTING_DENSE_HOSTS,
   SETTING_EXACT,
   SETTING_HOSTS,
   SETTING_LABEL,
@@ -32,9 +38,10 @@ import {
   Status,
   TABLE_AT,
 } from "../abi";
-import { add, bucketsFor, bytesOf, change, create, entriesOf, find, get, rehash, remove } from "./buckets";
+import { add, bucketsFor, bytesOf, change, create, entriesOf, get, rehash, remove } from "./buckets";
+import { findIn, follow, isDense, settle } from "./dense";
 import { freePlace, takePlace } from "./places";
-import { noteAddress, portOfNumber, portOfSlot, slotOfPort } from "./ports";
+import { hostValue, noteAddress, portOfNumber, portOfSlot, slotOfPort } from "./ports";
 import { getPrefix, lookup, removePrefix, SHORT_BITS, setPrefix } from "./prefixes";
 
 /** The bank that frames see. */
@@ -82,9 +89,19 @@ export function abandon(): void {
 /** Frames see the bank that `begin` opened from now on. */
 export function commit(): Status {
   if (edited == active) return Status.Invalid;
+  settleHosts(edited);
+  settleExact(edited);
   freeTables(active);
   active = edited;
   return Status.Ok;
+}
+
+function settleHosts(bank: usize): void {
+  settle(bank + SETTING_DENSE_HOSTS, bank + BANK_DENSE_HOSTS, MAX_DENSE_HOST_PAGES, bank + SETTING_HOSTS);
+}
+
+function settleExact(bank: usize): void {
+  settle(bank + SETTING_DENSE_EXACT, bank + BANK_DENSE_EXACT, MAX_DENSE_EXACT_PAGES, bank + SETTING_EXACT);
 }
 
 function freeTables(bank: usize): void {
@@ -105,7 +122,7 @@ export function activeBank(): usize {
 
 /** The record of the port behind which an address (network order) lives, 0 when it is not local. */
 export function portOfHost(bank: usize, address: u32): usize {
-  const value = find(bank + SETTING_HOSTS, address);
+  const value = hostValue(bank, address);
   return value == 0 ? 0 : portOfSlot(bank, value - 1);
 }
 
@@ -117,18 +134,33 @@ export function editHost(address: u32, port_number: u32): Status {
   if (port_number == REMOVE) {
     if (there == 0) return Status.Invalid;
     remove(table, key);
+    followHost(key, 0);
     noteAddress(portOfSlot(edited, there - 1), key, -1);
     return Status.Ok;
   }
   const port = portOfNumber(edited, port_number);
   if (port == 0) return Status.Invalid;
   if (there != 0) return Status.Exists;
-  if (entriesOf(table) == MAX_HOSTS || !add(table, key, slotOfPort(edited, port) + 1)) return Status.Full;
+  const value = slotOfPort(edited, port) + 1;
+  if (entriesOf(table) == MAX_HOSTS || !add(table, key, value)) return Status.Full;
+  followHost(key, value);
   noteAddress(port, key, 1);
   return Status.Ok;
 }
 
+function followHost(key: u32, value: u32): void {
+  // A bank that is being built is settled when it is committed.
+  if (edited != active) return;
+  const table = edited + SETTING_HOSTS;
+  follow(edited + SETTING_DENSE_HOSTS, edited + BANK_DENSE_HOSTS, MAX_DENSE_HOST_PAGES, table, key, value);
+}
+
 // ── Next hops ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The record of next hop `index`. */
+export function nextHopAt(bank: usize, index: u32): usize {
+  return bank + BANK_NEXT_HOPS + index * NEXT_HOP_BYTES;
+}
 
 /**
  * Fills in next hop `index`: MAC of the next hop (network order, low 48 bits) and label stack entries, outermost
@@ -137,7 +169,7 @@ export function editHost(address: u32, port_number: u32): Status {
 export function setNextHop(index: u32, via: u64, labels: u32, first: u32, second: u32, third: u32): Status {
   if (index >= MAX_NEXT_HOPS) return Status.Full;
   if (labels > MAX_LABELS) return Status.Invalid;
-  const at = edited + BANK_NEXT_HOPS + index * NEXT_HOP_BYTES;
+  const at = nextHopAt(edited, index);
   const uplink_mac = load<u64>(edited, SETTING_UPLINK_MAC);
   store<u64>(at, via | (uplink_mac << 48), NEXT_HOP_HEADER);
   store<u32>(at, <u32>(uplink_mac >> 16), NEXT_HOP_HEADER + 8);
@@ -153,11 +185,16 @@ export function setNextHop(index: u32, via: u64, labels: u32, first: u32, second
 
 // ── Routes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** The next hop, from 1 on, of the /32 route to an address (network order), 0 when there is none. */
+function exactValue(bank: usize, address: u32): u32 {
+  return findIn(bank + SETTING_DENSE_EXACT, bank + BANK_DENSE_EXACT, bank + SETTING_EXACT, address);
+}
+
 /** The record of the next hop towards an address (network order), 0 when no route covers it. */
 export function nextHopTo(bank: usize, address: u32): usize {
-  let value = find(bank + SETTING_EXACT, address);
+  let value = exactValue(bank, address);
   if (value == 0) value = lookup(bank, bswap<u32>(address));
-  return value == 0 ? 0 : bank + BANK_NEXT_HOPS + (value - 1) * NEXT_HOP_BYTES;
+  return value == 0 ? 0 : nextHopAt(bank, value - 1);
 }
 
 /** Adds a route, changes its next hop, or takes it out (REMOVE). */
@@ -176,22 +213,35 @@ export function editRoute(prefix: u32, length: u32, next_hop: u32): Status {
 }
 
 function putRoute(prefix: u32, length: u32, value: u32, is_there: bool): bool {
-  const exact = edited + SETTING_EXACT;
   if (length < 32) {
     if (!setPrefix(edited, prefix, length, value)) return false;
     if (length <= SHORT_BITS && !is_there) countShort(1);
-  } else if (is_there) {
-    change(exact, bswap<u32>(prefix), value);
-  } else {
-    return add(exact, bswap<u32>(prefix), value);
+    return true;
   }
+  const exact = edited + SETTING_EXACT;
+  const key = bswap<u32>(prefix);
+  if (is_there) change(exact, key, value);
+  else if (!add(exact, key, value)) return false;
+  followExact(key, value);
   return true;
 }
 
 function removeRoute(prefix: u32, length: u32): void {
-  if (length == 32) remove(edited + SETTING_EXACT, bswap<u32>(prefix));
-  else removePrefix(edited, prefix, length);
-  if (length <= SHORT_BITS) countShort(-1);
+  if (length < 32) {
+    removePrefix(edited, prefix, length);
+    if (length <= SHORT_BITS) countShort(-1);
+    return;
+  }
+  const key = bswap<u32>(prefix);
+  remove(edited + SETTING_EXACT, key);
+  followExact(key, 0);
+}
+
+function followExact(key: u32, value: u32): void {
+  // A bank that is being built is settled when it is committed.
+  if (edited != active) return;
+  const table = edited + SETTING_EXACT;
+  follow(edited + SETTING_DENSE_EXACT, edited + BANK_DENSE_EXACT, MAX_DENSE_EXACT_PAGES, table, key, value);
 }
 
 function countShort(by: i32): void {
@@ -205,16 +255,20 @@ function makeRoom(length: u32): bool {
   const routes = entriesOf(exact) + entriesOf(long) + load<u32>(edited, SETTING_SHORT_COUNT);
   if (routes >= MAX_ROUTES) return false;
   // A bank that is being built has its tables in the size that was asked for.
-  if (edited == active && length > SHORT_BITS) grow(length == 32 ? exact : long);
+  if (edited != active || length <= SHORT_BITS) return true;
+  const has_grown = grow(length == 32 ? exact : long);
+  // Buckets twice as large may make a dense table the smaller one of the two.
+  if (has_grown && length == 32 && !isDense(edited + SETTING_DENSE_EXACT)) settleExact(edited);
   return true;
 }
 
-/** Moves a table that one more entry would fill by half to a place with twice the buckets. */
-function grow(table: usize): void {
+/** Moves a table that one more entry would fill by half to a place with twice the buckets. True when it did. */
+function grow(table: usize): bool {
   const buckets = bucketsFor(entriesOf(table) + 1, MAX_ROUTE_BUCKETS);
   const old_bytes = bytesOf(table);
-  if (buckets * BUCKET_BYTES <= old_bytes) return;
+  if (buckets * BUCKET_BYTES <= old_bytes) return false;
   const old = load<u32>(table, TABLE_AT);
   rehash(table, takePlace(), buckets);
   freePlace(old, old_bytes);
+  return true;
 }

@@ -6,9 +6,10 @@
  *   │ key 0  │ key 1  │     │ key 7  │ value 0│ value 1│     │value 7│ o │
  *   └────────┴────────┴─ … ─┴────────┴────────┴────────┴─ … ─┴───────┴───┘
  *
- * A table is given by its record (TABLE_AT, TABLE_BUCKETS, TABLE_ENTRIES). A value of 0 marks a free slot; values are at most 24 bits. A full bucket passes entries on to the next one, and
- * the byte o counts how many entries went past it, so that most misses end after one bucket. 255 stays 255: such a
- * bucket is passed for good (until the table is built anew), which costs time and never a wrong answer.
+ * A table is given by its record (TABLE_AT, TABLE_BUCKETS, TABLE_ENTRIES). A value of 0 marks a free slot; values are
+ * at most 24 bits. A full bucket passes entries on to the next one, and the byte o counts how many entries went past
+ * it, so that most misses end after one bucket. 255 stays 255: such a bucket is passed for good (until the table is
+ * built anew), which costs time and never a wrong answer.
  */
 import { BUCKET_BYTES, TABLE_AT, TABLE_BUCKETS, TABLE_ENTRIES } from "../abi";
 
@@ -38,8 +39,12 @@ export function entriesOf(table: usize): u32 {
 
 /** Address of the key's own bucket. */
 function home(table: usize, key: u32): usize {
-  const hash = <u32>((<u64>key * GOLDEN) >> 44);
-  return load<u32>(table, TABLE_AT) + (hash & (load<u32>(table, TABLE_BUCKETS) - 1)) * BUCKET_BYTES;
+  return homeIn(load<u32>(table, TABLE_AT), load<u32>(table, TABLE_BUCKETS) - 1, key);
+}
+
+/** The same in a table whose address and number of buckets less one are at hand. */
+export function homeIn(at: usize, mask: u32, key: u32): usize {
+  return at + (<u32>((<u64>key * GOLDEN) >> 44) & mask) * BUCKET_BYTES;
 }
 
 /** Bit i is set when slot i of the bucket holds the key (or is free and the key is 0). */
@@ -59,7 +64,11 @@ function matches(bucket: usize, key: u32): u32 {
 
 /** The key's value, 0 when it is not there. A key of 0 is found only if no free slot stands before it. */
 export function find(table: usize, key: u32): u32 {
-  const bucket = home(table, key);
+  return findFrom(table, home(table, key), key);
+}
+
+/** The same, from the key's own bucket on. */
+export function findFrom(table: usize, bucket: usize, key: u32): u32 {
   const found = matches(bucket, key);
   if (found != 0) return load<u32>(bucket + ctz(found) * 4, VALUES) & VALUE_MASK;
   if (load<u8>(bucket, OVERFLOW) == 0) return 0;
@@ -83,7 +92,13 @@ function next(table: usize, bucket: usize): usize {
   return after == first + bytesOf(table) ? first : after;
 }
 
-function valueAt(slot: usize): u32 {
+/** Address behind a bucket's last slot; a slot is where its key stands. */
+export function slotsEnd(bucket: usize): usize {
+  return bucket + VALUES;
+}
+
+/** The value in a slot, 0 when it is free. */
+export function valueAt(slot: usize): u32 {
   return load<u32>(slot, VALUES) & VALUE_MASK;
 }
 

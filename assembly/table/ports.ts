@@ -4,6 +4,7 @@
  * network order in the low 48 bits of a u64.
  */
 import {
+  BANK_DENSE_HOSTS,
   BANK_MACS,
   BANK_PORT_SLOTS,
   BANK_PORTS,
@@ -21,6 +22,7 @@ import {
   PORT_MAX_FRAME_BYTES,
   PORT_NUMBER,
   PORT_OUTPUT_INTERFACE,
+  SETTING_DENSE_HOSTS,
   SETTING_HOSTS,
   SETTING_PORT_COUNT,
   SETTING_UPLINK,
@@ -28,7 +30,8 @@ import {
   Status,
 } from "../abi";
 import { MAC_MASK } from "../wire/ethernet";
-import { find, GOLDEN } from "./buckets";
+import { GOLDEN } from "./buckets";
+import { findIn } from "./dense";
 
 /** The record in a slot. */
 export function portOfSlot(bank: usize, slot: u32): usize {
@@ -80,12 +83,17 @@ export function addPort(
   return Status.Ok;
 }
 
+/** The slot, from 1 on, of the port behind which an address (network order) lives, 0 when it is not local. */
+export function hostValue(bank: usize, address: u32): u32 {
+  return findIn(bank + SETTING_DENSE_HOSTS, bank + BANK_DENSE_HOSTS, bank + SETTING_HOSTS, address);
+}
+
 /** True when the VM at this port owns the address (network order). */
 export function ownsAddress(bank: usize, port: usize, address: u32): bool {
   const known = load<u32>(port, PORT_ADDRESS);
   if (address == known) return address != 0;
   if (known != 0 && load<u32>(port, PORT_ADDRESS_COUNT) == 1) return false;
-  const value = find(bank + SETTING_HOSTS, address);
+  const value = hostValue(bank, address);
   return value != 0 && portOfSlot(bank, value - 1) == port;
 }
 

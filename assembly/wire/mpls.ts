@@ -4,6 +4,8 @@
  */
 
 export const ENTRY_BYTES: u32 = 4;
+/** The S bit of an entry in host order. */
+export const BOTTOM: u32 = 0x100;
 
 /** The entry in host order. */
 export function entry(at: usize): u32 {
@@ -16,7 +18,7 @@ export function label(entry: u32): u32 {
 
 /** The S bit: this entry is the bottom of the stack. */
 export function isBottom(entry: u32): bool {
-  return (entry & 0x100) != 0;
+  return (entry & BOTTOM) != 0;
 }
 
 /** A stored entry (network order, TTL zero) with its TTL. */

@@ -1,7 +1,7 @@
 /**
  * What the yardstick needs of a core: an image of the tables that frames see, and the bytes in front of an output
- * capture's packets. An image is two words (magic, ABI version), then the bank, its next hops, its exact-match routes
- * and its longer prefixes, each as its length and its bytes.
+ * capture's packets. An image is two words (magic, ABI version), then the bank, its next hops, its exact-match routes,
+ * its longer prefixes and its two dense tables, each as its length and its bytes.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
 import * as abi from "../../assembly/abi.ts";
@@ -14,11 +14,11 @@ const MAGIC = 0x4b4e4142;
 
 /** Writes the image of a core's active tables to a file. */
 export function dumpBank(core: Core, path: string): void {
-  const { bank, nextHops, exact, long } = imageOf(core);
+  const { bank, nextHops, exact, long, denseHosts, denseExact } = imageOf(core);
   const file = openSync(path, "w");
   try {
     write(file, words(MAGIC, abi.VERSION));
-    for (const piece of [bank, nextHops, exact, long]) {
+    for (const piece of [bank, nextHops, exact, long, denseHosts, denseExact]) {
       write(file, words(piece.length));
       write(file, piece);
     }

@@ -14,6 +14,8 @@
 #define YARDSTICK_SLACK 64u
 /* Tables above this are prefetched: what stays of a second-level cache beside window and output. */
 #define CACHED_BYTES 0x60000u
+/* Tables above this are loaded from instead: what the processor holds of their pages' addresses is not enough. */
+#define PREFETCHED_BYTES 0x400000u
 
 struct entry {
   uint32_t frame, captured, length, interface;
@@ -134,59 +136,234 @@ ALWAYS uint32_t guess_destination(const uint8_t *frame) {
   return load32(frame + layer3 + 16);
 }
 
-static void prefetch_queue(const struct run *run, const struct tables *tables, bool is_uplink) {
-  const bool has_many_hosts = tables->hosts.mask >= CACHED_BYTES / BUCKET_BYTES;
-  const bool has_many_routes = !is_uplink && tables->exact.mask >= CACHED_BYTES / BUCKET_BYTES;
-  const bool has_many_hops = !is_uplink && tables->next_hop_count >= CACHED_BYTES / NEXT_HOP_BYTES;
+/* Asks for what an address will be looked up in, or waits for it when that is so large that the processor would not
+   look up its pages for a prefetch. */
+ALWAYS uint32_t ask(const uint8_t *at, bool is_huge) {
+  if (is_huge) return load32(at);
+  __builtin_prefetch(at);
+  return 0;
+}
+
+ALWAYS size_t bytes_of(struct dense dense, struct buckets buckets) {
+  if (dense.pages != 0) return (size_t)dense.pages * DENSE_PAGE_BYTES;
+  return ((size_t)buckets.mask + 1) * BUCKET_BYTES;
+}
+
+/* Asks for a table's lines, one an address. */
+ALWAYS void ask_all(struct dense dense, struct buckets buckets, const uint32_t *addresses, uint32_t count) {
+  const size_t bytes = bytes_of(dense, buckets);
+  if (bytes <= CACHED_BYTES) return;
+  const bool is_dense = dense.pages != 0, is_huge = bytes > PREFETCHED_BYTES;
+  uint32_t seen = 0;
+  for (uint32_t index = 0; index < count; index++) {
+    uint32_t to = addresses[index];
+    if (!is_dense) seen += ask(bucket_home(buckets, to), is_huge);
+    else if ((to & 0xff) == dense.octet) seen += ask(dense_leaf(dense, to), is_huge);
+  }
+  __asm__ volatile("" : : "r"(seen));
+}
+
+static void prefetch_queue(const struct run *run, const struct tables *t, bool is_uplink) {
+  const bool has_many_hosts = bytes_of(t->dense_hosts, t->hosts) > CACHED_BYTES;
+  const bool has_many_routes = !is_uplink && bytes_of(t->dense_exact, t->exact) > CACHED_BYTES;
+  const bool has_many_hops = !is_uplink && t->next_hop_count >= CACHED_BYTES / NEXT_HOP_BYTES;
   if (!has_many_hosts && !has_many_routes && !has_many_hops) return;
-  uint32_t destinations[QUEUE_ENTRIES];
+  uint32_t addresses[QUEUE_ENTRIES];
   for (uint32_t index = 0; index < run->filled; index++) {
     const struct entry *entry = &run->queue[index];
     bool has_address = entry->captured >= POPPED_LAYER3 + IPV4_BYTES;
-    uint32_t to = has_address ? guess_destination(run->window + entry->frame) : 0;
-    destinations[index] = to;
-    if (has_many_hosts) __builtin_prefetch(bucket_home(tables->hosts, to));
-    if (has_many_routes) __builtin_prefetch(bucket_home(tables->exact, to));
+    addresses[index] = has_address ? guess_destination(run->window + entry->frame) : 0;
   }
+  ask_all(t->dense_hosts, t->hosts, addresses, run->filled);
+  if (is_uplink) return;
+  ask_all(t->dense_exact, t->exact, addresses, run->filled);
   if (!has_many_hops) return;
   for (uint32_t index = 0; index < run->filled; index++) {
-    const uint8_t *bucket = bucket_home(tables->exact, destinations[index]);
-    uint32_t found = bucket_matches(bucket, destinations[index]);
-    uint32_t next_hop = found != 0 ? bucket_value(bucket, found) : 0;
-    if (next_hop != 0) __builtin_prefetch(next_hop_at(tables, next_hop));
+    uint32_t next_hop = find_in(t->dense_exact, t->exact, addresses[index]);
+    if (next_hop != 0) __builtin_prefetch(next_hop_at(t, next_hop));
   }
 }
 
 /* ── Decide ── */
 
-ALWAYS void count_in(struct counters *counters, uint32_t number, uint64_t frames, uint64_t bytes, uint64_t drops) {
-  counters->bytes += bytes;
+#define LABELLED_BYTES (POPPED_LAYER3 + IPV4_BYTES)
+#define UNLABELLED_BYTES (ETHERNET_BYTES + IPV4_BYTES)
+/* Bytes 12…19: type, label, S bit and IHL; TC, TTL, version and TOS left out. */
+#define LABELLED_MASK 0x000f00f1ffffffffull
+#define LABELLED_PATH (TABLE_CLASSIFY | TABLE_LABEL | TABLE_LOCAL)
+#define ROUTED_PATH (TABLE_CLASSIFY | TABLE_LOCAL | TABLE_REMOTE)
+
+/* What a run of entries adds to the port that they came in by. */
+struct arrivals {
+  uint64_t frames, bytes, drops;
+};
+
+ALWAYS void count_in(struct counters *counters, uint32_t number, struct arrivals arrivals) {
+  counters->bytes += arrivals.bytes;
   if (number > MAX_PORT_NUMBER) return;
   struct port_counters *came = &counters->ports[number];
-  came->rx_frames += frames;
-  came->rx_bytes += bytes;
-  came->drop_frames += drops;
+  came->rx_frames += arrivals.frames;
+  came->rx_bytes += arrivals.bytes;
+  came->drop_frames += arrivals.drops;
 }
 
-/* Decides a run of entries that came in by one interface. Gives the entry behind them. */
-ALWAYS struct entry *decide_run(struct run *run, struct entry *entry, const struct entry *end, bool is_uplink,
-                                const struct tables *t, struct ingress in, uint32_t number) {
+ALWAYS struct port_counters *counters_of(struct counters *counters, const struct tables *t, uint32_t port) {
+  return &counters->ports[load32(t->bank + port + PORT_NUMBER)];
+}
+
+ALWAYS void count_outcome(struct counters *counters, uint64_t decision, uint64_t frames) {
+  counters->outcomes[outcome_of(decision)] += frames;
+}
+
+/* One packet by the whole pipeline. */
+ALWAYS void decide_one(struct run *run, struct entry *entry, const struct tables *t, const struct ingress *in,
+                       struct arrivals *arrivals) {
+  struct counters *counters = run->counters;
+  uint32_t length = entry->length;
+  if (unlikely(entry->captured != length)) {
+    counters->bytes += entry->captured;
+    counters->snapped++;
+    return;
+  }
+  uint64_t decision = decide(t, in, run->window + entry->frame, length);
+  entry->decision = decision;
+  count_outcome(counters, decision, 1);
+  arrivals->frames++;
+  arrivals->bytes += length;
+  if (verdict_of(decision) == VERDICT_DROP) {
+    arrivals->drops++;
+    return;
+  }
+  uint32_t target = target_of(decision);
+  bool is_forward = action_of(decision) == ACTION_FORWARD;
+  uint32_t out_length = length + (is_forward ? labels_bytes(t, target) : 0) - popped_bytes_of(decision);
+  struct port_counters *left = counters_of(counters, t, is_forward ? t->uplink : target);
+  if (verdict_of(decision) == VERDICT_REPLY) {
+    left->reply_frames++;
+    left->reply_bytes += out_length;
+  } else {
+    left->tx_frames++;
+    left->tx_bytes += out_length;
+  }
+}
+
+/* Packets of a port that is neither the uplink nor a VM's that sends by route. */
+static struct entry *decide_others(struct run *run, struct entry *entry, const struct entry *end,
+                                   const struct tables *t, const struct ingress *in, uint32_t number) {
+  const uint32_t interface = entry->interface;
+  struct arrivals arrivals = {0};
+  for (; entry < end && entry->interface == interface; entry++) decide_one(run, entry, t, in, &arrivals);
+  count_in(run->counters, number, arrivals);
+  return entry;
+}
+
+/* The word under LABELLED_MASK of a frame with our label alone and an IPv4 header without options. */
+ALWAYS uint64_t labelled_word(uint32_t value) {
+  uint64_t entry = __builtin_bswap32(value << 12 | LABEL_BOTTOM);
+  return TYPE_MPLS | entry << 16 | (uint64_t)IPV4_WORDS << 48;
+}
+
+/* Packets of the uplink: the usual ones in the inner loop, as in batch.ts. */
+ALWAYS struct entry *decide_from_uplink(struct run *run, struct entry *entry, const struct entry *end,
+                                        const struct tables *t, const struct ingress *in, uint32_t number,
+                                        bool is_dense) {
   struct counters *counters = run->counters;
   const uint8_t *window = run->window;
   const uint32_t interface = entry->interface;
-  uint64_t frames = 0, bytes = 0, drops = 0;
-  in.is_uplink = is_uplink;
-  for (; entry < end && entry->interface == interface; entry++) {
-    uint32_t length = entry->length;
-    if (unlikely(entry->captured != length)) continue;
-    uint64_t decision = decide(t, &in, window + entry->frame, length);
-    entry->decision = decision;
-    counters->outcomes[outcome_of(decision)]++;
-    frames++;
-    bytes += length;
-    drops += verdict_of(decision) == VERDICT_DROP;
+  const uint64_t labelled = labelled_word(t->label), mac = t->uplink_mac;
+  const struct buckets hosts = t->hosts;
+  const struct dense dense = t->dense_hosts;
+  uint64_t delivered = 0, strays = 0, usual_bytes = 0;
+  struct arrivals arrivals = {0};
+  for (;;) {
+    for (; entry < end; entry++) {
+      uint32_t length = entry->length, room = length - LABELLED_BYTES;
+      if (unlikely(entry->captured != length || entry->interface != interface)) break;
+      if (unlikely(room > MAX_FRAME_BYTES - LABELLED_BYTES)) break;
+      const uint8_t *frame = window + entry->frame, *header = frame + POPPED_LAYER3;
+      if (unlikely(eth_destination(frame) != mac)) break;
+      if (unlikely((load64(frame + 12) & LABELLED_MASK) != labelled)) break;
+      if (unlikely(ipv4_total(header) - IPV4_BYTES > room)) break;
+      uint32_t to = ipv4_destination(header);
+      uint32_t slot = is_dense ? find_dense(dense, to) : find(hosts, to);
+      if (slot == 0) {
+        entry->decision = dropped(REASON_NO_LOCAL_VM, LABELLED_PATH);
+        usual_bytes += length;
+        strays++;
+        continue;
+      }
+      uint32_t owner = port_of_slot(slot - 1), out_length = length - LABEL_BYTES;
+      if (unlikely((port_flags(t, owner) & (FLAG_L3_IN | FLAG_UPLINK)) != FLAG_L3_IN)) break;
+      if (unlikely(ipv4_ttl(header) <= 1 || out_length > port_max_frame(t, owner))) break;
+      entry->decision = leaving(ACTION_DELIVER, POPPED, LABELLED_PATH, owner);
+      struct port_counters *left = counters_of(counters, t, owner);
+      left->tx_frames++;
+      left->tx_bytes += out_length;
+      usual_bytes += length;
+      delivered++;
+    }
+    if (entry == end || entry->interface != interface) break;
+    decide_one(run, entry++, t, in, &arrivals);
   }
-  if (frames != 0) count_in(counters, number, frames, bytes, drops);
+  count_outcome(counters, leaving(ACTION_DELIVER, POPPED, LABELLED_PATH, 0), delivered);
+  count_outcome(counters, dropped(REASON_NO_LOCAL_VM, LABELLED_PATH), strays);
+  arrivals.frames += delivered + strays;
+  arrivals.bytes += usual_bytes;
+  arrivals.drops += strays;
+  count_in(counters, number, arrivals);
+  return entry;
+}
+
+/* Packets of a VM that sends by route: the usual ones in the inner loop, as in batch.ts. */
+ALWAYS struct entry *decide_from_vm(struct run *run, struct entry *entry, const struct entry *end,
+                                    const struct tables *t, const struct ingress *in, uint32_t number,
+                                    bool is_dense) {
+  struct counters *counters = run->counters;
+  const uint8_t *window = run->window;
+  const uint32_t interface = entry->interface;
+  const uint32_t most_bytes = port_max_frame(t, t->uplink);
+  const uint64_t sent_ipv4 = in->mac | (uint64_t)TYPE_IPV4 << 48;
+  const struct buckets exact = t->exact;
+  const struct dense dense = t->dense_exact;
+  uint32_t own = load32(t->bank + in->port + PORT_ADDRESS);
+  uint64_t forwarded = 0, usual_bytes = 0, out_bytes = 0;
+  struct arrivals arrivals = {0};
+  for (;;) {
+    for (; entry < end; entry++) {
+      uint32_t length = entry->length, room = length - UNLABELLED_BYTES;
+      if (unlikely(entry->captured != length || entry->interface != interface)) break;
+      if (unlikely(room > MAX_FRAME_BYTES - UNLABELLED_BYTES)) break;
+      const uint8_t *frame = window + entry->frame, *header = frame + ETHERNET_BYTES;
+      if (unlikely(load64(frame + 6) != sent_ipv4 || eth_is_group(frame))) break;
+      if (unlikely(ipv4_words(header) != IPV4_WORDS || ipv4_total(header) - IPV4_BYTES > room)) break;
+      uint32_t from = ipv4_source(header), to = ipv4_destination(header);
+      if (unlikely(from != own)) {
+        if (!owns_address(t, in->port, from)) break;
+        own = from;
+      }
+      if (unlikely(host_value(t, to) != 0 || ipv4_is_martian(to))) break;
+      uint32_t next_hop = is_dense ? find_dense(dense, to) : find(exact, to);
+      if (unlikely(next_hop == 0)) {
+        next_hop = prefix_lookup(t, __builtin_bswap32(to));
+        if (next_hop == 0) break;
+      }
+      uint32_t out_length = length + labels_bytes(t, next_hop);
+      if (unlikely(ipv4_ttl(header) <= 1 || out_length > most_bytes)) break;
+      entry->decision = leaving(ACTION_FORWARD, 0, ROUTED_PATH, next_hop);
+      usual_bytes += length;
+      out_bytes += out_length;
+      forwarded++;
+    }
+    if (entry == end || entry->interface != interface) break;
+    decide_one(run, entry++, t, in, &arrivals);
+  }
+  count_outcome(counters, leaving(ACTION_FORWARD, 0, ROUTED_PATH, 0), forwarded);
+  struct port_counters *left = counters_of(counters, t, t->uplink);
+  left->tx_frames += forwarded;
+  left->tx_bytes += out_bytes;
+  arrivals.frames += forwarded;
+  arrivals.bytes += usual_bytes;
+  count_in(counters, number, arrivals);
   return entry;
 }
 
@@ -199,72 +376,65 @@ static void decide_queue(struct run *run) {
     if (in.port != 0) {
       in.flags = port_flags(&tables, in.port);
       in.mac = load64(tables.bank + in.port + PORT_MAC);
+      in.is_uplink = (in.flags & FLAG_UPLINK) != 0;
     }
-    bool is_uplink = (in.flags & FLAG_UPLINK) != 0;
-    prefetch_queue(run, &tables, is_uplink);
-    entry = is_uplink ? decide_run(run, entry, end, true, &tables, in, number)
-                      : decide_run(run, entry, end, false, &tables, in, number);
+    prefetch_queue(run, &tables, in.is_uplink);
+    if (in.is_uplink) {
+      in.is_uplink = true;
+      entry = tables.dense_hosts.pages != 0 ? decide_from_uplink(run, entry, end, &tables, &in, number, true)
+                                                   : decide_from_uplink(run, entry, end, &tables, &in, number, false);
+    } else if ((in.flags & FLAG_L3_OUT) != 0) {
+      entry = tables.dense_exact.pages != 0 ? decide_from_vm(run, entry, end, &tables, &in, number, true)
+                                                   : decide_from_vm(run, entry, end, &tables, &in, number, false);
+    } else {
+      entry = decide_others(run, entry, end, &tables, &in, number);
+    }
   }
 }
 
 /* ── Write ── */
 
-ALWAYS bool is_full(const struct run *run) {
-  return run->used > OUTPUT_BYTES - MAX_FRAME_BYTES - MAX_LABELS * 4 - BLOCK_OVERHEAD_BYTES;
-}
-
-/* Counts what leaves and, if it is wanted, writes it. */
-ALWAYS void write_entry(struct run *run, const struct tables *t, const struct entry *entry, bool is_wanted) {
-  struct counters *counters = run->counters;
-  uint32_t length = entry->length;
-  if (unlikely(entry->captured != length)) {
-    counters->bytes += entry->captured;
-    counters->snapped++;
-    return;
-  }
-  uint64_t decision = entry->decision;
-  if (verdict_of(decision) == VERDICT_DROP) return;
-  enum action action = action_of(decision);
-  uint32_t target = target_of(decision);
-  uint32_t labels = action == ACTION_FORWARD ? labels_bytes(t, target) : 0;
-  uint32_t popped_bytes = popped_bytes_of(decision);
-  uint32_t out_length = length + labels - popped_bytes;
-  const uint8_t *port = t->bank + (action == ACTION_FORWARD ? t->uplink : target);
-  struct port_counters *left = &counters->ports[load32(port + PORT_NUMBER)];
-  if (verdict_of(decision) == VERDICT_REPLY) {
-    left->reply_frames++;
-    left->reply_bytes += out_length;
-  } else {
-    left->tx_frames++;
-    left->tx_bytes += out_length;
-  }
-  if (!is_wanted) return;
-  const uint8_t *frame = run->window + entry->frame;
-  uint8_t *block = run->output + run->used, *out = block + BLOCK_HEADER_BYTES;
-  if (action == ACTION_DELIVER) deliver(port, popped_bytes, frame, length, out);
-  else if (action == ACTION_FORWARD) forward(next_hop_at(t, target), labels, frame, length, out);
-  else if (action == ACTION_REPLY) reply(t->virtual_mac, frame, length, out);
-  else copy(out, frame, length);
-  run->used += finish_block(block, load32(port + PORT_OUTPUT_INTERFACE), entry->time, out_length);
-}
-
-/* Deals with what is queued. False when the output is full before all is done. */
-ALWAYS bool write_entries(struct run *run, bool is_wanted) {
-  const struct tables tables = run->tables;
+/* Writes out what became of the queued packets. False when the output is full before all is done. */
+static bool write_packets(struct run *run) {
+  const struct tables tables = run->tables, *t = &tables;
   const uint32_t filled = run->filled;
-  for (uint32_t index = run->first; index < filled; index++) {
-    if (is_wanted && is_full(run)) {
-      run->first = index;
-      return false;
+  const uint8_t *window = run->window;
+  uint8_t *block = run->output + run->used;
+  const uint8_t *full = run->output + (OUTPUT_BYTES - MAX_FRAME_BYTES - MAX_LABELS * 4 - BLOCK_OVERHEAD_BYTES);
+  uint32_t index = run->first;
+  for (; index < filled && block <= full; index++) {
+    const struct entry *entry = &run->queue[index];
+    uint32_t length = entry->length;
+    uint64_t decision = entry->decision;
+    /* A packet that the capture cut was not judged. */
+    if (unlikely(entry->captured != length) || verdict_of(decision) == VERDICT_DROP) continue;
+    enum action action = action_of(decision);
+    uint32_t target = target_of(decision);
+    const uint8_t *frame = window + entry->frame, *port = t->bank + (action == ACTION_FORWARD ? t->uplink : target);
+    uint8_t *out = block + BLOCK_HEADER_BYTES;
+    uint32_t labels = 0, popped_bytes = 0;
+    if (action == ACTION_DELIVER) {
+      popped_bytes = popped_bytes_of(decision);
+      deliver(port, popped_bytes, frame, length, out);
+    } else if (action == ACTION_FORWARD) {
+      labels = labels_bytes(t, target);
+      forward(next_hop_at(t, target), labels, frame, length, out);
+    } else if (action == ACTION_REPLY) {
+      reply(t->virtual_mac, frame, length, out);
+    } else {
+      copy(out, frame, length);
     }
-    write_entry(run, &tables, &run->queue[index], is_wanted);
+    block += finish_block(block, load32(port + PORT_OUTPUT_INTERFACE), entry->time, length + labels - popped_bytes);
   }
-  run->first = filled;
-  return true;
+  run->first = index;
+  run->used = (uint32_t)(block - run->output);
+  return index == filled;
 }
 
 static bool write_queue(struct run *run) {
-  return run->is_wanted ? write_entries(run, true) : write_entries(run, false);
+  if (run->is_wanted) return write_packets(run);
+  run->first = run->filled;
+  return true;
 }
 
 /* Runs the window's packets until more bytes are wanted, the output is full, or the capture is at its end. */

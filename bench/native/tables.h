@@ -25,9 +25,16 @@ struct buckets {
   uint32_t mask;
 };
 
+/* A dense table (assembly/table/dense.ts): directory, then pages; none when there are no pages. */
+struct dense {
+  const uint8_t *directory;
+  uint32_t octet, pages;
+};
+
 struct tables {
   const uint8_t *bank, *next_hops;
   struct buckets hosts, exact, longer;
+  struct dense dense_hosts, dense_exact;
   uint64_t uplink_mac, virtual_mac;
   uint32_t label, uplink, next_hop_count;
 };
@@ -81,6 +88,26 @@ ALWAYS uint32_t find(struct buckets table, uint32_t key) {
   return find_further(table.first, table.mask, bucket, key);
 }
 
+/* ── Dense tables ── */
+
+ALWAYS const uint8_t *dense_entry(struct dense table, uint32_t key) {
+  return table.directory + (key >> 7 & 0x1fffe);
+}
+
+ALWAYS const uint8_t *dense_leaf(struct dense table, uint32_t key) {
+  uint32_t page = load16(dense_entry(table, key));
+  return table.directory + DENSE_DIRECTORY_BYTES + (size_t)page * DENSE_PAGE_BYTES + (key >> 24) * 2;
+}
+
+/* The key's value, 0 when it is not there. */
+ALWAYS uint32_t find_dense(struct dense table, uint32_t key) {
+  return (key & 0xff) == table.octet ? load16(dense_leaf(table, key)) : 0;
+}
+
+ALWAYS uint32_t find_in(struct dense dense, struct buckets buckets, uint32_t key) {
+  return dense.pages != 0 ? find_dense(dense, key) : find(buckets, key);
+}
+
 /* ── Ports and hosts ── */
 
 ALWAYS uint32_t port_of_slot(uint32_t slot) { return BANK_PORTS + slot * PORT_BYTES; }
@@ -99,8 +126,13 @@ ALWAYS uint32_t port_max_frame(const struct tables *tables, uint32_t port) {
   return load32(tables->bank + port + PORT_MAX_FRAME_BYTES);
 }
 
+/* The slot, from 1 on, of the port behind which an address lives. */
+ALWAYS uint32_t host_value(const struct tables *tables, uint32_t address) {
+  return find_in(tables->dense_hosts, tables->hosts, address);
+}
+
 ALWAYS uint32_t port_of_host(const struct tables *tables, uint32_t address) {
-  uint32_t value = find(tables->hosts, address);
+  uint32_t value = host_value(tables, address);
   return value == 0 ? 0 : port_of_slot(value - 1);
 }
 
@@ -109,7 +141,7 @@ ALWAYS bool owns_address(const struct tables *tables, uint32_t port, uint32_t ad
   uint32_t known = load32(record + PORT_ADDRESS);
   if (likely(address == known)) return address != 0;
   if (known != 0 && load32(record + PORT_ADDRESS_COUNT) == 1) return false;
-  uint32_t value = find(tables->hosts, address);
+  uint32_t value = host_value(tables, address);
   return value != 0 && port_of_slot(value - 1) == port;
 }
 
@@ -141,7 +173,7 @@ ALWAYS uint32_t prefix_lookup(const struct tables *tables, uint32_t address) {
 }
 
 ALWAYS uint32_t next_hop_to(const struct tables *tables, uint32_t address) {
-  uint32_t found = find(tables->exact, address);
+  uint32_t found = find_in(tables->dense_exact, tables->exact, address);
   return found != 0 ? found : prefix_lookup(tables, __builtin_bswap32(address));
 }
 
@@ -163,15 +195,28 @@ ALWAYS struct buckets buckets_of(const uint8_t *bank, uint32_t record, const uin
   return (struct buckets){first, load32(bank + record + TABLE_BUCKETS) - 1};
 }
 
+/* Bytes of a dense table that a DENSE record in the bank describes. */
+ALWAYS uint32_t dense_bytes(const uint8_t *bank, uint32_t record) {
+  uint32_t pages = load32(bank + record + DENSE_PAGES);
+  return pages == 0 ? 0 : DENSE_DIRECTORY_BYTES + pages * DENSE_PAGE_BYTES;
+}
+
+ALWAYS struct dense dense_of(const uint8_t *bank, uint32_t record, const uint8_t *directory) {
+  uint32_t pages = load32(bank + record + DENSE_PAGES);
+  return (struct dense){directory, load32(bank + record + DENSE_OCTET), pages};
+}
+
 /* Takes the settings out of a bank. Local addresses lie in it, routes and next hops where the caller put them. */
 static struct tables tables_of(const uint8_t *bank, const uint8_t *next_hops, const uint8_t *exact,
-                               const uint8_t *longer) {
+                               const uint8_t *longer, const uint8_t *dense_hosts, const uint8_t *dense_exact) {
   return (struct tables){
       .bank = bank,
       .next_hops = next_hops,
       .hosts = buckets_of(bank, SETTING_HOSTS, bank + BANK_HOSTS),
       .exact = buckets_of(bank, SETTING_EXACT, exact),
       .longer = buckets_of(bank, SETTING_LONG, longer),
+      .dense_hosts = dense_of(bank, SETTING_DENSE_HOSTS, dense_hosts),
+      .dense_exact = dense_of(bank, SETTING_DENSE_EXACT, dense_exact),
       .uplink_mac = load64(bank + SETTING_UPLINK_MAC),
       .virtual_mac = load64(bank + SETTING_VIRTUAL_MAC),
       .label = load32(bank + SETTING_LABEL),

@@ -59,16 +59,21 @@ ALWAYS uint32_t eth_type(const uint8_t *frame, uint32_t length) {
 /* ── MPLS, IPv4, ARP ── */
 
 #define LABEL_BYTES 4u
+#define LABEL_BOTTOM 0x100u
 #define IPV4_BYTES 20u
+#define IPV4_WORDS 5u
 #define ARP_BYTES 28u
 #define ARP_ETHERNET_IPV4 0x040600080100ull
 #define ARP_REQUEST 1u
 #define ARP_REPLY 2u
 
+ALWAYS uint32_t ipv4_words(const uint8_t *header) { return header[0] & 15u; }
+ALWAYS uint32_t ipv4_total(const uint8_t *header) { return __builtin_bswap16(load16(header + 2)); }
+
 ALWAYS bool ipv4_is_readable(const uint8_t *header, uint32_t available) {
   if (available < IPV4_BYTES) return false;
-  uint32_t ihl_bytes = (header[0] & 15u) << 2;
-  uint32_t total_bytes = __builtin_bswap16(load16(header + 2));
+  uint32_t ihl_bytes = ipv4_words(header) << 2;
+  uint32_t total_bytes = ipv4_total(header);
   return ihl_bytes >= IPV4_BYTES && total_bytes >= ihl_bytes && available >= total_bytes;
 }
 

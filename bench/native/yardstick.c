@@ -86,7 +86,7 @@ static uint8_t *read_piece(FILE *file, const char *name, uint32_t wanted) {
   return piece;
 }
 
-/* Reads an image: magic, VERSION, then bank, next hops and the two route tables. */
+/* Reads an image: magic, VERSION, then bank, next hops, the two route tables and the two dense tables. */
 static struct tables read_bank(const char *name) {
   FILE *file = fopen(name, "rb");
   if (file == NULL) die("%s: %s", name, strerror(errno));
@@ -98,12 +98,15 @@ static struct tables read_bank(const char *name) {
   const uint8_t *next_hops = read_piece(file, name, load32(bank + SETTING_NEXT_HOP_COUNT) * NEXT_HOP_BYTES);
   const uint8_t *exact = read_piece(file, name, table_bytes(bank, SETTING_EXACT));
   const uint8_t *longer = read_piece(file, name, table_bytes(bank, SETTING_LONG));
+  const uint8_t *dense_hosts = read_piece(file, name, dense_bytes(bank, SETTING_DENSE_HOSTS));
+  const uint8_t *dense_exact = read_piece(file, name, dense_bytes(bank, SETTING_DENSE_EXACT));
   fclose(file);
-  return tables_of(bank, next_hops, exact, longer);
+  return tables_of(bank, next_hops, exact, longer, dense_hosts, dense_exact);
 }
 
 static void free_tables(const struct tables *tables) {
-  const uint8_t *pieces[] = {tables->bank, tables->next_hops, tables->exact.first, tables->longer.first};
+  const uint8_t *pieces[] = {tables->bank, tables->next_hops, tables->exact.first, tables->longer.first,
+                             tables->dense_hosts.directory, tables->dense_exact.directory};
   for (size_t index = 0; index < sizeof pieces / sizeof *pieces; index++) free((void *)(uintptr_t)pieces[index]);
 }
 

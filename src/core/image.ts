@@ -11,7 +11,16 @@ export interface TableImage {
   readonly nextHops: Uint8Array;
   readonly exact: Uint8Array;
   readonly long: Uint8Array;
+  /** Directory and pages of the dense tables; empty when there is none. */
+  readonly denseHosts: Uint8Array;
+  readonly denseExact: Uint8Array;
 }
+
+/** Record and place of each dense table in a bank. */
+const DENSE = {
+  denseHosts: { record: abi.SETTING_DENSE_HOSTS, at: abi.BANK_DENSE_HOSTS },
+  denseExact: { record: abi.SETTING_DENSE_EXACT, at: abi.BANK_DENSE_EXACT },
+};
 
 /** Copies the tables that frames see now. */
 export function imageOf(core: Core): TableImage {
@@ -24,11 +33,17 @@ export function imageOf(core: Core): TableImage {
   };
   const table = (record: number): Uint8Array =>
     copy(word(bank + record + abi.TABLE_AT), word(bank + record + abi.TABLE_BUCKETS) * abi.BUCKET_BYTES);
+  const dense = ({ record, at }: { record: number; at: number }): Uint8Array => {
+    const pages = word(bank + record + abi.DENSE_PAGES);
+    return copy(bank + at, pages === 0 ? 0 : abi.DENSE_DIRECTORY_BYTES + pages * abi.DENSE_PAGE_BYTES);
+  };
   return {
     bank: copy(bank, abi.BANK_NEXT_HOPS),
     nextHops: copy(bank + abi.BANK_NEXT_HOPS, word(bank + abi.SETTING_NEXT_HOP_COUNT) * abi.NEXT_HOP_BYTES),
     exact: table(abi.SETTING_EXACT),
     long: table(abi.SETTING_LONG),
+    denseHosts: dense(DENSE.denseHosts),
+    denseExact: dense(DENSE.denseExact),
   };
 }
 
@@ -50,6 +65,8 @@ export function adoptImage(core: Core, image: TableImage): void {
   bytes.set(image.nextHops, bank + abi.BANK_NEXT_HOPS);
   bytes.set(image.exact, exact);
   bytes.set(image.long, long);
+  bytes.set(image.denseHosts, bank + DENSE.denseHosts.at);
+  bytes.set(image.denseExact, bank + DENSE.denseExact.at);
   for (const [index, at] of [hosts, exact, long].entries()) {
     words[(bank + records[index]! + abi.TABLE_AT) >>> 2] = at;
   }
