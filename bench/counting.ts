@@ -12,9 +12,9 @@ import { ratioOf, spreadOf } from "./harness.ts";
 import { CoreWindows, checkSamePackets, type Mode } from "./memory.ts";
 import { isCheckout, ROOT } from "./place.ts";
 
-/** The one statement by which the core counts anything, as it stands in assembly/run.ts; it becomes nothing. */
+/** The one statement by which the core counts anything, as it stands in assembly/count.ts; it becomes nothing. */
 const COUNTS = "store<u64>(at, load<u64>(at) + by);";
-const COUNTS_IN = /assembly[/\\]run\.ts$/;
+const COUNTS_IN = /assembly[/\\]count\.ts$/;
 
 interface Compiler {
   compileCore(
@@ -36,7 +36,7 @@ export async function uncountedCore(statement = COUNTS): Promise<Core> {
   });
   if (met !== 1)
     throw new Error(
-      `assembly/run.ts has ${met} times "${statement}", not once: bench/counting.ts must follow`,
+      `assembly/count.ts has ${met} times "${statement}", not once: bench/counting.ts must follow`,
     );
   return new Core(instantiateCore(wasm));
 }

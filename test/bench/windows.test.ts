@@ -224,7 +224,7 @@ test("when the sources count in another way than is known, that is said", async 
   await uncountedCore("store<u64>(at, 0);").catch(error => {
     said = error.message;
   });
-  assert.match(said, /assembly\/run\.ts has 0 times/);
+  assert.match(said, /assembly\/count\.ts has 0 times/);
 });
 
 test.run();
