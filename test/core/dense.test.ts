@@ -9,7 +9,7 @@ import { type Intent, parseIntent, type Routes } from "../../src/intent/index.ts
 import { eth, formatIpv4 } from "../../src/wire/index.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { rng } from "../model/random.ts";
-import { allCores } from "./compare.ts";
+import { allCores, captured } from "./compare.ts";
 
 const test = suite("dense tables");
 const UPLINK = 1;
@@ -193,39 +193,6 @@ test("an image carries dense tables along", () => {
   assert.equal(lookUp(to, [BASE, 0x14000000, BASE + 1]), [0, 1, null]);
 });
 
-/** What the frames become when they are run as a pcap capture of the VM's port. */
-function captured(core: Core, frames: readonly Uint8Array[]): string {
-  const { bytes, words, exports } = core;
-  const view = new DataView(bytes.buffer);
-  let at = abi.INPUT;
-  for (const frame of frames) {
-    [0, 0, frame.length, frame.length].forEach((word, index) => {
-      view.setUint32(at + index * 4, word, true);
-    });
-    bytes.set(frame, at + 16);
-    at += 16 + frame.length;
-  }
-  words.fill(0, abi.CAPTURES >>> 2, (abi.CAPTURES + abi.CAPTURE_BYTES) >>> 2);
-  const set = (field: number, value: number): void => {
-    words[field >>> 2] = value;
-  };
-  set(abi.CAPTURES + abi.CAPTURE_FORMAT, abi.CaptureFormat.Pcap);
-  set(abi.CAPTURES + abi.CAPTURE_AT, abi.INPUT);
-  set(abi.CAPTURES + abi.CAPTURE_END, at);
-  set(abi.CAPTURES + abi.CAPTURE_EOF, 1);
-  set(abi.CAPTURES + abi.CAPTURE_INTERFACES, abi.INTERFACES);
-  set(abi.CAPTURES + abi.CAPTURE_INTERFACE_COUNT, 1);
-  set(abi.INTERFACES + abi.INTERFACE_IN_PORT, VM);
-  set(abi.INTERFACES + abi.INTERFACE_MULTIPLIER, 1);
-  set(abi.INTERFACES + abi.INTERFACE_DIVISOR, 1_000_000);
-  exports.resetCaptures();
-  exports.emptyOutput();
-  exports.setOutput(abi.OutputFormat.Pcap, abi.OutputFormat.None, 1_000_000);
-  assert.is(exports.runCaptures(1, 0xffffffff), abi.Event.Done);
-  assert.is(exports.framesRead(), frames.length);
-  return Buffer.from(bytes.slice(abi.OUTPUT, abi.OUTPUT + exports.usedBytes())).toString("hex");
-}
-
 test("tables of every size that are looked at before a batch, or are not, give the same packets", () => {
   const core = Core.load();
   const routed = range(BASE, 600);
@@ -240,7 +207,7 @@ test("tables of every size that are looked at before a batch, or are not, give t
   const sizes = others.map(more => {
     core.install(intentOf([...routed, ...more]));
     const buckets = core.words[(core.exports.activeBank() + abi.SETTING_EXACT + abi.TABLE_BUCKETS) >>> 2]!;
-    return { output: captured(core, frames), pages: pagesOf(core), buckets };
+    return { output: captured(core, VM, frames), pages: pagesOf(core), buckets };
   });
   const [small, dense, scattered, sparse] = sizes as [
     (typeof sizes)[0],
