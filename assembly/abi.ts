@@ -25,8 +25,8 @@
  *   DROPS    ├──────────────────────────────┤
  *            │ capture of drops, written    │   1 MiB + slack
  *   BANKS    ├──────────────────────────────┤
- *            │ tables, first set            │  46 MiB
- *            │ tables, second set           │  46 MiB
+ *            │ tables, first set            │  41.2 MiB
+ *            │ tables, second set           │  41.2 MiB
  *            │ exact routes, 4 places       │  64 MiB
  *            └──────────────────────────────┘
  *
@@ -321,7 +321,7 @@ export enum Status {
 
 /** Two complete sets of tables: one that frames see, one being built. */
 export const BANKS: u32 = 0x2d80000;
-export const BANK_BYTES: u32 = 0x2df0000;
+export const BANK_BYTES: u32 = 0x2930000;
 
 /** Offsets in a bank. */
 export const BANK_SETTINGS: u32 = 0;
@@ -345,13 +345,13 @@ export const BANK_LONG_COUNTS: u32 = 0x290000;
 export const BANK_NEXT_HOPS: u32 = 0x490000;
 /** Dense tables (table/dense.ts) of local addresses and of /32 routes: directory, then pages. */
 export const BANK_DENSE_HOSTS: u32 = 0x2490000;
-export const BANK_DENSE_EXACT: u32 = 0x25c0000;
+export const BANK_DENSE_EXACT: u32 = 0x2500000;
 
 /**
  * Room for exact-match tables of routes: two in each bank's use. A table that grows takes a free place, so that one
  * bank alone may use three.
  */
-export const ROUTE_TABLES: u32 = 0x8960000;
+export const ROUTE_TABLES: u32 = 0x7fe0000;
 export const ROUTE_TABLE_BYTES: u32 = 0x1000000;
 export const ROUTE_TABLE_COUNT: u32 = 4;
 
@@ -378,7 +378,9 @@ export const SETTING_NEXT_HOP_COUNT: u32 = 84;
 /** Dense tables of local addresses and of /32 routes; DENSE records. */
 export const SETTING_DENSE_HOSTS: u32 = 88;
 export const SETTING_DENSE_EXACT: u32 = 100;
-export const SETTINGS_BYTES: u32 = 112;
+/** u64: bytes 12…19 of a frame with this hypervisor's label alone and an IPv4 header without options, LABELLED_MASK. */
+export const SETTING_LABELLED: u32 = 112;
+export const SETTINGS_BYTES: u32 = 120;
 
 /** An exact-match table: address of its first bucket, number of buckets (a power of two), number of entries. */
 export const TABLE_AT: u32 = 0;
@@ -397,8 +399,8 @@ export const DENSE_NO_OCTET: u32 = 256;
 export const DENSE_DIRECTORY_BYTES: u32 = 0x20000;
 /** A page: u16 an address of a /24. Page 0 is the empty one that all other /24s share. */
 export const DENSE_PAGE_BYTES: u32 = 512;
-export const MAX_DENSE_HOST_PAGES: u32 = 2049;
-export const MAX_DENSE_EXACT_PAGES: u32 = 16385;
+export const MAX_DENSE_HOST_PAGES: u32 = 513;
+export const MAX_DENSE_EXACT_PAGES: u32 = 8193;
 
 /** A port record. MACs are the six bytes in network order, in the low 48 bits of a u64. */
 export const PORT_BYTES: u32 = 64;
@@ -414,6 +416,8 @@ export const PORT_ADDRESS: u32 = 32;
 export const PORT_ADDRESS_COUNT: u32 = 36;
 /** Interface of the output capture. */
 export const PORT_OUTPUT_INTERFACE: u32 = 40;
+/** u64: its MAC, then the type of IPv4, as they stand in the frames that it sends. */
+export const PORT_SENT_IPV4: u32 = 48;
 
 export const FLAG_UPLINK: u32 = 1;
 export const FLAG_L2_IN: u32 = 2;
@@ -427,4 +431,4 @@ export const NEXT_HOP_LABEL_COUNT: u32 = 12;
 export const NEXT_HOP_LABELS: u32 = 16;
 
 /** 64 KiB pages of the whole memory. */
-export const MEMORY_PAGES: u32 = 3222;
+export const MEMORY_PAGES: u32 = 3070;

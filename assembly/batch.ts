@@ -20,15 +20,15 @@ import {
   NEXT_HOP_LABEL_COUNT,
   PORT_ADDRESS,
   PORT_FLAGS,
-  PORT_MAC,
   PORT_MAX_FRAME_BYTES,
+  PORT_SENT_IPV4,
   QUEUE_ENTRY_BYTES,
   Reason,
   SETTING_DENSE_EXACT,
   SETTING_DENSE_HOSTS,
   SETTING_EXACT,
   SETTING_HOSTS,
-  SETTING_LABEL,
+  SETTING_LABELLED,
   SETTING_UPLINK_MAC,
   TABLE_AT,
   TABLE_BUCKETS,
@@ -53,8 +53,6 @@ const LABELLED_LAYER3: u32 = ethernet.HEADER_BYTES + mpls.ENTRY_BYTES;
 /** Bytes up to the end of an IPv4 header without options, behind a label and without one. */
 const LABELLED_BYTES: u32 = LABELLED_LAYER3 + ipv4.MIN_HEADER_BYTES;
 const UNLABELLED_BYTES: u32 = ethernet.HEADER_BYTES + ipv4.MIN_HEADER_BYTES;
-/** Bytes 12…19 of a frame, in which type, label, S bit and IHL stand together; TC, TTL, version and TOS left out. */
-const LABELLED_MASK: u64 = 0x000f_00f1_ffff_ffff;
 
 const LABELLED_PATH: u32 = Table.Classify | Table.Label | Table.Local;
 const ROUTED_PATH: u32 = Table.Classify | Table.Local | Table.Remote;
@@ -116,6 +114,10 @@ function usualType(port: usize): u32 {
   return (flags & FLAG_L3_OUT) != 0 ? ethernet.TYPE_IPV4 : NOTHING_USUAL;
 }
 
+function entriesBetween(first: usize, end: usize): u32 {
+  return <u32>(end - first) / QUEUE_ENTRY_BYTES;
+}
+
 /** Number of the port that a packet came in by. */
 function inPortOf(entry: usize): u32 {
   return load<u32>(load<u32>(entry, ENTRY_INTERFACE), INTERFACE_IN_PORT);
@@ -128,13 +130,12 @@ function inPortOf(entry: usize): u32 {
 function decideFromUplink(bank: usize, first: usize, end: usize): usize {
   const link = load<u32>(first, ENTRY_INTERFACE);
   const mac = load<u64>(bank, SETTING_UPLINK_MAC);
-  const labelled = labelledWord(load<u32>(bank, SETTING_LABEL));
+  const labelled = load<u64>(bank, SETTING_LABELLED);
   const hosts = bank + SETTING_HOSTS;
   const buckets: usize = load<u32>(hosts, TABLE_AT);
   const mask = load<u32>(hosts, TABLE_BUCKETS) - 1;
   const is_dense = isDense(bank + SETTING_DENSE_HOSTS);
   const octet = octetOf(bank + SETTING_DENSE_HOSTS);
-  let delivered: u32 = 0;
   let strays: u32 = 0;
   let bytes: u64 = 0;
   let entry = first;
@@ -147,7 +148,7 @@ function decideFromUplink(bank: usize, first: usize, end: usize): usize {
     if (room > MAX_FRAME_BYTES - LABELLED_BYTES) break;
     const frame: usize = load<u32>(entry, ENTRY_FRAME);
     if (ethernet.destination(frame) != mac) break;
-    if ((load<u64>(frame, 12) & LABELLED_MASK) != labelled) break;
+    if ((load<u64>(frame, 12) & mpls.LABELLED_MASK) != labelled) break;
     const header = frame + LABELLED_LAYER3;
     if (ipv4.totalBytes(header) - ipv4.MIN_HEADER_BYTES > room) break;
     const to = ipv4.destination(header);
@@ -168,18 +169,12 @@ function decideFromUplink(bank: usize, first: usize, end: usize): usize {
     store<u64>(entry, leaving(Action.Deliver, true, LABELLED_PATH, owner), ENTRY_DECISION);
     countOut(owner, 1, out_length);
     bytes += length;
-    delivered++;
   }
-  countOutcome(leaving(Action.Deliver, true, LABELLED_PATH, 0), delivered);
+  const frames = entriesBetween(first, entry);
+  countOutcome(leaving(Action.Deliver, true, LABELLED_PATH, 0), frames - strays);
   countOutcome(dropped(Reason.NoLocalVm, LABELLED_PATH), strays);
-  countIn(inPortOf(first), delivered + strays, bytes, strays);
+  countIn(inPortOf(first), frames, bytes, strays);
   return entry;
-}
-
-/** Bytes 12…19 of a frame with our label alone and an IPv4 header without options, under LABELLED_MASK. */
-function labelledWord(label: u32): u64 {
-  const entry = bswap<u32>((label << 12) | mpls.BOTTOM);
-  return <u64>ethernet.TYPE_MPLS | ((<u64>entry) << 16) | ((<u64>ipv4.MIN_HEADER_WORDS) << 48);
 }
 
 /**
@@ -188,8 +183,7 @@ function labelledWord(label: u32): u64 {
  */
 function decideFromVm(bank: usize, port: usize, first: usize, end: usize): usize {
   const link = load<u32>(first, ENTRY_INTERFACE);
-  // Source MAC and type stand side by side.
-  const sent_ipv4 = load<u64>(port, PORT_MAC) | ((<u64>ethernet.TYPE_IPV4) << 48);
+  const sent_ipv4 = load<u64>(port, PORT_SENT_IPV4);
   const exact = bank + SETTING_EXACT;
   const buckets: usize = load<u32>(exact, TABLE_AT);
   const mask = load<u32>(exact, TABLE_BUCKETS) - 1;
@@ -198,7 +192,6 @@ function decideFromVm(bank: usize, port: usize, first: usize, end: usize): usize
   const most_bytes = load<u32>(uplinkOf(bank), PORT_MAX_FRAME_BYTES);
   // The address that the VM was last seen to own.
   let own = load<u32>(port, PORT_ADDRESS);
-  let forwarded: u32 = 0;
   let bytes: u64 = 0;
   let out_bytes: u64 = 0;
   let entry = first;
@@ -234,10 +227,10 @@ function decideFromVm(bank: usize, port: usize, first: usize, end: usize): usize
     store<u64>(entry, leaving(Action.Forward, false, ROUTED_PATH, next_hop), ENTRY_DECISION);
     bytes += length;
     out_bytes += out_length;
-    forwarded++;
   }
-  countOutcome(leaving(Action.Forward, false, ROUTED_PATH, 0), forwarded);
-  countOut(uplinkOf(bank), forwarded, out_bytes);
-  countIn(inPortOf(first), forwarded, bytes, 0);
+  const frames = entriesBetween(first, entry);
+  countOutcome(leaving(Action.Forward, false, ROUTED_PATH, 0), frames);
+  countOut(uplinkOf(bank), frames, out_bytes);
+  countIn(inPortOf(first), frames, bytes, 0);
   return entry;
 }

@@ -30,6 +30,7 @@ import {
   SETTING_EXACT,
   SETTING_HOSTS,
   SETTING_LABEL,
+  SETTING_LABELLED,
   SETTING_LONG,
   SETTING_NEXT_HOP_COUNT,
   SETTING_SHORT_COUNT,
@@ -38,6 +39,7 @@ import {
   Status,
   TABLE_AT,
 } from "../abi";
+import { labelledWord } from "../wire/mpls";
 import { add, bucketsFor, bytesOf, change, create, entriesOf, get, rehash, remove } from "./buckets";
 import { findIn, follow, isDense, settle } from "./dense";
 import { freePlace, takePlace } from "./places";
@@ -71,6 +73,7 @@ export function begin(
   if (spare_is_dirty) memory.fill(bank, 0, BANK_NEXT_HOPS);
   spare_is_dirty = true;
   store<u32>(bank, label, SETTING_LABEL);
+  store<u64>(bank, labelledWord(label), SETTING_LABELLED);
   store<u64>(bank, virtual_mac, SETTING_VIRTUAL_MAC);
   store<u64>(bank, uplink_mac, SETTING_UPLINK_MAC);
   create(bank + SETTING_HOSTS, bank + BANK_HOSTS, bucketsFor(hosts, MAX_HOST_BUCKETS));

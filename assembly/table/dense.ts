@@ -4,8 +4,9 @@
  * of their buckets. It stands beside the buckets, which stay complete; when the addresses no longer suit it, it is
  * given up and the buckets are asked.
  *
- * The rule, measured (docs/performance.md): all addresses share their first octet, all values fit 16 bits, and the
- * pages take no more bytes than the buckets, or than the 16 KiB that are cached in any case. Keys are addresses in
+ * The rule: all addresses share their first octet, all values fit 16 bits, and the pages take no more than a quarter
+ * of the buckets' bytes, or than the 16 KiB that are cached in any case. Measured: at an eighth of the bytes a million
+ * routes are found in 23 ns where buckets take 30, at a half in 32 where buckets take 29. Keys are addresses in
  * network order, so the first octet is a key's low byte.
  */
 import {
@@ -106,7 +107,7 @@ function put(dense: usize, directory: usize, most_pages: u32, table: usize, key:
     if (value == 0) return true;
     page = load<u32>(dense, DENSE_PAGES);
     // Page 0 is not counted.
-    if (page > max(bytesOf(table) / DENSE_PAGE_BYTES, ALWAYS_PAGES) || page >= most_pages) return false;
+    if (page > max(bytesOf(table) / (4 * DENSE_PAGE_BYTES), ALWAYS_PAGES) || page >= most_pages) return false;
     memory.fill(leafAt(directory, page, 0) + DENSE_DIRECTORY_BYTES, 0, DENSE_PAGE_BYTES);
     store<u16>(entryAt(directory, key), <u16>page);
     store<u32>(dense, page + 1, DENSE_PAGES);

@@ -22,6 +22,7 @@ import {
   PORT_MAX_FRAME_BYTES,
   PORT_NUMBER,
   PORT_OUTPUT_INTERFACE,
+  PORT_SENT_IPV4,
   SETTING_DENSE_HOSTS,
   SETTING_HOSTS,
   SETTING_PORT_COUNT,
@@ -29,7 +30,7 @@ import {
   SETTING_VIRTUAL_MAC,
   Status,
 } from "../abi";
-import { MAC_MASK } from "../wire/ethernet";
+import { MAC_MASK, TYPE_IPV4 } from "../wire/ethernet";
 import { GOLDEN } from "./buckets";
 import { findIn } from "./dense";
 
@@ -73,6 +74,7 @@ export function addPort(
   store<u32>(port, number, PORT_NUMBER);
   store<u32>(port, flags, PORT_FLAGS);
   store<u64>(port, mac, PORT_MAC);
+  store<u64>(port, mac | ((<u64>TYPE_IPV4) << 48), PORT_SENT_IPV4);
   store<u64>(port, mac | (virtual_mac << 48), PORT_DELIVERY);
   store<u32>(port, <u32>(virtual_mac >> 16), PORT_DELIVERY + 8);
   store<u32>(port, max_frame_bytes, PORT_MAX_FRAME_BYTES);

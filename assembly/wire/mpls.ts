@@ -3,6 +3,9 @@
  * in memory, the TTL is the top byte.
  */
 
+import { TYPE_MPLS } from "./ethernet";
+import { MIN_HEADER_WORDS } from "./ipv4";
+
 export const ENTRY_BYTES: u32 = 4;
 /** The S bit of an entry in host order. */
 export const BOTTOM: u32 = 0x100;
@@ -24,4 +27,13 @@ export function isBottom(entry: u32): bool {
 /** A stored entry (network order, TTL zero) with its TTL. */
 export function withTtl(stored: u32, ttl: u32): u32 {
   return stored | (ttl << 24);
+}
+
+/** Bytes 12…19 of an Ethernet II frame hold type, label, S bit and IHL; TC, TTL, version and TOS are left out. */
+export const LABELLED_MASK: u64 = 0x000f_00f1_ffff_ffff;
+
+/** What stands there, under LABELLED_MASK, with this label alone on an IPv4 header without options. */
+export function labelledWord(label: u32): u64 {
+  const entry = bswap<u32>((label << 12) | BOTTOM);
+  return <u64>TYPE_MPLS | ((<u64>entry) << 16) | ((<u64>MIN_HEADER_WORDS) << 48);
 }

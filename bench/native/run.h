@@ -380,7 +380,6 @@ static void decide_queue(struct run *run) {
     }
     prefetch_queue(run, &tables, in.is_uplink);
     if (in.is_uplink) {
-      in.is_uplink = true;
       entry = tables.dense_hosts.pages != 0 ? decide_from_uplink(run, entry, end, &tables, &in, number, true)
                                                    : decide_from_uplink(run, entry, end, &tables, &in, number, false);
     } else if ((in.flags & FLAG_L3_OUT) != 0) {

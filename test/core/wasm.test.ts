@@ -20,12 +20,17 @@ test("no imports, at most 32 KiB, a memory that cannot grow", () => {
   }
 });
 
+function denseBytes(pages: number): number {
+  return abi.DENSE_DIRECTORY_BYTES + pages * abi.DENSE_PAGE_BYTES;
+}
+
 test("the memory map leaves no two areas on top of one another", () => {
   const areas: [string, number, number][] = [
     ["captures", abi.CAPTURES, abi.CAPTURES + abi.MAX_CAPTURES * abi.CAPTURE_BYTES],
     ["queue", abi.QUEUE, abi.QUEUE + abi.QUEUE_ENTRIES * abi.QUEUE_ENTRY_BYTES],
     ["reason options", abi.REASON_OPTIONS, abi.REASON_OPTIONS + abi.REASON_COUNT * abi.REASON_OPTIONS_BYTES],
     ["places", abi.PLACES, abi.PLACES + 4 * abi.ROUTE_TABLE_COUNT],
+    ["seen", abi.SEEN, abi.SEEN + 4],
     ["counters", abi.COUNTERS, abi.COUNTERS_END],
     ["staging", abi.STAGING, abi.STAGING + abi.MAX_EDITS * abi.ROUTE_EDIT_BYTES],
     ["frames", abi.FRAMES, abi.FRAMES_END],
@@ -47,6 +52,8 @@ test("the memory map leaves no two areas on top of one another", () => {
     ["lengths", abi.BANK_LONG_LENGTHS, abi.BANK_LONG_LENGTHS + 4 * 65536],
     ["counts", abi.BANK_LONG_COUNTS, abi.BANK_LONG_COUNTS + 2 * 65536 * 16],
     ["next hops", abi.BANK_NEXT_HOPS, abi.BANK_NEXT_HOPS + abi.MAX_NEXT_HOPS * abi.NEXT_HOP_BYTES],
+    ["dense hosts", abi.BANK_DENSE_HOSTS, abi.BANK_DENSE_HOSTS + denseBytes(abi.MAX_DENSE_HOST_PAGES)],
+    ["dense routes", abi.BANK_DENSE_EXACT, abi.BANK_DENSE_EXACT + denseBytes(abi.MAX_DENSE_EXACT_PAGES)],
   ];
   const check = (rows: typeof areas): void => {
     for (const [index, [name, , end]] of rows.entries()) {
@@ -58,7 +65,7 @@ test("the memory map leaves no two areas on top of one another", () => {
   const inBank = areas.findIndex(([name]) => name === "settings");
   check(areas.slice(0, inBank));
   check(areas.slice(inBank));
-  assert.ok(abi.BANK_NEXT_HOPS + abi.MAX_NEXT_HOPS * abi.NEXT_HOP_BYTES <= abi.BANK_BYTES);
+  assert.ok(abi.BANK_DENSE_EXACT + denseBytes(abi.MAX_DENSE_EXACT_PAGES) <= abi.BANK_BYTES);
 });
 
 test("100,000 descriptors full of random bytes: no trap, verdicts in range", () => {
