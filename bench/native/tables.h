@@ -91,7 +91,7 @@ ALWAYS uint32_t find(struct buckets table, uint32_t key) {
 /* ── Dense tables ── */
 
 ALWAYS const uint8_t *dense_entry(struct dense table, uint32_t key) {
-  return table.directory + (key >> 7 & 0x1fffe);
+  return table.directory + (key << 1 & 0x1fe00) + (key >> 15 & 0x1fe);
 }
 
 ALWAYS const uint8_t *dense_leaf(struct dense table, uint32_t key) {
