@@ -1,10 +1,12 @@
 /**
- * Runs every test/**\/*.test.ts in this process (or those whose path contains one of the arguments) and prints
- * `N passed, N failed` alone on the last line, followed by `, N skipped` when there were any.
+ * Runs every test/**\/*.test.ts, or those whose path contains one of the arguments, each file in a process of its own
+ * and as many at a time as there are cores. Prints what each said when it is done, and `N passed, N failed` alone on
+ * the last line, followed by `, N skipped` when there were any.
  */
+import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 
 const here = import.meta.dirname;
 const wanted = process.argv.slice(2);
@@ -13,20 +15,40 @@ const files = readdirSync(here, { recursive: true, encoding: "utf8" })
   .filter(name => wanted.length === 0 || wanted.some(part => name.includes(part)))
   .sort();
 
-// uvu reads these globals when it is first imported: queue the suites of all files, run them in exec().
-const queue: unknown[] = [];
-Object.assign(globalThis, { UVU_DEFER: 1, UVU_QUEUE: queue, UVU_INDEX: 0 });
-const { exec } = await import("uvu");
-const { counts } = await import("./harness.ts");
-for (const [index, name] of files.entries()) {
-  Object.assign(globalThis, { UVU_INDEX: index });
-  queue.push([name]);
-  await import(pathToFileURL(join(here, name)).href);
-}
-await exec(false);
+const total = { passed: 0, failed: 0, skipped: 0 };
 
-const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : "";
-const none = counts.passed + counts.failed + counts.skipped === 0;
-if (none) process.stdout.write("no test matched\n");
-process.stdout.write(`${counts.passed} passed, ${counts.failed} failed${skipped}\n`);
-process.exitCode = counts.failed > 0 || none ? 1 : process.exitCode;
+/** Runs one file; its last line is its counts. */
+async function runFile(name: string): Promise<void> {
+  const child = spawn(process.execPath, ["--import", "tsx", join(here, "file.ts"), name], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const said: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (piece: Buffer) => said.push(piece));
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", resolve);
+  });
+  const lines = Buffer.concat(said).toString().trimEnd().split("\n");
+  const counts = /^counts: (\d+) (\d+) (\d+)$/.exec(lines.at(-1)!);
+  if (counts !== null) lines.pop();
+  total.passed += Number(counts?.[1] ?? 0);
+  total.failed += Number(counts?.[2] ?? 0);
+  total.skipped += Number(counts?.[3] ?? 0);
+  // A file that ends before its tests do, or fails outside of them, has failed.
+  if (counts === null || (code !== 0 && counts[2] === "0")) {
+    total.failed++;
+    lines.push(`${name} ended with ${code}`);
+  }
+  process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+const left = files.values();
+async function lane(): Promise<void> {
+  for (const name of left) await runFile(name);
+}
+await Promise.all(Array.from({ length: availableParallelism() }, lane));
+
+if (files.length === 0) process.stdout.write("no test matched\n");
+const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
+process.stdout.write(`${total.passed} passed, ${total.failed} failed${skipped}\n`);
+process.exitCode = total.failed > 0 || files.length === 0 ? 1 : 0;
