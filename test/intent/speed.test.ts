@@ -36,15 +36,17 @@ const CASES = [
   { hops: COUNT, limitMs: 4000 },
 ];
 for (const { hops, limitMs } of CASES) {
-  test(`a million routes with ${hops} next hops load in ${limitMs} ms (best of two)`, async () => {
+  test(`a million routes with ${hops} next hops load in ${limitMs} ms of processor time (best of two)`, async () => {
     const folder = mkdtempSync(join(tmpdir(), "slash32-speed-"));
     try {
       await writeRoutes(join(folder, "routes.txt"), hops);
       let best = Number.POSITIVE_INFINITY;
       for (let attempt = 0; attempt < 2; attempt++) {
-        const start = performance.now();
+        const start = process.cpuUsage();
         const { intent, errors } = parseIntent(`${BASE}routesFile: routes.txt\n`, "hv1.yaml", folder);
-        best = Math.min(best, performance.now() - start);
+        // Of this process, whatever else the machine does; the compiler's threads count too.
+        const { user, system } = process.cpuUsage(start);
+        best = Math.min(best, (user + system) / 1000);
         assert.equal(errors, []);
         assert.is(intent!.routes.count, COUNT + 2);
         assert.is(intent!.routes.nextHops.length, hops + 2);
