@@ -1,0 +1,17 @@
+/** The verify room's only door. */
+export type { PacketIn, PacketInReason } from "./switch/openflow-wire.ts";
+export { SwitchError } from "./switch/process.ts";
+export {
+  type Answer,
+  type DumpOptions,
+  FRAME_BYTES_MAX,
+  FRAME_BYTES_MIN,
+  type Input,
+  type Output,
+  type ParsedFlow,
+  type Protocol,
+  Switch,
+  type SwitchOptions,
+  type SwitchPort,
+  type TextOptions,
+} from "./switch.ts";

@@ -1,0 +1,106 @@
+/**
+ * What the private switch is heard by: OpenFlow messages byte by byte, pcap streams cut anywhere, and streams with
+ * markers, which must refuse whatever is not in its place. No switch is needed here.
+ */
+
+import { Markers } from "../../src/verify/switch/markers.ts";
+import {
+  echoReply,
+  errorText,
+  greeting,
+  packetInOf,
+  portStatsOf,
+  portStatsRequest,
+  splitMessages,
+} from "../../src/verify/switch/openflow-wire.ts";
+import { MarkedStream, PcapSplitter } from "../../src/verify/switch/taps.ts";
+import { assert, suite } from "../harness.ts";
+
+const test = suite("streams of the private switch");
+const bytes = (hex: string): Buffer => Buffer.from(hex.replace(/\s/g, ""), "hex");
+
+test("OpenFlow: the greeting asks for whole frames and all three reasons", () => {
+  const want = `
+    04000008 00000001
+    0409000c 00000002 0000ffff
+    041c0020 00000003 00000007 00000007 00000000 00000000 00000000 00000000`;
+  assert.is(greeting().toString("hex"), bytes(want).toString("hex"));
+  assert.is(
+    portStatsRequest(9).toString("hex"),
+    bytes("04120018 00000009 00040000 00000000 ffffffff 00000000").toString("hex"),
+  );
+});
+
+test("OpenFlow: packet-in, port counters, echo and error, wherever the stream is cut", () => {
+  const packetIn = `
+    040a0038 00000000 ffffffff 000e 02 05 0000000000000012 0001000c 80000004 00000003 00000000 0000
+    0200000000020200000000010800`;
+  const stats = `0413 0080 00000009 0004 0001 00000000 00000007 00000000
+    0000000000000005 0000000000000006 ${"00".repeat(88)}`;
+  const stream = bytes(`${packetIn} ${stats} 0402000a 00000007 abcd 0401000c 00000008 00040001`);
+  for (let cut = 0; cut <= stream.length; cut++) {
+    const first = splitMessages(stream.subarray(0, cut));
+    const second = splitMessages(Buffer.concat([first.rest, stream.subarray(cut)]));
+    assert.is(second.rest.length, 0);
+    const [a, b, c, d] = [...first.messages, ...second.messages];
+    const { frame, ...rest } = packetInOf(a!)!;
+    assert.equal(rest, { reason: "invalid_ttl", inPort: 3, table: 5, cookie: 0x12n });
+    assert.is(Buffer.from(frame).toString("hex"), "0200000000020200000000010800");
+    assert.equal(portStatsOf(b!), { more: true, ports: new Map([[7, { rxFrames: 5, txFrames: 6 }]]) });
+    assert.is(echoReply(c!)!.toString("hex"), "0403000a00000007abcd");
+    assert.is(errorText(d!), "OpenFlow error type 4 code 1");
+    assert.equal([packetInOf(d!), portStatsOf(d!), echoReply(d!), errorText(a!)], Array(4).fill(undefined));
+  }
+});
+
+test("pcap: both byte orders, cut anywhere", () => {
+  const little = bytes(`d4c3b2a1 0200 0400 00000000 00000000 ffff0000 01000000
+    01000000 02000000 03000000 03000000 aabbcc 01000000 02000000 00000000 00000000
+    01000000 02000000 01000000 01000000 dd`);
+  const big = bytes(`a1b2c3d4 0002 0004 00000000 00000000 0000ffff 00000001
+    00000001 00000002 00000003 00000003 aabbcc 00000001 00000002 00000000 00000000
+    00000001 00000002 00000001 00000001 dd`);
+  for (const stream of [little, big])
+    for (let cut = 0; cut <= stream.length; cut++) {
+      const splitter = new PcapSplitter();
+      const frames = [...splitter.push(stream.subarray(0, cut)), ...splitter.push(stream.subarray(cut))];
+      assert.equal(
+        frames.map(frame => frame.toString("hex")),
+        ["aabbcc", "", "dd"],
+        `cut at ${cut}`,
+      );
+    }
+});
+
+test("markers are known again, and nothing else is", () => {
+  const [ours, theirs] = [new Markers(), new Markers()];
+  const frame = ours.frame(4_000_000_000);
+  assert.is(ours.sequenceOf(frame), 4_000_000_000);
+  assert.is(theirs.sequenceOf(frame), undefined);
+  assert.is(ours.sequenceOf(Buffer.concat([frame, Buffer.alloc(1)])), undefined);
+  assert.is(ours.sequenceOf(frame.subarray(0, 17)), undefined);
+  assert.match(
+    ours.flow([1, 2]),
+    /priority=65535,dl_src=[0-9a-f:]{17},dl_type=0x88b5 actions=in_port,output:1/,
+  );
+});
+
+test("a stream is cut at its markers; one that is missing, doubled or late is an error", () => {
+  // Negative numbers are markers here.
+  const take = (items: number[], first: number, frames: number): number[][] => {
+    const stream = new MarkedStream<number>(
+      "p1",
+      item => (item < 0 ? -item : undefined),
+      () => undefined,
+    );
+    for (const item of items) stream.push(item);
+    return stream.take(first, frames);
+  };
+  assert.equal(take([7, 7, -5, -6, 8, -7], 5, 3), [[7, 7], [], [8]]);
+  assert.throws(() => take([7, -5, -7], 5, 3), /p1: marker 7 instead of 6/);
+  assert.throws(() => take([7, -5, -5], 5, 2), /p1: marker 5 instead of 6/);
+  assert.throws(() => take([7, -5], 5, 2), /p1: 1 of 2 markers, 0 frames after them/);
+  assert.throws(() => take([7, -5, 8], 5, 1), /p1: 1 of 1 markers, 1 frames after them/);
+});
+
+test.run();
