@@ -71,7 +71,8 @@ function actionText(action: Action): string {
   }
 }
 
-function flowOf(row: Row): string {
+/** One row as a line, without its end. */
+export function flowOf(row: Row): string {
   const cookie = (BigInt(row.owner) << 32n) | BigInt(KINDS[row.kind] + row.table);
   const match = [`priority=${row.priority}`, ...row.match.map(matchText)].join(",");
   const actions = row.actions.length === 0 ? "drop" : row.actions.map(actionText).join(",");
