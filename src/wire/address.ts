@@ -15,10 +15,16 @@ export function parseMac(text: string): number | null {
 
 /** Prints a MAC address in lower case, with colons. */
 export function formatMac(mac: number): string {
-  return mac
-    .toString(16)
-    .padStart(12, "0")
-    .replace(/..(?!$)/g, "$&:");
+  const high = Math.floor(mac / 2 ** 24);
+  const low = mac % 2 ** 24;
+  return `${hexOf(high >>> 16)}:${hexOf(high >>> 8)}:${hexOf(high)}:${hexOf(low >>> 16)}:${hexOf(low >>> 8)}:${hexOf(low)}`;
+}
+
+const HEX_OCTETS = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, "0"));
+
+/** The low eight bits as two digits. */
+function hexOf(number: number): string {
+  return HEX_OCTETS[number & 255]!;
 }
 
 /** True for group (multicast and broadcast) addresses: the low bit of the first octet is set (IEEE 802-2014 §8.2.2). */

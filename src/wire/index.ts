@@ -7,6 +7,7 @@ export { ARP_REPLY, ARP_REQUEST, type ArpFields } from "./arp.ts";
 export { eth, type FrameBuilder } from "./build.ts";
 export { summarize } from "./dissect.ts";
 export { ETHERTYPE, type EthFields, type SnapFields, type VlanFields } from "./ethernet.ts";
+export { frameOfExpression, isExpression } from "./expression.ts";
 export { formatHex, parseHex } from "./hex.ts";
 export type { Ipv4Fields, Ipv6Fields } from "./ip.ts";
 export { type Ipv4Like, internetChecksum, type MacLike } from "./layer.ts";
