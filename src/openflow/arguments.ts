@@ -1,0 +1,109 @@
+/**
+ * The arguments of actions: numbers, ports, tables, `A->B`, lists and `key=value` in parentheses, each checked and
+ * pointed at when it is wrong. Which action takes which is said in parse-actions.ts and parse-other.ts.
+ */
+import type { Action, Span } from "./ast.ts";
+import type { Consistency } from "./consistency.ts";
+import type { Reading } from "./reading.ts";
+import { clip, Fault, nearest, type Pair, scanPairs, type Token, unquote } from "./scan.ts";
+import { RESERVED_PORTS, readInteger, readPort } from "./values.ts";
+
+/** Where a list of actions stands: some may stand at the top only, or in an action set. */
+export type Nesting = "flow" | "write_actions" | "clone" | "ct" | "bucket";
+
+/** What an action is read with. */
+export interface ActionReading {
+  readonly reading: Reading;
+  readonly consistency: Consistency;
+  readonly nesting: Nesting;
+  readonly depth: number;
+  /** Reads a list of actions inside of this one. */
+  readonly readList: (context: ActionReading, text: Span) => Action[];
+}
+
+/** Reads one action from its pair; what has no effect gives nothing. */
+export type ActionParser = (context: ActionReading, pair: Pair) => Action | null;
+
+/** Reads a number of at most `max`; `what` names it in messages. */
+export function number(context: ActionReading, text: Token, max: number, what: string): number {
+  const value = readInteger(text.text, 8);
+  if (typeof value === "string" || value > BigInt(max)) {
+    const reason = text.text === "" ? "is missing" : `cannot be ${clip(text.text)}`;
+    throw new Fault(text, `${what} ${reason}: it is a number from 0 to ${max}`);
+  }
+  context.reading.value(text);
+  return Number(value);
+}
+
+/** Reads a port by number or name. */
+export function port(context: ActionReading, text: Token): number {
+  const found = readPort(text.text, context.reading.ports);
+  if (found === null) {
+    const names = [...RESERVED_PORTS.keys(), ...context.reading.ports.keys()];
+    throw new Fault(text, `there is no port ${clip(text.text) || "here"}${nearest(text.text, names)}`);
+  }
+  context.reading.value(text);
+  return found;
+}
+
+/** Reads a table by number or name. */
+export function table(context: ActionReading, text: Token): number {
+  const found =
+    context.reading.tables.get(unquote(text)) ?? (/^\d{1,9}$/.test(text.text) ? Number(text.text) : -1);
+  if (found < 0 || found > 255)
+    throw new Fault(
+      text,
+      `there is no table ${clip(text.text) || "here"}: tables are numbers from 0 to 254, or known names`,
+    );
+  context.reading.value(text);
+  return found;
+}
+
+/** Splits `A->B`; both sides must be there. */
+export function arrow(pair: Pair): [left: Token, right: Token] {
+  const { text, start, end } = pair.value;
+  const at = text.indexOf("->");
+  if (at < 0) throw new Fault(pair.span, `${pair.key.text} lacks its ->: ${pair.key.text}:A->B`);
+  return [
+    { text: text.slice(0, at).replace(/\)$/, ""), start, end: start + at },
+    { text: text.slice(at + 2), start: start + at + 2, end },
+  ];
+}
+
+/** A token without the blanks around it. */
+export function trimmed({ text, start }: Token): Token {
+  const from = start + text.length - text.trimStart().length;
+  const inner = text.trim();
+  return { text: inner, start: from, end: from + inner.length };
+}
+
+/** The comma-separated arguments of `resubmit(1,2)`: empty ones count. */
+export function listed({ text, start }: Token): Token[] {
+  const parts: Token[] = [];
+  let at = start;
+  for (const part of text.split(",")) {
+    parts.push(trimmed({ text: part, start: at, end: at + part.length }));
+    at += part.length + 1;
+  }
+  return parts;
+}
+
+/** The arguments of `controller(max_len=5,id=1)`: known keys only, the last of each. */
+export function keyed(context: ActionReading, pair: Pair, known: readonly string[]): Map<string, Token> {
+  const found = new Map<string, Token>();
+  for (const { key, value } of scanPairs(context.reading.text, pair.value.start, pair.value.end)) {
+    if (!known.includes(key.text))
+      throw new Fault(
+        key,
+        `${pair.key.text} takes no ${clip(key.text)}${nearest(key.text, known) || `: it takes ${known.join(", ")}`}`,
+      );
+    found.set(key.text, value);
+  }
+  return found;
+}
+
+export function required(pair: Pair, found: ReadonlyMap<string, Token>, key: string): Token {
+  const value = found.get(key);
+  if (value === undefined) throw new Fault(pair.span, `${pair.key.text} lacks ${key}=`);
+  return value;
+}

@@ -1,0 +1,189 @@
+/**
+ * Flows, groups and actions as Open vSwitch writes them (ovs-fields(7), ovs-actions(7)): what a line says, before
+ * anything is concluded from it. The spelling is kept where two spellings print differently (`mod_dl_dst`, `load`,
+ * `set_field`); normalize.ts makes them one. Values are bigints in the field's own width; nothing here is mutable.
+ */
+import type { Field } from "./fields.ts";
+
+/** Columns of a token within its line, 0-based, end exclusive. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Bits `start` … `start + bits - 1` of a field, bit 0 the least significant: `NXM_OF_IP_DST[0..7]`. */
+export interface Subfield {
+  readonly field: Field;
+  readonly start: number;
+  readonly bits: number;
+}
+
+/** One field of a match. `mask` is all ones when the whole field is compared; bits of `value` outside it are 0. */
+export interface MatchField {
+  readonly field: Field;
+  readonly value: bigint;
+  readonly mask: bigint;
+  readonly span: Span;
+}
+
+/** Ports as OpenFlow 1.1 numbers them: 32 bits, the reserved ones from 0xfffffff7 on. */
+export const PORT = {
+  unset: 0xfffffff7,
+  inPort: 0xfffffff8,
+  table: 0xfffffff9,
+  normal: 0xfffffffa,
+  flood: 0xfffffffb,
+  all: 0xfffffffc,
+  controller: 0xfffffffd,
+  local: 0xfffffffe,
+  none: 0xffffffff,
+} as const;
+
+/** How a setting of a field was spelt. All of them write `value` to the bits of `mask` of `field`. */
+export type SetSpelling =
+  | "set_field"
+  | "load"
+  | "mod_dl_src"
+  | "mod_dl_dst"
+  | "mod_nw_src"
+  | "mod_nw_dst"
+  | "mod_nw_tos"
+  | "mod_nw_ecn"
+  | "mod_nw_ttl"
+  | "mod_tp_src"
+  | "mod_tp_dst"
+  | "mod_vlan_vid"
+  | "mod_vlan_pcp"
+  | "set_vlan_vid"
+  | "set_vlan_pcp"
+  | "set_mpls_label"
+  | "set_mpls_tc"
+  | "set_mpls_ttl"
+  | "set_tunnel"
+  | "set_tunnel64";
+
+/** One action or instruction. */
+export type Action = { readonly span: Span } & (
+  | { readonly type: "output"; readonly port: number }
+  | { readonly type: "output_field"; readonly from: Subfield }
+  | { readonly type: "output_truncated"; readonly port: number; readonly maxBytes: number }
+  | {
+      readonly type: "controller";
+      readonly maxBytes: number;
+      readonly reason: string;
+      readonly id: number;
+      readonly userdata: Uint8Array | null;
+      readonly pause: boolean;
+      readonly meter: number | null;
+    }
+  | { readonly type: "enqueue"; readonly port: number; readonly queue: number }
+  | { readonly type: "group"; readonly group: number }
+  /** `port` null: the lookup keeps the packet's in_port; `table` null: the current table. */
+  | {
+      readonly type: "resubmit";
+      readonly port: number | null;
+      readonly table: number | null;
+      readonly ct: boolean;
+    }
+  | { readonly type: "goto_table"; readonly table: number }
+  | { readonly type: "push_vlan"; readonly ethertype: number }
+  | { readonly type: "pop_vlan" }
+  | { readonly type: "push_mpls"; readonly ethertype: number }
+  | { readonly type: "pop_mpls"; readonly ethertype: number }
+  | {
+      readonly type: "set";
+      readonly spelling: SetSpelling;
+      readonly field: Field;
+      readonly value: bigint;
+      readonly mask: bigint;
+    }
+  | { readonly type: "move"; readonly from: Subfield; readonly to: Subfield }
+  | { readonly type: "push"; readonly from: Subfield }
+  | { readonly type: "pop"; readonly to: Subfield }
+  | { readonly type: "dec_ttl"; readonly controllers: readonly number[] }
+  | { readonly type: "dec_mpls_ttl" }
+  | { readonly type: "dec_nsh_ttl" }
+  | { readonly type: "set_queue"; readonly queue: number }
+  | { readonly type: "pop_queue" }
+  | { readonly type: "write_metadata"; readonly value: bigint; readonly mask: bigint }
+  | { readonly type: "write_actions"; readonly actions: readonly Action[] }
+  | { readonly type: "clear_actions" }
+  | { readonly type: "clone"; readonly actions: readonly Action[] }
+  | { readonly type: "meter"; readonly meter: number }
+  | { readonly type: "conjunction"; readonly id: number; readonly clause: number; readonly clauses: number }
+  | { readonly type: "note"; readonly bytes: Uint8Array }
+  | { readonly type: "exit" }
+  /**
+   * What is read and printed back but never executed exactly: learn, ct, multipath, bundle, sample, encap, … `text` is
+   * Open vSwitch's own spelling of it; `nested` the actions inside, where there are any (`ct(exec(…))`).
+   */
+  | {
+      readonly type: "other";
+      readonly name: string;
+      readonly text: string;
+      readonly nested: readonly Action[];
+    }
+);
+
+/** Where a flow stands. Lines count from 1. */
+export interface Source {
+  readonly file: string;
+  readonly line: number;
+}
+
+/** What dump-flows says of a flow's life; null where it does not. */
+export interface FlowStats {
+  readonly durationSeconds: number | null;
+  readonly packets: bigint | null;
+  readonly bytes: bigint | null;
+  readonly idleAgeSeconds: number | null;
+  readonly hardAgeSeconds: number | null;
+}
+
+/** One flow of a table. */
+export interface Flow {
+  readonly table: number;
+  readonly priority: number;
+  readonly cookie: bigint;
+  readonly idleTimeout: number;
+  readonly hardTimeout: number;
+  readonly importance: number;
+  /** send_flow_rem, check_overlap, … in the order in which they stand. */
+  readonly flags: readonly string[];
+  readonly match: readonly MatchField[];
+  readonly actions: readonly Action[];
+  readonly stats: FlowStats | null;
+  readonly source: Source;
+  /** The line without its end. */
+  readonly text: string;
+}
+
+export type GroupType = "all" | "select" | "indirect" | "ff";
+
+export interface Bucket {
+  readonly id: number | null;
+  readonly weight: number | null;
+  readonly watchPort: number | null;
+  readonly watchGroup: number | null;
+  readonly actions: readonly Action[];
+}
+
+/** One group of `ovs-ofctl dump-groups`. */
+export interface Group {
+  readonly id: number;
+  readonly type: GroupType;
+  /** selection_method=…,fields(…) as written; select groups only. */
+  readonly selection: string | null;
+  readonly buckets: readonly Bucket[];
+  readonly source: Source;
+  readonly text: string;
+}
+
+/** Something that is wrong, or worth a warning, with its place. Columns count from 1. */
+export interface TextProblem {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly level: "error" | "warning";
+  readonly message: string;
+}

@@ -1,0 +1,222 @@
+/**
+ * An executable reference of Open vSwitch 3.1: a frame and the port it comes in by, in; what leaves the switch, byte
+ * for byte and in order, out. The slow obvious form: read the frame, translate it, carry the result out, and where a
+ * packet must be read anew, once more. It never guesses: what depends on more than flows and frame is *unknown*, what
+ * depends on the order in which flows were installed is *ambiguous*.
+ */
+import type { Flow } from "../ast.ts";
+import type { Flows } from "../columns.ts";
+import { KEY, KEY_WORDS } from "../key.ts";
+import { isPort, narrowPort, widePort } from "./access.ts";
+import { applyHeaderAction } from "./datapath.ts";
+import { ARP_BYTES, ETHERNET_BYTES, extract } from "./extract.ts";
+import { Copies, Packet } from "./packet.ts";
+import type { FeatureAt } from "./program.ts";
+import { Ruleset, type RulesetOptions } from "./ruleset.ts";
+import {
+  type Ambiguity,
+  type DatapathAction,
+  type Frozen,
+  newScratch,
+  type Scratch,
+  type TableHit,
+  type Translation,
+  translate,
+  type Watcher,
+} from "./translate.ts";
+
+export type Verdict = "output" | "reply" | "drop" | "unknown" | "ambiguous";
+
+/** What became of one frame. Ports as people number them: LOCAL is 65534. */
+export interface Outcome {
+  /** `reply`: it leaves, and only by the port it came in by. `unknown` and `ambiguous` stand above the others. */
+  readonly verdict: Verdict;
+  /** In the order in which the switch emits them; empty when the verdict is unknown or ambiguous. */
+  readonly outputs: readonly { readonly port: number; readonly frame: Uint8Array }[];
+  readonly packetIns: readonly { readonly reason: string; readonly frame: Uint8Array }[];
+  /** What the outcome depends on, with the line of the flow or group. */
+  readonly unknown: readonly FeatureAt[];
+  readonly ambiguous: readonly Ambiguity[];
+  /** What this frame changes for later ones (learn). */
+  readonly outlives: readonly FeatureAt[];
+  /** Errors that undid a pass over the tables: a loop, a fourth label. */
+  readonly errors: readonly string[];
+  /** The lookups in order, a table without a match among them; empty when they were not asked for. */
+  readonly tables: readonly TableHit[];
+}
+
+export interface InterpreterOptions extends RulesetOptions {
+  /** Whether the outcome lists the lookups; true by default. */
+  readonly isTraced?: boolean;
+}
+
+/** The datapath drops a packet that is to be read anew for the seventh time. */
+const MAX_RECIRCULATIONS = 6;
+
+const LABEL_BYTES = 4;
+
+/** How much of a frozen key comes back: metadata, registers, tunnel; the first words are the pass's own. */
+const THAWED_FROM = KEY.skbPriority;
+
+interface Running {
+  verdict: Verdict;
+  outputs: { port: number; frame: Uint8Array }[];
+  packetIns: { reason: string; frame: Uint8Array }[];
+  unknown: FeatureAt[];
+  ambiguous: Ambiguity[];
+  outlives: FeatureAt[];
+  errors: string[];
+  tables: readonly TableHit[];
+}
+
+const EMPTY: readonly never[] = [];
+
+/** What one pass works on; each depth has its own, to be used again by the next frame. */
+interface Workplace {
+  readonly packet: Packet;
+  readonly key: Uint32Array;
+  readonly scratch: Scratch;
+}
+
+const workplace = (): Workplace => ({
+  packet: new Packet(),
+  key: new Uint32Array(KEY_WORDS),
+  scratch: newScratch(),
+});
+
+export class Interpreter {
+  readonly rules: Ruleset;
+  readonly #isTraced: boolean;
+  #watcher: Watcher | null = null;
+  /** A key that nobody reads. */
+  readonly #scratch = new Uint32Array(KEY_WORDS);
+  readonly #copies = new Copies();
+  readonly #workplaces = Array.from({ length: MAX_RECIRCULATIONS + 1 }, workplace);
+
+  constructor(flows: Iterable<Flow> | Flows, options: InterpreterOptions = {}) {
+    this.rules = new Ruleset(flows, options);
+    this.#isTraced = options.isTraced ?? true;
+  }
+
+  /**
+   * Runs one frame. `inPort` is a number as people write it: LOCAL 65534. A frame under 14 bytes, or from a number that is
+   * no port's, is dropped. A watcher is told what happens on the way.
+   */
+  run(inPort: number, frame: Uint8Array, watcher: Watcher | null = null): Outcome {
+    this.#watcher = watcher;
+    const outcome: Running = {
+      verdict: "drop",
+      outputs: [],
+      packetIns: [],
+      unknown: [],
+      ambiguous: [],
+      outlives: [],
+      errors: [],
+      tables: [],
+    };
+    const port = widePort(inPort);
+    if (frame.length >= ETHERNET_BYTES && isPort(inPort)) this.#pass(outcome, frame, port, null, 0);
+    outcome.verdict = verdictOf(outcome, narrowPort(port));
+    if (outcome.verdict === "unknown" || outcome.verdict === "ambiguous")
+      return { ...outcome, outputs: EMPTY, packetIns: EMPTY };
+    return outcome;
+  }
+
+  /** Reads the packet, translates it, carries the actions out. */
+  #pass(outcome: Running, frame: Uint8Array, inPort: number, frozen: Frozen | null, depth: number): void {
+    const { packet, key, scratch } = this.#workplaces[depth]!;
+    packet.load(frame);
+    key.fill(0);
+    extract(packet.bytes, key, packet, this.rules.vlanLimit);
+    key[KEY.inPort] = inPort;
+    if (frozen !== null) thaw(key, frozen);
+    if (depth > 0) this.#watcher?.readAgain(packet.bytes, key);
+    const translation = this.translate(key, scratch, frozen, this.#watcher);
+    collect(outcome, translation, this.#isTraced);
+    if (outcome.unknown.length > 0 || outcome.ambiguous.length > 0) return;
+    this.#execute(outcome, packet, translation.actions, inPort, depth, translation);
+  }
+
+  /** One pass over the tables; cache.ts remembers those it has seen. */
+  protected translate(
+    key: Uint32Array,
+    scratch: Scratch,
+    frozen: Frozen | null,
+    watcher: Watcher | null,
+  ): Translation {
+    return translate(this.rules, key, scratch, frozen, watcher);
+  }
+
+  #execute(
+    outcome: Running,
+    packet: Packet,
+    actions: readonly DatapathAction[],
+    inPort: number,
+    depth: number,
+    translation: Translation,
+  ): void {
+    for (const action of actions) {
+      switch (action.do) {
+        case "output": {
+          const frame = this.#copies.of(packet.bytes, packet.bytes.length - packet.cutBytes);
+          packet.cutBytes = 0;
+          // Truncated and popped, it may be less than a header; no port takes that.
+          if (frame.length >= ETHERNET_BYTES) outcome.outputs.push({ port: narrowPort(action.port), frame });
+          break;
+        }
+        case "packet_in":
+          outcome.packetIns.push({ reason: action.reason, frame: this.#copies.of(packet.bytes) });
+          // The datapath reads the packet on its way to the controller. Labels behind an LLC header then lie elsewhere.
+          extract(packet.bytes, this.#scratch.fill(0), packet, this.rules.vlanLimit);
+          break;
+        case "recirculate":
+          if (depth < MAX_RECIRCULATIONS) this.#pass(outcome, packet.bytes, inPort, action.frozen, depth + 1);
+          break;
+        case "clone":
+          this.#execute(outcome, packet.clone(), action.actions, inPort, depth, translation);
+          break;
+        default:
+          if (overruns(packet, action)) {
+            const line = lastLine(translation);
+            outcome.unknown.push({ feature: "a change to a header that is cut short", line });
+            return;
+          }
+          applyHeaderAction(packet, action);
+      }
+    }
+  }
+}
+
+/** The line of the last flow that was found. */
+const lastLine = ({ tables }: Translation): number =>
+  tables.findLast(({ flow }) => flow)?.flow?.source.line ?? 0;
+
+/** Whether Open vSwitch, which does not look, would write beyond the end of the packet. */
+function overruns({ bytes, layer3At, labelsAt }: Packet, { do: what }: DatapathAction): boolean {
+  if (what === "set_arp") return bytes.length - layer3At < ARP_BYTES;
+  return what === "set_mpls" && labelsAt >= 0 && bytes.length - labelsAt < LABEL_BYTES;
+}
+
+/** Gives a packet that was read anew what is not in its bytes. */
+function thaw(key: Uint32Array, frozen: Frozen): void {
+  for (let word = THAWED_FROM; word < frozen.key.length; word++) key[word] = frozen.key[word]!;
+  key[KEY.recircId] = frozen.id;
+}
+
+function collect(outcome: Running, translation: Translation, isTraced: boolean): void {
+  // Most frames are done after one pass, whose list serves.
+  if (isTraced)
+    outcome.tables =
+      outcome.tables.length === 0 ? translation.tables : [...outcome.tables, ...translation.tables];
+  if (translation.error !== null) outcome.errors.push(translation.error);
+  if (translation.unknown.length > 0) outcome.unknown.push(...translation.unknown);
+  if (translation.ambiguous.length > 0) outcome.ambiguous.push(...translation.ambiguous);
+  if (translation.outlives.length > 0) outcome.outlives.push(...translation.outlives);
+}
+
+function verdictOf({ unknown, ambiguous, outputs }: Running, inPort: number): Verdict {
+  if (ambiguous.length > 0) return "ambiguous";
+  if (unknown.length > 0) return "unknown";
+  if (outputs.length === 0) return "drop";
+  return outputs.every(({ port }) => port === inPort) ? "reply" : "output";
+}

@@ -1,0 +1,737 @@
+/**
+ * One pass over the tables: from a flow key to datapath actions, as ofproto/ofproto-dpif-xlate.c of Open vSwitch 3.1
+ * does it, and ovs-actions(7) describes it. It sees the key only, never the bytes, so that its outcome holds for every
+ * packet with the same key. `flow` is what the actions have made of the key, `base` what the datapath actions so far
+ * make of the packet; commit.ts closes the gap when the packet is put out.
+ *
+ * A packet that must be read anew (its labels are gone) is *frozen*: the rest of the work becomes part of a datapath
+ * action, and is taken up by another pass. An error anywhere, a fourth label or a loop, undoes the whole pass.
+ */
+import { type Flow, PORT } from "../ast.ts";
+import type { Field, Prerequisite } from "../fields.ts";
+import { KEY, KEY_WORDS } from "../key.ts";
+import { HOLDS, HOLDS_BY, readSubfield, type Words, widePort, writeMasked, writeSubfield } from "./access.ts";
+import { orderActionSet } from "./action-set.ts";
+import type { Hit } from "./classifier.ts";
+import { commit } from "./commit.ts";
+import type { HeaderAction } from "./datapath.ts";
+import { FRAGMENT, isIpType, isMplsType, MPLS_LABELS, VLAN_PRESENT } from "./extract.ts";
+import { countLabels, popLabel, pushLabel } from "./mpls.ts";
+import type { FeatureAt, Step } from "./program.ts";
+import type { BucketEntry, GroupEntry, Ruleset } from "./ruleset.ts";
+import { leastBytesOf, mostBytesOf } from "./sizes.ts";
+
+/** Levels of lookups that go to the same or an earlier table, lookups in all, bytes of stack. */
+const MAX_DEPTH = 64;
+const MAX_LOOKUPS = 4096;
+const MAX_STACK_BYTES = 65536;
+/** Open vSwitch gives up beyond 64 kB of datapath actions; these are upper bounds of what one action takes there. */
+const MAX_ACTION_BYTES = 65535;
+const OUTPUT_BYTES = 8;
+const HEADER_ACTION_BYTES = 120;
+const PACKET_IN_BYTES = 160;
+
+/** What a pass leaves for the next one. */
+export interface Frozen {
+  /** Number of its own, for caches. */
+  readonly id: number;
+  readonly steps: readonly Step[];
+  readonly stack: readonly StackItem[];
+  readonly actionSet: readonly Step[];
+  /** The metadata words of the key. */
+  readonly key: Uint32Array;
+}
+
+interface StackItem {
+  readonly value: Words;
+  readonly bytes: number;
+}
+
+export type DatapathAction =
+  | HeaderAction
+  | { readonly do: "output"; readonly port: number }
+  /** The whole packet: Open vSwitch keeps no buffers and so heeds no max_len. */
+  | { readonly do: "packet_in"; readonly reason: string; readonly line: number }
+  | { readonly do: "recirculate"; readonly frozen: Frozen }
+  | { readonly do: "clone"; readonly actions: readonly DatapathAction[] };
+
+/** A lookup: the table and the flow that was found, null for none. */
+export interface TableHit {
+  readonly table: number;
+  readonly flow: Flow | null;
+}
+
+/** Two flows of one priority that match the same packet and differ. */
+export interface Ambiguity {
+  readonly table: number;
+  readonly flows: readonly [Flow, Flow];
+}
+
+/** The outcome of a pass. With anything in `unknown` or `ambiguous` the actions mean nothing. */
+export interface Translation {
+  readonly actions: readonly DatapathAction[];
+  /** Why the frame is dropped although there were actions; null when it is not. */
+  readonly error: string | null;
+  readonly unknown: readonly FeatureAt[];
+  readonly ambiguous: readonly Ambiguity[];
+  /** What changes the outcome of later packets. */
+  readonly outlives: readonly FeatureAt[];
+  readonly tables: readonly TableHit[];
+}
+
+let frozenCount = 0;
+
+/** Arrays of KEY_WORDS words that a pass works upon; they need not hold anything. */
+export interface Scratch {
+  readonly base: Uint32Array;
+  /** Afterwards: the bits of the key as it was given that the outcome may depend on. All others may be anything. */
+  readonly reads: Uint32Array;
+}
+
+export const newScratch = (): Scratch => ({
+  base: new Uint32Array(KEY_WORDS),
+  reads: new Uint32Array(KEY_WORDS),
+});
+
+/** Looks on while a packet crosses the tables. Keys are the pass's own and change later. */
+export interface Watcher {
+  /** A lookup, and the key as it was then. */
+  lookedUp(hit: TableHit, key: Uint32Array): void;
+  /** The packet leaves by a port, as it is now. */
+  putOut(port: number, key: Uint32Array): void;
+  /** The packet was read anew, its labels having been popped. */
+  readAgain(frame: Uint8Array, key: Uint32Array): void;
+}
+
+/** Translates a key that came in from a port, or with `thaw` one that was read anew. The key is worked upon too. */
+export function translate(
+  rules: Ruleset,
+  key: Uint32Array,
+  scratch: Scratch,
+  thaw: Frozen | null,
+  watcher: Watcher | null = null,
+): Translation {
+  return new Pass(rules, key, scratch, watcher).run(thaw);
+}
+
+const TYPE_AND_PROTOCOL = [KEY.dlType, KEY.nwProto];
+const LABEL_WORDS = [KEY.mplsLse, KEY.mplsLse + 1, KEY.mplsLse + 2];
+const TAG_WORDS = [KEY.vlanTci, KEY.innerVlanTci];
+const PORT_WORDS = [KEY.tpSrc, KEY.tpDst];
+
+/** Words that go into a packet together: whoever writes one of them makes the outcome depend on all. */
+const WRITTEN_TOGETHER: ReadonlyMap<number, readonly number[]> = new Map(
+  [[KEY.dlType, ...LABEL_WORDS], TAG_WORDS, PORT_WORDS].flatMap(words => words.map(word => [word, words])),
+);
+
+class Pass implements Translation {
+  readonly unknown: FeatureAt[] = [];
+  readonly ambiguous: Ambiguity[] = [];
+  readonly outlives: FeatureAt[] = [];
+  readonly tables: TableHit[] = [];
+  actions: DatapathAction[] = [];
+  error: string | null = null;
+
+  readonly #rules: Ruleset;
+  #flow: Uint32Array;
+  #base: Uint32Array;
+  #table = 0;
+  #depth = 0;
+  #lookups = 0;
+  #actionBytes = 0;
+  /** Of the step that runs. */
+  #line = 0;
+  /** Clones around it that the datapath carries out on a copy. */
+  #copyDepth = 0;
+  #stack: StackItem[] = [];
+  #stackBytes = 0;
+  #actionSet: Step[] = [];
+  #actionSetHasGroup = false;
+  /** Nothing more runs: after exit, while freezing, and when the outcome is undecided. */
+  #isOver = false;
+  #isFreezing = false;
+  #wasMpls = false;
+  #frozen: Step[] = [];
+  #frozenTable = -1;
+  readonly #hit: Hit = { entry: null, rival: null };
+  readonly #priority: number;
+  readonly #reads: Uint32Array;
+  readonly #watcher: Watcher | null;
+  /** Whether the key was changed at all, and whether a label wiped the layers behind it. */
+  #isWritten = false;
+  #isWiped = false;
+
+  constructor(rules: Ruleset, key: Uint32Array, { base, reads }: Scratch, watcher: Watcher | null) {
+    this.#rules = rules;
+    this.#flow = key;
+    this.#base = base;
+    base.set(key);
+    this.#reads = reads.fill(0);
+    this.#watcher = watcher;
+    this.#priority = key[KEY.skbPriority]!;
+  }
+
+  run(thaw: Frozen | null): Translation {
+    this.#read(KEY.inPort);
+    this.#flow[KEY.actsetOutput] = PORT.unset;
+    if (thaw !== null) {
+      this.#stack = [...thaw.stack];
+      this.#stackBytes = thaw.stack.reduce((sum, { bytes }) => sum + bytes, 0);
+      this.#writeActions(thaw.actionSet);
+    }
+    // Without steps a thawed packet starts at table 0 again.
+    if (thaw !== null && thaw.steps.length > 0) this.#runSteps(thaw.steps);
+    else this.#lookUp(0, this.#flow[KEY.inPort]!, 0);
+    this.#finish();
+    if (this.error !== null) this.actions = [];
+    return this;
+  }
+
+  /** The end of the packet's way: the action set, or the freezer. */
+  #finish(): void {
+    if (this.error !== null || this.#isUndecided()) return;
+    if (!this.#isFreezing) this.#runActionSet();
+    if (this.#isFreezing) this.#finishFreezing();
+  }
+
+  #isUndecided(): boolean {
+    return this.unknown.length > 0 || this.ambiguous.length > 0;
+  }
+
+  /** Ends the pass: its outcome depends on `feature`. */
+  #giveUp(feature: string, line: number): void {
+    this.unknown.push({ feature, line });
+    this.#isOver = true;
+  }
+
+  // --- What the outcome depends on ------------------------------------------------------------------------------
+
+  #read(word: number): void {
+    this.#reads[word] = 0xffffffff;
+  }
+
+  #readAll(words: readonly number[]): void {
+    for (const word of words) this.#read(word);
+  }
+
+  #readField({ place }: Field): void {
+    const count = Math.ceil((place!.shift + place!.bits) / 32);
+    for (let word = place!.word; word < place!.word + count; word++) this.#read(word);
+  }
+
+  /** A field that is written is compared with what the packet has, and so read. */
+  #write(field: Field): void {
+    this.#isWritten = true;
+    this.#readField(field);
+    this.#readAll(WRITTEN_TOGETHER.get(field.place!.word) ?? []);
+  }
+
+  #holds(prerequisite: Prerequisite): boolean {
+    this.#readAll(HOLDS_BY[prerequisite]);
+    return HOLDS[prerequisite](this.#flow);
+  }
+
+  // --- Steps ----------------------------------------------------------------------------------------------------
+
+  /** Runs a list of actions. `return` in it ends this list only. */
+  #runSteps(steps: readonly Step[]): void {
+    for (let index = 0; index < steps.length; index++) {
+      const step = steps[index]!;
+      if (this.error !== null || this.#isUndecided()) return;
+      if (step.needsReparse && this.#wasMpls && !this.#isOver) this.#freeze();
+      if (this.#isOver) {
+        if (this.#isFreezing) this.#keepForLater(steps, index);
+        return;
+      }
+      const isDone = this.#runStep(step);
+      // A lookup that froze keeps its own rest; what stopped on the way to it, or any other step, is run again later.
+      if (step.do === "resubmit") continue;
+      if (isDone) return;
+      if (this.#isFreezing && this.#frozen.length === 0) {
+        this.#keepForLater(steps, index);
+        return;
+      }
+    }
+  }
+
+  /** Runs one step; true when the rest of its list is not to run. */
+  #runStep(step: Step): boolean {
+    const flow = this.#flow;
+    this.#line = step.line;
+    switch (step.do) {
+      case "output":
+        this.#output(step.port, step.line);
+        return false;
+      case "output_field":
+        this.#readField(step.from.field);
+        this.#outputField(readSubfield(flow, step.from), step.line);
+        return false;
+      case "output_truncated":
+        this.#outputTruncated(step.port, step.maxBytes);
+        return false;
+      case "controller":
+        this.#packetIn(step.reason);
+        return false;
+      case "enqueue":
+        if (step.port === PORT.inPort) this.#emit(flow[KEY.inPort]!);
+        else if (step.port !== flow[KEY.inPort]) this.#emit(step.port);
+        return false;
+      case "group":
+        return this.#runGroup(step.group, step.line);
+      case "resubmit":
+        this.#resubmit(step.port, step.table, step.line);
+        return false;
+      case "clone":
+        this.#clone(step.steps, step.isCopied);
+        return false;
+      case "dec_ttl":
+        return this.#decrementTtl(step.controllerCount);
+      case "dec_mpls_ttl":
+        return this.#decrementMplsTtl();
+      case "push_mpls":
+        this.#pushMpls(step.type);
+        return false;
+      case "pop_mpls":
+        this.#popMpls(step.type);
+        return false;
+      case "unknown":
+        this.#giveUp(step.feature, step.line);
+        return true;
+      case "nothing":
+        if (step.outlives !== null) this.outlives.push({ feature: step.outlives, line: step.line });
+        return false;
+      case "exit":
+        this.#isOver = true;
+        return false;
+      default:
+        this.#change(step);
+        return false;
+    }
+  }
+
+  /** The steps that change the key, and nothing else. */
+  #change(step: Step): void {
+    const flow = this.#flow;
+    switch (step.do) {
+      case "set":
+        if (!this.#holds(step.prerequisite)) return;
+        this.#write(step.field);
+        writeMasked(flow, step.field, step.value, step.mask);
+        return;
+      case "move":
+        if (!this.#holds(step.to.field.prerequisite) || !this.#holds(step.from.field.prerequisite)) return;
+        this.#readField(step.from.field);
+        this.#write(step.to.field);
+        writeSubfield(flow, step.to, readSubfield(flow, step.from));
+        return;
+      case "push":
+        this.#readField(step.from.field);
+        this.#push(readSubfield(flow, step.from), step.from.bits);
+        return;
+      case "pop":
+        this.#pop(step);
+        return;
+      case "push_vlan":
+        this.#writeTags();
+        flow[KEY.innerVlanTci] = flow[KEY.vlanTci]!;
+        flow[KEY.vlanTci] = (step.type << 16) | VLAN_PRESENT;
+        return;
+      case "pop_vlan":
+        this.#writeTags();
+        flow[KEY.vlanTci] = flow[KEY.innerVlanTci]!;
+        flow[KEY.innerVlanTci] = 0;
+        return;
+      case "set_queue":
+        flow[KEY.skbPriority] = step.queue;
+        return;
+      case "pop_queue":
+        flow[KEY.skbPriority] = this.#priority;
+        return;
+      case "write_actions":
+        this.#writeActions(step.steps);
+        return;
+      case "clear_actions":
+        this.#actionSet = [];
+        this.#actionSetHasGroup = false;
+        flow[KEY.actsetOutput] = PORT.unset;
+        return;
+      case "unroll":
+        this.#table = step.table;
+        return;
+    }
+  }
+
+  #writeTags(): void {
+    this.#isWritten = true;
+    this.#readAll(TAG_WORDS);
+  }
+
+  #writeLabels(): void {
+    this.#isWritten = true;
+    this.#read(KEY.dlType);
+    this.#readAll(LABEL_WORDS);
+  }
+
+  // --- Tables ---------------------------------------------------------------------------------------------------
+
+  /** False, with an error, when there have been too many lookups or too much on the stack. */
+  #mayLookUp(line: number): boolean {
+    if (this.#depth >= MAX_DEPTH) this.error = `over ${MAX_DEPTH} levels of resubmit`;
+    else if (this.#lookups >= MAX_LOOKUPS) this.error = `over ${MAX_LOOKUPS} resubmits`;
+    else if (this.#stackBytes >= MAX_STACK_BYTES) this.error = "over 64 kB of stack";
+    else if (this.#actionBytes > MAX_ACTION_BYTES) this.#giveUp("about 64 kB of datapath actions", line);
+    else return true;
+    return false;
+  }
+
+  #resubmit(port: number | null, table: number | null, line: number): void {
+    if (this.#wasMpls) {
+      this.#freeze();
+      return;
+    }
+    if (!this.#mayLookUp(line)) return;
+    const before = this.#table;
+    const inPort = port === null || port === PORT.inPort ? this.#flow[KEY.inPort]! : port;
+    const next = table ?? before;
+    this.#lookUp(next, inPort, next <= before ? 1 : 0);
+    this.#table = before;
+  }
+
+  /** Looks the key up as if it had come in by `inPort`, and runs what is found. */
+  #lookUp(table: number, inPort: number, deepens: number): void {
+    const hit = this.#hit;
+    const steps = this.#find(table, inPort);
+    if (hit.rival !== null) {
+      this.ambiguous.push({ table, flows: [hit.entry!.flow, hit.rival.flow] });
+      this.#isOver = true;
+      return;
+    }
+    if (hit.entry?.unknown) {
+      this.#giveUp(hit.entry.unknown, hit.entry.flow.source.line);
+      return;
+    }
+    this.#lookups++;
+    if (steps === null) return;
+    this.#table = table;
+    this.#depth += deepens;
+    this.#runSteps(steps);
+    this.#depth -= deepens;
+  }
+
+  /** Fills #hit. The ports of a fragment are not there for a lookup (fragment mode "normal"). */
+  #find(table: number, inPort: number): readonly Step[] | null {
+    const flow = this.#flow;
+    const hit = this.#hit;
+    const port = flow[KEY.inPort]!;
+    const src = flow[KEY.tpSrc]!;
+    const dst = flow[KEY.tpDst]!;
+    flow[KEY.inPort] = inPort;
+    this.#reads[KEY.nwFrag]! |= FRAGMENT.any;
+    if (flow[KEY.nwFrag]! & FRAGMENT.any) flow[KEY.tpSrc] = flow[KEY.tpDst] = 0;
+    hit.entry = null;
+    hit.rival = null;
+    const entry = this.#rules.tables.get(table)?.lookup(flow, hit, this.#reads) ?? null;
+    flow[KEY.inPort] = port;
+    flow[KEY.tpSrc] = src;
+    flow[KEY.tpDst] = dst;
+    const looked = { table, flow: entry?.flow ?? null };
+    this.tables.push(looked);
+    this.#watcher?.lookedUp(looked, flow);
+    return entry?.steps ?? null;
+  }
+
+  // --- Output ---------------------------------------------------------------------------------------------------
+
+  /** Brings the packet up to the key. */
+  #commit(): void {
+    if (!this.#isWritten) return;
+    this.#readAll(TYPE_AND_PROTOCOL);
+    // Wiped layers are zero, and so is the protocol, unless it was written again: only then are they compared.
+    if (this.#isWiped && this.#flow[KEY.nwProto] !== 0)
+      for (let word = KEY.nwSrc; word < KEY_WORDS; word++) this.#read(word);
+    const before = this.actions.length;
+    if (!commit(this.#flow, this.#base, this.actions as HeaderAction[]))
+      this.#giveUp("a pop_mpls that makes Open vSwitch end itself", this.#line);
+    this.#actionBytes += (this.actions.length - before) * HEADER_ACTION_BYTES;
+  }
+
+  /** Puts the packet out by a port that may not be there. */
+  #emit(port: number): void {
+    if (!this.#rules.hasPort(port)) return;
+    this.#commit();
+    this.#watcher?.putOut(port, this.#flow);
+    this.actions.push({ do: "output", port });
+    this.#actionBytes += OUTPUT_BYTES;
+  }
+
+  #output(port: number, line: number): void {
+    const inPort = this.#flow[KEY.inPort]!;
+    switch (port) {
+      case PORT.inPort:
+        this.#emit(inPort);
+        return;
+      case PORT.table:
+        this.#resubmit(null, 0, line);
+        return;
+      case PORT.normal:
+        this.#giveUp("NORMAL", line);
+        return;
+      case PORT.flood:
+        this.#giveUp("FLOOD", line);
+        return;
+      case PORT.all: {
+        const ports = this.#rules.ports;
+        if (ports === null) {
+          this.#giveUp("ALL", line);
+          return;
+        }
+        for (const one of ports) if (one !== inPort) this.#emit(one);
+        return;
+      }
+      case PORT.controller:
+        this.#packetIn("action");
+        return;
+      case PORT.none:
+        return;
+      default:
+        if (port !== inPort) this.#emit(port);
+    }
+  }
+
+  /** A value of more than 16 bits is no port. */
+  #outputField(value: Words, line: number): void {
+    if (value[0] <= 0xffff && value[1] === 0 && value[2] === 0 && value[3] === 0)
+      this.#output(widePort(value[0]), line);
+  }
+
+  /** Truncates before the packet is changed. Reserved ports but LOCAL are no ports here, IN_PORT among them. */
+  #outputTruncated(port: number, maxBytes: number): void {
+    if (port === this.#flow[KEY.inPort] || !this.#rules.hasPort(port)) return;
+    this.actions.push({ do: "truncate", maxBytes });
+    this.#emit(port);
+  }
+
+  #packetIn(reason: string): void {
+    this.#commit();
+    this.actions.push({ do: "packet_in", reason, line: this.#line });
+    this.#actionBytes += PACKET_IN_BYTES;
+  }
+
+  // --- Groups and copies ----------------------------------------------------------------------------------------
+
+  /** True, which ends the list, when there is no such group. */
+  #runGroup(id: number, line: number): boolean {
+    if (!this.#mayLookUp(line)) return false;
+    const group = this.#rules.groups.get(id);
+    if (group === undefined) return true;
+    if (group.type === "select") this.#giveUp("select group", line);
+    else if (group.type === "ff") this.#runFirstLive(group);
+    else for (const bucket of group.buckets) this.#runBucket(bucket);
+    return false;
+  }
+
+  #runFirstLive(group: GroupEntry): void {
+    for (const bucket of group.buckets) {
+      const isLive = this.#rules.isLive(bucket);
+      if (isLive === null) {
+        this.#giveUp("liveness of a fast failover group", group.line);
+        return;
+      }
+      if (isLive) {
+        this.#runBucket(bucket);
+        return;
+      }
+    }
+  }
+
+  /** A bucket works on a copy of the key. Labels beyond three end the bucket, not the packet. */
+  #runBucket({ steps }: BucketEntry): void {
+    if (this.error !== null || this.#isUndecided()) return;
+    const flow = this.#flow.slice();
+    const wasMpls = this.#wasMpls;
+    this.#depth++;
+    this.#runSteps(orderActionSet(steps));
+    this.#depth--;
+    if (this.#isUndecided()) return;
+    if (this.#isFreezing) this.#finishFreezing();
+    this.#flow = flow;
+    this.#wasMpls = wasMpls;
+    this.#isOver = false;
+    if (this.error === TOO_MANY_LABELS) this.error = null;
+  }
+
+  /** The copy has its own stack, and runs the action set as it stands. What it popped is popped for good (wasMpls). */
+  #clone(steps: readonly Step[], isCopied: boolean): void {
+    const saved = [this.#stack, this.#stackBytes, this.#actionSet, this.#flow.slice()] as const;
+    this.#stack = [...this.#stack];
+    this.#actionSet = [...this.#actionSet];
+    if (!isCopied) {
+      this.#runSteps(steps);
+      this.#finish();
+    } else {
+      this.#commit();
+      const [actions, base, wasMpls] = [this.actions, this.#base.slice(), this.#wasMpls];
+      this.actions = [];
+      this.#copyDepth++;
+      this.#runSteps(steps);
+      this.#finish();
+      this.#copyDepth--;
+      actions.push({ do: "clone", actions: this.actions });
+      this.actions = actions;
+      this.#base = base;
+      this.#wasMpls = wasMpls;
+    }
+    [this.#stack, this.#stackBytes, this.#actionSet, this.#flow] = saved;
+  }
+
+  // --- The action set -------------------------------------------------------------------------------------------
+
+  /** actset_output is the port of the last output written, unset as soon as a group was. */
+  #writeActions(steps: readonly Step[]): void {
+    for (const step of steps) {
+      if (this.#actionSetHasGroup) break;
+      if (step.do === "output") this.#flow[KEY.actsetOutput] = step.port;
+      if (step.do === "controller") this.#flow[KEY.actsetOutput] = PORT.controller;
+      if (step.do !== "group") continue;
+      this.#flow[KEY.actsetOutput] = PORT.unset;
+      this.#actionSetHasGroup = true;
+    }
+    this.#actionSet.push(...steps);
+  }
+
+  #runActionSet(): void {
+    const steps = orderActionSet(this.#actionSet);
+    this.#actionSet = [];
+    if (steps.length > 0) this.#runSteps(steps);
+  }
+
+  // --- Freezing -------------------------------------------------------------------------------------------------
+
+  #freeze(): void {
+    this.#isOver = true;
+    this.#isFreezing = true;
+  }
+
+  /** Keeps the steps from `index` on; those that speak of their table are led by the number of it. */
+  #keepForLater(steps: readonly Step[], index: number): void {
+    for (const step of steps.slice(index)) {
+      if (step.do === "nothing" && !step.isFrozen) continue;
+      if (SPEAKS_OF_TABLE.has(step.do) && this.#frozenTable !== this.#table && isOfTable(step)) {
+        this.#frozen.push({ do: "unroll", table: this.#table, line: step.line, needsReparse: false });
+        this.#frozenTable = this.#table;
+      }
+      this.#frozen.push(step);
+    }
+  }
+
+  /** Hands the packet as it is by now to the next pass. Only a bucket goes on after that: a clone that froze ends all. */
+  #finishFreezing(): void {
+    if (mostBytesOf(this.#actionSet) > leastBytesOf(this.#frozen)) {
+      this.#giveUp("an action set that makes Open vSwitch end itself after pop_mpls", this.#line);
+      return;
+    }
+    this.#commit();
+    const frozen: Frozen = {
+      id: ++frozenCount,
+      steps: this.#frozen,
+      stack: [...this.#stack],
+      actionSet: [...this.#actionSet],
+      key: this.#flow.slice(0, KEY.ctState),
+    };
+    this.actions.push({ do: "recirculate", frozen });
+    this.#actionBytes += OUTPUT_BYTES;
+    this.#frozen = [];
+    this.#frozenTable = -1;
+    this.#isFreezing = false;
+  }
+
+  // --- Labels, TTLs, stack --------------------------------------------------------------------------------------
+
+  #pushMpls(type: number): void {
+    this.#writeLabels();
+    this.#read(KEY.nwTos);
+    this.#read(KEY.nwTtl);
+    const count = countLabels(this.#flow);
+    if (count >= MPLS_LABELS) {
+      this.error = TOO_MANY_LABELS;
+      return;
+    }
+    if (count === 0) {
+      this.#commit();
+      this.#isWiped = true;
+    }
+    pushLabel(this.#flow, count, type, true);
+  }
+
+  /** Failing takes back what the pass did before, even when a bucket then goes on without it. */
+  #popMpls(type: number): void {
+    this.#writeLabels();
+    const count = countLabels(this.#flow);
+    if (popLabel(this.#flow, count, type)) {
+      if (!isMplsType(type)) this.#wasMpls = true;
+    } else if (count >= MPLS_LABELS) {
+      if (this.#copyDepth > 0) this.#giveUp("a pop_mpls that makes Open vSwitch end itself", this.#line);
+      this.error = TOO_MANY_LABELS;
+      this.actions = [];
+    }
+  }
+
+  /** True, which ends the list, when the TTL is used up. */
+  #decrementTtl(controllerCount: number): boolean {
+    const flow = this.#flow;
+    this.#isWritten = true;
+    this.#read(KEY.dlType);
+    this.#read(KEY.nwTtl);
+    if (!isIpType(flow[KEY.dlType]!)) return false;
+    if (flow[KEY.nwTtl]! > 1) {
+      flow[KEY.nwTtl] = flow[KEY.nwTtl]! - 1;
+      return false;
+    }
+    for (let i = 0; i < controllerCount; i++) this.#packetIn("invalid_ttl");
+    return true;
+  }
+
+  /** The same for the outer label; a packet without one ends the list too. */
+  #decrementMplsTtl(): boolean {
+    const flow = this.#flow;
+    this.#writeLabels();
+    if (!isMplsType(flow[KEY.dlType]!)) return true;
+    if ((flow[KEY.mplsLse]! & 0xff) > 1) {
+      flow[KEY.mplsLse] = flow[KEY.mplsLse]! - 1;
+      return false;
+    }
+    this.#packetIn("invalid_ttl");
+    return true;
+  }
+
+  #push(value: Words, bits: number): void {
+    const bytes = Math.ceil(bits / 8) + 1;
+    this.#stack.push({ value, bytes });
+    this.#stackBytes += bytes;
+  }
+
+  /** An empty stack leaves the field alone. */
+  #pop(step: Extract<Step, { do: "pop" }>): void {
+    const item = this.#stack.pop();
+    if (item === undefined) return;
+    this.#stackBytes -= item.bytes;
+    this.#write(step.to.field);
+    writeSubfield(this.#flow, step.to, item.value);
+  }
+}
+
+const TOO_MANY_LABELS = `over ${MPLS_LABELS} labels`;
+
+const SPEAKS_OF_TABLE: ReadonlySet<Step["do"]> = new Set([
+  "output_field",
+  "output_truncated",
+  "group",
+  "output",
+  "controller",
+  "dec_mpls_ttl",
+  "dec_ttl",
+  "resubmit",
+]);
+
+/** A resubmit speaks of its table only when it names none. */
+const isOfTable = (step: Step): boolean => step.do !== "resubmit" || step.table === null;

@@ -1,0 +1,48 @@
+/**
+ * Files as lines: colours and comments taken away, empty lines left out, columns kept. And the border at which a
+ * `Fault` of one line becomes a problem of it.
+ */
+import type { Reading } from "./reading.ts";
+import { Fault } from "./scan.ts";
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: ANSI codes begin with the escape character.
+const COLOUR = /\u001b\[[0-9;]*[mK]/g;
+
+export interface Line {
+  readonly text: string;
+  /** From 1. */
+  readonly line: number;
+}
+
+/** The lines that say something. */
+export function* linesOf(text: string): Generator<Line> {
+  let line = 0;
+  for (let start = 0; start < text.length; ) {
+    let end = text.indexOf("\n", start);
+    if (end < 0) end = text.length;
+    line++;
+    const raw = text.slice(start, text.charCodeAt(end - 1) === 13 ? Math.max(start, end - 1) : end);
+    start = end + 1;
+    const said = saidIn(raw);
+    if (said !== null) yield { text: said, line };
+  }
+}
+
+/** A line without colours and comment; null when nothing is left. */
+export function saidIn(raw: string): string | null {
+  const plain = raw.includes("\u001b") ? raw.replace(COLOUR, "") : raw;
+  const comment = plain.indexOf("#");
+  const said = comment < 0 ? plain : plain.slice(0, comment);
+  return said.trim() === "" ? null : said;
+}
+
+/** Runs a reader of a line; a `Fault` becomes a problem at its place. */
+export function guarded<T>(reading: Reading, read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    reading.error(error.span, error.message);
+    return null;
+  }
+}

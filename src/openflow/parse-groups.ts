@@ -1,0 +1,197 @@
+/**
+ * Groups as `ovs-ofctl dump-groups` prints them and add-group takes them, and port names as `ovs-ofctl show` or
+ * dump-ports-desc list them. Neither executes anything.
+ */
+
+import { type ActionReading, number, port } from "./arguments.ts";
+import type { Action, Bucket, Group, GroupType, Span, TextProblem } from "./ast.ts";
+import { Consistency } from "./consistency.ts";
+import { guarded, linesOf } from "./lines.ts";
+import { parseActionList } from "./parse-actions.ts";
+import { newMatch, protocolsOf } from "./parse-match.ts";
+import { type ParseOptions, Reading } from "./reading.ts";
+import { clip, Fault, nearest, type Pair, problemAt, scanPairs } from "./scan.ts";
+import { readPort } from "./values.ts";
+
+export interface ParsedGroups {
+  readonly groups: readonly Group[];
+  readonly problems: readonly TextProblem[];
+}
+
+const HEADER = /^\s*OFPST_GROUP_DESC reply(?: \(OF1\.\d\))? \(xid=0x[0-9a-f]+\):\s*$/;
+
+const TYPES: ReadonlyMap<string, GroupType> = new Map([
+  ["all", "all"],
+  ["select", "select"],
+  ["indirect", "indirect"],
+  ["ff", "ff"],
+  ["fast_failover", "ff"],
+]);
+
+/** Groups with ids from here on are reserved: all, any. */
+const MAX_GROUP = 0xffffff00;
+
+function contextOf(reading: Reading): ActionReading {
+  const consistency = new Consistency(reading, protocolsOf(newMatch().key), false);
+  return { reading, consistency, nesting: "bucket", depth: 0, readList: parseActionList };
+}
+
+interface OpenBucket {
+  id: number | null;
+  weight: number | null;
+  watchPort: number | null;
+  watchGroup: number | null;
+  actions: readonly Action[];
+}
+
+type BucketReader = (context: ActionReading, pair: Pair, bucket: OpenBucket) => void;
+
+const BUCKET: Readonly<Record<string, BucketReader>> = {
+  bucket_id: (context, { value }, bucket) => {
+    bucket.id = number(context, value, 0xffffff00, "the bucket's id");
+  },
+  weight: (context, { value }, bucket) => {
+    bucket.weight = number(context, value, 0xffff, "the weight");
+  },
+  watch_port: (context, { value }, bucket) => {
+    bucket.watchPort = port(context, value);
+  },
+  watch_group: (context, { value }, bucket) => {
+    bucket.watchGroup = number(context, value, MAX_GROUP, "the group to watch");
+  },
+};
+
+function readBucket(context: ActionReading, text: Span): Bucket {
+  const bucket: OpenBucket = { id: null, weight: null, watchPort: null, watchGroup: null, actions: [] };
+  for (const pair of scanPairs(context.reading.text, text.start, text.end)) {
+    const reader = Object.hasOwn(BUCKET, pair.key.text) ? BUCKET[pair.key.text]! : null;
+    if (reader !== null) {
+      reader(context, pair, bucket);
+      continue;
+    }
+    const start = /^actions?$/.test(pair.key.text) ? pair.value.start : pair.key.start;
+    bucket.actions = parseActionList(context, { start, end: text.end });
+    break;
+  }
+  return bucket;
+}
+
+function readGroup(reading: Reading): Group {
+  const { text, source } = reading;
+  const context = contextOf(reading);
+  const starts = [...text.matchAll(/(?:^|[\s,])buckets?=/g)].map(
+    found => [found.index, found.index + found[0].length] as const,
+  );
+  const head = starts[0]?.[0] ?? text.length;
+  let id: number | null = null;
+  let type: GroupType | null = null;
+  const selection: string[] = [];
+  for (const pair of scanPairs(text, 0, head)) {
+    const { key, value } = pair;
+    if (key.text === "group_id") id = number(context, value, MAX_GROUP, "the group's id");
+    else if (key.text === "type") type = groupType(pair);
+    else if (["selection_method", "selection_method_param", "fields", "field"].includes(key.text))
+      selection.push(text.slice(pair.span.start, pair.span.end));
+    else
+      throw new Fault(
+        key,
+        `a group has no ${clip(key.text)}${nearest(key.text, ["group_id", "type", "selection_method", "selection_method_param", "fields", "bucket"])}`,
+      );
+  }
+  if (id === null) throw new Fault({ start: 0, end: head }, "this group has no group_id=");
+  if (type === null)
+    throw new Fault({ start: 0, end: head }, "this group has no type=: all, select, indirect or ff");
+  const buckets = starts.map(([, from], index) =>
+    readBucket(context, { start: from, end: starts[index + 1]?.[0] ?? text.length }),
+  );
+  if (type === "indirect" && buckets.length !== 1)
+    throw new Fault({ start: 0, end: head }, `an indirect group has one bucket, not ${buckets.length}`);
+  return { id, type, selection: selection.length === 0 ? null : selection.join(","), buckets, source, text };
+}
+
+function groupType({ value }: Pair): GroupType {
+  const type = TYPES.get(value.text);
+  if (type === undefined)
+    throw new Fault(
+      value,
+      `there is no type of group ${clip(value.text)}: ${[...TYPES.keys()].join(", ")} are`,
+    );
+  return type;
+}
+
+/** Reads the groups of a bridge, one a line, with reply headers and comments. A group that stands twice is an error. */
+export function parseGroups(text: string, file: string, options: ParseOptions = {}): ParsedGroups {
+  const groups = new Map<number, Group>();
+  const problems: TextProblem[] = [];
+  for (const { text: said, line } of linesOf(text)) {
+    if (HEADER.test(said)) continue;
+    const reading = new Reading(said, { file, line }, options);
+    const group = guarded(reading, () => readGroup(reading));
+    problems.push(...reading.problems);
+    if (group === null) continue;
+    const before = groups.get(group.id);
+    if (before === undefined) groups.set(group.id, group);
+    else
+      problems.push(
+        problemAt(
+          group.source,
+          { start: 0, end: 0 },
+          "error",
+          `group ${group.id} stands already in line ${before.source.line}`,
+        ),
+      );
+  }
+  return { groups: [...groups.values()], problems };
+}
+
+/** ` 1(tap1): addr:…` and ` LOCAL("br 0"): addr:…`. */
+const PORT_LINE = /^\s*(\d+|[A-Z_]+)\(("(?:[^"\\]|\\.)*"|[^)"]*)\):/;
+
+/**
+ * Reads which port has which name: the text of `ovs-ofctl show` or dump-ports-desc, or `NAME=N,…`. Lines that speak of
+ * something else are passed over; a number that is no port is an error.
+ */
+export function parsePorts(
+  text: string,
+  file = "ports",
+): { ports: ReadonlyMap<string, number>; problems: readonly TextProblem[] } {
+  const ports = new Map<string, number>();
+  const problems: TextProblem[] = [];
+  const add = (name: string, number: string, line: number, column: number): void => {
+    const found = readPort(number, new Map());
+    if (found !== null) ports.set(name, found);
+    else
+      problems.push({
+        file,
+        line,
+        column,
+        level: "error",
+        message: `${clip(number)} is no port number: 1 to 65279 are, and LOCAL`,
+      });
+  };
+  for (const { text: said, line } of linesOf(text)) {
+    const listed = PORT_LINE.exec(said);
+    if (listed !== null) {
+      add(
+        listed[2]!.startsWith('"') ? nameOf(listed[2]!) : listed[2]!,
+        listed[1]!,
+        line,
+        said.indexOf(listed[1]!) + 1,
+      );
+    } else if (/^[^\s:(]+=[^\s:]+$/.test(said.trim())) {
+      for (const part of said.trim().split(",").filter(Boolean)) {
+        const at = part.lastIndexOf("=");
+        add(part.slice(0, at), part.slice(at + 1), line, said.indexOf(part) + 1);
+      }
+    }
+  }
+  return { ports, problems };
+}
+
+function nameOf(quoted: string): string {
+  try {
+    return String(JSON.parse(quoted));
+  } catch {
+    return quoted.slice(1, -1);
+  }
+}

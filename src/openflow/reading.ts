@@ -1,0 +1,65 @@
+/**
+ * One line while it is read: its text and source, the names that are known, and what is found along the way, warnings
+ * and the columns of values. Warnings are collected here; the first error ends the line (a `Fault`).
+ */
+
+import type { Source, Span, TextProblem } from "./ast.ts";
+import type { Field } from "./fields.ts";
+import { problemAt } from "./scan.ts";
+import type { Names } from "./values.ts";
+
+/** A value in a line: what could be another one in a line of the same shape. */
+export interface ValueToken {
+  readonly span: Span;
+  /** What it belongs to: a word such as `cookie` or `n_packets`, a field of the match, or an action. */
+  readonly role: "info" | "match" | "action";
+  /** The field whose value it is; null for what is no field (priority, a port of `output`, a table). */
+  readonly field: Field | null;
+}
+
+/** OpenFlow versions that differ in what they take. */
+export type Protocol = "OpenFlow10" | "OpenFlow13" | "OpenFlow15";
+
+export interface ParseOptions {
+  /** Numbers of ports by name: `--names` dumps need it. */
+  readonly ports?: Names;
+  /** Numbers of tables by name. */
+  readonly tables?: Names;
+  /** Flows that cannot be read are left out and counted instead of being errors. */
+  readonly lenient?: boolean;
+  /** Reject what this version rejects: from 1.1 on, actions that do not fit the match. Without it they are warnings. */
+  readonly protocol?: Protocol;
+}
+
+const NO_NAMES: Names = new Map();
+
+export class Reading {
+  readonly text: string;
+  readonly source: Source;
+  readonly ports: Names;
+  readonly tables: Names;
+  readonly protocol: Protocol | null;
+  readonly problems: TextProblem[] = [];
+  readonly values: ValueToken[] = [];
+
+  constructor(text: string, source: Source, options: ParseOptions) {
+    this.text = text;
+    this.source = source;
+    this.ports = options.ports ?? NO_NAMES;
+    this.tables = options.tables ?? NO_NAMES;
+    this.protocol = options.protocol ?? null;
+  }
+
+  warn(span: Span, message: string): void {
+    this.problems.push(problemAt(this.source, span, "warning", message));
+  }
+
+  error(span: Span, message: string): void {
+    this.problems.push(problemAt(this.source, span, "error", message));
+  }
+
+  /** Notes a value of an action. */
+  value(span: Span, field: Field | null = null): void {
+    if (span.end > span.start) this.values.push({ span, role: "action", field });
+  }
+}

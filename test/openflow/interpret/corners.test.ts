@@ -1,0 +1,71 @@
+/**
+ * Every corner of Open vSwitch that is known, against the answers of a real switch: recorded ones (corners.json), so
+ * that no switch is needed, and fresh ones where there is one. `UPDATE=1` records anew. Each frame meets a switch that
+ * has forgotten all others.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Interpreter, parseGroups } from "../../../src/openflow/index.ts";
+import { Switch } from "../../../src/verify/index.ts";
+import { assert, peer, suite } from "../../harness.ts";
+import { flowsOf, linesOf } from "./compare.ts";
+import { CORNERS, type Corner } from "./corners.ts";
+import { WORLD } from "./frames.ts";
+
+const test = suite("corners of Open vSwitch");
+const FILE = join(import.meta.dirname, "corners.json");
+
+/** Per name of a corner, per frame: the lines of its answer. */
+type Answers = Record<string, string[][]>;
+
+function interpreted({ flows, groups = [], frames }: Corner): string[][] {
+  const parsed = parseGroups(groups.join("\n"), "groups");
+  assert.equal(parsed.problems, []);
+  const options = { ports: WORLD.ports, groups: parsed.groups, isPortLive: () => true };
+  const interpreter = new Interpreter(flowsOf(flows), options);
+  return frames.map(frame => linesOf(interpreter.run(1, frame)));
+}
+
+async function asked(): Promise<Answers> {
+  const sw = await Switch.start({ ports: WORLD.ports.map(number => ({ number })) });
+  const answers: Answers = {};
+  try {
+    for (const { name, flows, groups = [], frames, protocol } of CORNERS) {
+      await sw.replaceFlows("");
+      await sw.replaceGroups(groups.join("\n"));
+      answers[name] = [];
+      for (const frame of frames) {
+        await sw.replaceFlows(flows.join("\n"), { protocol: protocol ?? "OpenFlow13" });
+        answers[name].push(linesOf(await sw.send(1, frame)));
+      }
+    }
+  } finally {
+    await sw.close();
+  }
+  return answers;
+}
+
+test("names are unique", () => {
+  assert.is(new Set(CORNERS.map(({ name }) => name)).size, CORNERS.length);
+});
+
+test("a real switch still answers as recorded", async () => {
+  peer("ovs-vswitchd");
+  const answers = await asked();
+  if (process.env.UPDATE === "1") writeFileSync(FILE, `${JSON.stringify(answers, null, 1)}\n`);
+  const recorded = JSON.parse(readFileSync(FILE, "utf8")) as Answers;
+  for (const { name } of CORNERS) assert.equal(answers[name], recorded[name], name);
+});
+
+test("the interpreter answers as the switch did", () => {
+  const recorded = JSON.parse(readFileSync(FILE, "utf8")) as Answers;
+  const wrong = CORNERS.flatMap(corner => {
+    const [ours, theirs] = [interpreted(corner), recorded[corner.name]];
+    return JSON.stringify(ours) === JSON.stringify(theirs)
+      ? []
+      : [`${corner.name}\n  interpreter ${JSON.stringify(ours)}\n  switch      ${JSON.stringify(theirs)}`];
+  });
+  assert.is(wrong.length, 0, wrong.join("\n"));
+});
+
+test.run();
