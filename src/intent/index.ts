@@ -2,7 +2,10 @@
  * The intent room's only door: load an intent, get numbers or problems. Other rooms import from here and from nowhere
  * else in this folder.
  */
+export { Flows, flowText, ruleText } from "./compile.ts";
 export { LABELS_MAX, LIMITS, type Limits } from "./limits.ts";
 export { loadIntent, parseIntent } from "./load.ts";
+export { matchedFlows, popped } from "./matched.ts";
 export { formatProblem } from "./problems.ts";
+export { readBytes } from "./read.ts";
 export type { Intent, Loaded, NextHop, Path, Problem, Routes, Uplink, Vm } from "./types.ts";

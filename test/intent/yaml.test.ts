@@ -214,11 +214,12 @@ test("texts made to hang, and to overflow a stack, are refused quickly", () => {
     "]".repeat(20_000),
   ];
   for (const text of bombs) {
-    const start = performance.now();
+    const start = process.cpuUsage();
     const { intent, errors } = parse(text);
     assert.is(intent, null);
     assert.ok(errors.length > 0 && errors.length <= 101);
-    const took = performance.now() - start;
+    const { user, system } = process.cpuUsage(start);
+    const took = (user + system) / 1000;
     assert.ok(took < 5000, `${text.slice(0, 40)}… took ${took.toFixed(0)} ms`);
   }
 });
