@@ -1,0 +1,148 @@
+/**
+ * The short form of the fuzzer: random flow tables over the whole language, and the compiled flows of random intents,
+ * against a private Open vSwitch; and interpreters that were made wrong on purpose, which frames of that kind must catch.
+ * FUZZ_FRAMES=N asks for N frames of each (3,000); SEED repeats a run, `npm run fuzz` goes on for longer.
+ */
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { assert, peer, seed, suite } from "../harness.ts";
+import { rng } from "../model/random.ts";
+import { runIntents } from "./intents.ts";
+import { Rig } from "./rig.ts";
+import { rounds, saidBy, unlike } from "./round.ts";
+import { Statistics } from "./statistics.ts";
+import {
+  type Candidate,
+  chooseFrames,
+  interpreterOf,
+  LANGUAGE,
+  type Language,
+  type Rules,
+  randomFlows,
+} from "./world.ts";
+
+const test = suite("fuzz");
+const wanted = Number(process.env.FUZZ_FRAMES ?? 3000);
+/** 3,000 frames, as in the test of random tables. */
+const CANARY_ROUNDS = 12;
+const CANARY_FRAMES = 250;
+const BUCKETS =
+  "group_id=1,type=all,bucket=actions=set_field:02:00:00:00:00:02->eth_src,output:3,bucket=actions=output:2";
+const root = join(import.meta.dirname, "../..");
+
+test("random tables and frames: the interpreter says what the switch says", async () => {
+  peer("ovs-vswitchd");
+  const first = seed();
+  const statistics = new Statistics();
+  const rig = new Rig();
+  const differences: string[] = [];
+  process.stdout.write(`\n  SEED=${first}\n`);
+  try {
+    for await (const round of rounds(rig, first, statistics, () => statistics.frames >= wanted)) {
+      for (const { rules, input, theirs, ours } of round.differences)
+        differences.push(
+          `round ${round.number}, ${input === null ? rules.flows[0] : `in_port ${input.inPort} ${Buffer.from(input.frame).toString("hex")}`}: switch ${theirs}, interpreter ${ours}`,
+        );
+    }
+  } finally {
+    await rig.close();
+  }
+  process.stdout.write(`  ${statistics}\n`);
+  assert.is(
+    differences.length,
+    0,
+    `${differences.length} differ; npm run fuzz -- --seed ${first} --frames ${statistics.frames}\n${differences.slice(0, 3).join("\n")}`,
+  );
+  // A few tables say nothing about the generator.
+  if (wanted < 3000) return;
+  const { splitting, met } = statistics.shares;
+  assert.ok(splitting > 0.6, `${splitting} of the tables split their frames`);
+  assert.ok(met > 0.2, `${met} of the flows are met`);
+});
+
+test("compiled intents: core, interpreter and switch say the same", async () => {
+  peer("ovs-vswitchd");
+  const first = seed();
+  const perIntent = Math.max(30, Math.ceil(wanted / 100));
+  const intents = Math.ceil(wanted / perIntent);
+  process.stdout.write(`\n  SEED=${first}: ${intents} intents, ${perIntent} frames each\n`);
+  const { frames, differences } = await runIntents(first, intents, perIntent);
+  assert.ok(frames >= wanted, `${frames} frames`);
+  assert.is(differences.length, 0, `${differences.length} differ\n${differences.slice(0, 3).join("\n")}`);
+});
+
+/** Ways to be wrong: a file of the interpreter, what stands there, what is put in its place. */
+const MUTATIONS: readonly (readonly [name: string, file: string, from: string, to: string])[] = [
+  ["the precedence as traffic class", "mpls.ts", "(key[KEY.nwTos]! >>> 2) & 7", "key[KEY.nwTos]! >>> 5"],
+  ["a pop that takes one label of two", "commit.ts", "while (have > common) {", "if (have > common) {"],
+  ["dec_ttl by two", "translate.ts", "flow[KEY.nwTtl]! - 1;", "flow[KEY.nwTtl]! - 2;"],
+  ["dec_ttl lets 1 pass", "translate.ts", "flow[KEY.nwTtl]! > 1)", "flow[KEY.nwTtl]! > 0)"],
+  ["output to in_port", "translate.ts", "if (port !== inPort) this.#emit(port);", "this.#emit(port);"],
+  ["protocol 0 is written", "commit.ts", "if (flow[KEY.nwProto] !== 0) {", "if (flow !== base) {"],
+  ["labels after a push keep S", "mpls.ts", "key[KEY.mplsLse]! & ~BOTTOM", "key[KEY.mplsLse]!"],
+  ["no new look after a pop", "translate.ts", "if (!isMplsType(type)) this.#wasMpls = true;", ""],
+  ["changes in a bucket stay", "translate.ts", "this.#flow = flow;\n    this.#wasMpls = wasMpls;", ""],
+];
+
+/** The language as a copy of its source with one mistake in it says it. */
+async function mutated(
+  folder: string,
+  index: number,
+  file: string,
+  from: string,
+  to: string,
+): Promise<Language> {
+  const copy = join(folder, String(index));
+  for (const room of ["wire", "openflow"])
+    cpSync(join(root, "src", room), join(copy, room), { recursive: true });
+  const path = join(copy, "openflow/interpret", file);
+  const text = readFileSync(path, "utf8");
+  assert.is(text.split(from).length, 2, `${file} has "${from}" once`);
+  writeFileSync(
+    path,
+    text.replace(from, () => to),
+  );
+  return (await import(pathToFileURL(join(copy, "openflow/index.ts")).href)) as Language;
+}
+
+type Questions = readonly { readonly rules: Rules; readonly frames: readonly Candidate[] }[];
+
+/** Tables and frames as the first test draws them, always the same, with the outcomes that the switch agrees to. */
+function questions(): Questions {
+  return Array.from({ length: CANARY_ROUNDS }, (_, number) => {
+    const r = rng(number);
+    const flows = randomFlows(r).filter(line => LANGUAGE.parseFlow(line).flow !== null);
+    const rules = { groups: [BUCKETS], flows: flows.map(line => line.replace(/\bgroup:\d/g, "group:1")) };
+    return { rules, frames: chooseFrames(r, interpreterOf(rules), CANARY_FRAMES).frames };
+  });
+}
+
+/** How many frames another interpreter gets wrong. */
+function caught(asked: Questions, language: Language): number {
+  let count = 0;
+  for (const { rules, frames } of asked) {
+    const interpreter = interpreterOf(rules, language);
+    for (const { input, outcome } of frames)
+      if (unlike(interpreter, input, saidBy(outcome)) !== null) count++;
+  }
+  return count;
+}
+
+test("canaries: an interpreter with a mistake in it is caught by as many frames", async () => {
+  const asked = questions();
+  assert.is(caught(asked, LANGUAGE), 0);
+  const folder = mkdtempSync(join(tmpdir(), "slash32-canary-"));
+  writeFileSync(join(folder, "package.json"), '{"type":"module"}');
+  try {
+    for (const [index, [name, file, from, to]] of MUTATIONS.entries()) {
+      const language = await mutated(folder, index, file, from, to);
+      assert.ok(caught(asked, language) > 0, `not caught: ${name}`);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test.run();
