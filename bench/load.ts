@@ -1,11 +1,12 @@
 /**
  * A program of its own, so that each load is the first of its process, as it is for users: loads an intent
- * and fills a core's tables, or only reads and splits a file. Prints the seconds as JSON. `load.ts
- * intent|split FILE`
+ * and fills a core's tables, reads a dump of flows, or only reads and splits a file. Prints the seconds as JSON.
+ * `load.ts intent|flows|split FILE`
  */
 import { readFileSync } from "node:fs";
 import { Core } from "../src/core/index.ts";
 import { loadIntent } from "../src/intent/index.ts";
+import { FlowColumns } from "../src/openflow/index.ts";
 
 function timed<T>(run: () => T): { seconds: number; value: T } {
   const start = process.hrtime.bigint();
@@ -17,6 +18,13 @@ const [what, file] = process.argv.slice(2);
 if (what === "split") {
   const { seconds, value } = timed(() => readFileSync(file!, "utf8").split("\n"));
   process.stdout.write(`${JSON.stringify({ split: seconds, lines: value.length })}\n`);
+} else if (what === "flows") {
+  const bytes = readFileSync(file!);
+  const { seconds, value } = timed(() => new FlowColumns(bytes, file!));
+  if (value.errorCount > 0) throw new Error(value.problems[0]!.message);
+  // The kernel counts in 1024 bytes.
+  const megabytes = (process.resourceUsage().maxRSS * 1024) / 1e6;
+  process.stdout.write(`${JSON.stringify({ parse: seconds, flows: value.count, megabytes })}\n`);
 } else {
   const core = Core.load();
   const loaded = timed(() => loadIntent(file!));

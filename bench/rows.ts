@@ -5,6 +5,7 @@ import type { Effort, Section } from "./cases.ts";
 import { replayRow, startRow, wasmRow } from "./commands.ts";
 import { memoryRow } from "./core.ts";
 import { countingRow } from "./counting.ts";
+import { againstRow, compileRow, parseRow, traceRow } from "./flows.ts";
 import { framesRow } from "./frames.ts";
 import { largeRow } from "./large.ts";
 import { streamRow } from "./resident.ts";
@@ -32,6 +33,10 @@ export const ROWS: readonly Row[] = [
   { name: "large-outbound", run: largeRow("outbound") },
   { name: "stream", run: streamRow },
   { name: "routes", run: routesRow },
+  { name: "flows-parse", run: parseRow },
+  { name: "flows-trace", run: traceRow },
+  { name: "flows-against", run: againstRow },
+  { name: "flows-compile", run: compileRow },
   { name: "size", run: wasmRow },
   { name: "core-inbound", run: memoryRow("inbound") },
   { name: "core-outbound", run: memoryRow("outbound") },

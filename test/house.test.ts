@@ -12,12 +12,14 @@ const root = join(import.meta.dirname, "..");
 /** Rooms that a room may import. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   wire: [],
+  openflow: ["wire"],
   intent: ["wire", "openflow"],
   core: ["intent"],
   capture: ["wire"],
   replay: ["core", "capture", "intent", "openflow"],
+  verify: ["wire", "openflow", "intent", "core", "capture", "replay"],
   report: [],
-  cli: ["wire", "openflow", "intent", "core", "capture", "replay", "report"],
+  cli: ["wire", "openflow", "intent", "core", "capture", "replay", "verify", "report"],
 };
 
 /** Rooms, or single files, that may use Node's own modules. */
@@ -25,6 +27,8 @@ const MAY_USE_NODE = [
   "capture",
   "replay",
   "cli",
+  "verify/switch",
+  "verify/switch.ts",
   "core/load.ts",
   "intent/read.ts",
   "intent/load.ts",
@@ -108,7 +112,7 @@ test("the core has no decorators, no strings, and imports only itself", () => {
 test("the top level has what the charter names, and the tests mirror the rooms", () => {
   const charter = ["package.json", "asconfig.json", "assembly", "src", "pcaps", "bench", "test"];
   for (const name of charter) assert.ok(existsSync(join(root, name)), name);
-  for (const room of ["wire", "intent", "core", "replay"])
+  for (const room of ["wire", "intent", "core", "replay", "verify"])
     assert.ok(existsSync(join(root, "test", room)), room);
 });
 

@@ -10,6 +10,7 @@ export const ETHERNET = 1;
 const SECTION_HEADER = 0x0a0d0d0a;
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
 const INTERFACE_DESCRIPTION = 1;
+const ENHANCED_PACKET = 6;
 const OPT_END = 0;
 const OPT_COMMENT = 1;
 const IF_NAME = 2;
@@ -222,6 +223,21 @@ export function pcapngHeader(names: readonly string[], resolution: number): Uint
     return block(INTERFACE_DESCRIPTION, concat(body));
   });
   return concat([block(SECTION_HEADER, new Uint8Array(section.buffer)), ...blocks]);
+}
+
+/** An enhanced packet block: the frame came by the interface with this index, and carries a comment. */
+export function pcapngPacket(index: number, time: bigint, frame: Uint8Array, comment: string): Uint8Array {
+  const fixed = new DataView(new ArrayBuffer(20));
+  fixed.setUint32(0, index, true);
+  fixed.setUint32(4, Number(time >> 32n), true);
+  fixed.setUint32(8, Number(time & 0xffffffffn), true);
+  fixed.setUint32(12, frame.length, true);
+  fixed.setUint32(16, frame.length, true);
+  const padding = new Uint8Array(-frame.length & 3);
+  return block(
+    ENHANCED_PACKET,
+    concat([new Uint8Array(fixed.buffer), frame, padding, commentOptions(comment)]),
+  );
 }
 
 /** The options of a packet that carries a comment: the comment, and the end of options. */

@@ -9,6 +9,7 @@ export {
   PCAP_HEADER_BYTES,
   pcapHeader,
   pcapngHeader,
+  pcapngPacket,
   readHeaderBlock,
   readOpening,
 } from "./format.ts";

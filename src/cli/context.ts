@@ -112,18 +112,19 @@ function write(fd: 1 | 2, text: string): void {
   }
 }
 
-/** Ends the command when an output is the intent, which it would replace. */
+/** Ends the command when an output is a file that is read too, the intent or another, which it would replace. */
 export function refuseOverwriting(
   context: Context,
   outputs: readonly string[],
-  intent = context.text("intent"),
+  input = context.text("intent"),
+  what = "the intent is",
 ): void {
-  if (intent === undefined || intent === "-") return;
-  const read = identityOf(intent);
+  if (input === undefined || input === "-") return;
+  const read = identityOf(input);
   for (const option of outputs) {
     const name = context.text(option);
     if (name === undefined || read === null || !touchedBy(name).includes(read)) continue;
-    throw new UsageError(`--${option} ${name}: the intent is also being read; choose another output`);
+    throw new UsageError(`--${option} ${name}: ${what} also being read; choose another output`);
   }
 }
 

@@ -29,6 +29,7 @@ async function run(name: string, args: readonly string[]): Promise<number> {
   }
   const context = new Context(command, parsed);
   if (name === "check") return (await import("./check.ts")).check(context);
+  if (name === "compile") return (await import("./compile.ts")).compile(context);
   if (name === "replay") return (await import("./replay.ts")).replayCommand(context);
   if (name === "bench") return (await import("./bench.ts")).benchCommand(context);
   return (await import("./trace.ts")).trace(context);

@@ -40,6 +40,24 @@ const intent: Option = {
   help: "the hypervisor's intent, a YAML file; - is standard input",
   isCommon: true,
 };
+const flows: Option = {
+  name: "flows",
+  short: "f",
+  value: "FLOWS",
+  help: "the flows of a bridge, as ovs-ofctl dump-flows prints them; - is standard input",
+  isCommon: true,
+};
+const ports: Option = {
+  name: "ports",
+  value: "FILE|NAME=N,…",
+  help: "names of ports: what ovs-ofctl show or dump-ports-desc prints, or a list; an intent's are known",
+};
+const groups: Option = {
+  name: "groups",
+  value: "FILE",
+  help: "the groups of the bridge, as ovs-ofctl dump-groups prints them",
+};
+const lenient: Option = { name: "lenient", help: "leave out flows that cannot be read, and say how many" };
 const inPort: Option = {
   name: "in-port",
   short: "i",
@@ -105,12 +123,15 @@ export const COMMANDS: readonly Command[] = [
         "name has a = is written ./a=b.pcap.",
       "The output is pcapng with one interface per port of the intent, in the order of the port numbers; a name ending in " +
         ".pcap gives pcap, without ports; .gz compresses. Files appear under their names when they are complete.",
+      "With --against every frame also goes through the flows of a bridge, and what leaves there is compared with what " +
+        "leaves here, byte for byte. Exit code 2 when a frame differs; 1 when none does but the flows leave some open.",
       "Exit code 0 when all was read, whatever was dropped; 1 when something could not be read or written, or when no " +
         "frame was read. A damaged capture is processed up to the damage, which is named with its byte offset.",
     ],
     examples: [
       "slash32 replay -n hv1.yaml -r uplink0=fabric.pcap -r tap101=vm.pcapng.gz -w out.pcapng",
       "zcat big.pcap.gz | slash32 replay -n hv1.yaml -r uplink0=- --format json",
+      "slash32 replay -n hv1.yaml -r vm.pcapng --against flows.txt --diff differences.pcapng",
     ],
     options: [
       intent,
@@ -122,6 +143,16 @@ export const COMMANDS: readonly Command[] = [
         help: "write the frames that are dropped, the reason as packet comment",
         isCommon: true,
       },
+      {
+        name: "against",
+        value: "FLOWS",
+        help: "also run the frames through these flows (ovs-ofctl dump-flows), and compare",
+        isCommon: true,
+      },
+      { name: "diff", value: "FILE", help: "write the frames that differ, both ends as packet comment" },
+      ports,
+      groups,
+      lenient,
       { ...inPort, isCommon: false, help: "the port of captures that name none and have none in them" },
       count,
       {
@@ -138,24 +169,53 @@ export const COMMANDS: readonly Command[] = [
     ],
   },
   {
+    name: "compile",
+    synopsis: "INTENT [-w FILE]",
+    summary: "print the OpenFlow 1.3 flows that do what the intent says",
+    details: [
+      "One flow a line, sorted by table, then priority downwards, then text, for ovs-ofctl -O OpenFlow13 replace-flows or " +
+        "add-flows. The same intent gives the same bytes.",
+      "The flows do what replay and trace show, apart from mtu, which flows cannot check.",
+      "Exit code 0 when the flows were written, 1 when the intent has errors, as check prints them, or could not be read.",
+    ],
+    examples: [
+      "slash32 compile hv1.yaml | ovs-ofctl -O OpenFlow13 replace-flows br0 -",
+      "slash32 compile hv1.yaml --format ndjson | jq -r 'select(.table == 40) | .match'",
+    ],
+    options: [
+      { ...intent, isCommon: false, help: "the intent, if not given as argument" },
+      { name: "write", short: "w", value: "FILE", help: "write to FILE; .gz compresses", isCommon: true },
+      { ...format, help: "text (default): flows for ovs-ofctl; json, ndjson: a flow an object" },
+      ...shared,
+    ],
+  },
+  {
     name: "trace",
-    synopsis: "-n INTENT -i PORT FRAME… | -r CAPTURE[:N] | --batch -",
+    synopsis: "(-n INTENT | -f FLOWS) (-i PORT FRAME… | -r CAPTURE[:N] | --batch -)",
     summary: "show one frame's way through the tables",
     details: [
-      "FRAME is hex; spaces, colons and a leading 0x are ignored. -r takes frames from a capture: the Nth, counted from " +
-        "1, or all of them.",
+      "With -n the frame goes through the intent's pipeline, with -f through the flows of a bridge, table by table, as " +
+        "Open vSwitch would take it: also behind a popped label. What depends on more than flows and frame is unknown; " +
+        "what depends on which flow was installed first is ambiguous. An intent beside -f only gives names to ports.",
+      "FRAME is hex, or an expression such as eth(dst=…, src=…).ipv4(src=…, dst=…).udp(src=…, dst=…). In hex spaces, colons " +
+        "and a leading 0x are ignored. -r takes frames from a capture: the Nth, counted from 1, or all of them.",
       '--batch reads a line {"in_port":1,"frame":"hex"} for each frame and answers each with a line of JSON; a bad line is ' +
         "answered with an error object and makes the exit code 1.",
     ],
     examples: [
       'slash32 trace -n hv1.yaml -i uplink0 "020000000001 020000000002 8847 003e913c 4500…"',
       "slash32 trace -n hv1.yaml -r tap101=vm.pcap:17",
+      "ovs-ofctl dump-flows br0 | slash32 trace -f - -r 1=fabric.pcap:17",
     ],
     options: [
       intent,
+      flows,
       inPort,
       { ...read, value: "[PORT=]CAPTURE[:N]", help: "take frames from a capture: the Nth, or all" },
       { name: "batch", value: "FILE", help: "frames as lines of JSON; - is standard input", isCommon: true },
+      ports,
+      groups,
+      lenient,
       count,
       format,
       profile,
@@ -167,7 +227,8 @@ export const COMMANDS: readonly Command[] = [
     synopsis: "[--short] [ROW…]",
     summary: "this machine's figures beside the native yardstick and other programs",
     details: [
-      "A ROW is part of a name: start, capture-inbound, capture-outbound, large-inbound, large-outbound, stream, routes, size, core-inbound, " +
+      "A ROW is part of a name: start, capture-inbound, capture-outbound, large-inbound, large-outbound, stream, routes, flows-parse, flows-trace, " +
+        "flows-against, flows-compile, size, core-inbound, " +
         "core-outbound, core-arp, core-bridge, core-drop, core-mix, core-counters, frames, edits, prefixes. Without one, all " +
         "rows are run: some ten minutes, with --short one and a half.",
       "The native yardstick is compiled when the benchmark starts, and programs to compare with are those that are " +

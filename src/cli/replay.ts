@@ -1,10 +1,26 @@
 /** `slash32 replay`: captures through the core, and what became of the frames. */
 import { identityOf, touchedBy } from "../capture/index.ts";
 import { Core } from "../core/index.ts";
-import { type Damage, type ReplayResult, replay, startSecondCore } from "../replay/index.ts";
-import { count, type ReplayReport, replayJson, replayMarkdown, replayText } from "../report/index.ts";
+import { CachingInterpreter } from "../openflow/index.ts";
+import {
+  type AgainstResult,
+  type Damage,
+  type ReplayResult,
+  replay,
+  startSecondCore,
+} from "../replay/index.ts";
+import {
+  type AgainstReport,
+  count,
+  type ReplayReport,
+  replayJson,
+  replayMarkdown,
+  replayText,
+} from "../report/index.ts";
+import { formatHex } from "../wire/index.ts";
 import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
+import { type Bridge, portNames, readBridge } from "./flows.ts";
 import { progressLine } from "./progress.ts";
 
 const REPORT_WRITERS: Record<string, (report: ReplayReport) => string> = {
@@ -19,8 +35,11 @@ export async function replayCommand(context: Context): Promise<number> {
   const file = context.text("report");
   checkUsage(context, captures, file);
   const plan = { captures, threads: threadsOf(context), count: context.number("count") };
-  const second = startSecondCore(plan);
+  const flows = context.text("against");
+  // The interpreter follows the frames in their order, on one core.
+  const second = flows === undefined ? startSecondCore(plan) : undefined;
   const intent = context.intent();
+  const bridge = flows === undefined ? null : readBridge(context, flows, intent);
   const core = Core.load();
   core.install(intent);
   const progress = process.stderr.isTTY && !context.isQuiet ? progressLine(process.stderr) : null;
@@ -34,19 +53,22 @@ export async function replayCommand(context: Context): Promise<number> {
       inPort: context.text("in-port"),
       output: context.text("write"),
       drops: context.text("drops"),
+      ...againstOf(context, bridge),
+      ports: bridge?.ports ?? portNames(context, intent),
       onProgress: progress?.update,
     });
   } finally {
     progress?.clear();
   }
-  const report = reportOf(result);
+  const report = reportOf(context, result);
   if (file !== undefined) writeReport(file, REPORT_WRITERS[extensionOf(file)]!(report));
   show(context, report);
   if (!context.isQuiet) for (const note of result.notes) say(note);
   if (context.flag("verbose")) {
     for (const { name, readBytes } of result.captures) say(`${name}: ${count(readBytes)} bytes read`);
   }
-  return exitCode(context, report, result.damages);
+  const code = exitCode(context, report, result.damages);
+  return report.against === null ? code : againstCode(context, report.against, bridge!, code);
 }
 
 /** The cores to use at most; undefined: as many as there are. */
@@ -58,28 +80,77 @@ function threadsOf(context: Context): number | undefined {
   return text === undefined ? undefined : Number(text);
 }
 
+function againstOf(context: Context, bridge: Bridge | null): { against?: AgainstOption } {
+  if (bridge === null) return {};
+  const interpreter = new CachingInterpreter(bridge.flows, { ...bridge.options, isTraced: true });
+  return { against: { interpreter, diff: context.text("diff") } };
+}
+
+interface AgainstOption {
+  readonly interpreter: CachingInterpreter;
+  readonly diff: string | undefined;
+}
+
+/** A difference is one whatever else went wrong; without one, all frames must have been decided. */
+function againstCode(context: Context, report: AgainstReport, { flows }: Bridge, code: number): number {
+  const { frames, different, unknown, ambiguous } = report;
+  if (different > 0) return 2;
+  if (unknown + ambiguous > 0) {
+    say(
+      `slash32: inconclusive: no frame differs, but the flows leave ${count(unknown + ambiguous)} of ${count(frames)} open`,
+    );
+    return 1;
+  }
+  if (flows.skipped > 0) {
+    say(`slash32: inconclusive: no frame differs, but ${count(flows.skipped)} flows were left out`);
+    return 1;
+  }
+  if (frames === 0 && code === 0 && !context.flag("allow-empty")) {
+    throw new UserError(
+      "no frame was compared: all are snapped or too long; --allow-empty makes that no error",
+    );
+  }
+  return code;
+}
+
+const WORDS: Record<string, string> = {
+  intent: "the intent is",
+  against: "the flows are",
+  groups: "the groups are",
+  ports: "the ports are",
+};
+
 function checkUsage(context: Context, captures: readonly string[], file: string | undefined): void {
   if (context.positionals.length > 0) {
     throw new UsageError(`"${context.positionals[0]}" is not expected; a capture is given with -r`);
   }
   if (captures.length === 0) throw new UsageError("replay needs a capture: -r [PORT=]CAPTURE");
-  if (context.text("intent") === "-" && captures.some(text => text === "-" || text.endsWith("=-"))) {
-    throw new UsageError("standard input can be the intent or a capture, not both");
-  }
+  const inputs = ["intent", "against", "groups", "ports"].filter(name => context.text(name) === "-");
+  const words = inputs.map(name => (name === "against" ? "the flows" : `the ${name}`));
+  if (captures.some(text => text === "-" || text.endsWith("=-"))) words.push("a capture");
+  if (words.length > 1) throw new UsageError(`standard input can be ${words.join(" or ")}, not both`);
+  const idle = ["diff", "groups", "lenient"].find(
+    name => context.text(name) !== undefined || context.flag(name),
+  );
+  if (idle !== undefined && context.text("against") === undefined)
+    throw new UsageError(`--${idle} goes with --against FLOWS`);
   if (file !== undefined && !(extensionOf(file) in REPORT_WRITERS)) {
     throw new UsageError(`--report ${file}: replay writes .json, .ndjson and .md, and JSON to -`);
   }
   if (onStandardOutput(context).length > 1) {
     throw new UsageError(`${onStandardOutput(context).join(" and ")} cannot all be standard output`);
   }
-  refuseOverwriting(context, ["write", "drops", "report"]);
+  for (const read of ["intent", "against", "groups", "ports"])
+    refuseOverwriting(context, ["write", "drops", "diff", "report"], context.text(read), WORDS[read]);
   refuseReport(context, captures, file);
 }
 
 /** The report is written last: it must not replace a capture, read or written. */
 function refuseReport(context: Context, captures: readonly string[], file: string | undefined): void {
   const own = file === undefined || file === "-" ? null : identityOf(file);
-  const written = [context.text("write"), context.text("drops")].filter(name => name !== undefined);
+  const written = ["write", "drops", "diff"]
+    .map(option => context.text(option))
+    .filter(name => name !== undefined);
   const read = captures.flatMap(text => [text, text.slice(text.indexOf("=") + 1)]);
   const touched = [...written.flatMap(touchedBy), ...read.map(identityOf)];
   if (own !== null && touched.includes(own)) {
@@ -89,7 +160,7 @@ function refuseReport(context: Context, captures: readonly string[], file: strin
 
 /** The options whose data goes to standard output. */
 function onStandardOutput(context: Context): string[] {
-  const options = { write: "-w", drops: "--drops", report: "--report" };
+  const options = { write: "-w", drops: "--drops", diff: "--diff", report: "--report" };
   return Object.entries(options).flatMap(([name, shown]) => (context.text(name) === "-" ? [shown] : []));
 }
 
@@ -98,7 +169,7 @@ function extensionOf(file: string): string {
   return file === "-" ? file : (/\.[^./]+$/.exec(file)?.[0] ?? "");
 }
 
-function reportOf({ counters, ports, seconds }: ReplayResult): ReplayReport {
+function reportOf(context: Context, { counters, ports, seconds, against }: ReplayResult): ReplayReport {
   return {
     frames: counters.frames,
     snapped: counters.snapped,
@@ -106,6 +177,7 @@ function reportOf({ counters, ports, seconds }: ReplayResult): ReplayReport {
     seconds,
     drops: counters.drops,
     tables: counters.tables,
+    against: against === null ? null : againstReport(context, against, port => ports.nameOf(port)),
     ports: counters.ports.map(port => ({
       port: port.port,
       name: ports.nameOf(port.port),
@@ -117,6 +189,42 @@ function reportOf({ counters, ports, seconds }: ReplayResult): ReplayReport {
       drops: port.dropFrames,
     })),
   };
+}
+
+/** Bytes of a frame that fit a command line. */
+const MOST_HEX_BYTES = 256;
+
+function againstReport(
+  context: Context,
+  { differences, ...rest }: AgainstResult,
+  nameOf: (port: number) => string | null,
+): AgainstReport {
+  const [intent, file, diff] = ["intent", "against", "diff"].map(option => context.text(option));
+  const sides = ["ports", "groups"].flatMap(option => {
+    const text = context.text(option);
+    return text === undefined ? [] : [`--${option}`, text];
+  });
+  const command = (inPort: number, frame: Uint8Array, index: number): string => {
+    const isWritten = diff !== undefined && diff !== "-";
+    const isShort = frame.length <= MOST_HEX_BYTES;
+    const hex = `${formatHex(isShort ? frame : frame.subarray(0, MOST_HEX_BYTES))}${isShort ? "" : "…"}`;
+    const which = isWritten ? ["-r", `${diff}:${index + 1}`] : ["-i", nameOf(inPort) ?? String(inPort), hex];
+    return ["slash32", "trace", "-n", intent!, "-f", file!, ...sides, ...which].map(quoted).join(" ");
+  };
+  return {
+    ...rest,
+    file: file!,
+    differences: differences.map(({ inPort, frame, core, flows }, index) => ({
+      core,
+      flows,
+      command: command(inPort, frame, index),
+    })),
+  };
+}
+
+/** An argument as the shell takes it. */
+function quoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** The report goes to standard output, unless data does. */

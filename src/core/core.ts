@@ -87,12 +87,21 @@ export class Core {
     const results: FrameOut[] = [];
     let done = 0;
     while (done < frames.length) {
-      const batch = this.#place(frames, done);
-      this.exports.runFrames(batch);
-      for (let index = 0; index < batch; index++) results.push(this.#result(index));
+      const batch = this.runBatch(frames, done);
+      for (let index = 0; index < batch; index++) results.push(this.outOf(index));
       done += batch;
     }
     return results;
+  }
+
+  /**
+   * Runs as many frames as fit one batch, from `first` on; gives how many. What became of them stands in the core, for
+   * `outOf` and those who read descriptors, until frames are run again.
+   */
+  runBatch(frames: readonly FrameIn[], first: number): number {
+    const batch = this.#place(frames, first);
+    this.exports.runFrames(batch);
+    return batch;
   }
 
   /** Lays out as many frames as fit one batch, from `first` on; gives how many. */
@@ -116,7 +125,8 @@ export class Core {
     return index;
   }
 
-  #result(index: number): FrameOut {
+  /** What became of frame `index` of the batch that was run last. */
+  outOf(index: number): FrameOut {
     const at = abi.FRAMES + index * abi.DESCRIPTOR_BYTES;
     const verdict = VERDICTS[this.bytes[at + abi.DESCRIPTOR_VERDICT]!]!;
     const tables = tablesOf(this.bytes[at + abi.DESCRIPTOR_PATH]!);

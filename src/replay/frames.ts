@@ -4,10 +4,9 @@
  */
 import * as abi from "../../assembly/abi.ts";
 import type { Core } from "../core/index.ts";
-import type { Intent } from "../intent/index.ts";
 import { ReplayError } from "./errors.ts";
 import { Input } from "./input.ts";
-import { PortNames, parseCaptureArgument } from "./ports.ts";
+import { type PortNames, parseCaptureArgument } from "./ports.ts";
 
 export interface CapturedFrame {
   /** Counts from 1, as Wireshark does. */
@@ -24,15 +23,14 @@ export interface CapturedFrame {
  */
 export async function* readFrames(
   core: Core,
-  intent: Intent,
+  ports: PortNames,
   capture: string,
   inPort: number | null,
 ): AsyncGenerator<CapturedFrame> {
-  const ports = new PortNames(intent);
   const argument = parseCaptureArgument(capture, ports);
   const named = argument.port === null ? null : ports.resolve(argument.port);
   if (argument.port !== null && named === null) {
-    throw new ReplayError(`"${argument.port}" is no port of the intent, which has ${ports.list()}`);
+    throw new ReplayError(ports.stranger(argument.port));
   }
   const input = new Input({
     core,

@@ -245,7 +245,7 @@ export class Input {
     const which =
       name === null ? `interface ${number}, which has no name,` : `interface ${number}, "${name}",`;
     throw this.error(
-      `${which} is no port of the intent; write PORT=${this.name}, or name interfaces ${this.#ports.list()}`,
+      `${which} is no port${this.#ports.ofIntent()}; write PORT=${this.name}, or name interfaces ${this.#ports.list()}`,
     );
   }
 

@@ -6,6 +6,8 @@ import * as abi from "../../assembly/abi.ts";
 import { identityOf, Sink, touchedBy } from "../capture/index.ts";
 import { type Core, type Counters, portsInOrder } from "../core/index.ts";
 import type { Intent } from "../intent/index.ts";
+import type { CachingInterpreter } from "../openflow/index.ts";
+import { Against, type AgainstResult } from "./against.ts";
 import { MIN_BYTES, mayUseTwo, runAhead, SecondCore } from "./ahead.ts";
 import { ReplayError } from "./errors.ts";
 import { type Damage, FINEST_RESOLUTION, Input } from "./input.ts";
@@ -22,6 +24,10 @@ export interface ReplayOptions {
   /** Where frames that leave, and those that are dropped, are written; `-` is standard output. */
   readonly output?: string | undefined;
   readonly drops?: string | undefined;
+  /** Flows that every frame is run through too, and the capture of those whose ends differ. */
+  readonly against?: { readonly interpreter: CachingInterpreter; readonly diff?: string | undefined };
+  /** Names of ports beside the intent's. */
+  readonly ports?: PortNames | undefined;
   /** Frames to read in total; all when not given. */
   readonly count?: number | undefined;
   /** Cores to use at most, 1 or 2; as many as there are when not given. The result is the same. */
@@ -47,6 +53,7 @@ export interface ReplayResult {
   /** The captures, and how many bytes of each file were read. */
   readonly captures: readonly { readonly name: string; readonly readBytes: number }[];
   readonly damages: readonly Damage[];
+  readonly against: AgainstResult | null;
   /** Things worth saying that are no errors. */
   readonly notes: readonly string[];
 }
@@ -84,11 +91,12 @@ class Replay {
   #frames = 0;
   /** Whether timestamps finer than a pcap's that was begun already came later. */
   #isCutShort = false;
+  #against: Against | null = null;
 
   constructor(options: ReplayOptions) {
     this.#options = options;
     this.#core = options.core;
-    this.#ports = new PortNames(options.intent);
+    this.#ports = options.ports ?? new PortNames(options.intent);
     this.#outputPorts = portsInOrder(options.intent).map(({ ofport }) => ofport);
   }
 
@@ -105,6 +113,7 @@ class Replay {
     await this.#loop();
     this.#flush();
     for (const output of this.#outputs) output.finish();
+    this.#against?.finish();
     const seconds = Number(process.hrtime.bigint() - start) / 1e9;
     const damages = this.#inputs.map(input => input.damage()).filter(damage => damage !== null);
     return {
@@ -113,6 +122,7 @@ class Replay {
       seconds,
       captures: this.#inputs.map(({ name, source }) => ({ name, readBytes: source?.readBytes ?? 0 })),
       damages,
+      against: this.#against?.result() ?? null,
       notes: this.#notes(),
     };
   }
@@ -163,23 +173,35 @@ class Replay {
     const number = this.#ports.resolve(port);
     if (number !== null) return number;
     const hint = capture === "" ? "" : `; a file of that name is written ./${port}=${capture}`;
-    throw new ReplayError(`"${port}" is no port of the intent, which has ${this.#ports.list()}${hint}`);
+    throw new ReplayError(`${this.#ports.stranger(port)}${hint}`);
   }
 
   /** No output, finished or not, may be an input or the other output: opening it would destroy what is read. */
   #checkNames(): void {
-    const { output, drops } = this.#options;
-    if (output !== undefined && output === drops) {
-      throw new ReplayError(`${output === "-" ? "standard output" : output}: given for both -w and --drops`);
-    }
-    const touched = [output, drops].map(name => (name === undefined ? [] : touchedBy(name)));
-    if (touched[0]!.some(identity => touched[1]!.includes(identity))) {
-      throw new ReplayError(`${output} and ${drops} are the same file; -w and --drops need one each`);
-    }
+    const { output, drops, against } = this.#options;
+    const given = [
+      { option: "-w", name: output },
+      { option: "--drops", name: drops },
+      { option: "--diff", name: against?.diff },
+    ].filter(({ name }) => name !== undefined);
+    const touched = given.map(({ name }) => touchedBy(name!));
+    given.forEach(({ option, name }, index) => {
+      const other = given.findIndex(
+        (earlier, at) =>
+          at < index && (earlier.name === name || touched[at]!.some(one => touched[index]!.includes(one))),
+      );
+      if (other < 0) return;
+      const { option: first, name: same } = given[other]!;
+      throw new ReplayError(
+        same === name
+          ? `${name === "-" ? "standard output" : name}: given for both ${first} and ${option}`
+          : `${same} and ${name} are the same file; ${first} and ${option} need one each`,
+      );
+    });
     for (const { source } of this.#inputs) {
       const at = touched.findIndex(identities => identities.includes(source?.identity ?? ""));
       if (at < 0) continue;
-      const name = at === 0 ? output : drops;
+      const name = given[at]!.name;
       const isPart = name !== "-" && identityOf(name!) !== source!.identity;
       const which = name === "-" ? "standard output" : isPart ? `${name}.part, where ${name} begins,` : name;
       throw new ReplayError(`${which}${isPart ? "" : ":"} is also being read; choose another output`);
@@ -215,7 +237,16 @@ class Replay {
       this.#setClock(this.#resolution > 6 ? FINEST_RESOLUTION : 6);
     }
     setReasonComments(this.#core);
+    this.#openAgainst();
     this.#beginOutputs();
+  }
+
+  #openAgainst(): void {
+    const { against, intent } = this.#options;
+    if (against === undefined) return;
+    const { interpreter, diff } = against;
+    const interfaces = this.#dropsPorts;
+    this.#against = new Against({ intent, interpreter, ports: this.#ports, interfaces, diff });
   }
 
   /** Begins the outputs' files, or new sections of them, with the clock as it is now. */
@@ -223,6 +254,7 @@ class Replay {
     const [leaving, dropped] = this.#outputs as [Output, Output];
     this.#core.exports.setOutput(leaving.format, dropped.format, 10 ** this.#resolution);
     for (const output of this.#outputs) output.begin(this.#resolution);
+    this.#against?.begin(this.#resolution);
   }
 
   /** Takes the plain front part of one large capture on two cores. */
@@ -232,7 +264,8 @@ class Replay {
     const [leaving, dropped] = this.#outputs as [Output, Output];
     const fd = input.source?.fd ?? null;
     const isLarge = (input.source?.totalBytes ?? 0) >= MIN_BYTES;
-    if (!mayUseTwo(threads) || count !== undefined || others.length > 0 || fd === null || !isLarge) return;
+    if (this.#against !== null || !mayUseTwo(threads) || count !== undefined) return;
+    if (others.length > 0 || fd === null || !isLarge) return;
     if (!leaving.lane.isOpen || !dropped.lane.isOpen || input.damage() !== null) return;
     let readBytes = 0;
     const { offset, clock } = runAhead({
@@ -263,6 +296,7 @@ class Replay {
   }
 
   async #loop(): Promise<void> {
+    if (this.#against !== null) return this.#loopAgainst(this.#against);
     const { count = Number.POSITIVE_INFINITY } = this.#options;
     while (this.#frames < count) {
       const most = Math.min(count - this.#frames, MOST_FRAMES);
@@ -270,6 +304,32 @@ class Replay {
       this.#frames += this.#core.exports.framesRead();
       if (event === abi.Event.Done) {
         if (this.#core.exports.framesRead() < most) return;
+        continue;
+      }
+      const answer = this.#answer(event);
+      if (answer !== null) await answer;
+      this.#report();
+    }
+  }
+
+  /**
+   * The same with each packet compared while it still stands in the core's queue and window. What a full output left in
+   * the queue is written by a call that takes nothing new, so that the queue stays as it was.
+   */
+  async #loopAgainst(against: Against): Promise<void> {
+    const { count = Number.POSITIVE_INFINITY } = this.#options;
+    let isLeft = false;
+    for (let at = 0; this.#frames < count; ) {
+      const most = isLeft ? 1 : Math.min(count - this.#frames, abi.QUEUE_ENTRIES);
+      const event = this.#core.exports.runCaptures(this.#inputs.length, most);
+      const read = this.#core.exports.framesRead();
+      if (!isLeft) at = 0;
+      against.compare(this.#core, at, read);
+      at += read;
+      this.#frames += read;
+      isLeft = event === abi.Event.Full;
+      if (event === abi.Event.Done) {
+        if (read < most) return;
         continue;
       }
       const answer = this.#answer(event);
@@ -328,6 +388,7 @@ class Replay {
 
   abandon(): void {
     for (const output of this.#outputs) output.abandon();
+    this.#against?.abandon();
   }
 
   close(): void {

@@ -17,6 +17,25 @@ export interface PortReport {
   readonly drops: number;
 }
 
+/** What the same frames did in the flows of a bridge. */
+export interface AgainstReport {
+  /** The file of the flows. */
+  readonly file: string;
+  /** Frames that were compared. */
+  readonly frames: number;
+  readonly different: number;
+  /** Frames whose end the flows leave open. */
+  readonly unknown: number;
+  readonly ambiguous: number;
+  /** The first few, in words, with the command that shows them. */
+  readonly differences: readonly {
+    readonly core: string;
+    readonly flows: string;
+    readonly command: string;
+  }[];
+  readonly undecided: readonly { readonly what: string; readonly frames: number }[];
+}
+
 export interface ReplayReport {
   readonly frames: number;
   readonly snapped: number;
@@ -27,6 +46,7 @@ export interface ReplayReport {
   readonly drops: ReadonlyMap<string, number>;
   /** Frames that met each table. */
   readonly tables: ReadonlyMap<number, number>;
+  readonly against: AgainstReport | null;
 }
 
 export function outputsOf(report: ReplayReport): number {
@@ -56,7 +76,18 @@ export function replayJson(report: ReplayReport): string {
     snapped: report.snapped,
     bytes: report.bytes,
     seconds: report.seconds,
+    ...(report.against === null ? {} : { against: againstJson(report.against) }),
   });
+}
+
+/** Zero rows are left out, but for the two of the contract. */
+function againstJson({ frames, different, unknown, ambiguous }: AgainstReport): object {
+  return {
+    frames,
+    different,
+    ...(unknown === 0 ? {} : { unknown }),
+    ...(ambiguous === 0 ? {} : { ambiguous }),
+  };
 }
 
 /** A page of text with bars. */
@@ -76,6 +107,7 @@ export function replayText(report: ReplayReport, paint: Palette): string {
     section("dropped because", drops, frames, paint, paint.yellow),
     section("table", tables, frames, paint, paint.cyan),
     ports(report, paint),
+    report.against === null ? "" : against(report.against, paint),
   ];
   return `${sections.filter(text => text !== "").join("\n\n")}\n`;
 }
@@ -108,6 +140,30 @@ function ports(report: ReplayReport, paint: Palette): string {
   return table([head, ...rows], "lrrrrrr");
 }
 
+/** Undecided causes that are shown. */
+const SHOWN = 5;
+
+function against(report: AgainstReport, paint: Palette): string {
+  const { file, frames, different, unknown, ambiguous, differences, undecided } = report;
+  const rows: [string, number][] = [
+    ["same", frames - different - unknown - ambiguous],
+    ["different", different],
+    ["unknown", unknown],
+    ["ambiguous", ambiguous],
+  ];
+  const counted = rows.filter(([, met]) => met > 0);
+  const lines = [section(`against ${file}`, counted, frames, paint, paint.cyan)];
+  if (counted.length === 0) lines.push(`${paint.bold(`against ${file}`)}: no frame was compared`);
+  for (const { core, flows, command } of differences) {
+    lines.push(`  ${paint.red("core:")} ${core}; ${paint.red("flows:")} ${flows}`, `    ${command}`);
+  }
+  if (different > differences.length) lines.push(`  … and ${n(different - differences.length)} more`);
+  for (const { what, frames: met } of undecided.slice(0, SHOWN))
+    lines.push(`  ${paint.yellow("open:")} ${what} (${n(met)})`);
+  if (undecided.length > SHOWN) lines.push(`  … and ${n(undecided.length - SHOWN)} more`);
+  return lines.filter(line => line !== "").join("\n");
+}
+
 /** The same as Markdown, for a summary page of CI. */
 export function replayMarkdown(report: ReplayReport): string {
   const { frames, bytes, seconds, snapped } = report;
@@ -129,7 +185,18 @@ export function replayMarkdown(report: ReplayReport): string {
     "| port | in | out | replies | dropped |",
     "|---|--:|--:|--:|--:|",
     ...portRows,
+    ...(report.against === null ? [] : againstMarkdown(report.against)),
   ].join("\n")}\n`;
+}
+
+function againstMarkdown(report: AgainstReport): string[] {
+  const { file, frames, different, unknown, ambiguous, differences } = report;
+  return [
+    "",
+    `Against \`${file}\`: ${n(frames)} frames compared, ${n(different)} differ, ${n(unknown + ambiguous)} are left open.`,
+    "",
+    ...differences.map(({ core, flows, command }) => `- core: ${core}; flows: ${flows}<br>\`${command}\``),
+  ];
 }
 
 function percent(part: number, whole: number): string {

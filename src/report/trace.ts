@@ -1,13 +1,21 @@
-/** One frame's way through the pipeline, as text and JSON. Pure functions of plain data. */
+/** One frame's way through the pipeline or through flows, as text and JSON. Pure functions of plain data. */
 import { type Palette, tableName } from "./text.ts";
 
-/** A table that the frame met, and the flow it matched there where that is known. */
+/** A table that the frame met, and the flow it matched there. */
 export interface TraceStep {
   readonly table: number;
+  /** Priority and match: `priority=400,in_port=1,…`; null where nothing matched. */
   readonly flow: string | null;
-  /** Line of the flow in its file, or of the compiled flows. */
+  /** Line of the flow in its file, or among the compiled flows; counts from 1. */
   readonly line: number | null;
   readonly actions: string | null;
+}
+
+/** What happened between one table and the next, for people. */
+export interface TraceEvent {
+  /** `nw_ttl: 64 → 63`, and the packet as it was read anew behind a popped label. */
+  readonly changes: readonly { readonly field: string; readonly before: string; readonly after: string }[];
+  readonly readAgain: string | null;
 }
 
 export interface TraceReport {
@@ -21,10 +29,17 @@ export interface TraceReport {
     readonly hex: string;
     readonly summary: string;
   }[];
-  readonly packetIns: readonly { readonly reason: "action" | "invalid_ttl"; readonly hex: string }[];
-  readonly verdict: "output" | "reply" | "drop";
+  readonly packetIns: readonly { readonly reason: string; readonly hex: string }[];
+  readonly verdict: "output" | "reply" | "drop" | "unknown" | "ambiguous";
   readonly reason: string | null;
+  readonly unknown: readonly { readonly feature: string; readonly line: number }[];
+  /** Flows of one table and priority that both match and differ. */
+  readonly ambiguous: readonly { readonly table: number; readonly lines: readonly number[] }[];
   readonly tables: readonly TraceStep[];
+  /** One for each table, or none at all. */
+  readonly events: readonly TraceEvent[];
+  /** What else is worth knowing: why everything was undone. */
+  readonly notes: readonly string[];
 }
 
 /** The JSON object of docs' contract: one line, no line end. */
@@ -42,7 +57,8 @@ export function traceJson(trace: TraceReport): string {
     packet_ins: trace.packetIns.map(({ reason, hex }) => ({ reason, frame: hex })),
     verdict: trace.verdict,
     reason: trace.reason,
-    unknown: [],
+    unknown: trace.unknown,
+    ...(trace.ambiguous.length === 0 ? {} : { ambiguous: trace.ambiguous }),
     tables: trace.tables,
   });
 }
@@ -59,11 +75,42 @@ export function traceText(trace: TraceReport, paint: Palette): string {
   const lines = [`${paint.bold("in")}   ${port(trace.inPort, trace.inPortName)}: ${trace.before}`];
   const tables = trace.tables.map(({ table }) => tableName(table));
   if (tables.length > 0) lines.push(`${paint.dim("via")}  ${tables.join(" → ")}`);
+  trace.tables.forEach((step, index) => {
+    lines.push(...stepLines(step, trace.events[index], paint));
+  });
   for (const { port: number, portName, summary, hex } of trace.outputs) {
     const word = trace.verdict === "reply" ? "back" : "out ";
     lines.push(`${paint.green(word)} ${port(number, portName)}: ${summary}`, `     ${paint.dim(hex)}`);
   }
-  if (trace.verdict === "drop") lines.push(`${paint.yellow("drop")} ${trace.reason}`);
+  lines.push(...verdictLines(trace, paint));
   for (const { reason } of trace.packetIns) lines.push(`     packet-in ${reason}`);
   return `${lines.join("\n")}\n`;
+}
+
+function stepLines({ table, flow, line, actions }: TraceStep, event: TraceEvent | undefined, paint: Palette) {
+  const lines = [
+    flow === null
+      ? `     ${paint.dim(`table=${table}:`)} no flow matches`
+      : `     ${paint.dim(`table=${table}, line ${line}:`)} ${flow === "" ? "" : `${flow} `}actions=${actions}`,
+  ];
+  for (const { field, before, after } of event?.changes ?? []) {
+    lines.push(`       ${paint.cyan(field)}: ${before} → ${after}`);
+  }
+  if (event?.readAgain != null) lines.push(`       ${paint.dim("read again:")} ${event.readAgain}`);
+  return lines;
+}
+
+function verdictLines({ verdict, reason, unknown, ambiguous, notes }: TraceReport, paint: Palette): string[] {
+  const lines: string[] = [];
+  const [note, ...more] = notes;
+  if (verdict === "drop") lines.push([paint.yellow("drop"), reason ?? note ?? ""].join(" ").trimEnd());
+  else if (note !== undefined) more.unshift(note);
+  if (reason !== null && note !== undefined) more.unshift(note);
+  for (const { feature, line } of unknown) lines.push(`${paint.red("unknown")} ${feature}, line ${line}`);
+  for (const { table, lines: both } of ambiguous) {
+    lines.push(
+      `${paint.red("ambiguous")} table ${table}: lines ${both.join(" and ")} match with one priority and differ`,
+    );
+  }
+  return [...lines, ...more.map(text => `     ${text}`)];
 }

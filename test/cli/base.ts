@@ -71,7 +71,7 @@ export class Folder {
     return this.#spawn(process.execPath, [PROGRAM, ...args], options);
   }
 
-  /** Runs a shell line here, in which $slash32 is the program. */
+  /** Runs a shell line here, in which slash32 is the program. */
   shell(line: string, options: RunOptions = {}): Ran {
     const script = `slash32() { "${process.execPath}" "${PROGRAM}" "$@"; }\n${line}`;
     return this.#spawn("sh", ["-c", script], options);

@@ -7,7 +7,7 @@ import { assert, skip, suite } from "../harness.ts";
 import { Folder, failsWith, goodPcap, INTENT, inFolder, type Ran, succeeds } from "./base.ts";
 
 const test = suite("program");
-const COMMANDS = ["check", "replay", "trace"];
+const COMMANDS = ["check", "replay", "compile", "trace"];
 
 /** One folder for all: nothing here writes over the intent. */
 const folder = new Folder({ "a.pcap": goodPcap(3) });

@@ -44,7 +44,7 @@ interface Answer {
   verdict: string;
   reason: string | null;
   unknown: unknown[];
-  tables: { table: number }[];
+  tables: { table: number; flow: string; line: number; actions: string }[];
 }
 
 function answersIn(stdout: string): Answer[] {
@@ -108,7 +108,11 @@ test("a frame in hex: the whole answer", () =>
       tables.map(({ table }) => table),
       [0, 30, 40],
     );
-    for (const step of tables) assert.equal(Object.keys(step), ["table", "flow", "line", "actions"]);
+    assert.equal(tables.at(-2), { table: 30, flow: "priority=0", line: 29, actions: "goto_table:40" });
+    assert.equal(Object.keys(tables[0]!), ["table", "flow", "line", "actions"]);
+    const { flow, actions } = tables.at(-1)!;
+    assert.is(flow, "priority=100,ip");
+    assert.match(actions, /^dec_ttl,.*,set_field:3003->mpls_label,set_field:0->mpls_tc,output:1$/);
   }));
 
 test("every form of hex is the same frame", () =>
@@ -180,8 +184,13 @@ test("text for people", () =>
     const run = (...extra: string[]): Ran =>
       folder.run(["trace", "-n", "hv.yaml", "-i", "tap101", GUEST, ...extra]);
     succeeds(run());
-    for (const part of ["tap101 (11)", "0 classify → 30 local → 40 remote", "uplink0 (1)"])
-      assert.match(run().stdout, part);
+    const parts = [
+      "tap101 (11)",
+      "0 classify → 30 local → 40 remote",
+      "priority=0 actions=goto_table:40",
+      "uplink0 (1)",
+    ];
+    for (const part of parts) assert.match(run().stdout, part);
     assert.is(run("--color=never").stdout, run().stdout, "a pipe has no colours");
     assert.not.match(run().stdout, "\x1b[");
     assert.match(run("--color=always").stdout, "\x1b[");

@@ -1,0 +1,213 @@
+/**
+ * Who traces a frame: the core for an intent, the interpreter for flows. Both give the same report; the interpreter also
+ * writes the line of JSON by itself, from pieces it keeps, because a batch is bounded by that.
+ */
+import { Core, type FrameOut } from "../core/index.ts";
+import { Flows, type Intent, matchedFlows, popped, ruleText } from "../intent/index.ts";
+import {
+  CachingInterpreter,
+  changesBetween,
+  type Flow,
+  formatActions,
+  formatMatch,
+  isPort,
+  type Outcome,
+  type TableHit,
+  type Watcher,
+} from "../openflow/index.ts";
+import type { PortNames } from "../replay/index.ts";
+import { type TraceEvent, type TraceReport, type TraceStep, traceJson } from "../report/index.ts";
+import { formatHex, summarize } from "../wire/index.ts";
+import type { Bridge } from "./flows.ts";
+
+export interface Tracer {
+  readonly ports: PortNames;
+  trace(inPort: number, frame: Uint8Array): TraceReport;
+  /** The line of JSON that says the same, without its end. */
+  line(inPort: number, frame: Uint8Array): string;
+}
+
+/** The pipeline of an intent, on the core. */
+export class CoreTracer implements Tracer {
+  readonly ports: PortNames;
+  readonly #core: Core;
+  readonly #flows: Flows;
+
+  constructor(intent: Intent, ports: PortNames) {
+    this.ports = ports;
+    this.#core = Core.load();
+    this.#core.install(intent);
+    this.#flows = new Flows(intent);
+  }
+
+  /** The core is asked with a batch of one. */
+  trace(inPort: number, frame: Uint8Array): TraceReport {
+    const out = this.#core.runFrames([{ inPort, frame }])[0]!;
+    const seen = out.isPopped ? popped(frame) : frame;
+    return {
+      inPort,
+      inPortName: this.ports.nameOf(inPort),
+      before: summarize(frame),
+      outputs: this.#outputsOf(out),
+      packetIns: out.reason === "ttl-expired" ? [{ reason: "invalid_ttl", hex: formatHex(seen) }] : [],
+      verdict: out.verdict,
+      reason: out.reason,
+      unknown: [],
+      ambiguous: [],
+      tables: this.#stepsOf(inPort, frame, out),
+      events: [],
+      notes: [],
+    };
+  }
+
+  line(inPort: number, frame: Uint8Array): string {
+    return traceJson(this.trace(inPort, frame));
+  }
+
+  /** The flows that the frame matched, in the tables that the core says it met. */
+  #stepsOf(inPort: number, frame: Uint8Array, out: FrameOut): TraceStep[] {
+    return matchedFlows(this.#flows, out.tables, inPort, frame).map((index, step) => {
+      const flow = this.#flows.at(index);
+      return { table: out.tables[step]!, flow: ruleText(flow), line: index + 1, actions: flow.actions };
+    });
+  }
+
+  #outputsOf({ port, frame }: FrameOut): TraceReport["outputs"] {
+    if (port === null || frame === null) return [];
+    return [{ port, portName: this.ports.nameOf(port), hex: formatHex(frame), summary: summarize(frame) }];
+  }
+}
+
+/** Looks on and notes what changes between tables. */
+class Recorder implements Watcher {
+  readonly events: { changes: TraceEvent["changes"]; readAgain: string | null }[] = [];
+  #before: Uint32Array | null = null;
+
+  lookedUp(_hit: TableHit, key: Uint32Array): void {
+    this.#note(key);
+    this.events.push({ changes: [], readAgain: null });
+  }
+
+  putOut(_port: number, key: Uint32Array): void {
+    this.#note(key);
+  }
+
+  readAgain(frame: Uint8Array, key: Uint32Array): void {
+    const event = this.events.at(-1);
+    if (event !== undefined) event.readAgain = summarize(frame);
+    this.#before = key.slice();
+  }
+
+  /** What differs from the last time belongs to the table that was met last. */
+  #note(key: Uint32Array): void {
+    const event = this.events.at(-1);
+    if (event !== undefined && this.#before !== null)
+      event.changes = [...event.changes, ...changesBetween(this.#before, key)];
+    this.#before = key.slice();
+  }
+}
+
+const hexOf = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+
+/** Flows, through the interpreter. */
+export class FlowTracer implements Tracer {
+  readonly ports: PortNames;
+  readonly #interpreter: CachingInterpreter;
+  /** Pieces of JSON: of flows, of tables without one, of ports in front of a frame. */
+  readonly #stepPieces = new Map<Flow, string>();
+  readonly #portPieces = new Map<number, string>();
+
+  constructor({ flows, ports, options }: Bridge) {
+    this.ports = ports;
+    this.#interpreter = new CachingInterpreter(flows, options);
+  }
+
+  trace(inPort: number, frame: Uint8Array): TraceReport {
+    const recorder = new Recorder();
+    const outcome = this.#interpreter.run(inPort, frame, recorder);
+    return {
+      inPort,
+      inPortName: this.ports.nameOf(inPort),
+      before: summarize(frame),
+      outputs: outcome.outputs.map(({ port, frame: out }) => ({
+        port,
+        portName: this.ports.nameOf(port),
+        hex: formatHex(out),
+        summary: summarize(out),
+      })),
+      packetIns: outcome.packetIns.map(({ reason, frame: seen }) => ({ reason, hex: formatHex(seen) })),
+      verdict: outcome.verdict,
+      reason: null,
+      unknown: outcome.unknown.map(({ feature, line }) => ({ feature, line })),
+      ambiguous: ambiguousOf(outcome),
+      tables: outcome.tables.map(stepOf),
+      events: recorder.events,
+      notes: [
+        ...(isPort(inPort) ? [] : [`${inPort} is no port: no frame comes in by it`]),
+        ...(frame.length < 14 ? ["no Ethernet header: Open vSwitch takes no such frame"] : []),
+        ...outcome.errors.map(error => `everything is undone: ${error}`),
+        ...outcome.outlives.map(({ feature, line }) => `${feature}, line ${line}, changes later frames`),
+      ],
+    };
+  }
+
+  line(inPort: number, frame: Uint8Array): string {
+    const { outputs, packetIns, verdict, unknown, tables, ...rest } = this.#interpreter.run(inPort, frame);
+    const name = this.ports.nameOf(inPort);
+    let text = `{"type":"trace","schema":1,"in_port":${inPort}`;
+    if (name !== null) text += `,"in_port_name":${JSON.stringify(name)}`;
+    text += ',"outputs":[';
+    for (let i = 0; i < outputs.length; i++) {
+      const { port, frame: out } = outputs[i]!;
+      text += `${i === 0 ? "" : ","}${this.#portPiece(port)}${hexOf(out)}"}`;
+    }
+    text += '],"packet_ins":[';
+    text += packetIns
+      .map(({ reason, frame: seen }) => `{"reason":"${reason}","frame":"${hexOf(seen)}"}`)
+      .join();
+    text += `],"verdict":"${verdict}","reason":null,"unknown":${unknown.length === 0 ? "[]" : JSON.stringify(unknown)}`;
+    if (rest.ambiguous.length > 0) text += `,"ambiguous":${JSON.stringify(ambiguousOf(rest))}`;
+    text += ',"tables":[';
+    for (let i = 0; i < tables.length; i++) text += (i === 0 ? "" : ",") + this.#stepPiece(tables[i]!);
+    return `${text}]}`;
+  }
+
+  #portPiece(port: number): string {
+    let piece = this.#portPieces.get(port);
+    if (piece === undefined) {
+      const name = this.ports.nameOf(port);
+      piece = `{"port":${port}${name === null ? "" : `,"port_name":${JSON.stringify(name)}`},"frame":"`;
+      this.#portPieces.set(port, piece);
+    }
+    return piece;
+  }
+
+  #stepPiece(hit: TableHit): string {
+    if (hit.flow === null) return JSON.stringify(stepOf(hit));
+    let piece = this.#stepPieces.get(hit.flow);
+    if (piece === undefined) {
+      piece = JSON.stringify(stepOf(hit));
+      this.#stepPieces.set(hit.flow, piece);
+    }
+    return piece;
+  }
+}
+
+function stepOf({ table, flow }: TableHit): TraceStep {
+  if (flow === null) return { table, flow: null, line: null, actions: null };
+  const { match, priority, actions, source } = flow;
+  return {
+    table,
+    flow: formatMatch(match, priority),
+    line: source.line,
+    actions: formatActions(actions, {}, match),
+  };
+}
+
+function ambiguousOf({ ambiguous }: Pick<Outcome, "ambiguous">): TraceReport["ambiguous"] {
+  return ambiguous.map(({ table, flows }) => ({
+    table,
+    lines: flows.map(({ source }) => source.line).sort((a, b) => a - b),
+  }));
+}
