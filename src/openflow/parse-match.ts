@@ -423,6 +423,25 @@ function checkPriority(reading: Reading, { key, spans }: MatchReading): void {
     );
 }
 
+/**
+ * An ICMP type or code has eight bits on the wire and no mask: whatever part of it is matched, by a port's name too,
+ * Open vSwitch sends the low eight bits of the value and matches them exactly. OpenFlow 1.0 has room for 16 exact ones.
+ */
+function cutIcmp(reading: Reading, { key, spans }: MatchReading, protocols: Protocols): void {
+  const isIcmp = (["ICMPv4", "ICMPv6"] as const).some(name => PREREQUISITES[name][0](protocols));
+  if (!isIcmp) return;
+  for (const word of [KEY.tpSrc, KEY.tpDst]) {
+    const [value, mask] = [key.values[word]!, key.masks[word]!];
+    if (mask === 0 || (mask === 0xffff && (value <= 0xff || reading.protocol === "OpenFlow10"))) continue;
+    key.values[word] = value & 0xff;
+    key.masks[word] = 0xffff;
+    reading.warn(
+      spans.get(word)!,
+      `the ${word === KEY.tpSrc ? "type" : "code"} of an ICMP message is matched as ${value & 0xff}: it has eight bits and no mask, and Open vSwitch keeps the low eight of the value without a word`,
+    );
+  }
+}
+
 /** Reads a match back as its fields, in the order of printing, without those whose prerequisites it lacks. */
 export function collectMatch(
   reading: Reading,
@@ -433,6 +452,7 @@ export function collectMatch(
   const fields: MatchField[] = [];
   const dropped: (() => void)[] = [];
   checkPriority(reading, match);
+  cutIcmp(reading, match, protocols);
   for (const group of READ_FIELDS) {
     const first = group[0]!;
     if (first.place === null) {

@@ -64,6 +64,9 @@ test("matches: masks, aliases, subfields, the last word wins", () => {
     ["in_port=65534,metadata=0x5/0x7,nw_proto=*,actions=drop", "metadata=0x5/0x7,in_port=LOCAL actions=drop"],
     ["icmp6,icmp_type=135,nd_target=::1,actions=drop", "icmp6,icmp_type=135,nd_target=::1 actions=drop"],
     ["mpls,mpls_label=0x64,mpls_bos=1,actions=drop", "mpls,mpls_label=100,mpls_bos=1 actions=drop"],
+    // An ICMP type or code has eight bits on the wire and no mask.
+    ["ip,nw_proto=1,tcp_dst[10..13]=6,actions=drop", "icmp,icmp_code=0 actions=drop"],
+    ["icmp6,tp_src=0x187/0xff0f,actions=drop", "icmp6,icmp_type=7 actions=drop"],
     ["actions=drop", "actions=drop"],
   ];
   for (const [line, expected] of cases) assert.is(printed(line), expected, line);
