@@ -76,7 +76,8 @@ export type Action = { readonly span: Span } & (
       readonly pause: boolean;
       readonly meter: number | null;
     }
-  | { readonly type: "enqueue"; readonly port: number; readonly queue: number }
+  /** `isSplit`: from OpenFlow 1.1 on the switch is sent set_queue, output and pop_queue. */
+  | { readonly type: "enqueue"; readonly port: number; readonly queue: number; readonly isSplit: boolean }
   | { readonly type: "group"; readonly group: number }
   /** `port` null: the lookup keeps the packet's in_port; `table` null: the current table. */
   | {

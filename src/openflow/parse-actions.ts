@@ -136,7 +136,14 @@ function parseEnqueue(context: ActionReading, pair: Pair): Action {
     0xffffffff,
     "the queue",
   );
-  return { type: "enqueue", span: pair.span, port: to, queue };
+  const { protocol } = context.reading;
+  return {
+    type: "enqueue",
+    span: pair.span,
+    port: to,
+    queue,
+    isSplit: protocol !== null && protocol !== "OpenFlow10",
+  };
 }
 
 function parseResubmit(context: ActionReading, pair: Pair): Action {
@@ -181,7 +188,10 @@ function ethertype(context: ActionReading, pair: Pair, known: readonly number[] 
 
 function parsePushVlan(context: ActionReading, pair: Pair): Action {
   const type = ethertype(context, pair, [0x8100, 0x88a8]);
-  context.consistency.become({ vlan: "tagged", innerVlan: context.consistency.protocols.vlan });
+  const { vlan, innerVlan } = context.consistency.protocols;
+  if (context.consistency.isKnown && innerVlan === "tagged")
+    throw new Fault(pair.span, "this would be the third VLAN tag: Open vSwitch knows two (OFPBAC_BAD_TAG)");
+  context.consistency.become({ vlan: "tagged", innerVlan: vlan });
   return { type: "push_vlan", span: pair.span, ethertype: type };
 }
 
@@ -226,6 +236,17 @@ const NUMBER_SETTERS: Readonly<Partial<Record<SetSpelling, Setter>>> = {
   set_mpls_ttl: { field: "mpls_ttl", max: 255, demand: "mpls" },
 };
 
+/** From OpenFlow 1.2 on the switch is sent set_field for these, which asks less of the packet than they do. */
+const SENT_AS_SET_FIELD: ReadonlySet<SetSpelling> = new Set([
+  "set_mpls_label",
+  "set_mpls_tc",
+  "set_vlan_vid",
+  "set_vlan_pcp",
+]);
+
+const sentAs = (spelling: SetSpelling, protocol: Reading["protocol"]): SetSpelling =>
+  SENT_AS_SET_FIELD.has(spelling) && protocol !== null && protocol !== "OpenFlow10" ? "set_field" : spelling;
+
 function numberSetter(spelling: SetSpelling): ActionParser {
   const { field, max, demand } = NUMBER_SETTERS[spelling]!;
   return (context, pair) => {
@@ -234,7 +255,7 @@ function numberSetter(spelling: SetSpelling): ActionParser {
     if ((value & ~target.valid) !== 0n)
       throw new Fault(pair.value, `${spelling}:${value} would touch the ECN bits: a multiple of 4 would not`);
     if (demand !== null) context.consistency.demand(demand, pair.span, spelling);
-    return setOf(pair, spelling, target, value);
+    return setOf(pair, sentAs(spelling, context.reading.protocol), target, value);
   };
 }
 
@@ -247,7 +268,7 @@ function vlanSetter(spelling: SetSpelling): ActionParser {
     context.consistency.become({ vlan: "tagged" });
     return setOf(
       pair,
-      spelling,
+      sentAs(spelling, context.reading.protocol),
       fieldNamed(isVid ? "vlan_vid" : "vlan_pcp"),
       isVid ? value | 0x1000n : value,
     );

@@ -105,18 +105,39 @@ const SPECIAL: Readonly<Record<string, (masked: Masked) => [field: Field, masked
 
 const isExactOrNone = (mask: bigint, bits: number): boolean => mask === 0n || mask === ones(bits);
 
+/** Bits of the TCI that say the id or the priority. */
+const VID_BITS = 0xfffn;
+const PCP_BITS = 0xe000n;
+const VLAN_FIELDS: ReadonlyMap<string, readonly [own: bigint, other: bigint]> = new Map([
+  ["dl_vlan", [VID_BITS, PCP_BITS]],
+  ["vlan_vid", [VID_BITS, PCP_BITS]],
+  ["dl_vlan_pcp", [PCP_BITS, VID_BITS]],
+  ["vlan_pcp", [PCP_BITS, VID_BITS]],
+]);
+
+/** A VLAN field with an empty mask is forgotten, and with it the presence bit, unless the other field is matched. */
+function forgetVlan(match: MatchReading, own: bigint, other: bigint, span: Span): void {
+  const [value, mask] = [
+    readPlace(match.key.values, VLAN_TCI.place!),
+    readPlace(match.key.masks, VLAN_TCI.place!),
+  ];
+  const kept = (mask & other) === 0n ? 0n : mask & ~own;
+  set(match, VLAN_TCI, { value: value & kept, mask: kept }, span);
+}
+
 /** Writes a field of a match, as mf_set() does. */
 function setField(match: MatchReading, field: Field, masked: Masked, span: Span): void {
+  const forgotten = masked.mask === 0n ? VLAN_FIELDS.get(field.name) : undefined;
+  if (forgotten !== undefined) return forgetVlan(match, ...forgotten, span);
   if (field.name === "dl_vlan_pcp" || field.name === "vlan_pcp") {
     // Matching a priority implies a tag.
-    const present = masked.mask === 0n ? 0n : VLAN_PRESENT;
     const other = readPlace(match.key.masks, VLAN_TCI.place!) & 0x1fffn;
     const tci = readPlace(match.key.values, VLAN_TCI.place!) & 0x1fffn;
     const mask = (masked.mask & 7n) << 13n;
     set(
       match,
       VLAN_TCI,
-      { value: tci | present | (masked.value << 13n), mask: other | present | mask },
+      { value: tci | VLAN_PRESENT | (masked.value << 13n), mask: other | VLAN_PRESENT | mask },
       span,
     );
     return;
@@ -213,7 +234,7 @@ export interface Protocols {
   readonly isEthernet: boolean;
   readonly dlType: number;
   readonly nwProto: number;
-  /** Matched type of an ICMPv6 message, or -1. */
+  /** Matched type of an ICMPv6 message, or -1; also -1 where a code other than 0 is matched: that is no ND message. */
   readonly icmp6Type: number;
   readonly vlan: "tagged" | "untagged" | "unknown";
   /** The tag behind that one, which actions alone can tell of. */
@@ -239,6 +260,7 @@ export function protocolsOf({ values, masks }: KeyMatch): Protocols {
   const dlType = packetType === 0 ? exact("eth_type") : packetType >>> 16 === 1 ? packetType & 0xffff : 0;
   const nwProto = exact("nw_proto");
   const isIcmp6 = dlType === ETHERTYPE.ipv6 && nwProto === PROTOCOL.icmp6 && masks[KEY.tpSrc]! !== 0;
+  const hasCode = values[KEY.tpDst]! !== 0;
   const tciMask = readPlace(masks, VLAN_TCI.place!);
   const isTagged = (values[KEY.vlanTci]! & 0x1000) !== 0;
   const ct = BigInt(values[KEY.ctState]!);
@@ -247,7 +269,7 @@ export function protocolsOf({ values, masks }: KeyMatch): Protocols {
     isEthernet: packetType === 0,
     dlType,
     nwProto,
-    icmp6Type: isIcmp6 ? values[KEY.tpSrc]! : -1,
+    icmp6Type: isIcmp6 && !hasCode ? values[KEY.tpSrc]! : -1,
     isLater: (values[KEY.nwFrag]! & 2) !== 0,
     vlan: (tciMask & VLAN_PRESENT) === 0n ? "unknown" : isTagged ? "tagged" : "untagged",
     innerVlan: "untagged",
@@ -283,9 +305,9 @@ export const PREREQUISITES: Readonly<
   SCTP: [over(PROTOCOL.sctp), "sctp or sctp6"],
   ICMPv4: [p => p.dlType === ETHERTYPE.ip && p.nwProto === PROTOCOL.icmp && !p.isLater, "icmp"],
   ICMPv6: [p => p.dlType === ETHERTYPE.ipv6 && p.nwProto === PROTOCOL.icmp6, "icmp6"],
-  ND: [isNd, "icmp6 with icmp_type=135 or 136"],
-  "ND solicit": [p => p.icmp6Type === 135, "icmp6,icmp_type=135"],
-  "ND advert": [p => p.icmp6Type === 136, "icmp6,icmp_type=136"],
+  ND: [isNd, "icmp6 with icmp_type=135 or 136 and no icmp_code but 0"],
+  "ND solicit": [p => p.icmp6Type === 135, "icmp6,icmp_type=135 and no icmp_code but 0"],
+  "ND advert": [p => p.icmp6Type === 136, "icmp6,icmp_type=136 and no icmp_code but 0"],
 };
 
 /** Fields that are one place in the key, with the one that speaks first when its protocol is matched. */
@@ -442,6 +464,24 @@ function cutIcmp(reading: Reading, { key, spans }: MatchReading, protocols: Prot
   }
 }
 
+/**
+ * TCP flags and the type of an ND option are one place of Open vSwitch's key: in a match on ND messages the low eight
+ * bits of the flags are that type, exactly, whatever their mask; what is written last is what counts.
+ */
+function moveFlags(reading: Reading, { key, spans }: MatchReading, protocols: Protocols): void {
+  if (!isNd(protocols) || key.masks[KEY.tcpFlags] === 0) return;
+  const span = spans.get(KEY.tcpFlags)!;
+  const type = key.values[KEY.tcpFlags]! & 0xff;
+  clearMatch(key, fieldNamed("tcp_flags").place!);
+  if (key.masks[KEY.ndOptionsType] !== 0 && spans.get(KEY.ndOptionsType)!.start > span.start) return;
+  setMatch(key, fieldNamed("nd_options_type").place!, BigInt(type), 0xffn);
+  spans.set(KEY.ndOptionsType, span);
+  reading.warn(
+    span,
+    `tcp_flags of an ND message is matched as nd_options_type=${type}, as Open vSwitch does`,
+  );
+}
+
 /** Reads a match back as its fields, in the order of printing, without those whose prerequisites it lacks. */
 export function collectMatch(
   reading: Reading,
@@ -453,6 +493,7 @@ export function collectMatch(
   const dropped: (() => void)[] = [];
   checkPriority(reading, match);
   cutIcmp(reading, match, protocols);
+  moveFlags(reading, match, protocols);
   for (const group of READ_FIELDS) {
     const first = group[0]!;
     if (first.place === null) {

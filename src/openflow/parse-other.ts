@@ -200,8 +200,12 @@ function nshProperty(context: ActionReading, { key, value }: Pair): string {
   return `tlv(0x${number(context, space, 0xffff, "the class").toString(16).padStart(4, "0")},${number(context, type, 255, "the type")},${data.text.toLowerCase()})`;
 }
 
+const UNKNOWN_ETHERTYPE = 0xffff;
+
 function parseDecap(context: ActionReading, pair: Pair): Action {
-  context.consistency.become({ isEthernet: false });
+  // Behind the Ethernet header comes what its type says; what comes behind that one nobody knows.
+  const { isEthernet } = context.consistency.protocols;
+  context.consistency.become(isEthernet ? { isEthernet: false } : { dlType: UNKNOWN_ETHERTYPE });
   if (trimmed(pair.value).text === "") return other(pair, "decap", "decap()");
   const parts: string[] = [];
   for (const one of scanPairs(context.reading.text, pair.value.start, pair.value.end)) {

@@ -14,7 +14,6 @@ export const CASES = join(import.meta.dirname, "cases");
 export interface Case {
   /** Why it is kept, in a line or more. */
   readonly comment: string;
-  readonly protocol: Protocol;
   readonly rules: Rules;
   readonly input: Input;
   /** The switch's answer; the interpreter must give the same. */
@@ -25,10 +24,10 @@ export interface Case {
   readonly isUnknown: boolean;
 }
 
-export function formatCase({ comment, protocol, rules, input, theirs, ours, isUnknown }: Case): string {
+export function formatCase({ comment, rules, input, theirs, ours, isUnknown }: Case): string {
   return [
     ...comment.split("\n").map(line => `# ${line}`),
-    `protocol ${protocol}`,
+    `protocol ${rules.protocol}`,
     ...rules.groups.map(group => `group ${group}`),
     ...rules.flows.map(flow => `flow ${flow}`),
     `in_port ${input.inPort}`,
@@ -46,8 +45,7 @@ export function parseCase(text: string): Case {
     lines.filter(line => line.startsWith(`${keyword} `)).map(line => line.slice(keyword.length + 1));
   return {
     comment: of("#").join("\n"),
-    protocol: of("protocol")[0] as Protocol,
-    rules: { groups: of("group"), flows: of("flow") },
+    rules: { groups: of("group"), flows: of("flow"), protocol: of("protocol")[0] as Protocol },
     input: { inPort: Number(of("in_port")[0]), frame: new Uint8Array(Buffer.from(of("frame")[0]!, "hex")) },
     theirs: of("switch"),
     ours: of("found"),

@@ -113,8 +113,10 @@ type Questions = readonly { readonly rules: Rules; readonly frames: readonly Can
 function questions(): Questions {
   return Array.from({ length: CANARY_ROUNDS }, (_, number) => {
     const r = rng(number);
-    const flows = randomFlows(r).filter(line => LANGUAGE.parseFlow(line).flow !== null);
-    const rules = { groups: [BUCKETS], flows: flows.map(line => line.replace(/\bgroup:\d/g, "group:1")) };
+    const flows = randomFlows(r)
+      .filter(line => LANGUAGE.parseFlow(line).flow !== null)
+      .map(line => line.replace(/\bgroup:\d/g, "group:1"));
+    const rules: Rules = { groups: [BUCKETS], flows, protocol: "OpenFlow13" };
     return { rules, frames: chooseFrames(r, interpreterOf(rules), CANARY_FRAMES).frames };
   });
 }

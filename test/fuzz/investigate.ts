@@ -19,8 +19,8 @@ async function differ(
   if (typeof read(rules, language) === "string") return null;
   const ours = saidBy(interpreterOf(rules, language).run(input.inPort, input.frame));
   if (ours[0] === "unknown" || ours[0] === "ambiguous") return null;
-  if ((await rig.install(rules, like.protocol)) !== null) return null;
-  const [theirs] = await rig.ask(rules, like.protocol, [input]);
+  if ((await rig.install(rules)) !== null) return null;
+  const [theirs] = await rig.ask(rules, [input]);
   if (!theirs || isDeath(theirs) !== isDeath(like.theirs) || theirs.join() === ours.join()) return null;
   return [theirs, ours];
 }
@@ -33,7 +33,7 @@ export async function smallestCase(
   seconds: number,
   language: Language = LANGUAGE,
 ): Promise<Case> {
-  const { rules, input, protocol } = difference;
+  const { rules, input } = difference;
   if (input === null) throw new Error("assertion: a line is small enough");
   const until = performance.now() + seconds * 1000;
   let [theirs, ours] = [difference.theirs, difference.ours];
@@ -44,7 +44,7 @@ export async function smallestCase(
     [theirs, ours] = answers;
     return true;
   });
-  return { comment, protocol, ...small, theirs, ours, isUnknown: isDeath(theirs) };
+  return { comment, ...small, theirs, ours, isUnknown: isDeath(theirs) };
 }
 
 /** Shrinks a difference and writes it into the folder of cases; the name of its file. */

@@ -55,20 +55,20 @@ export class Rig {
   }
 
   /** Puts rules on a switch that has forgotten all frames; its message when it refuses them. */
-  async install(rules: Rules, protocol: Protocol): Promise<string | null> {
+  async install(rules: Rules): Promise<string | null> {
     try {
-      await this.#write(rules, protocol);
+      await this.#write(rules);
       return null;
     } catch (error) {
       if (!(error instanceof SwitchError)) throw error;
       if (!GONE.test(error.message)) return error.message;
       // It thought of the frames of earlier rules once more, and that was too much.
       await this.#bury(error);
-      return this.install(rules, protocol);
+      return this.install(rules);
     }
   }
 
-  async #write({ groups, flows }: Rules, protocol: Protocol): Promise<void> {
+  async #write({ groups, flows, protocol }: Rules): Promise<void> {
     const sw = await this.#running();
     const text = groups.join("\n");
     if (text !== this.#groups) {
@@ -84,9 +84,9 @@ export class Rig {
    * What becomes of frames under rules that the switch takes. The first that ends the switch gets a line that says so;
    * those behind it may get no answer (null).
    */
-  async ask(rules: Rules, protocol: Protocol, inputs: readonly Input[]): Promise<(Lines | null)[]> {
+  async ask(rules: Rules, inputs: readonly Input[]): Promise<(Lines | null)[]> {
     if (inputs.length === 0) return [];
-    const message = await this.install(rules, protocol);
+    const message = await this.install(rules);
     if (message !== null) throw new Refusal(message);
     let answers: Answer[];
     try {
@@ -95,10 +95,10 @@ export class Rig {
       const death = await this.#bury(error);
       if (inputs.length === 1) return [[death]];
       const half = inputs.length >> 1;
-      const before = await this.ask(rules, protocol, inputs.slice(0, half));
+      const before = await this.ask(rules, inputs.slice(0, half));
       const behind = inputs.slice(half);
       const hasDied = before.some(answer => answer === null || answer[0]?.startsWith(DEATH));
-      return [...before, ...(hasDied ? behind.map(() => null) : await this.ask(rules, protocol, behind))];
+      return [...before, ...(hasDied ? behind.map(() => null) : await this.ask(rules, behind))];
     }
     return answers.map(linesOfAnswer);
   }

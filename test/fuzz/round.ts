@@ -24,7 +24,6 @@ import {
 export interface Difference {
   readonly rules: Rules;
   readonly input: Input | null;
-  readonly protocol: Protocol;
   readonly theirs: Lines;
   readonly ours: Lines;
 }
@@ -52,15 +51,14 @@ async function agreedFlows(
   const differences: Difference[] = [];
   const flows = lines.filter((line, i) => {
     const said = theirs[i]!;
-    const ours = LANGUAGE.parseFlow(line);
+    const ours = LANGUAGE.parseFlow(line, undefined, { protocol });
     const isOurs = ours.flow !== null;
     const isTheirs = "text" in said;
     if (isTheirs && !isOurs) {
       const why = ours.problems[0]!.message;
       differences.push({
-        rules: { groups: [], flows: [line] },
+        rules: { groups: [], flows: [line], protocol },
         input: null,
-        protocol,
         theirs: ["taken"],
         ours: [why],
       });
@@ -75,8 +73,8 @@ async function agreedFlows(
 async function agreedGroups(rig: Rig, groups: readonly string[]): Promise<string[]> {
   const taken: string[] = [];
   for (const group of groups) {
-    const one = { groups: [group], flows: [] };
-    if (typeof read(one) !== "string" && (await rig.install(one, "OpenFlow13")) === null) taken.push(group);
+    const one = { groups: [group], flows: [], protocol: "OpenFlow13" } as const;
+    if (typeof read(one) !== "string" && (await rig.install(one)) === null) taken.push(group);
   }
   return taken;
 }
@@ -104,8 +102,8 @@ async function runRound(
   const protocol: Protocol = r.chance(75) ? "OpenFlow13" : "OpenFlow15";
   const lines = randomFlows(r).filter(line => hasGroups(line, groups));
   const { flows, differences } = await agreedFlows(rig, lines, protocol, statistics);
-  const rules = { groups, flows };
-  const message = await rig.install(rules, protocol);
+  const rules = { groups, flows, protocol };
+  const message = await rig.install(rules);
   if (message !== null) {
     statistics.refused(`all flows: ${message}`);
     return { rules, frames: [], differences };
@@ -115,7 +113,6 @@ async function runRound(
   statistics.chosen(rules, frames, undecided, immodest);
   const answers = await rig.ask(
     rules,
-    protocol,
     frames.map(({ input }) => input),
   );
   const asked: Round["frames"][number][] = [];
@@ -125,19 +122,18 @@ async function runRound(
       statistics.unasked++;
       continue;
     }
-    const answer =
-      unlike(interpreter, input, first) === null ? first : await freshAnswer(rig, rules, protocol, input);
+    const answer = unlike(interpreter, input, first) === null ? first : await freshAnswer(rig, rules, input);
     asked.push({ input, answer });
     const ours = unlike(interpreter, input, answer);
-    if (ours !== null) differences.push({ rules, input, protocol, theirs: answer, ours });
+    if (ours !== null) differences.push({ rules, input, theirs: answer, ours });
     else if (answer !== first) statistics.stale++;
   }
   return { rules, frames: asked, differences };
 }
 
 /** The answer of a switch that has forgotten all frames. */
-async function freshAnswer(rig: Rig, rules: Rules, protocol: Protocol, input: Input): Promise<Lines> {
-  return (await rig.ask(rules, protocol, [input]))[0]!;
+async function freshAnswer(rig: Rig, rules: Rules, input: Input): Promise<Lines> {
+  return (await rig.ask(rules, [input]))[0]!;
 }
 
 /** Groups stay for as many rounds. */

@@ -12,7 +12,7 @@ import {
   parseFlow,
   parseGroups,
 } from "../../src/openflow/index.ts";
-import type { Input } from "../../src/verify/index.ts";
+import type { Input, Protocol } from "../../src/verify/index.ts";
 import type { Rng } from "../model/random.ts";
 import { randomFrame, WORLD } from "../openflow/interpret/frames.ts";
 import { GROUP_COUNT, randomActionSet, randomActions, type Scene, TABLES } from "./actions.ts";
@@ -24,6 +24,8 @@ export const PORTS = WORLD.ports.map(number => ({ number }));
 export interface Rules {
   readonly groups: readonly string[];
   readonly flows: readonly string[];
+  /** The version in which the lines go to the switch: what it makes of some spellings depends on it. */
+  readonly protocol: Protocol;
 }
 
 /** The parts of the flow language that are put to the test; a canary brings its own. */
@@ -110,7 +112,8 @@ export function read(
 ): { flows: Flow[]; groups: readonly Group[] } | string {
   const flows: Flow[] = [];
   for (const [index, line] of rules.flows.entries()) {
-    const { flow, problems } = language.parseFlow(line, { file: "flows", line: index + 1 });
+    const at = { file: "flows", line: index + 1 };
+    const { flow, problems } = language.parseFlow(line, at, { protocol: rules.protocol });
     if (flow === null) return `${line}: ${problems.map(({ message }) => message).join("; ")}`;
     flows.push(flow);
   }

@@ -25,8 +25,15 @@ const changedWord = (flow: Uint32Array, base: Uint32Array, word: number): number
 const changedMac = (flow: Uint32Array, base: Uint32Array, word: number): Mac | null =>
   changes(flow, base, word, 2) ? [flow[word]!, flow[word + 1]!] : null;
 
+const wordsAt = (key: Uint32Array, word: number): Ipv6 => [
+  key[word]!,
+  key[word + 1]!,
+  key[word + 2]!,
+  key[word + 3]!,
+];
+
 const changedIpv6 = (flow: Uint32Array, base: Uint32Array, word: number): Ipv6 | null =>
-  changes(flow, base, word, 4) ? [flow[word]!, flow[word + 1]!, flow[word + 2]!, flow[word + 3]!] : null;
+  changes(flow, base, word, 4) ? wordsAt(flow, word) : null;
 
 /**
  * Appends to `actions` what turns a packet of key `base` into one of key `flow`. False when Open vSwitch ends itself over
@@ -57,21 +64,34 @@ function commitEthernet(flow: Uint32Array, base: Uint32Array, actions: HeaderAct
 function commitNetwork(flow: Uint32Array, base: Uint32Array, actions: HeaderAction[]): void {
   switch (base[KEY.dlType]) {
     case TYPE.ipv4: {
+      const was = {
+        src: base[KEY.nwSrc]!,
+        dst: base[KEY.nwDst]!,
+        tos: base[KEY.nwTos]!,
+        ttl: base[KEY.nwTtl]!,
+      };
       const src = changedWord(flow, base, KEY.nwSrc);
       const dst = changedWord(flow, base, KEY.nwDst);
       const tos = changedWord(flow, base, KEY.nwTos);
       const ttl = changedWord(flow, base, KEY.nwTtl);
-      if ((src ?? dst ?? tos ?? ttl) !== null) actions.push({ do: "set_ipv4", src, dst, tos, ttl });
+      if ((src ?? dst ?? tos ?? ttl) !== null) actions.push({ do: "set_ipv4", src, dst, tos, ttl, was });
       return;
     }
     case TYPE.ipv6: {
+      const was = {
+        src: wordsAt(base, KEY.ipv6Src),
+        dst: wordsAt(base, KEY.ipv6Dst),
+        label: base[KEY.ipv6Label]!,
+        tos: base[KEY.nwTos]!,
+        ttl: base[KEY.nwTtl]!,
+      };
       const src = changedIpv6(flow, base, KEY.ipv6Src);
       const dst = changedIpv6(flow, base, KEY.ipv6Dst);
       const label = changedWord(flow, base, KEY.ipv6Label);
       const tos = changedWord(flow, base, KEY.nwTos);
       const ttl = changedWord(flow, base, KEY.nwTtl);
       if ((src ?? dst ?? label ?? tos ?? ttl) !== null)
-        actions.push({ do: "set_ipv6", src, dst, label, tos, ttl });
+        actions.push({ do: "set_ipv6", src, dst, label, tos, ttl, was });
       if (base[KEY.nwProto] === PROTOCOL.icmpv6) commitNeighbourDiscovery(flow, base, actions);
       return;
     }

@@ -20,6 +20,13 @@ export type HeaderAction =
       readonly dst: number | null;
       readonly tos: number | null;
       readonly ttl: number | null;
+      /** What the key says is there. */
+      readonly was: {
+        readonly src: number;
+        readonly dst: number;
+        readonly tos: number;
+        readonly ttl: number;
+      };
     }
   | {
       readonly do: "set_ipv6";
@@ -28,6 +35,13 @@ export type HeaderAction =
       readonly label: number | null;
       readonly tos: number | null;
       readonly ttl: number | null;
+      readonly was: {
+        readonly src: Ipv6;
+        readonly dst: Ipv6;
+        readonly label: number;
+        readonly tos: number;
+        readonly ttl: number;
+      };
     }
   | {
       readonly do: "set_arp";
@@ -144,6 +158,37 @@ function setIpv4Address(packet: Packet, at: number, value: number): void {
   }
   put16(bytes, ip + 10, change(u16(bytes, ip + 10)));
   put32(bytes, at, value);
+}
+
+/**
+ * Whether an IP header is not where the packet's offsets say, as after pop_mpls behind LLC/SNAP or with tags and labels
+ * that were not understood: what is to be written over is not what the key says. Open vSwitch writes with a mask of the
+ * bits that its lookups and actions happened to read, so what becomes of such a packet cannot be told from the flows.
+ */
+export function isMisplaced({ bytes, layer3At: ip }: Packet, action: HeaderAction): boolean {
+  switch (action.do) {
+    case "set_ipv4":
+      return (
+        (action.src !== null && u32(bytes, ip + 12) !== action.was.src) ||
+        (action.dst !== null && u32(bytes, ip + 16) !== action.was.dst) ||
+        (action.tos !== null && bytes[ip + 1] !== action.was.tos) ||
+        (action.ttl !== null && bytes[ip + 8] !== action.was.ttl)
+      );
+    case "set_ipv6": {
+      const holds = (at: number, words: Ipv6): boolean =>
+        words.every((word, i) => u32(bytes, ip + at + 4 * i) === word);
+      const head = u32(bytes, ip);
+      return (
+        (action.src !== null && !holds(8, action.was.src)) ||
+        (action.dst !== null && !holds(24, action.was.dst)) ||
+        (action.label !== null && (head & 0xfffff) !== action.was.label) ||
+        (action.tos !== null && ((head >>> 20) & 0xff) !== action.was.tos) ||
+        (action.ttl !== null && bytes[ip + 7] !== action.was.ttl)
+      );
+    }
+    default:
+      return false;
+  }
 }
 
 function setIpv4(packet: Packet, action: Of<"set_ipv4">): void {

@@ -82,7 +82,7 @@ export const ACTION_FEATURES: readonly Feature[] = [
   feature(
     "controller, CONTROLLER",
     "executed",
-    "As a packet-in with the whole frame, whatever max_len says. With pause or a meter it is unknown, and so are changes after it behind more tags than vlan-limit: Open vSwitch then writes to the wrong bytes.",
+    "As a packet-in with the whole frame, whatever max_len says. With pause or a meter it is unknown, and so are changes after it behind more tags than vlan-limit, where Open vSwitch writes to the wrong bytes.",
   ),
   feature("enqueue, set_queue, pop_queue", "executed", "The queue does not change the frame."),
   feature(
@@ -94,7 +94,7 @@ export const ACTION_FEATURES: readonly Feature[] = [
   feature(
     "resubmit, goto_table",
     "executed",
-    "64 levels, 4096 lookups, 64 kB of stack; beyond that the frame is dropped, whatever was put out before.",
+    "64 levels, 4096 lookups, 64 kB of stack; beyond that the frame is dropped, whatever was put out before; unknown after two recirculations.",
   ),
   feature("resubmit(…,ct)", "unknown", "Depends on connection tracking."),
   feature("push_vlan, pop_vlan, mod_vlan_vid, mod_vlan_pcp", "executed", ""),
@@ -106,7 +106,7 @@ export const ACTION_FEATURES: readonly Feature[] = [
   feature(
     "set_field, load, mod_*, move, push, pop",
     "executed",
-    "Ignored when the packet does not have the field. tun_metadata and NSH are unknown, and so is what becomes of ARP and labels that are cut short: Open vSwitch writes beyond the end of the packet.",
+    "Ignored when the packet does not have the field. tun_metadata and NSH are unknown, and so is what becomes of ARP and labels that are cut short, where Open vSwitch writes beyond the end of the packet, and of IP headers that it looks for in the wrong place (pushed labels behind LLC/SNAP, label stacks of zeros).",
   ),
   feature("dec_ttl", "executed", "A TTL of 0 or 1 ends the list of actions it stands in."),
   feature(

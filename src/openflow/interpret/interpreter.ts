@@ -8,7 +8,7 @@ import type { Flow } from "../ast.ts";
 import type { Flows } from "../columns.ts";
 import { KEY, KEY_WORDS } from "../key.ts";
 import { isPort, narrowPort, widePort } from "./access.ts";
-import { applyHeaderAction } from "./datapath.ts";
+import { applyHeaderAction, type HeaderAction, isMisplaced } from "./datapath.ts";
 import { ARP_BYTES, ETHERNET_BYTES, extract } from "./extract.ts";
 import { Copies, Packet } from "./packet.ts";
 import type { FeatureAt } from "./program.ts";
@@ -133,6 +133,9 @@ export class Interpreter {
     if (depth > 0) this.#watcher?.readAgain(packet.bytes, key);
     const translation = this.translate(key, scratch, frozen, this.#watcher);
     collect(outcome, translation, this.#isTraced);
+    // What the second pass put out is then sometimes lost, and sometimes not.
+    if (translation.error !== null && depth > 1)
+      outcome.unknown.push({ feature: "an error after two recirculations", line: lastLine(translation) });
     if (outcome.unknown.length > 0 || outcome.ambiguous.length > 0) return;
     this.#execute(outcome, packet, translation.actions, inPort, depth, translation);
   }
@@ -160,8 +163,10 @@ export class Interpreter {
         case "output": {
           const frame = this.#copies.of(packet.bytes, packet.bytes.length - packet.cutBytes);
           packet.cutBytes = 0;
-          // Truncated and popped, it may be less than a header; no port takes that.
-          if (frame.length >= ETHERNET_BYTES) outcome.outputs.push({ port: narrowPort(action.port), frame });
+          // Truncated and popped, it may be less than a header: no port sends that, and some forget what comes behind it.
+          if (frame.length < ETHERNET_BYTES)
+            outcome.unknown.push({ feature: "an output of less than 14 bytes", line: lastLine(translation) });
+          outcome.outputs.push({ port: narrowPort(action.port), frame });
           break;
         }
         case "packet_in":
@@ -175,13 +180,14 @@ export class Interpreter {
         case "clone":
           this.#execute(outcome, packet.clone(), action.actions, inPort, depth, translation);
           break;
-        default:
-          if (overruns(packet, action)) {
-            const line = lastLine(translation);
-            outcome.unknown.push({ feature: "a change to a header that is cut short", line });
+        default: {
+          const trouble = troubleOf(packet, action);
+          if (trouble !== null) {
+            outcome.unknown.push({ feature: trouble, line: lastLine(translation) });
             return;
           }
           applyHeaderAction(packet, action);
+        }
       }
     }
   }
@@ -190,6 +196,12 @@ export class Interpreter {
 /** The line of the last flow that was found. */
 const lastLine = ({ tables }: Translation): number =>
   tables.findLast(({ flow }) => flow)?.flow?.source.line ?? 0;
+
+/** Why nobody can tell what an action makes of the packet; null when somebody can. */
+function troubleOf(packet: Packet, action: HeaderAction): string | null {
+  if (overruns(packet, action)) return "a change to a header that is cut short";
+  return isMisplaced(packet, action) ? "a change to a header that the switch looks for elsewhere" : null;
+}
 
 /** Whether Open vSwitch, which does not look, would write beyond the end of the packet. */
 function overruns({ bytes, layer3At, labelsAt }: Packet, { do: what }: DatapathAction): boolean {

@@ -174,9 +174,20 @@ const COMPILE: { [Type in Action["type"]]: (action: Given<Type>, line: number) =
   other: otherStep,
 };
 
+/** An enqueue as the switch has it: one action, or the three that later versions of OpenFlow say it with. */
+function splitEnqueue(action: Action): Action[] {
+  if (action.type !== "enqueue" || !action.isSplit) return [action];
+  const { span, port, queue } = action;
+  return [
+    { type: "set_queue", span, queue },
+    { type: "output", span, port },
+    { type: "pop_queue", span },
+  ];
+}
+
 /** The steps of a list of actions that stands in `line`. */
 export function compileActions(actions: readonly Action[], line: number): Step[] {
-  return actions.map(action => {
+  return actions.flatMap(splitEnqueue).map(action => {
     const compile = COMPILE[action.type] as (action: Action, line: number) => Compiled;
     return { needsReparse: true, line, ...compile(action, line) } as Step;
   });

@@ -12,13 +12,13 @@ const LIST_HEAD = 8;
 
 /** Least and most bytes of a step, by its kind; lists and settings are counted apart. */
 const BYTES: Partial<Record<Step["do"], readonly [least: number, most: number]>> = {
-  output: [16, 16],
+  output: [8, 16],
   output_field: [24, 24],
   output_truncated: [16, 16],
   controller: [16, 48],
   enqueue: [16, 16],
   group: [8, 8],
-  resubmit: [16, 16],
+  resubmit: [8, 16],
   push_vlan: [8, 8],
   pop_vlan: [8, 8],
   push_mpls: [8, 8],
@@ -37,7 +37,7 @@ const BYTES: Partial<Record<Step["do"], readonly [least: number, most: number]>>
 function sizeOf(step: Step): readonly [least: number, most: number] {
   switch (step.do) {
     case "set":
-      return [8, align(16 + 2 * Math.ceil(step.field.bits / 8))];
+      return [8, 16 + 2 * align(Math.ceil(step.field.bits / 8))];
     case "dec_ttl":
       return [align(8 + 2 * step.controllerCount), align(8 + 2 * step.controllerCount)];
     case "write_actions":

@@ -180,8 +180,8 @@ class Pass implements Translation {
       this.#writeActions(thaw.actionSet);
     }
     // Without steps a thawed packet starts at table 0 again.
-    if (thaw !== null && thaw.steps.length > 0) this.#runSteps(thaw.steps);
-    else this.#lookUp(0, this.#flow[KEY.inPort]!, 0);
+    if (thaw !== null && thaw.steps.length > 0) this.#runSteps(thaw.steps, true);
+    else this.#lookUp(0, this.#flow[KEY.inPort]!, 0, true);
     this.#finish();
     if (this.error !== null) this.actions = [];
     return this;
@@ -233,8 +233,8 @@ class Pass implements Translation {
 
   // --- Steps ----------------------------------------------------------------------------------------------------
 
-  /** Runs a list of actions. `return` in it ends this list only. */
-  #runSteps(steps: readonly Step[]): void {
+  /** Runs a list of actions. `return` in it ends this list only. `isLast`: nothing is to come behind it. */
+  #runSteps(steps: readonly Step[], isLast: boolean): void {
     for (let index = 0; index < steps.length; index++) {
       const step = steps[index]!;
       if (this.error !== null || this.#isUndecided()) return;
@@ -243,7 +243,10 @@ class Pass implements Translation {
         if (this.#isFreezing) this.#keepForLater(steps, index);
         return;
       }
-      const isDone = this.#runStep(step);
+      const isDone = this.#runStep(
+        step,
+        isLast && index === steps.length - 1 && this.#actionSet.length === 0,
+      );
       // A lookup that froze keeps its own rest; what stopped on the way to it, or any other step, is run again later.
       if (step.do === "resubmit") continue;
       if (isDone) return;
@@ -255,7 +258,7 @@ class Pass implements Translation {
   }
 
   /** Runs one step; true when the rest of its list is not to run. */
-  #runStep(step: Step): boolean {
+  #runStep(step: Step, isLast: boolean): boolean {
     const flow = this.#flow;
     this.#line = step.line;
     switch (step.do) {
@@ -277,12 +280,12 @@ class Pass implements Translation {
         else if (step.port !== flow[KEY.inPort]) this.#emit(step.port);
         return false;
       case "group":
-        return this.#runGroup(step.group, step.line);
+        return this.#runGroup(step.group, step.line, isLast);
       case "resubmit":
-        this.#resubmit(step.port, step.table, step.line);
+        this.#resubmit(step.port, step.table, step.line, isLast);
         return false;
       case "clone":
-        this.#clone(step.steps, step.isCopied);
+        this.#clone(step.steps, step.isCopied && !isLast, isLast);
         return false;
       case "dec_ttl":
         return this.#decrementTtl(step.controllerCount);
@@ -338,8 +341,7 @@ class Pass implements Translation {
         return;
       case "pop_vlan":
         this.#writeTags();
-        flow[KEY.vlanTci] = flow[KEY.innerVlanTci]!;
-        flow[KEY.innerVlanTci] = 0;
+        popTag(flow);
         return;
       case "set_queue":
         flow[KEY.skbPriority] = step.queue;
@@ -384,7 +386,7 @@ class Pass implements Translation {
     return false;
   }
 
-  #resubmit(port: number | null, table: number | null, line: number): void {
+  #resubmit(port: number | null, table: number | null, line: number, isLast: boolean): void {
     if (this.#wasMpls) {
       this.#freeze();
       return;
@@ -393,12 +395,12 @@ class Pass implements Translation {
     const before = this.#table;
     const inPort = port === null || port === PORT.inPort ? this.#flow[KEY.inPort]! : port;
     const next = table ?? before;
-    this.#lookUp(next, inPort, next <= before ? 1 : 0);
+    this.#lookUp(next, inPort, next <= before ? 1 : 0, isLast);
     this.#table = before;
   }
 
   /** Looks the key up as if it had come in by `inPort`, and runs what is found. */
-  #lookUp(table: number, inPort: number, deepens: number): void {
+  #lookUp(table: number, inPort: number, deepens: number, isLast: boolean): void {
     const hit = this.#hit;
     const steps = this.#find(table, inPort);
     if (hit.rival !== null) {
@@ -414,7 +416,7 @@ class Pass implements Translation {
     if (steps === null) return;
     this.#table = table;
     this.#depth += deepens;
-    this.#runSteps(steps);
+    this.#runSteps(steps, isLast);
     this.#depth -= deepens;
   }
 
@@ -471,7 +473,7 @@ class Pass implements Translation {
         this.#emit(inPort);
         return;
       case PORT.table:
-        this.#resubmit(null, 0, line);
+        this.#resubmit(null, 0, line, false);
         return;
       case PORT.normal:
         this.#giveUp("NORMAL", line);
@@ -520,17 +522,18 @@ class Pass implements Translation {
   // --- Groups and copies ----------------------------------------------------------------------------------------
 
   /** True, which ends the list, when there is no such group. */
-  #runGroup(id: number, line: number): boolean {
+  #runGroup(id: number, line: number, isLast: boolean): boolean {
     if (!this.#mayLookUp(line)) return false;
     const group = this.#rules.groups.get(id);
     if (group === undefined) return true;
     if (group.type === "select") this.#giveUp("select group", line);
-    else if (group.type === "ff") this.#runFirstLive(group);
-    else for (const bucket of group.buckets) this.#runBucket(bucket);
+    else if (group.type === "ff") this.#runFirstLive(group, isLast);
+    else
+      for (const bucket of group.buckets) this.#runBucket(bucket, isLast && bucket === group.buckets.at(-1));
     return false;
   }
 
-  #runFirstLive(group: GroupEntry): void {
+  #runFirstLive(group: GroupEntry, isLast: boolean): void {
     for (const bucket of group.buckets) {
       const isLive = this.#rules.isLive(bucket);
       if (isLive === null) {
@@ -538,19 +541,19 @@ class Pass implements Translation {
         return;
       }
       if (isLive) {
-        this.#runBucket(bucket);
+        this.#runBucket(bucket, isLast);
         return;
       }
     }
   }
 
   /** A bucket works on a copy of the key. Labels beyond three end the bucket, not the packet. */
-  #runBucket({ steps }: BucketEntry): void {
+  #runBucket({ steps }: BucketEntry, isLast: boolean): void {
     if (this.error !== null || this.#isUndecided()) return;
     const flow = this.#flow.slice();
     const wasMpls = this.#wasMpls;
     this.#depth++;
-    this.#runSteps(orderActionSet(steps));
+    this.#runSteps(orderActionSet(steps), isLast);
     this.#depth--;
     if (this.#isUndecided()) return;
     if (this.#isFreezing) this.#finishFreezing();
@@ -560,20 +563,23 @@ class Pass implements Translation {
     if (this.error === TOO_MANY_LABELS) this.error = null;
   }
 
-  /** The copy has its own stack, and runs the action set as it stands. What it popped is popped for good (wasMpls). */
-  #clone(steps: readonly Step[], isCopied: boolean): void {
+  /**
+   * A clone has its own stack, and runs the action set as it stands. Where the datapath makes no copy (`isCopied`), what
+   * the clone popped is popped for good (wasMpls). A clone that ends everything is never copied.
+   */
+  #clone(steps: readonly Step[], isCopied: boolean, isLast: boolean): void {
     const saved = [this.#stack, this.#stackBytes, this.#actionSet, this.#flow.slice()] as const;
     this.#stack = [...this.#stack];
     this.#actionSet = [...this.#actionSet];
     if (!isCopied) {
-      this.#runSteps(steps);
+      this.#runSteps(steps, isLast);
       this.#finish();
     } else {
       this.#commit();
       const [actions, base, wasMpls] = [this.actions, this.#base.slice(), this.#wasMpls];
       this.actions = [];
       this.#copyDepth++;
-      this.#runSteps(steps);
+      this.#runSteps(steps, true);
       this.#finish();
       this.#copyDepth--;
       actions.push({ do: "clone", actions: this.actions });
@@ -602,7 +608,7 @@ class Pass implements Translation {
   #runActionSet(): void {
     const steps = orderActionSet(this.#actionSet);
     this.#actionSet = [];
-    if (steps.length > 0) this.#runSteps(steps);
+    if (steps.length > 0) this.#runSteps(steps, true);
   }
 
   // --- Freezing -------------------------------------------------------------------------------------------------
@@ -718,6 +724,14 @@ class Pass implements Translation {
     this.#write(step.to.field);
     writeSubfield(this.#flow, step.to, item.value);
   }
+}
+
+/** Tags count from the outside as far as they have the presence bit, which a load may take: what is behind stays. */
+function popTag(key: Uint32Array): void {
+  if ((key[KEY.vlanTci]! & VLAN_PRESENT) === 0) return;
+  const hasTwo = (key[KEY.innerVlanTci]! & VLAN_PRESENT) !== 0;
+  key[KEY.vlanTci] = hasTwo ? key[KEY.innerVlanTci]! : 0;
+  if (hasTwo) key[KEY.innerVlanTci] = 0;
 }
 
 const TOO_MANY_LABELS = `over ${MPLS_LABELS} labels`;

@@ -84,7 +84,14 @@ test("commit makes the actions for what differs, in order, and nothing else", ()
   commit(flow, base, actions);
   assert.equal(actions, [
     { do: "set_ethernet", src: null, dst: [0x0200, 7] },
-    { do: "set_ipv4", src: null, dst: null, tos: null, ttl: 63 },
+    {
+      do: "set_ipv4",
+      src: null,
+      dst: null,
+      tos: null,
+      ttl: 63,
+      was: { src: 0x0a000001, dst: 0x0a000002, tos: 0, ttl: 64 },
+    },
     { do: "set_ports", protocol: 17, src: 9, dst: null },
     { do: "push_vlan", type: 0x8100, tci: 0x1005 },
   ]);
