@@ -389,7 +389,10 @@ function parseSetField(context: ActionReading, pair: Pair): Action | null {
   context.consistency.field(field, pair.span, "set_field");
   if (field.name === "vlan_tci") tagOf(context, masked.value);
   const value = masked.value & mask;
-  return setOf(pair, "set_field", field, value, mask === valid ? field.valid : mask);
+  // All bits of a field that does not fill its bytes are still a mask to Open vSwitch, as they are in a load.
+  const isPadded = field.bits % 8 !== 0 && valid === ones(field.bits);
+  const isMasked = left.text.includes("/") && mask === valid && isPadded;
+  return setOf(pair, isMasked ? "load" : "set_field", field, value, mask === valid ? field.valid : mask);
 }
 
 function parseLoad(context: ActionReading, pair: Pair): Action {

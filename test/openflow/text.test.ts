@@ -64,6 +64,18 @@ test("matches: masks, aliases, subfields, the last word wins", () => {
     ["in_port=65534,metadata=0x5/0x7,nw_proto=*,actions=drop", "metadata=0x5/0x7,in_port=LOCAL actions=drop"],
     ["icmp6,icmp_type=135,nd_target=::1,actions=drop", "icmp6,icmp_type=135,nd_target=::1 actions=drop"],
     ["mpls,mpls_label=0x64,mpls_bos=1,actions=drop", "mpls,mpls_label=100,mpls_bos=1 actions=drop"],
+    // TCP flags and the type of an ND option are one place; a code other than 0 is no ND message.
+    [
+      "icmp6,icmp_type=136,tcp_flags=cwr,nd_target=::f,actions=drop",
+      "icmp6,icmp_type=136,nd_target=::f,nd_options_type=128 actions=drop",
+    ],
+    [
+      "icmp6,icmp_type=135,icmp_code=241,nd_target=::10,actions=drop",
+      "icmp6,icmp_type=135,icmp_code=241 actions=drop",
+    ],
+    // An empty mask forgets the tag, or only its own part of it when the other is matched.
+    ["vlan_tci=0x1000/0x1000,vlan_pcp=0x7/0x0,actions=drop", "actions=drop"],
+    ["dl_vlan=7,vlan_pcp=4,vlan_vid=0x12/0x0,actions=drop", "dl_vlan_pcp=4 actions=drop"],
     // An ICMP type or code has eight bits on the wire and no mask.
     ["ip,nw_proto=1,tcp_dst[10..13]=6,actions=drop", "icmp,icmp_code=0 actions=drop"],
     ["icmp6,tp_src=0x187/0xff0f,actions=drop", "icmp6,icmp_type=7 actions=drop"],
