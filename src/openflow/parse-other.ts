@@ -168,6 +168,7 @@ function encapsulated({ consistency }: ActionReading, header: string): void {
       isEthernet: false,
       dlType: header === "mpls" ? 0x8847 : header === "mpls_mc" ? 0x8848 : 0x894f,
       nwProto: 0,
+      icmp6Type: -1,
     });
 }
 

@@ -258,6 +258,11 @@ export class Switch {
     });
   }
 
+  /** Forgets what the frames so far left in caches, so that the next ones meet the flows themselves; flows stay. */
+  forgetFrames(): Promise<void> {
+    return this.#inTurn(() => this.#forgetCaches());
+  }
+
   /** Sends one frame in by `inPort`; what became of it. */
   async send(inPort: number, frame: Uint8Array): Promise<Answer> {
     return (await this.sendMany([{ inPort, frame }]))[0]!;

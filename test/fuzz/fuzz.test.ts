@@ -107,6 +107,23 @@ async function mutated(
   return (await import(pathToFileURL(join(copy, "openflow/index.ts")).href)) as Language;
 }
 
+/** Ten copies of a packet, each looked at anew and copied again: a million at the depth that is allowed. */
+const MULTIPLIED: Rules = {
+  groups: [`group_id=1,type=all${",bucket=actions=pop_mpls:0x0800,resubmit(,0)".repeat(10)}`],
+  flows: ["table=0,priority=1,ip actions=push_mpls:0x8847,group:1", "table=0,priority=0 actions=output:1"],
+  protocol: "OpenFlow13",
+};
+
+test("a frame that would take minutes is not sent, and counted; the others are", () => {
+  const { frames, tedious } = chooseFrames(rng(1), interpreterOf(MULTIPLIED), 20);
+  assert.ok(tedious > 0, `${tedious} frames take too much work`);
+  assert.is(frames.length, 20);
+});
+
+test("no frame is drawn when it is late", () => {
+  assert.is(chooseFrames(rng(1), interpreterOf(MULTIPLIED), 20, () => true).frames.length, 0);
+});
+
 type Questions = readonly { readonly rules: Rules; readonly frames: readonly Candidate[] }[];
 
 /** Tables and frames as the first test draws them, always the same, with the outcomes that the switch agrees to. */

@@ -1,7 +1,8 @@
 /**
  * `npm run fuzz -- [--seconds N] [--frames N] [--seed S] [--round R] [--size N] [--cases N]`: random flow tables and frames through
- * the interpreter and through a private Open vSwitch, for as long as asked (60 seconds unless something is said).
- * Differences are made small and written to test/fuzz/cases/, the first N of them (3); exit 1 when there were any.
+ * the interpreter and through a private Open vSwitch, for as long as asked (60 seconds unless something is said, a few
+ * more to finish a round, half a minute to make a difference small). Frames that take too much work are not sent, and
+ * counted. Differences are made small and written to test/fuzz/cases/, the first N of them (3); exit 1 when there were any.
  */
 import { parseArgs } from "node:util";
 import { keep } from "./investigate.ts";
@@ -21,6 +22,8 @@ const OPTIONS = {
 const USAGE =
   "fuzz: --seconds N, --frames N, --seed S, --round R (begin there), --size N (frames a round; 250), --cases N (write so many; 3)";
 const SHRINK_SECONDS = 30;
+/** A round may end so late; then it asks no more. */
+const GRACE_SECONDS = 3;
 const PROGRESS_MS = 10_000;
 
 function given(): Record<keyof typeof OPTIONS, number | null> {
@@ -52,7 +55,8 @@ async function main(options: ReturnType<typeof given>): Promise<number> {
   process.stdout.write(`seed ${seed}\n`);
   try {
     const isEnough = (): boolean => elapsed() >= seconds || statistics.frames >= frames;
-    const sizes = { first: options.round ?? 0, frames: options.size ?? 250 };
+    const isLate = (): boolean => elapsed() >= seconds + GRACE_SECONDS;
+    const sizes = { first: options.round ?? 0, frames: options.size ?? 250, isLate };
     for await (const { number, differences } of rounds(rig, seed, statistics, isEnough, sizes)) {
       for (const difference of differences.slice(0, 3))
         process.stdout.write(`  round ${number}: ${described(difference)}\n`);
@@ -71,7 +75,9 @@ async function main(options: ReturnType<typeof given>): Promise<number> {
   } finally {
     await rig.close();
   }
-  process.stdout.write(`${statistics}\n  the switch ended ${rig.deaths} times\n`);
+  process.stdout.write(
+    `${statistics}\n  the switch ended ${rig.deaths} times, gave no answer in time ${rig.silences} times\n`,
+  );
   process.stdout.write(
     `seed ${seed}: ${statistics.frames} frames in ${elapsed().toFixed(1)} s, ${found} differences\n`,
   );

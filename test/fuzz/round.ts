@@ -14,6 +14,7 @@ import {
   interpreterOf,
   isDecided,
   LANGUAGE,
+  outcomeOf,
   type Rules,
   randomFlows,
   randomGroups,
@@ -69,19 +70,22 @@ async function agreedFlows(
   return { flows, differences };
 }
 
-/** Groups that both sides take, by trying one after the other. */
+/** Groups that both sides take: all that we take, else by trying one after the other. None names another. */
 async function agreedGroups(rig: Rig, groups: readonly string[]): Promise<string[]> {
+  const only = (some: readonly string[]): Rules => ({ groups: some, flows: [], protocol: "OpenFlow13" });
+  const ours = groups.filter(group => typeof read(only([group])) !== "string");
+  const isTaken = async (some: readonly string[]): Promise<boolean> =>
+    (await rig.install(only(some))) === null;
+  if (await isTaken(ours)) return ours;
   const taken: string[] = [];
-  for (const group of groups) {
-    const one = { groups: [group], flows: [], protocol: "OpenFlow13" } as const;
-    if (typeof read(one) !== "string" && (await rig.install(one)) === null) taken.push(group);
-  }
+  for (const group of ours) if (await isTaken([group])) taken.push(group);
   return taken;
 }
 
 /** What the interpreter says when that is not the answer; null when it is. */
-export function unlike(interpreter: Interpreter, { inPort, frame }: Input, answer: Lines): string[] | null {
-  const ours = saidBy(interpreter.run(inPort, frame));
+export function unlike(interpreter: Interpreter, input: Input, answer: Lines): string[] | null {
+  const outcome = outcomeOf(interpreter, input);
+  const ours = outcome === null ? ["looked at anew too often"] : saidBy(outcome);
   return ours.join() === answer.join() ? null : ours;
 }
 
@@ -97,6 +101,7 @@ async function runRound(
   r: Rng,
   groups: readonly string[],
   count: number,
+  isLate: () => boolean,
   statistics: Statistics,
 ): Promise<Omit<Round, "number">> {
   const protocol: Protocol = r.chance(75) ? "OpenFlow13" : "OpenFlow15";
@@ -109,31 +114,27 @@ async function runRound(
     return { rules, frames: [], differences };
   }
   const interpreter = interpreterOf(rules);
-  const { frames, undecided, immodest } = chooseFrames(r, interpreter, count);
-  statistics.chosen(rules, frames, undecided, immodest);
-  const answers = await rig.ask(
-    rules,
-    frames.map(({ input }) => input),
-  );
+  const chosen = chooseFrames(r, interpreter, count, isLate);
+  statistics.chosen(rules, chosen);
+  const { frames } = chosen;
+  const inputs = frames.map(({ input }) => input);
+  const answers = isLate() ? [] : await rig.ask(rules, inputs);
   const asked: Round["frames"][number][] = [];
   for (const [i, { input }] of frames.entries()) {
-    const first = answers[i];
-    if (first === null || first === undefined) {
+    const first = answers[i] ?? null;
+    let answer = first;
+    if (first !== null && unlike(interpreter, input, first) !== null)
+      answer = isLate() ? null : (await rig.ask(rules, [input]))[0]!;
+    if (answer === null) {
       statistics.unasked++;
       continue;
     }
-    const answer = unlike(interpreter, input, first) === null ? first : await freshAnswer(rig, rules, input);
     asked.push({ input, answer });
     const ours = unlike(interpreter, input, answer);
     if (ours !== null) differences.push({ rules, input, theirs: answer, ours });
     else if (answer !== first) statistics.stale++;
   }
   return { rules, frames: asked, differences };
-}
-
-/** The answer of a switch that has forgotten all frames. */
-async function freshAnswer(rig: Rig, rules: Rules, input: Input): Promise<Lines> {
-  return (await rig.ask(rules, [input]))[0]!;
 }
 
 /** Groups stay for as many rounds. */
@@ -144,6 +145,8 @@ export interface RoundOptions {
   readonly first?: number;
   /** Frames a round; 250. A round of other size has other frames. */
   readonly frames?: number;
+  /** Whether a round is to ask no more than it has; never. */
+  readonly isLate?: () => boolean;
 }
 
 /**
@@ -154,7 +157,7 @@ export async function* rounds(
   seed: number,
   statistics: Statistics,
   isEnough: () => boolean,
-  { first = 0, frames = 250 }: RoundOptions = {},
+  { first = 0, frames = 250, isLate = () => false }: RoundOptions = {},
 ): AsyncGenerator<Round> {
   let groups: string[] = [];
   for (let number = first; !isEnough(); number++) {
@@ -162,6 +165,6 @@ export async function* rounds(
     if (number === first || number % ROUNDS_PER_GROUPS === 0)
       groups = await agreedGroups(rig, randomGroups(rng((seed ^ Math.imul(generation, 0x9e3779b1)) >>> 0)));
     const r = rng((seed + Math.imul(number, 0x85ebca6b) + 1) >>> 0);
-    yield { number, ...(await runRound(rig, r, groups, frames, statistics)) };
+    yield { number, ...(await runRound(rig, r, groups, frames, isLate, statistics)) };
   }
 }

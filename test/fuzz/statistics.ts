@@ -2,7 +2,7 @@
  * What the fuzzer has seen, so that a quiet run can be told from an idle one: verdicts, outcomes a table, flows met,
  * what was refused and what was left out.
  */
-import { type Candidate, outcomeClass, type Rules } from "./world.ts";
+import { type Chosen, outcomeClass, type Rules } from "./world.ts";
 
 const percent = (part: number, whole: number): string =>
   `${whole === 0 ? 0 : Math.round((1000 * part) / whole) / 10} %`;
@@ -10,7 +10,7 @@ const percent = (part: number, whole: number): string =>
 export class Statistics {
   frames = 0;
   stale = 0;
-  /** Frames behind one that ended the switch. */
+  /** Frames behind one that ended the switch or was too long for it, or that the time did not suffice for. */
   unasked = 0;
   #rounds = 0;
   #splitting = 0;
@@ -18,6 +18,7 @@ export class Statistics {
   #met = 0;
   #undecided = 0;
   #immodest = 0;
+  #tedious = 0;
   #lookups = 0;
   #errors = 0;
   #packetIns = 0;
@@ -34,7 +35,7 @@ export class Statistics {
     this.#refusals.set(kind, (this.#refusals.get(kind) ?? 0) + 1);
   }
 
-  chosen(rules: Rules, frames: readonly Candidate[], undecided: number, immodest: number): void {
+  chosen(rules: Rules, { frames, undecided, immodest, tedious }: Chosen): void {
     const met = new Set<number>();
     for (const { outcome } of frames) {
       for (const { flow } of outcome.tables) if (flow !== null) met.add(flow.source.line);
@@ -50,6 +51,7 @@ export class Statistics {
     this.frames += frames.length;
     this.#undecided += undecided;
     this.#immodest += immodest;
+    this.#tedious += tedious;
   }
 
   toString(): string {
@@ -62,7 +64,8 @@ export class Statistics {
         `${(this.#lookups / Math.max(1, this.frames)).toFixed(1)} lookups a frame`,
       `  ${percent(this.#errors, this.frames)} dropped by an error, ${percent(this.#packetIns, this.frames)} with packet-ins; ` +
         `${this.stale} answers of the switch came from a cache that had masked too little`,
-      `  not sent: ${this.#undecided} undecided, ${this.#immodest} with too many outputs`,
+      `  not sent: ${this.#undecided} undecided, ${this.#immodest} with too many outputs, ${this.#tedious} looked at anew too often; ` +
+        `sent without an answer: ${this.unasked}`,
       ...(refusals.length > 0 ? [`  lines that neither side takes: ${refusals.join("; ")}`] : []),
     ].join("\n");
   }

@@ -11,6 +11,7 @@ import {
   type Outcome,
   parseFlow,
   parseGroups,
+  type Watcher,
 } from "../../src/openflow/index.ts";
 import type { Input, Protocol } from "../../src/verify/index.ts";
 import type { Rng } from "../model/random.ts";
@@ -130,6 +131,32 @@ export function interpreterOf(rules: Rules, language: Language = LANGUAGE): Inte
   return new language.Interpreter(values.flows, options);
 }
 
+/**
+ * How often one frame may be looked at anew. Six times in a row at most, but of several copies each time, and of the
+ * copies of each copy: a few lines can ask for billions, for which nobody waits.
+ */
+const MAX_READINGS = 500;
+
+class Tedious extends Error {}
+
+/** What the interpreter makes of a frame; null when that is too much work. */
+export function outcomeOf(interpreter: Interpreter, { inPort, frame }: Input): Outcome | null {
+  let left = MAX_READINGS;
+  const watcher: Watcher = {
+    lookedUp: () => undefined,
+    putOut: () => undefined,
+    readAgain: () => {
+      if (--left < 0) throw new Tedious();
+    },
+  };
+  try {
+    return interpreter.run(inPort, frame, watcher);
+  } catch (error) {
+    if (error instanceof Tedious) return null;
+    throw error;
+  }
+}
+
 /** Ports and packet-ins, without the bytes: two frames with different ones met different outcomes. */
 export function outcomeClass({ verdict, outputs, packetIns }: Outcome): string {
   return `${verdict} ${outputs.map(({ port }) => port)} ${packetIns.map(({ reason }) => reason)}`;
@@ -157,33 +184,46 @@ export interface Candidate {
 
 export interface Chosen {
   readonly frames: readonly Candidate[];
-  /** Candidates whose outcome is undecided, or too much to send. */
+  /** Candidates whose outcome is undecided, or too much to send, or too much work. */
   readonly undecided: number;
   readonly immodest: number;
+  readonly tedious: number;
 }
 
 const OVERSUPPLY = 3;
 
-/** A frame: a new one, or one that came out for an earlier one. */
-function* candidates(r: Rng, interpreter: Interpreter, count: number): Generator<Candidate> {
+/** A frame: a new one, or one that came out for an earlier one. Null for one that is too much work. */
+function* candidates(r: Rng, interpreter: Interpreter, count: number): Generator<Candidate | null> {
   const came: Uint8Array[] = [];
   for (let n = 0; n < count; n++) {
     const again = came.length > 0 && r.chance(15) ? r.pick(came) : null;
     const input = { inPort: r.pick(WORLD.ports), frame: again ?? randomFrame(r) };
-    const outcome = interpreter.run(input.inPort, input.frame);
+    const outcome = outcomeOf(interpreter, input);
+    if (outcome === null) {
+      yield null;
+      continue;
+    }
     for (const { frame } of outcome.outputs.slice(0, 2))
       if (frame.length >= 14 && frame.length < 400) came.push(frame);
     yield { input, outcome };
   }
 }
 
-/** Chooses `count` frames for these rules. */
-export function chooseFrames(r: Rng, interpreter: Interpreter, count: number): Chosen {
+/** Chooses `count` frames for these rules; fewer when `isLate` before they are drawn. */
+export function chooseFrames(
+  r: Rng,
+  interpreter: Interpreter,
+  count: number,
+  isLate: () => boolean = () => false,
+): Chosen {
   const ways = new Map<string, Candidate[]>();
   let undecided = 0;
   let immodest = 0;
+  let tedious = 0;
   for (const candidate of candidates(r, interpreter, OVERSUPPLY * count)) {
-    if (!isDecided(candidate.outcome)) undecided++;
+    if (isLate()) break;
+    if (candidate === null) tedious++;
+    else if (!isDecided(candidate.outcome)) undecided++;
     else if (!isModest(candidate.outcome)) immodest++;
     else {
       const way = wayOf(candidate.outcome);
@@ -195,5 +235,5 @@ export function chooseFrames(r: Rng, interpreter: Interpreter, count: number): C
   for (let depth = 0; depth < deepest && frames.length < count; depth++)
     for (const same of ways.values())
       if (same[depth] !== undefined && frames.length < count) frames.push(same[depth]!);
-  return { frames, undecided, immodest };
+  return { frames, undecided, immodest, tedious };
 }
