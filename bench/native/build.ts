@@ -1,9 +1,19 @@
 /**
  * Compiles the yardstick at bench time, with whatever C compiler is there, into a temporary folder that goes away
- * with the process. gcc is taken before cc, as the ratios that we publish are against gcc.
+ * with the process. gcc is taken before cc, as the ratios that we publish are against gcc. The tests, of which many
+ * processes want it, share what is compiled by YARDSTICK_DIR.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../place.ts";
@@ -25,6 +35,7 @@ export function nameOf(yardstick: Yardstick): string {
   return isGcc ? "gcc -O3" : "cc -O3";
 }
 
+const SOURCES = join(ROOT, "bench", "native");
 const COMPILERS = ["gcc", "cc"];
 const WARNINGS = ["-std=gnu11", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wno-sign-conversion"];
 const FAST = ["-O3", "-march=native"];
@@ -38,23 +49,39 @@ const CHECKED = [
   "-fno-sanitize-recover=all",
 ];
 
-/** Compiles it, optimised or with sanitizers. */
+/** Where programs are kept for other processes, by what they were made of; null when each makes its own. */
+const KEPT = process.env.YARDSTICK_DIR ?? null;
+
+/** A name that is another one as soon as a source, a flag or the compiler is. */
+function keptName(compiler: string, flags: readonly string[]): string {
+  const hash = createHash("sha256").update([compiler, ...flags, abiHeader()].join("\0"));
+  for (const name of readdirSync(SOURCES).filter(each => /\.[ch]$/.test(each)))
+    hash.update(`\0${name}\0`).update(readFileSync(join(SOURCES, name)));
+  return `yardstick-${hash.digest("hex").slice(0, 16)}`;
+}
+
+/** Compiles it, optimised or with sanitizers. With YARDSTICK_DIR it is compiled once and kept there. */
 export function buildYardstick(kind: "fast" | "checked" = "fast"): Yardstick {
-  const folder = mkdtempSync(join(tmpdir(), "yardstick-"));
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  writeFileSync(join(folder, "abi.h"), abiHeader());
-  const program = join(folder, "yardstick");
   const flags = [...WARNINGS, ...(kind === "fast" ? FAST : CHECKED)];
-  const source = join(ROOT, "bench", "native", "yardstick.c");
   for (const command of COMPILERS) {
     const version = spawnSync(command, ["--version"], { encoding: "utf8" });
     if (version.status !== 0) continue;
+    const compiler = version.stdout.split("\n")[0]!;
+    const kept = KEPT === null ? null : join(KEPT, keptName(compiler, flags));
+    if (kept !== null && existsSync(kept)) return { program: kept, compiler, flags };
+    const folder = mkdtempSync(join(KEPT ?? tmpdir(), "making-yardstick-"));
+    process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+    writeFileSync(join(folder, "abi.h"), abiHeader());
+    const program = join(folder, "yardstick");
+    const source = join(SOURCES, "yardstick.c");
     const { status, stderr } = spawnSync(command, [...flags, "-I", folder, "-o", program, source], {
       encoding: "utf8",
     });
-    const compiler = version.stdout.split("\n")[0]!;
-    if (status === 0 && stderr === "") return { program, compiler, flags };
-    return { program: null, reason: `${compiler}: ${stderr.trim() || `ended with ${status}`}` };
+    if (status !== 0 || stderr !== "")
+      return { program: null, reason: `${compiler}: ${stderr.trim() || `ended with ${status}`}` };
+    if (kept === null) return { program, compiler, flags };
+    renameSync(program, kept);
+    return { program: kept, compiler, flags };
   }
   return { program: null, reason: `no C compiler: neither ${COMPILERS.join(" nor ")} is there` };
 }

@@ -176,26 +176,34 @@ export class Core {
     return Number(this.#counters[at >>> 3]);
   }
 
+  /** Whether a u64 counter is not zero, without a BigInt. */
+  #hasCounted(at: number): boolean {
+    return (this.words[at >>> 2]! | this.words[(at >>> 2) + 1]!) !== 0;
+  }
+
   /** Only numbers of ports that were installed can have counted, unless frames came in by others. */
   #portCounters(hasStrangers: boolean): PortCounters[] {
-    const ports: PortCounters[] = [];
-    const everyNumber = Array.from({ length: hasStrangers ? abi.MAX_PORT_NUMBER + 1 : 0 }, (_, port) => port);
-    for (const port of hasStrangers ? everyNumber : [...this.#installed].sort((a, b) => a - b)) {
-      const at = abi.COUNTERS_PORTS + port * abi.COUNTERS_PORT_BYTES;
-      const rxFrames = this.#counter(at + abi.PORT_RX_FRAMES);
-      const txFrames = this.#counter(at + abi.PORT_TX_FRAMES);
-      if (rxFrames === 0 && txFrames === 0) continue;
-      ports.push({
+    const placeOf = (port: number): number => abi.COUNTERS_PORTS + port * abi.COUNTERS_PORT_BYTES;
+    const met: number[] = [];
+    const meet = (port: number): void => {
+      const at = placeOf(port);
+      if (this.#hasCounted(at + abi.PORT_RX_FRAMES) || this.#hasCounted(at + abi.PORT_TX_FRAMES))
+        met.push(port);
+    };
+    if (hasStrangers) for (let port = 0; port <= abi.MAX_PORT_NUMBER; port++) meet(port);
+    else for (const port of [...this.#installed].sort((a, b) => a - b)) meet(port);
+    return met.map(port => {
+      const at = placeOf(port);
+      return {
         port,
-        rxFrames,
+        rxFrames: this.#counter(at + abi.PORT_RX_FRAMES),
         rxBytes: this.#counter(at + abi.PORT_RX_BYTES),
-        txFrames,
+        txFrames: this.#counter(at + abi.PORT_TX_FRAMES),
         txBytes: this.#counter(at + abi.PORT_TX_BYTES),
         replyFrames: this.#counter(at + abi.PORT_REPLY_FRAMES),
         replyBytes: this.#counter(at + abi.PORT_REPLY_BYTES),
         dropFrames: this.#counter(at + abi.PORT_DROP_FRAMES),
-      });
-    }
-    return ports;
+      };
+    });
   }
 }
