@@ -6,7 +6,7 @@
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { bundleTests } from "./bundle.ts";
 
 const here = import.meta.dirname;
 const wanted = process.argv.slice(2);
@@ -14,13 +14,18 @@ const files = readdirSync(here, { recursive: true, encoding: "utf8" })
   .filter(name => name.endsWith(".test.ts"))
   .filter(name => wanted.length === 0 || wanted.some(part => name.includes(part)))
   .sort();
+// Bundles go when this process ends, which a signal must let it do.
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
+const { folder, bundleOf } = await bundleTests(["file.ts", ...files]);
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 /** Runs one file; its last line is its counts. */
 async function runFile(name: string): Promise<void> {
-  const child = spawn(process.execPath, ["--import", "tsx", join(here, "file.ts"), name], {
+  const args = ["--enable-source-maps", bundleOf("file.ts"), name, bundleOf(name)];
+  const child = spawn(process.execPath, args, {
     stdio: ["ignore", "pipe", "pipe"],
+    env: { YARDSTICK_DIR: folder, ...process.env },
   });
   const said: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (piece: Buffer) => said.push(piece));

@@ -1,7 +1,7 @@
 /** Random frames through a core and through the model, and the first frame on which they differ. */
 import * as abi from "../../assembly/abi.ts";
 import { Core, type FrameOut } from "../../src/core/index.ts";
-import { parseIntent } from "../../src/intent/index.ts";
+import { type Intent, parseIntent } from "../../src/intent/index.ts";
 import { type ModelIntent, type ModelResult, runModel } from "../model/model.ts";
 import { randomFrame, randomIntent, rng } from "../model/random.ts";
 
@@ -25,11 +25,19 @@ export function makeWorld(seed: number, frameCount: number): World {
   };
 }
 
-/** Fills a core from a model's intent, by way of the intent file. */
-export function install(core: Core, intent: ModelIntent): void {
+/** Intents as the intent file gives them: each is read once for all cores. */
+const LOADED = new WeakMap<ModelIntent, Intent>();
+
+function load(intent: ModelIntent): Intent {
   const { intent: loaded, errors } = parseIntent(JSON.stringify(intent), "random.yaml", ".");
   if (loaded === null) throw new Error(`the random intent is not valid: ${errors[0]?.message}`);
-  core.install(loaded);
+  LOADED.set(intent, loaded);
+  return loaded;
+}
+
+/** Fills a core from a model's intent, by way of the intent file. */
+export function install(core: Core, intent: ModelIntent): void {
+  core.install(LOADED.get(intent) ?? load(intent));
 }
 
 /** Runs a world through a core; null when every verdict, reason, table, port and byte is the model's. */
@@ -42,8 +50,9 @@ export function firstDifference(core: Core, world: World): string | null {
       result.verdict === wanted.verdict &&
       result.reason === wanted.reason &&
       result.port === wanted.port &&
-      result.tables.join() === wanted.tables.join() &&
-      hex(result.frame) === hex(wanted.frame);
+      isSame(result.tables, wanted.tables) &&
+      isSame(result.frame ?? NOTHING, wanted.frame ?? NOTHING) &&
+      (result.frame === null) === (wanted.frame === null);
     if (isEqual) continue;
     const { inPort, frame } = world.frames[index]!;
     return [
@@ -53,6 +62,14 @@ export function firstDifference(core: Core, world: World): string | null {
     ].join("\n");
   }
   return null;
+}
+
+const NOTHING: readonly number[] = [];
+
+function isSame(one: ArrayLike<number>, other: ArrayLike<number>): boolean {
+  if (one.length !== other.length) return false;
+  for (let at = 0; at < one.length; at++) if (one[at] !== other[at]) return false;
+  return true;
 }
 
 function describe(result: ModelResult | FrameOut): string {
@@ -70,10 +87,9 @@ export function allCores(): [string, Core][] {
 }
 
 /**
- * Runs frames (at most one window of them) as a pcap capture of a port; gives the records that leave, in hex. Frames
- * go through the batches of captures here, and not one by one as in `runFrames`.
+ * Runs frames (at most one window of them) as a pcap capture of a port; gives the records that leave. Frames go through the batches of captures here, and not one by one as in `runFrames`.
  */
-export function captured(core: Core, inPort: number, frames: readonly Uint8Array[]): string {
+export function captured(core: Core, inPort: number, frames: readonly Uint8Array[]): Buffer {
   const { bytes, words, exports } = core;
   const view = new DataView(bytes.buffer);
   let at = abi.INPUT;
@@ -100,13 +116,13 @@ export function captured(core: Core, inPort: number, frames: readonly Uint8Array
   exports.resetCaptures();
   exports.emptyOutput();
   exports.setOutput(abi.OutputFormat.Pcap, abi.OutputFormat.None, 1_000_000);
-  let out = "";
-  for (let done = 0; done < frames.length || out === ""; done += exports.framesRead()) {
+  const pieces: Uint8Array[] = [];
+  for (let done = 0; done < frames.length || pieces.length === 0; done += exports.framesRead()) {
     const event = exports.runCaptures(1, 0xffffffff);
-    out += Buffer.from(bytes.slice(abi.OUTPUT, abi.OUTPUT + exports.usedBytes())).toString("hex");
+    pieces.push(bytes.slice(abi.OUTPUT, abi.OUTPUT + exports.usedBytes()));
     exports.emptyOutput();
     if (event === abi.Event.Done) break;
     if (event !== abi.Event.Full) throw new Error(`event ${event}`);
   }
-  return out;
+  return Buffer.concat(pieces);
 }

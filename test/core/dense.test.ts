@@ -221,8 +221,8 @@ test("tables of every size that are looked at before a batch, or are not, give t
   assert.ok(scattered.pages === 0 && scattered.buckets * abi.BUCKET_BYTES > cached, "buckets");
   assert.ok(sparse.buckets * abi.BUCKET_BYTES > cached, "buckets of one /8");
   const found = asked.filter(address => address < BASE + routed.length).length;
-  assert.is(small.output.length, found * 2 * (16 + 42 + 4));
-  for (const { output } of sizes) assert.is(output, small.output);
+  assert.is(small.output.length, found * (16 + 42 + 4));
+  for (const { output } of sizes) assert.ok(output.equals(small.output), "other packets");
 });
 
 test.run();

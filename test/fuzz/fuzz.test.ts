@@ -3,10 +3,8 @@
  * against a private Open vSwitch; and interpreters that were made wrong on purpose, which frames of that kind must catch.
  * FUZZ_FRAMES=N asks for N frames of each (3,000); SEED repeats a run, `npm run fuzz` goes on for longer.
  */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { bundleModule } from "../bundle.ts";
 import { assert, peer, seed, suite } from "../harness.ts";
 import { rng } from "../model/random.ts";
 import { runIntents } from "./intents.ts";
@@ -30,7 +28,6 @@ const CANARY_ROUNDS = 12;
 const CANARY_FRAMES = 250;
 const BUCKETS =
   "group_id=1,type=all,bucket=actions=set_field:02:00:00:00:00:02->eth_src,output:3,bucket=actions=output:2";
-const root = join(import.meta.dirname, "../..");
 
 test("random tables and frames: the interpreter says what the switch says", async () => {
   peer("ovs-vswitchd");
@@ -86,25 +83,16 @@ const MUTATIONS: readonly (readonly [name: string, file: string, from: string, t
   ["changes in a bucket stay", "translate.ts", "this.#flow = flow;\n    this.#wasMpls = wasMpls;", ""],
 ];
 
-/** The language as a copy of its source with one mistake in it says it. */
-async function mutated(
-  folder: string,
-  index: number,
-  file: string,
-  from: string,
-  to: string,
-): Promise<Language> {
-  const copy = join(folder, String(index));
-  for (const room of ["wire", "openflow"])
-    cpSync(join(root, "src", room), join(copy, room), { recursive: true });
-  const path = join(copy, "openflow/interpret", file);
-  const text = readFileSync(path, "utf8");
-  assert.is(text.split(from).length, 2, `${file} has "${from}" once`);
-  writeFileSync(
-    path,
-    text.replace(from, () => to),
-  );
-  return (await import(pathToFileURL(join(copy, "openflow/index.ts")).href)) as Language;
+/** The language as its source with one mistake in it says it. */
+async function mutated(file: string, from: string, to: string): Promise<Language> {
+  let met = 0;
+  const bundle = await bundleModule("src/openflow/index.ts", (path, text) => {
+    if (path !== `src/openflow/interpret/${file}`) return text;
+    met += text.split(from).length - 1;
+    return text.replace(from, () => to);
+  });
+  assert.is(met, 1, `${file} has "${from}" once`);
+  return (await import(pathToFileURL(bundle).href)) as Language;
 }
 
 /** Ten copies of a packet, each looked at anew and copied again: a million at the depth that is allowed. */
@@ -152,15 +140,9 @@ function caught(asked: Questions, language: Language): number {
 test("canaries: an interpreter with a mistake in it is caught by as many frames", async () => {
   const asked = questions();
   assert.is(caught(asked, LANGUAGE), 0);
-  const folder = mkdtempSync(join(tmpdir(), "slash32-canary-"));
-  writeFileSync(join(folder, "package.json"), '{"type":"module"}');
-  try {
-    for (const [index, [name, file, from, to]] of MUTATIONS.entries()) {
-      const language = await mutated(folder, index, file, from, to);
-      assert.ok(caught(asked, language) > 0, `not caught: ${name}`);
-    }
-  } finally {
-    rmSync(folder, { recursive: true });
+  for (const [name, file, from, to] of MUTATIONS) {
+    const language = await mutated(file, from, to);
+    assert.ok(caught(asked, language) > 0, `not caught: ${name}`);
   }
 });
 

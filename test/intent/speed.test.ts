@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { finished } from "node:stream/promises";
 import { parseIntent } from "../../src/intent/index.ts";
+import { bundleModule } from "../bundle.ts";
 import { assert, suite } from "../harness.ts";
 import { BASE } from "./base.ts";
 
@@ -58,13 +59,13 @@ for (const { hops, limitMs } of CASES) {
   });
 }
 
-test("standard input is read to its end, in pieces", () => {
-  const index = join(import.meta.dirname, "../../src/intent/index.ts");
+test("standard input is read to its end, in pieces", async () => {
+  const index = await bundleModule("src/intent/index.ts");
   const program = `import { loadIntent } from ${JSON.stringify(index)};
     const { intent, errors } = loadIntent("-");
     console.log(JSON.stringify([intent?.name ?? null, errors]));`;
   const run = (input: string): unknown => {
-    const result = spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], {
+    const result = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
       input,
       encoding: "utf8",
     });

@@ -55,12 +55,22 @@ export interface ModelResult {
 
 /** "02:00:00:00:00:01" → its six bytes. */
 export function macBytes(mac: string): number[] {
-  return mac.split(":").map(part => Number.parseInt(part, 16));
+  const bytes: number[] = [];
+  for (let at = 0; at < 18; at += 3) bytes.push(Number.parseInt(mac.slice(at, at + 2), 16));
+  return bytes;
 }
+
+const DOT = 46;
 
 /** "10.0.0.1" → an unsigned 32-bit number. */
 export function ipNumber(address: string): number {
-  return address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+  let [sum, part] = [0, 0];
+  for (let at = 0; at < address.length; at++) {
+    const code = address.charCodeAt(at);
+    if (code !== DOT) part = part * 10 + code - 48;
+    else [sum, part] = [sum * 256 + part, 0];
+  }
+  return sum * 256 + part;
 }
 
 /** An unsigned 32-bit number → "10.0.0.1". */
@@ -108,6 +118,7 @@ export interface Fields {
   readable: boolean;
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 const ZERO_MAC = "00:00:00:00:00:00";
 
 function u16(frame: Uint8Array, at: number): number {
@@ -119,8 +130,9 @@ function u32(frame: Uint8Array, at: number): number {
 }
 
 function macAt(frame: Uint8Array, at: number): string {
-  const bytes = [...frame.subarray(at, at + 6)];
-  return bytes.map(byte => byte.toString(16).padStart(2, "0")).join(":");
+  let text = HEX[frame[at]!]!;
+  for (let next = at + 1; next < at + 6; next++) text += `:${HEX[frame[next]!]!}`;
+  return text;
 }
 
 /** Reads the fields of a frame of at least 14 bytes, as Open vSwitch reads them. */

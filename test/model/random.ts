@@ -34,10 +34,13 @@ export function rng(seed: number): Rng {
   };
   const below = (n: number): number => Math.floor((u32() / 0x100000000) * n);
   const weighted = <T>(makers: readonly (readonly [number, () => T])[]): T => {
-    let left = below(makers.reduce((sum, [weight]) => sum + weight, 0));
-    for (const [weight, make] of makers) {
-      if (left < weight) return make();
-      left -= weight;
+    let sum = 0;
+    for (let at = 0; at < makers.length; at++) sum += makers[at]![0];
+    let left = below(sum);
+    for (let at = 0; at < makers.length; at++) {
+      const maker = makers[at]!;
+      if (left < maker[0]) return maker[1]();
+      left -= maker[0];
     }
     throw new Error("random: no weights");
   };
@@ -177,7 +180,12 @@ type Bytes = number[];
 
 const be16 = (value: number): Bytes => [(value >>> 8) & 255, value & 255];
 const be32 = (value: number): Bytes => [...be16(value >>> 16), ...be16(value & 0xffff)];
-const randomBytes = (r: Rng, length: number): Bytes => Array.from({ length }, () => r.below(256));
+
+function randomBytes(r: Rng, length: number): Bytes {
+  const bytes: Bytes = [];
+  for (let at = 0; at < length; at++) bytes.push(r.below(256));
+  return bytes;
+}
 
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
 
@@ -190,13 +198,27 @@ interface Scene {
   addresses: number[];
 }
 
+/** What every frame of an intent asks for, worked out once: ports that exist, addresses of VMs as numbers. */
+const KNOWN = new WeakMap<
+  ModelIntent,
+  { readonly ports: ReadonlySet<number>; readonly addresses: number[] }
+>();
+
+function knownOf(intent: ModelIntent) {
+  const known = KNOWN.get(intent) ?? {
+    ports: new Set([intent.uplink.ofport, ...intent.vms.map(({ ofport }) => ofport)]),
+    addresses: intent.vms.flatMap(({ addresses }) => addresses).map(ipNumber),
+  };
+  KNOWN.set(intent, known);
+  return known;
+}
+
 /** One frame, built for the intent, and the port it comes in by. */
 export function randomFrame(r: Rng, intent: ModelIntent): { inPort: number; frame: Uint8Array } {
   const vm = intent.vms.length > 0 && r.chance(60) ? r.pick(intent.vms) : undefined;
-  const known = [intent.uplink.ofport, ...intent.vms.map(({ ofport }) => ofport)];
+  const { ports, addresses } = knownOf(intent);
   const unknown = r.chance(2);
-  const inPort = unknown ? unique(new Set(known), () => r.between(1, 65279)) : (vm ?? intent.uplink).ofport;
-  const addresses = intent.vms.flatMap(({ addresses }) => addresses).map(ipNumber);
+  const inPort = unknown ? unique(new Set(ports), () => r.between(1, 65279)) : (vm ?? intent.uplink).ofport;
   const frame = randomBytesOfFrame({ r, intent, vm, addresses });
   return { inPort, frame: Uint8Array.from(frame) };
 }

@@ -17,11 +17,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Answer, Switch } from "../../src/verify/index.ts";
+import { bundleModule } from "../bundle.ts";
 import { assert, peer, suite } from "../harness.ts";
 
 const test = suite("private Open vSwitch");
 const PORTS = [{ number: 1 }, { number: 2 }, { number: 3 }];
-const root = join(import.meta.dirname, "../..");
 
 async function withSwitch(
   body: (sw: Switch) => Promise<void>,
@@ -351,19 +351,22 @@ const ENDS: { name: string; code?: string; signal?: NodeJS.Signals }[] = [
   { name: "its last line, with nothing closed", code: "" },
 ];
 
+/** The room as a process of its own imports it; bundled when it is first wanted. */
+let room: Promise<string> | null = null;
+
 /** A process that starts a switch, prints where it is, and then runs `code`, or waits for what comes. */
-function userOfSwitch(
+async function userOfSwitch(
   code = "setInterval(() => undefined, 1000);",
   env: NodeJS.ProcessEnv = {},
-): ChildProcess {
+): Promise<ChildProcess> {
+  room ??= bundleModule("src/verify/index.ts");
   const script = `
-    import { Switch } from "./src/verify/index.ts";
+    import { Switch } from ${JSON.stringify(await room)};
     console.log("starting");
     const sw = await Switch.start({ ports: [{ number: 1 }] });
     console.log(JSON.stringify(sw.whereabouts));
     ${code}`;
-  return spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
-    cwd: root,
+  return spawn(process.execPath, ["--input-type=module", "-e", script], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "ignore"],
   });
@@ -381,7 +384,7 @@ function listen(user: ChildProcess): { said(): string; ended: Promise<unknown> }
 test("nothing is left when the user of a switch ends, whichever way", async () => {
   peer("ovs-vswitchd");
   for (const { name, code, signal } of ENDS) {
-    const user = userOfSwitch(code);
+    const user = await userOfSwitch(code);
     const { said, ended } = listen(user);
     await until(`${name}: the switch is there`, () => said().includes("}\n"));
     const { folder, pids } = JSON.parse(said().split("\n")[1]!) as { folder: string; pids: number[] };
@@ -412,7 +415,7 @@ test("nothing is left when the user is killed while the switch starts", async ()
   const folder = mkdtempSync(join(tmpdir(), "slash32-kill-"));
   try {
     for (const ms of [0, 15, 30, 45, 60, 90, 120]) {
-      const user = userOfSwitch("", { TMPDIR: folder });
+      const user = await userOfSwitch("", { TMPDIR: folder });
       const { said, ended } = listen(user);
       await until("it starts", () => said().includes("starting"));
       await sleep(ms);
