@@ -1,16 +1,18 @@
 /**
- * Many flows at a million a second: a dump read into columns. The lines of a dump are few *shapes* filled with many
- * values (an address, a label, a port), so a line is compared with the shapes seen last, byte by byte, and the values
- * are taken out of its holes. What a shape means is never decided here: its first line goes through `parseFlow`, and a
- * hole is believed to be a value of the flow only after the same line with other numbers in the hole was parsed too and
- * differed in that value alone (probe.ts). A line that fits nothing goes through `parseFlow` by itself. So the columns
- * are fast without being a second grammar.
+ * Many flows at a million a second and more: a dump read into columns. The lines of a dump are few *shapes* filled with
+ * many values (an address, a label, a port), so a line is compared with the shapes that are known, all at once
+ * (shape-tree.ts), and the values are taken out of its holes. What a shape means is never decided here: one of its lines
+ * goes through `parseFlow`, and a hole is believed to be a value of the flow only after the same line with other numbers
+ * was parsed too and they turned up as just these values (probe.ts). A line that fits nothing goes through `parseFlow`
+ * by itself, and so does the first of its kind: a shape is learned when it comes back. So the columns are fast without
+ * being a second grammar.
  */
 import type { Flow, TextProblem } from "./ast.ts";
-import { type FoundHole, type Hole, high, holesOf, low, readHole } from "./holes.ts";
-import { flowOfLine, isReplyHeader, parseFlow } from "./parse.ts";
-import { type Meaning, meaningsOf, type Slot } from "./probe.ts";
+import { type FoundHole, holesOf } from "./holes.ts";
+import { flowOfLine, isReplyHeader, type ParsedFlow, parseFlow } from "./parse.ts";
+import { meaningsOf, type Slot } from "./probe.ts";
 import type { ParseOptions } from "./reading.ts";
+import { type Filled, type Fitted, HOLE_BASE, ShapeTree } from "./shape-tree.ts";
 
 /** Flows that are alike but for the values in their slots. */
 export interface Shape {
@@ -21,33 +23,21 @@ export interface Shape {
   readonly rowWords: number;
 }
 
-/** Shapes tried on a line before it is looked up by its text. */
-const RECENT = 8;
 /** Shapes of a dump; a line that would make one more is read by itself. */
 const MAX_SHAPES = 4096;
 /** Problems that are kept; further ones are counted. */
 const MAX_PROBLEMS = 1000;
-/** A shape with longer rows is read line by line. */
+/** A shape with longer rows is read line by line, and so is a longer line. */
 const MAX_ROW_WORDS = 256;
+const MAX_LINE_BYTES = 4096;
+/** Room for kinds of lines that came once, a power of two; a later kind takes the place of an earlier one. */
+const SEEN_KINDS = 4096;
 const NEWLINE = 10;
 const RETURN = 13;
 
-/** A shape's text: literals with a hole between each two. */
-interface Template {
-  readonly literals: readonly Uint8Array[];
-  readonly kinds: readonly Hole[];
-  /** Words of the row that a hole fills: 0 when its value means nothing to the flow (a counter). */
-  readonly words: Uint8Array;
-  /** The greatest value of a hole of one word, and the bits of it that count. */
-  readonly limits: Float64Array;
-  readonly masks: Uint32Array;
+/** What the tree knows of a shape. */
+interface Template extends Fitted {
   readonly shape: Shape;
-}
-
-/** Templates whose text is the same but for all of its numbers; which of them are holes is the same too. */
-interface Family {
-  readonly isHole: readonly boolean[];
-  readonly templates: Map<string, Template>;
 }
 
 /** Flows of one dump, in the order of their lines. */
@@ -72,11 +62,12 @@ export class Flows {
   #values = new Uint32Array(4096);
   #valueCount = 0;
   readonly #odd: Flow[] = [];
-  readonly #families = new Map<string, Family>();
-  readonly #recent: Template[] = [];
+  readonly #seen = new Int32Array(SEEN_KINDS);
+  readonly #tree: ShapeTree<Template>;
 
   constructor(bytes: Uint8Array, file: string, options: ParseOptions = {}) {
     this.#bytes = bytes;
+    this.#tree = new ShapeTree(bytes);
     this.file = file;
     this.#options = options;
     this.#readAll();
@@ -118,89 +109,56 @@ export class Flows {
 
   #readAll(): void {
     const bytes = this.#bytes;
+    const tree = this.#tree;
     let line = 0;
     for (let start = 0; start < bytes.length; ) {
       line++;
-      const end = endOfLine(bytes, start);
-      const last = endOfText(bytes, start, end);
-      if (!this.#readKnown(start, last, line)) this.#readUnknown(start, last, line);
-      start = end + 1;
-    }
-  }
-
-  /** Reads a line that has one of the shapes seen last. */
-  #readKnown(start: number, end: number, line: number): boolean {
-    const recent = this.#recent;
-    for (let index = 0; index < recent.length; index++) {
-      const template = recent[index]!;
-      if (!this.#fits(template, start, end)) continue;
-      this.#add(template, start, line);
-      if (index > 0) this.#remember(template, index);
-      return true;
-    }
-    return false;
-  }
-
-  /** Puts a template in front of those that are tried, in place of the one at `index`. */
-  #remember(template: Template, index: number): void {
-    const recent = this.#recent;
-    for (let place = Math.min(index, RECENT - 1); place > 0; place--) recent[place] = recent[place - 1]!;
-    recent[0] = template;
-  }
-
-  /** Whether a line is of this shape. If so, its values stand behind the last row. */
-  #fits(template: Template, start: number, end: number): boolean {
-    const { literals, kinds, words, limits, masks } = template;
-    const bytes = this.#bytes;
-    let place = start;
-    let to = this.#valueCount;
-    for (let index = 0; ; index++) {
-      const literal = literals[index]!;
-      const length = literal.length;
-      if (end - place < length) return false;
-      for (let at = 0; at < length; at++) if (bytes[place + at] !== literal[at]) return false;
-      place += length;
-      if (index === kinds.length) return place === end;
-      place = readHole(kinds[index]!, bytes, place, end);
-      if (place < 0) return false;
-      if (words[index] === 1) {
-        if (high !== 0 || low > limits[index]!) return false;
-        this.#values[to++] = low & masks[index]!;
-      } else if (words[index] === 2) {
-        if (high * 0x1_0000_0000 + low > limits[index]!) return false;
-        this.#values[to++] = high;
-        this.#values[to++] = low;
+      const template = tree.find(start, this.#values, this.#valueCount);
+      if (template === null) {
+        const end = endOfLine(bytes, start);
+        this.#readUnknown(start, endOfText(bytes, start, end), line);
+        start = end + 1;
+      } else {
+        this.#add(template.shape, start, line);
+        start = tree.behind + (bytes[tree.behind] === RETURN ? 2 : 1);
       }
     }
   }
 
-  /** Adds the row that `#fits` left behind the last one. */
-  #add({ shape }: Template, start: number, line: number): void {
+  /** Adds the row that the tree left behind the last one. */
+  #add(shape: Shape, start: number, line: number): void {
     this.#addLine(shape.id, start, line);
     this.#valueCount += shape.rowWords;
-    this.#makeRoom();
+    if (this.#values.length - this.#valueCount < MAX_ROW_WORDS) {
+      const room = this.#expected(start, this.#valueCount) + MAX_ROW_WORDS;
+      this.#values = grown(this.#values, new Uint32Array(room));
+    }
   }
 
   #addLine(shape: number, start: number, line: number): void {
     const index = this.count++;
-    if (index === this.#shapeOf.length) this.#double();
+    if (index === this.#shapeOf.length) this.#grow(start);
     this.#shapeOf[index] = shape;
     this.#rowAt[index] = this.#valueCount;
     this.#lineOf[index] = line;
     this.#startOf[index] = start;
   }
 
-  #double(): void {
-    this.#shapeOf = grown(this.#shapeOf, new Int32Array(this.count * 2));
-    this.#rowAt = grown(this.#rowAt, new Uint32Array(this.count * 2));
-    this.#lineOf = grown(this.#lineOf, new Uint32Array(this.count * 2));
-    this.#startOf = grown(this.#startOf, new Float64Array(this.count * 2));
+  #grow(start: number): void {
+    const room = this.#expected(start, this.count);
+    this.#shapeOf = grown(this.#shapeOf, new Int32Array(room));
+    this.#rowAt = grown(this.#rowAt, new Uint32Array(room));
+    this.#lineOf = grown(this.#lineOf, new Uint32Array(room));
+    this.#startOf = grown(this.#startOf, new Float64Array(room));
   }
 
-  /** A row can always be written before it is known whether it fits. */
-  #makeRoom(): void {
-    if (this.#values.length - this.#valueCount > MAX_ROW_WORDS) return;
-    this.#values = grown(this.#values, new Uint32Array(this.#values.length * 2));
+  /**
+   * How many there will be at the end of the dump when there are `count` at `place`, and some to spare. Memory that is
+   * not written to costs nothing; copying it again and again does.
+   */
+  #expected(place: number, count: number): number {
+    const rest = (this.#bytes.length - place) / Math.max(1, place);
+    return Math.ceil(count * Math.max(1.25, 1 + rest * 1.05));
   }
 
   #readUnknown(start: number, end: number, line: number): void {
@@ -208,21 +166,22 @@ export class Flows {
     if (isReplyHeader(text)) this.headers++;
     const clean = flowOfLine(text);
     if (clean === null) return;
-    const template = clean === text ? this.#templateOf(text, start, end, line) : null;
-    if (template !== null && this.#fits(template, start, end)) {
-      this.#remember(template, this.#recent.length);
-      this.#add(template, start, line);
+    const parsed = parseFlow(clean, { file: this.file, line }, this.#options);
+    if (clean === text && this.#learn(text, start, end, parsed)) {
+      const template = this.#tree.find(start, this.#values, this.#valueCount);
+      if (template === null)
+        throw new Error(`${this.file}:${line}: does not fit the shape that was made of it`);
+      this.#add(template.shape, start, line);
       return;
     }
-    const flow = this.#parse(clean, line);
-    if (flow === null) return;
+    this.#note(parsed);
+    if (parsed.flow === null) return;
     this.#addLine(-1 - this.#odd.length, start, line);
-    this.#odd.push(flow);
+    this.#odd.push(parsed.flow);
   }
 
-  /** Parses a line by itself; its problems are kept. */
-  #parse(text: string, line: number): Flow | null {
-    const { flow, problems } = parseFlow(text, { file: this.file, line }, this.#options);
+  /** Keeps the problems of a line that is read by itself. */
+  #note({ flow, problems }: ParsedFlow): void {
     const isSkipped = flow === null && this.#options.lenient === true;
     for (const problem of problems) {
       const level = isSkipped ? "warning" : problem.level;
@@ -230,98 +189,80 @@ export class Flows {
       if (level === "error") this.errorCount++;
     }
     if (isSkipped) this.skipped++;
-    return flow;
   }
 
-  /** The template for a line, made if need be; null when the line is better read by itself. */
-  #templateOf(text: string, start: number, end: number, line: number): Template | null {
+  /** Puts the shape of a line into the tree; false when the line is better read by itself. */
+  #learn(text: string, start: number, end: number, { flow, problems, values }: ParsedFlow): boolean {
+    if (flow === null || problems.length > 0) return false;
+    if (end - start > MAX_LINE_BYTES || this.shapes.length === MAX_SHAPES) return false;
+    const bytes = this.#bytes.subarray(start, end);
     // Places in the bytes are places in the text only where each character is a byte.
-    if (text.length !== end - start) return null;
-    const holes = holesOf(this.#bytes, start, end).map(hole => ({
-      ...hole,
-      start: hole.start - start,
-      end: hole.end - start,
-    }));
-    const name = pieces(text, holes).join("\0") + holes.map(({ kind }) => kind).join("");
-    const family = this.#families.get(name) ?? this.#newFamily(name, text, holes, line);
-    if (family === null) return null;
-    const inside = holes
-      .filter((_, index) => !family.isHole[index])
-      .map(hole => text.slice(hole.start, hole.end));
-    const known = family.templates.get(inside.join("\0"));
-    if (known !== undefined) return known;
-    if (this.shapes.length === MAX_SHAPES) return null;
-    const template = this.#newTemplate(text, holes, family.isHole, line);
-    if (template !== null) family.templates.set(inside.join("\0"), template);
-    return template;
-  }
-
-  #newFamily(name: string, text: string, holes: readonly FoundHole[], line: number): Family | null {
-    const asked = this.#ask(text, holes, line);
-    if (asked === null) return null;
-    const family = { isHole: asked.meanings.map(({ type }) => type !== "shape"), templates: new Map() };
-    this.#families.set(name, family);
-    return family;
-  }
-
-  /** The line's flow, and what its numbers mean to it; null when there is anything to say about the line. */
-  #ask(text: string, holes: readonly FoundHole[], line: number): { flow: Flow; meanings: Meaning[] } | null {
-    const read = (other: string): Flow | null => {
-      const { flow, problems } = parseFlow(other, { file: this.file, line }, this.#options);
-      return problems.length > 0 ? null : flow;
-    };
-    const flow = read(text);
-    return flow === null ? null : { flow, meanings: meaningsOf(text, holes, flow, read) };
-  }
-
-  #newTemplate(
-    text: string,
-    found: readonly FoundHole[],
-    isHole: readonly boolean[],
-    line: number,
-  ): Template | null {
-    const asked = this.#ask(text, found, line);
-    if (asked === null) return null;
-    const { flow: model, meanings } = asked;
-    if (isHole.some((yes, index) => yes && meanings[index]!.type === "shape")) return null;
-    const holes = found.filter((_, index) => isHole[index]);
-    const kept = meanings.filter((_, index) => isHole[index]);
-    let rowWords = 0;
-    const slots: Slot[] = [];
-    const words = kept.map(meaning => {
-      if (meaning.type !== "value") return 0;
-      const count = meaning.bits > 32 ? 2 : 1;
-      slots.push({ leaf: meaning.leaf, at: rowWords, words: count });
-      rowWords += count;
-      return count;
+    if (!bytes.every(byte => byte < HOLE_BASE)) return false;
+    const holes = holesOf(bytes, 0, bytes.length);
+    if (!this.#wasSeen(kindOf(bytes, holes))) return false;
+    const meanings = meaningsOf({ text, holes, flow, values }, other => {
+      const read = parseFlow(other, flow.source, this.#options);
+      return read.problems.length > 0 ? null : read.flow;
     });
-    if (rowWords > MAX_ROW_WORDS) return null;
-    const shape = { id: this.shapes.length, model, slots, rowWords };
+    const slots: Slot[] = [];
+    const filled: Filled[] = [];
+    let rowWords = 0;
+    const kept = holes.filter((_, index) => meanings[index]!.type !== "shape");
+    for (const [hole, { start: place }] of kept.entries()) {
+      const meaning = meanings[holes.findIndex(other => other.start === place)]!;
+      if (meaning.type !== "value") continue;
+      const { leaf, limit, mask } = meaning;
+      const words = meaning.bits > 32 ? 2 : 1;
+      slots.push({ leaf, at: rowWords, words });
+      filled.push({ hole, words, limit, upperMask: Number(mask >> 32n), lowerMask: Number(mask & LOWER) });
+      rowWords += words;
+    }
+    if (rowWords > MAX_ROW_WORDS) return false;
+    const shape: Shape = { id: this.shapes.length, model: flow, slots, rowWords };
     this.shapes.push(shape);
-    return {
-      literals: pieces(text, holes).map(piece => encoder.encode(piece)),
-      kinds: holes.map(({ kind }) => kind),
-      words: Uint8Array.from(words),
-      limits: Float64Array.from(kept, meaning => (meaning.type === "value" ? meaning.limit : 0)),
-      masks: Uint32Array.from(kept, meaning =>
-        meaning.type === "value" ? Number(meaning.mask & 0xffffffffn) : 0,
-      ),
-      shape,
-    };
+    this.#tree.add(symbolsOf(bytes, kept), { shape, filled });
+    return true;
+  }
+
+  /** Whether a line of this kind came before; now one did. */
+  #wasSeen(kind: number): boolean {
+    const place = kind & (SEEN_KINDS - 1);
+    const isKnown = this.#seen[place] === kind;
+    this.#seen[place] = kind;
+    return isKnown;
   }
 }
 
-const encoder = new TextEncoder();
+const LOWER = 0xffffffffn;
+
+/** What a line looks like without its numbers, as one number other than 0 (FNV-1a). */
+function kindOf(bytes: Uint8Array, holes: readonly FoundHole[]): number {
+  let kind = 0x811c9dc5;
+  let from = 0;
+  for (const { start, end } of [...holes, { start: bytes.length, end: 0 }]) {
+    for (let at = from; at < start; at++) kind = Math.imul(kind ^ bytes[at]!, 0x01000193);
+    // Stands for the number; no byte of a flow is one.
+    kind = Math.imul(kind ^ HOLE_BASE, 0x01000193);
+    from = end;
+  }
+  return kind | 0 || 1;
+}
+
+/** A line with holes in it. */
+function symbolsOf(bytes: Uint8Array, holes: readonly FoundHole[]): number[] {
+  const symbols: number[] = [];
+  let from = 0;
+  for (const { kind, start, end } of holes) {
+    symbols.push(...bytes.subarray(from, start), HOLE_BASE + kind);
+    from = end;
+  }
+  return [...symbols, ...bytes.subarray(from)];
+}
+
 const decoder = new TextDecoder();
 
 function textOf(bytes: Uint8Array, start: number, end: number): string {
   return decoder.decode(bytes.subarray(start, end));
-}
-
-/** The text around the holes, one piece more than there are holes. */
-function pieces(text: string, holes: readonly FoundHole[]): string[] {
-  const starts = [0, ...holes.map(({ end }) => end)];
-  return starts.map((start, index) => text.slice(start, holes[index]?.start ?? text.length));
 }
 
 function endOfLine(bytes: Uint8Array, start: number): number {

@@ -8,9 +8,8 @@
 export const HOLE = { decimal: 1, hexadecimal: 2, ipv4: 3, mac: 4, seconds: 5 } as const;
 export type Hole = (typeof HOLE)[keyof typeof HOLE];
 
-/** The number that `readHole` read last: 64 bits in two halves. */
-export let low = 0;
-export let high = 0;
+/** Words that `readHole` writes. */
+export const HOLE_WORDS = 2;
 
 const ZERO = 48;
 const DOT = 46;
@@ -18,121 +17,160 @@ const COLON = 58;
 const LETTER_S = 115;
 const LETTER_X = 120;
 
-function isDigit(byte: number | undefined): boolean {
-  return byte !== undefined && byte >= 48 && byte <= 57;
-}
-
-/** The value of a lower-case hex digit, -1 for any other byte. */
-function nibble(byte: number | undefined): number {
-  if (byte === undefined || byte < 48) return -1;
-  if (byte <= 57) return byte - 48;
+/** The value of each byte as a lower-case hex digit, -1 where it is none. */
+const NIBBLES = Int8Array.from({ length: 256 }, (_, byte) => {
+  if (byte >= 48 && byte <= 57) return byte - 48;
   return byte >= 97 && byte <= 102 ? byte - 87 : -1;
-}
+});
+
+const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= 48 && byte <= 57;
 
 /**
- * Reads the number of this kind that begins at `at`: gives the place behind it and leaves its value in `low` and
- * `high`; -1 when there is none.
+ * Reads the number of this kind that begins at `at`: gives the place behind it and writes its 64 bits to `out` from
+ * `to` on, the upper half first; -1 when there is none. Nothing is read from `end` on.
  */
-export function readHole(kind: Hole, bytes: Uint8Array, at: number, end: number): number {
-  high = 0;
+export function readHole(
+  kind: Hole,
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  out: Uint32Array,
+  to: number,
+): number {
   switch (kind) {
     case HOLE.decimal:
-      return readDecimal(bytes, at, end);
+      return readDecimal(bytes, at, end, out, to);
     case HOLE.ipv4:
-      return readIpv4(bytes, at, end);
+      return readIpv4(bytes, at, end, out, to);
     case HOLE.mac:
-      return readMac(bytes, at, end);
+      return readMac(bytes, at, end, out, to);
     case HOLE.hexadecimal:
-      return readHexadecimal(bytes, at, end);
+      return readHexadecimal(bytes, at, end, out, to);
     case HOLE.seconds:
       return readSeconds(bytes, at, end);
   }
 }
 
-function readDecimal(bytes: Uint8Array, at: number, end: number): number {
+/** Digits that a small integer holds, and those that a double holds exactly. */
+const SMALL_DIGITS = 9;
+const EXACT_DIGITS = 15;
+
+function readDecimal(bytes: Uint8Array, at: number, end: number, out: Uint32Array, to: number): number {
+  const stop = end - at > SMALL_DIGITS ? at + SMALL_DIGITS : end;
   let place = at;
   let value = 0;
-  while (place < end) {
+  for (; place < stop; place++) {
     const digit = bytes[place]! - ZERO;
     if (digit < 0 || digit > 9) break;
-    value = value * 10 + digit;
-    place++;
+    value = (value * 10 + digit) | 0;
   }
-  const digits = place - at;
-  // Fifteen digits are exact in a double.
-  if (digits === 0 || digits > 15 || (digits > 1 && bytes[at] === ZERO)) return -1;
-  low = value >>> 0;
-  high = (value / 0x1_0000_0000) >>> 0;
+  if (place === at || (bytes[at] === ZERO && place > at + 1)) return -1;
+  if (place < stop || place === end || !isDigit(bytes[place])) {
+    out[to] = 0;
+    out[to + 1] = value;
+    return place;
+  }
+  return readLongDecimal(bytes, at, place, end, value, out, to);
+}
+
+/** Goes on behind the first nine digits, with doubles. */
+function readLongDecimal(
+  bytes: Uint8Array,
+  at: number,
+  from: number,
+  end: number,
+  first: number,
+  out: Uint32Array,
+  to: number,
+): number {
+  let place = from;
+  let value = first;
+  for (; place < end && isDigit(bytes[place]); place++) value = value * 10 + (bytes[place]! - ZERO);
+  if (place - at > EXACT_DIGITS) return -1;
+  out[to] = value / 0x1_0000_0000;
+  out[to + 1] = value % 0x1_0000_0000;
   return place;
 }
 
-function readHexadecimal(bytes: Uint8Array, at: number, end: number): number {
-  if (bytes[at] !== ZERO || bytes[at + 1] !== LETTER_X) return -1;
+function readHexadecimal(bytes: Uint8Array, at: number, end: number, out: Uint32Array, to: number): number {
+  if (end - at < 3 || bytes[at] !== ZERO || bytes[at + 1] !== LETTER_X) return -1;
   let place = at + 2;
   let upper = 0;
   let lower = 0;
-  while (place < end) {
-    const digit = nibble(bytes[place]);
+  for (; place < end; place++) {
+    const digit = NIBBLES[bytes[place]!]!;
     if (digit < 0) break;
     upper = (upper << 4) | (lower >>> 28);
     lower = (lower << 4) | digit;
-    place++;
   }
   const digits = place - at - 2;
   if (digits === 0 || digits > 16) return -1;
-  low = lower >>> 0;
-  high = upper >>> 0;
+  out[to] = upper;
+  out[to + 1] = lower;
   return place;
 }
 
-function readIpv4(bytes: Uint8Array, at: number, end: number): number {
+function readIpv4(bytes: Uint8Array, at: number, end: number, out: Uint32Array, to: number): number {
   let place = at;
   let address = 0;
   for (let octets = 0; octets < 4; octets++) {
-    if (octets > 0 && bytes[place++] !== DOT) return -1;
+    if (octets > 0) {
+      if (place >= end || bytes[place] !== DOT) return -1;
+      place++;
+    }
     const begins = place;
+    const stop = end - begins > 3 ? begins + 3 : end;
     let octet = 0;
-    while (place < end && place - begins < 3) {
+    for (; place < stop; place++) {
       const digit = bytes[place]! - ZERO;
       if (digit < 0 || digit > 9) break;
       octet = octet * 10 + digit;
-      place++;
     }
-    if (place === begins || octet > 255 || (place - begins > 1 && bytes[begins] === ZERO)) return -1;
+    if (place === begins || octet > 255 || (place > begins + 1 && bytes[begins] === ZERO)) return -1;
     address = (address << 8) | octet;
   }
-  low = address >>> 0;
+  out[to] = 0;
+  out[to + 1] = address;
   return place;
 }
 
 const MAC_BYTES = 17;
 
-function readMac(bytes: Uint8Array, at: number, end: number): number {
-  if (end - at < MAC_BYTES || bytes[at + 2] !== COLON) return -1;
+function readMac(bytes: Uint8Array, at: number, end: number, out: Uint32Array, to: number): number {
+  if (end - at < MAC_BYTES) return -1;
   let upper = 0;
   let lower = 0;
-  for (let octet = 0; octet < 6; octet++) {
-    const place = at + octet * 3;
-    const first = nibble(bytes[place]);
-    const second = nibble(bytes[place + 1]);
-    if (first < 0 || second < 0 || (octet < 5 && bytes[place + 2] !== COLON)) return -1;
-    if (octet < 2) upper = (upper << 8) | (first << 4) | second;
-    else lower = (lower << 8) | (first << 4) | second;
+  // Negative as soon as one digit is none.
+  let wrong = 0;
+  for (let place = at; place < at + MAC_BYTES; place += 3) {
+    const first = NIBBLES[bytes[place]!]!;
+    const second = NIBBLES[bytes[place + 1]!]!;
+    if (place > at && bytes[place - 1] !== COLON) return -1;
+    wrong |= first | second;
+    upper = (upper << 8) | (lower >>> 24);
+    lower = (lower << 8) | (first << 4) | second;
   }
-  low = lower >>> 0;
-  high = upper;
+  if (wrong < 0) return -1;
+  out[to] = upper;
+  out[to + 1] = lower;
   return at + MAC_BYTES;
 }
 
+/** Digits before and behind the point of seconds: more are no number to the parser. */
+const WHOLE_DIGITS = 15;
+const FRACTION_DIGITS = 9;
+
+/** A time with its unit behind it, which stays. It has no value: a time never is one of the flow. */
 function readSeconds(bytes: Uint8Array, at: number, end: number): number {
   let place = at;
   while (place < end && isDigit(bytes[place])) place++;
-  if (place > at && bytes[place] === DOT) {
-    place++;
+  if (place === at || place - at > WHOLE_DIGITS) return -1;
+  if (place < end && bytes[place] === DOT) {
+    const point = place++;
     while (place < end && isDigit(bytes[place])) place++;
+    if (place === point + 1 || place - point - 1 > FRACTION_DIGITS) return -1;
   }
-  low = 0;
-  return place > at && bytes[place] === LETTER_S ? place : -1;
+  return place < end && bytes[place] === LETTER_S ? place : -1;
 }
 
 /** The kinds in the order in which they are tried: the longest first. */
@@ -154,7 +192,7 @@ export interface FoundHole {
 export function holesOf(bytes: Uint8Array, start: number, end: number): FoundHole[] {
   const holes: FoundHole[] = [];
   for (let at = start; at < end; ) {
-    const found = nibble(bytes[at]) >= 0 && !isInside(bytes, at, start) ? holeAt(bytes, at, end) : null;
+    const found = NIBBLES[bytes[at]!]! >= 0 && !isInside(bytes, at, start) ? holeAt(bytes, at, end) : null;
     if (found !== null) holes.push(found);
     at = found?.end ?? at + 1;
   }
@@ -167,9 +205,11 @@ function isInside(bytes: Uint8Array, at: number, start: number): boolean {
   return isWord(before) || before === DOT || before === 34;
 }
 
+const unread = new Uint32Array(HOLE_WORDS);
+
 function holeAt(bytes: Uint8Array, at: number, end: number): FoundHole | null {
   for (const kind of TRIED) {
-    const behind = readHole(kind, bytes, at, end);
+    const behind = readHole(kind, bytes, at, end, unread, 0);
     if (behind < 0) continue;
     const next = behind < end ? bytes[behind] : undefined;
     const goesOn =

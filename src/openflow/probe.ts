@@ -1,12 +1,13 @@
 /**
- * What the numbers in a line mean, found out by asking: the line is parsed again with another number in one place, and
- * the flow that comes out is compared with the first. A number that changes one value of the flow, and changes it to
- * just that number, is a slot; one that changes nothing but counters is idle; every other number belongs to the
- * line's shape. Nothing here knows the grammar.
+ * What the numbers in a line mean, found out by asking: the line is parsed again with other numbers, all of them
+ * different, and the flow that comes out is compared with the first. A number that turns up as one value of the flow is
+ * a slot; one that turns up as a counter is idle; every other number belongs to the line's shape. Nothing here knows the
+ * grammar; what is known of words (NEVER_VARY) saves questions.
  */
 import type { Action, Flow } from "./ast.ts";
 import type { Field } from "./fields.ts";
 import { type FoundHole, HOLE, type Hole } from "./holes.ts";
+import type { ValueToken } from "./reading.ts";
 
 /** What a slot is in the flow: its cookie, the value of a match field, of a setting, or the port of an output. */
 export type Leaf =
@@ -62,47 +63,195 @@ const NEVER_SLOTS: ReadonlySet<string> = new Set([
   "conj_id",
 ]);
 
+/** Words whose number is never a slot either: asking about them would only make the line one that cannot be read. */
+const NEVER_VARY: ReadonlySet<string> = new Set([
+  "table",
+  "table_id",
+  "priority",
+  "idle_timeout",
+  "hard_timeout",
+  "importance",
+  "goto_table",
+  "push_mpls",
+  "pop_mpls",
+  "push_vlan",
+]);
+
+/** Parses a line that differs in some of its numbers; null when there is anything to say about it. */
 type Reader = (text: string) => Flow | null;
 
-/** Numbers to put into a hole instead of `text`: near ones, so that they stay in range. */
-function otherNumbers(kind: Hole, text: string): string[] {
+/** A line that was read. */
+interface ReadLine {
+  readonly text: string;
+  readonly holes: readonly FoundHole[];
+  readonly flow: Flow;
+  readonly values: readonly ValueToken[];
+}
+
+/** Fields of fewer bits have not two other values to ask with. */
+const MIN_BITS = 3;
+/** More numbers than this are not asked about. */
+const MAX_ASKED = 100;
+
+/** A number that may be a value: what it belongs to has a span that begins with it. */
+interface Candidate extends FoundHole {
+  readonly index: number;
+  readonly field: Field | null;
+  readonly bits: number;
+}
+
+function candidatesOf({ text, holes, values }: ReadLine): readonly Candidate[] {
+  const tokens = new Map(values.map(token => [token.span.start, token]));
+  const candidates: Candidate[] = [];
+  for (const [index, hole] of holes.entries()) {
+    const token = tokens.get(hole.start);
+    if (token === undefined || (token.field !== null && NEVER_SLOTS.has(token.field.name))) continue;
+    const word = /(\w+)[=:]$/.exec(text.slice(Math.max(0, hole.start - 40), hole.start))?.[1];
+    const bits = token.field?.bits ?? 16;
+    if (bits >= MIN_BITS && !NEVER_VARY.has(word ?? ""))
+      candidates.push({ ...hole, index, field: token.field, bits });
+  }
+  return candidates.slice(0, MAX_ASKED);
+}
+
+/**
+ * Numbers to put in the place of those of a line, no two alike, and small, so that they stay in range. They do not turn
+ * up in the line by themselves, so that a value that is one of them comes from its hole.
+ */
+function otherNumbers(text: string, asked: readonly Candidate[], round: number): string[] {
+  const own = new Set(asked.map(({ kind, start, end }) => numberOf(kind, text.slice(start, end))));
+  const used = new Set<number>();
+  let wide = 6 + round;
+  return asked.map(({ kind, bits }) => {
+    // Narrow fields take what is left of the lowest numbers; should there be none, the reader says so.
+    let number = bits < 8 ? round : wide;
+    const step = bits < 8 ? 1 : 2;
+    while (used.has(number) || own.has(numberOf(kind, spelled(kind, number, bits)))) number += step;
+    used.add(number);
+    if (bits >= 8) wide = number + step;
+    return spelled(kind, number, bits);
+  });
+}
+
+/** A number that differs from others in each of its bytes, so that a mask leaves something of the difference. */
+function spelled(kind: Hole, number: number, bits: number): string {
   switch (kind) {
-    case HOLE.decimal:
-      return [1, 2, 3, 5].map(String).filter(other => other !== text);
-    case HOLE.hexadecimal:
-      return ["0x1", "0x2", "0x3", "0x5"].filter(other => BigInt(other) !== BigInt(text));
-    case HOLE.seconds:
-      return ["1", "2", "3"].filter(other => other !== text);
+    case HOLE.hexadecimal: {
+      const byte = (number & 255).toString(16).padStart(2, "0");
+      return bits < 16 ? `0x${number.toString(16)}` : `0x${byte.repeat(Math.min(8, bits >> 3))}`;
+    }
     case HOLE.ipv4:
-      return ["17.34.51.68", "34.17.68.51", "1.2.3.4"].filter(other => other !== text);
+      return [73, 3, 5, 7].map(factor => (number * factor) & 255).join(".");
     case HOLE.mac:
-      return ["02:12:34:56:78:9a", "02:21:43:65:87:a9", "06:01:02:03:04:05"].filter(other => other !== text);
+      // Even in front: an address of one station.
+      return [2, 3, 5, 7, 9, 11]
+        .map(factor => ((number * factor) & 255).toString(16).padStart(2, "0"))
+        .join(":");
+    default:
+      return number.toString();
   }
 }
 
 function numberOf(kind: Hole, text: string): bigint {
   if (kind === HOLE.mac) return BigInt(`0x${text.replaceAll(":", "")}`);
   if (kind === HOLE.ipv4) return text.split(".").reduce((sum, octet) => (sum << 8n) | BigInt(octet), 0n);
-  return BigInt(text);
+  return BigInt(kind === HOLE.seconds ? text.replace(/\..*/, "") : text);
 }
 
-/** What each number of `text` means to the flow that `read` makes of it. */
-export function meaningsOf(text: string, holes: readonly FoundHole[], flow: Flow, read: Reader): Meaning[] {
-  const before = leavesOf(flow);
-  return holes.map(({ kind, start, end }): Meaning => {
-    const found: Meaning[] = [];
-    for (const other of otherNumbers(kind, text.slice(start, end))) {
-      const changed = read(`${text.slice(0, start)}${other}${text.slice(end)}`);
-      if (changed === null) continue;
-      const meaning =
-        kind === HOLE.seconds
-          ? idleOrShape(before, changed)
-          : compare(before, changed, numberOf(kind, other));
-      if (found.length === 1) return isSame(found[0]!, meaning) ? meaning : { type: "shape" };
-      found.push(meaning);
-    }
-    return { type: "shape" };
-  });
+/** The line with other numbers in the places of `asked`. */
+function replaced(text: string, asked: readonly Candidate[], others: readonly string[]): string {
+  let result = "";
+  let from = 0;
+  for (const [index, { start, end }] of asked.entries()) {
+    result += text.slice(from, start) + others[index]!;
+    from = end;
+  }
+  return result + text.slice(from);
+}
+
+/** What each number of a line means to its flow. A number above the limit of its meaning belongs to the shape. */
+export function meaningsOf(line: ReadLine, read: Reader): Meaning[] {
+  const { text, holes } = line;
+  const before = leavesOf(line.flow);
+  const ask = (asked: readonly Candidate[]): Meaning[] | null => {
+    const first = answer(text, asked, 1, before, read);
+    const second = first === null ? null : answer(text, asked, 2, before, read);
+    return second?.map((meaning, index) => (isSame(meaning, first![index]!) ? meaning : SHAPE)) ?? null;
+  };
+  let asked = candidatesOf(line);
+  let meanings = ask(asked);
+  if (meanings === null) {
+    // One of them spoils it for all: each by itself, and those that mean something together again.
+    asked = asked.filter(one => (ask([one]) ?? [SHAPE])[0]!.type !== "shape");
+    meanings = ask(asked);
+  }
+  // What is left out stays as it is in the line: only then is the rest what the answer says.
+  while (meanings?.some(({ type }) => type === "shape")) {
+    const known = meanings;
+    asked = asked.filter((_, index) => known[index]!.type !== "shape");
+    meanings = ask(asked);
+  }
+  const all = holes.map(() => SHAPE);
+  for (const [at, meaning] of (meanings ?? []).entries()) {
+    const { index, kind, start, end } = asked[at]!;
+    const isFitting = meaning.type !== "value" || numberOf(kind, text.slice(start, end)) <= meaning.limit;
+    if (isFitting) all[index] = meaning;
+  }
+  return all;
+}
+
+const SHAPE: Meaning = { type: "shape" };
+
+/**
+ * The meanings of numbers that were all changed at once. Null when the line cannot be read then, or when a value
+ * changed that none of them explains.
+ */
+function answer(
+  text: string,
+  asked: readonly Candidate[],
+  round: number,
+  before: readonly FlowLeaf[],
+  read: Reader,
+): Meaning[] | null {
+  if (asked.length === 0) return [];
+  const others = otherNumbers(text, asked, round);
+  const changed = read(replaced(text, asked, others));
+  const differing = changed === null ? null : differences(before, leavesOf(changed));
+  if (differing === null) return null;
+  const numbers = asked.map(({ kind }, index) => numberOf(kind, others[index]!));
+  const meanings: Meaning[] = asked.map(() => SHAPE);
+  const isNamed = new Set<number>();
+  for (const leaf of differing) {
+    const from = sourceOf(leaf, asked, numbers);
+    if (from < 0 || isNamed.has(from)) return null;
+    isNamed.add(from);
+    meanings[from] = meaningOf(leaf);
+  }
+  return meanings;
+}
+
+/** Which of the numbers turned up as the value of a leaf; -1 when it is none of them, or when it may be several. */
+function sourceOf(leaf: FlowLeaf, asked: readonly Candidate[], numbers: readonly bigint[]): number {
+  const value = wholeOf(leaf.value);
+  const bits = BigInt(leaf.field?.bits ?? 64);
+  const isSource = (number: bigint): boolean => number >> bits === 0n && (number & leaf.mask) === value;
+  const from = [...numbers.keys()].filter(index => isSource(numbers[index]!));
+  // A mask may leave the same of several numbers: then it is the one that was written as this field's.
+  const own = from.length > 1 ? from.filter(index => asked[index]!.field === leaf.field) : from;
+  return own.length === 1 ? own[0]! : -1;
+}
+
+function wholeOf(value: unknown): bigint | null {
+  if (typeof value === "bigint") return value;
+  return Number.isInteger(value) ? BigInt(value as number) : null;
+}
+
+function meaningOf({ leaf, field, mask }: FlowLeaf): Meaning {
+  if (leaf === null) return SHAPE;
+  if (leaf === "idle") return { type: "idle" };
+  const bits = leaf.of === "cookie" ? 64 : (field?.bits ?? 32);
+  const isPort = leaf.of === "output" || field?.format === "port";
+  return { type: "value", leaf, bits, mask, limit: isPort ? MAX_PORT : 2 ** bits - 1 };
 }
 
 /** One value of a flow, with all that must stay as it is beside it. */
@@ -115,29 +264,12 @@ interface FlowLeaf {
   readonly mask: bigint;
 }
 
-function idleOrShape(before: readonly FlowLeaf[], changed: Flow): Meaning {
-  const differing = differences(before, leavesOf(changed));
-  return differing?.every(({ leaf }) => leaf === "idle") ? { type: "idle" } : { type: "shape" };
-}
-
 function differences(before: readonly FlowLeaf[], after: readonly FlowLeaf[]): FlowLeaf[] | null {
   if (before.length !== after.length) return null;
   const isAlike = after.every(
     ({ path, mask }, index) => path === before[index]!.path && mask === before[index]!.mask,
   );
   return isAlike ? after.filter(({ value }, index) => value !== before[index]!.value) : null;
-}
-
-function compare(before: readonly FlowLeaf[], changed: Flow, number: bigint): Meaning {
-  const differing = differences(before, leavesOf(changed));
-  if (differing === null) return { type: "shape" };
-  if (differing.every(({ leaf }) => leaf === "idle")) return { type: "idle" };
-  const { leaf, field, value, mask } = differing[0]!;
-  if (differing.length > 1 || leaf === null || leaf === "idle") return { type: "shape" };
-  if (BigInt(value as number | bigint) !== (number & mask)) return { type: "shape" };
-  const bits = leaf.of === "cookie" ? 64 : (field?.bits ?? 32);
-  const isPort = leaf.of === "output" || field?.format === "port";
-  return { type: "value", leaf, bits, mask, limit: isPort ? MAX_PORT : 2 ** bits - 1 };
 }
 
 function isSame(a: Meaning, b: Meaning): boolean {
