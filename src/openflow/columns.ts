@@ -12,7 +12,7 @@ import { type FoundHole, holesOf } from "./holes.ts";
 import { flowOfLine, isReplyHeader, type ParsedFlow, parseFlow } from "./parse.ts";
 import { meaningsOf, type Slot } from "./probe.ts";
 import type { ParseOptions } from "./reading.ts";
-import { type Filled, type Fitted, HOLE_BASE, ShapeTree } from "./shape-tree.ts";
+import { type Filled, HOLE_BASE, ShapeTree } from "./shape-tree.ts";
 
 /** Flows that are alike but for the values in their slots. */
 export interface Shape {
@@ -30,15 +30,12 @@ const MAX_PROBLEMS = 1000;
 /** A shape with longer rows is read line by line, and so is a longer line. */
 const MAX_ROW_WORDS = 256;
 const MAX_LINE_BYTES = 4096;
+/** Flows without a shape that are kept; others are read from their lines again: a flow takes some 3 KB. */
+const MAX_KEPT = 16_384;
 /** Room for kinds of lines that came once, a power of two; a later kind takes the place of an earlier one. */
 const SEEN_KINDS = 4096;
 const NEWLINE = 10;
 const RETURN = 13;
-
-/** What the tree knows of a shape. */
-interface Template extends Fitted {
-  readonly shape: Shape;
-}
 
 /** Flows of one dump, in the order of their lines. */
 export class Flows {
@@ -54,7 +51,7 @@ export class Flows {
   readonly shapes: Shape[] = [];
   readonly #bytes: Uint8Array;
   readonly #options: ParseOptions;
-  /** Of each flow: its shape, or -1 - index into #odd; the first of its words; its line; where that begins. */
+  /** Of each flow: its shape, or -1 - index into #odd, which may end before that; the first of its words; its line; where that begins. */
   #shapeOf = new Int32Array(1024);
   #rowAt = new Uint32Array(1024);
   #lineOf = new Uint32Array(1024);
@@ -63,7 +60,7 @@ export class Flows {
   #valueCount = 0;
   readonly #odd: Flow[] = [];
   readonly #seen = new Int32Array(SEEN_KINDS);
-  readonly #tree: ShapeTree<Template>;
+  readonly #tree: ShapeTree<Shape>;
 
   constructor(bytes: Uint8Array, file: string, options: ParseOptions = {}) {
     this.#bytes = bytes;
@@ -92,13 +89,11 @@ export class Flows {
   /** A flow, read anew from its line. */
   flow(index: number): Flow {
     const shape = this.#shapeOf[index]!;
-    if (shape < 0) return this.#odd[-1 - shape]!;
+    const kept = shape < 0 ? this.#odd[-1 - shape] : undefined;
+    if (kept !== undefined) return kept;
     const start = this.#startOf[index]!;
-    const read = parseFlow(
-      textOf(this.#bytes, start, endOfText(this.#bytes, start, endOfLine(this.#bytes, start))),
-      this.#source(index),
-      this.#options,
-    );
+    const text = textOf(this.#bytes, start, endOfText(this.#bytes, start, endOfLine(this.#bytes, start)));
+    const read = parseFlow(shape < 0 ? flowOfLine(text)! : text, this.#source(index), this.#options);
     if (read.flow === null) throw new Error(`${this.file}:${this.lineOf(index)}: was read before`);
     return read.flow;
   }
@@ -113,13 +108,13 @@ export class Flows {
     let line = 0;
     for (let start = 0; start < bytes.length; ) {
       line++;
-      const template = tree.find(start, this.#values, this.#valueCount);
-      if (template === null) {
+      const shape = tree.find(start, this.#values, this.#valueCount);
+      if (shape === null) {
         const end = endOfLine(bytes, start);
         this.#readUnknown(start, endOfText(bytes, start, end), line);
         start = end + 1;
       } else {
-        this.#add(template.shape, start, line);
+        this.#add(shape, start, line);
         start = tree.behind + (bytes[tree.behind] === RETURN ? 2 : 1);
       }
     }
@@ -168,16 +163,15 @@ export class Flows {
     if (clean === null) return;
     const parsed = parseFlow(clean, { file: this.file, line }, this.#options);
     if (clean === text && this.#learn(text, start, end, parsed)) {
-      const template = this.#tree.find(start, this.#values, this.#valueCount);
-      if (template === null)
-        throw new Error(`${this.file}:${line}: does not fit the shape that was made of it`);
-      this.#add(template.shape, start, line);
+      const shape = this.#tree.find(start, this.#values, this.#valueCount);
+      if (shape === null) throw new Error(`${this.file}:${line}: does not fit the shape that was made of it`);
+      this.#add(shape, start, line);
       return;
     }
     this.#note(parsed);
     if (parsed.flow === null) return;
     this.#addLine(-1 - this.#odd.length, start, line);
-    this.#odd.push(parsed.flow);
+    if (this.#odd.length < MAX_KEPT) this.#odd.push(parsed.flow);
   }
 
   /** Keeps the problems of a line that is read by itself. */
@@ -197,7 +191,7 @@ export class Flows {
     if (end - start > MAX_LINE_BYTES || this.shapes.length === MAX_SHAPES) return false;
     const bytes = this.#bytes.subarray(start, end);
     // Places in the bytes are places in the text only where each character is a byte.
-    if (!bytes.every(byte => byte < HOLE_BASE)) return false;
+    if (!bytes.every(byte => byte > 0 && byte < HOLE_BASE)) return false;
     const holes = holesOf(bytes, 0, bytes.length);
     if (!this.#wasSeen(kindOf(bytes, holes))) return false;
     const meanings = meaningsOf({ text, holes, flow, values }, other => {
@@ -214,13 +208,13 @@ export class Flows {
       const { leaf, limit, mask } = meaning;
       const words = meaning.bits > 32 ? 2 : 1;
       slots.push({ leaf, at: rowWords, words });
-      filled.push({ hole, words, limit, upperMask: Number(mask >> 32n), lowerMask: Number(mask & LOWER) });
+      filled.push({ hole, words, limit, mask });
       rowWords += words;
     }
     if (rowWords > MAX_ROW_WORDS) return false;
     const shape: Shape = { id: this.shapes.length, model: flow, slots, rowWords };
     this.shapes.push(shape);
-    this.#tree.add(symbolsOf(bytes, kept), { shape, filled });
+    this.#tree.add(symbolsOf(bytes, kept), shape, filled);
     return true;
   }
 
@@ -232,8 +226,6 @@ export class Flows {
     return isKnown;
   }
 }
-
-const LOWER = 0xffffffffn;
 
 /** What a line looks like without its numbers, as one number other than 0 (FNV-1a). */
 function kindOf(bytes: Uint8Array, holes: readonly FoundHole[]): number {

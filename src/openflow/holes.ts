@@ -110,23 +110,31 @@ function readHexadecimal(bytes: Uint8Array, at: number, end: number, out: Uint32
   return place;
 }
 
+/** The digit at `place`; anything else is below 0 or above 9. */
+const digitAt = (bytes: Uint8Array, place: number, end: number): number =>
+  place < end ? bytes[place]! - ZERO : -1;
+
+const isNoDigit = (digit: number): boolean => digit < 0 || digit > 9;
+
 function readIpv4(bytes: Uint8Array, at: number, end: number, out: Uint32Array, to: number): number {
   let place = at;
   let address = 0;
   for (let octets = 0; octets < 4; octets++) {
-    if (octets > 0) {
-      if (place >= end || bytes[place] !== DOT) return -1;
-      place++;
+    // Digit by digit and not in a loop: the lengths of octets are what a processor cannot foresee.
+    let octet = digitAt(bytes, place++, end);
+    if (isNoDigit(octet)) return -1;
+    const second = digitAt(bytes, place, end);
+    if (!isNoDigit(second)) {
+      if (octet === 0) return -1;
+      octet = octet * 10 + second;
+      const third = digitAt(bytes, ++place, end);
+      if (!isNoDigit(third)) {
+        octet = octet * 10 + third;
+        if (octet > 255) return -1;
+        place++;
+      }
     }
-    const begins = place;
-    const stop = end - begins > 3 ? begins + 3 : end;
-    let octet = 0;
-    for (; place < stop; place++) {
-      const digit = bytes[place]! - ZERO;
-      if (digit < 0 || digit > 9) break;
-      octet = octet * 10 + digit;
-    }
-    if (place === begins || octet > 255 || (place > begins + 1 && bytes[begins] === ZERO)) return -1;
+    if (octets < 3 && (place >= end || bytes[place++] !== DOT)) return -1;
     address = (address << 8) | octet;
   }
   out[to] = 0;

@@ -33,12 +33,12 @@ export type Meaning =
       readonly leaf: Leaf;
       readonly bits: number;
       /** The greatest value, and the bits that count: those that the match compares. */
-      readonly limit: number;
+      readonly limit: bigint;
       readonly mask: bigint;
     };
 
 /** The greatest number that a port can have without being a reserved one. */
-const MAX_PORT = 0xfeff;
+const MAX_PORT = 0xfeffn;
 
 /** Fields on whose value the meaning of others depends, or whose values are written in ways of their own. */
 const NEVER_SLOTS: ReadonlySet<string> = new Set([
@@ -251,7 +251,7 @@ function meaningOf({ leaf, field, mask }: FlowLeaf): Meaning {
   if (leaf === "idle") return { type: "idle" };
   const bits = leaf.of === "cookie" ? 64 : (field?.bits ?? 32);
   const isPort = leaf.of === "output" || field?.format === "port";
-  return { type: "value", leaf, bits, mask, limit: isPort ? MAX_PORT : 2 ** bits - 1 };
+  return { type: "value", leaf, bits, mask, limit: isPort ? MAX_PORT : (1n << BigInt(bits)) - 1n };
 }
 
 /** One value of a flow, with all that must stay as it is beside it. */

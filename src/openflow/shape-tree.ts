@@ -13,51 +13,74 @@ export interface Filled {
   /** Words of the row. */
   readonly words: 1 | 2;
   /** The greatest value. */
-  readonly limit: number;
-  /** The bits that count, upper and lower half. */
-  readonly upperMask: number;
-  readonly lowerMask: number;
+  readonly limit: bigint;
+  /** The bits that count. */
+  readonly mask: bigint;
 }
 
-/** What stands at the end of a text. */
-export interface Fitted {
-  /** In the order of the row. */
-  readonly filled: readonly Filled[];
-}
-
-/** A text: bytes, all of them ASCII, and holes, which are `HOLE_BASE` and their kind. */
+/** A text: bytes from 1 to 127, and holes, which are `HOLE_BASE` and their kind. */
 export type Symbols = readonly number[];
 
 export const HOLE_BASE = 128;
 const NEWLINE = 10;
 const RETURN = 13;
+const PIECE_BYTES = 8;
+
+/** What stands at the end of a text: `Filled` as numbers, in the order of the row. */
+interface End<Leaf> {
+  readonly leaf: Leaf;
+  readonly terms: Uint32Array;
+}
+
+/** Words of a term: hole, words of the row, limit and mask, each of these two with its upper half first. */
+const TERM_WORDS = 6;
+const LOWER = 0xffff_ffffn;
+
+function termsOf(filled: readonly Filled[]): Uint32Array {
+  const halves = (value: bigint): number[] => [Number(value >> 32n), Number(value & LOWER)];
+  return Uint32Array.from(
+    filled.flatMap(({ hole, words, limit, mask }) => [hole, words, ...halves(limit), ...halves(mask)]),
+  );
+}
 
 class Node<Leaf> {
   readonly label: readonly number[];
-  /** The label in words of four bytes, the last of which ends with it; none below four bytes. */
-  readonly words: Int32Array;
-  leaf: Leaf | null = null;
+  /**
+   * The label in pieces of eight bytes, the last of which ends with it; none below eight bytes. They are compared as
+   * doubles: of bytes from 1 to 127 none is a NaN or a zero, so that two are equal only when all of their bits are.
+   */
+  readonly pieces: Float64Array;
+  readonly length: number;
+  end: End<Leaf> | null = null;
   /** By the byte that follows; null while there is none. */
   letters: (Node<Leaf> | null)[] | null = null;
-  readonly kinds: Hole[] = [];
-  readonly behind: Node<Leaf>[] = [];
+  /** The hole that follows, when there is one. */
+  kind: Hole | 0 = 0;
+  behind: Node<Leaf> | null = null;
+  /** Holes of other kinds that may follow instead. */
+  readonly others: { readonly kind: Hole; node: Node<Leaf> }[] = [];
+  /** Nothing follows but one hole: so it is nearly always. */
+  isPlain = false;
 
   constructor(label: readonly number[]) {
     this.label = label;
+    this.length = label.length;
     const view = new DataView(Uint8Array.from(label).buffer);
-    const count = label.length < 4 ? 0 : Math.ceil(label.length / 4);
-    this.words = Int32Array.from({ length: count }, (_, index) =>
-      view.getInt32(Math.min(4 * index, label.length - 4), true),
+    const count = label.length < PIECE_BYTES ? 0 : Math.ceil(label.length / PIECE_BYTES);
+    this.pieces = Float64Array.from({ length: count }, (_, index) =>
+      view.getFloat64(Math.min(PIECE_BYTES * index, label.length - PIECE_BYTES), true),
     );
   }
 
   /** The same with a shorter label, and this one's rest behind it. */
   cut(length: number): Node<Leaf> {
     const rest = new Node<Leaf>(this.label.slice(length));
-    rest.leaf = this.leaf;
+    rest.end = this.end;
     rest.letters = this.letters;
-    rest.kinds.push(...this.kinds);
-    rest.behind.push(...this.behind);
+    rest.kind = this.kind;
+    rest.behind = this.behind;
+    rest.others.push(...this.others);
+    rest.isPlain = this.isPlain;
     const head = new Node<Leaf>(this.label.slice(0, length));
     head.put(this.label[length]!, rest);
     return head;
@@ -65,26 +88,35 @@ class Node<Leaf> {
 
   next(symbol: number): Node<Leaf> | null {
     if (symbol < HOLE_BASE) return this.letters?.[symbol] ?? null;
-    return this.behind[this.kinds.indexOf((symbol - HOLE_BASE) as Hole)] ?? null;
+    if (this.kind === symbol - HOLE_BASE) return this.behind;
+    return this.others.find(({ kind }) => kind === symbol - HOLE_BASE)?.node ?? null;
   }
 
   put(symbol: number, node: Node<Leaf>): void {
+    const kind = (symbol - HOLE_BASE) as Hole;
+    const other = this.others.find(one => one.kind === kind);
     if (symbol < HOLE_BASE) {
       this.letters ??= new Array(HOLE_BASE).fill(null);
       this.letters[symbol] = node;
-      return;
-    }
-    const kind = (symbol - HOLE_BASE) as Hole;
-    const at = this.kinds.indexOf(kind);
-    if (at >= 0) this.behind[at] = node;
-    else {
-      this.kinds.push(kind);
-      this.behind.push(node);
-    }
+    } else if (this.kind === 0 || this.kind === kind) {
+      this.kind = kind;
+      this.behind = node;
+    } else if (other !== undefined) other.node = node;
+    else this.others.push({ kind, node });
+    this.#look();
+  }
+
+  endsWith(end: End<Leaf>): void {
+    this.end = end;
+    this.#look();
+  }
+
+  #look(): void {
+    this.isPlain = this.end === null && this.letters === null && this.kind !== 0 && this.others.length === 0;
   }
 }
 
-export class ShapeTree<Leaf extends Fitted> {
+export class ShapeTree<Leaf> {
   /** Where the text ends that was found last: at a line end, or at the end of all. */
   behind = 0;
   #root = new Node<Leaf>([]);
@@ -98,8 +130,8 @@ export class ShapeTree<Leaf extends Fitted> {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
-  /** Adds a text. One that is there already gets this leaf. */
-  add(symbols: Symbols, leaf: Leaf): void {
+  /** Adds a text, and what is filled by its holes in the order of the row. One that is there already is replaced. */
+  add(symbols: Symbols, leaf: Leaf, filled: readonly Filled[]): void {
     const holes = symbols.filter(symbol => symbol >= HOLE_BASE).length;
     if (this.#read.length < holes * HOLE_WORDS) this.#read = new Uint32Array(holes * HOLE_WORDS);
     let put = (node: Node<Leaf>): void => {
@@ -122,7 +154,7 @@ export class ShapeTree<Leaf extends Fitted> {
       node = parent.next(symbol) ?? new Node(literalFrom(symbols, at));
       put(node);
     }
-    node.leaf = leaf;
+    node.endsWith({ leaf, terms: termsOf(filled) });
   }
 
   /** The leaf of the line that begins at `start`, or null. Its row is written to `row` from `to` on. */
@@ -132,66 +164,82 @@ export class ShapeTree<Leaf extends Fitted> {
 
   #walk(from: Node<Leaf>, start: number, holes: number, row: Uint32Array, to: number): Leaf | null {
     const bytes = this.#bytes;
-    const end = bytes.length;
+    const read = this.#read;
+    const stop = bytes.length;
     let node = from;
     let place = start;
-    let at = holes;
+    let at = HOLE_WORDS * holes;
     for (;;) {
-      if (!this.#begins(node, place)) return null;
-      place += node.label.length;
-      const { leaf, letters, kinds } = node;
-      if (leaf !== null && isLineEnd(bytes, place) && fill(leaf, this.#read, row, to)) {
-        this.behind = place;
-        return leaf;
-      }
-      const last = kinds.length - 1;
-      const letter = letters !== null && place < end ? letters[bytes[place]! & 127]! : null;
-      if (letter !== null) {
-        if (last < 0) {
+      if (!begins(node, bytes, this.#view, place)) return null;
+      place += node.length;
+      if (!node.isPlain) {
+        const { end, letters } = node;
+        if (end !== null && isLineEnd(bytes, place) && fill(end.terms, read, row, to)) {
+          this.behind = place;
+          return end.leaf;
+        }
+        const letter = letters !== null && place < stop ? letters[bytes[place]! & 127]! : null;
+        if (letter !== null && node.kind === 0) {
           node = letter;
           continue;
         }
-        const found = this.#walk(letter, place, at, row, to);
-        if (found !== null) return found;
+        const found = this.#tryOthers(node, letter, place, at / HOLE_WORDS, row, to);
+        if (found !== null || node.kind === 0) return found;
       }
-      if (last < 0) return null;
-      for (let index = 0; index < last; index++) {
-        const next = readHole(kinds[index]!, bytes, place, end, this.#read, HOLE_WORDS * at);
-        const found = next < 0 ? null : this.#walk(node.behind[index]!, next, at + 1, row, to);
-        if (found !== null) return found;
-      }
-      place = readHole(kinds[last]!, bytes, place, end, this.#read, HOLE_WORDS * at);
+      place = readHole(node.kind as Hole, bytes, place, stop, read, at);
       if (place < 0) return null;
-      node = node.behind[last]!;
-      at++;
+      node = node.behind!;
+      at += HOLE_WORDS;
     }
   }
 
-  /** Whether a node's label stands at `place`. Four bytes at a time: this is where most bytes of a dump go through. */
-  #begins({ label, words }: Node<Leaf>, place: number): boolean {
-    const { length } = label;
-    if (this.#bytes.length - place < length) return false;
-    if (length < 4) {
-      for (let at = 0; at < length; at++) if (this.#bytes[place + at] !== label[at]) return false;
-      return true;
+  /** All ways on from the end of a node's label but its first hole. */
+  #tryOthers(
+    { others }: Node<Leaf>,
+    letter: Node<Leaf> | null,
+    place: number,
+    holes: number,
+    row: Uint32Array,
+    to: number,
+  ): Leaf | null {
+    let found = letter === null ? null : this.#walk(letter, place, holes, row, to);
+    for (let index = 0; found === null && index < others.length; index++) {
+      const { kind, node } = others[index]!;
+      const bytes = this.#bytes;
+      const next = readHole(kind, bytes, place, bytes.length, this.#read, HOLE_WORDS * holes);
+      if (next >= 0) found = this.#walk(node, next, holes + 1, row, to);
     }
-    const view = this.#view;
-    const last = words.length - 1;
-    for (let at = 0; at < last; at++) if (view.getInt32(place + 4 * at, true) !== words[at]) return false;
-    return view.getInt32(place + length - 4, true) === words[last];
+    return found;
   }
 }
 
-/** Writes a leaf's row from the numbers of its text; false when one of them is too great. */
-function fill({ filled }: Fitted, read: Uint32Array, row: Uint32Array, to: number): boolean {
+/** Whether a node's label stands at `place`. Most bytes of a dump go through here, hence eight at a time. */
+function begins<Leaf>(node: Node<Leaf>, bytes: Uint8Array, view: DataView, place: number): boolean {
+  const { length } = node;
+  if (bytes.length - place < length) return false;
+  if (length < PIECE_BYTES) {
+    const { label } = node;
+    for (let at = 0; at < length; at++) if (bytes[place + at] !== label[at]) return false;
+    return true;
+  }
+  const { pieces } = node;
+  const last = pieces.length - 1;
+  for (let at = 0; at < last; at++)
+    if (view.getFloat64(place + PIECE_BYTES * at, true) !== pieces[at]) return false;
+  return view.getFloat64(place + length - PIECE_BYTES, true) === pieces[last];
+}
+
+/** Writes a row from the numbers of its text; false when one of them is too great. */
+function fill(terms: Uint32Array, read: Uint32Array, row: Uint32Array, to: number): boolean {
   let word = to;
-  for (let index = 0; index < filled.length; index++) {
-    const { hole, words, limit, upperMask, lowerMask } = filled[index]!;
-    const upper = read[HOLE_WORDS * hole]!;
-    const lower = read[HOLE_WORDS * hole + 1]!;
-    if (upper * 0x1_0000_0000 + lower > limit) return false;
-    if (words === 2) row[word++] = upper & upperMask;
-    row[word++] = lower & lowerMask;
+  for (let at = 0; at < terms.length; at += TERM_WORDS) {
+    const hole = HOLE_WORDS * terms[at]!;
+    const upper = read[hole]!;
+    const lower = read[hole + 1]!;
+    const most = terms[at + 2]!;
+    if (upper > most || (upper === most && lower > terms[at + 3]!)) return false;
+    if (terms[at + 1] === 2) row[word++] = upper & terms[at + 4]!;
+    row[word++] = lower & terms[at + 5]!;
   }
   return true;
 }

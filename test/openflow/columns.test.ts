@@ -1,9 +1,11 @@
 /**
- * Columns against the parser: every line of a dump gives the same flow by both ways, on random dumps that mix shapes,
- * odd lines, colours, comments, carriage returns, reply headers and errors; and flow tables loaded from columns answer
- * as tables loaded from flows do.
+ * Columns against the parser: every line of a dump gives the same flow by both ways, and every row the values of its
+ * flow, on random dumps that mix shapes, numbers of every width and spelling, odd lines, colours, comments, carriage
+ * returns, reply headers and errors; and flow tables loaded from columns answer as tables loaded from flows do.
  */
 import {
+  type Action,
+  type Flow,
   FlowColumns,
   Interpreter,
   type Outcome,
@@ -27,10 +29,35 @@ const asText = (value: unknown): string =>
 const HEADER = "OFPST_FLOW reply (OF1.3) (xid=0x2):";
 const BROKEN = ["priority=1,nw_dst=1.2.3.4.5 actions=drop", "table=0,colour=red actions=drop", "ip"];
 
+/** A number of up to that many digits; each width is as likely as any other. */
+function digits(r: Rng, most: number): string {
+  return Array.from({ length: 1 + r.below(most) }, (_, at) => (at === 0 ? 1 + r.below(9) : r.below(10))).join(
+    "",
+  );
+}
+
+/** Times as switches print them, and as they never do: some of these are no numbers to the parser. */
+function duration(r: Rng): string {
+  if (r.chance(90)) return `${digits(r, 6)}.${r.below(1000)}s`;
+  return r.pick([
+    "0s",
+    "12",
+    "12s",
+    "12.s",
+    ".5s",
+    "1.0123456789s",
+    `${digits(r, 18)}.5s`,
+    "007.10s",
+    "1e3s",
+  ]);
+}
+
 /** Lines of many values and few shapes, as a switch prints them. */
 function printed(r: Rng): string[] {
+  const counter = (): string =>
+    r.chance(95) ? digits(r, 12) : r.pick([digits(r, 20), "0", "00", "0x5", "-1"]);
   const stats = (): string =>
-    ` cookie=0x${r.below(0x7fffffff).toString(16)}, duration=${r.below(9999)}.${r.below(999)}s, table=${r.below(3)}, n_packets=${r.below(1e9)}, n_bytes=${r.below(1e9)}, `;
+    ` cookie=0x${digits(r, r.pick([3, 16]))}, duration=${duration(r)}, table=${r.below(3)}, n_packets=${counter()}, n_bytes=${counter()}, ${r.chance(50) ? "" : `idle_age=${digits(r, 5)}, `}`;
   const address = (): string => [10, r.below(256), r.below(256), r.below(256)].join(".");
   const mac = (): string =>
     `52:54:00:00:${(16 + r.below(200)).toString(16)}:${(16 + r.below(200)).toString(16)}`;
@@ -48,8 +75,19 @@ function printed(r: Rng): string[] {
     () => `${stats()}metadata=0x${r.below(0x7fffffff).toString(16)}00000001/0xffffffff00000001 actions=drop`,
     () =>
       `${stats()}tcp,tp_dst=0x${(r.below(256) << 4).toString(16)}/0xfff0 actions=CONTROLLER:${r.below(65535)}`,
+    // Values that a mask leaves nothing of, reserved ports, and numbers beyond their field.
+    () => `${stats()}reg${r.below(2)}=0x${r.below(8).toString(16)}00/0x700 actions=drop`,
+    () =>
+      `${stats()}in_port=${r.pick([1, 7, 65533, 65534, 70000])} actions=output:${r.pick([2, 65279, 65280, 65533])}`,
+    () =>
+      `${stats()}mpls,mpls_tc=${r.below(9)} actions=set_field:${r.below(9)}->mpls_tc,output:${1 + r.below(9)}`,
+    () =>
+      `${stats()}ip,nw_ttl=${r.below(300)},nw_src=${address()} actions=mod_nw_ttl:${r.below(300)},output:1`,
+    () => `${stats()}ipv6,ipv6_dst=2001:db8::${r.below(4)} actions=output:${1 + r.below(9)}`,
+    () => `${stats()}priority=${r.below(4)} actions=output:${1 + r.below(4)},output:${1 + r.below(4)}`,
+    () => `${stats()}cookie=0x${digits(r, 4)},dl_src=${mac()} actions=set_field:${mac()}->eth_src,output:1`,
   ];
-  return Array.from({ length: 60 }, () => r.pick(shapes)());
+  return Array.from({ length: 150 }, () => r.pick(shapes)());
 }
 
 /** What may stand between and around flows. */
@@ -76,12 +114,39 @@ function randomDump(r: Rng): string {
   return mixed.join(r.chance(20) ? "\r\n" : "\n") + r.pick(["", "\n"]);
 }
 
+/** What stands in the flow where a slot says. */
+function leafOf(flow: Flow, leaf: FlowColumns["shapes"][number]["slots"][number]["leaf"]): bigint {
+  if (leaf.of === "cookie") return flow.cookie;
+  if (leaf.of === "match") return flow.match[leaf.index]!.value;
+  let actions: readonly Action[] = flow.actions;
+  let action: Action | undefined;
+  for (const index of leaf.path) {
+    action = actions[index]!;
+    actions = "actions" in action ? action.actions : "nested" in action ? action.nested : [];
+  }
+  if (action?.type === "set") return action.value;
+  assert.is(action?.type, "output");
+  return action?.type === "output" ? BigInt(action.port) : -1n;
+}
+
+/** Holds the row of a flow against it; gives how many values were compared. */
+function rowIs(columns: FlowColumns, index: number, flow: Flow, where: string): number {
+  const shape = columns.shapeOf(index);
+  for (const { leaf, at, words } of shape?.slots ?? []) {
+    const [upper, lower] = words === 2 ? [at, at + 1] : [null, at];
+    const high = upper === null ? 0n : BigInt(columns.valueAt(index, upper)) << 32n;
+    assert.is(high | BigInt(columns.valueAt(index, lower)), leafOf(flow, leaf), `${where}: ${flow.text}`);
+  }
+  return shape?.slots.length ?? 0;
+}
+
 const problemsOf = (problems: readonly TextProblem[]): string[] => problems.map(asText);
 
 for (const lenient of [false, true]) {
   test(`columns are what the parser says, line by line${lenient ? ", leniently" : ""}`, () => {
     const start = seed();
     process.stdout.write(`\n  SEED=${start}: ${dumps} dumps\n`);
+    let compared = 0;
     for (let round = 0; round < dumps; round++) {
       const text = randomDump(rng((start + round) >>> 0));
       const parsed = parseFlows(text, "dump", { lenient });
@@ -92,11 +157,13 @@ for (const lenient of [false, true]) {
       parsed.flows.forEach((flow, index) => {
         assert.is(asText(columns.flow(index)), asText(flow), `${where}: flow ${index}`);
         assert.is(columns.lineOf(index), flow.source.line, `${where}: flow ${index}`);
+        compared += rowIs(columns, index, flow, `${where}: flow ${index}`);
       });
       assert.equal(problemsOf(columns.problems), problemsOf(parsed.problems), where);
       if (lenient) assert.is(columns.skipped, parsed.skipped, where);
       assert.ok(columns.shapes.length > 0, "some lines have shapes");
     }
+    assert.ok(compared > 100 * dumps, `${compared} values were compared`);
   });
 }
 
@@ -134,6 +201,88 @@ test("a table from columns answers as one from flows", () => {
     }
   }
   assert.ok(met > 3000, `${met} tables were met`);
+});
+
+/** The rows of lines that were read as columns, null for those that were read by themselves. */
+function rowsOf(lines: readonly string[]): (string | null)[] {
+  const columns = new FlowColumns(encoder.encode(lines.join("\n")), "dump");
+  return lines.map((_, index) => {
+    const shape = columns.shapeOf(index);
+    if (shape === null) return null;
+    const values = Array.from({ length: shape.rowWords }, (_, at) => columns.valueAt(index, at));
+    return `${shape.id}: ${values.join(" ")}`;
+  });
+}
+
+const rows: readonly (readonly [what: string, lines: readonly string[], rows: readonly (string | null)[]])[] =
+  [
+    [
+      // Once it was taken for a number without a meaning, as other small numbers change nothing under the mask.
+      "a masked value of 0 is a value",
+      ["0x0", "0x0", "0x100", "0x1ff"].map(value => `metadata=${value}/0xff00 actions=drop`),
+      [null, "0: 0 0", "0: 0 256", "0: 0 256"],
+    ],
+    [
+      "a reserved port is no value of an output",
+      [7, 8, 65533, 65533, 9].map(port => `in_port=1 actions=output:${port}`),
+      [null, "0: 1 8", "1: 1", "1: 1", "0: 1 9"],
+    ],
+    [
+      "lines that begin alike are told from each other by what comes later",
+      ["1 actions=drop", "1 actions=drop", "2 actions=output:3", "2 actions=output:3", "4 actions=drop"].map(
+        rest => `in_port=${rest}`,
+      ),
+      [null, "0: 1", null, "1: 2 3", "0: 4"],
+    ],
+    [
+      "of two lines that differ in many numbers each is its own",
+      ["1.2.3.4", "1.2.3.4", "0.0.0.0", "255.255.255.255", "128.0.0.1"].map(
+        address => `ip,nw_src=${address},nw_dst=1.2.3.4 actions=set_field:${address}->ip_src,output:1`,
+      ),
+      [
+        null,
+        "0: 16909060 16909060 16909060 1",
+        "0: 0 16909060 0 1",
+        "0: 4294967295 16909060 4294967295 1",
+        "0: 2147483649 16909060 2147483649 1",
+      ],
+    ],
+    [
+      "each line of a text of its own is read by itself",
+      [1, 2, 3].map(n => `ipv6,ipv6_dst=2001:db${n}::a actions=drop`),
+      [null, null, null],
+    ],
+  ];
+
+for (const [what, lines, expected] of rows) {
+  test(what, () => {
+    assert.equal(rowsOf(lines), expected);
+  });
+}
+
+test("where a line ends is seen as the parser sees it", () => {
+  const line = "in_port=1 actions=output:2";
+  for (const end of ["\n", "\r\n", "\r\r\n", "\n\n", "\r", " \n", "\0\n", "\n\u001b[0m", `\n${HEADER}\r\n`]) {
+    const text = `${line}\n${line}\n${line}${end}${line}${end}${line}`;
+    const parsed = parseFlows(text, "dump");
+    const columns = new FlowColumns(encoder.encode(text), "dump");
+    assert.is(columns.count, parsed.flows.length, JSON.stringify(end));
+    assert.is(columns.headers, parsed.headers, JSON.stringify(end));
+    for (const [index, flow] of parsed.flows.entries())
+      assert.is(asText(columns.flow(index)), asText(flow), JSON.stringify(end));
+    assert.equal(problemsOf(columns.problems), problemsOf(parsed.problems), JSON.stringify(end));
+  }
+});
+
+test("of very many lines without a shape some are kept as flows, and each is found again", () => {
+  const texts = Array.from({ length: 16_400 }, (_, n) => `ipv6,ipv6_dst=${n.toString(16)}::a actions=drop`);
+  const columns = new FlowColumns(encoder.encode(texts.map(text => `${text} # own`).join("\n")), "dump");
+  assert.is(columns.shapes.length, 0);
+  assert.is(columns.count, texts.length);
+  for (const index of [0, 16_383, 16_384, 16_399]) {
+    assert.is(columns.flow(index).text, `${texts[index]} `);
+    assert.is(columns.flow(index).source.line, index + 1);
+  }
 });
 
 test("a hundred thousand routes are columns, and few of them are ever flows", () => {
