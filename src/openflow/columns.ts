@@ -13,6 +13,7 @@ import { flowOfLine, isReplyHeader, type ParsedFlow, parseFlow } from "./parse.t
 import { meaningsOf, type Slot } from "./probe.ts";
 import type { ParseOptions } from "./reading.ts";
 import { type Filled, HOLE_BASE, ShapeTree } from "./shape-tree.ts";
+import { shapedFlow } from "./shaped.ts";
 
 /** Flows that are alike but for the values in their slots. */
 export interface Shape {
@@ -96,6 +97,17 @@ export class Flows {
     const read = parseFlow(shape < 0 ? flowOfLine(text)! : text, this.#source(index), this.#options);
     if (read.flow === null) throw new Error(`${this.file}:${this.lineOf(index)}: was read before`);
     return read.flow;
+  }
+
+  /** The same for whoever runs or prints it, made of shape and values: faster, with spans of another line. */
+  shapedFlow(index: number): Flow {
+    const shape = this.shapeOf(index);
+    if (shape === null) return this.flow(index);
+    return shapedFlow(shape.model, shape.slots, {
+      source: this.#source(index),
+      valueAt: at => this.valueAt(index, at),
+      read: () => this.flow(index),
+    });
   }
 
   #source(index: number): { file: string; line: number } {

@@ -15,6 +15,10 @@ export const noWords = (): Words => [0, 0, 0, 0];
 
 /** The words of a bigint. */
 export function wordsOf(value: bigint): Words {
+  if (value <= 0xffff_ffff_ffffn) {
+    const number = Number(value);
+    return [number >>> 0, Math.floor(number / 0x1_0000_0000), 0, 0];
+  }
   const word = (index: bigint): number => Number((value >> (32n * index)) & 0xffffffffn);
   return [word(0n), word(1n), word(2n), word(3n)];
 }

@@ -1,6 +1,6 @@
 /**
  * Flows into flow tables: one by one, or a dump read into columns, whose rows go from column to column without becoming
- * flows. A flow of such a dump is read anew from its line when a packet first meets it. Nothing is executed here.
+ * flows. A flow of such a dump is made when a packet first meets it. Nothing is executed here.
  */
 import type { Flow } from "../ast.ts";
 import type { Flows, Shape } from "../columns.ts";
@@ -24,7 +24,7 @@ export class Tables {
 
   constructor(flows: Iterable<Flow> | Flows) {
     if ("shapes" in flows) {
-      this.#flowAt = index => flows.flow(index);
+      this.#flowAt = index => flows.shapedFlow(index);
       this.#loadColumns(flows);
     } else {
       const list = [...flows];
