@@ -163,10 +163,14 @@ function setIpv4Address(packet: Packet, at: number, value: number): void {
 /**
  * Whether an IP header is not where the packet's offsets say, as after pop_mpls behind LLC/SNAP or with tags and labels
  * that were not understood: what is to be written over is not what the key says. Open vSwitch writes with a mask of the
- * bits that its lookups and actions happened to read, so what becomes of such a packet cannot be told from the flows.
+ * bits that its lookups and actions happened to read, so what becomes of such a packet cannot be told from the flows;
+ * without an ICMPv6 message to write to, it ends itself.
  */
-export function isMisplaced({ bytes, layer3At: ip }: Packet, action: HeaderAction): boolean {
+export function isMisplaced({ bytes, layer3At: ip, layer4At }: Packet, action: HeaderAction): boolean {
   switch (action.do) {
+    case "set_nd":
+    case "set_nd_extensions":
+      return layer4At < 0;
     case "set_ipv4":
       return (
         (action.src !== null && u32(bytes, ip + 12) !== action.was.src) ||
@@ -264,7 +268,8 @@ function setIpv6(packet: Packet, action: Of<"set_ipv6">): void {
 /** The operation is written whole, though only its lower byte was read. */
 function setArp(packet: Packet, action: Of<"set_arp">): void {
   const { bytes, layer3At: arp } = packet;
-  if (action.op !== null) put16(bytes, arp + 6, action.op);
+  // The byte of the key that stands for it means "all ones" when it is 255.
+  if (action.op !== null) put16(bytes, arp + 6, action.op === 0xff ? 0xffff : action.op);
   if (action.sha !== null) putMac(bytes, arp + 8, action.sha);
   if (action.spa !== null) put32(bytes, arp + 14, action.spa);
   if (action.tha !== null) putMac(bytes, arp + 18, action.tha);
