@@ -86,16 +86,20 @@ export class Context {
 
 /** One line to standard error. */
 export function say(line: string): void {
-  write(2, `${line}\n`);
+  write(2, Buffer.from(`${line}\n`));
 }
 
 /** Data to standard output, whole, even if it is a slow pipe. */
 export function print(text: string): void {
-  write(1, text);
+  write(1, Buffer.from(text));
 }
 
-function write(fd: 1 | 2, text: string): void {
-  const bytes = Buffer.from(text);
+/** The same for bytes, which may be used again afterwards. */
+export function printBytes(bytes: Uint8Array): void {
+  write(1, bytes);
+}
+
+function write(fd: 1 | 2, bytes: Uint8Array): void {
   let at = 0;
   while (at < bytes.length) {
     try {

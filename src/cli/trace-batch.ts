@@ -3,16 +3,12 @@
  * answered as they come, and all answers to one read are written together.
  */
 import { createReadStream } from "node:fs";
-import { StringDecoder } from "node:string_decoder";
 import { ioMessage } from "../capture/index.ts";
 import { traceErrorJson } from "../report/index.ts";
 import { parseHex } from "../wire/index.ts";
-import { print } from "./context.ts";
+import { Answers } from "./answers.ts";
 import { UserError } from "./errors.ts";
 import type { Tracer } from "./tracers.ts";
-
-/** Answers that are written at once, in characters. */
-const PIECE = 1 << 18;
 
 /** Bytes of a file that are read at once. */
 const READ_BYTES = 1 << 18;
@@ -38,11 +34,11 @@ class Batch {
   answers = 0;
   code = 0;
   readonly #tracer: Tracer;
-  readonly #decoder = new StringDecoder("utf8");
   readonly #reader: RequestReader;
+  readonly #out = new Answers();
   #line = 0;
-  #rest = "";
-  #out = "";
+  /** The beginning of a line whose end has not come. */
+  #rest: Buffer[] = [];
 
   constructor(tracer: Tracer) {
     this.#tracer = tracer;
@@ -50,39 +46,41 @@ class Batch {
   }
 
   take(chunk: Buffer): void {
-    const text = this.#rest + this.#decoder.write(chunk);
     let start = 0;
-    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", start)) {
-      this.#answer(text.slice(start, end));
+    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
+      if (this.#rest.length === 0) this.#answer(chunk, start, end);
+      else this.#answerRest(chunk.subarray(0, end));
       start = end + 1;
     }
-    this.#rest = text.slice(start);
-    this.#flush();
+    if (start < chunk.length) this.#rest.push(chunk.subarray(start));
+    this.#out.flush();
   }
 
   end(): void {
-    const rest = this.#rest + this.#decoder.end();
-    if (rest !== "") this.#answer(rest);
-    this.#flush();
+    if (this.#rest.length > 0) this.#answerRest(Buffer.alloc(0));
+    this.#out.flush();
   }
 
-  #flush(): void {
-    if (this.#out !== "") print(this.#out);
-    this.#out = "";
+  /** Answers the line that began earlier and ends with `more`. */
+  #answerRest(more: Buffer): void {
+    const line = Buffer.concat([...this.#rest, more]);
+    this.#rest = [];
+    this.#answer(line, 0, line.length);
   }
 
-  #answer(text: string): void {
+  /** Answers the line `bytes[start … end)`. */
+  #answer(bytes: Buffer, start: number, end: number): void {
     this.#line++;
-    if (text.trim() === "") return;
+    const request = this.#reader.read(bytes, start, end);
+    if (request === null) return;
     this.answers++;
-    const request = this.#reader.read(text);
     if (typeof request === "string") {
       this.code = 1;
-      this.#out += `${traceErrorJson(this.#line, request)}\n`;
+      this.#out.text(traceErrorJson(this.#line, request));
     } else {
-      this.#out += `${this.#tracer.line(request.inPort, request.frame)}\n`;
+      this.#tracer.write(request.inPort, request.frame, this.#out);
     }
-    if (this.#out.length > PIECE) this.#flush();
+    this.#out.endLine();
   }
 }
 
@@ -92,26 +90,89 @@ interface Request {
   readonly frame: Uint8Array;
 }
 
-/** The usual line, which needs no JSON parser. */
-const USUAL = /^\{"in_port": ?(\d{1,9}), ?"frame": ?"([0-9a-f]*)"\}\r?$/;
+const NEWLINE = 10;
+const RETURN = 13;
+const SPACE = 32;
+/** More are no 32-bit number for sure. */
+const MAX_PORT_DIGITS = 9;
+
+/** What stands around the number and the digits; a space may stand behind a colon or a comma. */
+const OPEN = Buffer.from('{"in_port":');
+const COMMA = Buffer.from(",");
+const FRAME = Buffer.from('"frame":');
+const QUOTE = Buffer.from('"');
+const CLOSE = Buffer.from('"}');
+
+/** What a digit stands for, -1 for all else; the usual line has no capitals. */
+const DIGIT_VALUES = new Int8Array(256).fill(-1);
+for (const [value, digit] of Buffer.from("0123456789abcdef").entries()) DIGIT_VALUES[digit] = value;
+
+/** The place behind `literal`, -1 where it does not stand. */
+function behind(bytes: Buffer, at: number, literal: Buffer): number {
+  for (let i = 0; i < literal.length; i++) if (bytes[at + i] !== literal[i]) return -1;
+  return at + literal.length;
+}
+
+/** The same with a space that may follow. */
+function behindSpaced(bytes: Buffer, at: number, literal: Buffer): number {
+  const next = behind(bytes, at, literal);
+  return next >= 0 && bytes[next] === SPACE ? next + 1 : next;
+}
+
+/** Bytes from digits; false where something else stands. */
+function readHex(digits: Buffer, from: number, to: number, bytes: Uint8Array): boolean {
+  for (let at = from, i = 0; at < to; at += 2, i++) {
+    const value = (DIGIT_VALUES[digits[at]!]! << 4) | DIGIT_VALUES[digits[at + 1]!]!;
+    if (value < 0) return false;
+    bytes[i] = value;
+  }
+  return true;
+}
 
 class RequestReader {
   readonly #tracer: Tracer;
-  #bytes = Buffer.alloc(1 << 14);
+  #frame = new Uint8Array(1 << 14);
+  /** The beginning of #frame, by its length; a view costs more than the bytes. */
+  #frames: Uint8Array[] = [];
 
   constructor(tracer: Tracer) {
     this.#tracer = tracer;
   }
 
-  /** The request in a line, or what is wrong with it. */
-  read(text: string): Request | string {
-    const usual = USUAL.exec(text);
-    const hex = usual?.[2] ?? "";
-    if (usual === null || hex.length % 2 === 1) return this.#readJson(text);
-    const length = hex.length / 2;
-    if (length > this.#bytes.length) this.#bytes = Buffer.alloc(2 * length);
-    this.#bytes.write(hex, "hex");
-    return { inPort: Number(usual[1]), frame: this.#bytes.subarray(0, length) };
+  /** The request in a line, what is wrong with it, or null for a line of nothing but space. */
+  read(bytes: Buffer, start: number, end: number): Request | string | null {
+    const usual = this.#readUsual(bytes, start, end);
+    if (usual !== null) return usual;
+    const text = bytes.toString("utf8", start, end);
+    return text.trim() === "" ? null : this.#readJson(text);
+  }
+
+  /** The usual line, which needs no JSON parser: `{"in_port":1,"frame":"00ff…"}`. */
+  #readUsual(bytes: Buffer, start: number, end: number): Request | null {
+    const last = bytes[end - 1] === RETURN ? end - 1 : end;
+    const number = behindSpaced(bytes, start, OPEN);
+    if (number < 0) return null;
+    let at = number;
+    let inPort = 0;
+    for (let digit = DIGIT_VALUES[bytes[at]!]!; digit >= 0 && digit < 10; digit = DIGIT_VALUES[bytes[++at]!]!)
+      inPort = 10 * inPort + digit;
+    if (at === number || at - number > MAX_PORT_DIGITS) return null;
+    at = behindSpaced(bytes, at, COMMA);
+    if (at >= 0) at = behindSpaced(bytes, at, FRAME);
+    if (at >= 0) at = behind(bytes, at, QUOTE);
+    const stop = last - CLOSE.length;
+    if (at < 0 || stop < at || (stop - at) % 2 === 1 || behind(bytes, stop, CLOSE) < 0) return null;
+    const length = (stop - at) / 2;
+    if (length > this.#frame.length) {
+      this.#frame = new Uint8Array(2 * length);
+      this.#frames = [];
+    }
+    return readHex(bytes, at, stop, this.#frame) ? { inPort, frame: this.#firstBytes(length) } : null;
+  }
+
+  #firstBytes(length: number): Uint8Array {
+    this.#frames[length] ??= this.#frame.subarray(0, length);
+    return this.#frames[length];
   }
 
   #readJson(text: string): Request | string {

@@ -7,6 +7,7 @@ import { Core } from "../core/index.ts";
 import { type PortNames, parseCaptureArgument, readFrames } from "../replay/index.ts";
 import { type TraceReport, traceText } from "../report/index.ts";
 import { frameOfExpression, isExpression, parseHex } from "../wire/index.ts";
+import { Answers } from "./answers.ts";
 import { type Context, print } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { portNames, readBridge } from "./flows.ts";
@@ -61,7 +62,10 @@ function portGiven(context: Context, { ports }: Tracer): number | null {
 
 function show(context: Context, tracer: Tracer, inPort: number, frame: Uint8Array): void {
   if (context.format !== "text") {
-    print(`${tracer.line(inPort, frame)}\n`);
+    const answers = new Answers();
+    tracer.write(inPort, frame, answers);
+    answers.endLine();
+    answers.flush();
     return;
   }
   const report: TraceReport = tracer.trace(inPort, frame);

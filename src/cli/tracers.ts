@@ -18,13 +18,14 @@ import {
 import type { PortNames } from "../replay/index.ts";
 import { type TraceEvent, type TraceReport, type TraceStep, traceJson } from "../report/index.ts";
 import { formatHex, summarize } from "../wire/index.ts";
+import { type Answers, pieceOf } from "./answers.ts";
 import type { Bridge } from "./flows.ts";
 
 export interface Tracer {
   readonly ports: PortNames;
   trace(inPort: number, frame: Uint8Array): TraceReport;
-  /** The line of JSON that says the same, without its end. */
-  line(inPort: number, frame: Uint8Array): string;
+  /** Writes the line of JSON that says the same, without its end. */
+  write(inPort: number, frame: Uint8Array, to: Answers): void;
 }
 
 /** The pipeline of an intent, on the core. */
@@ -60,8 +61,8 @@ export class CoreTracer implements Tracer {
     };
   }
 
-  line(inPort: number, frame: Uint8Array): string {
-    return traceJson(this.trace(inPort, frame));
+  write(inPort: number, frame: Uint8Array, to: Answers): void {
+    to.text(traceJson(this.trace(inPort, frame)));
   }
 
   /** The flows that the frame matched, in the tables that the core says it met. */
@@ -114,9 +115,10 @@ const hexOf = (bytes: Uint8Array): string =>
 export class FlowTracer implements Tracer {
   readonly ports: PortNames;
   readonly #interpreter: CachingInterpreter;
-  /** Pieces of JSON: of flows, of tables without one, of ports in front of a frame. */
-  readonly #stepPieces = new Map<Flow, string>();
-  readonly #portPieces = new Map<number, string>();
+  /** Pieces of JSON: of flows, of ports in front of a frame, of ports that frames come in by. */
+  readonly #stepPieces = new Map<Flow, Uint8Array>();
+  readonly #portPieces = new Map<number, Uint8Array>();
+  readonly #headPieces = new Map<number, Uint8Array>();
 
   constructor({ flows, ports, options }: Bridge) {
     this.ports = ports;
@@ -152,47 +154,82 @@ export class FlowTracer implements Tracer {
     };
   }
 
-  line(inPort: number, frame: Uint8Array): string {
-    const { outputs, packetIns, verdict, unknown, tables, ...rest } = this.#interpreter.run(inPort, frame);
-    const name = this.ports.nameOf(inPort);
-    let text = `{"type":"trace","schema":1,"in_port":${inPort}`;
-    if (name !== null) text += `,"in_port_name":${JSON.stringify(name)}`;
-    text += ',"outputs":[';
+  write(inPort: number, frame: Uint8Array, to: Answers): void {
+    const outcome = this.#interpreter.run(inPort, frame);
+    const { outputs, verdict, tables } = outcome;
+    to.piece(this.#headPiece(inPort));
     for (let i = 0; i < outputs.length; i++) {
       const { port, frame: out } = outputs[i]!;
-      text += `${i === 0 ? "" : ","}${this.#portPiece(port)}${hexOf(out)}"}`;
+      if (i > 0) to.piece(COMMA);
+      to.piece(this.#portPiece(port));
+      to.hex(out);
+      to.piece(END_OF_OUTPUT);
     }
-    text += '],"packet_ins":[';
-    text += packetIns
-      .map(({ reason, frame: seen }) => `{"reason":"${reason}","frame":"${hexOf(seen)}"}`)
-      .join();
-    text += `],"verdict":"${verdict}","reason":null,"unknown":${unknown.length === 0 ? "[]" : JSON.stringify(unknown)}`;
-    if (rest.ambiguous.length > 0) text += `,"ambiguous":${JSON.stringify(ambiguousOf(rest))}`;
-    text += ',"tables":[';
-    for (let i = 0; i < tables.length; i++) text += (i === 0 ? "" : ",") + this.#stepPiece(tables[i]!);
-    return `${text}]}`;
+    const { packetIns, unknown, ambiguous } = outcome;
+    if (packetIns.length + unknown.length + ambiguous.length === 0) to.piece(PLAIN[verdict]);
+    else to.text(middleOf(outcome));
+    for (let i = 0; i < tables.length; i++) {
+      if (i > 0) to.piece(COMMA);
+      to.piece(this.#stepPiece(tables[i]!));
+    }
+    to.piece(END);
   }
 
-  #portPiece(port: number): string {
+  #headPiece(inPort: number): Uint8Array {
+    let piece = this.#headPieces.get(inPort);
+    if (piece === undefined) {
+      const name = this.ports.nameOf(inPort);
+      const named = name === null ? "" : `,"in_port_name":${JSON.stringify(name)}`;
+      piece = pieceOf(`{"type":"trace","schema":1,"in_port":${inPort}${named},"outputs":[`);
+      if (this.#headPieces.size < MAX_PIECES) this.#headPieces.set(inPort, piece);
+    }
+    return piece;
+  }
+
+  #portPiece(port: number): Uint8Array {
     let piece = this.#portPieces.get(port);
     if (piece === undefined) {
       const name = this.ports.nameOf(port);
-      piece = `{"port":${port}${name === null ? "" : `,"port_name":${JSON.stringify(name)}`},"frame":"`;
+      const named = name === null ? "" : `,"port_name":${JSON.stringify(name)}`;
+      piece = pieceOf(`{"port":${port}${named},"frame":"`);
       this.#portPieces.set(port, piece);
     }
     return piece;
   }
 
-  #stepPiece(hit: TableHit): string {
-    if (hit.flow === null) return JSON.stringify(stepOf(hit));
+  #stepPiece(hit: TableHit): Uint8Array {
+    if (hit.flow === null) return pieceOf(JSON.stringify(stepOf(hit)));
     let piece = this.#stepPieces.get(hit.flow);
     if (piece === undefined) {
-      piece = JSON.stringify(stepOf(hit));
+      piece = pieceOf(JSON.stringify(stepOf(hit)));
       this.#stepPieces.set(hit.flow, piece);
     }
     return piece;
   }
 }
+
+/** Ports that frames come in by are the caller's numbers, any of 2^32. */
+const MAX_PIECES = 65_536;
+
+const COMMA = pieceOf(",");
+const END_OF_OUTPUT = pieceOf('"}');
+const END = pieceOf("]}");
+
+/** What stands between outputs and tables. */
+function middleOf({ packetIns, verdict, unknown, ambiguous }: Outcome): string {
+  const seen = packetIns.map(({ reason, frame }) => `{"reason":"${reason}","frame":"${hexOf(frame)}"}`);
+  const open = ambiguous.length === 0 ? "" : `,"ambiguous":${JSON.stringify(ambiguousOf({ ambiguous }))}`;
+  const unknowns = JSON.stringify(unknown);
+  return `],"packet_ins":[${seen}],"verdict":"${verdict}","reason":null,"unknown":${unknowns}${open},"tables":[`;
+}
+
+/** The same where there are only outputs. */
+const PLAIN = Object.fromEntries(
+  (["output", "reply", "drop", "unknown", "ambiguous"] as const).map(verdict => {
+    const nothing = { packetIns: [], unknown: [], ambiguous: [], outputs: [], outlives: [], errors: [] };
+    return [verdict, pieceOf(middleOf({ ...nothing, tables: [], verdict }))];
+  }),
+) as Record<Outcome["verdict"], Uint8Array>;
 
 function stepOf({ table, flow }: TableHit): TraceStep {
   if (flow === null) return { table, flow: null, line: null, actions: null };
