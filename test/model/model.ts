@@ -135,6 +135,16 @@ function macAt(frame: Uint8Array, at: number): string {
   return text;
 }
 
+function joined(...parts: readonly ArrayLike<number>[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
 /** Reads the fields of a frame of at least 14 bytes, as Open vSwitch reads them. */
 export function readFields(inPort: number, frame: Uint8Array): Fields {
   const fields: Fields = {
@@ -608,7 +618,7 @@ class Packet {
 
   #popMpls(): void {
     const at = this.#fields.layer3;
-    this.bytes = Uint8Array.from([...this.bytes.subarray(0, at), ...this.bytes.subarray(at + 4)]);
+    this.bytes = joined(this.bytes.subarray(0, at), this.bytes.subarray(at + 4));
     this.#setType(TYPE_IP);
   }
 
@@ -617,7 +627,7 @@ class Packet {
     const at = this.#fields.layer3;
     const entry = this.#labels === 0 ? [0, 0, 1, this.#ttl] : [...this.bytes.subarray(at, at + 4)];
     if (this.#labels > 0) entry[2]! &= 0xfe; // S is only on the innermost
-    this.bytes = Uint8Array.from([...this.bytes.subarray(0, at), ...entry, ...this.bytes.subarray(at)]);
+    this.bytes = joined(this.bytes.subarray(0, at), entry, this.bytes.subarray(at));
     this.#setType(TYPE_MPLS);
     this.#labels++;
   }
