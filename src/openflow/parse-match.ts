@@ -128,7 +128,10 @@ function forgetVlan(match: MatchReading, own: bigint, other: bigint, span: Span)
 /** Writes a field of a match, as mf_set() does. */
 function setField(match: MatchReading, field: Field, masked: Masked, span: Span): void {
   const forgotten = masked.mask === 0n ? VLAN_FIELDS.get(field.name) : undefined;
-  if (forgotten !== undefined) return forgetVlan(match, ...forgotten, span);
+  if (forgotten !== undefined) {
+    forgetVlan(match, ...forgotten, span);
+    return;
+  }
   if (field.name === "dl_vlan_pcp" || field.name === "vlan_pcp") {
     // Matching a priority implies a tag.
     const other = readPlace(match.key.masks, VLAN_TCI.place!) & 0x1fffn;
