@@ -82,7 +82,7 @@ function threadsOf(context: Context): number | undefined {
 
 function againstOf(context: Context, bridge: Bridge | null): { against?: AgainstOption } {
   if (bridge === null) return {};
-  const interpreter = new CachingInterpreter(bridge.flows, { ...bridge.options, isTraced: true });
+  const interpreter = new CachingInterpreter(bridge.flows, { ...bridge.options, isFleeting: true });
   return { against: { interpreter, diff: context.text("diff") } };
 }
 

@@ -122,7 +122,7 @@ export class FlowTracer implements Tracer {
 
   constructor({ flows, ports, options }: Bridge) {
     this.ports = ports;
-    this.#interpreter = new CachingInterpreter(flows, options);
+    this.#interpreter = new CachingInterpreter(flows, { ...options, isFleeting: true });
   }
 
   trace(inPort: number, frame: Uint8Array): TraceReport {

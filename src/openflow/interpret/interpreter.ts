@@ -48,6 +48,8 @@ export interface Outcome {
 export interface InterpreterOptions extends RulesetOptions {
   /** Whether the outcome lists the lookups; true by default. */
   readonly isTraced?: boolean;
+  /** Whether the frames of an outcome need to last until the next run only, which saves their making; false by default. */
+  readonly isFleeting?: boolean;
 }
 
 /** The datapath drops a packet that is to be read anew for the seventh time. */
@@ -87,6 +89,7 @@ const workplace = (): Workplace => ({
 export class Interpreter {
   readonly rules: Ruleset;
   readonly #isTraced: boolean;
+  readonly #isFleeting: boolean;
   #watcher: Watcher | null = null;
   /** A key that nobody reads. */
   readonly #scratch = new Uint32Array(KEY_WORDS);
@@ -96,6 +99,7 @@ export class Interpreter {
   constructor(flows: Iterable<Flow> | Flows, options: InterpreterOptions = {}) {
     this.rules = new Ruleset(flows, options);
     this.#isTraced = options.isTraced ?? true;
+    this.#isFleeting = options.isFleeting ?? false;
   }
 
   /**
@@ -104,6 +108,7 @@ export class Interpreter {
    */
   run(inPort: number, frame: Uint8Array, watcher: Watcher | null = null): Outcome {
     this.#watcher = watcher;
+    if (this.#isFleeting) this.#copies.forget();
     const outcome: Running = {
       verdict: "drop",
       outputs: [],

@@ -21,19 +21,49 @@ const HEADROOM = 64;
 /** Bytes that copies share: a buffer for each would cost more than the copying. */
 const SHARED_BYTES = 1 << 16;
 
+/** Views of more than that, which few frames need, are made anew. */
+const MAX_START = 2 * HEADROOM;
+const MAX_LENGTH = 1600;
+
+/** Views of one buffer: those of usual sizes are made once, because making one costs more than copying a frame. */
+class Views {
+  readonly #buffer: ArrayBuffer;
+  /** By start, then by length. */
+  readonly #made: Uint8Array[][] = [];
+
+  constructor(buffer: ArrayBuffer) {
+    this.#buffer = buffer;
+  }
+
+  of(start: number, length: number): Uint8Array {
+    if (start > MAX_START || length > MAX_LENGTH) return new Uint8Array(this.#buffer, start, length);
+    this.#made[start] ??= [];
+    const views = this.#made[start];
+    views[length] ??= new Uint8Array(this.#buffer, start, length);
+    return views[length];
+  }
+}
+
 /** Copies of frames that nobody writes to any more, one behind the other in buffers that they share. */
 export class Copies {
   #buffer = new Uint8Array(0);
+  #views = new Views(this.#buffer.buffer);
   #at = 0;
+
+  /** Gives up all copies: what is copied next is written over them. */
+  forget(): void {
+    this.#at = 0;
+  }
 
   /** A copy of the first `length` bytes. */
   of(bytes: Uint8Array, length = bytes.length): Uint8Array {
     if (this.#at + length > this.#buffer.length) {
       if (length > SHARED_BYTES >>> 2) return bytes.slice(0, length);
       this.#buffer = new Uint8Array(SHARED_BYTES);
+      this.#views = new Views(this.#buffer.buffer);
       this.#at = 0;
     }
-    const copy = new Uint8Array(this.#buffer.buffer, this.#at, length);
+    const copy = this.#views.of(this.#at, length);
     copy.set(length === bytes.length ? bytes : bytes.subarray(0, length));
     this.#at += length;
     return copy;
@@ -48,12 +78,14 @@ export class Packet implements Layers {
   paddingBytes = 0;
   /** Bytes that the next output leaves off at the end. */
   cutBytes = 0;
-  #buffer: Uint8Array;
+  #buffer: Uint8Array<ArrayBuffer>;
+  #views: Views;
   #start: number;
   #end = HEADROOM;
 
   constructor() {
     this.#buffer = new Uint8Array(HEADROOM + 2048);
+    this.#views = new Views(this.#buffer.buffer);
     this.#start = HEADROOM;
     this.bytes = this.#buffer.subarray(HEADROOM, HEADROOM);
   }
@@ -61,11 +93,11 @@ export class Packet implements Layers {
   /** Becomes a packet with the bytes of `frame`, whose layers nobody has looked for yet. */
   load(frame: Uint8Array): this {
     const size = HEADROOM + frame.length;
-    if (this.#buffer.length < size) this.#buffer = new Uint8Array(size);
+    if (this.#buffer.length < size) this.#take(new Uint8Array(size));
     this.#buffer.set(frame, HEADROOM);
     this.#start = HEADROOM;
     this.#end = size;
-    this.bytes = new Uint8Array(this.#buffer.buffer, HEADROOM, frame.length);
+    this.#see();
     this.labelsAt = -1;
     this.layer3At = -1;
     this.layer4At = -1;
@@ -90,29 +122,38 @@ export class Packet implements Layers {
     return this.layer4At < 0 ? 0 : this.bytes.length - this.layer4At - this.paddingBytes;
   }
 
-  /** Opens `count` bytes before offset `at`, by moving what is in front of them.. */
+  #take(buffer: Uint8Array<ArrayBuffer>): void {
+    this.#buffer = buffer;
+    this.#views = new Views(buffer.buffer);
+  }
+
+  /** Opens `count` bytes before offset `at`, by moving what is in front of them: a few, one by one. */
   insert(at: number, count: number): void {
     if (this.#start < count) {
       const larger = new Uint8Array(HEADROOM + count + this.bytes.length);
       larger.set(this.bytes, HEADROOM + count);
-      this.#buffer = larger;
+      this.#take(larger);
       this.#start = HEADROOM + count;
       this.#end = larger.length;
     }
-    this.#buffer.copyWithin(this.#start - count, this.#start, this.#start + at);
+    const buffer = this.#buffer;
+    const start = this.#start;
+    for (let i = start; i < start + at; i++) buffer[i - count] = buffer[i]!;
     this.#start -= count;
     this.#see();
   }
 
   /** Takes out the `count` bytes at offset `at`. */
   remove(at: number, count: number): void {
-    this.#buffer.copyWithin(this.#start + count, this.#start, this.#start + at);
+    const buffer = this.#buffer;
+    const start = this.#start;
+    for (let i = start + at - 1; i >= start; i--) buffer[i + count] = buffer[i]!;
     this.#start += count;
     this.#see();
   }
 
   #see(): void {
-    this.bytes = new Uint8Array(this.#buffer.buffer, this.#start, this.#end - this.#start);
+    this.bytes = this.#views.of(this.#start, this.#end - this.#start);
   }
 
   /** Moves the offsets of all layers that are there, as the tags and labels in front of them come and go. */
