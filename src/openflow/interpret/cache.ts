@@ -52,7 +52,8 @@ export class CachingInterpreter extends Interpreter {
     this.#given.set(key);
     const made = super.translate(key, scratch, frozen, null);
     // The pass itself holds more than its outcome.
-    const { actions, error, unknown, ambiguous, outlives, tables } = made;
+    const { actions, error, tables } = made;
+    const [unknown, ambiguous, outlives] = [kept(made.unknown), kept(made.ambiguous), kept(made.outlives)];
     const pass: Translation = { actions, error, unknown, ambiguous, outlives, tables };
     this.#remember(scratch.reads, pass);
     return pass;
@@ -117,6 +118,11 @@ export class CachingInterpreter extends Interpreter {
     this.#byReads.clear();
   }
 }
+
+const EMPTY: readonly never[] = [];
+
+/** A list; one empty list serves all, so that it is at hand and not somewhere among 200,000. */
+const kept = <T>(list: readonly T[]): readonly T[] => (list.length === 0 ? EMPTY : list);
 
 /** Places in #likely. */
 const LIKELY = 1024;
