@@ -324,4 +324,24 @@ test("a hundred thousand routes are columns, and few of them are ever flows", ()
   for (const index of [0, 1, 65_536, 99_999]) assert.is(columns.flow(index).text, lines[index]);
 });
 
+test("values whose mask hides most numbers, first as 0, then with bits", () => {
+  const matches = [
+    ["dl_dst=00:00:00:00:00:00/01:00:00:00:00:00", "dl_dst=01:00:00:00:00:00/01:00:00:00:00:00"],
+    ["ip,nw_dst=0.0.0.0/128.0.0.0", "ip,nw_dst=128.0.0.0/128.0.0.0"],
+    ["reg0=0/0xffff0000", "reg0=0x10000/0xffff0000"],
+  ];
+  const line = (match: string, n: number): string =>
+    ` cookie=0x0, duration=1.${n}s, table=0, n_packets=${n}, n_bytes=0, priority=10,${match} actions=drop`;
+  const text = matches
+    .flatMap(([zero, one]) => [zero!, zero!, zero!, one!, one!, zero!, one!])
+    .map(line)
+    .join("\n");
+  const columns = new FlowColumns(encoder.encode(text), "dump");
+  const { flows } = parseFlows(text, "dump");
+  assert.is(flows.length, 21);
+  flows.forEach((flow, index) => {
+    assert.is(withoutSpans(columns.shapedFlow(index)), withoutSpans(flow), `flow ${index}`);
+  });
+});
+
 test.run();
