@@ -1,4 +1,15 @@
 /** The verify room's only door. */
+export {
+  type Ambiguous,
+  type Behaviour,
+  type Difference,
+  type FlowLine,
+  type FlowTable,
+  type Proof,
+  type ProofOptions,
+  prove,
+  type Unknown,
+} from "./prove/prove.ts";
 export type { PacketIn, PacketInReason } from "./switch/openflow-wire.ts";
 export { SwitchError } from "./switch/process.ts";
 export {

@@ -1,0 +1,260 @@
+/**
+ * Whether two machines that have come to their ends have put out the same: the same events in the same order. What is
+ * not written alike may still be equal for every input of the path; each way in which it may not be becomes a path of
+ * its own, a *candidate*, for the solver to find a frame on, or to show that there is none.
+ */
+import { FIELDS, KEY } from "../../openflow/index.ts";
+import { TYPES } from "./fields.ts";
+import type { Path } from "./path.ts";
+import { type Readings, SNAP_WORD } from "./readings.ts";
+import { type Event, LAYER_3, type Packet } from "./state.ts";
+import type { Word } from "./terms.ts";
+import { WIRE_FROM } from "./wire.ts";
+
+/** A path on which the machines differ if it holds for any frame. */
+export interface Candidate {
+  readonly path: Path;
+  /** What differs, for grouping: a field, or what is missing. */
+  readonly what: string;
+  /** It cannot be said that the bytes differ. */
+  readonly unknown: { readonly feature: string; readonly line: number } | null;
+}
+
+/** The text by which events are the same: all of them equal numbers of equal words. */
+function nameOf(event: Event): string {
+  switch (event.is) {
+    case "output":
+      return `o ${event.port.id} ${event.notTo?.id} ${event.maxBytes} ${event.wire.id}`;
+    case "packet_in":
+      return `p ${event.reason} ${event.maxBytes} ${event.wire.id}`;
+    case "opaque":
+      return `q ${event.text} ${event.wire.id}`;
+  }
+}
+
+export const sameEvent = (a: Event, b: Event): boolean => a === b || nameOf(a) === nameOf(b);
+export const eventsName = (events: readonly Event[]): string => events.map(nameOf).join("|");
+
+/** The field that a word is, or begins with. */
+function nameOfWord(word: number): string {
+  const field = FIELDS.find(
+    ({ place }) => place !== null && place.word <= word && word * 32 < place.word * 32 + place.bits,
+  );
+  return word >= KEY.mplsLse && word < KEY.nwSrc ? "label stack" : (field?.name ?? `word ${word}`);
+}
+
+/** A word in which two packets may differ, and the packet in which it was written. */
+interface Differing {
+  readonly word: number;
+  readonly left: Word;
+  readonly right: Word;
+  readonly by: Packet;
+}
+
+/**
+ * The words in which two packets of the same frame may differ. Of layer 3 only what was written counts: the bytes are
+ * the same otherwise, whether or not they were read, and where one packet was written to, the other has what was read.
+ */
+function differing(a: Packet, b: Packet): Differing[] {
+  const out: Differing[] = [];
+  for (let word = WIRE_FROM; word < LAYER_3.to; word++) {
+    if (a.base[word] === b.base[word]) continue;
+    const [inA, inB] = [a.base[word] !== a.read[word], b.base[word] !== b.read[word]];
+    if (word < LAYER_3.from) out.push({ word, left: a.base[word]!, right: b.base[word]!, by: a });
+    else if (inA) out.push({ word, left: a.base[word]!, right: (inB ? b.base : a.read)[word]!, by: a });
+    else if (inB) out.push({ word, left: b.read[word]!, right: b.base[word]!, by: b });
+  }
+  return out;
+}
+
+export class Comparison {
+  readonly #readings: Readings;
+  /** Tells whether to go on after a candidate. */
+  readonly #found: (candidate: Candidate) => boolean;
+
+  constructor(readings: Readings, found: (candidate: Candidate) => boolean) {
+    this.#readings = readings;
+    this.#found = found;
+  }
+
+  /** Gives every candidate; false when `found` has had enough. */
+  run(a: readonly Event[], b: readonly Event[], path: Path): boolean {
+    let at = 0;
+    while (at < a.length && at < b.length && sameEvent(a[at]!, b[at]!)) at++;
+    const [left, right] = [a.slice(at), b.slice(at)];
+    if (left.length === 0 && right.length === 0) return true;
+    const alike = this.#alike(left, right, path);
+    if (alike === null) return this.#suppressed(left, right, path);
+    const [next, others] = [[left.slice(1), right.slice(1)] as const, alike.different];
+    return (
+      alike.same.every(one => this.run(next[0], next[1], one)) &&
+      others.every(one => this.#suppressed(left, right, one))
+    );
+  }
+
+  /**
+   * Outputs of the same bytes by the same port are the same whether or not that is the port the frame came in by.
+   * Null when the heads are not of that form.
+   */
+  #alike(
+    [left]: readonly Event[],
+    [right]: readonly Event[],
+    path: Path,
+  ): { same: readonly Path[]; different: readonly Path[] } | null {
+    if (left?.is !== "output" || right?.is !== "output") return null;
+    if (left.notTo === null || left.notTo !== right.notTo || left.maxBytes !== right.maxBytes) return null;
+    const [a, b] = [left.wire.packet, right.wire.packet];
+    if (a.popped !== b.popped || a.pushed !== b.pushed) return null;
+    if (a.isTypeWritten !== b.isTypeWritten || a.history !== b.history) return null;
+    const { yes, no } = path.splitEqual(left.port, right.port);
+    const different = [...no];
+    let same: readonly Path[] = yes === null ? [] : [yes];
+    for (const { left: one, right: other } of differing(a, b)) {
+      const splits = same.map(path => path.splitEqual(one, other));
+      same = splits.flatMap(split => (split.yes === null ? [] : [split.yes]));
+      different.push(...splits.flatMap(split => split.no));
+    }
+    return { same, different };
+  }
+
+  /** Decides of each head whether it goes to the port the frame came in by. */
+  #suppressed(left: readonly Event[], right: readonly Event[], path: Path): boolean {
+    for (const [own, isLeft] of [
+      [left, true],
+      [right, false],
+    ] as const) {
+      const [head, ...rest] = own;
+      if (head?.is !== "output" || head.notTo === null) continue;
+      const { yes, no } = path.splitEqual(head.port, head.notTo);
+      const sent: Event = { ...head, notTo: null };
+      const next = (events: readonly Event[], one: Path): boolean =>
+        isLeft ? this.run(events, right, one) : this.run(left, events, one);
+      return (yes === null || next(rest, yes)) && no.every(one => next([sent, ...rest], one));
+    }
+    return this.#heads(left, right, path);
+  }
+
+  #heads(a: readonly Event[], b: readonly Event[], path: Path): boolean {
+    const [left, right] = [a[0], b[0]];
+    const opaque = [left, right].find(event => event?.is === "opaque");
+    if (opaque?.is === "opaque") {
+      const feature = opaque.text.split(" ")[0]!;
+      return this.#found({ path, what: feature, unknown: { feature, line: opaque.line } });
+    }
+    if (left === undefined || right === undefined)
+      return this.#found({
+        path,
+        what: left === undefined ? "an output too many" : "an output too few",
+        unknown: null,
+      });
+    if (left.is !== right.is || left.is === "opaque" || right.is === "opaque")
+      return this.#found({ path, what: "output or packet-in", unknown: null });
+    if (left.maxBytes !== right.maxBytes) return this.#found({ path, what: "max_len", unknown: null });
+    if (left.is === "packet_in" && right.is === "packet_in" && left.reason !== right.reason)
+      return this.#found({ path, what: "reason", unknown: null });
+    let paths: readonly Path[] = [path];
+    if (left.is === "output" && right.is === "output") {
+      const { yes, no } = path.splitEqual(left.port, right.port);
+      for (const one of no) if (!this.#found({ path: one, what: "port", unknown: null })) return false;
+      paths = yes === null ? [] : [yes];
+    }
+    for (const one of paths) {
+      const equal = this.#packets(left.wire.packet, right.wire.packet, one);
+      if (equal === null) return false;
+      for (const same of equal) if (!this.run(a.slice(1), b.slice(1), same)) return false;
+    }
+    return true;
+  }
+
+  /** The paths on which the bytes are the same; null when `found` has had enough. */
+  #packets(a: Packet, b: Packet, path: Path): readonly Path[] | null {
+    let paths: readonly Path[] = [path];
+    if (a.pushed - a.popped !== b.pushed - b.popped)
+      return this.#found({ path, what: "number of labels", unknown: null }) ? [] : null;
+    if (a.popped !== b.popped && !this.#isProperStack(path))
+      if (
+        !this.#found({ path, what: "label stack", unknown: { feature: "stacks without a bottom", line: 0 } })
+      )
+        return null;
+    if (a.isTypeWritten !== b.isTypeWritten) {
+      const snap = this.#readings.terms.atomWord(this.#readings.atom(0, SNAP_WORD));
+      const { yes, no } = path.split([{ word: snap, mask: 1, value: 1 }]);
+      if (yes !== null && !this.#found({ path: yes, what: "type", unknown: null })) return null;
+      paths = no;
+    }
+    for (const { word, left, right, by } of differing(a, b)) {
+      const next: Path[] = [];
+      for (const one of paths) {
+        const { yes, no } = one.splitEqual(left, right);
+        if (yes !== null) next.push(yes);
+        for (const other of no) {
+          const visible = word < LAYER_3.from ? [other] : this.#visible(word, by, other);
+          for (const shown of visible)
+            if (!this.#found({ path: shown, what: nameOfWord(word), unknown: null })) return null;
+          // Where layer 3 is never written the bytes are the same all the same.
+          if (word >= LAYER_3.from) next.push(...this.#hidden(word, by, other));
+        }
+      }
+      paths = next;
+    }
+    if (a.history !== b.history)
+      for (const one of paths)
+        if (
+          !this.#found({
+            path: one,
+            what: "checksum",
+            unknown: { feature: "checksums corrected more than once", line: 0 },
+          })
+        )
+          return null;
+    return paths;
+  }
+
+  #isProperStack(path: Path): boolean {
+    const { kinds } = this.#readings.space;
+    return kinds.every(
+      (kind, index) =>
+        (path.contents[0]! & (1 << index)) === 0 || kind.layer3 !== "mpls" || /^mpls [123]$/.test(kind.name),
+    );
+  }
+
+  /** The part of a path on which what is written to a word of layer 3 or 4 reaches the bytes. */
+  #visible(word: number, packet: Packet, path: Path): readonly Path[] {
+    const protocol = packet.read[KEY.nwProto]!;
+    const { yes, no } = path.split([{ word: protocol, mask: 0xff, value: 0 }]);
+    const shown = [...no];
+    if (yes !== null) {
+      for (const type of [TYPES.arp, TYPES.rarp]) {
+        const arp = yes.split([{ word: packet.readAs, mask: 0xffff, value: type }]).yes;
+        if (arp !== null) shown.push(arp);
+      }
+    }
+    const isLayer4 = word === KEY.tpSrc || word === KEY.tpDst || word >= KEY.igmpGroup;
+    if (!isLayer4) return shown;
+    return shown.flatMap(one => this.#withKinds(one, packet.content, hasLayer4 => hasLayer4));
+  }
+
+  /** The rest of such a path. */
+  #hidden(word: number, packet: Packet, path: Path): readonly Path[] {
+    const protocol = packet.read[KEY.nwProto]!;
+    const { yes, no } = path.split([{ word: protocol, mask: 0xff, value: 0 }]);
+    const out: Path[] = [];
+    if (yes !== null) {
+      let rest: readonly Path[] = [yes];
+      for (const type of [TYPES.arp, TYPES.rarp])
+        rest = rest.flatMap(one => one.split([{ word: packet.readAs, mask: 0xffff, value: type }]).no);
+      out.push(...rest);
+    }
+    const isLayer4 = word === KEY.tpSrc || word === KEY.tpDst || word >= KEY.igmpGroup;
+    if (isLayer4)
+      for (const one of no) out.push(...this.#withKinds(one, packet.content, hasLayer4 => !hasLayer4));
+    return out;
+  }
+
+  #withKinds(path: Path, content: number, isWanted: (hasLayer4: boolean) => boolean): readonly Path[] {
+    let kinds = 0;
+    for (const [index, kind] of this.#readings.space.kinds.entries())
+      if ((path.contents[content]! & (1 << index)) !== 0 && isWanted(kind.hasLayer4)) kinds |= 1 << index;
+    return kinds === 0 ? [] : [path.with({ contents: path.contents.with(content, kinds) })];
+  }
+}

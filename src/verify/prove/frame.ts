@@ -1,0 +1,152 @@
+/**
+ * The bytes of a frame whose key is given: the smallest one of its kind, with right lengths and an IPv4 header checksum.
+ * Whether Open vSwitch reads it back as that key is for others to check.
+ */
+import { KEY } from "../../openflow/index.ts";
+import { type Readings, SNAP_WORD } from "./readings.ts";
+import type { Input } from "./witness.ts";
+
+type Word = (word: number) => number;
+
+const u16 = (value: number): number[] => [(value >>> 8) & 0xff, value & 0xff];
+const u32 = (value: number): number[] => [...u16(value >>> 16), ...u16(value)];
+const mac = (high: number, low: number): number[] => [...u16(high), ...u32(low)];
+const zeros = (count: number): number[] => Array.from({ length: count }, () => 0);
+
+function checksum(bytes: readonly number[]): number {
+  let sum = 0;
+  for (let i = 0; i < bytes.length; i += 2) sum += (bytes[i]! << 8) | (bytes[i + 1] ?? 0);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}
+
+/** TCP, UDP … by the last word of the kind's name. */
+const LAYER_4: Readonly<Record<string, (word: Word) => number[]>> = {
+  udp: word => [...u16(word(KEY.tpSrc)), ...u16(word(KEY.tpDst)), ...u16(8), 0, 0],
+  tcp: word => [
+    ...u16(word(KEY.tpSrc)),
+    ...u16(word(KEY.tpDst)),
+    ...zeros(8),
+    ...u16(0x5000 | word(KEY.tcpFlags)),
+    ...zeros(6),
+  ],
+  sctp: word => [...u16(word(KEY.tpSrc)), ...u16(word(KEY.tpDst)), ...zeros(8)],
+  icmp: word => [word(KEY.tpSrc), word(KEY.tpDst), ...zeros(6)],
+  igmp: word => [word(KEY.tpSrc), word(KEY.tpDst), 0, 0, ...u32(word(KEY.igmpGroup))],
+  icmp6: word => [word(KEY.tpSrc), word(KEY.tpDst), ...zeros(6)],
+  nd: word => [
+    word(KEY.tpSrc),
+    word(KEY.tpDst),
+    0,
+    0,
+    ...u32(word(KEY.ndReserved)),
+    ...[0, 1, 2, 3].flatMap(i => u32(word(KEY.ndTarget + i))),
+    ...option(1, word(KEY.arpSha), word(KEY.arpSha + 1)),
+    ...option(2, word(KEY.arpTha), word(KEY.arpTha + 1)),
+  ],
+  "nd cut": word => [word(KEY.tpSrc), word(KEY.tpDst), 0, 0, ...u32(word(KEY.ndReserved))],
+};
+
+const option = (type: number, high: number, low: number): number[] =>
+  high === 0 && low === 0 ? [] : [type, 1, ...mac(high, low)];
+
+function ip4(name: string, word: Word): number[] {
+  if (name === "ip4 bad") return zeros(20);
+  const payload = LAYER_4[name.slice(4)]?.(word) ?? [];
+  const frag = [0, 0x2000, 0, 1][word(KEY.nwFrag)]!;
+  const header = [
+    0x45,
+    word(KEY.nwTos),
+    ...u16(20 + payload.length),
+    0,
+    0,
+    ...u16(frag),
+    word(KEY.nwTtl),
+    word(KEY.nwProto),
+    0,
+    0,
+    ...u32(word(KEY.nwSrc)),
+    ...u32(word(KEY.nwDst)),
+  ];
+  const sum = checksum(header);
+  return [...header.slice(0, 10), ...u16(sum), ...header.slice(12), ...payload];
+}
+
+function ip6(name: string, word: Word): number[] {
+  if (name === "ip6 bad") return zeros(20);
+  const payload = LAYER_4[name.slice(4)]?.(word) ?? [];
+  const frag = word(KEY.nwFrag);
+  const protocol = word(KEY.nwProto);
+  const extension =
+    frag === 0 ? [] : [frag === 3 ? 59 : protocol, 0, ...u16(frag === 3 ? 8 : 1), ...zeros(4)];
+  const next = name === "ip6 cut" ? 0 : frag === 0 ? protocol : 44;
+  const rest = [...extension, ...payload];
+  return [
+    ...u32(((6 << 28) | (word(KEY.nwTos) << 20) | word(KEY.ipv6Label)) >>> 0),
+    ...u16(rest.length),
+    next,
+    word(KEY.nwTtl),
+    ...[0, 1, 2, 3].flatMap(i => u32(word(KEY.ipv6Src + i))),
+    ...[0, 1, 2, 3].flatMap(i => u32(word(KEY.ipv6Dst + i))),
+    ...rest,
+  ];
+}
+
+function arp(name: string, word: Word): number[] {
+  return [
+    ...u16(name === "arp bad" ? 0 : 1),
+    ...u16(0x0800),
+    6,
+    4,
+    ...u16(word(KEY.nwProto)),
+    ...mac(word(KEY.arpSha), word(KEY.arpSha + 1)),
+    ...u32(word(KEY.nwSrc)),
+    ...mac(word(KEY.arpTha), word(KEY.arpTha + 1)),
+    ...u32(word(KEY.nwDst)),
+  ];
+}
+
+function layer3(input: Input, content: number): number[] {
+  const kind = input.kinds[content]!;
+  const word: Word = index => input.valueOf(content, index);
+  switch (kind.layer3) {
+    case "ip4":
+      return ip4(kind.name, word);
+    case "ip6":
+      return ip6(kind.name, word);
+    case "arp":
+      return arp(kind.name, word);
+    default:
+      return [];
+  }
+}
+
+/** Entries of the label stack that a kind of MPLS frame shows. */
+const ENTRIES: Readonly<Record<string, number>> = {
+  "mpls 1": 1,
+  "mpls 2": 2,
+  "mpls 3": 3,
+  "mpls 4 or cut after 3": 3,
+  "mpls cut after 2": 2,
+  "mpls cut after 1": 1,
+  "mpls cut at once": 0,
+};
+
+/** The frame; `content` is the reading behind its labels that matters. */
+export function frameOf(readings: Readings, input: Input, content: number): Uint8Array {
+  const kind = input.kinds[0]!;
+  const word: Word = index => input.valueOf(0, index);
+  const head = [...mac(word(KEY.dlDst), word(KEY.dlDst + 1)), ...mac(word(KEY.dlSrc), word(KEY.dlSrc + 1))];
+  const tag = word(KEY.vlanTci);
+  if (tag !== 0) head.push(...u16(tag >>> 16), ...u16(tag & ~0x1000));
+  const type = word(KEY.dlType);
+  const isTagType = type === 0x8100 || type === 0x88a8;
+  if (kind.name === "802.3") return Uint8Array.from([...head, ...u16(4), ...zeros(4)]);
+  const isSnap = readings.terms.atoms.some(atom => atom.word === SNAP_WORD) && word(SNAP_WORD) === 1;
+  if (isSnap) head.push(0, 50, 0xaa, 0xaa, 3, 0, 0, 0);
+  head.push(...u16(type));
+  if (kind.layer3 !== "mpls") return Uint8Array.from([...head, ...(isTagType ? [] : layer3(input, 0))]);
+  const entries = Array.from({ length: ENTRIES[kind.name]! }, (_, i) => u32(word(KEY.mplsLse + i))).flat();
+  const inner = readings.list[content]?.behind == null ? [] : layer3(input, content);
+  return Uint8Array.from([...head, ...entries, ...inner]);
+}

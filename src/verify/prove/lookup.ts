@@ -1,0 +1,549 @@
+/**
+ * A lookup on a path: all the flows that can be hit, each with the part of the path on which it is, the highest priority
+ * first, and what is left for a miss. A map node is hit by many rows at once: where the key is input the rows become a
+ * new domain, where it is bound already each lane looks for its row, and where it is some of both the two are joined.
+ */
+import { KEY } from "../../openflow/index.ts";
+import { MapNode } from "./maps.ts";
+import { type Binding, type Path, partitionOnce, Undecidable } from "./path.ts";
+import type { Band, Node, Program, Template } from "./program.ts";
+import { Unmodelled } from "./readings.ts";
+import type { Clause } from "./solve.ts";
+import { isLanes, isRow, laneSource, rowSource } from "./sources.ts";
+import type { Source, State } from "./state.ts";
+import { type Atom, type Column, maskOf, type Terms, type Word } from "./terms.ts";
+
+/** What a lookup comes to on a part of the path: a flow, none, or two of which nobody knows. */
+export interface Outcome {
+  readonly path: Path;
+  readonly source: Source | null;
+  readonly rival: Source | null;
+}
+
+/** Rows that are few are split off one by one; of joins no more lanes are made than these. */
+const FEW_ROWS = 2;
+const MAX_JOINED = 4_000_000;
+/** Lanes of two rivals whose actions are compared one by one. */
+const MAX_RIVAL_LANES = 2000;
+
+/** What one word of a map's key is on a path, cut into what is known and what is not. */
+interface KeyPart {
+  readonly k: number;
+  /** Bits of the key word. */
+  readonly mask: number;
+}
+
+interface ColumnPart extends KeyPart {
+  readonly column: Column;
+  /** How far the column's bits are above those of the key word; negative: below. */
+  readonly from: number;
+  readonly at: number;
+}
+
+interface FreePart extends KeyPart {
+  readonly atom: Atom;
+  readonly atomMask: number;
+  readonly from: number;
+  readonly at: number;
+}
+
+interface Key {
+  readonly fixed: readonly { readonly k: number; readonly mask: number; readonly value: number }[];
+  readonly columns: readonly ColumnPart[];
+  readonly free: readonly FreePart[];
+}
+
+const moved = (value: number, from: number, to: number): number =>
+  to >= from ? (value << (to - from)) >>> 0 : value >>> (from - to);
+
+export class Lookups {
+  readonly #terms: Terms;
+  #domains = 0;
+  #joins = 0;
+  readonly #joined = new WeakMap<Int32Array, Map<string, Joined>>();
+  readonly #domainsOf = new WeakMap<Int32Array, Map<string, Domain>>();
+  readonly #filtered = new Map<string, Int32Array>();
+
+  constructor(terms: Terms) {
+    this.#terms = terms;
+  }
+
+  /** All outcomes of the lookup that a state stands at. */
+  run(program: Program, state: State, path: Path): Outcome[] {
+    const { lookup } = state;
+    if (lookup === null) throw new Error("assertion: the machine stands at a lookup");
+    const key = state.flow.with(KEY.inPort, lookup.inPort);
+    const outcomes: Outcome[] = [];
+    let rest: readonly Path[] = [path];
+    for (const band of program.tables.get(lookup.table) ?? []) {
+      rest = this.#band(program, band, key, rest, outcomes);
+      if (rest.length === 0) break;
+    }
+    return [...outcomes, ...rest.map(left => ({ path: left, source: null, rival: null }))];
+  }
+
+  #band(
+    program: Program,
+    { nodes, rivals }: Band,
+    key: readonly Word[],
+    paths: readonly Path[],
+    outcomes: Outcome[],
+  ): readonly Path[] {
+    let rest = paths;
+    for (const [index, node] of nodes.entries()) {
+      const left: Path[] = [];
+      for (const path of rest) {
+        const found = this.#node(node, key, path);
+        left.push(...found.misses);
+        for (const hit of found.hits) {
+          const others = rivals[index]!.map(other => nodes[other]!);
+          if (others.length === 0) outcomes.push({ ...hit, rival: null });
+          else outcomes.push(...this.#withRivals(program, hit, others, key));
+        }
+      }
+      rest = left;
+      if (rest.length === 0) break;
+    }
+    return rest;
+  }
+
+  /** Splits off where another flow of the same priority is hit too and does something else. */
+  #withRivals(
+    program: Program,
+    hit: { path: Path; source: Source },
+    others: readonly Node[],
+    key: readonly Word[],
+  ): Outcome[] {
+    const outcomes: Outcome[] = [];
+    let rest: readonly Path[] = [hit.path];
+    for (const other of others) {
+      const left: Path[] = [];
+      for (const path of rest) {
+        const found = this.#node(other, key, path);
+        left.push(...found.misses);
+        for (const { path: both, source } of found.hits) {
+          if (differ(program, both, hit.source, source))
+            outcomes.push({ path: both, source: hit.source, rival: source });
+          else left.push(both);
+        }
+      }
+      rest = left;
+    }
+    return [...outcomes, ...rest.map(path => ({ path, source: hit.source, rival: null }))];
+  }
+
+  #node(node: Node, key: readonly Word[], path: Path): Found {
+    if (node instanceof MapNode) return this.#map(node, key, path);
+    const { yes, no } = path.split(
+      node.tests.map(({ word, mask, value }) => ({ word: key[word]!, mask, value })),
+    );
+    return {
+      hits: yes === null ? [] : [{ path: yes, source: rowSource(node.template, node.flow) }],
+      misses: no,
+    };
+  }
+
+  #map(map: MapNode, key: readonly Word[], given: Path): Found {
+    const { yes: path, no } = given.split(
+      map.constants.map(({ word, mask, value }) => ({ word: key[word]!, mask, value })),
+    );
+    if (path === null) return { hits: [], misses: no };
+    const words = map.words.map(word => key[word]!);
+    const parts = keyParts(map, words, path);
+    const domains = new Set(parts.columns.map(({ column }) => column.domain));
+    let found: Found;
+    if (parts.free.length === 0 && domains.size === 0) found = constantHit(map, parts, path);
+    else if (parts.free.length === 0 && domains.size === 1)
+      found = this.#byLanes(map, parts, path, [...domains][0]!);
+    else found = this.#byRows(map, parts, path, words, domains);
+    return { hits: found.hits, misses: [...no, ...found.misses] };
+  }
+
+  /** Each lane of a domain looks for its row. */
+  #byLanes(map: MapNode, key: Key, path: Path, domain: number): Found {
+    const lanes = path.lanes.get(domain)!;
+    const { rowOf, name } = this.#rowsOfLanes(map, key, lanes, domain);
+    const { hit, miss } = partitionOnce(lanes, name, lane => rowOf[lane]! >= 0);
+    const misses = miss.length === 0 ? [] : [path.withLanes(domain, miss)];
+    const hits = byTemplate(map, hit, lane => rowOf[lane]!).map(({ template, items }) => ({
+      path: items.length === lanes.length ? path : path.withLanes(domain, items),
+      source: laneSource(
+        this.#terms,
+        template,
+        domain,
+        `${name} ${template.id}`,
+        lane => map.flows[rowOf[lane]!]!,
+      ),
+    }));
+    return { hits, misses };
+  }
+
+  #rowsOfLanes(map: MapNode, key: Key, lanes: Int32Array, domain: number): Joined {
+    const signature = [
+      `${map.id} ${domain}`,
+      ...key.fixed.map(({ k, mask, value }) => `${k}/${mask}=${value}`),
+      ...key.columns.map(({ k, mask, column, from, at }) => `${k}/${mask}c${column.id}.${from}.${at}`),
+    ].join(" ");
+    const joins = this.#joined.get(lanes) ?? new Map<string, Joined>();
+    this.#joined.set(lanes, joins);
+    const known = joins.get(signature);
+    if (known !== undefined) return known;
+    const last = lanes.reduce((max, lane) => Math.max(max, lane), -1);
+    const rowOf = new Int32Array(last + 1).fill(-1);
+    const values: number[] = map.words.map(() => 0);
+    const only =
+      key.columns.length === 1 && key.fixed.length === 0 && map.words.length === 1 ? key.columns[0]! : null;
+    if (only !== null && only.from === only.at) {
+      const { at } = only.column;
+      for (const lane of lanes) rowOf[lane] = map.findOne((at(lane) & only.mask) >>> 0);
+    } else {
+      for (const lane of lanes) {
+        values.fill(0);
+        for (const { k, value } of key.fixed) values[k] = (values[k]! | value) >>> 0;
+        for (const part of key.columns) values[part.k] = (values[part.k]! | valueAt(part, lane)) >>> 0;
+        rowOf[lane] = map.find(values);
+      }
+    }
+    const join = { name: `join ${this.#joins++}`, rowOf };
+    joins.set(signature, join);
+    return join;
+  }
+
+  /** The rows become lanes; with lanes of other domains they are joined. */
+  #byRows(map: MapNode, key: Key, path: Path, words: readonly Word[], domains: ReadonlySet<number>): Found {
+    const rows = this.#rows(map, key, path, words);
+    if (rows.length <= FEW_ROWS) return this.#fewRows(map, rows, path, words);
+    const missed = path.with({ misses: [...path.misses, { map, words }] });
+    const hits: Found["hits"] = [];
+    for (const { template, items } of byTemplate(map, rows, row => row)) {
+      if (domains.size === 0) {
+        const { domain, rows: own, lanes } = this.#domainOf(map, template, rows, items);
+        hits.push(this.#bound(map, template, key, path, domain, own, lanes));
+        continue;
+      }
+      const joined = this.#join(map, key, path, items, domains);
+      if (joined.rowOf.length === 0) continue;
+      const domain = this.#domains++;
+      const views = new Map(path.views);
+      const lanes = new Map(path.lanes);
+      for (const [old, laneOf] of joined.lanesOf) {
+        views.set(old, { domain, laneOf });
+        lanes.delete(old);
+      }
+      const own = Int32Array.from({ length: joined.rowOf.length }, (_, lane) => lane);
+      const base = path.with({ views, lanes });
+      hits.push(this.#bound(map, template, key, base, domain, joined.rowOf, own));
+    }
+    return { hits, misses: [missed] };
+  }
+
+  /** The domain of a map's rows that do what a template says; one for each vector of rows. */
+  #domainOf(map: MapNode, template: Template, rows: Int32Array, items: Int32Array): Domain {
+    const name = `${map.id} ${template.id}`;
+    const known = this.#domainsOf.get(rows) ?? new Map<string, Domain>();
+    this.#domainsOf.set(rows, known);
+    let domain = known.get(name);
+    if (domain === undefined) {
+      const lanes = Int32Array.from({ length: items.length }, (_, lane) => lane);
+      domain = { domain: this.#domains++, rows: items, lanes };
+      known.set(name, domain);
+    }
+    return domain;
+  }
+
+  /** The path on which the free bits of the key are columns of a domain of rows. */
+  #bound(
+    map: MapNode,
+    template: Template,
+    key: Key,
+    path: Path,
+    domain: number,
+    rowOf: Int32Array,
+    lanes: Int32Array,
+  ): { path: Path; source: Source } {
+    const bindings = new Map(path.bindings);
+    for (const { k, mask, atom, atomMask, from, at } of key.free) {
+      const values = map.keys[k]!;
+      const column = this.#terms.column(
+        `domain ${domain} key ${k} ${mask} ${from}`,
+        domain,
+        () => lane => moved((values[rowOf[lane]!]! & mask) >>> 0, at, from),
+      );
+      const binding: Binding = { mask: atomMask, column };
+      bindings.set(atom, [...(bindings.get(atom) ?? []), binding]);
+    }
+    const bound = path.with({ bindings, lanes: new Map(path.lanes).set(domain, lanes) });
+    const source = laneSource(
+      this.#terms,
+      template,
+      domain,
+      `domain ${domain} ${template.id}`,
+      lane => map.flows[rowOf[lane]!]!,
+    );
+    return { path: bound, source };
+  }
+
+  /** Rows that the path does not rule out: by bits that are known, by clauses on the key alone, by other maps' misses. */
+  #rows(map: MapNode, key: Key, path: Path, words: readonly Word[]): Int32Array {
+    let rows: Int32Array | null = null;
+    for (const miss of path.misses) {
+      if (!miss.map.isAlike(map) || miss.words.some((word, k) => word !== words[k])) continue;
+      const left = miss.map === map ? new Int32Array(0) : map.residue(miss.map);
+      if (rows === null || left.length < rows.length) rows = left;
+    }
+    const clauses = path.clauses.flatMap(clause => rowClause(key, clause));
+    const signature = `${map.id} ${rows === null ? "" : path.misses.map(miss => miss.map.id)} ${JSON.stringify([key.fixed, clauses])}`;
+    const known = this.#filtered.get(signature);
+    if (known !== undefined) return known;
+    const all = rows ?? Int32Array.from({ length: map.size }, (_, row) => row);
+    const isNone = clauses.length === 0 && key.fixed.length === 0;
+    const left = isNone ? all : all.filter(row => isOpen(map, row, key.fixed, clauses));
+    this.#filtered.set(signature, left);
+    return left;
+  }
+
+  #fewRows(map: MapNode, rows: Int32Array, path: Path, words: readonly Word[]): Found {
+    const hits: Found["hits"] = [];
+    let rest: readonly Path[] = [path];
+    for (const row of rows) {
+      const tests = words.map((word, k) => ({ word, mask: map.masks[k]!, value: map.keys[k]![row]! }));
+      const left: Path[] = [];
+      for (const one of rest) {
+        const { yes, no } = one.split(tests);
+        left.push(...no);
+        if (yes !== null)
+          hits.push({ path: yes, source: rowSource(map.templates[map.templateOf[row]!]!, map.flows[row]!) });
+      }
+      rest = left;
+    }
+    return { hits, misses: [...rest] };
+  }
+
+  /** All combinations of a row with lanes of the domains that agree with it. */
+  #join(
+    map: MapNode,
+    key: Key,
+    path: Path,
+    rows: Int32Array,
+    domains: ReadonlySet<number>,
+  ): { rowOf: Int32Array; lanesOf: Map<number, Int32Array> } {
+    let rowOf: Int32Array = rows;
+    const lanesOf = new Map<number, Int32Array>();
+    for (const domain of domains) {
+      const parts = key.columns.filter(({ column }) => column.domain === domain);
+      const byKey = new Map<string, number[]>();
+      for (const lane of path.lanes.get(domain)!) {
+        const name = parts.map(part => valueAt(part, lane)).join();
+        const list = byKey.get(name);
+        if (list === undefined) byKey.set(name, [lane]);
+        else list.push(lane);
+      }
+      const from: number[] = [];
+      const own: number[] = [];
+      for (let i = 0; i < rowOf.length; i++) {
+        const row = rowOf[i]!;
+        const name = parts.map(({ k, mask }) => (map.keys[k]![row]! & mask) >>> 0).join();
+        for (const lane of byKey.get(name) ?? []) {
+          from.push(i);
+          own.push(lane);
+        }
+        if (from.length > MAX_JOINED) throw new Unmodelled("budget", 0);
+      }
+      for (const [other, lanes] of lanesOf)
+        lanesOf.set(
+          other,
+          Int32Array.from(from, i => lanes[i]!),
+        );
+      rowOf = Int32Array.from(from, i => rowOf[i]!);
+      lanesOf.set(domain, Int32Array.from(own));
+    }
+    return { rowOf, lanesOf };
+  }
+}
+
+interface Joined {
+  readonly name: string;
+  readonly rowOf: Int32Array;
+}
+
+interface Domain {
+  readonly domain: number;
+  readonly rows: Int32Array;
+  readonly lanes: Int32Array;
+}
+
+interface Found {
+  readonly hits: { readonly path: Path; readonly source: Source }[];
+  readonly misses: readonly Path[];
+}
+
+const valueAt = ({ column, mask, from, at }: ColumnPart, lane: number): number =>
+  (moved(column.at(lane), from, at) & mask) >>> 0;
+
+function constantHit(map: MapNode, { fixed }: Key, path: Path): Found {
+  const values = map.words.map(() => 0);
+  for (const { k, value } of fixed) values[k] = (values[k]! | value) >>> 0;
+  const row = map.find(values);
+  if (row < 0) return { hits: [], misses: [path] };
+  return {
+    hits: [{ path, source: rowSource(map.templates[map.templateOf[row]!]!, map.flows[row]!) }],
+    misses: [],
+  };
+}
+
+/** Takes the words of a map's key apart, bit by bit where need be. */
+function keyParts(map: MapNode, words: readonly Word[], path: Path): Key {
+  const fixed: { k: number; mask: number; value: number }[] = [];
+  const columns: ColumnPart[] = [];
+  const free: FreePart[] = [];
+  for (const [k, word] of words.entries()) {
+    let at = 0;
+    for (const segment of word.segments) {
+      const mask = (((maskOf(segment.bits) << at) >>> 0) & map.masks[k]!) >>> 0;
+      const here = at;
+      at += segment.bits;
+      if (mask === 0) continue;
+      if (segment.is === "const") {
+        fixed.push({ k, mask, value: (((segment.value << here) >>> 0) & mask) >>> 0 });
+      } else if (segment.is === "column") {
+        columns.push({ k, mask, column: path.resolve(segment.column), from: segment.from, at: here });
+      } else if (segment.is === "less") {
+        throw new Undecidable("a table of decremented TTLs");
+      } else {
+        let open = moved(mask, here, segment.from);
+        for (const binding of path.bindings.get(segment.atom) ?? []) {
+          const bound = (open & binding.mask) >>> 0;
+          if (bound === 0) continue;
+          const part = moved(bound, segment.from, here);
+          columns.push({ k, mask: part, column: path.resolve(binding.column), from: segment.from, at: here });
+          open = (open & ~bound) >>> 0;
+        }
+        const cube = path.cubes.get(segment.atom) ?? { mask: 0, value: 0 };
+        const known = (open & cube.mask) >>> 0;
+        if (known !== 0) {
+          const value = moved((cube.value & known) >>> 0, segment.from, here);
+          fixed.push({ k, mask: moved(known, segment.from, here), value });
+        }
+        const left = (open & ~cube.mask) >>> 0;
+        if (left !== 0)
+          free.push({
+            k,
+            mask: moved(left, segment.from, here),
+            atom: segment.atom,
+            atomMask: left,
+            from: segment.from,
+            at: here,
+          });
+      }
+    }
+  }
+  return { fixed, columns, free };
+}
+
+/** A clause as tests of the key, when it speaks of nothing else. */
+function rowClause(key: Key, clause: Clause): { k: number; mask: number; value: number }[][] {
+  const tests: { k: number; mask: number; value: number }[] = [];
+  for (const { atom, mask, value } of clause) {
+    let left = mask;
+    for (const part of key.free) {
+      const here = (left & part.atomMask) >>> 0;
+      if (part.atom !== atom || here === 0) continue;
+      tests.push({
+        k: part.k,
+        mask: moved(here, part.from, part.at),
+        value: moved((value & here) >>> 0, part.from, part.at),
+      });
+      left = (left & ~here) >>> 0;
+    }
+    if (left !== 0) return [];
+  }
+  return [tests];
+}
+
+type RowTest = Key["fixed"][number];
+
+/** Whether a row has the bits that are fixed, and fails every clause. */
+function isOpen(
+  map: MapNode,
+  row: number,
+  fixed: readonly RowTest[],
+  clauses: readonly (readonly RowTest[])[],
+): boolean {
+  for (const { k, mask, value } of fixed) if (((map.keys[k]![row]! ^ value) & mask) !== 0) return false;
+  for (const clause of clauses) {
+    let holds = true;
+    for (const { k, mask, value } of clause) holds &&= ((map.keys[k]![row]! ^ value) & mask) === 0;
+    if (holds) return false;
+  }
+  return true;
+}
+
+/** Rows, or lanes with rows, by what their flows do. */
+function byTemplate(
+  map: MapNode,
+  items: Int32Array,
+  rowOf: (item: number) => number,
+): { template: Template; items: Int32Array }[] {
+  if (items.length === 0) return [];
+  if (map.templates.length === 1) return [{ template: map.templates[0]!, items }];
+  const counts = new Int32Array(map.templates.length);
+  for (const item of items) {
+    const template = map.templateOf[rowOf(item)]!;
+    counts[template] = counts[template]! + 1;
+  }
+  const lists = Array.from(counts, count => new Int32Array(count));
+  counts.fill(0);
+  for (const item of items) {
+    const template = map.templateOf[rowOf(item)]!;
+    lists[template]![counts[template]!] = item;
+    counts[template] = counts[template]! + 1;
+  }
+  return lists.flatMap((list, index) =>
+    list.length === 0
+      ? []
+      : [{ template: map.templates[index]!, items: list.length === items.length ? items : list }],
+  );
+}
+
+/** The flow of a source on a path: that of its first lane. */
+export function flowOf(source: Source, path: Path, lane?: number): number {
+  if (isRow(source)) return source.flow;
+  if (!isLanes(source)) throw new Error("assertion: a flow was hit");
+  let first = lane ?? 0;
+  if (lane === undefined) {
+    const lanes = lanesOf(source.domain, path);
+    first = lanes(0);
+  }
+  return source.flowOf(first);
+}
+
+/** The lanes of a domain on a path, also of one that became part of another. */
+function lanesOf(domain: number, path: Path): (index: number) => number {
+  const view = path.views.get(domain);
+  if (view === undefined) {
+    const lanes = path.lanes.get(domain)!;
+    return index => lanes[index]!;
+  }
+  const outer = lanesOf(view.domain, path);
+  return index => view.laneOf[outer(index)]!;
+}
+
+/** Whether two flows that are hit at once do different things anywhere on the path. */
+function differ(program: Program, path: Path, a: Source, b: Source): boolean {
+  if (isRow(a) && isRow(b)) return program.actionsOf(a.flow) !== program.actionsOf(b.flow);
+  let count = 0;
+  for (const source of [a, b]) {
+    if (!isLanes(source)) continue;
+    let { domain } = source;
+    for (let view = path.views.get(domain); view !== undefined; view = path.views.get(domain))
+      domain = view.domain;
+    count = Math.max(count, path.lanes.get(domain)?.length ?? 0);
+  }
+  if (count > MAX_RIVAL_LANES) return true;
+  const flowAt = (source: Source, index: number): number =>
+    isLanes(source) ? source.flowOf(lanesOf(source.domain, path)(index)) : isRow(source) ? source.flow : -1;
+  for (let index = 0; index < count; index++) {
+    if (program.actionsOf(flowAt(a, index)) !== program.actionsOf(flowAt(b, index))) return true;
+  }
+  return false;
+}

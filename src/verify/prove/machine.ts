@@ -1,0 +1,671 @@
+/**
+ * The symbolic machine: one pass over the tables after the other, step by step, as interpret/translate.ts runs them,
+ * with words that are expressions. Where the way depends on the input the step is not done: a `Fork` says how the path
+ * splits, and it is run again on each part. A lookup stops the machine; whoever drives it says what was hit.
+ */
+import { KEY, PORT, type Step } from "../../openflow/index.ts";
+import { type Decider, HOLDS, isIp, isMpls, readField, widePort, writeField, writeMasked } from "./fields.ts";
+import { countLabels, MPLS_LABELS, popLabel, pushLabel } from "./labels.ts";
+import { type Path, Undecidable } from "./path.ts";
+import type { Program } from "./program.ts";
+import { type Readings, Unmodelled } from "./readings.ts";
+import { bind, bindGroup, orderBound } from "./sources.ts";
+import {
+  type Bound,
+  depthOf,
+  type Event,
+  type Frame,
+  type Left,
+  type Packet,
+  pushFrame,
+  replaceTop,
+  type Saved,
+  type Source,
+  type State,
+  tableOf,
+  topOf,
+} from "./state.ts";
+import { constantSegments, looseWord, type Segment, type Terms, type Word } from "./terms.ts";
+import { commit, wireOf } from "./wire.ts";
+
+const MAX_DEPTH = 64;
+const MAX_LOOKUPS = 4096;
+const MAX_STACK_BYTES = 65536;
+const MAX_RECIRCULATIONS = 8;
+const MAX_PORT = 0xfeff;
+const TOO_MANY_LABELS = "too many labels";
+
+/** The way depends on which of these paths it is. */
+export class Fork {
+  readonly paths: readonly Path[];
+
+  constructor(paths: readonly Path[]) {
+    this.paths = paths;
+  }
+}
+
+type Doing<Name extends Step["do"]> = Extract<Step, { do: Name }>;
+
+/** Runs one state along one path. */
+export class Machine implements Decider {
+  readonly terms: Terms;
+  readonly #readings: Readings;
+  readonly #program: Program;
+  #path: Path;
+  #state: State;
+  /** The line of the step that is run. */
+  #line = 0;
+
+  constructor(readings: Readings, program: Program, state: State, path: Path) {
+    this.terms = readings.terms;
+    this.#readings = readings;
+    this.#program = program;
+    this.#state = state;
+    this.#path = path;
+  }
+
+  /** The state in front of a frame that comes in. */
+  static start(readings: Readings, side: 0 | 1): State {
+    const key = readings.firstKey();
+    const { terms } = readings;
+    const packet: Packet = {
+      base: key,
+      read: key,
+      readAs: key[KEY.dlType]!,
+      content: 0,
+      popped: 0,
+      pushed: 0,
+      isTypeWritten: false,
+      written: new Set(),
+      history: "",
+    };
+    return {
+      side,
+      flow: key.with(KEY.actsetOutput, terms.constant(PORT.unset)),
+      packet,
+      frames: [{ is: "finish", isLast: false, saved: null }],
+      lookup: { table: 0, inPort: key[KEY.inPort]!, deepens: 0 },
+      lookups: 0,
+      stack: [],
+      stackBytes: 0,
+      actionSet: [],
+      actionSetHasGroup: false,
+      isOver: false,
+      isFreezing: false,
+      wasMpls: false,
+      frozen: [],
+      frozenTable: -1,
+      priority: key[KEY.skbPriority]!,
+      error: null,
+      left: [],
+      after: [],
+      recirculations: 0,
+      out: [],
+      isDone: false,
+      hits: [],
+    };
+  }
+
+  is = (word: Word, mask: number, value: number): boolean => {
+    if (word.value !== null) return ((word.value ^ value) & mask) === 0;
+    const { yes, no } = this.#path.split([{ word, mask, value }]);
+    if (yes === null) return false;
+    if (no.length === 0) return true;
+    throw new Fork([yes, ...no]);
+  };
+
+  /** Goes on to the next lookup or to the end. Leaves by a `Fork`, or `Unmodelled`. */
+  run(): { state: State; path: Path } {
+    while (this.#state.lookup === null && !this.#state.isDone) this.#advance();
+    return { state: this.#state, path: this.#path };
+  }
+
+  /** The state before the step that forked, and the path with all readings. */
+  get stopped(): { state: State; path: Path } {
+    return { state: this.#state, path: this.#path };
+  }
+
+  #advance(): void {
+    const state = this.#state;
+    const top = topOf(state);
+    if (state.error !== null || top === undefined) {
+      this.#endPass();
+      return;
+    }
+    switch (top.is) {
+      case "steps":
+        this.#advanceSteps(state, top);
+        return;
+      case "buckets":
+        this.#nextBucket(state, top);
+        return;
+      case "bucket end":
+        this.#endBucket(state, top);
+        return;
+      case "finish":
+        this.#finish(state, top);
+        return;
+    }
+  }
+
+  #advanceSteps(state: State, top: Extract<Frame, { is: "steps" }>): void {
+    const { list, index } = top;
+    if (index === list.length) {
+      this.#state = replaceTop(state, null);
+      return;
+    }
+    const { step } = list[index]!;
+    const mustFreeze = !state.isOver && state.wasMpls && (step.needsReparse || isTable(step));
+    const now = mustFreeze ? { ...state, isOver: true, isFreezing: true } : state;
+    if (now.isOver) {
+      const kept = now.isFreezing ? keepForLater(now, list, index) : now;
+      this.#state = replaceTop(kept, null);
+      return;
+    }
+    this.#line = step.line;
+    const rest = replaceTop(now, { ...top, index: index + 1 });
+    try {
+      this.#state = this.#runStep(rest, list[index]!);
+    } catch (error) {
+      if (error instanceof Undecidable) throw new Unmodelled(error.message, step.line);
+      throw error;
+    }
+  }
+
+  /** Ends the list of actions that is run. */
+  #return(state: State): State {
+    return replaceTop(state, null);
+  }
+
+  #runStep(state: State, bound: Bound): State {
+    const { step, source } = bound;
+    switch (step.do) {
+      case "output":
+        return this.#output(state, this.#portOf(step, source), step.line);
+      case "output_field":
+        return this.#outputField(state, readField(this, state.flow, step.from));
+      case "output_truncated":
+        return this.#emit(state, this.terms.constant(step.port), state.flow[KEY.inPort]!, step.maxBytes);
+      case "controller":
+        return this.#packetIn(state, step.reason, 0xffff);
+      case "enqueue":
+        if (step.port === PORT.inPort) return this.#emit(state, state.flow[KEY.inPort]!, null);
+        return this.#emit(state, this.terms.constant(step.port), state.flow[KEY.inPort]!);
+      case "group":
+        return this.#group(state, step.group, step.line);
+      case "resubmit":
+        return this.#resubmit(state, step.port, step.table);
+      case "clone":
+        return this.#clone(state, step, source);
+      case "dec_ttl":
+        return this.#decrementTtl(state, step.controllerCount);
+      case "dec_mpls_ttl":
+        return this.#decrementMplsTtl(state);
+      case "push_mpls":
+        return this.#pushMpls(state, step.type);
+      case "pop_mpls":
+        return this.#popMpls(state, step.type);
+      case "unknown":
+        return this.#unknown(state, step);
+      case "nothing":
+        if (step.outlives === null) return state;
+        throw new Unmodelled(step.outlives, step.line);
+      case "exit":
+        return { ...state, isOver: true };
+      default:
+        return this.#change(state, step, source);
+    }
+  }
+
+  /** The steps that change the key, and nothing else. */
+  #change(state: State, step: Step, source: Source): State {
+    const { flow } = state;
+    const { terms } = this;
+    switch (step.do) {
+      case "set":
+        if (!HOLDS[step.prerequisite](this, flow)) return state;
+        return {
+          ...state,
+          flow: writeMasked(this, flow, step.field, this.#valueOf(step, source), step.mask),
+        };
+      case "move":
+        if (
+          !HOLDS[step.to.field.prerequisite](this, flow) ||
+          !HOLDS[step.from.field.prerequisite](this, flow)
+        )
+          return state;
+        return { ...state, flow: writeField(this, flow, step.to, readField(this, flow, step.from)) };
+      case "push": {
+        const bytes = Math.ceil(step.from.bits / 8) + 1;
+        const segments = readField(this, flow, step.from);
+        return {
+          ...state,
+          stack: [...state.stack, { segments, bytes }],
+          stackBytes: state.stackBytes + bytes,
+        };
+      }
+      case "pop": {
+        const item = state.stack.at(-1);
+        if (item === undefined) return state;
+        return {
+          ...state,
+          stack: state.stack.slice(0, -1),
+          stackBytes: state.stackBytes - item.bytes,
+          flow: writeField(this, flow, step.to, item.segments),
+        };
+      }
+      case "push_vlan": {
+        const tag = terms.constant((step.type << 16) | 0x1000);
+        return { ...state, flow: flow.with(KEY.innerVlanTci, flow[KEY.vlanTci]!).with(KEY.vlanTci, tag) };
+      }
+      case "pop_vlan": {
+        const inner = flow[KEY.innerVlanTci]!;
+        return { ...state, flow: flow.with(KEY.vlanTci, inner).with(KEY.innerVlanTci, terms.constant(0)) };
+      }
+      case "set_queue":
+        return { ...state, flow: flow.with(KEY.skbPriority, terms.constant(step.queue)) };
+      case "pop_queue":
+        return { ...state, flow: flow.with(KEY.skbPriority, state.priority) };
+      case "write_actions":
+        return this.#writeActions(state, bind(step.steps, source));
+      case "clear_actions":
+        return {
+          ...state,
+          actionSet: [],
+          actionSetHasGroup: false,
+          flow: flow.with(KEY.actsetOutput, terms.constant(PORT.unset)),
+        };
+      case "unroll": {
+        const top = topOf(state);
+        if (top?.is !== "steps") throw new Error("assertion: steps run from a list");
+        return replaceTop(state, { ...top, table: step.table });
+      }
+      default:
+        throw new Error(`assertion: ${step.do} is a change of the key`);
+    }
+  }
+
+  #valueOf(step: Doing<"set">, source: Source): readonly Segment[] {
+    const place = source.template?.slots.get(step);
+    return place === undefined ? constantSegments(step.value, 128) : source.read(place, step.field.bits);
+  }
+
+  #portOf(step: Doing<"output">, source: Source): Word {
+    const place = source.template?.slots.get(step);
+    return place === undefined ? this.terms.constant(step.port) : this.terms.word(source.read(place, 32));
+  }
+
+  // --- Tables ---------------------------------------------------------------------------------------------------
+
+  #mayLookUp(state: State): string | null {
+    if (depthOf(state) >= MAX_DEPTH) return "depth";
+    if (state.lookups >= MAX_LOOKUPS) return "lookups";
+    return state.stackBytes >= MAX_STACK_BYTES ? "stack" : null;
+  }
+
+  #resubmit(state: State, port: number | null, table: number | null): State {
+    const error = this.#mayLookUp(state);
+    if (error !== null) return { ...state, error };
+    const before = tableOf(state);
+    const inPort =
+      port === null || port === PORT.inPort ? state.flow[KEY.inPort]! : this.terms.constant(port);
+    const next = table ?? before;
+    return { ...state, lookup: { table: next, inPort, deepens: next <= before ? 1 : 0 } };
+  }
+
+  // --- Output ---------------------------------------------------------------------------------------------------
+
+  #committed(state: State): State {
+    return { ...state, packet: commit(this, state.flow, state.packet) };
+  }
+
+  #leave(state: State, event: Left): State {
+    return { ...state, left: [...state.left, event] };
+  }
+
+  /** Puts the packet out by a port that may not be there, unless it is `notTo`. */
+  #emit(state: State, port: Word, notTo: Word | null, maxBytes: number | null = null): State {
+    if (!this.#hasPort(port)) return state;
+    let hidden = notTo;
+    if (hidden !== null) {
+      const { yes, no } = this.#path.splitEqual(port, hidden);
+      if (no.length === 0) return state;
+      if (yes === null) hidden = null;
+    }
+    const next = this.#committed(state);
+    return this.#leave(next, { is: "output", port, notTo: hidden, maxBytes, wire: wireOf(next.packet) });
+  }
+
+  #hasPort(port: Word): boolean {
+    const { value } = port;
+    if (value !== null) return value === PORT.local || (value > 0 && value <= MAX_PORT);
+    // Ports in a flow's row are never reserved ones (probe.ts).
+    if (port.segments.length === 1 && port.segments[0]!.is === "column") return !this.is(port, 0xffffffff, 0);
+    if (this.is(port, 0xffffffff, PORT.local)) return true;
+    if (!this.is(port, 0xffff0000, 0)) return false;
+    return !this.is(port, 0xffff, 0) && !this.is(port, 0xff00, 0xff00);
+  }
+
+  #output(state: State, port: Word, line: number): State {
+    const inPort = state.flow[KEY.inPort]!;
+    switch (port.value) {
+      case PORT.inPort:
+        return this.#emit(state, inPort, null);
+      case PORT.table:
+        return this.#resubmit(state, null, 0);
+      case PORT.normal:
+        return this.#opaque(state, "NORMAL", line);
+      case PORT.flood:
+        return this.#opaque(state, "FLOOD", line);
+      case PORT.all:
+        return this.#opaque(state, "ALL", line);
+      case PORT.controller:
+        return this.#packetIn(state, "action", 0xffff);
+      case PORT.none:
+        return state;
+      default:
+        return this.#emit(state, port, inPort);
+    }
+  }
+
+  /** A value of more than 16 bits is no port. */
+  #outputField(state: State, value: readonly Segment[]): State {
+    let high: readonly Segment[] = value;
+    const low = this.terms.word(this.#low(value, 16));
+    for (let at = 16; at < 128; at += 32) {
+      high = this.#from(value, at);
+      if (high.length > 0 && !this.is(this.terms.word(this.#low(high, 32)), 0xffffffff, 0)) return state;
+    }
+    const port = widePort(this, low);
+    if (port.value === null && !this.is(port, 0xffff0000, 0))
+      throw new Unmodelled("output to a reserved port that is computed", this.#line);
+    return this.#output(state, port, this.#line);
+  }
+
+  #low(segments: readonly Segment[], bits: number): readonly Segment[] {
+    return this.terms.slice(looseWord(segments), 0, bits);
+  }
+
+  #from(segments: readonly Segment[], at: number): readonly Segment[] {
+    const width = segments.reduce((sum, { bits }) => sum + bits, 0);
+    return width <= at ? [] : this.terms.slice(looseWord(segments), at, width - at);
+  }
+
+  #packetIn(state: State, reason: string, maxBytes: number): State {
+    const next = this.#committed(state);
+    // What an expired TTL tells the controller is no part of the contract.
+    if (reason === "invalid_ttl") return next;
+    return this.#leave(next, { is: "packet_in", reason, maxBytes, wire: wireOf(next.packet) });
+  }
+
+  /** What is not executed and leaves the packet alone: the same on both sides is the same. */
+  #opaque(state: State, text: string, line: number): State {
+    const next = this.#committed(state);
+    const { flow } = next;
+    const metadata = [KEY.inPort, KEY.pktMark, KEY.skbPriority, KEY.tunnelId, KEY.tunnelId + 1];
+    const named = `${text} ${metadata.map(word => flow[word]!.id).join(" ")}`;
+    const wire = wireOf(next.packet);
+    const event: Event = {
+      is: "opaque",
+      text: named,
+      line,
+      wire: { ...wire, id: `${wire.id} ${flow.map(({ id }) => id)}` },
+    };
+    return this.#leave(next, event);
+  }
+
+  #unknown(state: State, step: Doing<"unknown">): State {
+    if (["sample", "bundle"].includes(step.feature)) return this.#opaque(state, step.feature, step.line);
+    throw new Unmodelled(step.feature, step.line);
+  }
+
+  // --- Groups and copies ----------------------------------------------------------------------------------------
+
+  #group(state: State, id: number, line: number): State {
+    const error = this.#mayLookUp(state);
+    if (error !== null) return { ...state, error };
+    const group = this.#program.groups.get(id);
+    if (group === undefined) return this.#return(state);
+    if (group.type === "select") {
+      const text = group.text.replace(/^.*?type=/, "select ");
+      return this.#opaque(state, text, line);
+    }
+    const lists = bindGroup(this.#program, group);
+    if (group.type !== "ff") return pushFrame(state, { is: "buckets", lists, index: 0 });
+    const first = group.buckets[0];
+    if (first === undefined) return state;
+    if (first.watchPort !== null || first.watchGroup !== null)
+      throw new Unmodelled("liveness of a fast failover group", group.source.line);
+    return pushFrame(state, { is: "buckets", lists: lists.slice(0, 1), index: 0 });
+  }
+
+  #nextBucket(state: State, top: Extract<Frame, { is: "buckets" }>): void {
+    const list = top.lists[top.index];
+    if (list === undefined) {
+      this.#state = replaceTop(state, null);
+      return;
+    }
+    const { flow, wasMpls } = state;
+    const table = tableOf(state);
+    const depth = depthOf(state) + 1;
+    const next = replaceTop(state, { ...top, index: top.index + 1 });
+    const inside = pushFrame(next, { is: "bucket end", flow, wasMpls });
+    this.#state = pushFrame(inside, { is: "steps", list: orderBound(list), index: 0, table, depth });
+  }
+
+  #endBucket(state: State, top: Extract<Frame, { is: "bucket end" }>): void {
+    const after = state.isFreezing ? this.#finishFreezing(state) : state;
+    this.#state = { ...replaceTop(after, null), flow: top.flow, wasMpls: top.wasMpls, isOver: false };
+  }
+
+  /** The copy has its own stack, and runs the action set as it stands. */
+  #clone(state: State, step: Doing<"clone">, source: Source): State {
+    const before = step.isCopied ? this.#committed(state) : state;
+    const { stack, actionSet, flow, packet, wasMpls } = before;
+    const saved: Saved = { stack, actionSet, flow, copied: step.isCopied ? { packet, wasMpls } : null };
+    const inside = pushFrame(before, { is: "finish", isLast: false, saved });
+    const [table, depth] = [tableOf(state), depthOf(state)];
+    return pushFrame(inside, { is: "steps", list: bind(step.steps, source), index: 0, table, depth });
+  }
+
+  #writeActions(state: State, list: readonly Bound[]): State {
+    let { flow, actionSetHasGroup } = state;
+    for (const { step, source } of list) {
+      if (actionSetHasGroup) break;
+      if (step.do === "output") flow = flow.with(KEY.actsetOutput, this.#portOf(step, source));
+      if (step.do === "controller") flow = flow.with(KEY.actsetOutput, this.terms.constant(PORT.controller));
+      if (step.do !== "group") continue;
+      flow = flow.with(KEY.actsetOutput, this.terms.constant(PORT.unset));
+      actionSetHasGroup = true;
+    }
+    return { ...state, flow, actionSetHasGroup, actionSet: [...state.actionSet, ...list] };
+  }
+
+  // --- Ends -----------------------------------------------------------------------------------------------------
+
+  #finish(state: State, top: Extract<Frame, { is: "finish" }>): void {
+    if (!top.isLast && !state.isFreezing) {
+      const list = orderBound(state.actionSet);
+      const next = replaceTop({ ...state, actionSet: [] }, { ...top, isLast: true });
+      const [table, depth] = [tableOf(state), depthOf(state)];
+      this.#state = pushFrame(next, { is: "steps", list, index: 0, table, depth });
+      return;
+    }
+    const after = state.isFreezing ? this.#finishFreezing(state) : state;
+    const next = replaceTop(after, null);
+    const { saved } = top;
+    this.#state = saved === null ? next : { ...next, ...saved, ...saved.copied, ...stackOf(saved) };
+  }
+
+  /** Hands the packet as it is by now to a later pass, and goes on as if nothing had been frozen. */
+  #finishFreezing(state: State): State {
+    const next = this.#committed(state);
+    const { frozen: list, stack, actionSet, flow: key, packet } = next;
+    const left = this.#leave(next, { is: "recirculate", frozen: { list, stack, actionSet, key, packet } });
+    return { ...left, frozen: [], frozenTable: -1, isFreezing: false, isOver: false };
+  }
+
+  /** What the pass left is put out in order, and packets that are to be read anew are. An error undoes the pass. */
+  #endPass(): void {
+    const state = this.#state;
+    const all = [...(state.error === null ? state.left : []), ...state.after];
+    const out = [...state.out];
+    for (const [index, left] of all.entries()) {
+      if (left.is !== "recirculate") {
+        out.push(left);
+        continue;
+      }
+      if (state.recirculations >= MAX_RECIRCULATIONS) continue;
+      this.#thaw({ ...state, out }, left.frozen, all.slice(index + 1));
+      return;
+    }
+    this.#state = { ...state, out, left: [], after: [], frames: [], lookup: null, isDone: true };
+  }
+
+  #thaw(
+    state: State,
+    { list, stack, actionSet, key: frozen, packet: before }: FrozenOf,
+    after: readonly Left[],
+  ): void {
+    const { key, packet } = this.#readings.readAgain(this, before, list[0]?.step.line ?? 0);
+    this.#path = this.#path.with({ contents: this.#readings.contentsWith(this.#path.contents) });
+    for (let word: number = KEY.skbPriority; word < KEY.ctState; word++) key[word] = frozen[word]!;
+    key[KEY.actsetOutput] = this.terms.constant(PORT.unset);
+    const inPort = key[KEY.inPort]!;
+    const fresh: State = {
+      ...state,
+      flow: key,
+      packet,
+      after,
+      stack,
+      stackBytes: stack.reduce((sum, { bytes }) => sum + bytes, 0),
+      frames: [{ is: "finish", isLast: false, saved: null }],
+      lookups: 0,
+      actionSet: [],
+      actionSetHasGroup: false,
+      isOver: false,
+      isFreezing: false,
+      wasMpls: false,
+      frozen: [],
+      frozenTable: -1,
+      priority: key[KEY.skbPriority]!,
+      error: null,
+      left: [],
+      recirculations: state.recirculations + 1,
+    };
+    const next = this.#writeActions(fresh, actionSet);
+    this.#state =
+      list.length > 0
+        ? pushFrame(next, { is: "steps", list, index: 0, table: 0, depth: 0 })
+        : { ...next, lookup: { table: 0, inPort, deepens: 0 } };
+  }
+
+  // --- Labels and TTLs ------------------------------------------------------------------------------------------
+
+  #pushMpls(state: State, type: number): State {
+    const count = countLabels(this, state.flow);
+    if (count >= MPLS_LABELS) return this.#tooMany(state, false);
+    const next = count === 0 ? this.#committed(state) : state;
+    return { ...next, flow: pushLabel(this, next.flow, count, type) };
+  }
+
+  #popMpls(state: State, type: number): State {
+    const count = countLabels(this, state.flow);
+    const flow = popLabel(this, state.flow, count, type);
+    if (flow !== null) return { ...state, flow, wasMpls: state.wasMpls || !isMplsType(type) };
+    return count >= MPLS_LABELS ? this.#tooMany(state, true) : state;
+  }
+
+  /** Undoes the pass; within a bucket only the rest of the bucket, and, when a pop failed, what was put out before. */
+  #tooMany(state: State, isEmptied: boolean): State {
+    const bucket = state.frames.findLastIndex(({ is }) => is === "bucket end");
+    if (bucket < 0) return { ...state, error: TOO_MANY_LABELS };
+    const frames = state.frames.slice(0, bucket + 1);
+    return { ...state, frames, left: isEmptied ? [] : state.left };
+  }
+
+  #decrementTtl(state: State, controllerCount: number): State {
+    const { flow } = state;
+    if (!isIp(this, flow)) return state;
+    const ttl = flow[KEY.nwTtl]!;
+    const less = this.#decremented(ttl, 0);
+    if (less !== null) return { ...state, flow: flow.with(KEY.nwTtl, less) };
+    let next = state;
+    for (let i = 0; i < controllerCount; i++) next = this.#packetIn(next, "invalid_ttl", 0xffff);
+    return this.#return(next);
+  }
+
+  #decrementMplsTtl(state: State): State {
+    const { flow } = state;
+    if (!isMpls(this, flow)) return this.#return(state);
+    const less = this.#decremented(flow[KEY.mplsLse]!, 0);
+    if (less !== null) return { ...state, flow: flow.with(KEY.mplsLse, less) };
+    return this.#return(this.#packetIn(state, "invalid_ttl", 0xffff));
+  }
+
+  /** A word whose eight bits from `at` on are one less; null when they are 0 or 1. */
+  #decremented(word: Word, at: number): Word | null {
+    const { terms } = this;
+    const [ttl] = terms.slice(word, at, 8);
+    if (ttl!.bits !== 8) throw new Unmodelled("a TTL that is put together", this.#line);
+    for (const used of [0, 1]) if (this.is(word, (0xff << at) >>> 0, (used << at) >>> 0)) return null;
+    switch (ttl!.is) {
+      case "const":
+        return terms.replace(word, at, [{ is: "const", bits: 8, value: ttl!.value - 1 }]);
+      case "atom": {
+        const { atom, from } = ttl!;
+        return terms.replace(word, at, [{ is: "less", bits: 8, from: 0, atom, at: from, by: 1 }]);
+      }
+      case "less":
+        return terms.replace(word, at, [{ ...ttl!, by: ttl!.by + 1 }]);
+      case "column": {
+        const { column, from } = ttl!;
+        const less = terms.column(
+          `${column.id}.${from}-1`,
+          column.domain,
+          () => lane => ((column.at(lane) >>> from) - 1) & 0xff,
+        );
+        return terms.replace(word, at, [{ is: "column", bits: 8, from: 0, column: less }]);
+      }
+    }
+  }
+}
+
+type FrozenOf = Extract<Left, { is: "recirculate" }>["frozen"];
+
+const isTable = (step: Step): boolean => step.do === "output" && step.port === PORT.table;
+const isMplsType = (type: number): boolean => type === 0x8847 || type === 0x8848;
+
+function stackOf({ stack }: Saved): { stackBytes: number } {
+  return { stackBytes: stack.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+const SPEAKS_OF_TABLE: ReadonlySet<Step["do"]> = new Set([
+  "output_field",
+  "output_truncated",
+  "group",
+  "output",
+  "controller",
+  "dec_mpls_ttl",
+  "dec_ttl",
+  "resubmit",
+]);
+
+/** Keeps the steps from `index` on; those that speak of their table are led by the number of it. */
+function keepForLater(state: State, list: readonly Bound[], index: number): State {
+  const frozen = [...state.frozen];
+  let { frozenTable } = state;
+  const table = tableOf(state);
+  for (const bound of list.slice(index)) {
+    const { step } = bound;
+    if (step.do === "nothing" && !step.isFrozen) continue;
+    const isOfTable = SPEAKS_OF_TABLE.has(step.do) && (step.do !== "resubmit" || step.table === null);
+    if (isOfTable && frozenTable !== table) {
+      const unroll: Step = { do: "unroll", table, line: step.line, needsReparse: false };
+      frozen.push({ step: unroll, source: bound.source });
+      frozenTable = table;
+    }
+    frozen.push(bound);
+  }
+  return { ...state, frozen, frozenTable };
+}

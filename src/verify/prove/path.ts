@@ -1,0 +1,552 @@
+/**
+ * A path: the condition under which a machine has come to where it is. Cubes and clauses speak of bits of the input
+ * (solve.ts). A *domain* is a vector of lanes, the rows of a flow table that were hit at once: a path holds the lanes it
+ * still is about, and *bindings* say that bits of the input are a column of a domain. Several domains are independent of
+ * each other. Paths are immutable; every split gives new ones, disjoint and together the old one.
+ *
+ * A path may hold for no frame at all, as lanes, misses and links are not looked at together. That costs time and
+ * nothing else: whatever is found different is solved exactly before anybody hears of it.
+ */
+import type { MapNode } from "./maps.ts";
+import { type Clause, type Cubes, cubesOf, type Literal, mayHaveInput, meet, restrict } from "./solve.ts";
+import type { Cube, Space } from "./space.ts";
+import {
+  type Atom,
+  type Column,
+  looseWord,
+  maskOf,
+  type Segment,
+  sliceSegments,
+  type Terms,
+  type Word,
+} from "./terms.ts";
+
+/** The bits of `mask` of a word have the values of `value`. */
+export interface Test {
+  readonly word: Word;
+  readonly mask: number;
+  readonly value: number;
+}
+
+/** Bits `mask` of an atom are those of a column of a domain. */
+export interface Binding {
+  readonly mask: number;
+  readonly column: Column;
+}
+
+/** None of a map's rows is hit by these words. */
+export interface Miss {
+  readonly map: MapNode;
+  readonly words: readonly Word[];
+}
+
+/** Two words that are, or are not, the same; known by the path in no other way. */
+export interface Link {
+  readonly a: Word;
+  readonly b: Word;
+  readonly isSame: boolean;
+}
+
+export interface Split {
+  readonly yes: Path | null;
+  readonly no: readonly Path[];
+}
+
+interface ColumnTest {
+  readonly column: Column;
+  readonly mask: number;
+  readonly value: number;
+}
+
+/** Tests, taken apart into what concerns lanes and what concerns free bits. */
+interface Flat {
+  readonly columns: Map<number, ColumnTest[]>;
+  readonly literals: Literal[];
+}
+
+/** A domain that became part of another one: each lane there is a lane here. */
+export interface View {
+  readonly domain: number;
+  readonly laneOf: Int32Array;
+}
+
+interface Parts {
+  readonly terms: Terms;
+  readonly contents: readonly number[];
+  readonly cubes: Cubes;
+  readonly clauses: readonly Clause[];
+  readonly lanes: ReadonlyMap<number, Int32Array>;
+  readonly bindings: ReadonlyMap<Atom, readonly Binding[]>;
+  readonly misses: readonly Miss[];
+  readonly links: readonly Link[];
+  readonly views: ReadonlyMap<number, View>;
+}
+
+/** A test of a form that is not decided: part of a decremented TTL. */
+export class Undecidable extends Error {}
+
+const NOTHING: ReadonlyMap<never, never> = new Map<never, never>();
+
+export class Path implements Parts {
+  readonly space: Space;
+  readonly terms: Terms;
+  /** For each reading of the frame the kinds it may be, as bits. */
+  readonly contents: readonly number[];
+  readonly cubes: Cubes;
+  readonly clauses: readonly Clause[];
+  readonly lanes: ReadonlyMap<number, Int32Array>;
+  readonly bindings: ReadonlyMap<Atom, readonly Binding[]>;
+  readonly misses: readonly Miss[];
+  readonly links: readonly Link[];
+  readonly views: ReadonlyMap<number, View>;
+
+  constructor(space: Space, parts: Parts) {
+    this.space = space;
+    this.terms = parts.terms;
+    this.views = parts.views;
+    this.contents = parts.contents;
+    this.cubes = parts.cubes;
+    this.clauses = parts.clauses;
+    this.lanes = parts.lanes;
+    this.bindings = parts.bindings;
+    this.misses = parts.misses;
+    this.links = parts.links;
+  }
+
+  /** The path of every frame whose readings are of these kinds. */
+  static of(space: Space, terms: Terms, contents: readonly number[]): Path {
+    return new Path(space, {
+      terms,
+      views: NOTHING,
+      contents,
+      cubes: NOTHING,
+      clauses: [],
+      lanes: NOTHING,
+      bindings: NOTHING,
+      misses: [],
+      links: [],
+    });
+  }
+
+  /** True when nothing but the kinds is known. */
+  get isGeneral(): boolean {
+    return (
+      this.cubes.size === 0 &&
+      this.clauses.length === 0 &&
+      this.lanes.size === 0 &&
+      this.misses.length === 0 &&
+      this.links.length === 0
+    );
+  }
+
+  with(change: Partial<Parts>): Path {
+    return new Path(this.space, { ...(this as Parts), ...change });
+  }
+
+  withLanes(domain: number, lanes: Int32Array): Path {
+    return this.with({ lanes: new Map(this.lanes).set(domain, lanes) });
+  }
+
+  /** Splits by whether all tests hold. */
+  split(tests: readonly Test[]): Split {
+    const flat = this.flatten(tests);
+    if (flat === null) return { yes: null, no: [this] };
+    let rest: Path = this;
+    const no: Path[] = [];
+    for (const [domain, columns] of flat.columns) {
+      const { hit, miss } = partition(rest.lanes.get(domain)!, columns);
+      if (miss.length > 0)
+        no.push(miss.length === rest.lanes.get(domain)!.length ? rest : rest.withLanes(domain, miss));
+      if (hit.length === 0) return { yes: null, no };
+      if (miss.length > 0) rest = rest.withLanes(domain, hit);
+    }
+    if (flat.literals.length === 0) return { yes: rest, no };
+    const yes = rest.assume(flat.literals);
+    const denied = yes === null ? rest : rest.deny(flat.literals);
+    if (denied !== null) no.push(denied);
+    return { yes, no };
+  }
+
+  /** Takes tests apart; null when they cannot all hold. What holds anyway is left out. */
+  flatten(tests: readonly Test[]): Flat | null {
+    const columns = new Map<number, ColumnTest[]>();
+    const literals = new Map<Atom, Literal>();
+    for (const { word, mask, value } of tests) {
+      let at = 0;
+      for (const segment of word.segments) {
+        const bits = maskOf(segment.bits);
+        const part = ((mask >>> at) & bits) >>> 0;
+        const wanted = ((value >>> at) & part) >>> 0;
+        at += segment.bits;
+        if (part === 0) continue;
+        if (!this.#flattenSegment(segment, part, wanted, columns, literals)) return null;
+        if (at >= 32) break;
+      }
+    }
+    const open: Literal[] = [];
+    for (const literal of literals.values()) {
+      const verdict = this.#byKinds(literal);
+      if (verdict === false) return null;
+      if (verdict === null) open.push(literal);
+    }
+    return { columns, literals: open };
+  }
+
+  #flattenSegment(
+    segment: Segment,
+    mask: number,
+    value: number,
+    columns: Map<number, ColumnTest[]>,
+    literals: Map<Atom, Literal>,
+  ): boolean {
+    switch (segment.is) {
+      case "const":
+        return ((segment.value ^ value) & mask) === 0;
+      case "column":
+        addColumn(columns, {
+          column: this.resolve(segment.column),
+          mask: (mask << segment.from) >>> 0,
+          value: (value << segment.from) >>> 0,
+        });
+        return true;
+      case "atom":
+        return this.#flattenAtom(
+          segment.atom,
+          (mask << segment.from) >>> 0,
+          (value << segment.from) >>> 0,
+          columns,
+          literals,
+        );
+      case "less": {
+        if (segment.from !== 0 || mask !== 0xff)
+          throw new Undecidable("a test of a part of a decremented TTL");
+        const before = value + segment.by;
+        if (before > 0xff) return false;
+        return this.#flattenAtom(
+          segment.atom,
+          (0xff << segment.at) >>> 0,
+          (before << segment.at) >>> 0,
+          columns,
+          literals,
+        );
+      }
+    }
+  }
+
+  #flattenAtom(
+    atom: Atom,
+    mask: number,
+    value: number,
+    columns: Map<number, ColumnTest[]>,
+    literals: Map<Atom, Literal>,
+  ): boolean {
+    let open = mask;
+    for (const binding of this.bindings.get(atom) ?? []) {
+      const bound = (open & binding.mask) >>> 0;
+      if (bound === 0) continue;
+      addColumn(columns, { column: this.resolve(binding.column), mask: bound, value: (value & bound) >>> 0 });
+      open = (open & ~bound) >>> 0;
+    }
+    const cube = this.cubes.get(atom);
+    if (cube !== undefined) {
+      if (((cube.value ^ value) & cube.mask & open) !== 0) return false;
+      open = (open & ~cube.mask) >>> 0;
+    }
+    if (open === 0) return true;
+    const known = literals.get(atom);
+    const wanted = (value & open) >>> 0;
+    const both =
+      known === undefined ? { mask: open, value: wanted } : meet(known, { mask: open, value: wanted });
+    if (both === null) return false;
+    literals.set(atom, { atom, ...both });
+    return true;
+  }
+
+  /** Whether a literal holds, or fails, for every kind that is left; null when it depends. */
+  #byKinds({ atom, mask, value }: Literal): boolean | null {
+    const kinds = this.contents[atom.content] ?? 0;
+    const cube = this.cubes.get(atom) ?? { mask: 0, value: 0 };
+    let holds = false;
+    let fails = false;
+    for (let index = 0; kinds >>> index !== 0; index++) {
+      if ((kinds & (1 << index)) === 0) continue;
+      const options = cubesOf(this.space, this.space.kinds[index]!, atom.word);
+      if (options === null) return null;
+      for (const option of options) {
+        if (meet(cube, option) === null) continue;
+        if (((option.value ^ value) & option.mask & mask) !== 0) fails = true;
+        else if ((mask & ~option.mask) === 0) holds = true;
+        else return null;
+      }
+      if (holds && fails) return null;
+    }
+    return holds ? true : fails ? false : null;
+  }
+
+  /** The kinds that a reading can still be when these literals hold. */
+  #kindsWith(content: number, cubes: Cubes, atoms: readonly Atom[]): number {
+    let left = 0;
+    const kinds = this.contents[content]!;
+    for (let index = 0; kinds >>> index !== 0; index++) {
+      if ((kinds & (1 << index)) === 0) continue;
+      const kind = this.space.kinds[index]!;
+      const isPossible = atoms.every(atom => {
+        if (atom.content !== content) return true;
+        const cube = cubes.get(atom)!;
+        const isRuledOut = atom.word === 81 && cube.mask === 0xffff && kind.notTypes.includes(cube.value);
+        return (
+          !isRuledOut &&
+          (cubesOf(this.space, kind, atom.word)?.some(option => meet(cube, option) !== null) ?? true)
+        );
+      });
+      if (isPossible) left |= 1 << index;
+    }
+    return left;
+  }
+
+  /** This path where the literals hold; null when they cannot. */
+  assume(literals: readonly Literal[]): Path | null {
+    const cubes = new Map(this.cubes);
+    for (const { atom, mask, value } of literals) if (!restrict(cubes, atom, { mask, value })) return null;
+    const atoms = literals.map(({ atom }) => atom);
+    const contents = this.contents.map((kinds, content) =>
+      atoms.some(atom => atom.content === content) ? this.#kindsWith(content, cubes, atoms) : kinds,
+    );
+    if (contents.includes(0)) return null;
+    const clauses = this.clauses.filter(clause => !failsAlready(clause, cubes));
+    const path = this.with({ cubes, contents, clauses });
+    return path.isFeasible() ? path : null;
+  }
+
+  /** This path where not all of the literals hold; null when they must. */
+  deny(literals: readonly Literal[]): Path | null {
+    const [only] = literals;
+    if (literals.length === 1 && (only!.mask & (only!.mask - 1)) === 0)
+      return this.assume([{ ...only!, value: (~only!.value & only!.mask) >>> 0 }]);
+    let contents = this.contents;
+    if (literals.length === 1) contents = this.#kindsWithout(only!);
+    if (contents.includes(0)) return null;
+    const path = this.with({ clauses: [...this.clauses, literals], contents });
+    return path.isFeasible() ? path : null;
+  }
+
+  #kindsWithout({ atom, mask, value }: Literal): number[] {
+    const cube = this.cubes.get(atom) ?? { mask: 0, value: 0 };
+    return this.contents.map((kinds, content) => {
+      if (content !== atom.content) return kinds;
+      let left = 0;
+      for (let index = 0; kinds >>> index !== 0; index++) {
+        if ((kinds & (1 << index)) === 0) continue;
+        const options = cubesOf(this.space, this.space.kinds[index]!, atom.word);
+        const mayFail =
+          options === null ||
+          options.some(
+            option =>
+              meet(cube, option) !== null &&
+              (((option.value ^ value) & option.mask & mask) !== 0 || (mask & ~option.mask) !== 0),
+          );
+        if (mayFail) left |= 1 << index;
+      }
+      return left;
+    });
+  }
+
+  /** Whether cubes and clauses leave anything. */
+  isFeasible(): boolean {
+    return this.clauses.length === 0 || mayHaveInput(this.space, this.contents, this.cubes, this.clauses);
+  }
+
+  /** Splits by whether two words are the same. */
+  splitEqual(a: Word, b: Word): Split {
+    if (a === b) return { yes: this, no: [] };
+    for (const link of this.links) {
+      if ((link.a === a && link.b === b) || (link.a === b && link.b === a))
+        return link.isSame ? { yes: this, no: [] } : { yes: null, no: [this] };
+    }
+    const pairs = pairsOf(a, b);
+    const tests: Test[] = [];
+    let domain = -1;
+    const columns: [Segment, Segment][] = [];
+    for (const [l, r] of pairs) {
+      const [left, right] = [this.#settled(l), this.#settled(r)];
+      const fixed = left.is === "const" ? left : right.is === "const" ? right : null;
+      if (fixed !== null) {
+        const other = fixed === left ? right : left;
+        tests.push({ word: looseWord([other]), mask: maskOf(fixed.bits), value: fixed.value });
+        continue;
+      }
+      const known = this.#columnOf(left);
+      const with_ = this.#columnOf(right);
+      if (known === null || with_ === null || known.domain !== with_.domain) return this.#link(a, b);
+      if (domain >= 0 && domain !== known.domain) return this.#link(a, b);
+      domain = known.domain;
+      columns.push([left, right]);
+    }
+    const first = this.split(tests);
+    if (first.yes === null || columns.length === 0) return first;
+    const { hit, miss } = this.#sameLanes(first.yes.lanes.get(domain)!, domain, columns);
+    const no = [...first.no];
+    if (miss.length > 0) no.push(first.yes.withLanes(domain, miss));
+    return { yes: hit.length === 0 ? null : first.yes.withLanes(domain, hit), no };
+  }
+
+  /** Lanes in which both segments of each pair have one value, and the others. */
+  #sameLanes(
+    lanes: Int32Array,
+    domain: number,
+    pairs: readonly (readonly [Segment, Segment])[],
+  ): { hit: Int32Array; miss: Int32Array } {
+    const name = (segment: Segment): string =>
+      `${this.#columnOf(segment)!.id}.${segment.is === "const" ? 0 : segment.from}.${segment.bits}`;
+    const question = `same ${pairs.map(([l, r]) => `${name(l)}=${name(r)}`).join()}`;
+    const readers = pairs.map(([l, r]) => [this.reader(l, domain)!, this.reader(r, domain)!] as const);
+    if (readers.length === 1) {
+      const [l, r] = readers[0]!;
+      return partitionOnce(lanes, question, lane => l(lane) === r(lane));
+    }
+    return partitionOnce(lanes, question, lane => readers.every(([l, r]) => l(lane) === r(lane)));
+  }
+
+  /** A segment whose bits a cube gives, as a constant. */
+  #settled(segment: Segment): Segment {
+    if (segment.is !== "atom") return segment;
+    const cube = this.cubes.get(segment.atom);
+    const mask = (maskOf(segment.bits) << segment.from) >>> 0;
+    if (cube === undefined || (mask & ~cube.mask) !== 0) return segment;
+    return { is: "const", bits: segment.bits, value: (cube.value & mask) >>> segment.from };
+  }
+
+  #link(a: Word, b: Word): Split {
+    return {
+      yes: this.with({ links: [...this.links, { a, b, isSame: true }] }),
+      no: [this.with({ links: [...this.links, { a, b, isSame: false }] })],
+    };
+  }
+
+  /** The column that a segment is by now, be it by a binding; null when it is free or constant. */
+  #columnOf(segment: Segment): Column | null {
+    if (segment.is === "column") return this.resolve(segment.column);
+    if (segment.is !== "atom") return null;
+    const mask = (maskOf(segment.bits) << segment.from) >>> 0;
+    const binding = this.bindings.get(segment.atom)?.find(one => (mask & ~one.mask) === 0);
+    return binding === undefined ? null : this.resolve(binding.column);
+  }
+
+  /** A column as one of the domains that this path has lanes of. */
+  resolve(column: Column): Column {
+    let resolved = column;
+    for (
+      let view = this.views.get(resolved.domain);
+      view !== undefined;
+      view = this.views.get(resolved.domain)
+    ) {
+      const { domain, laneOf } = view;
+      const { at } = resolved;
+      resolved = this.terms.column(`${resolved.id} in ${domain}`, domain, () => lane => at(laneOf[lane]!));
+    }
+    return resolved;
+  }
+
+  /** The value of a segment in each lane of a domain; null when it does not depend on this domain alone. */
+  reader(segment: Segment, domain: number): ((lane: number) => number) | null {
+    const bits = maskOf(segment.bits);
+    if (segment.is === "const") return () => segment.value;
+    const column = this.#columnOf(segment);
+    if (column === null || column.domain !== domain || segment.is === "less") return null;
+    const { at } = column;
+    const { from } = segment;
+    return lane => ((at(lane) >>> from) & bits) >>> 0;
+  }
+
+  /** Bits of an atom that neither a binding nor a cube gives. */
+  freeBits(atom: Atom): number {
+    let free = maskOf(atom.bits);
+    for (const { mask } of this.bindings.get(atom) ?? []) free &= ~mask;
+    return (free & ~(this.cubes.get(atom)?.mask ?? 0)) >>> 0;
+  }
+}
+
+function addColumn(columns: Map<number, ColumnTest[]>, test: ColumnTest): void {
+  const list = columns.get(test.column.domain);
+  if (list === undefined) columns.set(test.column.domain, [test]);
+  else list.push(test);
+}
+
+function failsAlready(clause: Clause, cubes: Cubes): boolean {
+  return clause.some(({ atom, mask, value }) => {
+    const cube: Cube | undefined = cubes.get(atom);
+    return cube !== undefined && ((cube.value ^ value) & cube.mask & mask) !== 0;
+  });
+}
+
+/** Segments of two words, cut to the same lengths; those that are the same are left out. */
+export function pairsOf(a: Word, b: Word): [Segment, Segment][] {
+  const pairs: [Segment, Segment][] = [];
+  for (let at = 0; at < 32; ) {
+    const [left] = sliceSegments(a.segments, at, 32 - at);
+    const [right] = sliceSegments(b.segments, at, 32 - at);
+    const bits = Math.min(left!.bits, right!.bits);
+    const [l] = sliceSegments([left!], 0, bits);
+    const [r] = sliceSegments([right!], 0, bits);
+    at += bits;
+    if (!isSameSegment(l!, r!)) pairs.push([l!, r!]);
+  }
+  return pairs;
+}
+
+function isSameSegment(a: Segment, b: Segment): boolean {
+  if (a.is === "const") return b.is === "const" && a.value === b.value;
+  if (b.is === "const" || a.from !== b.from) return false;
+  if (a.is === "column") return b.is === "column" && a.column === b.column;
+  if (a.is === "atom") return b.is === "atom" && a.atom === b.atom;
+  return b.is === "less" && a.atom === b.atom && a.at === b.at && a.by === b.by;
+}
+
+/** Lanes that were divided before are not divided again: by the vector itself, and by what was asked. */
+const divided = new WeakMap<Int32Array, Map<string, { hit: Int32Array; miss: Int32Array }>>();
+
+/** Lanes for which something holds, and the others; `question` names it. */
+export function partitionOnce(
+  lanes: Int32Array,
+  question: string,
+  holds: (lane: number) => boolean,
+): { hit: Int32Array; miss: Int32Array } {
+  const known = divided.get(lanes) ?? new Map<string, { hit: Int32Array; miss: Int32Array }>();
+  divided.set(lanes, known);
+  let parts = known.get(question);
+  if (parts === undefined) {
+    parts = partitionBy(lanes, holds);
+    known.set(question, parts);
+  }
+  return parts;
+}
+
+/** Lanes for which all tests hold, and the others. */
+function partition(lanes: Int32Array, tests: readonly ColumnTest[]): { hit: Int32Array; miss: Int32Array } {
+  const question = tests.map(({ column, mask, value }) => `${column.id} ${mask} ${value}`).join();
+  if (tests.length !== 1)
+    return partitionOnce(lanes, question, lane =>
+      tests.every(({ column, mask, value }) => ((column.at(lane) ^ value) & mask) === 0),
+    );
+  const { column, mask, value } = tests[0]!;
+  const { at } = column;
+  return partitionOnce(lanes, question, lane => ((at(lane) ^ value) & mask) === 0);
+}
+
+export function partitionBy(
+  lanes: Int32Array,
+  holds: (lane: number) => boolean,
+): { hit: Int32Array; miss: Int32Array } {
+  const hit = new Int32Array(lanes.length);
+  const miss = new Int32Array(lanes.length);
+  let hits = 0;
+  let misses = 0;
+  for (let i = 0; i < lanes.length; i++) {
+    const lane = lanes[i]!;
+    if (holds(lane)) hit[hits++] = lane;
+    else miss[misses++] = lane;
+  }
+  if (hits === lanes.length) return { hit: lanes, miss: miss.subarray(0, 0) };
+  if (misses === lanes.length) return { hit: hit.subarray(0, 0), miss: lanes };
+  return { hit: hit.slice(0, hits), miss: miss.slice(0, misses) };
+}

@@ -1,0 +1,322 @@
+/**
+ * A flow table made ready for proving: per table *bands* of one priority, each a few rules and map nodes. Flows of one
+ * shape share a *template*, their actions with slots for what differs from row to row, so that a million flows are a
+ * handful of templates. Spelling is gone by then: the steps are those of the interpreter's own compiler.
+ */
+import {
+  compileActions,
+  type Flow,
+  type FlowColumns,
+  type Group,
+  isModelled,
+  KEY,
+  type MatchField,
+  type Shape,
+  type Step,
+} from "../../openflow/index.ts";
+import { MapNode, type WordTest } from "./maps.ts";
+import { overlapsOf } from "./overlaps.ts";
+
+/** Where the words of a slot stand in a flow's row of values. */
+export interface SlotPlace {
+  readonly at: number;
+  readonly words: 1 | 2;
+}
+
+/** What flows of one shape do. */
+export interface Template {
+  readonly id: number;
+  readonly program: Program;
+  readonly steps: readonly Step[];
+  /** Values and ports that are in the rows and not in the steps. */
+  readonly slots: ReadonlyMap<Step, SlotPlace>;
+  /** Why nobody can tell what such a flow does; null for most. */
+  readonly unknown: string | null;
+}
+
+/** A single flow with its match. */
+export interface Rule {
+  readonly tests: readonly WordTest[];
+  readonly template: Template;
+  readonly flow: number;
+}
+
+export type Node = Rule | MapNode;
+
+/** Flows of one priority. */
+export interface Band {
+  readonly priority: number;
+  readonly nodes: readonly Node[];
+  /** For each node those behind it that can match the same packet and do something else. */
+  readonly rivals: readonly (readonly number[])[];
+}
+
+/** Fewer flows than these stay single rules. */
+const MAP_MIN = 8;
+
+/** A match as tests of words, in the order of the key. */
+export function testsOf(match: readonly MatchField[]): WordTest[] {
+  const masks = new Map<number, number>();
+  const values = new Map<number, number>();
+  for (const { field, value, mask } of match) {
+    const { place } = field;
+    if (place === null || !isModelled(field) || place.word === KEY.recircId) continue;
+    const last = place.word + (place.bits > 32 ? Math.ceil(place.bits / 32) - 1 : 0);
+    for (let word = last, low = 0n; word >= place.word; word--, low += 32n) {
+      const bits = (Number((mask >> low) & 0xffffffffn) << place.shift) >>> 0;
+      if (bits === 0) continue;
+      const part = (Number((value >> low) & 0xffffffffn) << place.shift) >>> 0;
+      masks.set(word, ((masks.get(word) ?? 0) | bits) >>> 0);
+      values.set(word, ((values.get(word) ?? 0) | (part & bits)) >>> 0);
+    }
+  }
+  return [...masks.keys()]
+    .sort((a, b) => a - b)
+    .map(word => ({ word, mask: masks.get(word)!, value: values.get(word)! }));
+}
+
+function unknownOf(flow: Flow): string | null {
+  const odd = flow.match.find(({ field }) => !isModelled(field) || field.place!.word === KEY.recircId);
+  if (odd !== undefined) return `match on ${odd.field.name}`;
+  return flow.actions.some(({ type }) => type === "conjunction") ? "conjunction" : null;
+}
+
+const isPortWord = ({ word }: WordTest): boolean => word === KEY.tpSrc || word === KEY.tpDst;
+const fragment = (value: number): WordTest => ({ word: KEY.nwFrag, mask: 1, value });
+
+function withTest(tests: readonly WordTest[], extra: WordTest): WordTest[] | null {
+  const same = tests.find(({ word }) => word === extra.word);
+  if (same === undefined) return [...tests, extra].sort((a, b) => a.word - b.word);
+  if (((same.value ^ extra.value) & same.mask & extra.mask) !== 0) return null;
+  const met = { ...same, mask: (same.mask | extra.mask) >>> 0, value: (same.value | extra.value) >>> 0 };
+  return tests.map(test => (test === same ? met : test));
+}
+
+/** Fragments are looked up with ports of zero: a match on ports is one of whole packets, and, if all are zero, of fragments. */
+function variantsOf(tests: readonly WordTest[]): WordTest[][] {
+  const ports = tests.filter(isPortWord);
+  if (ports.length === 0) return [[...tests]];
+  const whole = withTest(tests, fragment(0));
+  const parts = ports.every(({ value }) => value === 0)
+    ? withTest(
+        tests.filter(test => !isPortWord(test)),
+        fragment(1),
+      )
+    : null;
+  return [whole, parts].filter(variant => variant !== null);
+}
+
+/** One value of a match that is in the rows: word of the tests, word of the row, how far it is shifted, bits that count. */
+interface MatchSlot {
+  readonly test: number;
+  readonly at: number;
+  readonly shift: number;
+  readonly mask: number;
+}
+
+/** Flows of one shape and what their matches have in common. */
+interface Family {
+  readonly flows: Int32Array;
+  readonly tests: readonly WordTest[];
+  readonly slots: readonly MatchSlot[];
+  readonly template: Template;
+}
+
+export class Program {
+  readonly flows: FlowColumns;
+  readonly tables = new Map<number, readonly Band[]>();
+  readonly groups: ReadonlyMap<number, Group>;
+  #templateCount = 0;
+
+  constructor(flows: FlowColumns, groups: readonly Group[] = []) {
+    this.flows = flows;
+    this.groups = new Map(groups.map(group => [group.id, group]));
+    this.#build();
+  }
+
+  #build(): void {
+    const bands = new Map<string, { table: number; priority: number; families: Family[] }>();
+    for (const { model, shape, flows } of this.#shapes()) {
+      for (const family of this.#families(model, shape, flows)) {
+        const signature = family.tests.map(({ word, mask }) => `${word}/${mask}`).join();
+        const name = `${model.table} ${model.priority} ${signature}`;
+        const band = bands.get(name) ?? { table: model.table, priority: model.priority, families: [] };
+        bands.set(name, band);
+        band.families.push(family);
+      }
+    }
+    const byTable = new Map<number, Map<number, Node[]>>();
+    for (const { table, priority, families } of bands.values()) {
+      const nodes = byTable.get(table) ?? new Map<number, Node[]>();
+      byTable.set(table, nodes);
+      nodes.set(priority, [...(nodes.get(priority) ?? []), ...this.#nodes(families)]);
+    }
+    for (const [table, priorities] of byTable) {
+      const sorted = [...priorities].sort(([a], [b]) => b - a);
+      this.tables.set(
+        table,
+        sorted.map(([priority, nodes]) => ({ priority, nodes, rivals: overlapsOf(this, nodes) })),
+      );
+    }
+  }
+
+  /** All flows by shape; flows that were read by themselves are shapes of their own. */
+  *#shapes(): Generator<{ model: Flow; shape: Shape | null; flows: Int32Array }> {
+    const { flows } = this;
+    const counts = new Int32Array(flows.shapes.length);
+    const single: number[] = [];
+    for (let i = 0; i < flows.count; i++) {
+      const shape = flows.shapeOf(i);
+      if (shape === null) single.push(i);
+      else counts[shape.id] = counts[shape.id]! + 1;
+    }
+    const lists = Array.from(counts, count => new Int32Array(count));
+    counts.fill(0);
+    for (let i = 0; i < flows.count; i++) {
+      const shape = flows.shapeOf(i);
+      if (shape === null) continue;
+      lists[shape.id]![counts[shape.id]!] = i;
+      counts[shape.id] = counts[shape.id]! + 1;
+    }
+    for (const shape of flows.shapes) {
+      if (lists[shape.id]!.length > 0) yield { model: shape.model, shape, flows: lists[shape.id]! };
+    }
+    for (const index of single) yield { model: flows.flow(index), shape: null, flows: Int32Array.of(index) };
+  }
+
+  *#families(model: Flow, shape: Shape | null, flows: Int32Array): Generator<Family> {
+    const template = this.#template(model, shape);
+    const tests = testsOf(model.match);
+    const slots = matchSlots(model, shape, tests);
+    const isByPorts = tests.some(isPortWord);
+    if (!isByPorts) {
+      yield { flows, tests, slots, template };
+      return;
+    }
+    // Whether a fragment matches depends on the values: flow by flow.
+    for (const flow of flows) {
+      const own = tests.map((test, index) => ({ ...test, value: this.#valueOf(flow, test, index, slots) }));
+      for (const variant of variantsOf(own))
+        yield { flows: Int32Array.of(flow), tests: variant, slots: [], template };
+    }
+  }
+
+  #valueOf(flow: number, test: WordTest, index: number, slots: readonly MatchSlot[]): number {
+    let { value } = test;
+    for (const slot of slots) {
+      if (slot.test !== index) continue;
+      const part = ((this.flows.valueAt(flow, slot.at) << slot.shift) & slot.mask) >>> 0;
+      value = ((value & ~slot.mask) | part) >>> 0;
+    }
+    return value;
+  }
+
+  #template(model: Flow, shape: Shape | null): Template {
+    const steps = compileActions(model.actions, model.source.line);
+    const slots = new Map<Step, SlotPlace>();
+    for (const { leaf, at, words } of shape?.slots ?? []) {
+      if (leaf.of !== "set" && leaf.of !== "output") continue;
+      let step = steps[leaf.path[0]!]!;
+      for (const index of leaf.path.slice(1)) {
+        if (!("steps" in step)) throw new Error("assertion: a path leads to nested steps");
+        step = step.steps[index]!;
+      }
+      slots.set(step, { at, words });
+    }
+    return { id: this.#templateCount++, program: this, steps, slots, unknown: unknownOf(model) };
+  }
+
+  /** Rules or one map node for families that compare the same bits at one priority. */
+  #nodes(families: readonly Family[]): Node[] {
+    const count = families.reduce((sum, { flows }) => sum + flows.length, 0);
+    const isOdd = families.some(({ template }) => template.unknown !== null);
+    if (count >= MAP_MIN && !isOdd && families[0]!.tests.length > 0) return this.#mapOf(families, count);
+    const rules = new Map<string, Rule>();
+    for (const { flows, tests, slots, template } of families) {
+      for (const flow of flows) {
+        const own = tests.map((test, index) => ({ ...test, value: this.#valueOf(flow, test, index, slots) }));
+        const name = template.unknown === null ? own.map(({ value }) => value).join() : `unknown ${flow}`;
+        const known = rules.get(name);
+        if (known === undefined || known.flow < flow) rules.set(name, { tests: own, template, flow });
+      }
+    }
+    return [...rules.values()];
+  }
+
+  #mapOf(families: readonly Family[], count: number): Node[] {
+    const { tests } = families[0]!;
+    const keys = tests.map(() => new Uint32Array(count));
+    const flows = new Int32Array(count);
+    const templateOf = new Int32Array(count);
+    const templates = [...new Set(families.map(({ template }) => template))];
+    let row = 0;
+    for (const family of families) {
+      for (let t = 0; t < tests.length; t++) this.#fillKey(keys[t]!, row, family, t);
+      flows.set(family.flows, row);
+      templateOf.fill(templates.indexOf(family.template), row, row + family.flows.length);
+      row += family.flows.length;
+    }
+    const varies = keys.map(key => key.some(value => value !== key[0]));
+    if (!varies.includes(true)) varies[0] = true;
+    const pick = <T>(list: readonly T[]): T[] => list.filter((_, t) => varies[t]);
+    return [
+      new MapNode({
+        constants: tests.map((test, t) => ({ ...test, value: keys[t]![0]! })).filter((_, t) => !varies[t]),
+        words: pick(tests).map(({ word }) => word),
+        masks: pick(tests).map(({ mask }) => mask),
+        keys: pick(keys),
+        flows,
+        templateOf,
+        templates,
+      }),
+    ];
+  }
+
+  #fillKey(key: Uint32Array, from: number, { flows, tests, slots }: Family, test: number): void {
+    const { value } = tests[test]!;
+    const own = slots.filter(slot => slot.test === test);
+    const columns = this.flows;
+    if (own.length === 0) {
+      key.fill(value, from, from + flows.length);
+      return;
+    }
+    const kept = own.reduce((left, { mask }) => left & ~mask, value);
+    for (let i = 0; i < flows.length; i++) {
+      let word = kept;
+      for (const { at, shift, mask } of own) word |= (columns.valueAt(flows[i]!, at) << shift) & mask;
+      key[from + i] = word;
+    }
+  }
+
+  /** The value of a slot in a flow's row: the most significant word first, as the row has it. */
+  slotValue(flow: number, { at }: SlotPlace, word: number): number {
+    return this.flows.valueAt(flow, at + word);
+  }
+
+  /** What a flow does, as a text: equal texts do the same. */
+  actionsOf(flow: number): string {
+    return JSON.stringify(this.flows.flow(flow).actions, (name, value) => {
+      if (name === "span") return undefined;
+      if (name === "field") return value.name;
+      return typeof value === "bigint" ? value.toString() : value;
+    });
+  }
+}
+
+function matchSlots(model: Flow, shape: Shape | null, tests: readonly WordTest[]): MatchSlot[] {
+  const slots: MatchSlot[] = [];
+  const testAt = (word: number): number => tests.findIndex(test => test.word === word);
+  for (const { leaf, at, words } of shape?.slots ?? []) {
+    if (leaf.of !== "match") continue;
+    const { field, mask } = model.match[leaf.index]!;
+    const { word, shift } = field.place!;
+    const bits = (low: bigint): number => Number((mask >> low) & 0xffffffffn);
+    if (words === 2) {
+      if (bits(32n) !== 0) slots.push({ test: testAt(word), at, shift: 0, mask: bits(32n) >>> 0 });
+      if (bits(0n) !== 0) slots.push({ test: testAt(word + 1), at: at + 1, shift: 0, mask: bits(0n) >>> 0 });
+    } else if (mask !== 0n) {
+      slots.push({ test: testAt(word), at, shift, mask: (bits(0n) << shift) >>> 0 });
+    }
+  }
+  return slots;
+}

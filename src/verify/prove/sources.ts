@@ -1,0 +1,111 @@
+/**
+ * Steps bound to where their values come from: a flow that was hit alone, the rows of a domain, a bucket of a group.
+ */
+import { compileActions, type Group, type Step } from "../../openflow/index.ts";
+import type { Program, Template } from "./program.ts";
+import type { Bound, Source } from "./state.ts";
+import { constantSegments, type Segment, sliceSegments, type Terms } from "./terms.ts";
+
+let sourceCount = 0;
+
+/** For steps without slots. */
+export const NO_SOURCE: Source = {
+  id: sourceCount++,
+  template: null,
+  read: () => {
+    throw new Error("assertion: steps without a template have no slots");
+  },
+};
+
+export const bind = (steps: readonly Step[], source: Source): Bound[] =>
+  steps.map(step => ({ step, source }));
+
+/** A flow by itself. `flow` is kept for people. */
+export interface RowSource extends Source {
+  readonly flow: number;
+}
+
+/** The rows of a domain: each lane has its flow. */
+export interface LaneSource extends Source {
+  readonly domain: number;
+  readonly flowOf: (lane: number) => number;
+}
+
+export const isLanes = (source: Source): source is LaneSource => "flowOf" in source;
+export const isRow = (source: Source): source is RowSource => "flow" in source;
+
+export function rowSource(template: Template, flow: number): RowSource {
+  const { program } = template;
+  return {
+    id: sourceCount++,
+    template,
+    flow,
+    read: ({ at, words }, bits) => {
+      const value =
+        words === 2
+          ? [program.flows.valueAt(flow, at + 1), program.flows.valueAt(flow, at)]
+          : [program.flows.valueAt(flow, at)];
+      return constantSegments(value, bits);
+    },
+  };
+}
+
+export function laneSource(
+  terms: Terms,
+  template: Template,
+  domain: number,
+  name: string,
+  flowOf: (lane: number) => number,
+): LaneSource {
+  const { flows } = template.program;
+  const column = (at: number): Segment => ({
+    is: "column",
+    bits: 32,
+    from: 0,
+    column: terms.column(`${name} ${at}`, domain, () => lane => flows.valueAt(flowOf(lane), at)),
+  });
+  return {
+    id: sourceCount++,
+    template,
+    domain,
+    flowOf,
+    read: ({ at, words }, bits) =>
+      sliceSegments(words === 2 ? [column(at + 1), column(at)] : [column(at)], 0, bits),
+  };
+}
+
+const groups = new WeakMap<Group, Bound[][]>();
+
+/** The lists of a group's buckets. */
+export function bindGroup(_program: Program, group: Group): readonly Bound[][] {
+  let lists = groups.get(group);
+  if (lists === undefined) {
+    lists = group.buckets.map(({ actions }) => bind(compileActions(actions, group.source.line), NO_SOURCE));
+    groups.set(group, lists);
+  }
+  return lists;
+}
+
+const FIRST: readonly Step["do"][] = [
+  "pop_vlan",
+  "pop_mpls",
+  "push_mpls",
+  "push_vlan",
+  "dec_ttl",
+  "dec_mpls_ttl",
+];
+const MIDDLE: readonly Step["do"][] = ["set", "move", "set_queue"];
+const END: readonly (readonly Step["do"][])[] = [["resubmit"], ["output", "controller"], ["group"]];
+
+/** The list that an action set, as it was written, stands for (ovs-actions(7), "Action sets"). */
+export function orderBound(written: readonly Bound[]): readonly Bound[] {
+  if (written.length === 0) return written;
+  const unknown = written.find(({ step }) => step.do === "unknown");
+  if (unknown !== undefined) return [unknown];
+  const lastOf = (kinds: readonly Step["do"][]): Bound[] =>
+    written.filter(({ step }) => kinds.includes(step.do)).slice(-1);
+  const end = END.flatMap(lastOf);
+  if (end.length === 0) return [];
+  const middle = written.filter(({ step }) => MIDDLE.includes(step.do));
+  return [...FIRST.flatMap(kind => lastOf([kind])), ...middle, end.at(-1)!];
+}

@@ -1,0 +1,245 @@
+/**
+ * The input space: which keys a frame can have when Open vSwitch has read it (lib/flow.c), as *kinds*. A kind says of
+ * every word from dl_type on what it can be: zero, or one of some cubes. Kinds are disjoint sets of frames and together
+ * they are all of them, from 14 bytes up: readable and unreadable headers, label stacks by their S bits, cut short or
+ * not. What depends on the bytes and not on the key (lengths) is a kind of its own where it changes what is written.
+ */
+import { KEY, KEY_WORDS } from "../../openflow/index.ts";
+
+/** The bits of `mask` have the values of `value`. */
+export interface Cube {
+  readonly mask: number;
+  readonly value: number;
+}
+
+export type Layer3 = "ip4" | "ip6" | "arp" | "mpls" | "none";
+
+export interface Kind {
+  readonly name: string;
+  readonly layer3: Layer3;
+  /** Cubes of the words that are not free; ZERO for what is not read. */
+  readonly cubes: ReadonlyMap<number, readonly Cube[]>;
+  /** Types that dl_type is not, though its cubes allow them. */
+  readonly notTypes: readonly number[];
+  /** What is written to layer 4 reaches the frame. */
+  readonly hasLayer4: boolean;
+}
+
+/** First and last word that the kind decides on. */
+export const FIRST_KIND_WORD = KEY.dlType;
+export const LAST_KIND_WORD = KEY.ndOptionsType;
+
+const ZERO: readonly Cube[] = [{ mask: 0xffffffff, value: 0 }];
+const exactly = (...values: number[]): Cube[] => values.map(value => ({ mask: 0xffffffff, value }));
+
+/** Bits of each word that can be set at all. */
+const WIDTHS = new Map<number, number>([
+  [KEY.dlDst, 16],
+  [KEY.dlSrc, 16],
+  [KEY.dlType, 16],
+  [KEY.ipv6Label, 20],
+  [KEY.nwProto, 8],
+  [KEY.nwTos, 8],
+  [KEY.nwTtl, 8],
+  [KEY.nwFrag, 2],
+  [KEY.arpSha, 16],
+  [KEY.arpTha, 16],
+  [KEY.tpSrc, 16],
+  [KEY.tpDst, 16],
+  [KEY.tcpFlags, 12],
+  [KEY.ndOptionsType, 8],
+]);
+
+export const widthOfWord = (word: number): number => WIDTHS.get(word) ?? 32;
+
+/** The numbers from `from` to `to` as cubes. */
+export function rangeCubes(from: number, to: number): Cube[] {
+  const cubes: Cube[] = [];
+  for (let at = from; at <= to; ) {
+    let size = 1;
+    while (at % (size * 2) === 0 && at + size * 2 - 1 <= to) size *= 2;
+    cubes.push({ mask: ~(size - 1) >>> 0, value: at });
+    at += size;
+  }
+  return cubes;
+}
+
+type Words = Readonly<Record<number, readonly Cube[] | "any">>;
+
+function words(first: number, count: number): Words {
+  return Object.fromEntries(Array.from({ length: count }, (_, i) => [first + i, "any" as const]));
+}
+
+function kind(
+  name: string,
+  layer3: Layer3,
+  types: readonly number[] | null,
+  read: Words,
+  hasLayer4 = false,
+): Kind {
+  const cubes = new Map<number, readonly Cube[]>();
+  const notTypes = types === null ? KNOWN_TYPES : [];
+  cubes.set(KEY.dlType, types === null ? rangeCubes(0x600, 0xffff) : exactly(...types));
+  for (let word: number = KEY.mplsLse; word <= LAST_KIND_WORD; word++) {
+    const cube = read[word];
+    if (cube === undefined) cubes.set(word, ZERO);
+    else if (cube !== "any") cubes.set(word, cube);
+  }
+  return { name, layer3, cubes, notTypes, hasLayer4 };
+}
+
+const KNOWN_TYPES = [0x0800, 0x0806, 0x8035, 0x86dd, 0x8847, 0x8848];
+const BYTE: readonly Cube[] = [{ mask: 0xffffff00, value: 0 }];
+const WHOLE_OR_FIRST = exactly(0, 1);
+
+const IP4: Words = {
+  [KEY.nwSrc]: "any",
+  [KEY.nwDst]: "any",
+  [KEY.nwProto]: "any",
+  [KEY.nwTos]: "any",
+  [KEY.nwTtl]: "any",
+  [KEY.nwFrag]: exactly(0, 1, 3),
+};
+const IP6_ADDRESSES: Words = { ...words(KEY.ipv6Src, 8), [KEY.ipv6Label]: "any" };
+const IP6: Words = {
+  ...IP6_ADDRESSES,
+  [KEY.nwProto]: "any",
+  [KEY.nwTos]: "any",
+  [KEY.nwTtl]: "any",
+  [KEY.nwFrag]: WHOLE_OR_FIRST,
+};
+/** What follows IPv6 extension headers is none of them. */
+const NO_EXTENSION = [
+  ...exactly(1, 2, 3),
+  ...rangeCubes(4, 42),
+  ...rangeCubes(45, 50),
+  ...rangeCubes(52, 59),
+  ...rangeCubes(61, 255),
+];
+const PORTS: Words = { [KEY.tpSrc]: "any", [KEY.tpDst]: "any" };
+const TYPE_AND_CODE: Words = { [KEY.tpSrc]: BYTE, [KEY.tpDst]: BYTE };
+const ND: Words = {
+  [KEY.tpSrc]: exactly(135, 136),
+  [KEY.tpDst]: ZERO,
+  [KEY.ndReserved]: "any",
+};
+
+/** Kinds with layer 4 over IPv4 or IPv6. */
+function transports(version: "ip4" | "ip6", type: number, ip: Words): Kind[] {
+  const over = (name: string, protocol: number, read: Words): Kind =>
+    kind(
+      `${version} ${name}`,
+      version,
+      [type],
+      { ...ip, [KEY.nwProto]: exactly(protocol), [KEY.nwFrag]: WHOLE_OR_FIRST, ...read },
+      true,
+    );
+  return [
+    over("udp", 17, PORTS),
+    over("tcp", 6, { ...PORTS, [KEY.tcpFlags]: "any" }),
+    over("sctp", 132, PORTS),
+    over("icmp", 1, TYPE_AND_CODE),
+    over("igmp", 2, { ...TYPE_AND_CODE, [KEY.igmpGroup]: "any" }),
+  ];
+}
+
+const BOTTOM: readonly Cube[] = [{ mask: 0x100, value: 0x100 }];
+const NOT_BOTTOM: readonly Cube[] = [{ mask: 0x100, value: 0 }];
+
+function stack(name: string, ...entries: (readonly Cube[])[]): Kind {
+  const read = Object.fromEntries(entries.map((cube, i) => [KEY.mplsLse + i, cube]));
+  return kind(`mpls ${name}`, "mpls", [0x8847, 0x8848], read);
+}
+
+const IPV6_BARE = kind("ip6", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: NO_EXTENSION });
+
+/** All kinds, the most ordinary first: a witness is of the first kind that will do. At most 31. */
+export const KINDS: readonly Kind[] = [
+  kind("ip4", "ip4", [0x0800], IP4),
+  ...transports("ip4", 0x0800, IP4),
+  kind("arp", "arp", [0x0806, 0x8035], {
+    [KEY.nwProto]: "any",
+    [KEY.nwSrc]: "any",
+    [KEY.nwDst]: "any",
+    ...words(KEY.arpSha, 4),
+  }),
+  stack("1", BOTTOM),
+  stack("2", NOT_BOTTOM, BOTTOM),
+  stack("3", NOT_BOTTOM, NOT_BOTTOM, BOTTOM),
+  kind("other", "none", null, {}),
+  IPV6_BARE,
+  ...transports("ip6", 0x86dd, IP6),
+  kind("ip6 icmp6", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: exactly(58), ...TYPE_AND_CODE }, true),
+  kind(
+    "ip6 nd",
+    "ip6",
+    [0x86dd],
+    {
+      ...IP6,
+      ...ND,
+      [KEY.nwProto]: exactly(58),
+      ...words(KEY.ndTarget, 4),
+      ...words(KEY.arpSha, 4),
+      [KEY.ndOptionsType]: exactly(0, 1, 2),
+    },
+    true,
+  ),
+  kind("ip6 nd cut", "ip6", [0x86dd], { ...IP6, ...ND, [KEY.nwProto]: exactly(58) }),
+  kind("802.3", "none", [0x05ff], {}),
+  kind("ip4 bad", "ip4", [0x0800], {}),
+  kind("arp bad", "arp", [0x0806, 0x8035], {}),
+  kind("ip6 later", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: exactly(44), [KEY.nwFrag]: exactly(3) }),
+  kind("ip6 cut", "ip6", [0x86dd], IP6_ADDRESSES),
+  kind("ip6 bad", "ip6", [0x86dd], {}),
+  stack("4 or cut after 3", NOT_BOTTOM, NOT_BOTTOM, NOT_BOTTOM),
+  stack("cut after 2", NOT_BOTTOM, NOT_BOTTOM),
+  stack("cut after 1", NOT_BOTTOM),
+  stack("cut at once"),
+];
+
+if (KINDS.length > 31) throw new Error("assertion: kinds fit into the bits of a number");
+
+/** Ports that frames come from: 1 … 0xfeff and LOCAL. */
+const IN_PORTS: readonly Cube[] = [...rangeCubes(1, 0xfeff), { mask: 0xffffffff, value: 0xfffffffe }];
+
+/** No tag, or one whose type stands in the upper half and whose present bit is set. */
+const TAGS: readonly Cube[] = [
+  { mask: 0xffffffff, value: 0 },
+  { mask: 0xffff1000, value: 0x81001000 },
+  { mask: 0xffff1000, value: 0x88a81000 },
+];
+
+/** What frames there are: all of them, or, in tests, a few. */
+export interface Space {
+  readonly kinds: readonly Kind[];
+  /** Cubes of the words in front of dl_type, whatever the kind. */
+  readonly cubes: ReadonlyMap<number, readonly Cube[]>;
+}
+
+export const EVERY_FRAME: Space = {
+  kinds: KINDS,
+  cubes: new Map([
+    [KEY.inPort, IN_PORTS],
+    [KEY.vlanTci, TAGS],
+  ]),
+};
+
+/** Words of a first reading that a frame decides; all others are zero. */
+export const INPUT_WORDS: readonly number[] = [
+  KEY.inPort,
+  KEY.dlDst,
+  KEY.dlDst + 1,
+  KEY.dlSrc,
+  KEY.dlSrc + 1,
+  KEY.dlType,
+  KEY.vlanTci,
+  KEY.mplsLse,
+  KEY.mplsLse + 1,
+  KEY.mplsLse + 2,
+  ...Array.from({ length: LAST_KIND_WORD - KEY.nwSrc + 1 }, (_, i) => KEY.nwSrc + i),
+];
+
+/** The words behind the labels, which a second reading makes anew. */
+export const INNER_WORDS: readonly number[] = INPUT_WORDS.filter(word => word >= KEY.nwSrc);
+
+export { KEY, KEY_WORDS };
