@@ -1,0 +1,174 @@
+/**
+ * The prover: pairs of tables that are known to be equal or different, random tiny worlds against every frame they can
+ * tell apart, and canaries. TINY_PAIRS=N makes the worlds as many as one has patience for.
+ */
+import { type FlowColumns, FlowColumns as Flows, Interpreter } from "../../src/openflow/index.ts";
+import { type Proof, prove } from "../../src/verify/index.ts";
+import { sameOutcome } from "../../src/verify/prove/confirm.ts";
+import { assert, seed, suite } from "../harness.ts";
+import { changed, flowsOf, GROUPS, Random, randomRules, textOf, tryAll } from "./worlds.ts";
+
+const test = suite("prove");
+const encoder = new TextEncoder();
+const read = (text: string): FlowColumns => new Flows(encoder.encode(text), "flows");
+const compare = (a: string, b: string): Proof =>
+  prove({ flows: read(a), groups: GROUPS }, { flows: read(b), groups: GROUPS });
+
+/** Edits that leave everything as it is, and that a comparison of texts would report. */
+const NEUTRAL: Record<string, readonly [string, string]> = {
+  "mod_dl_dst and set_field": [
+    "ip actions=mod_dl_dst:02:00:00:00:00:09,output:2",
+    "ip actions=set_field:02:00:00:00:00:09->eth_dst,output:2",
+  ],
+  "load and set_field": ["actions=load:0x7->NXM_NX_REG0[],output:2", "actions=set_field:7->reg0,output:2"],
+  "tail resubmit and goto": [
+    "actions=resubmit(,1)\ntable=1,ip actions=output:2",
+    "actions=goto_table:1\ntable=1,ip actions=output:2",
+  ],
+  "a /31 and two /32": [
+    "ip,nw_dst=10.0.0.0/31 actions=output:2",
+    "ip,nw_dst=10.0.0.0 actions=output:2\nip,nw_dst=10.0.0.1 actions=output:2",
+  ],
+  "a shadowed flow": [
+    "priority=9,ip actions=output:2",
+    "priority=9,ip actions=output:2\npriority=8,ip,nw_dst=10.0.0.1 actions=output:3",
+  ],
+  "priorities moved": [
+    "priority=9,ip actions=output:2\npriority=8 actions=output:3",
+    "priority=900,ip actions=output:2\npriority=1 actions=output:3",
+  ],
+  cookies: ["cookie=0x1,ip actions=output:2", "cookie=0x2,ip actions=output:2"],
+  "set_mpls_ttl and set_field": [
+    "mpls actions=set_mpls_ttl(9),output:2",
+    "mpls actions=load:9->NXM_NX_MPLS_TTL[],output:2",
+  ],
+  "drop and no flow": [
+    "priority=9,ip actions=output:2\npriority=0 actions=drop",
+    "priority=9,ip actions=output:2",
+  ],
+  "a dead store": ["actions=set_field:1->reg3,output:2", "actions=output:2"],
+  "output to in_port": [
+    "priority=9,in_port=1 actions=output:1,output:2\npriority=8 actions=output:2",
+    "priority=9,in_port=1 actions=output:2\npriority=8 actions=output:2",
+  ],
+};
+
+for (const [name, [a, b]] of Object.entries(NEUTRAL)) {
+  test(`equal: ${name}`, () => {
+    const proof = compare(a, b);
+    assert.is(proof.verdict, "equal", JSON.stringify(proof.unknown));
+  });
+}
+
+const PIPELINE = `table=0,priority=400,in_port=1,dl_dst=02:00:00:00:00:01,mpls actions=goto_table:10
+table=0,priority=390,in_port=1,dl_dst=02:00:00:00:00:01,ip actions=goto_table:30
+table=0,priority=300,in_port=11,dl_src=52:54:00:00:00:0b,ip,nw_src=203.0.113.7 actions=goto_table:30
+table=0,priority=0 actions=drop
+table=10,priority=100,mpls,mpls_label=1001,mpls_bos=1 actions=pop_mpls:0x0800,goto_table:30
+table=10,priority=0 actions=drop
+table=30,priority=200,ip,nw_dst=203.0.113.7 actions=dec_ttl,set_field:fe:00:00:00:01:01->eth_src,set_field:52:54:00:00:00:0b->eth_dst,output:11
+table=30,priority=100,in_port=1 actions=drop
+table=30,priority=0 actions=goto_table:40
+table=40,priority=300,ip,nw_dst=127.0.0.0/8 actions=drop
+table=40,priority=124,ip,nw_dst=198.51.100.0/24 actions=dec_ttl,set_field:02:00:00:00:00:01->eth_src,set_field:02:00:00:00:00:fe->eth_dst,push_mpls:0x8847,set_field:2002->mpls_label,set_field:0->mpls_tc,output:1
+${Array.from({ length: 20 }, (_, i) => `table=40,priority=132,ip,nw_dst=198.51.100.${i} actions=dec_ttl,set_field:02:00:00:00:00:01->eth_src,set_field:02:00:00:00:00:${(16 + i).toString(16)}->eth_dst,push_mpls:0x8847,set_field:${3000 + i}->mpls_label,set_field:0->mpls_tc,output:1`).join("\n")}
+table=40,priority=0 actions=drop
+`;
+
+/** Mutations of the pipeline that a frame can tell. */
+const MUTANTS: Record<string, (text: string) => string> = {
+  "a route is gone": text => text.replace(/.*nw_dst=198\.51\.100\.7 .*\n/, ""),
+  "another port": text => text.replace("output:11", "output:12"),
+  "a lower priority": text =>
+    text.replace("priority=132,ip,nw_dst=198.51.100.9 ", "priority=99,ip,nw_dst=198.51.100.9 "),
+  "a wider match": text => text.replace("nw_src=203.0.113.7 ", "nw_src=203.0.113.0/24 "),
+  "two labels swapped": text =>
+    text.replace("3003->", "x->").replace("3004->", "3003->").replace("x->", "3004->"),
+  "another label": text => text.replace("3005->", "3105->"),
+  "another MAC": text => text.replace("02:00:00:00:00:12->", "02:00:00:00:01:12->"),
+  "another class": text => text.replace(/(3006->mpls_label,set_field:)0/, "$11"),
+  "no dec_ttl": text => text.replace("nw_dst=203.0.113.7 actions=dec_ttl,", "nw_dst=203.0.113.7 actions="),
+  "no mpls_bos": text => text.replace(",mpls_bos=1", ""),
+  "a label accepted": text => text.replace("mpls_label=1001", "mpls_label=1002"),
+  "martians pass": text => text.replace(/.*127\.0\.0\.0.*\n/, "").replace("198.51.100.0/24", "126.0.0.0/7"),
+  "no spoofing check": text => text.replace(",dl_src=52:54:00:00:00:0b", ""),
+  "a route too many": text =>
+    `${text}${text
+      .split("\n")
+      .find(line => line.includes("198.51.100.3 "))!
+      .replace("198.51.100.3 ", "198.51.101.3 ")}\n`,
+};
+
+for (const [name, mutate] of Object.entries(MUTANTS)) {
+  test(`different: ${name}`, () => {
+    const mutant = mutate(PIPELINE);
+    assert.is.not(mutant, PIPELINE);
+    const proof = compare(PIPELINE, mutant);
+    assert.is(proof.verdict, "different", JSON.stringify(proof.unknown));
+    const [found] = proof.differences;
+    const outcomes = [PIPELINE, mutant].map(text =>
+      new Interpreter(flowsOf(text)).run(found!.inPort, found!.frame),
+    );
+    assert.not.ok(sameOutcome(outcomes[0]!, outcomes[1]!), "the frame shows it");
+  });
+}
+
+test("the order of lines does not matter", () => {
+  assert.is(compare(PIPELINE, PIPELINE.trim().split("\n").toReversed().join("\n")).verdict, "equal");
+});
+
+test("pop_mpls is followed by a look at what was inside", () => {
+  const a =
+    "table=0,mpls,mpls_label=5 actions=pop_mpls:0x0800,goto_table:1\ntable=1,priority=2,ip,nw_dst=10.0.0.1 actions=output:2\ntable=1,priority=1 actions=output:3\n";
+  const b = "table=0,mpls,mpls_label=5 actions=pop_mpls:0x0800,output:3\n";
+  assert.is(compare(a, b).verdict, "different");
+});
+
+test("two flows of one priority that differ are ambiguous, and told with a frame", () => {
+  const text = "priority=5,ip actions=output:2\npriority=5,in_port=1 actions=output:3\n";
+  const proof = compare(text, text);
+  assert.is(proof.verdict, "ambiguous");
+  assert.is(proof.ambiguous[0]!.inPort, 1);
+});
+
+test("what is not modelled is unknown by name and line", () => {
+  const proof = compare("ip actions=meter:1,output:2\n", "ip actions=output:2\n");
+  assert.is(proof.verdict, "unknown");
+  assert.equal(proof.unknown[0], { feature: "meter", line: 1, side: "a" });
+});
+
+test("NORMAL is equal to itself on the same packet, and to nothing else", () => {
+  assert.is(compare("actions=NORMAL\n", "priority=3 actions=NORMAL\n").verdict, "equal");
+  assert.is(compare("actions=NORMAL\n", "actions=output:2\n").verdict, "unknown");
+});
+
+test("out of budget is unknown", () => {
+  const proof = prove({ flows: read(PIPELINE) }, { flows: read(PIPELINE) }, { maxClasses: 1 });
+  assert.is(proof.verdict, "unknown");
+  assert.is(proof.unknown[0]!.feature, "budget");
+});
+
+test("tiny worlds: what is proven equal is equal for every frame, and what is different is shown", () => {
+  const from = seed();
+  const count = Number(process.env.TINY_PAIRS ?? 60);
+  process.stdout.write(`  seed ${from}, ${count} pairs\n`);
+  const counts = { equal: 0, different: 0, ambiguous: 0, unknown: 0 };
+  for (let i = 0; i < count; i++) {
+    const random = new Random(from + i);
+    const rules = randomRules(random);
+    const [a, b] = [textOf(rules), textOf(changed(random, rules))];
+    const proof = compare(a, b);
+    counts[proof.verdict]++;
+    if (proof.verdict !== "equal") continue;
+    const found = tryAll(
+      new Interpreter(flowsOf(a), { groups: GROUPS }),
+      new Interpreter(flowsOf(b), { groups: GROUPS }),
+      sameOutcome,
+    );
+    assert.is(found, null, `seed ${from + i}\n${a}--\n${b}`);
+  }
+  process.stdout.write(`  ${JSON.stringify(counts)}\n`);
+  assert.ok(counts.equal > count / 4 && counts.different > 0, "both answers occur");
+});
+
+test.run();
