@@ -225,7 +225,7 @@ export function pcapngHeader(names: readonly string[], resolution: number): Uint
   return concat([block(SECTION_HEADER, new Uint8Array(section.buffer)), ...blocks]);
 }
 
-/** An enhanced packet block: the frame came by the interface with this index, and carries a comment. */
+/** An enhanced packet block: the frame came by the interface with this index, and carries a comment (draft-ietf-opsawg-pcapng §4.3). */
 export function pcapngPacket(index: number, time: bigint, frame: Uint8Array, comment: string): Uint8Array {
   const fixed = new DataView(new ArrayBuffer(20));
   fixed.setUint32(0, index, true);

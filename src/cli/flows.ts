@@ -14,7 +14,7 @@ import {
 import { PortNames } from "../replay/index.ts";
 import { count } from "../report/index.ts";
 import { type Context, say } from "./context.ts";
-import { UserError } from "./errors.ts";
+import { UsageError, UserError } from "./errors.ts";
 
 /** The largest dump that is read. */
 const MAX_BYTES = 2 ** 31 - 16;
@@ -25,7 +25,20 @@ const SHOWN = 20;
 export interface Bridge {
   readonly flows: FlowColumns;
   readonly ports: PortNames;
-  readonly options: InterpreterOptions;
+  readonly options: InterpreterOptions & { readonly groups: readonly Group[] };
+  /** Flows that --ignore-cookie and --ignore-table left out. */
+  readonly leftOut: number;
+}
+
+/** What is known of a bridge besides the command line. */
+export interface Told {
+  /** Names of ports, to which --ports adds. */
+  readonly intent: Intent | null;
+  readonly ports?: ReadonlyMap<string, number>;
+  /** Its groups; without, those of the file that an option names. */
+  readonly groups?: { readonly text: string; readonly file: string };
+  /** `groups` by default. */
+  readonly groupsOption?: string;
 }
 
 /** Bytes of a file, or of standard input for `-`. Throws UserError. */
@@ -63,8 +76,20 @@ interface Named {
   readonly isListing: boolean;
 }
 
-/** What --ports says: `NAME=N,…`, or a file with the text of `ovs-ofctl show` or dump-ports-desc. */
+const named = new WeakMap<Context, Named>();
+
+/** What --ports says, read once: it may be standard input. */
 function portsGiven(context: Context): Named {
+  let ports = named.get(context);
+  if (ports === undefined) {
+    ports = readPorts(context);
+    named.set(context, ports);
+  }
+  return ports;
+}
+
+/** `NAME=N,…`, or a file with the text of `ovs-ofctl show` or dump-ports-desc. */
+function readPorts(context: Context): Named {
   const text = context.text("ports");
   if (text === undefined) return { numbers: new Map(), isListing: false };
   const isInline = /^[^\s/]+=[^\s=]+$/.test(text);
@@ -83,12 +108,51 @@ export function portNames(context: Context, intent: Intent | null): PortNames {
   return new PortNames(intent, portsGiven(context).numbers);
 }
 
-function groupsGiven(context: Context, ports: ReadonlyMap<string, number>): readonly Group[] {
-  const path = context.text("groups");
-  if (path === undefined) return [];
-  const { groups, problems } = parseGroups(textOf(path), path, { ports });
+function groupsGiven(context: Context, told: Told, ports: ReadonlyMap<string, number>): readonly Group[] {
+  const path = context.text(told.groupsOption ?? "groups");
+  const given = told.groups ?? (path === undefined ? null : { text: textOf(path), file: path });
+  if (given === null) return [];
+  const { groups, problems } = parseGroups(given.text, given.file, { ports });
   report(context, problems, problems.filter(({ level }) => level === "error").length);
   return groups;
+}
+
+interface Filter {
+  readonly tables: ReadonlySet<number>;
+  readonly cookies: readonly { readonly cookie: bigint; readonly mask: bigint }[];
+}
+
+const COOKIE_MAX = 2n ** 64n - 1n;
+
+/** What --ignore-table and --ignore-cookie leave out. Throws UsageError. */
+function filterGiven(context: Context): Filter {
+  const tables = context.texts("ignore-table").map(text => {
+    const number = /^\d{1,3}$/.test(text) ? Number(text) : 256;
+    if (number > 254) throw new UsageError(`--ignore-table: "${text}" is no table; expected 0 to 254`);
+    return number;
+  });
+  const cookies = context.texts("ignore-cookie").map(text => {
+    const [, cookie, mask] = /^(0x[0-9a-f]+|\d+)(?:\/(0x[0-9a-f]+|-1|\d+))?$/i.exec(text) ?? [];
+    const value = cookie === undefined ? -1n : BigInt(cookie);
+    const bits = mask === undefined || mask === "-1" ? COOKIE_MAX : BigInt(mask);
+    if (value < 0n || value > COOKIE_MAX || bits > COOKIE_MAX)
+      throw new UsageError(
+        `--ignore-cookie: "${text}" is no cookie; expected COOKIE or COOKIE/MASK, as 0x10/0xff`,
+      );
+    return { cookie: value & bits, mask: bits };
+  });
+  return { tables: new Set(tables), cookies };
+}
+
+/** Leaves out the flows that the options name, before anybody looks at them; gives how many. */
+export function leaveOut(context: Context, flows: FlowColumns): number {
+  const { tables, cookies } = filterGiven(context);
+  if (tables.size === 0 && cookies.length === 0) return 0;
+  return flows.keep(index => {
+    const owner = flows.ownerOf(index);
+    if (tables.has(owner.table)) return false;
+    return !cookies.some(({ cookie, mask }) => (owner.cookie & mask) === cookie);
+  });
 }
 
 /**
@@ -96,13 +160,15 @@ function groupsGiven(context: Context, ports: ReadonlyMap<string, number>): read
  * and no flow is a table that drops everything.
  */
 export function readBridge(context: Context, path: string, intent: Intent | null): Bridge {
+  return bridgeOf(context, path === "-" ? "standard input" : path, bytesOf(path), { intent });
+}
+
+/** The same with the bytes of the dump. */
+export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told: Told): Bridge {
   const given = portsGiven(context);
-  const ports = new PortNames(intent, given.numbers);
-  const file = path === "-" ? "standard input" : path;
-  const flows = new FlowColumns(bytesOf(path), file, {
-    ports: ports.numbers,
-    lenient: context.flag("lenient"),
-  });
+  const ports = new PortNames(told.intent, new Map([...(told.ports ?? []), ...given.numbers]));
+  const isLenient = context.flag("lenient");
+  const flows = new FlowColumns(bytes, file, { ports: ports.numbers, lenient: isLenient });
   report(context, flows.problems, flows.errorCount);
   if (flows.count === 0 && flows.headers === 0 && flows.skipped === 0) {
     throw new UserError(
@@ -112,6 +178,8 @@ export function readBridge(context: Context, path: string, intent: Intent | null
   if (flows.skipped > 0) {
     say(`${file}: ${count(flows.skipped)} flows cannot be read and are left out; frames may have met them`);
   }
+  const leftOut = leaveOut(context, flows);
   const known = given.isListing ? { ports: ports.numbers.values() } : {};
-  return { flows, ports, options: { groups: groupsGiven(context, ports.numbers), ...known } };
+  const groups = groupsGiven(context, told, ports.numbers);
+  return { flows, ports, leftOut, options: { groups, ...known } };
 }

@@ -9,7 +9,7 @@ import { COMMANDS, commandNamed, helpOf, nearest, parse, programHelp } from "./o
 
 const HELP = new Set(["--help", "-h", "help"]);
 /** Names of the errors of other rooms that are the user's to mend; naming them does not load the rooms. */
-const USER_ERRORS = new Set(["ReplayError", "SinkError", "CapacityError", "BenchError"]);
+const USER_ERRORS = new Set(["ReplayError", "SinkError", "CapacityError", "BenchError", "SwitchError"]);
 
 async function run(name: string, args: readonly string[]): Promise<number> {
   const command = commandNamed(name);
@@ -31,6 +31,8 @@ async function run(name: string, args: readonly string[]): Promise<number> {
   if (name === "check") return (await import("./check.ts")).check(context);
   if (name === "compile") return (await import("./compile.ts")).compile(context);
   if (name === "replay") return (await import("./replay.ts")).replayCommand(context);
+  if (name === "verify") return (await import("./verify.ts")).verify(context);
+  if (name === "diff") return (await import("./verify.ts")).diff(context);
   if (name === "bench") return (await import("./bench.ts")).benchCommand(context);
   return (await import("./trace.ts")).trace(context);
 }

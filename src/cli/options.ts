@@ -58,6 +58,41 @@ const groups: Option = {
   help: "the groups of the bridge, as ovs-ofctl dump-groups prints them",
 };
 const lenient: Option = { name: "lenient", help: "leave out flows that cannot be read, and say how many" };
+const filters: readonly Option[] = [
+  {
+    name: "ignore-cookie",
+    value: "COOKIE[/MASK]",
+    isRepeatable: true,
+    help: "leave out flows with this cookie, as 0x10 or 0x10/0xff; may be repeated",
+  },
+  {
+    name: "ignore-table",
+    value: "N",
+    isRepeatable: true,
+    help: "leave out the flows of this table; may be repeated",
+  },
+];
+const proof: readonly Option[] = [
+  ...filters,
+  { name: "strict-cookies", help: "flows with the same table, priority and match must have the same cookie" },
+  {
+    name: "max-differences",
+    value: "N|all",
+    help: "stop after N differences (20)",
+    isCommon: true,
+  },
+  {
+    name: "budget",
+    value: "60s|CLASSES",
+    help: "give up after this long, or so many classes of frames; both: 60s,1000000 (300s,1000000)",
+  },
+  {
+    name: "witness",
+    value: "OUT.pcapng",
+    help: "write the frames that show the differences",
+    isCommon: true,
+  },
+];
 const inPort: Option = {
   name: "in-port",
   short: "i",
@@ -98,6 +133,17 @@ const shared: readonly Option[] = [
   { name: "help", help: "all options" },
   { name: "h", short: "h", help: "short help" },
 ];
+
+const reports: Option = {
+  ...report,
+  isRepeatable: true,
+  help: "also write a report: .json, .ndjson, .xml (JUnit), .sarif, .md or .html; may be repeated",
+  isCommon: true,
+};
+const verdicts =
+  "Exit code 0: equal. 2: different, or ambiguous, that is, what happens depends on which flow was installed first; " +
+  "either is shown with a frame. 1: unknown, as something is not modelled or the budget was used up; or the job could " +
+  "not be done.";
 
 export const COMMANDS: readonly Command[] = [
   {
@@ -216,9 +262,75 @@ export const COMMANDS: readonly Command[] = [
       ports,
       groups,
       lenient,
+      ...filters,
       count,
       format,
       profile,
+      ...shared,
+    ],
+  },
+  {
+    name: "verify",
+    synopsis: "-n INTENT (-f FLOWS | --bridge BRIDGE)",
+    summary:
+      "prove that the installed flows do what the intent says, or show the frame that tells them apart",
+    details: [
+      "The intent's flows and those of the dump are compared by what they do with every frame on every port, not by their " +
+        "text. Counters, ages, order and cookies do not matter.",
+      verdicts,
+      "--bridge reads a live switch with ovs-ofctl: flows, groups and names of ports, at least twice, and changes nothing.",
+    ],
+    examples: [
+      "slash32 verify -n hv1.yaml -f br0.flows",
+      "ovs-ofctl dump-flows br0 | slash32 verify -n hv1.yaml -f - --report verify.sarif",
+      "slash32 verify -n hv1.yaml --bridge br0 --format json",
+    ],
+    options: [
+      intent,
+      flows,
+      {
+        name: "bridge",
+        value: "BRIDGE",
+        help: "a live bridge, by name or management socket",
+        isCommon: true,
+      },
+      { name: "db", value: "SOCKET", help: "the database's socket; the bridge's lies beside it" },
+      ports,
+      groups,
+      lenient,
+      ...proof,
+      format,
+      reports,
+      ...shared.map(option =>
+        option.name === "protocols"
+          ? { ...option, help: "passed on to ovs-ofctl (OpenFlow15,OpenFlow13)" }
+          : option,
+      ),
+    ],
+  },
+  {
+    name: "diff",
+    synopsis: "A B",
+    summary: "the same between two flow dumps, or intents",
+    details: [
+      "A and B are dumps, as ovs-ofctl dump-flows prints them, or intents; which is told by what they hold. - is standard " +
+        "input.",
+      verdicts,
+    ],
+    examples: [
+      "slash32 diff before.flows after.flows",
+      "slash32 diff hv1.yaml hv2.yaml --max-differences all --format json",
+    ],
+    options: [
+      { ...intent, help: "an intent that gives names to ports", isCommon: false },
+      ports,
+      { ...groups, help: "groups of both sides, as ovs-ofctl dump-groups prints them" },
+      { ...groups, name: "groups-a", help: "groups of the first side" },
+      { ...groups, name: "groups-b", help: "groups of the second side" },
+      lenient,
+      ...proof,
+      format,
+      reports,
       ...shared,
     ],
   },

@@ -100,6 +100,12 @@ export class Flows {
     for (let index = 0; index < this.count; index++) yield this.at(index);
   }
 
+  /** The number of the route whose flow stands at `index`, or -1. */
+  routeAt(index: number): number {
+    const place = index - this.#before;
+    return place >= 0 && place < this.#intent.routes.count ? this.#routes.order[place]! : -1;
+  }
+
   /** The index of the flow of a table that matches exactly this, or -1. Routes are found by `route`. */
   find(table: number, priority: number, match: string): number {
     if (this.#lines === null) {

@@ -4,8 +4,8 @@
  */
 export { Flows, flowText, ruleText } from "./compile.ts";
 export { LABELS_MAX, LIMITS, type Limits } from "./limits.ts";
-export { loadIntent, parseIntent } from "./load.ts";
+export { intentOfBytes, loadIntent, parseIntent } from "./load.ts";
 export { matchedFlows, popped } from "./matched.ts";
 export { formatProblem } from "./problems.ts";
 export { readBytes } from "./read.ts";
-export type { Intent, Loaded, NextHop, Path, Problem, Routes, Uplink, Vm } from "./types.ts";
+export type { Intent, Loaded, NextHop, Path, Places, Problem, Routes, Uplink, Vm } from "./types.ts";

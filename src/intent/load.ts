@@ -13,7 +13,7 @@ import { formatCount, LIMITS, type Limits } from "./limits.ts";
 import { Bag, type Place, printable, quoted } from "./problems.ts";
 import { readBytes } from "./read.ts";
 import { fileOf, type RouteFiles, RouteTable, readRoutes, rowOf, tableIsFull, usedTwice } from "./routes.ts";
-import type { Intent, Loaded, Path, Uplink, Vm } from "./types.ts";
+import type { Intent, Loaded, Path, Places, Uplink, Vm } from "./types.ts";
 import { Fault } from "./values.ts";
 
 const START: Place = { line: 1, col: 1 };
@@ -25,18 +25,24 @@ const TRAFFIC_CLASS_DEFAULT = INTENT.keys.trafficClass.fallback;
  * throws for what a file may hold or for a file that cannot be read: that is an error at line 1, col 1.
  */
 export function loadIntent(path: string, limits: Limits = LIMITS): Loaded {
-  const file = path === "-" ? "<stdin>" : path;
-  const refuse = (message: string): Loaded => ({
-    intent: null,
-    errors: [{ file, ...START, message }],
-    warnings: [],
-  });
   const read = readBytes(path, limits.intentBytes);
-  if (read instanceof Fault) return refuse(`the intent ${read.message}`);
-  const bytes = read.bytes.subarray(0, read.length);
+  if (read instanceof Fault) return refused(path, `the intent ${read.message}`);
+  return intentOfBytes(path, read.bytes.subarray(0, read.length), limits);
+}
+
+/** The intent that `path` was found to hold. */
+export function intentOfBytes(path: string, bytes: Uint8Array, limits: Limits = LIMITS): Loaded {
   const encoding = foreignEncoding(bytes);
-  if (encoding !== null) return refuse(`the intent is ${encoding}; an intent is YAML or JSON in UTF-8`);
-  return parseIntent(new TextDecoder().decode(bytes), file, path === "-" ? "." : dirname(path), limits);
+  if (encoding !== null)
+    return refused(path, `the intent is ${encoding}; an intent is YAML or JSON in UTF-8`);
+  const text = new TextDecoder().decode(bytes);
+  return parseIntent(text, nameOf(path), path === "-" ? "." : dirname(path), limits);
+}
+
+const nameOf = (path: string): string => (path === "-" ? "<stdin>" : path);
+
+function refused(path: string, message: string): Loaded {
+  return { intent: null, errors: [{ file: nameOf(path), ...START, message }], warnings: [] };
 }
 
 /** What a file is that is no UTF-8 text, or null. */
@@ -102,15 +108,19 @@ class Loader {
   load(): Loaded {
     const raw = this.check();
     let intent: Intent | null = null;
+    let found: Pick<Loaded, "places"> = {};
     if (raw !== null) {
       this.uplink(raw);
       this.vms(raw);
       const files = this.inlineRoutes(raw);
       this.fileRoutes(raw, files);
       this.warn(raw, files);
-      if (this.errors.count === 0) intent = this.finish(raw);
+      if (this.errors.count === 0) {
+        intent = this.finish(raw);
+        found = { places: this.places(raw, files) };
+      }
     }
-    return { intent, errors: this.errors.list(this.file), warnings: this.warnings.list(this.file) };
+    return { intent, ...found, errors: this.errors.list(this.file), warnings: this.warnings.list(this.file) };
   }
 
   private error(at: number, message: string | (() => string)): void {
@@ -257,6 +267,17 @@ class Loader {
       } satisfies Uplink,
       vms: (raw.vms?.value ?? []).map(vm => finishVm(vm!.value)),
       routes: this.table.toRoutes(),
+    };
+  }
+
+  /** Keeps the table's places and not the table. */
+  private places(raw: RawIntent, files: RouteFiles): Places {
+    const { file, lines } = this;
+    const vms = (raw.vms?.value ?? []).map(vm => vm!.at);
+    const placeOfRoute = this.table.places();
+    return {
+      vm: index => ({ file, ...lines.place(vms[index]!) }),
+      route: index => ({ file: fileOf(files, index), ...placeOfRoute(index) }),
     };
   }
 

@@ -166,7 +166,13 @@ export class RouteTable {
   }
 
   place(index: number): Place {
-    return { line: this.lines[index]!, col: this.cols[index]! };
+    return this.places()(index);
+  }
+
+  /** Where each row stands; outlives the table. */
+  places(): (index: number) => Place {
+    const { lines, cols } = this;
+    return index => ({ line: lines[index]!, col: cols[index]! });
   }
 
   text(index: number): string {

@@ -65,9 +65,18 @@ export interface Problem {
   readonly message: string;
 }
 
-/** What loading gives: the intent is null when there is at least one error. */
+/** Where the parts of an intent stand, for messages about them. */
+export interface Places {
+  /** The mapping of VM `index`. */
+  vm(index: number): Omit<Problem, "message">;
+  /** Route `index`, in the intent or in its routesFile. */
+  route(index: number): Omit<Problem, "message">;
+}
+
+/** What loading gives: the intent is null, and without places, when there is at least one error. */
 export interface Loaded {
   readonly intent: Intent | null;
+  readonly places?: Places;
   readonly errors: readonly Problem[];
   readonly warnings: readonly Problem[];
 }

@@ -110,6 +110,32 @@ export class Flows {
     });
   }
 
+  /** Leaves out all flows but those that `isKept` says; gives how many went. */
+  keep(isKept: (index: number) => boolean): number {
+    let to = 0;
+    for (let from = 0; from < this.count; from++) {
+      if (!isKept(from)) continue;
+      this.#shapeOf[to] = this.#shapeOf[from]!;
+      this.#rowAt[to] = this.#rowAt[from]!;
+      this.#lineOf[to] = this.#lineOf[from]!;
+      this.#startOf[to++] = this.#startOf[from]!;
+    }
+    const gone = this.count - to;
+    this.count = to;
+    return gone;
+  }
+
+  /** Table and cookie of a flow, without reading its line again. */
+  ownerOf(index: number): { readonly table: number; readonly cookie: bigint } {
+    const shape = this.shapeOf(index);
+    if (shape === null) return this.flow(index);
+    const { table, cookie } = shape.model;
+    const slot = shape.slots.find(({ leaf }) => leaf.of === "cookie");
+    if (slot === undefined) return { table, cookie };
+    const word = (at: number): bigint => BigInt(this.valueAt(index, at));
+    return { table, cookie: slot.words === 1 ? word(slot.at) : (word(slot.at) << 32n) | word(slot.at + 1) };
+  }
+
   #source(index: number): { file: string; line: number } {
     return { file: this.file, line: this.lineOf(index) };
   }

@@ -1,4 +1,5 @@
 /** The verify room's only door. */
+export { type CookieMismatches, compareCookies } from "./cookies.ts";
 export {
   type Ambiguous,
   type Behaviour,
@@ -10,6 +11,7 @@ export {
   prove,
   type Unknown,
 } from "./prove/prove.ts";
+export { type LiveBridge, type LiveOptions, readLiveBridge } from "./switch/bridge.ts";
 export type { PacketIn, PacketInReason } from "./switch/openflow-wire.ts";
 export { SwitchError } from "./switch/process.ts";
 export {

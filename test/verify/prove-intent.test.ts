@@ -1,7 +1,7 @@
 /**
  * The prover on PIPELINE's tables: the flows of random intents against the same flows in other words, which must be
  * equal, and against those of an intent, or a dump, with one thing wrong, which must differ, by a frame that the
- * interpreter says differs. INTENTS says how many intents; every frame there is is the space.
+ * interpreter says differs. PROOF_INTENTS says how many intents; every frame there is is the space.
  */
 
 import { Flows, flowText, parseIntent } from "../../src/intent/index.ts";
@@ -11,7 +11,7 @@ import { assert, seed, suite } from "../harness.ts";
 import { Random } from "./tiny/random.ts";
 
 const test = suite("verify › intents");
-const INTENTS = Number(process.env.INTENTS ?? 3);
+const INTENTS = Number(process.env.PROOF_INTENTS ?? 3);
 
 interface Vm {
   id: number;

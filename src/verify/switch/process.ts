@@ -11,7 +11,9 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 
 /** The switch cannot be had, or refused something: one line for a person. */
-export class SwitchError extends Error {}
+export class SwitchError extends Error {
+  override readonly name = "SwitchError";
+}
 
 const PACKAGE = "Debian and Ubuntu: apt-get install openvswitch-switch";
 const PROGRAMS = ["ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-vsctl", "ovs-ofctl"];

@@ -1,0 +1,269 @@
+/**
+ * `slash32 verify` and `slash32 diff`: whether two sets of flows do the same with every frame. Loads the sides, has
+ * them judged, and writes the answer where it is wanted; the exit code says it too.
+ */
+import { appendFileSync, writeFileSync } from "node:fs";
+import { isAbsolute, relative, resolve } from "node:path";
+import packageJson from "../../package.json" with { type: "json" };
+import { identityOf, ioMessage, pcapngHeader, pcapngPacket, Sink, touchedBy } from "../capture/index.ts";
+import {
+  type Finding,
+  type Findings,
+  githubAnnotations,
+  html,
+  junit,
+  markdown,
+  sarif,
+  type VerifyBehaviour,
+  type VerifyReport,
+  verifyFindings,
+  verifyJson,
+  verifyNdjson,
+  verifyText,
+} from "../report/index.ts";
+import type { ProofOptions } from "../verify/index.ts";
+import { type Context, print, say } from "./context.ts";
+import { UsageError, UserError } from "./errors.ts";
+import { bytesOf } from "./flows.ts";
+import { type Judgement, judge } from "./judge.ts";
+import { bridgeSide, dumpSide, intentSide, isIntentFile, loadedIntent, type Side } from "./sides.ts";
+
+const EXIT_CODES = { equal: 0, different: 2, ambiguous: 2, unknown: 1 } as const;
+
+export function verify(context: Context): number {
+  const [intent, flows, bridge] = ["intent", "flows", "bridge"].map(name => context.text(name));
+  if (context.positionals.length > 0)
+    throw new UsageError(`verify takes no ${context.positionals[0]}; it needs -n INTENT and -f FLOWS`);
+  if (intent === undefined || (flows === undefined) === (bridge === undefined))
+    throw new UsageError(
+      "verify needs an intent and what is installed: -n INTENT, and -f FLOWS or --bridge BRIDGE",
+    );
+  if (bridge === undefined) {
+    if (context.text("db") !== undefined) throw new UsageError("--db goes with a bridge: --bridge BRIDGE");
+  } else if (context.text("groups") !== undefined) {
+    throw new UsageError("--groups goes with flows: -f FLOWS; a bridge is asked for its groups");
+  }
+  const options = optionsOf(context, [intent, flows]);
+  const loaded = loadedIntent(context, intent);
+  const names = { intent: loaded.intent, path: intent };
+  const dump = { names, groupsOption: "groups" };
+  const b = bridge === undefined ? dumpSide(context, flows!, dump) : bridgeSide(context, bridge, dump);
+  return answer(context, options, judge("verify", intentSide(context, intent, loaded), b, options.judge));
+}
+
+export function diff(context: Context): number {
+  const paths = context.positionals;
+  if (paths.length !== 2) throw new UsageError("diff needs two sides, dumps or intents: slash32 diff A B");
+  const both = context.text("groups") !== undefined;
+  const ofOne = ["groups-a", "groups-b"].find(name => context.text(name) !== undefined);
+  if (both && ofOne !== undefined)
+    throw new UsageError(`--groups is for both sides; give --groups-a and --groups-b`);
+  const options = optionsOf(context, [...paths, context.text("intent")]);
+  const read = paths.map(path => {
+    const bytes = bytesOf(path);
+    return { path, bytes, loaded: isIntentFile(path, bytes) ? loadedIntent(context, path, bytes) : null };
+  });
+  const given = context.text("intent");
+  const intent = read.find(({ loaded }) => loaded !== null);
+  const names =
+    given !== undefined
+      ? { intent: context.intent(), path: given }
+      : intent === undefined
+        ? null
+        : { intent: intent.loaded!.intent, path: intent.path };
+  const [a, b] = read.map(({ path, bytes, loaded }, index) => {
+    if (loaded !== null) return intentSide(context, path, loaded);
+    const groupsOption = both ? "groups" : `groups-${index === 0 ? "a" : "b"}`;
+    return dumpSide(context, path, { names, groupsOption }, bytes);
+  }) as [Side, Side];
+  if (!context.isQuiet) say(`${a.name} is ${KINDS[a.kind]}, ${b.name} ${KINDS[b.kind]}`);
+  return answer(context, options, judge("diff", a, b, options.judge));
+}
+
+const KINDS = { intent: "an intent", dump: "a dump of flows", bridge: "a bridge" } as const;
+
+// ── Options ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+interface Options {
+  readonly judge: Parameters<typeof judge>[3];
+  readonly reports: readonly { readonly file: string; readonly write: Writer }[];
+  readonly witness: string | undefined;
+}
+
+type Writer = (report: VerifyReport, findings: Findings) => string;
+
+const WRITERS: Readonly<Record<string, Writer>> = {
+  json: report => `${verifyJson(report)}\n`,
+  ndjson: report => `${verifyNdjson(report)}\n`,
+  xml: (_, findings) => junit(findings),
+  sarif: (_, findings) => sarif(findings),
+  md: (_, findings) => markdown(findings),
+  html: (_, findings) => html(findings),
+};
+
+/** Checks all options before anything long begins. Throws UsageError. */
+function optionsOf(context: Context, inputs: readonly (string | undefined)[]): Options {
+  const read = [...inputs, ...["groups", "groups-a", "groups-b", "ports"].map(name => context.text(name))];
+  const stdin = read.filter(path => path === "-").length;
+  if (stdin > 1) throw new UsageError("standard input can be one of the inputs, not two");
+  const reports = context.texts("report").map(file => {
+    const write = WRITERS[/\.(\w+)$/.exec(file)?.[1] ?? ""];
+    if (write === undefined) {
+      const known = Object.keys(WRITERS).map(ending => `.${ending}`);
+      throw new UsageError(`--report ${file}: the ending says what is written: ${known.join(", ")}`);
+    }
+    return { file, write };
+  });
+  const witness = context.text("witness");
+  if (witness === "-" && context.format !== "text")
+    throw new UsageError(`--witness - and --format ${context.format} both write to standard output`);
+  refuseInputs(
+    [
+      ...reports.map(({ file }) => ["report", file] as const),
+      ...(witness === undefined ? [] : [["witness", witness] as const]),
+    ],
+    read.filter(path => path !== undefined && path !== "-") as string[],
+  );
+  const isStrictAboutCookies = context.flag("strict-cookies");
+  return { judge: { ...budgetOf(context), ...limitOf(context), isStrictAboutCookies }, reports, witness };
+}
+
+/** Ends the command when an output would replace an input or another output. */
+function refuseInputs(outputs: readonly (readonly [string, string])[], inputs: readonly string[]): void {
+  const taken = new Map(inputs.map(path => [identityOf(path), `${path} is also being read`]));
+  taken.delete(null);
+  for (const [option, path] of outputs) {
+    const why = touchedBy(path)
+      .map(identity => taken.get(identity))
+      .find(Boolean);
+    if (why !== undefined) throw new UsageError(`--${option} ${path}: ${why}; choose another output`);
+    for (const identity of touchedBy(path)) taken.set(identity, `${path} is also being written`);
+  }
+}
+
+/** `60s`, `1000000`, or both: `60s,1000000`. */
+function budgetOf(context: Context): Pick<ProofOptions, "maxSeconds" | "maxClasses"> {
+  const text = context.text("budget");
+  if (text === undefined) return {};
+  const budget: { maxSeconds?: number; maxClasses?: number } = {};
+  for (const part of text.split(",")) {
+    const [, digits, unit] = /^(\d{1,9}(?:\.\d+)?)(s?)$/.exec(part) ?? [];
+    const number = Number(digits);
+    if (!(number > 0) || (unit === "" && !Number.isInteger(number)))
+      throw new UsageError(`--budget: "${part}" is neither seconds nor classes; expected 60s or 1000000`);
+    if (unit === "s") budget.maxSeconds = number;
+    else budget.maxClasses = number;
+  }
+  return budget;
+}
+
+function limitOf(context: Context): Pick<ProofOptions, "maxDifferences"> {
+  const text = context.text("max-differences");
+  if (text === undefined) return {};
+  if (text === "all") return { maxDifferences: Number.POSITIVE_INFINITY };
+  const number = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (number < 1)
+    throw new UsageError(`--max-differences: "${text}" is no number; expected 1 or more, or all`);
+  return { maxDifferences: number };
+}
+
+// ── Answer ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function answer(context: Context, { reports, witness }: Options, judgement: Judgement): number {
+  const { report } = judgement;
+  const findings = inRepository(verifyFindings(report, packageJson.version));
+  for (const { file, write } of reports) writeFile(file, write(report, findings));
+  if (witness !== undefined) writeWitness(witness, judgement);
+  if (context.format === "json") print(`${verifyJson(report)}\n`);
+  else if (context.format === "ndjson") print(`${verifyNdjson(report)}\n`);
+  else if (!context.isQuiet) {
+    if (witness === "-") say(verifyText(report, context.palette(process.stderr)).trimEnd());
+    else print(verifyText(report, context.palette(process.stdout)));
+  }
+  tellGithub(findings);
+  return EXIT_CODES[report.verdict];
+}
+
+function writeFile(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new UserError(`${file}: ${ioMessage(error)}`);
+  }
+}
+
+/** Annotations go to standard error, which runners read as well: standard output is data. */
+function tellGithub(findings: Findings): void {
+  const { GITHUB_ACTIONS, GITHUB_STEP_SUMMARY } = process.env;
+  if (GITHUB_ACTIONS !== "true") return;
+  for (const line of githubAnnotations(findings)) say(line);
+  if (GITHUB_STEP_SUMMARY === undefined || GITHUB_STEP_SUMMARY === "") return;
+  try {
+    appendFileSync(GITHUB_STEP_SUMMARY, markdown(findings));
+  } catch (error) {
+    throw new UserError(`${GITHUB_STEP_SUMMARY}: ${ioMessage(error)}`);
+  }
+}
+
+/** Reports name files as the repository does: relative to its folder, or to this one. */
+function inRepository(findings: Findings): Findings {
+  const root = process.env.GITHUB_WORKSPACE ?? process.env.CI_PROJECT_DIR ?? process.cwd();
+  const placed = <T extends { readonly file: string }>(location: T): T => {
+    const path = relative(root, resolve(location.file));
+    return path.startsWith("..") || isAbsolute(path) ? location : { ...location, file: path };
+  };
+  const moved = (finding: Finding): Finding => ({
+    ...finding,
+    place: placed(finding.place),
+    related: finding.related.map(placed),
+    ways: finding.ways.map(way => ({ ...way, steps: way.steps.map(placed) })),
+  });
+  return { ...findings, findings: findings.findings.map(moved) };
+}
+
+// ── Witnesses ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The frames of differences and ambiguities as pcapng: the interface is the port they come in by. */
+function writeWitness(path: string, { report, proof }: Judgement): void {
+  const frames = [
+    ...report.differences.map((told, index) => ({
+      ...told,
+      frame: proof.differences[index]!.frame,
+      comment: [told.what, comment("a", report.a.name, told.a), comment("b", report.b.name, told.b)].join(
+        "\n",
+      ),
+    })),
+    ...report.ambiguous.map((told, index) => ({
+      ...told,
+      frame: proof.ambiguous[index]!.frame,
+      comment: [`ambiguous in ${report[told.side].name}`, ...told.flows.map(lineOf)].join("\n"),
+    })),
+  ];
+  const ports = new Map(frames.map(({ inPort, inPortName }) => [inPort, inPortName ?? String(inPort)]));
+  const order = [...ports.keys()].sort((a, b) => a - b);
+  const sink = new Sink(path);
+  try {
+    sink.write(
+      pcapngHeader(
+        order.map(port => ports.get(port)!),
+        6,
+      ),
+    );
+    for (const { inPort, frame, comment } of frames)
+      sink.write(pcapngPacket(order.indexOf(inPort), 0n, frame, comment));
+    sink.finish();
+  } finally {
+    sink.abandon();
+  }
+}
+
+const lineOf = ({ file, line, text }: VerifyBehaviour["flows"][number]): string =>
+  `  ${file}:${line}: ${text}`;
+
+function comment(letter: string, name: string, { outputs, packetIns, flows }: VerifyBehaviour): string {
+  const ends = outputs.map(({ port, portName, hex }) => `out ${portName ?? port}: ${hex}`);
+  ends.push(...packetIns.map(({ reason }) => `packet-in ${reason}`));
+  return [`${letter}, ${name}: ${ends.length === 0 ? "drop" : ends.join("; ")}`, ...flows.map(lineOf)].join(
+    "\n",
+  );
+}

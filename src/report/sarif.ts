@@ -1,0 +1,93 @@
+/**
+ * Findings as SARIF 2.1.0 (OASIS), for GitHub's code scanning and its like: one run, a result a finding, the ways of a
+ * frame as code flows. A run that found nothing has an empty list of results, which closes what was open before.
+ */
+import { type Finding, type Findings, type Location, RULES, type Rule } from "./finding.ts";
+
+const SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json";
+const ALL_RULES = Object.keys(RULES) as Rule[];
+
+export function sarif(run: Findings): string {
+  const rules = ALL_RULES.map(id => ({
+    id,
+    shortDescription: { text: `${RULES[id]}.` },
+    defaultConfiguration: { level: id === "unknown" ? "warning" : "error" },
+  }));
+  const driver = { name: "slash32", semanticVersion: run.version, rules };
+  const seen = new Map<string, number>();
+  const results = run.findings.map(finding => {
+    const times = (seen.get(finding.key) ?? 0) + 1;
+    seen.set(finding.key, times);
+    return resultOf(finding, times);
+  });
+  const invocation = { executionSuccessful: true, exitCodeDescription: run.headline };
+  const log = {
+    $schema: SCHEMA,
+    version: "2.1.0",
+    runs: [
+      {
+        tool: { driver },
+        automationDetails: { id: `slash32/${run.command}/` },
+        invocations: [invocation],
+        columnKind: "utf16CodeUnits",
+        results,
+      },
+    ],
+  };
+  return `${JSON.stringify(log, null, 2)}\n`;
+}
+
+function resultOf(finding: Finding, times: number): object {
+  const { rule, level, title, details, place, related, ways, key } = finding;
+  return {
+    ruleId: rule,
+    ruleIndex: ALL_RULES.indexOf(rule),
+    level,
+    message: { text: [title, ...details].join("\n") },
+    locations: [{ physicalLocation: physical(place) }],
+    ...(related.length === 0
+      ? {}
+      : {
+          relatedLocations: related.map((location, id) => ({
+            id,
+            physicalLocation: physical(location),
+            message: { text: location.message },
+          })),
+        }),
+    ...(ways.some(({ steps }) => steps.length > 0) ? { codeFlows: [codeFlow(finding)] } : {}),
+    partialFingerprints: { "slash32/v1": `${fnv1a(`${rule}\n${key}`)}:${times}` },
+  };
+}
+
+function codeFlow({ ways }: Finding): object {
+  return {
+    threadFlows: ways
+      .filter(({ steps }) => steps.length > 0)
+      .map(({ title, steps, end }, id) => ({
+        id: String(id),
+        message: { text: end === "" ? title : `${title}: ${end}` },
+        locations: steps.map(step => ({
+          location: { physicalLocation: physical(step), message: { text: step.text } },
+        })),
+      })),
+  };
+}
+
+const physical = ({ file, line }: Location): object => ({
+  artifactLocation: { uri: uriOf(file) },
+  region: { startLine: Math.max(1, line) },
+});
+
+/** A path as a URI reference: relative ones stay relative, to the folder that the program ran in. */
+function uriOf(file: string): string {
+  const path = file.split("/").map(encodeURIComponent).join("/");
+  return path.startsWith("/") ? `file://${path}` : path;
+}
+
+/** A 64-bit hash (FNV-1a) in hex: the same everywhere, of no cryptographic worth. */
+function fnv1a(text: string): string {
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of new TextEncoder().encode(text))
+    hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn;
+  return hash.toString(16).padStart(16, "0");
+}

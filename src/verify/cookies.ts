@@ -1,0 +1,45 @@
+/**
+ * Cookies of two dumps: flows with the same table, priority and match are one flow to Open vSwitch, and may still carry
+ * different cookies. Flows that only one side has are not looked at here; the proof judges what they do.
+ */
+import { type FlowColumns, matchWords } from "../openflow/index.ts";
+import type { FlowLine } from "./prove/prove.ts";
+
+export interface CookieMismatches {
+  readonly count: number;
+  /** The first of them. */
+  readonly shown: readonly { readonly a: FlowLine; readonly b: FlowLine }[];
+}
+
+/** Compares the cookies, reading every flow once: about a second for 100,000 flows. */
+export function compareCookies(a: FlowColumns, b: FlowColumns, limit: number): CookieMismatches {
+  const known = new Map<string, number>();
+  for (let index = 0; index < a.count; index++) known.set(nameOf(a, index), index);
+  const shown: { a: FlowLine; b: FlowLine }[] = [];
+  let count = 0;
+  for (let index = 0; index < b.count; index++) {
+    const twin = known.get(nameOf(b, index));
+    if (twin === undefined || a.ownerOf(twin).cookie === b.ownerOf(index).cookie) continue;
+    count++;
+    if (shown.length < limit) shown.push({ a: lineOf(a, twin), b: lineOf(b, index) });
+  }
+  return { count, shown };
+}
+
+function lineOf(flows: FlowColumns, index: number): FlowLine {
+  const { source, text } = flows.flow(index);
+  return { ...source, text };
+}
+
+/** Table, priority and match, however they are spelt. */
+function nameOf(flows: FlowColumns, index: number): string {
+  const flow = flows.flow(index);
+  const { words, unplaced } = matchWords(flow);
+  const rest = unplaced.map(({ field, value, mask }) => `${field.name}=${value}/${mask}`);
+  return [
+    flow.table,
+    flow.priority,
+    ...words.map(({ word, mask, value }) => `${word}/${mask}=${value}`),
+    ...rest,
+  ].join();
+}
