@@ -2,21 +2,11 @@
  * From two sides to a report: the proof, the cookies, and all that people need beside them (names of ports, summaries
  * of frames, where in the intent a flow comes from, the command that shows it again).
  */
-import {
-  canonicalText,
-  extract,
-  FIELDS,
-  type FlowColumns,
-  KEY,
-  KEY_WORDS,
-  matchWords,
-  parseFlow,
-} from "../openflow/index.ts";
+import { canonicalText, type FlowColumns, matchWords, parseFlow } from "../openflow/index.ts";
 import type { VerifyBehaviour, VerifyReport, VerifySide, VerifyStep } from "../report/index.ts";
 import {
   type Behaviour,
   compareCookies,
-  type Difference,
   type FlowLine,
   type Proof,
   type ProofOptions,
@@ -63,7 +53,7 @@ export function judge(type: VerifyReport["type"], a: Side, b: Side, options: Jud
     b: sideOf(b, proof.flows.b),
     differences: proof.differences.map(difference => ({
       ...shown(difference.inPort, difference.frame, [a, b]),
-      what: wordsFor(difference),
+      what: wordsFor(difference.what),
       affected: difference.affected,
       a: behaviourOf(a, difference.a, nameOf),
       b: behaviourOf(b, difference.b, nameOf),
@@ -164,34 +154,5 @@ const WORDS: Readonly<Record<string, string>> = {
   checksum: "the checksum differs",
 };
 
-function wordsFor({ what, a, b }: Difference): string {
-  const isWord = /^word \d+$/.test(what);
-  if (!isWord) return WORDS[what] ?? `${what} differs`;
-  const differing = a.outputs.findIndex(({ frame }, index) => {
-    const other = b.outputs[index]?.frame;
-    return other !== undefined && Buffer.compare(frame, other) !== 0;
-  });
-  if (differing < 0) return "the frames differ";
-  const names = fieldsBetween(a.outputs[differing]!.frame, b.outputs[differing]!.frame);
-  if (names.length === 0) return "bytes differ that no field shows";
-  return `${names.join(", ")} ${names.length === 1 ? "differs" : "differ"}`;
-}
-
-/** The fields in which two frames differ, by the names that set_field has. */
-function fieldsBetween(a: Uint8Array, b: Uint8Array): string[] {
-  const [left, right] = [a, b].map(frame => {
-    const key = new Uint32Array(KEY_WORDS);
-    extract(frame, key, { labelsAt: 0, layer3At: 0, layer4At: 0, paddingBytes: 0 });
-    return key;
-  }) as [Uint32Array, Uint32Array];
-  const seen = new Set<string>();
-  return FIELDS.filter(({ place }) => {
-    if (place === null || place.word < KEY.dlDst) return false;
-    const mask = place.bits >= 32 ? 0xffffffff : (2 ** place.bits - 1) * 2 ** place.shift;
-    const words = Array.from({ length: Math.ceil(place.bits / 32) }, (_, index) => place.word + index);
-    if (words.every(word => ((left[word]! ^ right[word]!) & mask) === 0)) return false;
-    // Names for the same bits (nw_tos and ip_dscp) are told once.
-    const bits = `${place.word}/${place.shift}`;
-    return !seen.has(bits) && seen.add(bits).size > 0;
-  }).map(({ name }) => name);
-}
+const wordsFor = (what: string): string =>
+  WORDS[what] ?? `${what} ${what.includes(", ") ? "differ" : "differs"}`;

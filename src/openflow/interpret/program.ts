@@ -57,7 +57,8 @@ export type Step = StepBase &
     | { readonly do: "exit" }
     /** Changes nothing of this packet. `outlives`: it changes what later packets meet. */
     | { readonly do: "nothing"; readonly isFrozen: boolean; readonly outlives: string | null }
-    | { readonly do: "unknown"; readonly feature: string }
+    /** `text`: the action with its arguments, where it is known as text only. */
+    | { readonly do: "unknown"; readonly feature: string; readonly text?: string }
     /** Only among frozen steps: the table in which the next ones stood. */
     | { readonly do: "unroll"; readonly table: number }
   );
@@ -120,7 +121,7 @@ function resubmitStep({ port, table, ct }: Given<"resubmit">): Compiled {
 
 function otherStep({ name, text }: Given<"other">): Compiled {
   const isLearned = name === "learn";
-  if (supportOf(name) === "unknown") return { do: "unknown", feature: name };
+  if (supportOf(name) === "unknown") return { do: "unknown", feature: name, text };
   if (isLearned && text.includes("result_dst")) return { do: "unknown", feature: "learn(result_dst)" };
   return { do: "nothing", isFrozen: true, outlives: isLearned ? "learn" : null };
 }

@@ -3,7 +3,7 @@
  * not written alike may still be equal for every input of the path; each way in which it may not be becomes a path of
  * its own, a *candidate*, for the solver to find a frame on, or to show that there is none.
  */
-import { FIELDS, KEY } from "../../openflow/index.ts";
+import { KEY } from "../../openflow/index.ts";
 import { TYPES } from "./fields.ts";
 import type { Path } from "./path.ts";
 import { type Readings, SNAP_WORD } from "./readings.ts";
@@ -14,11 +14,16 @@ import { WIRE_FROM } from "./wire.ts";
 /** A path on which the machines differ if it holds for any frame. */
 export interface Candidate {
   readonly path: Path;
-  /** What differs, for grouping: a field, or what is missing. */
+  /** What differs, for grouping: a word of the key, or what is missing. */
   readonly what: string;
   /** It cannot be said that the bytes differ. */
   readonly unknown: { readonly feature: string; readonly line: number } | null;
+  /** Only frames of at least so many bytes show it. */
+  readonly minBytes?: number;
 }
+
+/** Labels that may have been taken off before a frame is cut. */
+const LABEL_BYTES = 64;
 
 /** The text by which events are the same: all of them equal numbers of equal words. */
 function nameOf(event: Event): string {
@@ -34,14 +39,6 @@ function nameOf(event: Event): string {
 
 export const sameEvent = (a: Event, b: Event): boolean => a === b || nameOf(a) === nameOf(b);
 export const eventsName = (events: readonly Event[]): string => events.map(nameOf).join("|");
-
-/** The field that a word is, or begins with. */
-function nameOfWord(word: number): string {
-  const field = FIELDS.find(
-    ({ place }) => place !== null && place.word <= word && word * 32 < place.word * 32 + place.bits,
-  );
-  return word >= KEY.mplsLse && word < KEY.nwSrc ? "label stack" : (field?.name ?? `word ${word}`);
-}
 
 /** A word in which two packets may differ, and the packet in which it was written. */
 interface Differing {
@@ -149,7 +146,13 @@ export class Comparison {
       });
     if (left.is !== right.is || left.is === "opaque" || right.is === "opaque")
       return this.#found({ path, what: "output or packet-in", unknown: null });
-    if (left.maxBytes !== right.maxBytes) return this.#found({ path, what: "max_len", unknown: null });
+    if (left.maxBytes !== right.maxBytes) {
+      const least = Math.min(
+        left.maxBytes ?? Number.POSITIVE_INFINITY,
+        right.maxBytes ?? Number.POSITIVE_INFINITY,
+      );
+      return this.#found({ path, what: "max_len", unknown: null, minBytes: least + LABEL_BYTES });
+    }
     if (left.is === "packet_in" && right.is === "packet_in" && left.reason !== right.reason)
       return this.#found({ path, what: "reason", unknown: null });
     let paths: readonly Path[] = [path];
@@ -190,7 +193,7 @@ export class Comparison {
         for (const other of no) {
           const visible = word < LAYER_3.from ? [other] : this.#visible(word, by, other);
           for (const shown of visible)
-            if (!this.#found({ path: shown, what: nameOfWord(word), unknown: null })) return null;
+            if (!this.#found({ path: shown, what: `word ${word}`, unknown: null })) return null;
           // Where layer 3 is never written the bytes are the same all the same.
           if (word >= LAYER_3.from) next.push(...this.#hidden(word, by, other));
         }

@@ -133,6 +133,7 @@ export class Lookups {
   }
 
   #node(node: Node, key: readonly Word[], path: Path): Found {
+    path.budget.step();
     if (node instanceof MapNode) return this.#map(node, key, path);
     const { yes, no } = path.split(
       node.tests.map(({ word, mask, value }) => ({ word: key[word]!, mask, value })),

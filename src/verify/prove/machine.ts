@@ -415,7 +415,7 @@ export class Machine implements Decider {
   }
 
   #unknown(state: State, step: Doing<"unknown">): State {
-    if (["sample", "bundle"].includes(step.feature)) return this.#opaque(state, step.feature, step.line);
+    if (isOpaque(step)) return this.#opaque(state, `${step.feature} ${step.text}`, step.line);
     throw new Unmodelled(step.feature, step.line);
   }
 
@@ -426,11 +426,13 @@ export class Machine implements Decider {
     if (error !== null) return { ...state, error };
     const group = this.#program.groups.get(id);
     if (group === undefined) return this.#return(state);
-    if (group.type === "select") {
-      const text = group.text.replace(/^.*?type=/, "select ");
-      return this.#opaque(state, text, line);
-    }
     const lists = bindGroup(this.#program, group);
+    if (group.type === "select") {
+      // Which bucket is taken is not known, and what a table says there is not part of the group's text.
+      if (lists.some(list => !list.every(({ step }) => endsHere(step))))
+        throw new Unmodelled("a select group that goes on to tables or groups", group.source.line);
+      return this.#opaque(state, group.text.replace(/^.*?type=/, "select "), line);
+    }
     if (group.type !== "ff") return pushFrame(state, { is: "buckets", lists, index: 0 });
     const first = group.buckets[0];
     if (first === undefined) return state;
@@ -632,6 +634,31 @@ export class Machine implements Decider {
 }
 
 type FrozenOf = Extract<Left, { is: "recirculate" }>["frozen"];
+
+/** Puts out by a port that a hash says, and leaves the packet alone. */
+const isOpaque = (step: Doing<"unknown">): boolean => step.feature === "bundle" && step.text !== undefined;
+
+/** Whether a step asks neither a table nor a group, so that its text says all it does. */
+function endsHere(step: Step): boolean {
+  switch (step.do) {
+    case "resubmit":
+    case "group":
+      return false;
+    case "output":
+      return step.port !== PORT.table;
+    case "output_field":
+      return false;
+    case "clone":
+    case "write_actions":
+      return step.steps.every(endsHere);
+    case "nothing":
+      return step.outlives === null;
+    case "unknown":
+      return isOpaque(step);
+    default:
+      return true;
+  }
+}
 
 const isTable = (step: Step): boolean => step.do === "output" && step.port === PORT.table;
 const isMplsType = (type: number): boolean => type === 0x8847 || type === 0x8848;

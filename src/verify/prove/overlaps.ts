@@ -3,12 +3,20 @@
  * switch which of them is taken. Found out once per table, from the matches alone; whether such a packet ever comes
  * there is asked while proving. It may name pairs that never meet, and misses none.
  */
+import type { Budget } from "./budget.ts";
 import { MapNode, type WordTest } from "./maps.ts";
 import type { Node, Program, Rule } from "./program.ts";
 
 /** For each node the nodes behind it that may be its rivals. */
-export function overlapsOf(program: Program, nodes: readonly Node[]): number[][] {
-  return nodes.map((a, i) => nodes.flatMap((b, at) => (at > i && doOverlap(program, a, b) ? [at] : [])));
+export function overlapsOf(program: Program, nodes: readonly Node[], budget: Budget): number[][] {
+  return nodes.map((a, i) => {
+    const rivals: number[] = [];
+    for (let at = i + 1; at < nodes.length; at++) {
+      budget.step();
+      if (doOverlap(program, a, nodes[at]!)) rivals.push(at);
+    }
+    return rivals;
+  });
 }
 
 const compatible = (a: readonly WordTest[], b: readonly WordTest[]): boolean =>

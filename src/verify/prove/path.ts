@@ -7,6 +7,7 @@
  * A path may hold for no frame at all, as lanes, misses and links are not looked at together. That costs time and
  * nothing else: whatever is found different is solved exactly before anybody hears of it.
  */
+import type { Budget } from "./budget.ts";
 import type { MapNode } from "./maps.ts";
 import { type Clause, type Cubes, cubesOf, type Literal, mayHaveInput, meet, restrict } from "./solve.ts";
 import type { Cube, Space } from "./space.ts";
@@ -71,6 +72,7 @@ export interface View {
 }
 
 interface Parts {
+  readonly budget: Budget;
   readonly terms: Terms;
   readonly contents: readonly number[];
   readonly cubes: Cubes;
@@ -89,6 +91,7 @@ const NOTHING: ReadonlyMap<never, never> = new Map<never, never>();
 
 export class Path implements Parts {
   readonly space: Space;
+  readonly budget: Budget;
   readonly terms: Terms;
   /** For each reading of the frame the kinds it may be, as bits. */
   readonly contents: readonly number[];
@@ -102,6 +105,7 @@ export class Path implements Parts {
 
   constructor(space: Space, parts: Parts) {
     this.space = space;
+    this.budget = parts.budget;
     this.terms = parts.terms;
     this.views = parts.views;
     this.contents = parts.contents;
@@ -114,8 +118,9 @@ export class Path implements Parts {
   }
 
   /** The path of every frame whose readings are of these kinds. */
-  static of(space: Space, terms: Terms, contents: readonly number[]): Path {
+  static of(budget: Budget, space: Space, terms: Terms, contents: readonly number[]): Path {
     return new Path(space, {
+      budget,
       terms,
       views: NOTHING,
       contents,
@@ -353,7 +358,10 @@ export class Path implements Parts {
 
   /** Whether cubes and clauses leave anything. */
   isFeasible(): boolean {
-    return this.clauses.length === 0 || mayHaveInput(this.space, this.contents, this.cubes, this.clauses);
+    return (
+      this.clauses.length === 0 ||
+      mayHaveInput(this.budget, this.space, this.contents, this.cubes, this.clauses)
+    );
   }
 
   /** Splits by whether two words are the same. */

@@ -5,6 +5,7 @@
  * behind one another cost their sum, and not their product.
  */
 import type { Step } from "../../openflow/index.ts";
+import type { Budget } from "./budget.ts";
 import { type Candidate, Comparison, eventsName, sameEvent } from "./compare.ts";
 import { Lookups } from "./lookup.ts";
 import { Fork, Machine } from "./machine.ts";
@@ -31,18 +32,10 @@ export interface Listener {
   unknown(pair: Pair, side: 0 | 1, feature: string, line: number): boolean;
 }
 
-export interface Limits {
-  /** Classes of frames in all. */
-  readonly classes: number;
-  readonly milliseconds: number;
-}
-
 /** Classes that one attempt at an obligation may take. */
 const ATTEMPT_CLASSES = 20_000;
 /** A pass with more lookups than these is not remembered: it may be near the limit. */
 const MANY_LOOKUPS = 2048;
-
-export class OutOfBudget extends Error {}
 
 export class Product {
   readonly terms = new Terms();
@@ -50,23 +43,19 @@ export class Product {
   readonly #lookups: Lookups;
   readonly #programs: readonly [Program, Program];
   readonly #proven = new Map<string, boolean>();
-  readonly #limits: Limits;
-  readonly #until: number;
-  classes = 0;
-  #steps = 0;
+  readonly #budget: Budget;
   #hadManyLookups = false;
 
-  constructor(a: Program, b: Program, space: Space, limits: Limits) {
+  constructor(a: Program, b: Program, space: Space, budget: Budget) {
     this.#programs = [a, b];
     this.readings = new Readings(space, this.terms);
     this.#lookups = new Lookups(this.terms);
-    this.#limits = limits;
-    this.#until = performance.now() + limits.milliseconds;
+    this.#budget = budget;
   }
 
   /** Every frame there is. False when the listener had enough. */
   run(listener: Listener): boolean {
-    const path = Path.of(this.readings.space, this.terms, this.readings.contentsWith([]));
+    const path = Path.of(this.#budget, this.readings.space, this.terms, this.readings.contentsWith([]));
     const start: Pair = { a: Machine.start(this.readings, 0), b: Machine.start(this.readings, 1), path };
     return this.#explore(start, listener, Number.POSITIVE_INFINITY);
   }
@@ -75,13 +64,13 @@ export class Product {
     const pending: Pair[] = [start];
     let left = classes;
     for (let pair = pending.pop(); pair !== undefined; pair = pending.pop()) {
-      if (++this.#steps % 64 === 0 && performance.now() > this.#until) throw new OutOfBudget("seconds");
+      this.#budget.step();
       const settled = this.#settle(pair, pending, listener);
       if (settled === null) continue;
       if (settled === false) return false;
       if (settled.a.isDone && settled.b.isDone) {
         if (--left < 0) return false;
-        if (++this.classes > this.#limits.classes) throw new OutOfBudget("classes");
+        this.#budget.takeClass();
         if (!this.#compare(settled, listener)) return false;
         continue;
       }
@@ -206,7 +195,7 @@ export class Product {
     const exact = `${name}\n${kinds.join()}`;
     const known = this.#proven.get(exact);
     if (known !== undefined) return known;
-    const general = Path.of(path.space, this.terms, contents);
+    const general = Path.of(this.#budget, path.space, this.terms, contents);
     const before = this.#hadManyLookups;
     this.#hadManyLookups = false;
     const isEqual = this.#explore({ a, b, path: general }, GIVE_UP, ATTEMPT_CLASSES);

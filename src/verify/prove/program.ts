@@ -14,6 +14,7 @@ import {
   type Shape,
   type Step,
 } from "../../openflow/index.ts";
+import type { Budget } from "./budget.ts";
 import { MapNode, type WordTest } from "./maps.ts";
 import { overlapsOf } from "./overlaps.ts";
 
@@ -53,6 +54,8 @@ export interface Band {
 
 /** Fewer flows than these stay single rules. */
 const MAP_MIN = 8;
+/** Texts of actions that are kept for comparing. */
+const ACTIONS_KEPT = 100_000;
 
 /** A match as tests of words, in the order of the key. */
 export function testsOf(match: readonly MatchField[]): WordTest[] {
@@ -128,13 +131,17 @@ export class Program {
   readonly groups: ReadonlyMap<number, Group>;
   #templateCount = 0;
 
-  constructor(flows: FlowColumns, groups: readonly Group[] = []) {
+  readonly #actionsOf = new Map<number, string>();
+
+  /** Throws OutOfBudget. */
+  constructor(given: { readonly flows: FlowColumns; readonly groups?: readonly Group[] }, budget: Budget) {
+    const { flows, groups = [] } = given;
     this.flows = flows;
     this.groups = new Map(groups.map(group => [group.id, group]));
-    this.#build();
+    this.#build(budget);
   }
 
-  #build(): void {
+  #build(budget: Budget): void {
     const bands = new Map<string, { table: number; priority: number; families: Family[] }>();
     for (const { model, shape, flows } of this.#shapes()) {
       for (const family of this.#families(model, shape, flows)) {
@@ -155,7 +162,7 @@ export class Program {
       const sorted = [...priorities].sort(([a], [b]) => b - a);
       this.tables.set(
         table,
-        sorted.map(([priority, nodes]) => ({ priority, nodes, rivals: overlapsOf(this, nodes) })),
+        sorted.map(([priority, nodes]) => ({ priority, nodes, rivals: overlapsOf(this, nodes, budget) })),
       );
     }
   }
@@ -295,11 +302,15 @@ export class Program {
 
   /** What a flow does, as a text: equal texts do the same. */
   actionsOf(flow: number): string {
-    return JSON.stringify(this.flows.flow(flow).actions, (name, value) => {
+    const known = this.#actionsOf.get(flow);
+    if (known !== undefined) return known;
+    const text = JSON.stringify(this.flows.flow(flow).actions, (name, value) => {
       if (name === "span") return undefined;
       if (name === "field") return value.name;
       return typeof value === "bigint" ? value.toString() : value;
     });
+    if (this.#actionsOf.size < ACTIONS_KEPT) this.#actionsOf.set(flow, text);
+    return text;
   }
 }
 

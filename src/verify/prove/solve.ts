@@ -3,6 +3,7 @@
  * which at least one must fail. A small DPLL search over bits, complete: it finds an input, or there is none. Kinds of
  * frames are tried in their order, and the cubes of a word within a kind in theirs.
  */
+import type { Budget } from "./budget.ts";
 import type { Cube, Kind, Space } from "./space.ts";
 import { KEY } from "./space.ts";
 import type { Atom } from "./terms.ts";
@@ -57,7 +58,8 @@ function open(clause: Clause, cubes: Cubes): Literal[] | null {
 const isOneBit = (mask: number): boolean => (mask & (mask - 1)) === 0;
 
 /** Cubes under which every clause fails, or null. */
-export function search(given: Cubes, clauses: readonly Clause[]): Cubes | null {
+export function search(budget: Budget, given: Cubes, clauses: readonly Clause[]): Cubes | null {
+  budget.step();
   const cubes = new Map(given);
   let pending = clauses;
   for (;;) {
@@ -77,11 +79,11 @@ export function search(given: Cubes, clauses: readonly Clause[]): Cubes | null {
     if (pending.length === 0) return cubes;
     if (!isForced) break;
   }
-  return branch(cubes, pending);
+  return branch(budget, cubes, pending);
 }
 
 /** Lets each bit of the shortest clause fail in turn, the bits before it held as the clause has them. */
-function branch(cubes: Map<Atom, Cube>, clauses: readonly Clause[]): Cubes | null {
+function branch(budget: Budget, cubes: Map<Atom, Cube>, clauses: readonly Clause[]): Cubes | null {
   const shortest = clauses.reduce((best, clause) => (clause.length < best.length ? clause : best));
   const held = new Map(cubes);
   for (const { atom, mask, value } of shortest) {
@@ -93,7 +95,7 @@ function branch(cubes: Map<Atom, Cube>, clauses: readonly Clause[]): Cubes | nul
       const one = bit >>> 0;
       const failing = new Map(held);
       if (restrict(failing, atom, { mask: one, value: (~value & one) >>> 0 })) {
-        const found = search(failing, clauses);
+        const found = search(budget, failing, clauses);
         if (found !== null) return found;
       }
       if (!restrict(held, atom, { mask: one, value: (value & one) >>> 0 })) return null;
@@ -123,19 +125,20 @@ interface Choice {
 
 /** Makes the choices one after the other, and looks whether the clauses still can fail after each. */
 function choose(
+  budget: Budget,
   cubes: Cubes,
   clauses: readonly Clause[],
   choices: readonly Choice[],
   index: number,
 ): Cubes | null {
-  const found = search(cubes, clauses);
+  const found = search(budget, cubes, clauses);
   if (found === null || index === choices.length) return found;
   const { atom, cubes: options } = choices[index]!;
   const likely = options.filter(option => meet(option, found.get(atom) ?? FREE) !== null);
   for (const option of [...likely, ...options.filter(option => !likely.includes(option))]) {
     const next = new Map(cubes);
     if (!restrict(next, atom, option)) continue;
-    const chosen = choose(next, clauses, choices, index + 1);
+    const chosen = choose(budget, next, clauses, choices, index + 1);
     if (chosen !== null) return chosen;
   }
   return null;
@@ -146,6 +149,7 @@ function choose(
  * `atoms` are those that must have a kind's value (those of cubes and clauses always do).
  */
 export function findInput(
+  budget: Budget,
   space: Space,
   contents: readonly number[],
   given: Cubes,
@@ -154,7 +158,7 @@ export function findInput(
 ): Solution | null {
   const concerned = new Set<Atom>(given.keys());
   for (const clause of clauses) for (const { atom } of clause) concerned.add(atom);
-  const found = chooseKinds(space, contents, given, clauses, [...concerned], []);
+  const found = chooseKinds(budget, space, contents, given, clauses, [...concerned], []);
   return found === null ? null : { kinds: found.kinds, cubes: filled(space, found, atoms) };
 }
 
@@ -164,12 +168,13 @@ export function findInput(
  * no more than to go along with it.
  */
 export function mayHaveInput(
+  budget: Budget,
   space: Space,
   contents: readonly number[],
   given: Cubes,
   clauses: readonly Clause[],
 ): boolean {
-  const found = search(given, clauses);
+  const found = search(budget, given, clauses);
   if (found === null) return false;
   const fits = contents.every((kinds, content) => {
     const atoms = [...found.keys()].filter(atom => atom.content === content);
@@ -183,7 +188,7 @@ export function mayHaveInput(
         }),
     );
   });
-  return fits || findInput(space, contents, given, clauses) !== null;
+  return fits || findInput(budget, space, contents, given, clauses) !== null;
 }
 
 /** Gives atoms that nothing is asked of the first value of their kind. */
@@ -199,6 +204,7 @@ function filled(space: Space, { kinds, cubes }: Solution, atoms: Iterable<Atom>)
 }
 
 function chooseKinds(
+  budget: Budget,
   space: Space,
   contents: readonly number[],
   given: Cubes,
@@ -208,13 +214,13 @@ function chooseKinds(
 ): Solution | null {
   const content = kinds.length;
   if (content === contents.length) {
-    const cubes = chooseCubes(space, given, clauses, concerned, kinds);
+    const cubes = chooseCubes(budget, space, given, clauses, concerned, kinds);
     return cubes === null ? null : { kinds, cubes };
   }
   const isAsked = concerned.some(atom => atom.content === content);
   for (const [index, kind] of space.kinds.entries()) {
     if ((contents[content]! & (1 << index)) === 0) continue;
-    const found = chooseKinds(space, contents, given, clauses, concerned, [...kinds, kind]);
+    const found = chooseKinds(budget, space, contents, given, clauses, concerned, [...kinds, kind]);
     // A reading that nothing is asked of cannot be what stands in the way.
     if (found !== null || !isAsked) return found;
   }
@@ -222,6 +228,7 @@ function chooseKinds(
 }
 
 function chooseCubes(
+  budget: Budget,
   space: Space,
   given: Cubes,
   clauses: readonly Clause[],
@@ -244,5 +251,5 @@ function chooseCubes(
     } else choices.push({ atom, cubes: left });
   }
   const all = [...clauses, ...kinds.flatMap(kind => typeClauses(kind, concerned))];
-  return choose(cubes, all, choices, 0);
+  return choose(budget, cubes, all, choices, 0);
 }

@@ -51,6 +51,7 @@ export class Solver {
     let tried = 0;
     let isProof = true;
     for (const lanes of choices(path)) {
+      path.budget.step();
       if (++tried > MAX_LANES) return { input: null, isProof: false };
       const found = this.#onLanes(path, lanes);
       if (found === null) continue;
@@ -129,7 +130,7 @@ export class Solver {
     const clauses = [...given];
     const { space } = this.#readings;
     for (let round = 0; round < MAX_MISSES; round++) {
-      const first = findInput(space, path.contents, cubes, clauses, atoms);
+      const first = findInput(path.budget, space, path.contents, cubes, clauses, atoms);
       // Clauses rule out nothing but what is not on the path.
       if (first === null) return null;
       const solution = this.#preferred(path, first, cubes, clauses, atoms, round);
@@ -167,7 +168,7 @@ export class Solver {
         const next = new Map(given);
         const moved = word === KEY.nwDst || word === KEY.nwSrc ? value + Math.imul(round, 0x01010101) : value;
         if (!restrict(next, atom, { mask: maskOf(atom.bits), value: moved >>> 0 })) continue;
-        const found = findInput(this.#readings.space, contents, next, clauses, atoms);
+        const found = findInput(path.budget, this.#readings.space, contents, next, clauses, atoms);
         if (found === null) continue;
         best = found;
         given = next;

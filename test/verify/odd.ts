@@ -1,7 +1,8 @@
 /**
- * Tiny worlds: random flow tables that look at two bits of each field only, and all the frames that such tables can
- * tell apart, so that "every frame" can be tried out. The frames are built and run by the interpreter, which shares no
- * code with the symbolic machine but the compiler of steps.
+ * Random flow tables over odd frames: tags, LLC/SNAP, packets that are cut off, stacks of four labels or without a bottom,
+ * as well as ordinary ones. The tiny worlds (tiny/) enumerate whole spaces of plain frames; these tables are proven over the
+ * space of every frame, and the interpreter, which shares no code with the symbolic machine but the compiler of steps, tries
+ * the frames here.
  */
 import {
   type Bucket,
@@ -12,29 +13,7 @@ import {
   parseActions,
   parseFlows,
 } from "../../src/openflow/index.ts";
-
-/** A linear congruential generator (Numerical Recipes): enough for tests, and repeatable. */
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** A number from 0 to `below` - 1. */
-  int(below: number): number {
-    this.#state = (Math.imul(this.#state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((this.#state / 2 ** 32) * below);
-  }
-
-  pick<T>(list: readonly T[]): T {
-    return list[this.int(list.length)]!;
-  }
-
-  chance(percent: number): boolean {
-    return this.int(100) < percent;
-  }
-}
+import type { Random } from "./tiny/random.ts";
 
 type Type = "any" | "ip" | "mpls";
 
@@ -43,44 +22,44 @@ const TABLES = 3;
 function match(random: Random): { text: string; type: Type } {
   const parts: string[] = [];
   const type = random.pick<Type>(["any", "any", "ip", "ip", "ip", "mpls", "mpls"]);
-  if (random.chance(30)) parts.push(`in_port=${1 + random.int(3)}`);
-  if (random.chance(25)) parts.push(`reg0=${random.int(4)}/${random.pick([1, 2, 3])}`);
+  if (random.chance(0.3)) parts.push(`in_port=${1 + random.below(3)}`);
+  if (random.chance(0.25)) parts.push(`reg0=${random.below(4)}/${random.pick([1, 2, 3])}`);
   if (type !== "any") parts.push(type);
-  if (type === "ip" && random.chance(70))
+  if (type === "ip" && random.chance(0.7))
     parts.push(
-      `nw_dst=10.0.0.${random.int(4)}/${random.pick(["255.255.255.255", "0.0.0.1", "0.0.0.2", "0.0.0.3"])}`,
+      `nw_dst=10.0.0.${random.below(4)}/${random.pick(["255.255.255.255", "0.0.0.1", "0.0.0.2", "0.0.0.3"])}`,
     );
-  if (type === "ip" && random.chance(15)) parts.push(`nw_ttl=${random.pick([1, 2, 3, 64])}`);
-  if (type === "mpls" && random.chance(60)) parts.push(`mpls_label=${random.int(4)}`);
-  if (type === "mpls" && random.chance(40)) parts.push(`mpls_bos=${random.int(2)}`);
+  if (type === "ip" && random.chance(0.15)) parts.push(`nw_ttl=${random.pick([1, 2, 3, 64])}`);
+  if (type === "mpls" && random.chance(0.6)) parts.push(`mpls_label=${random.below(4)}`);
+  if (type === "mpls" && random.chance(0.4)) parts.push(`mpls_bos=${random.below(2)}`);
   return { text: parts.join(), type };
 }
 
 const ANYWHERE: readonly ((random: Random) => string)[] = [
-  r => `output:${1 + r.int(3)}`,
-  r => `output:${1 + r.int(3)}`,
-  r => `output:${1 + r.int(3)}`,
+  r => `output:${1 + r.below(3)}`,
+  r => `output:${1 + r.below(3)}`,
+  r => `output:${1 + r.below(3)}`,
   () => "in_port",
-  r => `set_field:${r.int(4)}->reg0`,
-  r => `set_field:${r.int(4)}/${r.pick([1, 2, 3])}->reg0`,
+  r => `set_field:${r.below(4)}->reg0`,
+  r => `set_field:${r.below(4)}/${r.pick([1, 2, 3])}->reg0`,
   () => "move:NXM_OF_IN_PORT[0..1]->NXM_NX_REG0[0..1]",
   () => "push:NXM_NX_REG0[0..1]",
   () => "pop:NXM_NX_REG0[0..1]",
-  r => `set_field:00:00:00:00:00:0${r.int(3)}->eth_dst`,
+  r => `set_field:00:00:00:00:00:0${r.below(3)}->eth_dst`,
   r => `output:NXM_NX_REG0[0..${r.pick([0, 1])}]`,
   () => "load:0->NXM_OF_IN_PORT[]",
   () => "exit",
-  r => `clone(output:${1 + r.int(3)},set_field:1->reg0)`,
-  r => `push_vlan:0x8100,set_field:${4096 + r.int(3)}->vlan_vid`,
+  r => `clone(output:${1 + r.below(3)},set_field:1->reg0)`,
+  r => `push_vlan:0x8100,set_field:${4096 + r.below(3)}->vlan_vid`,
   () => "pop_vlan",
-  r => `group:${1 + r.int(2)}`,
+  r => `group:${1 + r.below(2)}`,
   () => "controller",
 ];
 
 const OF_IP: readonly ((random: Random) => string)[] = [
   () => "dec_ttl",
   () => "dec_ttl",
-  r => `set_field:10.0.0.${r.int(4)}->ip_dst`,
+  r => `set_field:10.0.0.${r.below(4)}->ip_dst`,
   () => "move:NXM_NX_REG0[0..1]->NXM_OF_IP_DST[0..1]",
   () => "move:NXM_OF_IP_DST[0..1]->NXM_NX_REG0[0..1]",
   r => `mod_nw_ttl:${r.pick([1, 2, 64])}`,
@@ -88,7 +67,7 @@ const OF_IP: readonly ((random: Random) => string)[] = [
 ];
 
 const OF_MPLS: readonly ((random: Random) => string)[] = [
-  r => `set_field:${r.int(4)}->mpls_label`,
+  r => `set_field:${r.below(4)}->mpls_label`,
   r => `set_mpls_ttl(${r.pick([1, 2, 64])})`,
   () => "dec_mpls_ttl",
   () => "push_mpls:0x8847",
@@ -98,25 +77,26 @@ const OF_MPLS: readonly ((random: Random) => string)[] = [
 function actions(random: Random, given: Type, table: number): string {
   let type = given;
   const list: string[] = [];
-  const count = random.int(5);
+  const count = random.below(5);
   for (let i = 0; i < count; i++) {
-    const dice = random.int(10);
-    if (dice < 2 && table < TABLES - 1) list.push(`resubmit(,${table + 1 + random.int(TABLES - 1 - table)})`);
+    const dice = random.below(10);
+    if (dice < 2 && table < TABLES - 1)
+      list.push(`resubmit(,${table + 1 + random.below(TABLES - 1 - table)})`);
     else if (dice === 2 && type === "ip") {
       list.push("push_mpls:0x8847");
       type = "mpls";
     } else if (dice <= 3 && type === "mpls") {
-      const to = random.chance(75) ? "0x0800" : "0x8847";
+      const to = random.chance(0.75) ? "0x0800" : "0x8847";
       list.push(`pop_mpls:${to}`);
       type = to === "0x0800" ? "ip" : "mpls";
     } else if (dice < 7 && type === "ip") list.push(random.pick(OF_IP)(random));
     else if (dice < 7 && type === "mpls") list.push(random.pick(OF_MPLS)(random));
     else list.push(random.pick(ANYWHERE)(random));
   }
-  if (random.chance(8)) list.push("clear_actions");
-  if (random.chance(12)) list.push(`write_actions(output:${1 + random.int(3)})`);
-  if (random.chance(30) && table < TABLES - 1)
-    list.push(`goto_table:${table + 1 + random.int(TABLES - 1 - table)}`);
+  if (random.chance(0.08)) list.push("clear_actions");
+  if (random.chance(0.12)) list.push(`write_actions(output:${1 + random.below(3)})`);
+  if (random.chance(0.3) && table < TABLES - 1)
+    list.push(`goto_table:${table + 1 + random.below(TABLES - 1 - table)}`);
   return list.length === 0 ? "drop" : list.join();
 }
 
@@ -144,8 +124,8 @@ function rule(random: Random, table: number, priority: number): Rule {
 export function randomRules(random: Random): Rule[] {
   const rules: Rule[] = [];
   for (let table = 0; table < TABLES; table++) {
-    const count = 1 + random.int(4);
-    for (let i = 0; i < count; i++) rules.push(rule(random, table, random.chance(5) ? 10 : 10 + i));
+    const count = 1 + random.below(4);
+    for (let i = 0; i < count; i++) rules.push(rule(random, table, random.chance(0.05) ? 10 : 10 + i));
   }
   return rules;
 }
@@ -153,23 +133,23 @@ export function randomRules(random: Random): Rule[] {
 /** A table that may or may not do the same: one to three small changes. */
 export function changed(random: Random, rules: readonly Rule[]): Rule[] {
   let next = rules.map(one => ({ ...one }));
-  const count = 1 + random.int(3);
+  const count = 1 + random.below(3);
   for (let i = 0; i < count; i++) {
-    const at = random.int(next.length);
+    const at = random.below(next.length);
     const target = next[at]!;
-    switch (random.int(9)) {
+    switch (random.below(9)) {
       case 0:
         next.splice(at, 1);
         if (next.length === 0) next = [rule(random, 0, 1)];
         break;
       case 1:
-        next.push(rule(random, target.table, random.int(16)));
+        next.push(rule(random, target.table, random.below(16)));
         break;
       case 2:
         target.actions = target.actions.replace(/output:(\d)/, (_, n) => `output:${1 + (Number(n) % 3)}`);
         break;
       case 3:
-        target.priority = random.int(16);
+        target.priority = random.below(16);
         break;
       case 4:
         for (const one of next) one.priority += 100;
@@ -222,6 +202,8 @@ const group = (id: number, type: GroupType, ...actions: string[]): Group => ({
 export const GROUPS: readonly Group[] = [
   group(1, "all", "output:1", "set_field:00:00:00:00:00:01->eth_dst,output:2"),
   group(2, "indirect", "output:3"),
+  group(3, "select", "resubmit(,1)"),
+  group(4, "select", "output:1", "output:2"),
 ];
 
 // --- Frames ---------------------------------------------------------------------------------------------------

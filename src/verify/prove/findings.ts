@@ -1,0 +1,63 @@
+/**
+ * What a proof has found: differences and overlaps, each with a frame, and what is left open. Plain data; how it is found is
+ * in showing.ts.
+ */
+
+export interface FlowLine {
+  readonly file: string;
+  readonly line: number;
+  readonly text: string;
+}
+
+/** What one side does with the frame of a difference. */
+export interface Behaviour {
+  readonly outputs: readonly { readonly port: number; readonly frame: Uint8Array }[];
+  readonly packetIns: readonly { readonly reason: string; readonly frame: Uint8Array }[];
+  readonly flows: readonly FlowLine[];
+}
+
+export interface Difference {
+  readonly inPort: number;
+  readonly frame: Uint8Array;
+  readonly a: Behaviour;
+  readonly b: Behaviour;
+  /** What differs first, for people: port, checksum, or names of fields with commas between them. */
+  readonly what: string;
+  /** Rows of the table that differ in the same way, of how many that were hit alike. */
+  readonly affected: string;
+}
+
+export interface Ambiguous {
+  readonly side: "a" | "b";
+  readonly inPort: number;
+  readonly frame: Uint8Array;
+  readonly flows: readonly [FlowLine, FlowLine];
+}
+
+export interface Unknown {
+  readonly feature: string;
+  readonly line: number;
+  readonly side: "a" | "b" | null;
+}
+
+export class Findings {
+  readonly differences: Difference[] = [];
+  readonly ambiguities: Ambiguous[] = [];
+  readonly unknowns = new Map<string, Unknown>();
+  readonly max: number;
+
+  /** Differences, and ambiguities, are enough at `max` of them. */
+  constructor(max: number) {
+    this.max = max;
+  }
+
+  get verdict(): "equal" | "different" | "ambiguous" | "unknown" {
+    if (this.differences.length > 0) return "different";
+    if (this.ambiguities.length > 0) return "ambiguous";
+    return this.unknowns.size > 0 ? "unknown" : "equal";
+  }
+
+  unknownAt(side: Unknown["side"], feature: string, line: number): void {
+    this.unknowns.set(`${side} ${feature} ${line}`, { feature, line, side });
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * From classes of frames that differ to differences that can be shown: a frame of the class is looked for, made into
+ * bytes, and run through the interpreter with both tables. Only what differs there too is told as a difference; differences
+ * with the same flows on both sides are one, with a count.
+ */
+import { extract, type Flow, type Interpreter, KEY, KEY_WORDS } from "../../openflow/index.ts";
+import type { Candidate } from "./compare.ts";
+import { chainOf, interpreterOf, sameOutcome } from "./confirm.ts";
+import { fieldsBetween } from "./fields-between.ts";
+import type { Behaviour, Difference, Findings, FlowLine } from "./findings.ts";
+import { frameOf } from "./frame.ts";
+import type { Path } from "./path.ts";
+import type { Listener, Pair, Product } from "./product.ts";
+import type { Program } from "./program.ts";
+import { INPUT_WORDS } from "./space.ts";
+import type { State } from "./state.ts";
+import { type Input, Solver } from "./witness.ts";
+
+/** No frame is longer. */
+const MAX_FRAME_BYTES = 65_535;
+/** Inputs of one candidate that are tried before it counts as unconfirmed. */
+const TRIES = 4;
+
+/** Hears of classes that differ, and adds those to the findings for which there is a frame that the interpreter confirms. */
+export class Showing implements Listener {
+  readonly #findings: Findings;
+  readonly #programs: readonly [Program, Program];
+  readonly #product: Product;
+  readonly #solver: Solver;
+  readonly #groups = new Map<string, { index: number; count: number; of: number }>();
+  readonly #interpreters: [Interpreter | null, Interpreter | null] = [null, null];
+
+  constructor(programs: readonly [Program, Program], product: Product, findings: Findings) {
+    this.#findings = findings;
+    this.#programs = programs;
+    this.#product = product;
+    this.#solver = new Solver(product.readings);
+  }
+
+  unknown(pair: Pair, side: 0 | 1, feature: string, line: number): boolean {
+    const name = side === 0 ? "a" : "b";
+    if (this.#findings.unknowns.has(`${name} ${feature} ${line}`)) return true;
+    const search = this.#solver.find(pair.path);
+    if (search.input !== null || !search.isProof) this.#findings.unknownAt(name, feature, line);
+    return true;
+  }
+
+  ambiguous(pair: Pair, side: 0 | 1): boolean {
+    if (this.#findings.ambiguities.length >= this.#findings.max) return true;
+    for (let skip = 0; skip < TRIES; skip++) {
+      const search = this.#solver.find(pair.path, skip);
+      if (search.input === null) {
+        if (!search.isProof || skip > 0)
+          this.#findings.unknownAt(side === 0 ? "a" : "b", "unconfirmed ambiguity", 0);
+        return true;
+      }
+      const frame = frameOf(this.#product.readings, search.input, readingOf(pair));
+      const inPort = portOf(search.input);
+      const [found] = this.#run(side, inPort, frame).ambiguous;
+      if (found === undefined) continue;
+      const [first, second] = found.flows.map(lineOf);
+      this.#findings.ambiguities.push({
+        side: side === 0 ? "a" : "b",
+        inPort,
+        frame,
+        flows: [first!, second!],
+      });
+      return true;
+    }
+    this.#findings.unknownAt(side === 0 ? "a" : "b", "unconfirmed ambiguity", 0);
+    return true;
+  }
+
+  differs(pair: Pair, { path, what, unknown, minBytes }: Candidate): boolean {
+    const [count, of] = lanesOf(path, pair.path);
+    const name = `${chainName(pair.a)} / ${chainName(pair.b)} ${what}`;
+    const group = this.#groups.get(name);
+    if (group !== undefined) {
+      group.count += count;
+      group.of = Math.max(group.of, of);
+      this.#retell(group);
+      return true;
+    }
+    let skip = 0;
+    for (; skip < TRIES; skip++) {
+      const search = this.#solver.find(path, skip);
+      if (search.input === null) {
+        if (skip === 0 && search.isProof) return true;
+        break;
+      }
+      if (unknown !== null) {
+        this.#findings.unknownAt(null, unknown.feature, unknown.line);
+        return true;
+      }
+      const told = this.#confirm(pair, search.input, what, minBytes ?? 0);
+      if (told === null) continue;
+      const made = { index: this.#findings.differences.length, count, of };
+      this.#groups.set(name, made);
+      this.#findings.differences.push(told);
+      this.#retell(made);
+      return this.#findings.differences.length < this.#findings.max;
+    }
+    this.#findings.unknownAt(null, `unconfirmed difference (${what})`, 0);
+    return true;
+  }
+
+  #retell({ index, count, of }: { index: number; count: number; of: number }): void {
+    const affected = of === 0 ? "every frame of its class" : `${count} of ${of} rows`;
+    this.#findings.differences[index] = { ...this.#findings.differences[index]!, affected };
+  }
+
+  #run(side: 0 | 1, inPort: number, frame: Uint8Array): ReturnType<Interpreter["run"]> {
+    this.#interpreters[side] ??= interpreterOf(this.#programs[side]);
+    return this.#interpreters[side].run(inPort, frame);
+  }
+
+  #confirm(pair: Pair, input: Input, what: string, minBytes: number): Difference | null {
+    const frame = padded(frameOf(this.#product.readings, input, readingOf(pair)), minBytes);
+    if (!isReadAs(frame, input)) return null;
+    const inPort = portOf(input);
+    const outcomes = ([0, 1] as const).map(side => this.#run(side, inPort, frame));
+    const [a, b] = outcomes as [ReturnType<Interpreter["run"]>, ReturnType<Interpreter["run"]>];
+    if (outcomes.some(({ verdict }) => verdict === "unknown" || verdict === "ambiguous")) return null;
+    if (sameOutcome(a, b)) return null;
+    const behaviour = (outcome: typeof a): Behaviour => ({
+      outputs: outcome.outputs,
+      packetIns: outcome.packetIns,
+      flows: chainOf(outcome).map(lineOf),
+    });
+    const told = what.startsWith("word ") ? fieldsBetween(a, b) : what;
+    return { inPort, frame, a: behaviour(a), b: behaviour(b), what: told, affected: "" };
+  }
+}
+
+const lineOf = ({ source, text }: Flow): FlowLine => ({ file: source.file, line: source.line, text });
+
+/** Behind its packet a frame may have any bytes. */
+function padded(frame: Uint8Array, bytes: number): Uint8Array {
+  if (frame.length >= bytes) return frame;
+  const long = new Uint8Array(Math.min(bytes, MAX_FRAME_BYTES));
+  long.set(frame);
+  return long;
+}
+
+/** LOCAL is 65534 to people. */
+function portOf(input: Input): number {
+  const port = input.valueOf(0, KEY.inPort);
+  return port > 0xffff ? port & 0xffff : port;
+}
+
+const readingOf = ({ a, b }: Pair): number => Math.max(a.packet.content, b.packet.content);
+
+const chainName = ({ hits }: State): string => hits.map(({ source }) => source.template?.id).join();
+
+/** Whether a frame is read as the words it was made from. */
+function isReadAs(frame: Uint8Array, input: Input): boolean {
+  const key = new Uint32Array(KEY_WORDS);
+  extract(frame, key, { labelsAt: 0, layer3At: 0, layer4At: 0, paddingBytes: 0 });
+  return INPUT_WORDS.every(word => word === KEY.inPort || key[word] === input.valueOf(0, word));
+}
+
+/** Lanes of a candidate and of the class it is part of, by the domain in which they differ, or the largest. */
+function lanesOf(path: Path, before: Path): [number, number] {
+  let best: [number, number] = [0, 0];
+  for (const [domain, lanes] of path.lanes) {
+    const all = before.lanes.get(domain)?.length ?? lanes.length;
+    if (lanes.length !== all) return [lanes.length, all];
+    if (all > best[1]) best = [lanes.length, all];
+  }
+  return best;
+}
