@@ -4,14 +4,16 @@
  * new domain, where it is bound already each lane looks for its row, and where it is some of both the two are joined.
  */
 import { KEY } from "../../openflow/index.ts";
+import { isOpen, type Key, keyParts, moved, rowClause, valueAt } from "./keys.ts";
+import { partitionOnce } from "./lanes.ts";
 import { MapNode } from "./maps.ts";
-import { type Binding, type Path, partitionOnce, Undecidable } from "./path.ts";
+import type { Binding, Path } from "./path.ts";
 import type { Band, Node, Program, Template } from "./program.ts";
 import { Unmodelled } from "./readings.ts";
-import type { Clause } from "./solve.ts";
-import { isLanes, isRow, laneSource, rowSource } from "./sources.ts";
+import { differ } from "./rivals.ts";
+import { laneSource, rowSource } from "./sources.ts";
 import type { Source, State } from "./state.ts";
-import { type Atom, type Column, maskOf, type Terms, type Word } from "./terms.ts";
+import type { Terms, Word } from "./terms.ts";
 
 /** What a lookup comes to on a part of the path: a flow, none, or two of which nobody knows. */
 export interface Outcome {
@@ -23,38 +25,6 @@ export interface Outcome {
 /** Rows that are few are split off one by one; of joins no more lanes are made than these. */
 const FEW_ROWS = 2;
 const MAX_JOINED = 4_000_000;
-/** Lanes of two rivals whose actions are compared one by one. */
-const MAX_RIVAL_LANES = 2000;
-
-/** What one word of a map's key is on a path, cut into what is known and what is not. */
-interface KeyPart {
-  readonly k: number;
-  /** Bits of the key word. */
-  readonly mask: number;
-}
-
-interface ColumnPart extends KeyPart {
-  readonly column: Column;
-  /** How far the column's bits are above those of the key word; negative: below. */
-  readonly from: number;
-  readonly at: number;
-}
-
-interface FreePart extends KeyPart {
-  readonly atom: Atom;
-  readonly atomMask: number;
-  readonly from: number;
-  readonly at: number;
-}
-
-interface Key {
-  readonly fixed: readonly { readonly k: number; readonly mask: number; readonly value: number }[];
-  readonly columns: readonly ColumnPart[];
-  readonly free: readonly FreePart[];
-}
-
-const moved = (value: number, from: number, to: number): number =>
-  to >= from ? (value << (to - from)) >>> 0 : value >>> (from - to);
 
 export class Lookups {
   readonly #terms: Terms;
@@ -378,9 +348,6 @@ interface Found {
   readonly misses: readonly Path[];
 }
 
-const valueAt = ({ column, mask, from, at }: ColumnPart, lane: number): number =>
-  (moved(column.at(lane), from, at) & mask) >>> 0;
-
 function constantHit(map: MapNode, { fixed }: Key, path: Path): Found {
   const values = map.words.map(() => 0);
   for (const { k, value } of fixed) values[k] = (values[k]! | value) >>> 0;
@@ -390,93 +357,6 @@ function constantHit(map: MapNode, { fixed }: Key, path: Path): Found {
     hits: [{ path, source: rowSource(map.templates[map.templateOf[row]!]!, map.flows[row]!) }],
     misses: [],
   };
-}
-
-/** Takes the words of a map's key apart, bit by bit where need be. */
-function keyParts(map: MapNode, words: readonly Word[], path: Path): Key {
-  const fixed: { k: number; mask: number; value: number }[] = [];
-  const columns: ColumnPart[] = [];
-  const free: FreePart[] = [];
-  for (const [k, word] of words.entries()) {
-    let at = 0;
-    for (const segment of word.segments) {
-      const mask = (((maskOf(segment.bits) << at) >>> 0) & map.masks[k]!) >>> 0;
-      const here = at;
-      at += segment.bits;
-      if (mask === 0) continue;
-      if (segment.is === "const") {
-        fixed.push({ k, mask, value: (((segment.value << here) >>> 0) & mask) >>> 0 });
-      } else if (segment.is === "column") {
-        columns.push({ k, mask, column: path.resolve(segment.column), from: segment.from, at: here });
-      } else if (segment.is === "less") {
-        throw new Undecidable("a table of decremented TTLs");
-      } else {
-        let open = moved(mask, here, segment.from);
-        for (const binding of path.bindings.get(segment.atom) ?? []) {
-          const bound = (open & binding.mask) >>> 0;
-          if (bound === 0) continue;
-          const part = moved(bound, segment.from, here);
-          columns.push({ k, mask: part, column: path.resolve(binding.column), from: segment.from, at: here });
-          open = (open & ~bound) >>> 0;
-        }
-        const cube = path.cubes.get(segment.atom) ?? { mask: 0, value: 0 };
-        const known = (open & cube.mask) >>> 0;
-        if (known !== 0) {
-          const value = moved((cube.value & known) >>> 0, segment.from, here);
-          fixed.push({ k, mask: moved(known, segment.from, here), value });
-        }
-        const left = (open & ~cube.mask) >>> 0;
-        if (left !== 0)
-          free.push({
-            k,
-            mask: moved(left, segment.from, here),
-            atom: segment.atom,
-            atomMask: left,
-            from: segment.from,
-            at: here,
-          });
-      }
-    }
-  }
-  return { fixed, columns, free };
-}
-
-/** A clause as tests of the key, when it speaks of nothing else. */
-function rowClause(key: Key, clause: Clause): { k: number; mask: number; value: number }[][] {
-  const tests: { k: number; mask: number; value: number }[] = [];
-  for (const { atom, mask, value } of clause) {
-    let left = mask;
-    for (const part of key.free) {
-      const here = (left & part.atomMask) >>> 0;
-      if (part.atom !== atom || here === 0) continue;
-      tests.push({
-        k: part.k,
-        mask: moved(here, part.from, part.at),
-        value: moved((value & here) >>> 0, part.from, part.at),
-      });
-      left = (left & ~here) >>> 0;
-    }
-    if (left !== 0) return [];
-  }
-  return [tests];
-}
-
-type RowTest = Key["fixed"][number];
-
-/** Whether a row has the bits that are fixed, and fails every clause. */
-function isOpen(
-  map: MapNode,
-  row: number,
-  fixed: readonly RowTest[],
-  clauses: readonly (readonly RowTest[])[],
-): boolean {
-  for (const { k, mask, value } of fixed) if (((map.keys[k]![row]! ^ value) & mask) !== 0) return false;
-  for (const clause of clauses) {
-    let holds = true;
-    for (const { k, mask, value } of clause) holds &&= ((map.keys[k]![row]! ^ value) & mask) === 0;
-    if (holds) return false;
-  }
-  return true;
 }
 
 /** Rows, or lanes with rows, by what their flows do. */
@@ -504,47 +384,4 @@ function byTemplate(
       ? []
       : [{ template: map.templates[index]!, items: list.length === items.length ? items : list }],
   );
-}
-
-/** The flow of a source on a path: that of its first lane. */
-export function flowOf(source: Source, path: Path, lane?: number): number {
-  if (isRow(source)) return source.flow;
-  if (!isLanes(source)) throw new Error("assertion: a flow was hit");
-  let first = lane ?? 0;
-  if (lane === undefined) {
-    const lanes = lanesOf(source.domain, path);
-    first = lanes(0);
-  }
-  return source.flowOf(first);
-}
-
-/** The lanes of a domain on a path, also of one that became part of another. */
-function lanesOf(domain: number, path: Path): (index: number) => number {
-  const view = path.views.get(domain);
-  if (view === undefined) {
-    const lanes = path.lanes.get(domain)!;
-    return index => lanes[index]!;
-  }
-  const outer = lanesOf(view.domain, path);
-  return index => view.laneOf[outer(index)]!;
-}
-
-/** Whether two flows that are hit at once do different things anywhere on the path. */
-function differ(program: Program, path: Path, a: Source, b: Source): boolean {
-  if (isRow(a) && isRow(b)) return program.actionsOf(a.flow) !== program.actionsOf(b.flow);
-  let count = 0;
-  for (const source of [a, b]) {
-    if (!isLanes(source)) continue;
-    let { domain } = source;
-    for (let view = path.views.get(domain); view !== undefined; view = path.views.get(domain))
-      domain = view.domain;
-    count = Math.max(count, path.lanes.get(domain)?.length ?? 0);
-  }
-  if (count > MAX_RIVAL_LANES) return true;
-  const flowAt = (source: Source, index: number): number =>
-    isLanes(source) ? source.flowOf(lanesOf(source.domain, path)(index)) : isRow(source) ? source.flow : -1;
-  for (let index = 0; index < count; index++) {
-    if (program.actionsOf(flowAt(a, index)) !== program.actionsOf(flowAt(b, index))) return true;
-  }
-  return false;
 }

@@ -4,7 +4,9 @@
  * splits, and it is run again on each part. A lookup stops the machine; whoever drives it says what was hit.
  */
 import { KEY, PORT, type Step } from "../../openflow/index.ts";
-import { type Decider, HOLDS, isIp, isMpls, readField, widePort, writeField, writeMasked } from "./fields.ts";
+import { change, decremented, portOf, writeActions } from "./changes.ts";
+import { type Decider, isIp, isMpls, readField, widePort } from "./fields.ts";
+import { endsHere, isOpaque, keepForLater } from "./frozen.ts";
 import { countLabels, MPLS_LABELS, popLabel, pushLabel } from "./labels.ts";
 import { type Path, Undecidable } from "./path.ts";
 import type { Program } from "./program.ts";
@@ -16,6 +18,7 @@ import {
   type Event,
   type Frame,
   type Left,
+  NEW_PASS,
   type Packet,
   pushFrame,
   replaceTop,
@@ -25,7 +28,7 @@ import {
   tableOf,
   topOf,
 } from "./state.ts";
-import { constantSegments, looseWord, type Segment, type Terms, type Word } from "./terms.ts";
+import { looseWord, type Segment, type Terms, type Word } from "./terms.ts";
 import { commit, wireOf } from "./wire.ts";
 
 const MAX_DEPTH = 64;
@@ -80,24 +83,14 @@ export class Machine implements Decider {
       history: "",
     };
     return {
+      ...NEW_PASS,
       side,
       flow: key.with(KEY.actsetOutput, terms.constant(PORT.unset)),
       packet,
-      frames: [{ is: "finish", isLast: false, saved: null }],
       lookup: { table: 0, inPort: key[KEY.inPort]!, deepens: 0 },
-      lookups: 0,
       stack: [],
       stackBytes: 0,
-      actionSet: [],
-      actionSetHasGroup: false,
-      isOver: false,
-      isFreezing: false,
-      wasMpls: false,
-      frozen: [],
-      frozenTable: -1,
       priority: key[KEY.skbPriority]!,
-      error: null,
-      left: [],
       after: [],
       recirculations: 0,
       out: [],
@@ -181,7 +174,7 @@ export class Machine implements Decider {
     const { step, source } = bound;
     switch (step.do) {
       case "output":
-        return this.#output(state, this.#portOf(step, source), step.line);
+        return this.#output(state, portOf(this, step, source), step.line);
       case "output_field":
         return this.#outputField(state, readField(this, state.flow, step.from));
       case "output_truncated":
@@ -213,86 +206,8 @@ export class Machine implements Decider {
       case "exit":
         return { ...state, isOver: true };
       default:
-        return this.#change(state, step, source);
+        return change(this, state, step, source);
     }
-  }
-
-  /** The steps that change the key, and nothing else. */
-  #change(state: State, step: Step, source: Source): State {
-    const { flow } = state;
-    const { terms } = this;
-    switch (step.do) {
-      case "set":
-        if (!HOLDS[step.prerequisite](this, flow)) return state;
-        return {
-          ...state,
-          flow: writeMasked(this, flow, step.field, this.#valueOf(step, source), step.mask),
-        };
-      case "move":
-        if (
-          !HOLDS[step.to.field.prerequisite](this, flow) ||
-          !HOLDS[step.from.field.prerequisite](this, flow)
-        )
-          return state;
-        return { ...state, flow: writeField(this, flow, step.to, readField(this, flow, step.from)) };
-      case "push": {
-        const bytes = Math.ceil(step.from.bits / 8) + 1;
-        const segments = readField(this, flow, step.from);
-        return {
-          ...state,
-          stack: [...state.stack, { segments, bytes }],
-          stackBytes: state.stackBytes + bytes,
-        };
-      }
-      case "pop": {
-        const item = state.stack.at(-1);
-        if (item === undefined) return state;
-        return {
-          ...state,
-          stack: state.stack.slice(0, -1),
-          stackBytes: state.stackBytes - item.bytes,
-          flow: writeField(this, flow, step.to, item.segments),
-        };
-      }
-      case "push_vlan": {
-        const tag = terms.constant((step.type << 16) | 0x1000);
-        return { ...state, flow: flow.with(KEY.innerVlanTci, flow[KEY.vlanTci]!).with(KEY.vlanTci, tag) };
-      }
-      case "pop_vlan": {
-        const inner = flow[KEY.innerVlanTci]!;
-        return { ...state, flow: flow.with(KEY.vlanTci, inner).with(KEY.innerVlanTci, terms.constant(0)) };
-      }
-      case "set_queue":
-        return { ...state, flow: flow.with(KEY.skbPriority, terms.constant(step.queue)) };
-      case "pop_queue":
-        return { ...state, flow: flow.with(KEY.skbPriority, state.priority) };
-      case "write_actions":
-        return this.#writeActions(state, bind(step.steps, source));
-      case "clear_actions":
-        return {
-          ...state,
-          actionSet: [],
-          actionSetHasGroup: false,
-          flow: flow.with(KEY.actsetOutput, terms.constant(PORT.unset)),
-        };
-      case "unroll": {
-        const top = topOf(state);
-        if (top?.is !== "steps") throw new Error("assertion: steps run from a list");
-        return replaceTop(state, { ...top, table: step.table });
-      }
-      default:
-        throw new Error(`assertion: ${step.do} is a change of the key`);
-    }
-  }
-
-  #valueOf(step: Doing<"set">, source: Source): readonly Segment[] {
-    const place = source.template?.slots.get(step);
-    return place === undefined ? constantSegments(step.value, 128) : source.read(place, step.field.bits);
-  }
-
-  #portOf(step: Doing<"output">, source: Source): Word {
-    const place = source.template?.slots.get(step);
-    return place === undefined ? this.terms.constant(step.port) : this.terms.word(source.read(place, 32));
   }
 
   // --- Tables ---------------------------------------------------------------------------------------------------
@@ -470,19 +385,6 @@ export class Machine implements Decider {
     return pushFrame(inside, { is: "steps", list: bind(step.steps, source), index: 0, table, depth });
   }
 
-  #writeActions(state: State, list: readonly Bound[]): State {
-    let { flow, actionSetHasGroup } = state;
-    for (const { step, source } of list) {
-      if (actionSetHasGroup) break;
-      if (step.do === "output") flow = flow.with(KEY.actsetOutput, this.#portOf(step, source));
-      if (step.do === "controller") flow = flow.with(KEY.actsetOutput, this.terms.constant(PORT.controller));
-      if (step.do !== "group") continue;
-      flow = flow.with(KEY.actsetOutput, this.terms.constant(PORT.unset));
-      actionSetHasGroup = true;
-    }
-    return { ...state, flow, actionSetHasGroup, actionSet: [...state.actionSet, ...list] };
-  }
-
   // --- Ends -----------------------------------------------------------------------------------------------------
 
   #finish(state: State, top: Extract<Frame, { is: "finish" }>): void {
@@ -536,26 +438,16 @@ export class Machine implements Decider {
     const inPort = key[KEY.inPort]!;
     const fresh: State = {
       ...state,
+      ...NEW_PASS,
       flow: key,
       packet,
       after,
       stack,
       stackBytes: stack.reduce((sum, { bytes }) => sum + bytes, 0),
-      frames: [{ is: "finish", isLast: false, saved: null }],
-      lookups: 0,
-      actionSet: [],
-      actionSetHasGroup: false,
-      isOver: false,
-      isFreezing: false,
-      wasMpls: false,
-      frozen: [],
-      frozenTable: -1,
       priority: key[KEY.skbPriority]!,
-      error: null,
-      left: [],
       recirculations: state.recirculations + 1,
     };
-    const next = this.#writeActions(fresh, actionSet);
+    const next = writeActions(this, fresh, actionSet);
     this.#state =
       list.length > 0
         ? pushFrame(next, { is: "steps", list, index: 0, table: 0, depth: 0 })
@@ -590,7 +482,7 @@ export class Machine implements Decider {
     const { flow } = state;
     if (!isIp(this, flow)) return state;
     const ttl = flow[KEY.nwTtl]!;
-    const less = this.#decremented(ttl, 0);
+    const less = decremented(this, ttl, 0, this.#line);
     if (less !== null) return { ...state, flow: flow.with(KEY.nwTtl, less) };
     let next = state;
     for (let i = 0; i < controllerCount; i++) next = this.#packetIn(next, "invalid_ttl", 0xffff);
@@ -600,99 +492,17 @@ export class Machine implements Decider {
   #decrementMplsTtl(state: State): State {
     const { flow } = state;
     if (!isMpls(this, flow)) return this.#return(state);
-    const less = this.#decremented(flow[KEY.mplsLse]!, 0);
+    const less = decremented(this, flow[KEY.mplsLse]!, 0, this.#line);
     if (less !== null) return { ...state, flow: flow.with(KEY.mplsLse, less) };
     return this.#return(this.#packetIn(state, "invalid_ttl", 0xffff));
-  }
-
-  /** A word whose eight bits from `at` on are one less; null when they are 0 or 1. */
-  #decremented(word: Word, at: number): Word | null {
-    const { terms } = this;
-    const [ttl] = terms.slice(word, at, 8);
-    if (ttl!.bits !== 8) throw new Unmodelled("a TTL that is put together", this.#line);
-    for (const used of [0, 1]) if (this.is(word, (0xff << at) >>> 0, (used << at) >>> 0)) return null;
-    switch (ttl!.is) {
-      case "const":
-        return terms.replace(word, at, [{ is: "const", bits: 8, value: ttl!.value - 1 }]);
-      case "atom": {
-        const { atom, from } = ttl!;
-        return terms.replace(word, at, [{ is: "less", bits: 8, from: 0, atom, at: from, by: 1 }]);
-      }
-      case "less":
-        return terms.replace(word, at, [{ ...ttl!, by: ttl!.by + 1 }]);
-      case "column": {
-        const { column, from } = ttl!;
-        const less = terms.column(
-          `${column.id}.${from}-1`,
-          column.domain,
-          () => lane => ((column.at(lane) >>> from) - 1) & 0xff,
-        );
-        return terms.replace(word, at, [{ is: "column", bits: 8, from: 0, column: less }]);
-      }
-    }
   }
 }
 
 type FrozenOf = Extract<Left, { is: "recirculate" }>["frozen"];
-
-/** Puts out by a port that a hash says, and leaves the packet alone. */
-const isOpaque = (step: Doing<"unknown">): boolean => step.feature === "bundle" && step.text !== undefined;
-
-/** Whether a step asks neither a table nor a group, so that its text says all it does. */
-function endsHere(step: Step): boolean {
-  switch (step.do) {
-    case "resubmit":
-    case "group":
-      return false;
-    case "output":
-      return step.port !== PORT.table;
-    case "output_field":
-      return false;
-    case "clone":
-    case "write_actions":
-      return step.steps.every(endsHere);
-    case "nothing":
-      return step.outlives === null;
-    case "unknown":
-      return isOpaque(step);
-    default:
-      return true;
-  }
-}
 
 const isTable = (step: Step): boolean => step.do === "output" && step.port === PORT.table;
 const isMplsType = (type: number): boolean => type === 0x8847 || type === 0x8848;
 
 function stackOf({ stack }: Saved): { stackBytes: number } {
   return { stackBytes: stack.reduce((sum, { bytes }) => sum + bytes, 0) };
-}
-
-const SPEAKS_OF_TABLE: ReadonlySet<Step["do"]> = new Set([
-  "output_field",
-  "output_truncated",
-  "group",
-  "output",
-  "controller",
-  "dec_mpls_ttl",
-  "dec_ttl",
-  "resubmit",
-]);
-
-/** Keeps the steps from `index` on; those that speak of their table are led by the number of it. */
-function keepForLater(state: State, list: readonly Bound[], index: number): State {
-  const frozen = [...state.frozen];
-  let { frozenTable } = state;
-  const table = tableOf(state);
-  for (const bound of list.slice(index)) {
-    const { step } = bound;
-    if (step.do === "nothing" && !step.isFrozen) continue;
-    const isOfTable = SPEAKS_OF_TABLE.has(step.do) && (step.do !== "resubmit" || step.table === null);
-    if (isOfTable && frozenTable !== table) {
-      const unroll: Step = { do: "unroll", table, line: step.line, needsReparse: false };
-      frozen.push({ step: unroll, source: bound.source });
-      frozenTable = table;
-    }
-    frozen.push(bound);
-  }
-  return { ...state, frozen, frozenTable };
 }

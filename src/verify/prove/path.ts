@@ -8,16 +8,18 @@
  * nothing else: whatever is found different is solved exactly before anybody hears of it.
  */
 import type { Budget } from "./budget.ts";
+import { byKinds, kindsWith, kindsWithout } from "./kinds.ts";
+import { type ColumnTest, partition, partitionOnce } from "./lanes.ts";
 import type { MapNode } from "./maps.ts";
-import { type Clause, type Cubes, cubesOf, type Literal, mayHaveInput, meet, restrict } from "./solve.ts";
+import { type Clause, type Cubes, type Literal, mayHaveInput, meet, restrict } from "./solve.ts";
 import type { Cube, Space } from "./space.ts";
 import {
   type Atom,
   type Column,
   looseWord,
   maskOf,
+  pairsOf,
   type Segment,
-  sliceSegments,
   type Terms,
   type Word,
 } from "./terms.ts";
@@ -51,12 +53,6 @@ export interface Link {
 export interface Split {
   readonly yes: Path | null;
   readonly no: readonly Path[];
-}
-
-interface ColumnTest {
-  readonly column: Column;
-  readonly mask: number;
-  readonly value: number;
 }
 
 /** Tests, taken apart into what concerns lanes and what concerns free bits. */
@@ -190,7 +186,7 @@ export class Path implements Parts {
     }
     const open: Literal[] = [];
     for (const literal of literals.values()) {
-      const verdict = this.#byKinds(literal);
+      const verdict = byKinds(this, literal);
       if (verdict === false) return null;
       if (verdict === null) open.push(literal);
     }
@@ -267,55 +263,13 @@ export class Path implements Parts {
     return true;
   }
 
-  /** Whether a literal holds, or fails, for every kind that is left; null when it depends. */
-  #byKinds({ atom, mask, value }: Literal): boolean | null {
-    const kinds = this.contents[atom.content] ?? 0;
-    const cube = this.cubes.get(atom) ?? { mask: 0, value: 0 };
-    let holds = false;
-    let fails = false;
-    for (let index = 0; kinds >>> index !== 0; index++) {
-      if ((kinds & (1 << index)) === 0) continue;
-      const options = cubesOf(this.space, this.space.kinds[index]!, atom.word);
-      if (options === null) return null;
-      for (const option of options) {
-        if (meet(cube, option) === null) continue;
-        if (((option.value ^ value) & option.mask & mask) !== 0) fails = true;
-        else if ((mask & ~option.mask) === 0) holds = true;
-        else return null;
-      }
-      if (holds && fails) return null;
-    }
-    return holds ? true : fails ? false : null;
-  }
-
-  /** The kinds that a reading can still be when these literals hold. */
-  #kindsWith(content: number, cubes: Cubes, atoms: readonly Atom[]): number {
-    let left = 0;
-    const kinds = this.contents[content]!;
-    for (let index = 0; kinds >>> index !== 0; index++) {
-      if ((kinds & (1 << index)) === 0) continue;
-      const kind = this.space.kinds[index]!;
-      const isPossible = atoms.every(atom => {
-        if (atom.content !== content) return true;
-        const cube = cubes.get(atom)!;
-        const isRuledOut = atom.word === 81 && cube.mask === 0xffff && kind.notTypes.includes(cube.value);
-        return (
-          !isRuledOut &&
-          (cubesOf(this.space, kind, atom.word)?.some(option => meet(cube, option) !== null) ?? true)
-        );
-      });
-      if (isPossible) left |= 1 << index;
-    }
-    return left;
-  }
-
   /** This path where the literals hold; null when they cannot. */
   assume(literals: readonly Literal[]): Path | null {
     const cubes = new Map(this.cubes);
     for (const { atom, mask, value } of literals) if (!restrict(cubes, atom, { mask, value })) return null;
     const atoms = literals.map(({ atom }) => atom);
     const contents = this.contents.map((kinds, content) =>
-      atoms.some(atom => atom.content === content) ? this.#kindsWith(content, cubes, atoms) : kinds,
+      atoms.some(atom => atom.content === content) ? kindsWith(this, content, cubes, atoms) : kinds,
     );
     if (contents.includes(0)) return null;
     const clauses = this.clauses.filter(clause => !failsAlready(clause, cubes));
@@ -329,31 +283,10 @@ export class Path implements Parts {
     if (literals.length === 1 && (only!.mask & (only!.mask - 1)) === 0)
       return this.assume([{ ...only!, value: (~only!.value & only!.mask) >>> 0 }]);
     let contents = this.contents;
-    if (literals.length === 1) contents = this.#kindsWithout(only!);
+    if (literals.length === 1) contents = kindsWithout(this, only!);
     if (contents.includes(0)) return null;
     const path = this.with({ clauses: [...this.clauses, literals], contents });
     return path.isFeasible() ? path : null;
-  }
-
-  #kindsWithout({ atom, mask, value }: Literal): number[] {
-    const cube = this.cubes.get(atom) ?? { mask: 0, value: 0 };
-    return this.contents.map((kinds, content) => {
-      if (content !== atom.content) return kinds;
-      let left = 0;
-      for (let index = 0; kinds >>> index !== 0; index++) {
-        if ((kinds & (1 << index)) === 0) continue;
-        const options = cubesOf(this.space, this.space.kinds[index]!, atom.word);
-        const mayFail =
-          options === null ||
-          options.some(
-            option =>
-              meet(cube, option) !== null &&
-              (((option.value ^ value) & option.mask & mask) !== 0 || (mask & ~option.mask) !== 0),
-          );
-        if (mayFail) left |= 1 << index;
-      }
-      return left;
-    });
   }
 
   /** Whether cubes and clauses leave anything. */
@@ -485,76 +418,4 @@ function failsAlready(clause: Clause, cubes: Cubes): boolean {
     const cube: Cube | undefined = cubes.get(atom);
     return cube !== undefined && ((cube.value ^ value) & cube.mask & mask) !== 0;
   });
-}
-
-/** Segments of two words, cut to the same lengths; those that are the same are left out. */
-export function pairsOf(a: Word, b: Word): [Segment, Segment][] {
-  const pairs: [Segment, Segment][] = [];
-  for (let at = 0; at < 32; ) {
-    const [left] = sliceSegments(a.segments, at, 32 - at);
-    const [right] = sliceSegments(b.segments, at, 32 - at);
-    const bits = Math.min(left!.bits, right!.bits);
-    const [l] = sliceSegments([left!], 0, bits);
-    const [r] = sliceSegments([right!], 0, bits);
-    at += bits;
-    if (!isSameSegment(l!, r!)) pairs.push([l!, r!]);
-  }
-  return pairs;
-}
-
-function isSameSegment(a: Segment, b: Segment): boolean {
-  if (a.is === "const") return b.is === "const" && a.value === b.value;
-  if (b.is === "const" || a.from !== b.from) return false;
-  if (a.is === "column") return b.is === "column" && a.column === b.column;
-  if (a.is === "atom") return b.is === "atom" && a.atom === b.atom;
-  return b.is === "less" && a.atom === b.atom && a.at === b.at && a.by === b.by;
-}
-
-/** Lanes that were divided before are not divided again: by the vector itself, and by what was asked. */
-const divided = new WeakMap<Int32Array, Map<string, { hit: Int32Array; miss: Int32Array }>>();
-
-/** Lanes for which something holds, and the others; `question` names it. */
-export function partitionOnce(
-  lanes: Int32Array,
-  question: string,
-  holds: (lane: number) => boolean,
-): { hit: Int32Array; miss: Int32Array } {
-  const known = divided.get(lanes) ?? new Map<string, { hit: Int32Array; miss: Int32Array }>();
-  divided.set(lanes, known);
-  let parts = known.get(question);
-  if (parts === undefined) {
-    parts = partitionBy(lanes, holds);
-    known.set(question, parts);
-  }
-  return parts;
-}
-
-/** Lanes for which all tests hold, and the others. */
-function partition(lanes: Int32Array, tests: readonly ColumnTest[]): { hit: Int32Array; miss: Int32Array } {
-  const question = tests.map(({ column, mask, value }) => `${column.id} ${mask} ${value}`).join();
-  if (tests.length !== 1)
-    return partitionOnce(lanes, question, lane =>
-      tests.every(({ column, mask, value }) => ((column.at(lane) ^ value) & mask) === 0),
-    );
-  const { column, mask, value } = tests[0]!;
-  const { at } = column;
-  return partitionOnce(lanes, question, lane => ((at(lane) ^ value) & mask) === 0);
-}
-
-export function partitionBy(
-  lanes: Int32Array,
-  holds: (lane: number) => boolean,
-): { hit: Int32Array; miss: Int32Array } {
-  const hit = new Int32Array(lanes.length);
-  const miss = new Int32Array(lanes.length);
-  let hits = 0;
-  let misses = 0;
-  for (let i = 0; i < lanes.length; i++) {
-    const lane = lanes[i]!;
-    if (holds(lane)) hit[hits++] = lane;
-    else miss[misses++] = lane;
-  }
-  if (hits === lanes.length) return { hit: lanes, miss: miss.subarray(0, 0) };
-  if (misses === lanes.length) return { hit: hit.subarray(0, 0), miss: lanes };
-  return { hit: hit.slice(0, hits), miss: miss.slice(0, misses) };
 }

@@ -138,6 +138,22 @@ export interface State {
   readonly hits: readonly Hit[];
 }
 
+/** What a state is where a pass begins, apart from the packet and what came before it. */
+export const NEW_PASS = {
+  frames: [{ is: "finish", isLast: false, saved: null }],
+  lookup: null,
+  lookups: 0,
+  actionSet: [],
+  actionSetHasGroup: false,
+  isOver: false,
+  isFreezing: false,
+  wasMpls: false,
+  frozen: [],
+  frozenTable: -1,
+  error: null,
+  left: [],
+} as const;
+
 /** The top frame. */
 export const topOf = (state: State): Frame | undefined => state.frames.at(-1);
 

@@ -224,3 +224,26 @@ export function constantSegments(words: readonly number[], bits: number): Segmen
   }
   return out.map(segment => (segment.is === "const" ? { ...segment, value: segment.value >>> 0 } : segment));
 }
+
+/** Segments of two words, cut to the same lengths; those that are the same are left out. */
+export function pairsOf(a: Word, b: Word): [Segment, Segment][] {
+  const pairs: [Segment, Segment][] = [];
+  for (let at = 0; at < 32; ) {
+    const [left] = sliceSegments(a.segments, at, 32 - at);
+    const [right] = sliceSegments(b.segments, at, 32 - at);
+    const bits = Math.min(left!.bits, right!.bits);
+    const [l] = sliceSegments([left!], 0, bits);
+    const [r] = sliceSegments([right!], 0, bits);
+    at += bits;
+    if (!isSameSegment(l!, r!)) pairs.push([l!, r!]);
+  }
+  return pairs;
+}
+
+function isSameSegment(a: Segment, b: Segment): boolean {
+  if (a.is === "const") return b.is === "const" && a.value === b.value;
+  if (b.is === "const" || a.from !== b.from) return false;
+  if (a.is === "column") return b.is === "column" && a.column === b.column;
+  if (a.is === "atom") return b.is === "atom" && a.atom === b.atom;
+  return b.is === "less" && a.atom === b.atom && a.at === b.at && a.by === b.by;
+}

@@ -3,12 +3,12 @@
  * misses are looked up and ruled out one by one. Exact: when there is no frame, the search says so, unless it gave up.
  */
 import { KEY } from "../../openflow/index.ts";
-import { type Path, pairsOf } from "./path.ts";
+import type { Path } from "./path.ts";
 import type { Readings } from "./readings.ts";
 import { type Clause, findInput, type Literal, restrict, type Solution } from "./solve.ts";
 import type { Cube, Kind } from "./space.ts";
 import { INNER_WORDS, INPUT_WORDS } from "./space.ts";
-import { type Atom, maskOf, type Segment, type Word } from "./terms.ts";
+import { type Atom, maskOf, pairsOf, type Segment, type Word } from "./terms.ts";
 
 /** One frame, as the words of its readings. */
 export interface Input {

@@ -40,7 +40,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "a TTL of 1 is lowered",
-    file: "machine.ts",
+    file: "changes.ts",
     find: "of [0, 1]) if",
     put: "of [0]) if",
     within: 0,
