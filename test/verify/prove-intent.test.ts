@@ -11,7 +11,7 @@ import { assert, seed, suite } from "../harness.ts";
 import { Random } from "./tiny/random.ts";
 
 const test = suite("verify › intents");
-const INTENTS = Number(process.env.PROOF_INTENTS ?? 3);
+const INTENTS = Number(process.env.PROOF_INTENTS ?? 1);
 
 interface Vm {
   id: number;

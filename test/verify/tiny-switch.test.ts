@@ -11,7 +11,7 @@ import { run } from "./tiny/run.ts";
 import { frameOf, packetsOf } from "./tiny/world.ts";
 
 const test = suite("verify › tiny worlds on Open vSwitch");
-const PAIRS = Number(process.env.TINY_SWITCH_PAIRS ?? 12);
+const PAIRS = Number(process.env.TINY_SWITCH_PAIRS ?? 5);
 /** Of an equal pair that many frames are sent, at regular distances. */
 const FRAMES = 60;
 

@@ -10,7 +10,7 @@ import { ruleText } from "./tiny/language.ts";
 import { run, summaryText } from "./tiny/run.ts";
 
 const test = suite("verify › tiny worlds");
-const PAIRS = Number(process.env.TINY_PAIRS ?? 400);
+const PAIRS = Number(process.env.TINY_PAIRS ?? 100);
 
 test("the verdict is what the enumeration of every packet says", () => {
   const from = seed();

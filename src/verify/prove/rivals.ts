@@ -11,7 +11,7 @@ import type { Source } from "./state.ts";
 const MAX_RIVAL_LANES = 2000;
 
 /** The lanes of a domain on a path, also of one that became part of another. */
-function lanesOf(domain: number, path: Path): (index: number) => number {
+export function lanesOf(domain: number, path: Path): (index: number) => number {
   const view = path.views.get(domain);
   if (view === undefined) {
     const lanes = path.lanes.get(domain)!;
@@ -21,17 +21,17 @@ function lanesOf(domain: number, path: Path): (index: number) => number {
   return index => view.laneOf[outer(index)]!;
 }
 
+/** How many lanes of a domain there are on a path. */
+export function countLanes(domain: number, path: Path): number {
+  const view = path.views.get(domain);
+  return view === undefined ? (path.lanes.get(domain)?.length ?? 0) : countLanes(view.domain, path);
+}
+
 /** Whether two flows that are hit at once do different things anywhere on the path. */
 export function differ(program: Program, path: Path, a: Source, b: Source): boolean {
   if (isRow(a) && isRow(b)) return program.actionsOf(a.flow) !== program.actionsOf(b.flow);
   let count = 0;
-  for (const source of [a, b]) {
-    if (!isLanes(source)) continue;
-    let { domain } = source;
-    for (let view = path.views.get(domain); view !== undefined; view = path.views.get(domain))
-      domain = view.domain;
-    count = Math.max(count, path.lanes.get(domain)?.length ?? 0);
-  }
+  for (const source of [a, b]) if (isLanes(source)) count = Math.max(count, countLanes(source.domain, path));
   if (count > MAX_RIVAL_LANES) return true;
   const flowAt = (source: Source, index: number): number =>
     isLanes(source) ? source.flowOf(lanesOf(source.domain, path)(index)) : isRow(source) ? source.flow : -1;

@@ -12,6 +12,8 @@ import { frameOf } from "./frame.ts";
 import type { Path } from "./path.ts";
 import type { Listener, Pair, Product } from "./product.ts";
 import type { Program } from "./program.ts";
+import { countLanes, lanesOf } from "./rivals.ts";
+import { isLanes, type LaneSource } from "./sources.ts";
 import { INPUT_WORDS } from "./space.ts";
 import type { State } from "./state.ts";
 import { type Input, Solver } from "./witness.ts";
@@ -21,13 +23,22 @@ const MAX_FRAME_BYTES = 65_535;
 /** Inputs of one candidate that are tried before it counts as unconfirmed. */
 const TRIES = 4;
 
+/** Differences with the same flows on both sides. */
+interface Group {
+  /** Of the one that is told. */
+  readonly index: number;
+  /** Rows of the table that are affected, and how many are hit alike. */
+  readonly rows: Set<number>;
+  of: number;
+}
+
 /** Hears of classes that differ, and adds those to the findings for which there is a frame that the interpreter confirms. */
 export class Showing implements Listener {
   readonly #findings: Findings;
   readonly #programs: readonly [Program, Program];
   readonly #product: Product;
   readonly #solver: Solver;
-  readonly #groups = new Map<string, { index: number; count: number; of: number }>();
+  readonly #groups = new Map<string, Group>();
   readonly #interpreters: [Interpreter | null, Interpreter | null] = [null, null];
 
   constructor(programs: readonly [Program, Program], product: Product, findings: Findings) {
@@ -72,13 +83,10 @@ export class Showing implements Listener {
   }
 
   differs(pair: Pair, { path, what, unknown, minBytes }: Candidate): boolean {
-    const [count, of] = lanesOf(path, pair.path);
     const name = `${chainName(pair.a)} / ${chainName(pair.b)} ${what}`;
     const group = this.#groups.get(name);
     if (group !== undefined) {
-      group.count += count;
-      group.of = Math.max(group.of, of);
-      this.#retell(group);
+      this.#count(group, pair, path);
       return true;
     }
     let skip = 0;
@@ -94,18 +102,27 @@ export class Showing implements Listener {
       }
       const told = this.#confirm(pair, search.input, what, minBytes ?? 0);
       if (told === null) continue;
-      const made = { index: this.#findings.differences.length, count, of };
+      const made: Group = { index: this.#findings.differences.length, rows: new Set(), of: 0 };
       this.#groups.set(name, made);
       this.#findings.differences.push(told);
-      this.#retell(made);
+      this.#count(made, pair, path);
       return this.#findings.differences.length < this.#findings.max;
     }
     this.#findings.unknownAt(null, `unconfirmed difference (${what})`, 0);
     return true;
   }
 
-  #retell({ index, count, of }: { index: number; count: number; of: number }): void {
-    const affected = of === 0 ? "every frame of its class" : `${count} of ${of} rows`;
+  /** Adds the rows of one more path to those that are affected; a row that is hit in several ways is one. */
+  #count(group: Group, pair: Pair, path: Path): void {
+    const source = rowsHit(pair);
+    if (source !== null) {
+      const lanes = lanesOf(source.domain, path);
+      const count = countLanes(source.domain, path);
+      for (let i = 0; i < count; i++) group.rows.add(source.flowOf(lanes(i)));
+      group.of = Math.max(group.of, countLanes(source.domain, pair.path));
+    }
+    const { index, rows, of } = group;
+    const affected = rows.size === 0 ? "every frame of its class" : `${rows.size} of ${of} rows`;
     this.#findings.differences[index] = { ...this.#findings.differences[index]!, affected };
   }
 
@@ -159,13 +176,11 @@ function isReadAs(frame: Uint8Array, input: Input): boolean {
   return INPUT_WORDS.every(word => word === KEY.inPort || key[word] === input.valueOf(0, word));
 }
 
-/** Lanes of a candidate and of the class it is part of, by the domain in which they differ, or the largest. */
-function lanesOf(path: Path, before: Path): [number, number] {
-  let best: [number, number] = [0, 0];
-  for (const [domain, lanes] of path.lanes) {
-    const all = before.lanes.get(domain)?.length ?? lanes.length;
-    if (lanes.length !== all) return [lanes.length, all];
-    if (all > best[1]) best = [lanes.length, all];
-  }
-  return best;
-}
+/** The rows that were hit last of those that are hit by many frames alike: a's, or b's where a has none; null: none. */
+const rowsHit = ({ a, b }: Pair): LaneSource | null =>
+  [a, b].flatMap(({ hits }) =>
+    hits
+      .map(({ source }) => source)
+      .filter(isLanes)
+      .slice(-1),
+  )[0] ?? null;
