@@ -125,6 +125,24 @@ test("pop_mpls is followed by a look at what was inside", () => {
   assert.is(compare(a, b).verdict, "different");
 });
 
+test("a table that is asked twice, by different addresses, is hit by two rows", () => {
+  const routes = Array.from(
+    { length: 20 },
+    (_, i) => `table=1,ip,nw_dst=10.0.0.${i} actions=set_field:${i + 100}->reg0`,
+  );
+  const copies = "move:NXM_NX_REG0[]->NXM_NX_REG1[],move:NXM_OF_IP_SRC[]->NXM_OF_IP_DST[]";
+  const flows = (register: number): string =>
+    [
+      `ip actions=resubmit(,1),${copies},resubmit(,1),resubmit(,2)`,
+      ...routes,
+      "table=2,priority=9,reg0=0 actions=drop",
+      "table=2,priority=9,reg1=0 actions=drop",
+      `table=2,priority=1 actions=move:NXM_NX_REG${register}[0..15]->NXM_OF_ETH_DST[0..15],output:1`,
+    ].join("\n");
+  assert.is(compare(flows(0), flows(1)).verdict, "different");
+  assert.is(compare(flows(0), flows(0)).verdict, "equal");
+});
+
 test("two flows of one priority that differ are ambiguous, and told with a frame", () => {
   const text = "priority=5,ip actions=output:2\npriority=5,in_port=1 actions=output:3\n";
   const proof = compare(text, text);

@@ -31,7 +31,8 @@ export class Lookups {
   #domains = 0;
   #joins = 0;
   readonly #joined = new WeakMap<Int32Array, Map<string, Joined>>();
-  readonly #domainsOf = new WeakMap<Int32Array, Map<string, Domain>>();
+  readonly #domainsOf = new WeakMap<Int32Array, Map<string, Domain[]>>();
+  readonly #allRows = new Map<MapNode, Int32Array>();
   readonly #filtered = new Map<string, Int32Array>();
 
   constructor(terms: Terms) {
@@ -188,7 +189,7 @@ export class Lookups {
     const hits: Found["hits"] = [];
     for (const { template, items } of byTemplate(map, rows, row => row)) {
       if (domains.size === 0) {
-        const { domain, rows: own, lanes } = this.#domainOf(map, template, rows, items);
+        const { domain, rows: own, lanes } = this.#domainOf(map, template, rows, items, path);
         hits.push(this.#bound(map, template, key, path, domain, own, lanes));
         continue;
       }
@@ -208,18 +209,24 @@ export class Lookups {
     return { hits, misses: [missed] };
   }
 
-  /** The domain of a map's rows that do what a template says; one for each vector of rows. */
-  #domainOf(map: MapNode, template: Template, rows: Int32Array, items: Int32Array): Domain {
+  /**
+   * The domain of a map's rows that do what a template says; the same for the same vector of rows, but never one that the
+   * path is about already: a table that is asked twice, by different words, is hit by two rows that have nothing to do
+   * with each other.
+   */
+  #domainOf(map: MapNode, template: Template, rows: Int32Array, items: Int32Array, path: Path): Domain {
     const name = `${map.id} ${template.id}`;
-    const known = this.#domainsOf.get(rows) ?? new Map<string, Domain>();
-    this.#domainsOf.set(rows, known);
-    let domain = known.get(name);
-    if (domain === undefined) {
+    const byName = this.#domainsOf.get(rows) ?? new Map<string, Domain[]>();
+    this.#domainsOf.set(rows, byName);
+    const known = byName.get(name) ?? [];
+    byName.set(name, known);
+    let found = known.find(({ domain }) => !path.lanes.has(domain) && !path.views.has(domain));
+    if (found === undefined) {
       const lanes = Int32Array.from({ length: items.length }, (_, lane) => lane);
-      domain = { domain: this.#domains++, rows: items, lanes };
-      known.set(name, domain);
+      found = { domain: this.#domains++, rows: items, lanes };
+      known.push(found);
     }
-    return domain;
+    return found;
   }
 
   /** The path on which the free bits of the key are columns of a domain of rows. */
@@ -256,21 +263,32 @@ export class Lookups {
 
   /** Rows that the path does not rule out: by bits that are known, by clauses on the key alone, by other maps' misses. */
   #rows(map: MapNode, key: Key, path: Path, words: readonly Word[]): Int32Array {
-    let rows: Int32Array | null = null;
-    for (const miss of path.misses) {
-      if (!miss.map.isAlike(map) || miss.words.some((word, k) => word !== words[k])) continue;
-      const left = miss.map === map ? new Int32Array(0) : map.residue(miss.map);
-      if (rows === null || left.length < rows.length) rows = left;
-    }
+    const missed = path.misses
+      .filter(miss => miss.map.isAlike(map) && miss.words.every((word, k) => word === words[k]))
+      .map(miss => miss.map);
     const clauses = path.clauses.flatMap(clause => rowClause(key, clause));
-    const signature = `${map.id} ${rows === null ? "" : path.misses.map(miss => miss.map.id)} ${JSON.stringify([key.fixed, clauses])}`;
+    const signature = `${map.id} ${missed.map(({ id }) => id)} ${JSON.stringify([key.fixed, clauses])}`;
     const known = this.#filtered.get(signature);
     if (known !== undefined) return known;
-    const all = rows ?? Int32Array.from({ length: map.size }, (_, row) => row);
-    const isNone = clauses.length === 0 && key.fixed.length === 0;
-    const left = isNone ? all : all.filter(row => isOpen(map, row, key.fixed, clauses));
-    this.#filtered.set(signature, left);
-    return left;
+    let rows = this.#rowsOf(map);
+    for (const other of missed) {
+      const left = other === map ? new Int32Array(0) : map.residue(other);
+      if (left.length < rows.length) rows = left;
+    }
+    const left = rows.filter(row => isOpen(map, row, key.fixed, clauses));
+    // The same vector where nothing is ruled out: what is known of it need not be found out again.
+    const kept = left.length === rows.length ? rows : left;
+    this.#filtered.set(signature, kept);
+    return kept;
+  }
+
+  #rowsOf(map: MapNode): Int32Array {
+    let rows = this.#allRows.get(map);
+    if (rows === undefined) {
+      rows = Int32Array.from({ length: map.size }, (_, row) => row);
+      this.#allRows.set(map, rows);
+    }
+    return rows;
   }
 
   #fewRows(map: MapNode, rows: Int32Array, path: Path, words: readonly Word[]): Found {
