@@ -118,10 +118,8 @@ export function decremented(by: Decider, word: Word, at: number, line: number): 
       return terms.replace(word, at, [{ ...ttl!, by: ttl!.by + 1 }]);
     case "column": {
       const { column, from } = ttl!;
-      const less = terms.column(
-        `${column.id}.${from}-1`,
-        column.domain,
-        () => lane => ((column.at(lane) >>> from) - 1) & 0xff,
+      const less = terms.column(`${column.id}.${from}-1`, column.domain, () =>
+        column.values.map(value => ((value >>> from) - 1) & 0xff),
       );
       return terms.replace(word, at, [{ is: "column", bits: 8, from: 0, column: less }]);
     }

@@ -37,8 +37,23 @@ export interface Key {
 export const moved = (value: number, from: number, to: number): number =>
   to >= from ? (value << (to - from)) >>> 0 : value >>> (from - to);
 
-export const valueAt = ({ column, mask, from, at }: ColumnPart, lane: number): number =>
-  (moved(column.at(lane), from, at) & mask) >>> 0;
+/** The words of a map's key, by lane, where all of it is known or columns. */
+export function wordsByLane(map: MapNode, key: Key, lanes: Int32Array): readonly Uint32Array[] {
+  return map.words.map((_, k) => {
+    const columns = key.columns.filter(part => part.k === k);
+    const fixed = key.fixed.filter(part => part.k === k).reduce((word, { value }) => word | value, 0);
+    const [only] = columns;
+    if (columns.length === 1 && fixed === 0 && only!.mask === 0xffffffff) return only!.column.values;
+    const last = lanes.reduce((max, lane) => Math.max(max, lane), -1);
+    const words = new Uint32Array(last + 1).fill(fixed);
+    for (const { column, mask, from, at } of columns) {
+      const { values } = column;
+      for (let lane = 0; lane <= last; lane++)
+        words[lane] = words[lane]! | (moved(values[lane]!, from, at) & mask);
+    }
+    return words;
+  });
+}
 
 /** Takes the words of a map's key apart, bit by bit where need be. */
 export function keyParts(map: MapNode, words: readonly Word[], path: Path): Key {
@@ -109,10 +124,32 @@ export function rowClause(key: Key, clause: Clause): { k: number; mask: number; 
   return [tests];
 }
 
-type RowTest = Key["fixed"][number];
+export type RowTest = Key["fixed"][number];
 
-/** Whether a row has the bits that are fixed, and fails every clause. */
-export function isOpen(
+/** Rows that have the bits that are fixed, and fail every clause; `rows` itself where those are all. */
+export function openRows(
+  map: MapNode,
+  rows: Int32Array,
+  fixed: readonly RowTest[],
+  clauses: readonly (readonly RowTest[])[],
+): Int32Array {
+  const open = clauses.filter(clause => mayHold(map, clause));
+  if (fixed.length === 0 && open.length === 0) return rows;
+  const left = rows.filter(row => isOpen(map, row, fixed, open));
+  return left.length === rows.length ? rows : left;
+}
+
+/** False when no row has the bits of a clause: a quick answer where they are the upper ones of the first word. */
+function mayHold(map: MapNode, clause: readonly RowTest[]): boolean {
+  return clause.every(({ k, mask, value }) => {
+    const rest = ~mask >>> 0;
+    if (k !== 0 || (rest & (rest + 1)) !== 0) return true;
+    const [from, to] = map.range(value, (value | rest) >>> 0);
+    return from < to;
+  });
+}
+
+function isOpen(
   map: MapNode,
   row: number,
   fixed: readonly RowTest[],

@@ -11,54 +11,96 @@ export interface ColumnTest {
   readonly value: number;
 }
 
-/** Lanes that were divided before are not divided again: by the vector itself, and by what was asked. */
-const divided = new WeakMap<Int32Array, Map<string, { hit: Int32Array; miss: Int32Array }>>();
+/** Bits of two columns, by lane: those of `mask` from a bit of each on. */
+export interface ColumnPair {
+  readonly left: Uint32Array;
+  readonly right: Uint32Array;
+  readonly leftFrom: number;
+  readonly rightFrom: number;
+  readonly mask: number;
+  /** Of the columns and the bits. */
+  readonly name: string;
+}
 
-/** Lanes for which something holds, and the others; `question` names it. */
-export function partitionOnce(
-  lanes: Int32Array,
-  question: string,
-  holds: (lane: number) => boolean,
-): { hit: Int32Array; miss: Int32Array } {
-  const known = divided.get(lanes) ?? new Map<string, { hit: Int32Array; miss: Int32Array }>();
-  divided.set(lanes, known);
+export interface Division {
+  readonly hit: Int32Array;
+  readonly miss: Int32Array;
+}
+
+/** Lanes that were divided before are not divided again: by the vector itself, and by what was asked. */
+const divided = new WeakMap<Int32Array, Map<string, Division>>();
+
+function once(lanes: Int32Array, question: string, divide: () => Division): Division {
+  let known = divided.get(lanes);
+  if (known === undefined) {
+    known = new Map();
+    divided.set(lanes, known);
+  }
   let parts = known.get(question);
   if (parts === undefined) {
-    parts = partitionBy(lanes, holds);
+    parts = divide();
     known.set(question, parts);
   }
   return parts;
 }
 
 /** Lanes for which all tests hold, and the others. */
-export function partition(
-  lanes: Int32Array,
-  tests: readonly ColumnTest[],
-): { hit: Int32Array; miss: Int32Array } {
+export function partition(lanes: Int32Array, tests: readonly ColumnTest[]): Division {
   const question = tests.map(({ column, mask, value }) => `${column.id} ${mask} ${value}`).join();
-  if (tests.length !== 1)
-    return partitionOnce(lanes, question, lane =>
-      tests.every(({ column, mask, value }) => ((column.at(lane) ^ value) & mask) === 0),
-    );
-  const { column, mask, value } = tests[0]!;
-  const { at } = column;
-  return partitionOnce(lanes, question, lane => ((at(lane) ^ value) & mask) === 0);
+  return once(lanes, question, () => {
+    const marks = new Uint8Array(lanes.length);
+    for (const { column, mask, value } of tests) {
+      const { values } = column;
+      for (let i = 0; i < lanes.length; i++) if (((values[lanes[i]!]! ^ value) & mask) !== 0) marks[i] = 1;
+    }
+    return partitionBy(lanes, marks);
+  });
 }
 
-export function partitionBy(
-  lanes: Int32Array,
-  holds: (lane: number) => boolean,
-): { hit: Int32Array; miss: Int32Array } {
-  const hit = new Int32Array(lanes.length);
-  const miss = new Int32Array(lanes.length);
-  let hits = 0;
+/** Lanes in which both sides of every pair are the same, and the others. */
+export function partitionSame(lanes: Int32Array, pairs: readonly ColumnPair[]): Division {
+  return once(lanes, `same ${pairs.map(({ name }) => name).join()}`, () => {
+    const marks = new Uint8Array(lanes.length);
+    for (const { left, right, leftFrom, rightFrom, mask } of pairs)
+      for (let i = 0; i < lanes.length; i++) {
+        const lane = lanes[i]!;
+        if ((((left[lane]! >>> leftFrom) ^ (right[lane]! >>> rightFrom)) & mask) !== 0) marks[i] = 1;
+      }
+    return partitionBy(lanes, marks);
+  });
+}
+
+/** Lanes that found a row, and the others; `question` names what they looked in. */
+export function partitionFound(lanes: Int32Array, question: string, rowOf: Int32Array): Division {
+  return once(lanes, question, () => {
+    const marks = new Uint8Array(lanes.length);
+    for (let i = 0; i < lanes.length; i++) if (rowOf[lanes[i]!]! < 0) marks[i] = 1;
+    return partitionBy(lanes, marks);
+  });
+}
+
+/** Lanes without a mark, and those with one. */
+function partitionBy(lanes: Int32Array, marks: Uint8Array): Division {
   let misses = 0;
+  for (let i = 0; i < marks.length; i++) misses += marks[i]!;
+  if (misses === 0) return { hit: lanes, miss: NO_LANES };
+  if (misses === lanes.length) return { hit: NO_LANES, miss: lanes };
+  const hit = new Int32Array(lanes.length - misses);
+  const miss = new Int32Array(misses);
+  let hits = 0;
+  misses = 0;
   for (let i = 0; i < lanes.length; i++) {
-    const lane = lanes[i]!;
-    if (holds(lane)) hit[hits++] = lane;
-    else miss[misses++] = lane;
+    if (marks[i] === 0) hit[hits++] = lanes[i]!;
+    else miss[misses++] = lanes[i]!;
   }
-  if (hits === lanes.length) return { hit: lanes, miss: miss.subarray(0, 0) };
-  if (misses === lanes.length) return { hit: hit.subarray(0, 0), miss: lanes };
-  return { hit: hit.slice(0, hits), miss: miss.slice(0, misses) };
+  return { hit, miss };
+}
+
+const NO_LANES = new Int32Array(0);
+
+/** The values at the places that `from` says; 0 for places that there are not. */
+export function gathered(values: Uint32Array, from: Int32Array): Uint32Array {
+  const out = new Uint32Array(from.length);
+  for (let i = 0; i < from.length; i++) out[i] = from[i]! < 0 ? 0 : values[from[i]!]!;
+  return out;
 }

@@ -4,8 +4,8 @@
  * new domain, where it is bound already each lane looks for its row, and where it is some of both the two are joined.
  */
 import { KEY } from "../../openflow/index.ts";
-import { isOpen, type Key, keyParts, moved, rowClause, valueAt } from "./keys.ts";
-import { partitionOnce } from "./lanes.ts";
+import { type Key, keyParts, moved, openRows, rowClause, wordsByLane } from "./keys.ts";
+import { gathered, partitionFound } from "./lanes.ts";
 import { MapNode } from "./maps.ts";
 import type { Binding, Path } from "./path.ts";
 import type { Band, Node, Program, Template } from "./program.ts";
@@ -25,15 +25,18 @@ export interface Outcome {
 /** Rows that are few are split off one by one; of joins no more lanes are made than these. */
 const FEW_ROWS = 2;
 const MAX_JOINED = 4_000_000;
+/** Rows that are remembered for what rules the others out; at four bytes each. */
+const MAX_FILTERED = 32_000_000;
 
 export class Lookups {
   readonly #terms: Terms;
   #domains = 0;
   #joins = 0;
   readonly #joined = new WeakMap<Int32Array, Map<string, Joined>>();
-  readonly #domainsOf = new WeakMap<Int32Array, Map<string, Domain[]>>();
-  readonly #allRows = new Map<MapNode, Int32Array>();
+  /** Domains of each map's rows. */
+  readonly #domainsOf = new Map<MapNode, number[]>();
   readonly #filtered = new Map<string, Int32Array>();
+  #filteredRows = 0;
 
   constructor(terms: Terms) {
     this.#terms = terms;
@@ -135,17 +138,11 @@ export class Lookups {
   #byLanes(map: MapNode, key: Key, path: Path, domain: number): Found {
     const lanes = path.lanes.get(domain)!;
     const { rowOf, name } = this.#rowsOfLanes(map, key, lanes, domain);
-    const { hit, miss } = partitionOnce(lanes, name, lane => rowOf[lane]! >= 0);
+    const { hit, miss } = partitionFound(lanes, name, rowOf);
     const misses = miss.length === 0 ? [] : [path.withLanes(domain, miss)];
-    const hits = byTemplate(map, hit, lane => rowOf[lane]!).map(({ template, items }) => ({
+    const hits = byTemplate(map, hit, rowOf, name).map(({ template, items }) => ({
       path: items.length === lanes.length ? path : path.withLanes(domain, items),
-      source: laneSource(
-        this.#terms,
-        template,
-        domain,
-        `${name} ${template.id}`,
-        lane => map.flows[rowOf[lane]!]!,
-      ),
+      source: laneSource(this.#terms, { template, map, domain, name, rows: rowOf }),
     }));
     return { hits, misses };
   }
@@ -160,22 +157,7 @@ export class Lookups {
     this.#joined.set(lanes, joins);
     const known = joins.get(signature);
     if (known !== undefined) return known;
-    const last = lanes.reduce((max, lane) => Math.max(max, lane), -1);
-    const rowOf = new Int32Array(last + 1).fill(-1);
-    const values: number[] = map.words.map(() => 0);
-    const only =
-      key.columns.length === 1 && key.fixed.length === 0 && map.words.length === 1 ? key.columns[0]! : null;
-    if (only !== null && only.from === only.at) {
-      const { at } = only.column;
-      for (const lane of lanes) rowOf[lane] = map.findOne((at(lane) & only.mask) >>> 0);
-    } else {
-      for (const lane of lanes) {
-        values.fill(0);
-        for (const { k, value } of key.fixed) values[k] = (values[k]! | value) >>> 0;
-        for (const part of key.columns) values[part.k] = (values[part.k]! | valueAt(part, lane)) >>> 0;
-        rowOf[lane] = map.find(values);
-      }
-    }
+    const rowOf = map.findAll(wordsByLane(map, key, lanes), lanes);
     const join = { name: `join ${this.#joins++}`, rowOf };
     joins.set(signature, join);
     return join;
@@ -187,78 +169,58 @@ export class Lookups {
     if (rows.length <= FEW_ROWS) return this.#fewRows(map, rows, path, words);
     const missed = path.with({ misses: [...path.misses, { map, words }] });
     const hits: Found["hits"] = [];
-    for (const { template, items } of byTemplate(map, rows, row => row)) {
+    for (const { template, items } of byTemplate(map, rows, null, `map ${map.id}`)) {
       if (domains.size === 0) {
-        const { domain, rows: own, lanes } = this.#domainOf(map, template, rows, items, path);
-        hits.push(this.#bound(map, template, key, path, domain, own, lanes));
+        const domain = this.#domainOf(map, path);
+        hits.push(this.#bound({ map, template, domain, rows: null, lanes: items }, key, path));
         continue;
       }
       const joined = this.#join(map, key, path, items, domains);
       if (joined.rowOf.length === 0) continue;
       const domain = this.#domains++;
       const views = new Map(path.views);
-      const lanes = new Map(path.lanes);
+      const left = new Map(path.lanes);
       for (const [old, laneOf] of joined.lanesOf) {
         views.set(old, { domain, laneOf });
-        lanes.delete(old);
+        left.delete(old);
       }
-      const own = Int32Array.from({ length: joined.rowOf.length }, (_, lane) => lane);
-      const base = path.with({ views, lanes });
-      hits.push(this.#bound(map, template, key, base, domain, joined.rowOf, own));
+      const lanes = Int32Array.from({ length: joined.rowOf.length }, (_, lane) => lane);
+      const base = path.with({ views, lanes: left });
+      hits.push(this.#bound({ map, template, domain, rows: joined.rowOf, lanes }, key, base));
     }
     return { hits, misses: [missed] };
   }
 
   /**
-   * The domain of a map's rows that do what a template says; the same for the same vector of rows, but never one that the
-   * path is about already: a table that is asked twice, by different words, is hit by two rows that have nothing to do
-   * with each other.
+   * The domain of a map's rows, whose lanes are the rows: the same one each time, but never one that the path is about
+   * already. A table that is asked twice, by different words, is hit by two rows that have nothing to do with each other.
    */
-  #domainOf(map: MapNode, template: Template, rows: Int32Array, items: Int32Array, path: Path): Domain {
-    const name = `${map.id} ${template.id}`;
-    const byName = this.#domainsOf.get(rows) ?? new Map<string, Domain[]>();
-    this.#domainsOf.set(rows, byName);
-    const known = byName.get(name) ?? [];
-    byName.set(name, known);
-    let found = known.find(({ domain }) => !path.lanes.has(domain) && !path.views.has(domain));
+  #domainOf(map: MapNode, path: Path): number {
+    const known = this.#domainsOf.get(map) ?? [];
+    this.#domainsOf.set(map, known);
+    let found = known.find(domain => !path.lanes.has(domain) && !path.views.has(domain));
     if (found === undefined) {
-      const lanes = Int32Array.from({ length: items.length }, (_, lane) => lane);
-      found = { domain: this.#domains++, rows: items, lanes };
+      found = this.#domains++;
       known.push(found);
     }
     return found;
   }
 
   /** The path on which the free bits of the key are columns of a domain of rows. */
-  #bound(
-    map: MapNode,
-    template: Template,
-    key: Key,
-    path: Path,
-    domain: number,
-    rowOf: Int32Array,
-    lanes: Int32Array,
-  ): { path: Path; source: Source } {
+  #bound(hit: RowsHit, key: Key, path: Path): { path: Path; source: Source } {
+    const { map, domain, rows, lanes } = hit;
     const bindings = new Map(path.bindings);
     for (const { k, mask, atom, atomMask, from, at } of key.free) {
-      const values = map.keys[k]!;
-      const column = this.#terms.column(
-        `domain ${domain} key ${k} ${mask} ${from}`,
-        domain,
-        () => lane => moved((values[rowOf[lane]!]! & mask) >>> 0, at, from),
-      );
+      const column = this.#terms.column(`domain ${domain} key ${k} ${mask} ${from}`, domain, () => {
+        const values = rows === null ? map.keys[k]! : gathered(map.keys[k]!, rows);
+        if (mask === 0xffffffff) return values;
+        return values.map(value => moved((value & mask) >>> 0, at, from));
+      });
       const binding: Binding = { mask: atomMask, column };
       bindings.set(atom, [...(bindings.get(atom) ?? []), binding]);
     }
     const bound = path.with({ bindings, lanes: new Map(path.lanes).set(domain, lanes) });
-    const source = laneSource(
-      this.#terms,
-      template,
-      domain,
-      `domain ${domain} ${template.id}`,
-      lane => map.flows[rowOf[lane]!]!,
-    );
-    return { path: bound, source };
+    return { path: bound, source: laneSource(this.#terms, { ...hit, name: `domain ${domain}` }) };
   }
 
   /** Rows that the path does not rule out: by bits that are known, by clauses on the key alone, by other maps' misses. */
@@ -270,25 +232,20 @@ export class Lookups {
     const signature = `${map.id} ${missed.map(({ id }) => id)} ${JSON.stringify([key.fixed, clauses])}`;
     const known = this.#filtered.get(signature);
     if (known !== undefined) return known;
-    let rows = this.#rowsOf(map);
+    let { rows } = map;
     for (const other of missed) {
       const left = other === map ? new Int32Array(0) : map.residue(other);
       if (left.length < rows.length) rows = left;
     }
-    const left = rows.filter(row => isOpen(map, row, key.fixed, clauses));
     // The same vector where nothing is ruled out: what is known of it need not be found out again.
-    const kept = left.length === rows.length ? rows : left;
+    const kept = openRows(map, rows, key.fixed, clauses);
+    if (kept !== map.rows) this.#filteredRows += kept.length;
+    if (this.#filteredRows > MAX_FILTERED) {
+      this.#filtered.clear();
+      this.#filteredRows = 0;
+    }
     this.#filtered.set(signature, kept);
     return kept;
-  }
-
-  #rowsOf(map: MapNode): Int32Array {
-    let rows = this.#allRows.get(map);
-    if (rows === undefined) {
-      rows = Int32Array.from({ length: map.size }, (_, row) => row);
-      this.#allRows.set(map, rows);
-    }
-    return rows;
   }
 
   #fewRows(map: MapNode, rows: Int32Array, path: Path, words: readonly Word[]): Found {
@@ -321,6 +278,8 @@ export class Lookups {
     for (const domain of domains) {
       const parts = key.columns.filter(({ column }) => column.domain === domain);
       const byKey = new Map<string, number[]>();
+      const valueAt = ({ column, mask, from, at }: (typeof parts)[number], lane: number): number =>
+        (moved(column.values[lane]!, from, at) & mask) >>> 0;
       for (const lane of path.lanes.get(domain)!) {
         const name = parts.map(part => valueAt(part, lane)).join();
         const list = byKey.get(name);
@@ -355,9 +314,12 @@ interface Joined {
   readonly rowOf: Int32Array;
 }
 
-interface Domain {
+/** Rows of a map that are hit at once: lanes of a domain, each with its row; `rows` null: it is its row. */
+interface RowsHit {
+  readonly map: MapNode;
+  readonly template: Template;
   readonly domain: number;
-  readonly rows: Int32Array;
+  readonly rows: Int32Array | null;
   readonly lanes: Int32Array;
 }
 
@@ -377,29 +339,54 @@ function constantHit(map: MapNode, { fixed }: Key, path: Path): Found {
   };
 }
 
-/** Rows, or lanes with rows, by what their flows do. */
+/** Some rows, or lanes, that do what a template says. */
+interface Alike {
+  readonly template: Template;
+  readonly items: Int32Array;
+}
+
+const divided = new WeakMap<Int32Array, Map<string, readonly Alike[]>>();
+
+/**
+ * Rows, or lanes whose rows `rowOf` has, by what their flows do; `name` says which rows those are. The answer for the same
+ * items is the same, vectors and all.
+ */
 function byTemplate(
   map: MapNode,
   items: Int32Array,
-  rowOf: (item: number) => number,
-): { template: Template; items: Int32Array }[] {
+  rowOf: Int32Array | null,
+  name: string,
+): readonly Alike[] {
   if (items.length === 0) return [];
   if (map.templates.length === 1) return [{ template: map.templates[0]!, items }];
+  const known = divided.get(items) ?? new Map<string, readonly Alike[]>();
+  divided.set(items, known);
+  let parts = known.get(name);
+  if (parts === undefined) {
+    parts = dividedByTemplate(map, items, rowOf);
+    known.set(name, parts);
+  }
+  return parts;
+}
+
+function dividedByTemplate(map: MapNode, items: Int32Array, rowOf: Int32Array | null): Alike[] {
+  const { templateOf } = map;
+  const at = (item: number): number => templateOf[rowOf === null ? item : rowOf[item]!]!;
   const counts = new Int32Array(map.templates.length);
-  for (const item of items) {
-    const template = map.templateOf[rowOf(item)]!;
+  for (let i = 0; i < items.length; i++) {
+    const template = at(items[i]!);
     counts[template] = counts[template]! + 1;
   }
-  const lists = Array.from(counts, count => new Int32Array(count));
-  counts.fill(0);
-  for (const item of items) {
-    const template = map.templateOf[rowOf(item)]!;
-    lists[template]![counts[template]!] = item;
-    counts[template] = counts[template]! + 1;
+  const lists = Array.from(counts, count => (count === items.length ? items : new Int32Array(count)));
+  if (!lists.includes(items)) {
+    counts.fill(0);
+    for (let i = 0; i < items.length; i++) {
+      const template = at(items[i]!);
+      lists[template]![counts[template]!] = items[i]!;
+      counts[template] = counts[template]! + 1;
+    }
   }
   return lists.flatMap((list, index) =>
-    list.length === 0
-      ? []
-      : [{ template: map.templates[index]!, items: list.length === items.length ? items : list }],
+    list.length === 0 ? [] : [{ template: map.templates[index]!, items: list }],
   );
 }

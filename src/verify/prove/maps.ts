@@ -1,8 +1,10 @@
 /**
- * Map nodes: flows of one table and priority that compare the same bits, as columns of keys with a hash index. A table
- * of a million routes is one node. Rows are unique by key; of equal ones the last stands, as after add-flow.
+ * Map nodes: flows of one table and priority that compare the same bits, as columns of keys in ascending order. A table
+ * of a million routes is one node. Rows are unique by key; of equal ones the last stands, as after add-flow. Because rows
+ * of two maps come in one order, looking the one's up in the other goes from a row to its neighbour nearly always.
  */
 import type { Template } from "./program.ts";
+import { sortedRows } from "./sort.ts";
 
 /** The bits of `mask` of word `word` of the key have the values of `value`. */
 export interface WordTest {
@@ -12,14 +14,6 @@ export interface WordTest {
 }
 
 let mapCount = 0;
-
-/** The 32-bit mixing step of MurmurHash3 (Appleby, public domain). */
-function mix(hash: number, value: number): number {
-  let mixed = Math.imul(hash ^ value, 0x85ebca6b);
-  mixed ^= mixed >>> 13;
-  mixed = Math.imul(mixed, 0xc2b2ae35);
-  return mixed ^ (mixed >>> 16);
-}
 
 export class MapNode {
   readonly id = mapCount++;
@@ -35,8 +29,9 @@ export class MapNode {
   readonly templateOf: Int32Array;
   readonly templates: readonly Template[];
   readonly size: number;
-  readonly #slots: Int32Array;
+  readonly #values = new Map<number, Uint32Array>();
   readonly #residues = new Map<MapNode, Int32Array>();
+  #rows: Int32Array | null = null;
 
   constructor(parts: {
     constants: readonly WordTest[];
@@ -50,77 +45,91 @@ export class MapNode {
     this.constants = parts.constants;
     this.words = parts.words;
     this.masks = parts.masks;
-    this.keys = parts.keys;
-    this.flows = parts.flows;
-    this.templateOf = parts.templateOf;
     this.templates = parts.templates;
-    let capacity = 16;
-    while (capacity < this.flows.length * 2) capacity *= 2;
-    this.#slots = new Int32Array(capacity);
-    this.size = this.#fill();
+    const { keys, flows, templateOf } = parts;
+    const order = standing(keys, flows, sortedRows(keys, flows.length));
+    this.size = order.length;
+    this.keys = keys.map(key => Uint32Array.from(order, row => key[row]!));
+    this.flows = Int32Array.from(order, row => flows[row]!);
+    this.templateOf = Int32Array.from(order, row => templateOf[row]!);
   }
 
-  /** Enters all rows, moving them together where an older one gave way; gives the number that is left. */
-  #fill(): number {
-    const { keys, flows, templateOf } = this;
-    let size = 0;
-    for (let row = 0; row < flows.length; row++) {
-      let hash = 0;
-      for (const key of keys) hash = mix(hash, key[row]!);
-      const slot = this.#slotOf(hash, k => keys[k]![row]!);
-      const known = this.#slots[slot]! - 1;
-      if (known >= 0) {
-        if (flows[row]! > flows[known]!) {
-          flows[known] = flows[row]!;
-          templateOf[known] = templateOf[row]!;
-        }
-        continue;
-      }
-      for (const key of keys) key[size] = key[row]!;
-      flows[size] = flows[row]!;
-      templateOf[size] = templateOf[row]!;
-      this.#slots[slot] = ++size;
-    }
-    return size;
+  /** Numbers of all rows. */
+  get rows(): Int32Array {
+    this.#rows ??= Int32Array.from({ length: this.size }, (_, row) => row);
+    return this.#rows;
   }
 
-  /** The slot of a key, or the empty one where it would be. */
-  #slotOf(hash: number, value: (word: number) => number): number {
-    const { keys } = this;
-    const slots = this.#slots;
-    const last = slots.length - 1;
-    for (let slot = hash & last; ; slot = (slot + 1) & last) {
-      const row = slots[slot]! - 1;
-      if (row < 0) return slot;
-      let k = 0;
-      while (k < keys.length && keys[k]![row] === value(k)) k++;
-      if (k === keys.length) return slot;
+  /** Word `at` of what differs in the flow of each row; where a flow has fewer words, anything. */
+  valuesAt(at: number): Uint32Array {
+    let values = this.#values.get(at);
+    if (values === undefined) {
+      const { flows } = this.templates[0]!.program;
+      values = new Uint32Array(this.size);
+      for (let row = 0; row < this.size; row++) values[row] = flows.valueAt(this.flows[row]!, at);
+      this.#values.set(at, values);
     }
-  }
-
-  /** The row of one-word key; -1 when there is none. */
-  findOne(value: number): number {
-    const key = this.keys[0]!;
-    const slots = this.#slots;
-    const last = slots.length - 1;
-    for (let slot = mix(0, value) & last; ; slot = (slot + 1) & last) {
-      const row = slots[slot]! - 1;
-      if (row < 0 || key[row] === value) return row;
-    }
+    return values;
   }
 
   /** The row of a key, its words unsigned and masked; -1 when there is none. */
   find(values: ArrayLike<number>): number {
-    if (this.keys.length === 1) return this.findOne(values[0]!);
-    let hash = 0;
-    for (let k = 0; k < this.keys.length; k++) hash = mix(hash, values[k]!);
-    return this.#slots[this.#slotOf(hash, k => values[k]!)]! - 1;
+    const { keys } = this;
+    const row = this.#firstFrom(0, this.size, keys.length === 1 ? null : values, values[0]!);
+    return row < this.size && keys.every((key, k) => key[row] === values[k]) ? row : -1;
   }
 
-  /** The key of a row, in `into`. */
-  keyOf(row: number, into: number[]): number[] {
-    for (let k = 0; k < this.keys.length; k++) into[k] = this.keys[k]![row]!;
-    return into;
+  /** For each of some lanes, whose keys `values` has by word, its row, or -1; by lane. */
+  findAll(values: readonly Uint32Array[], lanes: Int32Array): Int32Array {
+    const last = lanes.reduce((max, lane) => Math.max(max, lane), -1);
+    const rowOf = new Int32Array(last + 1).fill(-1);
+    const [first, ...others] = this.keys;
+    const [key, ...rest] = values;
+    const words: number[] = [];
+    let next = 0;
+    for (let i = 0; i < lanes.length; i++) {
+      const lane = lanes[i]!;
+      const value = key![lane]!;
+      // Nearly always it is the row behind the last one.
+      let row = next < this.size && first![next] === value ? next : -1;
+      for (let k = 0; row >= 0 && k < others.length; k++) if (others[k]![row] !== rest[k]![lane]) row = -1;
+      if (row < 0) {
+        for (let k = 0; k < values.length; k++) words[k] = values[k]![lane]!;
+        row = this.find(words);
+      }
+      if (row < 0) continue;
+      rowOf[lane] = row;
+      next = row + 1;
+    }
+    return rowOf;
+  }
+
+  /** The first row from `from` to `to` whose key is not below one: of one word, or of several. */
+  #firstFrom(from: number, to: number, values: ArrayLike<number> | null, value: number): number {
+    const [key] = this.keys;
+    let [low, high] = [from, to];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const isBelow =
+        key![middle] === value && values !== null ? this.#isBelow(middle, values) : key![middle]! < value;
+      if (isBelow) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #isBelow(row: number, values: ArrayLike<number>): boolean {
+    for (let k = 0; k < this.keys.length; k++) {
+      const word = this.keys[k]![row]!;
+      if (word !== values[k]) return word < values[k]!;
+    }
+    return false;
+  }
+
+  /** Rows whose first word is in a range, its ends included: the first of them, and the one behind the last. */
+  range(least: number, most: number): readonly [from: number, to: number] {
+    const from = this.#firstFrom(0, this.size, null, least);
+    return [from, most === 0xffffffff ? this.size : this.#firstFrom(from, this.size, null, most + 1)];
   }
 
   /** True when the rows of both compare the same bits. */
@@ -135,12 +144,22 @@ export class MapNode {
   residue(other: MapNode): Int32Array {
     let rows = this.#residues.get(other);
     if (rows === undefined) {
-      const left: number[] = [];
-      const key: number[] = [];
-      for (let row = 0; row < this.size; row++) if (other.find(this.keyOf(row, key)) < 0) left.push(row);
-      rows = Int32Array.from(left);
+      const rowOf = other.findAll(this.keys, this.rows);
+      rows = this.rows.filter(row => rowOf[row]! < 0);
       this.#residues.set(other, rows);
     }
     return rows;
   }
+}
+
+/** Rows, sorted by their keys, without those whose flow came before one of the same key. */
+function standing(keys: readonly Uint32Array[], flows: Int32Array, order: Int32Array): Int32Array {
+  let count = 0;
+  for (const row of order) {
+    const before = count === 0 ? -1 : order[count - 1]!;
+    const isSame = before >= 0 && keys.every(key => key[row] === key[before]);
+    if (!isSame) order[count++] = row;
+    else if (flows[row]! > flows[before]!) order[count - 1] = row;
+  }
+  return order.subarray(0, count);
 }

@@ -9,7 +9,7 @@
  */
 import type { Budget } from "./budget.ts";
 import { byKinds, kindsWith, kindsWithout } from "./kinds.ts";
-import { type ColumnTest, partition, partitionOnce } from "./lanes.ts";
+import { type ColumnTest, gathered, partition, partitionSame } from "./lanes.ts";
 import type { MapNode } from "./maps.ts";
 import { type Clause, type Cubes, type Literal, mayHaveInput, meet, restrict } from "./solve.ts";
 import type { Cube, Space } from "./space.ts";
@@ -325,7 +325,7 @@ export class Path implements Parts {
     }
     const first = this.split(tests);
     if (first.yes === null || columns.length === 0) return first;
-    const { hit, miss } = this.#sameLanes(first.yes.lanes.get(domain)!, domain, columns);
+    const { hit, miss } = this.#sameLanes(first.yes.lanes.get(domain)!, columns);
     const no = [...first.no];
     if (miss.length > 0) no.push(first.yes.withLanes(domain, miss));
     return { yes: hit.length === 0 ? null : first.yes.withLanes(domain, hit), no };
@@ -334,18 +334,23 @@ export class Path implements Parts {
   /** Lanes in which both segments of each pair have one value, and the others. */
   #sameLanes(
     lanes: Int32Array,
-    domain: number,
     pairs: readonly (readonly [Segment, Segment])[],
   ): { hit: Int32Array; miss: Int32Array } {
-    const name = (segment: Segment): string =>
-      `${this.#columnOf(segment)!.id}.${segment.is === "const" ? 0 : segment.from}.${segment.bits}`;
-    const question = `same ${pairs.map(([l, r]) => `${name(l)}=${name(r)}`).join()}`;
-    const readers = pairs.map(([l, r]) => [this.reader(l, domain)!, this.reader(r, domain)!] as const);
-    if (readers.length === 1) {
-      const [l, r] = readers[0]!;
-      return partitionOnce(lanes, question, lane => l(lane) === r(lane));
-    }
-    return partitionOnce(lanes, question, lane => readers.every(([l, r]) => l(lane) === r(lane)));
+    return partitionSame(
+      lanes,
+      pairs.map(([left, right]) => ({
+        left: this.#columnOf(left)!.values,
+        right: this.#columnOf(right)!.values,
+        name: `${this.#nameOf(left)}=${this.#nameOf(right)}`,
+        leftFrom: fromOf(left),
+        rightFrom: fromOf(right),
+        mask: maskOf(left.bits),
+      })),
+    );
+  }
+
+  #nameOf(segment: Segment): string {
+    return `${this.#columnOf(segment)!.id}.${fromOf(segment)}.${segment.bits}`;
   }
 
   /** A segment whose bits a cube gives, as a constant. */
@@ -382,21 +387,10 @@ export class Path implements Parts {
       view = this.views.get(resolved.domain)
     ) {
       const { domain, laneOf } = view;
-      const { at } = resolved;
-      resolved = this.terms.column(`${resolved.id} in ${domain}`, domain, () => lane => at(laneOf[lane]!));
+      const inner = resolved;
+      resolved = this.terms.column(`${inner.id} in ${domain}`, domain, () => gathered(inner.values, laneOf));
     }
     return resolved;
-  }
-
-  /** The value of a segment in each lane of a domain; null when it does not depend on this domain alone. */
-  reader(segment: Segment, domain: number): ((lane: number) => number) | null {
-    const bits = maskOf(segment.bits);
-    if (segment.is === "const") return () => segment.value;
-    const column = this.#columnOf(segment);
-    if (column === null || column.domain !== domain || segment.is === "less") return null;
-    const { at } = column;
-    const { from } = segment;
-    return lane => ((at(lane) >>> from) & bits) >>> 0;
   }
 
   /** Bits of an atom that neither a binding nor a cube gives. */
@@ -406,6 +400,9 @@ export class Path implements Parts {
     return (free & ~(this.cubes.get(atom)?.mask ?? 0)) >>> 0;
   }
 }
+
+/** The lowest bit of a segment in what it is of. */
+const fromOf = (segment: Segment): number => (segment.is === "const" ? 0 : segment.from);
 
 function addColumn(columns: Map<number, ColumnTest[]>, test: ColumnTest): void {
   const list = columns.get(test.column.domain);

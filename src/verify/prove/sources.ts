@@ -2,6 +2,8 @@
  * Steps bound to where their values come from: a flow that was hit alone, the rows of a domain, a bucket of a group.
  */
 import { compileActions, type Group, type Step } from "../../openflow/index.ts";
+import { gathered } from "./lanes.ts";
+import type { MapNode } from "./maps.ts";
 import type { Program, Template } from "./program.ts";
 import type { Bound, Source } from "./state.ts";
 import { constantSegments, type Segment, sliceSegments, type Terms } from "./terms.ts";
@@ -50,25 +52,40 @@ export function rowSource(template: Template, flow: number): RowSource {
   };
 }
 
+/**
+ * The source of lanes that hit rows of a map: `rows` gives the row of each lane, and where it is null each lane is its
+ * row. Columns of it are called by `name`.
+ */
 export function laneSource(
   terms: Terms,
-  template: Template,
-  domain: number,
-  name: string,
-  flowOf: (lane: number) => number,
+  {
+    template,
+    map,
+    domain,
+    name,
+    rows,
+  }: {
+    readonly template: Template;
+    readonly map: MapNode;
+    readonly domain: number;
+    readonly name: string;
+    readonly rows: Int32Array | null;
+  },
 ): LaneSource {
-  const { flows } = template.program;
   const column = (at: number): Segment => ({
     is: "column",
     bits: 32,
     from: 0,
-    column: terms.column(`${name} ${at}`, domain, () => lane => flows.valueAt(flowOf(lane), at)),
+    column: terms.column(`${name} ${at}`, domain, () => {
+      const values = map.valuesAt(at);
+      return rows === null ? values : gathered(values, rows);
+    }),
   });
   return {
     id: sourceCount++,
     template,
     domain,
-    flowOf,
+    flowOf: lane => map.flows[rows === null ? lane : rows[lane]!]!,
     read: ({ at, words }, bits) =>
       sliceSegments(words === 2 ? [column(at + 1), column(at)] : [column(at)], 0, bits),
   };

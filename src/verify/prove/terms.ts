@@ -18,10 +18,23 @@ export interface Atom {
 }
 
 /** Values that differ from lane to lane of one domain. */
-export interface Column {
+export class Column {
   readonly id: number;
   readonly domain: number;
-  readonly at: (lane: number) => number;
+  readonly #make: () => Uint32Array;
+  #values: Uint32Array | null = null;
+
+  constructor(id: number, domain: number, make: () => Uint32Array) {
+    this.id = id;
+    this.domain = domain;
+    this.#make = make;
+  }
+
+  /** By lane; for lanes that no path of the domain has, anything. Made when they are first asked for. */
+  get values(): Uint32Array {
+    this.#values ??= this.#make();
+    return this.#values;
+  }
 }
 
 /** `bits` bits from bit `from` of what `ref` names; for constants the value itself. Lowest bits first in a list. */
@@ -73,10 +86,10 @@ export class Terms {
     return atom;
   }
 
-  column(name: string, domain: number, at: () => (lane: number) => number): Column {
+  column(name: string, domain: number, make: () => Uint32Array): Column {
     let column = this.#columnNames.get(name);
     if (column === undefined) {
-      column = { id: this.columns.length, domain, at: at() };
+      column = new Column(this.columns.length, domain, make);
       this.columns.push(column);
       this.#columnNames.set(name, column);
     }

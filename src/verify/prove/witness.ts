@@ -69,7 +69,7 @@ export class Solver {
     for (const [atom, bindings] of path.bindings) {
       for (const { mask, column } of bindings) {
         const resolved = path.resolve(column);
-        const value = (resolved.at(lanes.get(resolved.domain)!) & mask) >>> 0;
+        const value = (resolved.values[lanes.get(resolved.domain)!]! & mask) >>> 0;
         if (!restrict(cubes, atom, { mask, value })) return null;
       }
     }
@@ -229,7 +229,7 @@ function valueIn(path: Path, lanes: ReadonlyMap<number, number>, segment: Segmen
   if (segment.is === "const") return segment.value;
   if (segment.is !== "column") return null;
   const column = path.resolve(segment.column);
-  return ((column.at(lanes.get(column.domain)!) >>> segment.from) & maskOf(segment.bits)) >>> 0;
+  return ((column.values[lanes.get(column.domain)!]! >>> segment.from) & maskOf(segment.bits)) >>> 0;
 }
 
 /** The value of a word for an input. */
