@@ -82,6 +82,17 @@ export class Flows {
     return this.#values[this.#rowAt[index]! + at]!;
   }
 
+  /** Some words of the rows of some flows, by word and then in the order of the flows. */
+  valuesAt(flows: Int32Array, words: readonly number[]): Uint32Array[] {
+    const values = this.#values;
+    const columns = words.map(() => new Uint32Array(flows.length));
+    for (let i = 0; i < flows.length; i++) {
+      const row = this.#rowAt[flows[i]!]!;
+      for (let k = 0; k < words.length; k++) columns[k]![i] = values[row + words[k]!]!;
+    }
+    return columns;
+  }
+
   /** The line that a flow stands in, from 1 on. */
   lineOf(index: number): number {
     return this.#lineOf[index]!;

@@ -4,12 +4,12 @@
  */
 import type { Flow } from "../ast.ts";
 import type { Flows, Shape } from "../columns.ts";
-import { Classifier, comparisonOf, type Entry, entryOf } from "./classifier.ts";
+import { Classifier, type Comparison, comparisonOf, type Entry, entryOf, type Hit } from "./classifier.ts";
 import { isModelled } from "./program.ts";
 import type { Tuple } from "./tuple.ts";
 
 /** Tables by number, and the flows in them by theirs. */
-export class Tables {
+export class Tables implements FlowTables {
   readonly byNumber = new Map<number, Classifier>();
   readonly #flowAt: (index: number) => Flow;
   readonly #entries = new Map<number, Entry>();
@@ -65,28 +65,19 @@ export class Tables {
     }
   }
 
-  #planOf({ model, slots }: Shape): Plan {
-    const comparison = comparisonOf(model);
+  #planOf(shape: Shape): Plan {
+    const { model } = shape;
+    const rows = rowsOf(shape);
+    const { comparison, fixed, parts } = rows;
     const table = this.#table(model.table);
-    const values = Int32Array.from(comparison.values);
-    const plan = { table, tuple: table.tupleOf(comparison), priority: model.priority, values };
-    const parts: Part[] = [];
-    for (const { leaf, at, words } of slots) {
-      if (leaf.of !== "match") continue;
-      const { field } = model.match[leaf.index]!;
-      if (!isModelled(field)) return { ...plan, fixed: values, parts: null };
-      for (let i = 0; i < words; i++) {
-        const place = comparison.words.indexOf(field.place!.word + i);
-        if (place < 0) continue;
-        const bits = Math.min(32, field.place!.bits);
-        const mask = comparison.masks[place]! & ((bits === 32 ? -1 : (1 << bits) - 1) << field.place!.shift);
-        parts.push({ at: place, word: at + i, shift: field.place!.shift, mask });
-      }
-    }
-    // The model's own values make way for those of each row.
-    const fixed = values.slice();
-    for (const { at, mask } of parts) fixed[at]! &= ~mask;
-    return { ...plan, fixed, parts };
+    return {
+      table,
+      tuple: table.tupleOf(comparison),
+      priority: model.priority,
+      values: new Int32Array(fixed.length),
+      fixed,
+      parts,
+    };
   }
 }
 
@@ -100,6 +91,45 @@ interface Plan {
   readonly fixed: Int32Array;
   /** Null: its rows must be read one by one. */
   readonly parts: readonly Part[] | null;
+}
+
+/** Whoever answers lookups: a classifier, or a search. */
+export interface Lookup {
+  lookup(key: Uint32Array, hit: Hit, reads: Uint32Array): Entry | null;
+}
+
+/** Flow tables by their numbers. */
+export interface FlowTables {
+  readonly byNumber: ReadonlyMap<number, Lookup>;
+}
+
+/** What rows of a shape compare: the same words, whose values are fixed or come from the row. */
+export interface Rows {
+  readonly comparison: Comparison;
+  readonly fixed: Int32Array;
+  /** Null: the rows must be read one by one. */
+  readonly parts: readonly Part[] | null;
+}
+
+export function rowsOf({ model, slots }: Shape): Rows {
+  const comparison = comparisonOf(model);
+  const fixed = Int32Array.from(comparison.values);
+  const parts: Part[] = [];
+  for (const { leaf, at, words } of slots) {
+    if (leaf.of !== "match") continue;
+    const { field } = model.match[leaf.index]!;
+    if (!isModelled(field)) return { comparison, fixed, parts: null };
+    for (let i = 0; i < words; i++) {
+      const place = comparison.words.indexOf(field.place!.word + i);
+      if (place < 0) continue;
+      const bits = Math.min(32, field.place!.bits);
+      const mask = comparison.masks[place]! & ((bits === 32 ? -1 : (1 << bits) - 1) << field.place!.shift);
+      parts.push({ at: place, word: at + i, shift: field.place!.shift, mask });
+    }
+  }
+  // The model's own values make way for those of each row.
+  for (const { at, mask } of parts) fixed[at]! &= ~mask;
+  return { comparison, fixed, parts };
 }
 
 /** A word of a row, shifted and masked, belongs to one of the compared words. */

@@ -5,9 +5,9 @@
 import { type Flow, type Group, type GroupType, PORT } from "../ast.ts";
 import type { Flows } from "../columns.ts";
 import { widePort } from "./access.ts";
-import type { Classifier } from "./classifier.ts";
-import { Tables } from "./load.ts";
+import { type Lookup, Tables } from "./load.ts";
 import { compileActions, type Step } from "./program.ts";
+import { SearchedTables } from "./searched.ts";
 
 /** What there is besides flows. */
 export interface RulesetOptions {
@@ -18,6 +18,8 @@ export interface RulesetOptions {
   readonly isPortLive?: (port: number) => boolean;
   /** Open vSwitch's other_config:vlan-limit; 1 by default, as there. 0 in the database stands for 2 here. */
   readonly vlanLimit?: number;
+  /** Only a few frames will come: a dump in columns is searched then, and not made ready for lookups first. */
+  readonly isForFew?: boolean;
 }
 
 export interface BucketEntry {
@@ -37,7 +39,7 @@ const MAX_WATCH_DEPTH = 128;
 const MAX_PORT = 0xfeff;
 
 export class Ruleset {
-  readonly tables: ReadonlyMap<number, Classifier>;
+  readonly tables: ReadonlyMap<number, Lookup>;
   readonly groups = new Map<number, GroupEntry>();
   /** Port numbers as the key has them, in order, LOCAL last; null when they are not known. */
   readonly ports: readonly number[] | null;
@@ -47,7 +49,8 @@ export class Ruleset {
 
   /** Flows one by one, or a dump in columns, which is not copied. */
   constructor(flows: Iterable<Flow> | Flows, options: RulesetOptions = {}) {
-    this.tables = new Tables(flows).byNumber;
+    const isSearched = options.isForFew === true && "shapes" in flows;
+    this.tables = (isSearched ? new SearchedTables(flows) : new Tables(flows)).byNumber;
     for (const { id, type, buckets, source } of options.groups ?? []) {
       const entries = buckets.map(({ actions, watchPort, watchGroup }) => ({
         steps: compileActions(actions, source.line),

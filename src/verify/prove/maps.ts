@@ -3,6 +3,7 @@
  * of a million routes is one node. Rows are unique by key; of equal ones the last stands, as after add-flow. Because rows
  * of two maps come in one order, looking the one's up in the other goes from a row to its neighbour nearly always.
  */
+import { gathered } from "./lanes.ts";
 import type { Template } from "./program.ts";
 import { sortedRows } from "./sort.ts";
 
@@ -49,26 +50,37 @@ export class MapNode {
     const { keys, flows, templateOf } = parts;
     const order = standing(keys, flows, sortedRows(keys, flows.length));
     this.size = order.length;
-    this.keys = keys.map(key => Uint32Array.from(order, row => key[row]!));
-    this.flows = Int32Array.from(order, row => flows[row]!);
-    this.templateOf = Int32Array.from(order, row => templateOf[row]!);
+    this.keys = keys.map(key => gathered(key, order));
+    this.flows = new Int32Array(order.length);
+    this.templateOf = new Int32Array(order.length);
+    for (let row = 0; row < order.length; row++) {
+      this.flows[row] = flows[order[row]!]!;
+      this.templateOf[row] = templateOf[order[row]!]!;
+    }
   }
 
   /** Numbers of all rows. */
   get rows(): Int32Array {
-    this.#rows ??= Int32Array.from({ length: this.size }, (_, row) => row);
+    if (this.#rows === null) {
+      this.#rows = new Int32Array(this.size);
+      for (let row = 0; row < this.size; row++) this.#rows[row] = row;
+    }
     return this.#rows;
   }
 
   /** Word `at` of what differs in the flow of each row; where a flow has fewer words, anything. */
   valuesAt(at: number): Uint32Array {
-    let values = this.#values.get(at);
-    if (values === undefined) {
-      const { flows } = this.templates[0]!.program;
-      values = new Uint32Array(this.size);
-      for (let row = 0; row < this.size; row++) values[row] = flows.valueAt(this.flows[row]!, at);
-      this.#values.set(at, values);
+    if (this.#values.size === 0) {
+      // All at once: a row of values is together in memory.
+      const places = this.templates.flatMap(({ slots }) =>
+        [...slots.values()].flatMap(({ at, words }) => (words === 2 ? [at, at + 1] : [at])),
+      );
+      const words = [...new Set(places)];
+      const columns = this.templates[0]!.program.flows.valuesAt(this.flows, words);
+      for (const [i, column] of columns.entries()) this.#values.set(words[i]!, column);
     }
+    const values = this.#values.get(at);
+    if (values === undefined) throw new Error("assertion: word of a template's slot");
     return values;
   }
 

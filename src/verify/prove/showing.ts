@@ -3,9 +3,9 @@
  * bytes, and run through the interpreter with both tables. Only what differs there too is told as a difference; differences
  * with the same flows on both sides are one, with a count.
  */
-import { extract, type Flow, type Interpreter, KEY, KEY_WORDS } from "../../openflow/index.ts";
+import { extract, type Flow, KEY, KEY_WORDS, type Outcome } from "../../openflow/index.ts";
 import type { Candidate } from "./compare.ts";
-import { chainOf, interpreterOf, sameOutcome } from "./confirm.ts";
+import { Confirming, chainOf, sameOutcome } from "./confirm.ts";
 import { fieldsBetween } from "./fields-between.ts";
 import type { Behaviour, Difference, Findings, FlowLine } from "./findings.ts";
 import { frameOf } from "./frame.ts";
@@ -35,17 +35,16 @@ interface Group {
 /** Hears of classes that differ, and adds those to the findings for which there is a frame that the interpreter confirms. */
 export class Showing implements Listener {
   readonly #findings: Findings;
-  readonly #programs: readonly [Program, Program];
   readonly #product: Product;
   readonly #solver: Solver;
   readonly #groups = new Map<string, Group>();
-  readonly #interpreters: [Interpreter | null, Interpreter | null] = [null, null];
+  readonly #interpreters: readonly [Confirming, Confirming];
 
   constructor(programs: readonly [Program, Program], product: Product, findings: Findings) {
     this.#findings = findings;
-    this.#programs = programs;
     this.#product = product;
     this.#solver = new Solver(product.readings);
+    this.#interpreters = [new Confirming(programs[0]), new Confirming(programs[1])];
   }
 
   unknown(pair: Pair, side: 0 | 1, feature: string, line: number): boolean {
@@ -67,7 +66,7 @@ export class Showing implements Listener {
       }
       const frame = frameOf(this.#product.readings, search.input, readingOf(pair));
       const inPort = portOf(search.input);
-      const [found] = this.#run(side, inPort, frame).ambiguous;
+      const [found] = this.#interpreters[side].run(inPort, frame).ambiguous;
       if (found === undefined) continue;
       const [first, second] = found.flows.map(lineOf);
       this.#findings.ambiguities.push({
@@ -126,17 +125,12 @@ export class Showing implements Listener {
     this.#findings.differences[index] = { ...this.#findings.differences[index]!, affected };
   }
 
-  #run(side: 0 | 1, inPort: number, frame: Uint8Array): ReturnType<Interpreter["run"]> {
-    this.#interpreters[side] ??= interpreterOf(this.#programs[side]);
-    return this.#interpreters[side].run(inPort, frame);
-  }
-
   #confirm(pair: Pair, input: Input, what: string, minBytes: number): Difference | null {
     const frame = padded(frameOf(this.#product.readings, input, readingOf(pair)), minBytes);
     if (!isReadAs(frame, input)) return null;
     const inPort = portOf(input);
-    const outcomes = ([0, 1] as const).map(side => this.#run(side, inPort, frame));
-    const [a, b] = outcomes as [ReturnType<Interpreter["run"]>, ReturnType<Interpreter["run"]>];
+    const outcomes = ([0, 1] as const).map(side => this.#interpreters[side].run(inPort, frame));
+    const [a, b] = outcomes as [Outcome, Outcome];
     if (outcomes.some(({ verdict }) => verdict === "unknown" || verdict === "ambiguous")) return null;
     if (sameOutcome(a, b)) return null;
     const behaviour = (outcome: typeof a): Behaviour => ({
