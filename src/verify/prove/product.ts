@@ -16,6 +16,7 @@ import { bind, NO_SOURCE } from "./sources.ts";
 import type { Space } from "./space.ts";
 import { type Bound, enter, type Frame, type Left, type Packet, type Source, type State } from "./state.ts";
 import { type Segment, Terms, type Word } from "./terms.ts";
+import { widened } from "./widen.ts";
 
 /** Both machines and the path they are on. */
 export interface Pair {
@@ -74,7 +75,9 @@ export class Product {
         if (!this.#compare(settled, listener)) return false;
         continue;
       }
-      if (settled !== start && this.#isProven(settled)) continue;
+      // What it began with is what it is asked about.
+      const isStart = settled.a === start.a && settled.b === start.b;
+      if (!isStart && this.#isProven(settled)) continue;
       if (!this.#lookUp(settled, pending, listener)) return false;
     }
     return true;
@@ -169,7 +172,7 @@ export class Product {
   }
 
   /** All kinds of the layers that some of these have: what is proven for them holds for these. */
-  #widened(kinds: number): number {
+  #allOfLayers(kinds: number): number {
     const { kinds: all } = this.readings.space;
     const layers = new Set(
       all.filter((_, index) => (kinds & (1 << index)) !== 0).map(({ layer3 }) => layer3),
@@ -181,16 +184,22 @@ export class Product {
 
   // --- Obligations ----------------------------------------------------------------------------------------------
 
-  /** Whether the rest is equal whatever way led here. */
+  /** Whether the rest is equal whatever way led here: for any values that it does not depend on, or for these. */
   #isProven({ a, b, path }: Pair): boolean {
-    if (path.isGeneral || hasColumns(a) || hasColumns(b)) return false;
+    if (hasColumns(a) || hasColumns(b)) return false;
     if (a.lookups > MANY_LOOKUPS || b.lookups > MANY_LOOKUPS) {
       this.#hadManyLookups = true;
       return false;
     }
+    const wide = widened(this.#programs, this.terms, a, b);
+    if (wide !== null && this.#isObligationMet(wide.a, wide.b, path)) return true;
+    return !path.isGeneral && this.#isObligationMet(a, b, path);
+  }
+
+  #isObligationMet(a: State, b: State, path: Path): boolean {
     const namer = new Namer();
     const name = `${stateName(a, namer)}\n${stateName(b, namer)}`;
-    const contents = path.contents.map(kinds => this.#widened(kinds));
+    const contents = path.contents.map(kinds => this.#allOfLayers(kinds));
     const kinds = namer.contents.map(content => contents[content]!);
     const exact = `${name}\n${kinds.join()}`;
     const known = this.#proven.get(exact);

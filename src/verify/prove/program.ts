@@ -11,6 +11,7 @@ import {
   isModelled,
   KEY,
   type MatchField,
+  PORT,
   type Shape,
   type Step,
 } from "../../openflow/index.ts";
@@ -130,7 +131,7 @@ export class Program {
   readonly tables = new Map<number, readonly Band[]>();
   readonly groups: ReadonlyMap<number, Group>;
   #templateCount = 0;
-
+  readonly #askedFrom = new Map<number, ReadonlySet<number>>();
   readonly #actionsOf = new Map<number, string>();
 
   /** Throws OutOfBudget. */
@@ -295,6 +296,37 @@ export class Program {
     }
   }
 
+  /** Words that tables ask for which a lookup in this one can lead to, itself among them. */
+  wordsAskedFrom(table: number): ReadonlySet<number> {
+    let words = this.#askedFrom.get(table);
+    if (words === undefined) {
+      const found = new Set<number>();
+      const seen = new Set([table]);
+      // A set takes in what is added while it is gone through.
+      for (const next of seen)
+        for (const { nodes } of this.tables.get(next) ?? [])
+          for (const node of nodes) {
+            for (const word of wordsOf(node)) found.add(word);
+            const templates = node instanceof MapNode ? node.templates : [node.template];
+            for (const { steps } of templates) this.#addTables(steps, next, seen);
+          }
+      words = found;
+      this.#askedFrom.set(table, words);
+    }
+    return words;
+  }
+
+  #addTables(steps: readonly Step[], from: number, into: Set<number>): void {
+    for (const step of steps) {
+      if (step.do === "resubmit") into.add(step.table ?? from);
+      else if (step.do === "output" && step.port === PORT.table) into.add(0);
+      else if ("steps" in step) this.#addTables(step.steps, from, into);
+      else if (step.do === "group")
+        for (const { actions } of this.groups.get(step.group)?.buckets ?? [])
+          this.#addTables(compileActions(actions, 0), from, into);
+    }
+  }
+
   /** The value of a slot in a flow's row: the most significant word first, as the row has it. */
   slotValue(flow: number, { at }: SlotPlace, word: number): number {
     return this.flows.valueAt(flow, at + word);
@@ -313,6 +345,11 @@ export class Program {
     return text;
   }
 }
+
+const wordsOf = (node: Node): readonly number[] =>
+  node instanceof MapNode
+    ? [...node.constants.map(({ word }) => word), ...node.words]
+    : node.tests.map(({ word }) => word);
 
 function matchSlots(model: Flow, shape: Shape | null, tests: readonly WordTest[]): MatchSlot[] {
   const slots: MatchSlot[] = [];
