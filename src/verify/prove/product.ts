@@ -16,7 +16,7 @@ import { bind, NO_SOURCE } from "./sources.ts";
 import type { Space } from "./space.ts";
 import { type Bound, enter, type Frame, type Left, type Packet, type Source, type State } from "./state.ts";
 import { type Segment, Terms, type Word } from "./terms.ts";
-import { widened } from "./widen.ts";
+import { Widening } from "./widen.ts";
 
 /** Both machines and the path they are on. */
 export interface Pair {
@@ -42,6 +42,7 @@ export class Product {
   readonly terms = new Terms();
   readonly readings: Readings;
   readonly #lookups: Lookups;
+  readonly #widening: Widening;
   readonly #programs: readonly [Program, Program];
   readonly #proven = new Map<string, boolean>();
   readonly #budget: Budget;
@@ -51,6 +52,7 @@ export class Product {
     this.#programs = [a, b];
     this.readings = new Readings(space, this.terms);
     this.#lookups = new Lookups(this.terms);
+    this.#widening = new Widening(this.#programs, this.terms);
     this.#budget = budget;
   }
 
@@ -191,7 +193,7 @@ export class Product {
       this.#hadManyLookups = true;
       return false;
     }
-    const wide = widened(this.#programs, this.terms, a, b);
+    const wide = this.#widening.of(a, b);
     if (wide !== null && this.#isObligationMet(wide.a, wide.b, path)) return true;
     return !path.isGeneral && this.#isObligationMet(a, b, path);
   }

@@ -58,7 +58,7 @@ export interface Word {
   readonly segments: readonly Segment[];
   /** The value of a word that is constant, else null. */
   readonly value: number | null;
-  /** All its atoms are of the first reading. */
+  /** All its atoms are of the first reading, or of none. */
   readonly isOfFrame: boolean;
   /** It depends on the lanes of a domain. */
   readonly hasColumn: boolean;
@@ -128,7 +128,7 @@ export class Terms {
         id: this.#count++,
         segments: joined,
         value: null,
-        isOfFrame: joined.every(segment => !("atom" in segment) || segment.atom.content === 0),
+        isOfFrame: joined.every(segment => !("atom" in segment) || segment.atom.content <= 0),
         hasColumn: joined.some(segment => segment.is === "column"),
       };
       this.#words.set(name, word);
