@@ -8,6 +8,7 @@ import { countingRow } from "./counting.ts";
 import { againstRow, compileRow, parseRow, traceRow } from "./flows.ts";
 import { framesRow } from "./frames.ts";
 import { largeRow } from "./large.ts";
+import { proofRow } from "./proof.ts";
 import { streamRow } from "./resident.ts";
 import { editsRow, prefixesRow, routesRow } from "./tables.ts";
 import { workFolder } from "./traffic.ts";
@@ -37,6 +38,7 @@ export const ROWS: readonly Row[] = [
   { name: "flows-trace", run: traceRow },
   { name: "flows-against", run: againstRow },
   { name: "flows-compile", run: compileRow },
+  { name: "proof", run: proofRow },
   { name: "size", run: wasmRow },
   { name: "core-inbound", run: memoryRow("inbound") },
   { name: "core-outbound", run: memoryRow("outbound") },
