@@ -3,7 +3,7 @@
  * They run as interpret/translate.ts runs them.
  */
 import { KEY, PORT, type Step } from "../../openflow/index.ts";
-import { type Decider, HOLDS, readField, writeField, writeMasked } from "./fields.ts";
+import { type Decider, HOLDS, readField, VLAN_PRESENT, writeField, writeMasked } from "./fields.ts";
 import { Unmodelled } from "./readings.ts";
 import { bind } from "./sources.ts";
 import { type Bound, replaceTop, type Source, type State, topOf } from "./state.ts";
@@ -50,8 +50,12 @@ export function change(by: Decider, state: State, step: Step, source: Source): S
       return { ...state, flow: flow.with(KEY.innerVlanTci, flow[KEY.vlanTci]!).with(KEY.vlanTci, tag) };
     }
     case "pop_vlan": {
+      // Tags count from the outside as far as they have the presence bit, which a load may take.
+      if (by.is(flow[KEY.vlanTci]!, VLAN_PRESENT, 0)) return state;
       const inner = flow[KEY.innerVlanTci]!;
-      return { ...state, flow: flow.with(KEY.vlanTci, inner).with(KEY.innerVlanTci, terms.constant(0)) };
+      const none = terms.constant(0);
+      if (by.is(inner, VLAN_PRESENT, 0)) return { ...state, flow: flow.with(KEY.vlanTci, none) };
+      return { ...state, flow: flow.with(KEY.vlanTci, inner).with(KEY.innerVlanTci, none) };
     }
     case "set_queue":
       return { ...state, flow: flow.with(KEY.skbPriority, terms.constant(step.queue)) };

@@ -34,7 +34,7 @@ import { commit, wireOf } from "./wire.ts";
 const MAX_DEPTH = 64;
 const MAX_LOOKUPS = 4096;
 const MAX_STACK_BYTES = 65536;
-const MAX_RECIRCULATIONS = 8;
+const MAX_RECIRCULATIONS = 6;
 const MAX_PORT = 0xfeff;
 const TOO_MANY_LABELS = "too many labels";
 
@@ -87,7 +87,7 @@ export class Machine implements Decider {
       side,
       flow: key.with(KEY.actsetOutput, terms.constant(PORT.unset)),
       packet,
-      lookup: { table: 0, inPort: key[KEY.inPort]!, deepens: 0 },
+      lookup: { table: 0, inPort: key[KEY.inPort]!, deepens: 0, isLast: true },
       stack: [],
       stackBytes: 0,
       priority: key[KEY.skbPriority]!,
@@ -157,8 +157,9 @@ export class Machine implements Decider {
     }
     this.#line = step.line;
     const rest = replaceTop(now, { ...top, index: index + 1 });
+    const isLast = top.isLast && index === list.length - 1 && now.actionSet.length === 0;
     try {
-      this.#state = this.#runStep(rest, list[index]!);
+      this.#state = this.#runStep(rest, list[index]!, isLast);
     } catch (error) {
       if (error instanceof Undecidable) throw new Unmodelled(error.message, step.line);
       throw error;
@@ -170,7 +171,7 @@ export class Machine implements Decider {
     return replaceTop(state, null);
   }
 
-  #runStep(state: State, bound: Bound): State {
+  #runStep(state: State, bound: Bound, isLast: boolean): State {
     const { step, source } = bound;
     switch (step.do) {
       case "output":
@@ -185,11 +186,11 @@ export class Machine implements Decider {
         if (step.port === PORT.inPort) return this.#emit(state, state.flow[KEY.inPort]!, null);
         return this.#emit(state, this.terms.constant(step.port), state.flow[KEY.inPort]!);
       case "group":
-        return this.#group(state, step.group, step.line);
+        return this.#group(state, step, isLast);
       case "resubmit":
-        return this.#resubmit(state, step.port, step.table);
+        return this.#resubmit(state, step.port, step.table, isLast);
       case "clone":
-        return this.#clone(state, step, source);
+        return this.#clone(state, step, source, isLast);
       case "dec_ttl":
         return this.#decrementTtl(state, step.controllerCount);
       case "dec_mpls_ttl":
@@ -218,14 +219,14 @@ export class Machine implements Decider {
     return state.stackBytes >= MAX_STACK_BYTES ? "stack" : null;
   }
 
-  #resubmit(state: State, port: number | null, table: number | null): State {
+  #resubmit(state: State, port: number | null, table: number | null, isLast: boolean): State {
     const error = this.#mayLookUp(state);
     if (error !== null) return { ...state, error };
     const before = tableOf(state);
     const inPort =
       port === null || port === PORT.inPort ? state.flow[KEY.inPort]! : this.terms.constant(port);
     const next = table ?? before;
-    return { ...state, lookup: { table: next, inPort, deepens: next <= before ? 1 : 0 } };
+    return { ...state, lookup: { table: next, inPort, deepens: next <= before ? 1 : 0, isLast } };
   }
 
   // --- Output ---------------------------------------------------------------------------------------------------
@@ -267,7 +268,7 @@ export class Machine implements Decider {
       case PORT.inPort:
         return this.#emit(state, inPort, null);
       case PORT.table:
-        return this.#resubmit(state, null, 0);
+        return this.#resubmit(state, null, 0, false);
       case PORT.normal:
         return this.#opaque(state, "NORMAL", line);
       case PORT.flood:
@@ -336,7 +337,7 @@ export class Machine implements Decider {
 
   // --- Groups and copies ----------------------------------------------------------------------------------------
 
-  #group(state: State, id: number, line: number): State {
+  #group(state: State, { group: id, line }: Doing<"group">, isLast: boolean): State {
     const error = this.#mayLookUp(state);
     if (error !== null) return { ...state, error };
     const group = this.#program.groups.get(id);
@@ -348,12 +349,12 @@ export class Machine implements Decider {
         throw new Unmodelled("a select group that goes on to tables or groups", group.source.line);
       return this.#opaque(state, group.text.replace(/^.*?type=/, "select "), line);
     }
-    if (group.type !== "ff") return pushFrame(state, { is: "buckets", lists, index: 0 });
+    if (group.type !== "ff") return pushFrame(state, { is: "buckets", lists, index: 0, isLast });
     const first = group.buckets[0];
     if (first === undefined) return state;
     if (first.watchPort !== null || first.watchGroup !== null)
       throw new Unmodelled("liveness of a fast failover group", group.source.line);
-    return pushFrame(state, { is: "buckets", lists: lists.slice(0, 1), index: 0 });
+    return pushFrame(state, { is: "buckets", lists: lists.slice(0, 1), index: 0, isLast });
   }
 
   #nextBucket(state: State, top: Extract<Frame, { is: "buckets" }>): void {
@@ -367,7 +368,8 @@ export class Machine implements Decider {
     const depth = depthOf(state) + 1;
     const next = replaceTop(state, { ...top, index: top.index + 1 });
     const inside = pushFrame(next, { is: "bucket end", flow, wasMpls });
-    this.#state = pushFrame(inside, { is: "steps", list: orderBound(list), index: 0, table, depth });
+    const isLast = top.isLast && top.index === top.lists.length - 1;
+    this.#state = pushFrame(inside, { is: "steps", list: orderBound(list), index: 0, table, depth, isLast });
   }
 
   #endBucket(state: State, top: Extract<Frame, { is: "bucket end" }>): void {
@@ -375,14 +377,22 @@ export class Machine implements Decider {
     this.#state = { ...replaceTop(after, null), flow: top.flow, wasMpls: top.wasMpls, isOver: false };
   }
 
-  /** The copy has its own stack, and runs the action set as it stands. */
-  #clone(state: State, step: Doing<"clone">, source: Source): State {
-    const before = step.isCopied ? this.#committed(state) : state;
+  /** A clone has its own stack, and runs the action set as it stands. One that ends everything is never copied. */
+  #clone(state: State, step: Doing<"clone">, source: Source, isLast: boolean): State {
+    const isCopied = step.isCopied && !isLast;
+    const before = isCopied ? this.#committed(state) : state;
     const { stack, actionSet, flow, packet, wasMpls } = before;
-    const saved: Saved = { stack, actionSet, flow, copied: step.isCopied ? { packet, wasMpls } : null };
+    const saved: Saved = { stack, actionSet, flow, copied: isCopied ? { packet, wasMpls } : null };
     const inside = pushFrame(before, { is: "finish", isLast: false, saved });
     const [table, depth] = [tableOf(state), depthOf(state)];
-    return pushFrame(inside, { is: "steps", list: bind(step.steps, source), index: 0, table, depth });
+    return pushFrame(inside, {
+      is: "steps",
+      list: bind(step.steps, source),
+      index: 0,
+      table,
+      depth,
+      isLast: isCopied || isLast,
+    });
   }
 
   // --- Ends -----------------------------------------------------------------------------------------------------
@@ -392,7 +402,7 @@ export class Machine implements Decider {
       const list = orderBound(state.actionSet);
       const next = replaceTop({ ...state, actionSet: [] }, { ...top, isLast: true });
       const [table, depth] = [tableOf(state), depthOf(state)];
-      this.#state = pushFrame(next, { is: "steps", list, index: 0, table, depth });
+      this.#state = pushFrame(next, { is: "steps", list, index: 0, table, depth, isLast: true });
       return;
     }
     const after = state.isFreezing ? this.#finishFreezing(state) : state;
@@ -401,17 +411,21 @@ export class Machine implements Decider {
     this.#state = saved === null ? next : { ...next, ...saved, ...saved.copied, ...stackOf(saved) };
   }
 
-  /** Hands the packet as it is by now to a later pass, and goes on as if nothing had been frozen. */
+  /** Hands the packet as it is by now to a later pass. Only a bucket goes on after that: a clone that froze ends all. */
   #finishFreezing(state: State): State {
     const next = this.#committed(state);
-    const { frozen: list, stack, actionSet, flow: key, packet } = next;
-    const left = this.#leave(next, { is: "recirculate", frozen: { list, stack, actionSet, key, packet } });
-    return { ...left, frozen: [], frozenTable: -1, isFreezing: false, isOver: false };
+    const { frozen: list, stack, actionSet, flow: key, packet, recirculations } = next;
+    const frozen = { list, stack, actionSet, key, packet, recirculations };
+    const left = this.#leave(next, { is: "recirculate", frozen });
+    return { ...left, frozen: [], frozenTable: -1, isFreezing: false };
   }
 
   /** What the pass left is put out in order, and packets that are to be read anew are. An error undoes the pass. */
   #endPass(): void {
     const state = this.#state;
+    // What the second pass put out is then sometimes lost, and sometimes not.
+    if (state.error !== null && state.recirculations > 1)
+      throw new Unmodelled("an error after two recirculations", this.#line);
     const all = [...(state.error === null ? state.left : []), ...state.after];
     const out = [...state.out];
     for (const [index, left] of all.entries()) {
@@ -419,7 +433,7 @@ export class Machine implements Decider {
         out.push(left);
         continue;
       }
-      if (state.recirculations >= MAX_RECIRCULATIONS) continue;
+      if (left.frozen.recirculations >= MAX_RECIRCULATIONS) continue;
       this.#thaw({ ...state, out }, left.frozen, all.slice(index + 1));
       return;
     }
@@ -428,7 +442,7 @@ export class Machine implements Decider {
 
   #thaw(
     state: State,
-    { list, stack, actionSet, key: frozen, packet: before }: FrozenOf,
+    { list, stack, actionSet, key: frozen, packet: before, recirculations }: FrozenOf,
     after: readonly Left[],
   ): void {
     const { key, packet } = this.#readings.readAgain(this, before, list[0]?.step.line ?? 0);
@@ -445,13 +459,13 @@ export class Machine implements Decider {
       stack,
       stackBytes: stack.reduce((sum, { bytes }) => sum + bytes, 0),
       priority: key[KEY.skbPriority]!,
-      recirculations: state.recirculations + 1,
+      recirculations: recirculations + 1,
     };
     const next = writeActions(this, fresh, actionSet);
     this.#state =
       list.length > 0
-        ? pushFrame(next, { is: "steps", list, index: 0, table: 0, depth: 0 })
-        : { ...next, lookup: { table: 0, inPort, deepens: 0 } };
+        ? pushFrame(next, { is: "steps", list, index: 0, table: 0, depth: 0, isLast: true })
+        : { ...next, lookup: { table: 0, inPort, deepens: 0, isLast: true } };
   }
 
   // --- Labels and TTLs ------------------------------------------------------------------------------------------

@@ -290,12 +290,12 @@ class Namer {
   frame(frame: Frame): string {
     switch (frame.is) {
       case "steps":
-        return `${this.list(frame.list, frame.index)}@${frame.table}.${frame.depth}`;
+        return `${this.list(frame.list, frame.index)}@${frame.table}.${frame.depth} ${frame.isLast}`;
       case "buckets":
-        return frame.lists
+        return `${frame.isLast} ${frame.lists
           .slice(frame.index)
           .map(list => this.list(list))
-          .join(";");
+          .join(";")}`;
       case "bucket end":
         return `bucket ${frame.wasMpls} ${this.words(frame.flow)}`;
       case "finish": {
@@ -318,8 +318,8 @@ class Namer {
     return left
       .map(one => {
         if (one.is !== "recirculate") return eventsName([one]);
-        const { list, stack, actionSet, key, packet } = one.frozen;
-        return `r ${this.list(list)} ${this.stack(stack)} ${this.list(actionSet)} ${this.words(key)} ${this.packet(packet)}`;
+        const { list, stack, actionSet, key, packet, recirculations } = one.frozen;
+        return `r ${recirculations} ${this.list(list)} ${this.stack(stack)} ${this.list(actionSet)} ${this.words(key)} ${this.packet(packet)}`;
       })
       .join("|");
   }
@@ -330,7 +330,7 @@ function stateName(state: State, namer: Namer): string {
   const { lookup } = state;
   return [
     state.isDone,
-    lookup === null ? "" : `${lookup.table} ${namer.word(lookup.inPort)} ${lookup.deepens}`,
+    lookup === null ? "" : `${lookup.table} ${namer.word(lookup.inPort)} ${lookup.deepens} ${lookup.isLast}`,
     namer.words(state.flow),
     namer.packet(state.packet),
     state.frames.map(frame => namer.frame(frame)).join("/"),

@@ -4,6 +4,7 @@
  * handful of templates. Spelling is gone by then: the steps are those of the interpreter's own compiler.
  */
 import {
+  type Action,
   compileActions,
   type Flow,
   type FlowColumns,
@@ -224,12 +225,7 @@ export class Program {
     const slots = new Map<Step, SlotPlace>();
     for (const { leaf, at, words } of shape?.slots ?? []) {
       if (leaf.of !== "set" && leaf.of !== "output") continue;
-      let step = steps[leaf.path[0]!]!;
-      for (const index of leaf.path.slice(1)) {
-        if (!("steps" in step)) throw new Error("assertion: a path leads to nested steps");
-        step = step.steps[index]!;
-      }
-      slots.set(step, { at, words });
+      slots.set(stepAt(model.actions, steps, leaf.path), { at, words });
     }
     return { id: this.#templateCount++, program: this, steps, slots, unknown: unknownOf(model) };
   }
@@ -350,6 +346,20 @@ const wordsOf = (node: Node): readonly number[] =>
   node instanceof MapNode
     ? [...node.constants.map(({ word }) => word), ...node.words]
     : node.tests.map(({ word }) => word);
+
+/** The step of the action to which a path of indices leads; an action may have become several steps (an enqueue), or none. */
+function stepAt(
+  actions: readonly Action[],
+  steps: readonly Step[],
+  [index, ...inside]: readonly number[],
+): Step {
+  const action = actions[index!]!;
+  const before = actions.slice(0, index!);
+  const step = steps[compileActions(before, 0).length]!;
+  if (inside.length === 0) return step;
+  if (!("steps" in step && "actions" in action)) throw new Error("assertion: a path leads to nested steps");
+  return stepAt(action.actions, step.steps, inside);
+}
 
 function matchSlots(model: Flow, shape: Shape | null, tests: readonly WordTest[]): MatchSlot[] {
   const slots: MatchSlot[] = [];

@@ -28,10 +28,17 @@ export type Frame =
       readonly index: number;
       readonly table: number;
       readonly depth: number;
+      /** Nothing is to come behind it. */
+      readonly isLast: boolean;
     }
-  | { readonly is: "buckets"; readonly lists: readonly (readonly Bound[])[]; readonly index: number }
+  | {
+      readonly is: "buckets";
+      readonly lists: readonly (readonly Bound[])[];
+      readonly index: number;
+      readonly isLast: boolean;
+    }
   | { readonly is: "bucket end"; readonly flow: readonly Word[]; readonly wasMpls: boolean }
-  /** The end of a pass, or of a clone, which then has its `saved` state. */
+  /** The end of a pass, or of a clone, which then has its `saved` state; `isLast`: its action set has been run. */
   | { readonly is: "finish"; readonly isLast: boolean; readonly saved: Saved | null };
 
 /** What a clone gives back. */
@@ -92,6 +99,8 @@ export interface Frozen {
   readonly actionSet: readonly Bound[];
   readonly key: readonly Word[];
   readonly packet: Packet;
+  /** Of the pass that left it: how often the packet was read anew until then. */
+  readonly recirculations: number;
 }
 
 /** What a pass leaves behind, in order: events, and packets to be read anew. */
@@ -101,6 +110,8 @@ export interface Lookup {
   readonly table: number;
   readonly inPort: Word;
   readonly deepens: number;
+  /** Nothing is to come behind what it finds. */
+  readonly isLast: boolean;
 }
 
 /** A flow that was hit, for people. */
@@ -194,10 +205,11 @@ export function enter(state: State, list: readonly Bound[] | null, hit: Hit | nu
   const answered = { ...state, lookup: null, lookups: state.lookups + 1 };
   if (list === null || hit === null) return answered;
   const depth = depthOf(state) + lookup.deepens;
+  const { table, isLast } = lookup;
   let { frames } = answered;
   // Lists that have nothing left need not be returned to.
   for (let top = frames.at(-1); top?.is === "steps" && top.index === top.list.length; top = frames.at(-1))
     frames = frames.slice(0, -1);
-  const steps: Frame = { is: "steps", list, index: 0, table: lookup.table, depth };
+  const steps: Frame = { is: "steps", list, index: 0, table, depth, isLast };
   return { ...answered, frames: [...frames, steps], hits: [...state.hits, hit] };
 }

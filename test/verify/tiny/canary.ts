@@ -1,11 +1,9 @@
 /**
- * Bugs planted in the prover: a copy of its folder with one piece of text replaced, loaded beside the real one. A test of
+ * Bugs planted in the prover: a bundle of it with one piece of its text replaced, loaded beside the real one. A test of
  * the prover that does not notice them is worth nothing.
  */
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { bundleModule } from "../../bundle.ts";
 import type { Prover } from "./judge.ts";
 
 export interface Plant {
@@ -96,32 +94,21 @@ export const PLANTS: readonly Plant[] = [
   },
 ];
 
-const prover = join(import.meta.dirname, "../../../src/verify/prove");
-const room = (name: string): string => pathToFileURL(join(prover, "../..", name)).href;
-
-/** The prover with a bug; `isPlanted` false when there is no such text in it any more. */
+/**
+ * The prover with a bug; `isPlanted` false when there is no such text in it any more. It comes with a flow language of its
+ * own: what the two hand each other, flows and groups, is plain data.
+ */
 export async function withPlant(
   plant: Plant,
   use: (prover: Prover) => void,
 ): Promise<{ readonly isPlanted: boolean }> {
-  const folder = mkdtempSync(join(tmpdir(), "slash32-plant-"));
-  try {
-    cpSync(prover, folder, { recursive: true });
-    writeFileSync(join(folder, "package.json"), '{"type":"module"}');
-    let isPlanted = false;
-    for (const name of readdirSync(folder).filter(file => file.endsWith(".ts"))) {
-      const text = readFileSync(join(folder, name), "utf8").replaceAll(
-        /"\.\.\/\.\.\/([^"]+)"/g,
-        (_, path: string) => JSON.stringify(room(path)),
-      );
-      const isHere = name === plant.file && text.includes(plant.find);
-      isPlanted ||= isHere;
-      writeFileSync(join(folder, name), isHere ? text.replaceAll(plant.find, () => plant.put) : text);
-    }
-    const { prove } = (await import(pathToFileURL(join(folder, "prove.ts")).href)) as { prove: Prover };
-    if (isPlanted) use(prove);
-    return { isPlanted };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  let isPlanted = false;
+  const bundle = await bundleModule("src/verify/prove/prove.ts", (path, text) => {
+    if (path !== `src/verify/prove/${plant.file}` || !text.includes(plant.find)) return text;
+    isPlanted = true;
+    return text.replaceAll(plant.find, () => plant.put);
+  });
+  const { prove } = (await import(pathToFileURL(bundle).href)) as { prove: Prover };
+  if (isPlanted) use(prove);
+  return { isPlanted };
 }

@@ -81,6 +81,10 @@ class Lines {
   flow(index: number): Flow {
     return this.#flows[index]!;
   }
+
+  shapedFlow(index: number): Flow {
+    return this.#flows[index]!;
+  }
 }
 
 /** Rules of one table and priority from which on columns are worth their while. */
