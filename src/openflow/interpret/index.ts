@@ -7,4 +7,5 @@ export { extract } from "./extract.ts";
 export { ACTION_FEATURES, type Feature, MATCH_FEATURES, type Support } from "./features.ts";
 export { Interpreter, type InterpreterOptions, type Outcome, type Verdict } from "./interpreter.ts";
 export { compileActions, type FeatureAt, isModelled, type Step } from "./program.ts";
+export { leastBytesOf, mostBytesOf } from "./sizes.ts";
 export type { Ambiguity, TableHit, Watcher } from "./translate.ts";

@@ -4,12 +4,12 @@
  * its own, a *candidate*, for the solver to find a frame on, or to show that there is none.
  */
 import { KEY } from "../../openflow/index.ts";
-import { TYPES } from "./fields.ts";
+import { TYPES, VLAN_PRESENT } from "./fields.ts";
 import type { Path } from "./path.ts";
 import { type Readings, SNAP_WORD } from "./readings.ts";
 import { type Event, LAYER_3, type Packet } from "./state.ts";
 import type { Word } from "./terms.ts";
-import { WIRE_FROM } from "./wire.ts";
+import { typesName, WIRE_FROM } from "./wire.ts";
 
 /** A path on which the machines differ if it holds for any frame. */
 export interface Candidate {
@@ -64,6 +64,31 @@ function differing(a: Packet, b: Packet): Differing[] {
   return out;
 }
 
+/** Both were written to behind the type, and as packets of different types. */
+function areRewrittenApart(a: Packet, b: Packet): boolean {
+  const isRewritten = ({ base, read }: Packet): boolean =>
+    base.some((word, at) => at >= LAYER_3.from && at < LAYER_3.to && word !== read[at]);
+  return a.content !== b.content && isRewritten(a) && isRewritten(b);
+}
+
+/**
+ * Frames that leave and packets for the controller are told apart: each in their order. What is not executed may be both,
+ * and nothing is moved past it.
+ */
+export function inOrder(events: readonly Event[]): Event[] {
+  const out: Event[] = [];
+  let told: Event[] = [];
+  for (const event of events) {
+    if (event.is === "packet_in") told.push(event);
+    else if (event.is === "output") out.push(event);
+    else {
+      out.push(...told, event);
+      told = [];
+    }
+  }
+  return [...out, ...told];
+}
+
 export class Comparison {
   readonly #readings: Readings;
   /** Tells whether to go on after a candidate. */
@@ -102,7 +127,7 @@ export class Comparison {
     if (left.notTo === null || left.notTo !== right.notTo || left.maxBytes !== right.maxBytes) return null;
     const [a, b] = [left.wire.packet, right.wire.packet];
     if (a.popped !== b.popped || a.pushed !== b.pushed) return null;
-    if (a.isTypeWritten !== b.isTypeWritten || a.history !== b.history) return null;
+    if (typesName(a) !== typesName(b) || a.history !== b.history || areRewrittenApart(a, b)) return null;
     const { yes, no } = path.splitEqual(left.port, right.port);
     const different = [...no];
     let same: readonly Path[] = yes === null ? [] : [yes];
@@ -179,10 +204,14 @@ export class Comparison {
         !this.#found({ path, what: "label stack", unknown: { feature: "stacks without a bottom", line: 0 } })
       )
         return null;
-    if (a.isTypeWritten !== b.isTypeWritten) {
+    if (areRewrittenApart(a, b)) {
+      const unknown = { feature: "packets that were rewritten under different types", line: 0 };
+      return this.#found({ path, what: "type", unknown }) ? [] : null;
+    }
+    if (typesName(a) !== typesName(b)) {
       const snap = this.#readings.terms.atomWord(this.#readings.atom(0, SNAP_WORD));
       const { yes, no } = path.split([{ word: snap, mask: 1, value: 1 }]);
-      if (yes !== null && !this.#found({ path: yes, what: "type", unknown: null })) return null;
+      if (yes !== null && !this.#types(a.types, b.types, yes)) return null;
       paths = no;
     }
     for (const { word, left, right, by } of differing(a, b)) {
@@ -211,6 +240,20 @@ export class Comparison {
         )
           return null;
     return paths;
+  }
+
+  /**
+   * Type bytes of LLC/SNAP frames that were written differently. Without a tag the length is lost, which shows wherever
+   * only one side wrote; all else is left open. False when `found` has had enough.
+   */
+  #types(a: Packet["types"], b: Packet["types"], path: Path): boolean {
+    const last = (a.length === 0 ? b : a).at(-1)!;
+    const isOneSided = a.length === 0 || b.length === 0;
+    const { yes, no } = path.split([{ word: last.tag, mask: VLAN_PRESENT, value: 0 }]);
+    const unknown = { feature: "labels behind LLC/SNAP", line: 0 };
+    if (yes !== null && !this.#found({ path: yes, what: "type", unknown: isOneSided ? null : unknown }))
+      return false;
+    return no.every(one => this.#found({ path: one, what: "type", unknown }));
   }
 
   #isProperStack(path: Path): boolean {

@@ -3,15 +3,16 @@
  * with words that are expressions. Where the way depends on the input the step is not done: a `Fork` says how the path
  * splits, and it is run again on each part. A lookup stops the machine; whoever drives it says what was hit.
  */
-import { KEY, PORT, type Step } from "../../openflow/index.ts";
+import { KEY, leastBytesOf, mostBytesOf, PORT, type Step } from "../../openflow/index.ts";
 import { change, decremented, portOf, writeActions } from "./changes.ts";
-import { type Decider, isIp, isMpls, readField, widePort } from "./fields.ts";
+import { type Decider, isIp, isMpls, readField, VLAN_PRESENT, widePort } from "./fields.ts";
 import { endsHere, isOpaque, keepForLater } from "./frozen.ts";
 import { countLabels, MPLS_LABELS, popLabel, pushLabel } from "./labels.ts";
 import { type Path, Undecidable } from "./path.ts";
 import type { Program } from "./program.ts";
-import { type Readings, Unmodelled } from "./readings.ts";
+import { type Readings, SNAP_WORD, Unmodelled } from "./readings.ts";
 import { bind, bindGroup, orderBound } from "./sources.ts";
+import type { Kind } from "./space.ts";
 import {
   type Bound,
   depthOf,
@@ -29,13 +30,18 @@ import {
   topOf,
 } from "./state.ts";
 import { looseWord, type Segment, type Terms, type Word } from "./terms.ts";
-import { commit, wireOf } from "./wire.ts";
+import { commit, isMovedByReading, POP_ENDS_SWITCH, WIRE_FROM, wireOf } from "./wire.ts";
 
 const MAX_DEPTH = 64;
 const MAX_LOOKUPS = 4096;
 const MAX_STACK_BYTES = 65536;
 const MAX_RECIRCULATIONS = 6;
 const MAX_PORT = 0xfeff;
+const ETHERNET_BYTES = 14;
+/** Open vSwitch gives up beyond 64 kB of datapath actions; upper bounds of what one event and one change take there. */
+const MAX_ACTION_BYTES = 65535;
+const EVENT_BYTES = 160;
+const COMMIT_BYTES = 1920;
 const TOO_MANY_LABELS = "too many labels";
 
 /** The way depends on which of these paths it is. */
@@ -78,7 +84,9 @@ export class Machine implements Decider {
       content: 0,
       popped: 0,
       pushed: 0,
-      isTypeWritten: false,
+      types: [],
+      isRelabelled: false,
+      isMoved: false,
       written: new Set(),
       history: "",
     };
@@ -107,9 +115,25 @@ export class Machine implements Decider {
     throw new Fork([yes, ...no]);
   };
 
+  isOfKind = (content: number, test: (kind: Kind) => boolean): boolean => {
+    const path = this.#path;
+    let yes = 0;
+    for (const [index, kind] of path.space.kinds.entries()) if (test(kind)) yes |= 1 << index;
+    const kinds = path.contents[content]!;
+    if ((kinds & yes) === 0) return false;
+    if ((kinds & ~yes) === 0) return true;
+    const of = (some: number): Path => path.with({ contents: path.contents.with(content, some) });
+    throw new Fork([of(kinds & yes), of(kinds & ~yes)]);
+  };
+
   /** Goes on to the next lookup or to the end. Leaves by a `Fork`, or `Unmodelled`. */
   run(): { state: State; path: Path } {
-    while (this.#state.lookup === null && !this.#state.isDone) this.#advance();
+    try {
+      while (this.#state.lookup === null && !this.#state.isDone) this.#advance();
+    } catch (error) {
+      if (error instanceof Undecidable) throw new Unmodelled(error.message, this.#line);
+      throw error;
+    }
     return { state: this.#state, path: this.#path };
   }
 
@@ -158,12 +182,7 @@ export class Machine implements Decider {
     this.#line = step.line;
     const rest = replaceTop(now, { ...top, index: index + 1 });
     const isLast = top.isLast && index === list.length - 1 && now.actionSet.length === 0;
-    try {
-      this.#state = this.#runStep(rest, list[index]!, isLast);
-    } catch (error) {
-      if (error instanceof Undecidable) throw new Unmodelled(error.message, step.line);
-      throw error;
-    }
+    this.#state = this.#runStep(rest, list[index]!, isLast);
   }
 
   /** Ends the list of actions that is run. */
@@ -216,6 +235,8 @@ export class Machine implements Decider {
   #mayLookUp(state: State): string | null {
     if (depthOf(state) >= MAX_DEPTH) return "depth";
     if (state.lookups >= MAX_LOOKUPS) return "lookups";
+    if (state.actionBytes > MAX_ACTION_BYTES)
+      throw new Unmodelled("about 64 kB of datapath actions", this.#line);
     return state.stackBytes >= MAX_STACK_BYTES ? "stack" : null;
   }
 
@@ -232,11 +253,25 @@ export class Machine implements Decider {
   // --- Output ---------------------------------------------------------------------------------------------------
 
   #committed(state: State): State {
-    return { ...state, packet: commit(this, state.flow, state.packet) };
+    const packet = commit(this, state.flow, state.packet);
+    const isChanged = packet.base.some((word, at) => at >= WIRE_FROM && word !== state.packet.base[at]);
+    return { ...state, packet, actionBytes: state.actionBytes + (isChanged ? COMMIT_BYTES : 0) };
   }
 
   #leave(state: State, event: Left): State {
-    return { ...state, left: [...state.left, event] };
+    return { ...state, left: [...state.left, event], actionBytes: state.actionBytes + EVENT_BYTES };
+  }
+
+  /** Whether anything runs after the step that is run, and finds the packet as it is then. */
+  #goesOn({ frames, actionSet }: State): boolean {
+    return (
+      actionSet.length > 0 ||
+      frames.some(
+        frame =>
+          (frame.is === "steps" && frame.index < frame.list.length) ||
+          (frame.is === "buckets" && frame.index < frame.lists.length),
+      )
+    );
   }
 
   /** Puts the packet out by a port that may not be there, unless it is `notTo`. */
@@ -247,9 +282,25 @@ export class Machine implements Decider {
       const { yes, no } = this.#path.splitEqual(port, hidden);
       if (no.length === 0) return state;
       if (yes === null) hidden = null;
+      // Nothing is written for a port by which the packet does not leave: what comes later may tell.
+      else if (port.value !== null && this.#goesOn(state) && isWritten(state)) throw new Fork([yes, ...no]);
     }
     const next = this.#committed(state);
-    return this.#leave(next, { is: "output", port, notTo: hidden, maxBytes, wire: wireOf(next.packet) });
+    const cut = maxBytes === null ? null : this.#cut(maxBytes, state.packet, next.packet);
+    return this.#leave(next, { is: "output", port, notTo: hidden, maxBytes: cut, wire: wireOf(next.packet) });
+  }
+
+  /** The most bytes that are left: the frame is measured before it is changed, and cut afterwards. */
+  #cut(maxBytes: number, before: Packet, after: Packet): number {
+    const tags = ({ base }: Packet): number =>
+      [KEY.vlanTci, KEY.innerVlanTci].findIndex(word => this.is(base[word]!, VLAN_PRESENT, 0));
+    const count = (packet: Packet): number => {
+      const at = tags(packet);
+      return (at < 0 ? 2 : at) + packet.pushed - packet.popped;
+    };
+    const left = Math.max(ETHERNET_BYTES, maxBytes) + 4 * (count(after) - count(before));
+    if (left < ETHERNET_BYTES) throw new Unmodelled("an output of less than 14 bytes", this.#line);
+    return left;
   }
 
   #hasPort(port: Word): boolean {
@@ -268,6 +319,7 @@ export class Machine implements Decider {
       case PORT.inPort:
         return this.#emit(state, inPort, null);
       case PORT.table:
+        if (state.wasMpls) throw new Unmodelled("a table that is asked by a field after pop_mpls", line);
         return this.#resubmit(state, null, 0, false);
       case PORT.normal:
         return this.#opaque(state, "NORMAL", line);
@@ -308,7 +360,11 @@ export class Machine implements Decider {
   }
 
   #packetIn(state: State, reason: string, maxBytes: number): State {
-    const next = this.#committed(state);
+    const sent = this.#committed(state);
+    const snap = this.terms.atomWord(this.#readings.atom(0, SNAP_WORD));
+    // The datapath reads the packet on its way to the controller.
+    const isMoved = isMovedByReading(this, snap, sent.packet);
+    const next = isMoved === sent.packet.isMoved ? sent : { ...sent, packet: { ...sent.packet, isMoved } };
     // What an expired TTL tells the controller is no part of the contract.
     if (reason === "invalid_ttl") return next;
     return this.#leave(next, { is: "packet_in", reason, maxBytes, wire: wireOf(next.packet) });
@@ -407,12 +463,14 @@ export class Machine implements Decider {
     }
     const after = state.isFreezing ? this.#finishFreezing(state) : state;
     const next = replaceTop(after, null);
-    const { saved } = top;
-    this.#state = saved === null ? next : { ...next, ...saved, ...saved.copied, ...stackOf(saved) };
+    this.#state = restored(next, top.saved);
   }
 
   /** Hands the packet as it is by now to a later pass. Only a bucket goes on after that: a clone that froze ends all. */
   #finishFreezing(state: State): State {
+    const steps = (list: readonly Bound[]): Step[] => list.map(({ step }) => step);
+    if (mostBytesOf(steps(state.actionSet)) > leastBytesOf(steps(state.frozen)))
+      throw new Unmodelled("an action set that makes Open vSwitch end itself after pop_mpls", this.#line);
     const next = this.#committed(state);
     const { frozen: list, stack, actionSet, flow: key, packet, recirculations } = next;
     const frozen = { list, stack, actionSet, key, packet, recirculations };
@@ -486,10 +544,15 @@ export class Machine implements Decider {
 
   /** Undoes the pass; within a bucket only the rest of the bucket, and, when a pop failed, what was put out before. */
   #tooMany(state: State, isEmptied: boolean): State {
+    const isInCopy = state.frames.some(frame => frame.is === "finish" && frame.saved?.copied);
+    if (isEmptied && isInCopy) throw new Unmodelled(POP_ENDS_SWITCH, this.#line);
     const bucket = state.frames.findLastIndex(({ is }) => is === "bucket end");
     if (bucket < 0) return { ...state, error: TOO_MANY_LABELS };
-    const frames = state.frames.slice(0, bucket + 1);
-    return { ...state, frames, left: isEmptied ? [] : state.left };
+    let next: State = { ...state, left: isEmptied ? [] : state.left };
+    // Clones in it give back what they have taken.
+    for (const frame of state.frames.slice(bucket + 1).toReversed())
+      if (frame.is === "finish") next = restored(next, frame.saved);
+    return { ...next, frames: state.frames.slice(0, bucket + 1) };
   }
 
   #decrementTtl(state: State, controllerCount: number): State {
@@ -517,6 +580,14 @@ type FrozenOf = Extract<Left, { is: "recirculate" }>["frozen"];
 const isTable = (step: Step): boolean => step.do === "output" && step.port === PORT.table;
 const isMplsType = (type: number): boolean => type === 0x8847 || type === 0x8848;
 
-function stackOf({ stack }: Saved): { stackBytes: number } {
-  return { stackBytes: stack.reduce((sum, { bytes }) => sum + bytes, 0) };
+/** The state with what a clone gives back. */
+function restored(state: State, saved: Saved | null): State {
+  if (saved === null) return state;
+  const { stack, actionSet, flow, copied } = saved;
+  const stackBytes = stack.reduce((sum, { bytes }) => sum + bytes, 0);
+  return { ...state, stack, stackBytes, actionSet, flow, ...copied };
 }
+
+/** Whether putting the packet out would write more to it than MAC addresses. */
+const isWritten = ({ flow, packet: { base } }: State): boolean =>
+  base.some((word, at) => at >= KEY.dlType && word !== flow[at]);

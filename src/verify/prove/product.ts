@@ -6,7 +6,7 @@
  */
 import type { Step } from "../../openflow/index.ts";
 import type { Budget } from "./budget.ts";
-import { type Candidate, Comparison, eventsName, sameEvent } from "./compare.ts";
+import { type Candidate, Comparison, eventsName, inOrder, sameEvent } from "./compare.ts";
 import { Lookups } from "./lookup.ts";
 import { Fork, Machine } from "./machine.ts";
 import { Path, Undecidable } from "./path.ts";
@@ -37,6 +37,7 @@ export interface Listener {
 const ATTEMPT_CLASSES = 20_000;
 /** A pass with more lookups than these is not remembered: it may be near the limit. */
 const MANY_LOOKUPS = 2048;
+const MANY_BYTES = 32_000;
 
 export class Product {
   readonly terms = new Terms();
@@ -126,7 +127,7 @@ export class Product {
     const comparison = new Comparison(this.readings, candidate =>
       listener.differs({ a, b, path }, candidate),
     );
-    return comparison.run(a.out, b.out, path);
+    return comparison.run(inOrder(a.out), inOrder(b.out), path);
   }
 
   /** Answers the lookups that are due in every way. */
@@ -189,7 +190,7 @@ export class Product {
   /** Whether the rest is equal whatever way led here: for any values that it does not depend on, or for these. */
   #isProven({ a, b, path }: Pair): boolean {
     if (hasColumns(a) || hasColumns(b)) return false;
-    if (a.lookups > MANY_LOOKUPS || b.lookups > MANY_LOOKUPS) {
+    if ([a, b].some(({ lookups, actionBytes }) => lookups > MANY_LOOKUPS || actionBytes > MANY_BYTES)) {
       this.#hadManyLookups = true;
       return false;
     }
@@ -308,8 +309,11 @@ class Namer {
     }
   }
 
-  packet({ base, read, readAs, content, popped, pushed, isTypeWritten, written, history }: Packet): string {
-    const numbers = [this.#rank(content), popped, pushed, isTypeWritten, ...written].join();
+  packet(packet: Packet): string {
+    const { base, read, readAs, content, popped, pushed, types, isRelabelled, isMoved } = packet;
+    const { written, history } = packet;
+    const typed = types.map(({ tag, type }) => `${this.word(tag)}:${this.word(type)}`);
+    const numbers = [this.#rank(content), popped, pushed, isRelabelled, isMoved, typed, ...written].join();
     const before = read === base ? "same" : this.words(read);
     return `${this.words(base)} ${before} ${this.word(readAs)} ${numbers} ${history}`;
   }

@@ -8,6 +8,7 @@ import { type Decider, TYPES, VLAN_PRESENT } from "./fields.ts";
 import { EVERY_FRAME, INNER_WORDS, INPUT_WORDS, type Space, widthOfWord } from "./space.ts";
 import type { Packet } from "./state.ts";
 import type { Atom, Terms, Word } from "./terms.ts";
+import { typesName } from "./wire.ts";
 
 /** What is not modelled, with the line that asks for it. */
 export class Unmodelled extends Error {
@@ -34,6 +35,7 @@ export interface Reading {
 interface Inner {
   readonly words: readonly Word[];
   readonly content: number;
+  readonly isShifted: boolean;
 }
 
 const LAYER_3_OF: Readonly<Record<number, string>> = {
@@ -50,6 +52,7 @@ export class Readings {
   readonly space: Space;
   readonly terms: Terms;
   readonly list: Reading[] = [];
+  readonly #texts = new Map<string, number>();
 
   constructor(space: Space, terms: Terms) {
     this.space = space;
@@ -82,15 +85,39 @@ export class Readings {
     const key = Array.from({ length: KEY_WORDS }, () => terms.constant(0));
     for (let word: number = KEY.dlDst; word < KEY.vlanTci; word++) key[word] = packet.base[word]!;
     key[KEY.vlanTci] = this.#tag(decider, packet, line);
-    const isUntouched = packet.popped === 0 && packet.pushed === 0 && !packet.isTypeWritten;
+    const isUntouched = packet.popped === 0 && packet.pushed === 0 && packet.types.length === 0;
     if (isUntouched) {
       for (let word: number = KEY.mplsLse; word < KEY.nwSrc; word++) key[word] = packet.base[word]!;
     } else if (packet.pushed > 0) {
       throw new Unmodelled("a packet that is read anew while it has pushed labels", line);
     }
-    const { words, content } = this.#inner(decider, packet, line);
-    for (let word: number = KEY.nwSrc; word < KEY_WORDS; word++) key[word] = words[word]!;
-    return { key, packet: { ...packet, base: key, read: key, readAs: key[KEY.dlType]!, content } };
+    const { words, content, isShifted } = this.#inner(decider, packet, line);
+    const read = [...key];
+    for (let word: number = KEY.nwSrc; word < KEY_WORDS; word++) {
+      key[word] = words[word]!;
+      // What was written stays written, though it is read as it was written.
+      read[word] = content === packet.content ? packet.read[word]! : words[word]!;
+    }
+    const found = { readAs: key[KEY.dlType]!, content, isRelabelled: false, isMoved: false };
+    // Where the type was written in front of an LLC header, that is part of what it announces by now.
+    const types = isShifted
+      ? [{ tag: key[KEY.dlType]!, type: this.#named(typesName(packet)) }]
+      : packet.types;
+    return { key, packet: { ...packet, ...found, base: key, read, types } };
+  }
+
+  /** A word that stands for a text: equal texts, equal words. */
+  #named(text: string): Word {
+    const known = this.#texts.get(text) ?? this.#texts.size;
+    this.#texts.set(text, known);
+    return this.terms.constant(known);
+  }
+
+  /** LLC/SNAP frames whose type was written where their length was. */
+  #isShifted(decider: Decider, { types }: Packet): boolean {
+    if (types.length === 0) return false;
+    if (decider.is(this.terms.atomWord(this.atom(0, SNAP_WORD)), 1, 0)) return false;
+    return !types.every(({ tag }) => decider.is(tag, VLAN_PRESENT, VLAN_PRESENT));
   }
 
   /** Tags are read from the bytes: one without its present bit was not written. */
@@ -105,24 +132,38 @@ export class Readings {
   #inner(decider: Decider, packet: Packet, line: number): Inner {
     const { base, read, readAs } = packet;
     const type = base[KEY.dlType]!;
-    const isShifted = packet.isTypeWritten && !decider.is(this.terms.atomWord(this.atom(0, SNAP_WORD)), 1, 0);
+    const isShifted = this.#isShifted(decider, packet);
     const isRewritten = base.some((word, at) => at >= KEY.nwSrc && word !== read[at]);
     if (!isShifted && (type === readAs || isSameType(decider, type, readAs)))
-      return { words: isRewritten ? this.#rewritten(decider, packet, line) : base, content: packet.content };
+      return {
+        words: isRewritten ? this.#rewritten(decider, packet, line) : base,
+        content: packet.content,
+        isShifted,
+      };
     if (isRewritten) throw new Unmodelled("a rewritten packet that is read as another type", line);
-    return this.#fresh(type, packet.popped, isShifted, line);
+    return { ...this.#fresh(type, packet, isShifted, line), isShifted };
   }
 
   /** What was written of layer 3: nothing where the protocol is 0. */
   #rewritten(decider: Decider, { base, read }: Packet, line: number): readonly Word[] {
     if (base[KEY.tpSrc] !== read[KEY.tpSrc] || base[KEY.tpDst] !== read[KEY.tpDst])
       throw new Unmodelled("rewritten ports that are read anew", line);
+    const differs = (from: number, count: number): boolean =>
+      Array.from({ length: count }, (_, i) => from + i).some(word => base[word] !== read[word]);
+    if (decider.is(base[KEY.dlType]!, 0xffff, TYPES.ip6)) {
+      // Only the first option is written to, and none where there is none.
+      if (differs(KEY.arpSha, 4) || differs(KEY.ndTarget, 4) || differs(KEY.ndReserved, 2))
+        throw new Unmodelled("rewritten neighbour discovery that is read anew", line);
+    }
+    const op = base[KEY.nwProto]!;
+    if (op !== read[KEY.nwProto] && decider.is(op, 0xff, 0xff))
+      throw new Unmodelled("an ARP operation of 255 that is read anew", line);
     const isIp =
       decider.is(base[KEY.dlType]!, 0xffff, TYPES.ip4) || decider.is(base[KEY.dlType]!, 0xffff, TYPES.ip6);
     return isIp && decider.is(read[KEY.nwProto]!, 0xff, 0) ? read : base;
   }
 
-  #fresh(type: Word, popped: number, isShifted: boolean, line: number): Inner {
+  #fresh(type: Word, packet: Packet, isShifted: boolean, line: number): Omit<Inner, "isShifted"> {
     const { terms } = this;
     const claimed = type.value;
     if (claimed === null)
@@ -132,7 +173,8 @@ export class Readings {
     const key = Array.from({ length: KEY_WORDS }, () => terms.constant(0));
     const layer3 = LAYER_3_OF[claimed];
     if (layer3 === undefined) return { words: key, content: 0 };
-    const name = `${claimed} ${popped} ${isShifted}`;
+    const { popped } = packet;
+    const name = `${claimed} ${popped} ${isShifted ? typesName(packet) : ""}`;
     let content = this.list.findIndex(reading => reading.name === name);
     if (content < 0) {
       content = this.list.length;

@@ -88,6 +88,7 @@ export class Showing implements Listener {
       this.#count(group, pair, path);
       return true;
     }
+    let isOpen = false;
     let skip = 0;
     for (; skip < TRIES; skip++) {
       const search = this.#solver.find(path, skip);
@@ -100,14 +101,15 @@ export class Showing implements Listener {
         return true;
       }
       const told = this.#confirm(pair, search.input, what, minBytes ?? 0);
-      if (told === null) continue;
+      if (told === "open") isOpen = true;
+      if (told === null || told === "open") continue;
       const made: Group = { index: this.#findings.differences.length, rows: new Set(), of: 0 };
       this.#groups.set(name, made);
       this.#findings.differences.push(told);
       this.#count(made, pair, path);
       return this.#findings.differences.length < this.#findings.max;
     }
-    this.#findings.unknownAt(null, `unconfirmed difference (${what})`, 0);
+    if (!isOpen) this.#findings.unknownAt(null, `unconfirmed difference (${what})`, 0);
     return true;
   }
 
@@ -125,13 +127,24 @@ export class Showing implements Listener {
     this.#findings.differences[index] = { ...this.#findings.differences[index]!, affected };
   }
 
-  #confirm(pair: Pair, input: Input, what: string, minBytes: number): Difference | null {
+  #confirm(pair: Pair, input: Input, what: string, minBytes: number): Difference | "open" | null {
     const frame = padded(frameOf(this.#product.readings, input, readingOf(pair)), minBytes);
     if (!isReadAs(frame, input)) return null;
     const inPort = portOf(input);
     const outcomes = ([0, 1] as const).map(side => this.#interpreters[side].run(inPort, frame));
     const [a, b] = outcomes as [Outcome, Outcome];
-    if (outcomes.some(({ verdict }) => verdict === "unknown" || verdict === "ambiguous")) return null;
+    if (outcomes.some(({ verdict }) => verdict === "unknown" || verdict === "ambiguous")) {
+      for (const [side, { unknown, ambiguous }] of outcomes.entries()) {
+        const name = side === 0 ? "a" : "b";
+        for (const { feature, line } of unknown) this.#findings.unknownAt(name, feature, line);
+        for (const { flows } of ambiguous) {
+          if (this.#findings.ambiguities.length >= this.#findings.max) break;
+          const [first, second] = flows.map(lineOf);
+          this.#findings.ambiguities.push({ side: name, inPort, frame, flows: [first!, second!] });
+        }
+      }
+      return "open";
+    }
     if (sameOutcome(a, b)) return null;
     const behaviour = (outcome: typeof a): Behaviour => ({
       outputs: outcome.outputs,

@@ -67,11 +67,21 @@ export interface Packet {
   /** Labels taken off the original stack, labels put on it. */
   readonly popped: number;
   readonly pushed: number;
-  /** Type bytes were written, which an LLC/SNAP frame shows. */
-  readonly isTypeWritten: boolean;
+  /** Type bytes that were written, the last one behind each tag: they lie elsewhere in LLC/SNAP frames without a tag. */
+  readonly types: readonly TypeWritten[];
+  /** Labels came or went since the bytes were read last. */
+  readonly isRelabelled: boolean;
+  /** The bytes were read on their way to the controller, and what lies behind the type was found elsewhere. */
+  readonly isMoved: boolean;
   /** Words that were written, and values of those that were written again. */
   readonly written: ReadonlySet<number>;
   readonly history: string;
+}
+
+/** A type, and the tag that the packet had when it was written. */
+export interface TypeWritten {
+  readonly tag: Word;
+  readonly type: Word;
 }
 
 /** What the bytes of an output are made of. */
@@ -86,6 +96,7 @@ export type Event =
       readonly port: Word;
       /** The port by which it does not leave; null when that does not matter. */
       readonly notTo: Word | null;
+      /** It is cut to so many bytes; null for all. */
       readonly maxBytes: number | null;
       readonly wire: Wire;
     }
@@ -129,6 +140,8 @@ export interface State {
   readonly lookups: number;
   readonly stack: readonly StackItem[];
   readonly stackBytes: number;
+  /** At most so many bytes Open vSwitch takes for what this pass has put out. */
+  readonly actionBytes: number;
   readonly actionSet: readonly Bound[];
   readonly actionSetHasGroup: boolean;
   readonly isOver: boolean;
@@ -154,6 +167,7 @@ export const NEW_PASS = {
   frames: [{ is: "finish", isLast: false, saved: null }],
   lookup: null,
   lookups: 0,
+  actionBytes: 0,
   actionSet: [],
   actionSetHasGroup: false,
   isOver: false,

@@ -5,9 +5,10 @@
  * once (a checksum can remember that, RFC 1624), whether type bytes were written (LLC/SNAP), how many labels came off.
  */
 import { KEY } from "../../openflow/index.ts";
-import { type Decider, hasType, isIp, isMpls, TYPES } from "./fields.ts";
+import { type Decider, hasType, isIp, isMpls, TYPES, VLAN_PRESENT } from "./fields.ts";
 import { countLabels, popLabel } from "./labels.ts";
-import { LAYER_3, type Packet, type Wire } from "./state.ts";
+import { Undecidable } from "./path.ts";
+import { LAYER_3, type Packet, type TypeWritten, type Wire } from "./state.ts";
 import type { Word } from "./terms.ts";
 
 type Key = readonly Word[];
@@ -16,6 +17,22 @@ const differ = (a: Key, b: Key, from: number, to: number): boolean => {
   for (let word = from; word < to; word++) if (a[word] !== b[word]) return true;
   return false;
 };
+
+/** What the interpreter calls these. */
+const ELSEWHERE = "a change to a header that the switch looks for elsewhere";
+const CUT_SHORT = "a change to a header that is cut short";
+export const POP_ENDS_SWITCH = "a pop_mpls that makes Open vSwitch end itself";
+
+const LABEL_WORDS = [KEY.mplsLse, KEY.mplsLse + 1, KEY.mplsLse + 2];
+const ARP_WORDS: readonly number[] = [
+  KEY.nwProto,
+  KEY.nwSrc,
+  KEY.nwDst,
+  KEY.arpSha,
+  KEY.arpSha + 1,
+  KEY.arpTha,
+  KEY.arpTha + 1,
+];
 
 /** Words whose second writing leaves a trace, beside those of layer 3 and 4. */
 const NO_TRACE: ReadonlySet<number> = new Set([KEY.nwTos, KEY.nwTtl]);
@@ -28,7 +45,9 @@ class Commit {
   history: string;
   popped: number;
   pushed: number;
-  isTypeWritten: boolean;
+  types: readonly TypeWritten[];
+  isRelabelled: boolean;
+  readonly #packet: Packet;
 
   constructor(decider: Decider, flow: Key, packet: Packet) {
     this.#decider = decider;
@@ -38,7 +57,14 @@ class Commit {
     this.history = packet.history;
     this.popped = packet.popped;
     this.pushed = packet.pushed;
-    this.isTypeWritten = packet.isTypeWritten;
+    this.types = packet.types;
+    this.isRelabelled = packet.isRelabelled;
+    this.#packet = packet;
+  }
+
+  /** What is behind the type is to be written: where the switch believes it to be. */
+  #reach(): void {
+    if (this.#packet.isMoved) throw new Undecidable(ELSEWHERE);
   }
 
   /** Writes words of the key to the packet. */
@@ -61,7 +87,10 @@ class Commit {
     const hasSameLabels = isSameType && !differ(flow, this.base, KEY.mplsLse, KEY.nwSrc);
     const losesLabels = !isSameType && isMpls(decider, this.base) && !isMpls(decider, flow);
     if (losesLabels) this.#labels();
-    if (differ(flow, this.base, LAYER_3.from, LAYER_3.to) && this.#isNetworkWritten()) this.#network();
+    if (differ(flow, this.base, LAYER_3.from, LAYER_3.to) && this.#isNetworkWritten()) {
+      this.#reach();
+      this.#network();
+    }
     if (!losesLabels && !hasSameLabels) this.#labels();
     if (differ(flow, this.base, KEY.vlanTci, KEY.mplsLse)) this.take(KEY.vlanTci, 2);
   }
@@ -90,10 +119,15 @@ class Commit {
         differ(flow, base, KEY.arpSha, KEY.tpSrc) ||
         differ(flow, base, KEY.ndReserved, KEY.ndOptionsType + 1);
       if (hasNd && decider.is(base[KEY.nwProto]!, 0xffffffff, 58)) {
+        // With these the checksum is computed anew, over whatever was written until then.
+        if (differ(flow, base, KEY.ndReserved, KEY.ndOptionsType + 1))
+          this.history += ` nd(${[...this.written].sort((a, b) => a - b)})`;
         this.take(KEY.ndReserved, 2);
         this.take(KEY.arpSha, 8);
       }
     } else if (hasType(decider, base, TYPES.arp)) {
+      const isBad = decider.isOfKind(this.#packet.content, ({ name }) => name === "arp bad");
+      if (isBad && ARP_WORDS.some(word => flow[word] !== base[word])) throw new Undecidable(CUT_SHORT);
       this.take(KEY.nwProto, 1);
       this.take(KEY.nwSrc, 2);
       this.take(KEY.arpSha, 4);
@@ -109,6 +143,7 @@ class Commit {
   #labels(): void {
     const [decider, flow] = [this.#decider, this.#flow];
     const type = flow[KEY.dlType]!;
+    if (flow[KEY.dlType] !== this.base[KEY.dlType] || isMpls(decider, flow)) this.#reach();
     const wanted = countLabels(decider, flow);
     let have = countLabels(decider, this.base);
     let common = this.#commonLabels(wanted, have);
@@ -117,23 +152,35 @@ class Commit {
         this.base[KEY.mplsLse] = flow[KEY.mplsLse + wanted - have]!;
         common++;
       } else {
-        this.base = popLabel(decider, this.base, have, 0) ?? this.base;
-        this.base[KEY.dlType] = type;
+        const popped = popLabel(decider, this.base, have, 0);
+        if (popped === null) throw new Undecidable(POP_ENDS_SWITCH);
+        this.base = popped;
         if (this.pushed > 0) this.pushed--;
         else this.popped++;
-        this.isTypeWritten = true;
+        this.#writeType(type);
         have--;
       }
     }
     while (have < wanted) {
       const entry = flow[KEY.mplsLse + wanted - have - 1]!;
       for (let i = have; i > 0; i--) this.base[KEY.mplsLse + i] = this.base[KEY.mplsLse + i - 1]!;
-      this.base[KEY.dlType] = type;
       this.base[KEY.mplsLse] = entry;
       this.pushed++;
-      this.isTypeWritten = true;
+      this.#writeType(type);
       have++;
     }
+    // Entries that are all zero are not counted, and a stack that holds one may not be reached.
+    if (!isMpls(decider, flow)) return;
+    for (const word of LABEL_WORDS)
+      if (!mustBeEqual(decider, flow[word]!, this.base[word]!)) throw new Undecidable(POP_ENDS_SWITCH);
+  }
+
+  /** Of what was written behind one and the same tag the last is there. */
+  #writeType(type: Word): void {
+    const tag = this.base[KEY.vlanTci]!;
+    this.base[KEY.dlType] = type;
+    this.types = [...this.types.filter(one => one.tag !== tag), { tag, type }];
+    this.isRelabelled = true;
   }
 
   /**
@@ -156,16 +203,37 @@ class Commit {
 export function commit(decider: Decider, flow: Key, packet: Packet): Packet {
   const run = new Commit(decider, flow, packet);
   run.run();
-  const { base, written, history, popped, pushed, isTypeWritten } = run;
-  return { ...packet, base, written, history, popped, pushed, isTypeWritten };
+  const { base, written, history, popped, pushed, types, isRelabelled } = run;
+  return { ...packet, base, written, history, popped, pushed, types, isRelabelled };
 }
 
 export const WIRE_FROM: number = KEY.dlDst;
 
+/** Type bytes that were written, named so that equal names are equal bytes in LLC/SNAP frames too. */
+export const typesName = ({ types }: Packet): string =>
+  types.map(({ tag, type }) => `${tag.id}:${type.id}`).join();
+
+/** Whether two words are the same; leaves by an exception when one cannot say. */
+function mustBeEqual(decider: Decider, a: Word, b: Word): boolean {
+  if (a === b) return true;
+  if (a.value !== null) return decider.is(b, 0xffffffff, a.value);
+  return b.value === null ? false : decider.is(a, 0xffffffff, b.value);
+}
+
+/** Whether the packet's bytes are read elsewhere from now on, as they are when it is sent to the controller. */
+export function isMovedByReading(decider: Decider, snap: Word, packet: Packet): boolean {
+  const { base, read, isMoved, isRelabelled, popped } = packet;
+  if (isMoved) return true;
+  const inner = base[KEY.innerVlanTci]!;
+  if (inner.value !== 0 && !decider.is(inner, VLAN_PRESENT, 0)) return true;
+  if (base[KEY.vlanTci] !== read[KEY.vlanTci] && hasType(decider, base, 0x8100, 0x88a8)) return true;
+  return isRelabelled && (popped > 0 || decider.is(snap, 1, 1));
+}
+
 /** The bytes of a packet, named so that equal names are equal bytes. */
 export function wireOf(packet: Packet): Wire {
-  const { base, popped, pushed, isTypeWritten, history } = packet;
-  let id = `${popped} ${pushed} ${isTypeWritten} ${history}`;
+  const { base, popped, pushed, history, content } = packet;
+  let id = `${content} ${popped} ${pushed} ${typesName(packet)} ${history}`;
   for (let word = WIRE_FROM; word < LAYER_3.to; word++) id += ` ${base[word]!.id}`;
   return { packet, id };
 }
