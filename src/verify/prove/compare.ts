@@ -24,6 +24,8 @@ export interface Candidate {
 
 /** Labels that may have been taken off before a frame is cut. */
 const LABEL_BYTES = 64;
+/** More than neighbour discovery takes without options. */
+const ND_BYTES = 160;
 
 /** The text by which events are the same: all of them equal numbers of equal words. */
 function nameOf(event: Event): string {
@@ -221,8 +223,7 @@ export class Comparison {
         if (yes !== null) next.push(yes);
         for (const other of no) {
           const visible = word < LAYER_3.from ? [other] : this.#visible(word, by, other);
-          for (const shown of visible)
-            if (!this.#found({ path: shown, what: `word ${word}`, unknown: null })) return null;
+          for (const shown of visible) if (!this.#differs(word, by, shown)) return null;
           // Where layer 3 is never written the bytes are the same all the same.
           if (word >= LAYER_3.from) next.push(...this.#hidden(word, by, other));
         }
@@ -254,6 +255,27 @@ export class Comparison {
     if (yes !== null && !this.#found({ path: yes, what: "type", unknown: isOneSided ? null : unknown }))
       return false;
     return no.every(one => this.#found({ path: one, what: "type", unknown }));
+  }
+
+  /** Tells of a word that differs. False when `found` has had enough. */
+  #differs(word: number, packet: Packet, path: Path): boolean {
+    const what = `word ${word}`;
+    // The type of an option is written also where there is none: behind the packet, if there is anything.
+    if (word === KEY.ndOptionsType) return this.#found({ path, what, unknown: null, minBytes: ND_BYTES });
+    const isAddress = word >= KEY.arpSha && word < KEY.arpSha + 4;
+    if (!isAddress) return this.#found({ path, what, unknown: null });
+    // Of the addresses of neighbour discovery the one in the first option is written, by its type.
+    const type = word < KEY.arpTha ? 1 : 2;
+    const { yes, no } = path.split([{ word: packet.readAs, mask: 0xffff, value: TYPES.ip6 }]);
+    if (!no.every(one => this.#found({ path: one, what, unknown: null }))) return false;
+    if (yes === null) return true;
+    const isFirst = yes.split([
+      { word: packet.base[KEY.ndOptionsType]!, mask: 0xff, value: type },
+      { word: packet.read[KEY.ndOptionsType]!, mask: 0xff, value: type },
+    ]);
+    if (isFirst.yes !== null && !this.#found({ path: isFirst.yes, what, unknown: null })) return false;
+    const unknown = { feature: "an address of neighbour discovery that is not in the first option", line: 0 };
+    return isFirst.no.every(one => this.#found({ path: one, what, unknown }));
   }
 
   #isProperStack(path: Path): boolean {

@@ -1,8 +1,9 @@
 /**
- * The bytes of a frame whose key is given: the smallest one of its kind, with right lengths and an IPv4 header checksum.
+ * The bytes of a frame whose key is given: the smallest one of its kind, with right lengths and checksums.
  * Whether Open vSwitch reads it back as that key is for others to check.
  */
-import { KEY } from "../../openflow/index.ts";
+import { crc32c, KEY } from "../../openflow/index.ts";
+import { internetChecksum } from "../../wire/index.ts";
 import { type Readings, SNAP_WORD } from "./readings.ts";
 import type { Input } from "./witness.ts";
 
@@ -12,13 +13,6 @@ const u16 = (value: number): number[] => [(value >>> 8) & 0xff, value & 0xff];
 const u32 = (value: number): number[] => [...u16(value >>> 16), ...u16(value)];
 const mac = (high: number, low: number): number[] => [...u16(high), ...u32(low)];
 const zeros = (count: number): number[] => Array.from({ length: count }, () => 0);
-
-function checksum(bytes: readonly number[]): number {
-  let sum = 0;
-  for (let i = 0; i < bytes.length; i += 2) sum += (bytes[i]! << 8) | (bytes[i + 1] ?? 0);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
-}
 
 /** TCP, UDP … by the last word of the kind's name. */
 const LAYER_4: Readonly<Record<string, (word: Word) => number[]>> = {
@@ -41,18 +35,62 @@ const LAYER_4: Readonly<Record<string, (word: Word) => number[]>> = {
     0,
     ...u32(word(KEY.ndReserved)),
     ...[0, 1, 2, 3].flatMap(i => u32(word(KEY.ndTarget + i))),
-    ...option(1, word(KEY.arpSha), word(KEY.arpSha + 1)),
-    ...option(2, word(KEY.arpTha), word(KEY.arpTha + 1)),
+    ...options(word),
+  ],
+  "nd bare": word => [
+    word(KEY.tpSrc),
+    word(KEY.tpDst),
+    0,
+    0,
+    ...u32(word(KEY.ndReserved)),
+    ...[0, 1, 2, 3].flatMap(i => u32(word(KEY.ndTarget + i))),
   ],
   "nd cut": word => [word(KEY.tpSrc), word(KEY.tpDst), 0, 0, ...u32(word(KEY.ndReserved))],
 };
 
-const option = (type: number, high: number, low: number): number[] =>
-  high === 0 && low === 0 ? [] : [type, 1, ...mac(high, low)];
+/** Where the checksum of a layer 4 stands, and whether it covers the addresses too (RFC 768, 9293, 4443). */
+const CHECKSUMS: Readonly<Record<string, { readonly at: number; readonly hasPseudo: boolean }>> = {
+  udp: { at: 6, hasPseudo: true },
+  tcp: { at: 16, hasPseudo: true },
+  icmp: { at: 2, hasPseudo: false },
+  igmp: { at: 2, hasPseudo: false },
+  icmp6: { at: 2, hasPseudo: true },
+  nd: { at: 2, hasPseudo: true },
+  "nd bare": { at: 2, hasPseudo: true },
+  "nd cut": { at: 2, hasPseudo: true },
+};
+
+/** Layer 4 with its checksum: over the pseudo header, whose last bytes are protocol and length; SCTP's is a CRC (RFC 9260). */
+function sealed(name: string, payload: readonly number[], pseudo: readonly number[]): readonly number[] {
+  if (name === "sctp") {
+    const crc = crc32c(Uint8Array.from(payload), 0, payload.length);
+    return [...payload.slice(0, 8), ...u32(crc), ...payload.slice(12)];
+  }
+  const checked = CHECKSUMS[name];
+  if (checked === undefined) return payload;
+  const sum = internetChecksum(checked.hasPseudo ? pseudo : [], payload);
+  // UDP's 0 says that there is none.
+  const written = sum === 0 && name === "udp" ? 0xffff : sum;
+  return payload.with(checked.at, written >>> 8).with(checked.at + 1, written & 0xff);
+}
+
+/** The option that ndOptionsType says is the first one, and the other one, if it says anything. */
+function options(word: Word): number[] {
+  const addresses = [KEY.arpSha, KEY.arpTha].map(at => [word(at), word(at + 1)] as const);
+  const first = word(KEY.ndOptionsType);
+  return [first, 3 - first].flatMap(type => {
+    const [high, low] = addresses[type - 1]!;
+    return type !== first && high === 0 && low === 0 ? [] : [type, 1, ...mac(high, low)];
+  });
+}
 
 function ip4(name: string, word: Word): number[] {
   if (name === "ip4 bad") return zeros(20);
-  const payload = LAYER_4[name.slice(4)]?.(word) ?? [];
+  const open = LAYER_4[name.slice(4)]?.(word) ?? [];
+  const addresses = [...u32(word(KEY.nwSrc)), ...u32(word(KEY.nwDst))];
+  const pseudo = [...addresses, 0, word(KEY.nwProto), ...u16(open.length)];
+  // The checksum of a fragment covers what is not in it.
+  const payload = word(KEY.nwFrag) === 0 ? sealed(name.slice(4), open, pseudo) : open;
   const frag = [0, 0x2000, 0, 1][word(KEY.nwFrag)]!;
   const header = [
     0x45,
@@ -65,18 +103,20 @@ function ip4(name: string, word: Word): number[] {
     word(KEY.nwProto),
     0,
     0,
-    ...u32(word(KEY.nwSrc)),
-    ...u32(word(KEY.nwDst)),
+    ...addresses,
   ];
-  const sum = checksum(header);
+  const sum = internetChecksum(header);
   return [...header.slice(0, 10), ...u16(sum), ...header.slice(12), ...payload];
 }
 
 function ip6(name: string, word: Word): number[] {
   if (name === "ip6 bad") return zeros(20);
-  const payload = LAYER_4[name.slice(4)]?.(word) ?? [];
+  const open = LAYER_4[name.slice(4)]?.(word) ?? [];
   const frag = word(KEY.nwFrag);
   const protocol = word(KEY.nwProto);
+  const addresses = [KEY.ipv6Src, KEY.ipv6Dst].flatMap(at => [0, 1, 2, 3].flatMap(i => u32(word(at + i))));
+  const pseudo = [...addresses, ...u32(open.length), ...u32(protocol)];
+  const payload = frag === 0 ? sealed(name.slice(4), open, pseudo) : open;
   const extension =
     frag === 0 ? [] : [frag === 3 ? 59 : protocol, 0, ...u16(frag === 3 ? 8 : 1), ...zeros(4)];
   const next = name === "ip6 cut" ? 0 : frag === 0 ? protocol : 44;
@@ -86,8 +126,7 @@ function ip6(name: string, word: Word): number[] {
     ...u16(rest.length),
     next,
     word(KEY.nwTtl),
-    ...[0, 1, 2, 3].flatMap(i => u32(word(KEY.ipv6Src + i))),
-    ...[0, 1, 2, 3].flatMap(i => u32(word(KEY.ipv6Dst + i))),
+    ...addresses,
     ...rest,
   ];
 }
@@ -146,7 +185,20 @@ export function frameOf(readings: Readings, input: Input, content: number): Uint
   if (isSnap) head.push(0, 50, 0xaa, 0xaa, 3, 0, 0, 0);
   head.push(...u16(type));
   if (kind.layer3 !== "mpls") return Uint8Array.from([...head, ...(isTagType ? [] : layer3(input, 0))]);
-  const entries = Array.from({ length: ENTRIES[kind.name]! }, (_, i) => u32(word(KEY.mplsLse + i))).flat();
-  const inner = readings.list[content]?.behind == null ? [] : layer3(input, content);
+  const behind = readings.list[content]?.behind ?? null;
+  const inner = behind === null ? [] : layer3(input, content);
+  // What is read in the place of further labels is those labels.
+  const count = Math.min(ENTRIES[kind.name]!, behind?.popped ?? Number.POSITIVE_INFINITY);
+  const entries = Array.from({ length: count }, (_, i) => u32(word(KEY.mplsLse + i))).flat();
   return Uint8Array.from([...head, ...entries, ...inner]);
+}
+
+/**
+ * Whether a frame of the words of both readings can be built: the second begins right behind the last label. Elsewhere the
+ * same bytes are read in two ways, of which the words of the two know nothing.
+ */
+export function isExact(readings: Readings, input: Input, content: number): boolean {
+  const behind = readings.list[content]?.behind ?? null;
+  if (behind === null) return true;
+  return !behind.isShifted && input.kinds[0]!.name === `mpls ${behind.popped}`;
 }

@@ -8,7 +8,7 @@ import type { Candidate } from "./compare.ts";
 import { Confirming, chainOf, sameOutcome } from "./confirm.ts";
 import { fieldsBetween } from "./fields-between.ts";
 import type { Behaviour, Difference, Findings, FlowLine } from "./findings.ts";
-import { frameOf } from "./frame.ts";
+import { frameOf, isExact } from "./frame.ts";
 import type { Path } from "./path.ts";
 import type { Listener, Pair, Product } from "./product.ts";
 import type { Program } from "./program.ts";
@@ -22,6 +22,8 @@ import { type Input, Solver } from "./witness.ts";
 const MAX_FRAME_BYTES = 65_535;
 /** Inputs of one candidate that are tried before it counts as unconfirmed. */
 const TRIES = 4;
+/** A frame would have to be found whose labels are also a packet, or its LLC header labels. */
+const READ_TWICE = "bytes that are read in more than one way";
 
 /** Differences with the same flows on both sides. */
 interface Group {
@@ -57,16 +59,23 @@ export class Showing implements Listener {
 
   ambiguous(pair: Pair, side: 0 | 1): boolean {
     if (this.#findings.ambiguities.length >= this.#findings.max) return true;
+    let isOpen = false;
+    let isExactly = true;
     for (let skip = 0; skip < TRIES; skip++) {
       const search = this.#solver.find(pair.path, skip);
       if (search.input === null) {
-        if (!search.isProof || skip > 0)
-          this.#findings.unknownAt(side === 0 ? "a" : "b", "unconfirmed ambiguity", 0);
-        return true;
+        if (skip === 0 && search.isProof) return true;
+        break;
       }
       const frame = frameOf(this.#product.readings, search.input, readingOf(pair));
       const inPort = portOf(search.input);
-      const [found] = this.#interpreters[side].run(inPort, frame).ambiguous;
+      const outcome = this.#interpreters[side].run(inPort, frame);
+      const [found] = outcome.ambiguous;
+      isExactly &&= this.#isExact(pair, search.input);
+      for (const { feature, line } of outcome.unknown) {
+        isOpen = true;
+        this.#findings.unknownAt(side === 0 ? "a" : "b", feature, line);
+      }
       if (found === undefined) continue;
       const [first, second] = found.flows.map(lineOf);
       this.#findings.ambiguities.push({
@@ -77,7 +86,9 @@ export class Showing implements Listener {
       });
       return true;
     }
-    this.#findings.unknownAt(side === 0 ? "a" : "b", "unconfirmed ambiguity", 0);
+    if (isOpen) return true;
+    const feature = isExactly ? "unconfirmed ambiguity" : READ_TWICE;
+    this.#findings.unknownAt(side === 0 ? "a" : "b", feature, 0);
     return true;
   }
 
@@ -89,6 +100,7 @@ export class Showing implements Listener {
       return true;
     }
     let isOpen = false;
+    let isExactly = true;
     let skip = 0;
     for (; skip < TRIES; skip++) {
       const search = this.#solver.find(path, skip);
@@ -100,6 +112,7 @@ export class Showing implements Listener {
         this.#findings.unknownAt(null, unknown.feature, unknown.line);
         return true;
       }
+      isExactly &&= this.#isExact(pair, search.input);
       const told = this.#confirm(pair, search.input, what, minBytes ?? 0);
       if (told === "open") isOpen = true;
       if (told === null || told === "open") continue;
@@ -109,8 +122,16 @@ export class Showing implements Listener {
       this.#count(made, pair, path);
       return this.#findings.differences.length < this.#findings.max;
     }
-    if (!isOpen) this.#findings.unknownAt(null, `unconfirmed difference (${what})`, 0);
+    if (isOpen) return true;
+    this.#findings.unknownAt(null, isExactly ? `unconfirmed difference (${what})` : READ_TWICE, 0);
     return true;
+  }
+
+  /** Whether the words of an input are those of one frame. */
+  #isExact({ a, b }: Pair, input: Input): boolean {
+    const contents = [a, b].map(({ packet }) => packet.content).filter(content => content > 0);
+    if (new Set(contents).size > 1 || Math.max(a.recirculations, b.recirculations) > 1) return false;
+    return contents.every(content => isExact(this.#product.readings, input, content));
   }
 
   /** Adds the rows of one more path to those that are affected; a row that is hit in several ways is one. */
@@ -129,7 +150,7 @@ export class Showing implements Listener {
 
   #confirm(pair: Pair, input: Input, what: string, minBytes: number): Difference | "open" | null {
     const frame = padded(frameOf(this.#product.readings, input, readingOf(pair)), minBytes);
-    if (!isReadAs(frame, input)) return null;
+    if (this.#isExact(pair, input) && !isReadAs(frame, input)) return null;
     const inPort = portOf(input);
     const outcomes = ([0, 1] as const).map(side => this.#interpreters[side].run(inPort, frame));
     const [a, b] = outcomes as [Outcome, Outcome];

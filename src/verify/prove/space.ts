@@ -143,6 +143,9 @@ function transports(version: "ip4" | "ip6", type: number, ip: Words): Kind[] {
   ];
 }
 
+/** Neighbour discovery without an option that holds an address. */
+const ND_BARE = "ip6 nd bare";
+
 const BOTTOM: readonly Cube[] = [{ mask: 0x100, value: 0x100 }];
 const NOT_BOTTOM: readonly Cube[] = [{ mask: 0x100, value: 0 }];
 
@@ -180,8 +183,15 @@ export const KINDS: readonly Kind[] = [
       [KEY.nwProto]: exactly(58),
       ...words(KEY.ndTarget, 4),
       ...words(KEY.arpSha, 4),
-      [KEY.ndOptionsType]: exactly(0, 1, 2),
+      [KEY.ndOptionsType]: exactly(1, 2),
     },
+    true,
+  ),
+  kind(
+    ND_BARE,
+    "ip6",
+    [0x86dd],
+    { ...IP6, ...ND, [KEY.nwProto]: exactly(58), ...words(KEY.ndTarget, 4) },
     true,
   ),
   kind("ip6 nd cut", "ip6", [0x86dd], { ...IP6, ...ND, [KEY.nwProto]: exactly(58) }),

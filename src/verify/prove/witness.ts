@@ -24,6 +24,8 @@ export type Search = { readonly input: Input } | { readonly input: null; readonl
 
 const MAX_LANES = 20_000;
 const MAX_MISSES = 400;
+/** Tries to find an ordinary frame where words are linked. */
+const ORDINARY_ROUNDS = 8;
 
 /** What a frame should look like when nothing speaks against it. */
 const PREFERENCES: readonly { readonly word: number; readonly value: number }[] = [
@@ -133,7 +135,9 @@ export class Solver {
       const first = findInput(path.budget, space, path.contents, cubes, clauses, atoms);
       // Clauses rule out nothing but what is not on the path.
       if (first === null) return null;
-      const solution = this.#preferred(path, first, cubes, clauses, atoms, round);
+      // What an ordinary frame has may be just what the words that are linked cannot be.
+      const isPlain = loose.length > 0 && round >= ORDINARY_ROUNDS;
+      const solution = isPlain ? first : this.#preferred(path, first, cubes, clauses, atoms, round);
       const valued = (atom: Atom): number => solution.cubes.get(atom)?.value ?? 0;
       const ruled = this.#missed(path, lanes, valued) ?? looseClause(path, lanes, loose, valued);
       if (ruled === null) {
