@@ -3,7 +3,9 @@
  * WHOLE_PAIRS says how many pairs, WHOLE_FRAMES how many frames each that was proven (200), SEED which.
  */
 import { assert, seed, suite } from "../harness.ts";
-import { pairText, run } from "./whole/run.ts";
+import { rng } from "../model/random.ts";
+import { KEPT } from "./whole/kept.ts";
+import { judge, pairText, run } from "./whole/run.ts";
 
 const test = suite("verify › whole language");
 const PAIRS = Number(process.env.WHOLE_PAIRS ?? 100);
@@ -22,5 +24,17 @@ test("what is proven equal is equal for frames of every kind, and what differs c
   assert.is(failures.length, 0, told.join("\n\n"));
   assert.ok(verdicts.equal > pairs / 5 && verdicts.different > pairs / 10, "both answers occur");
 });
+
+for (const { name, a, b, groups = "", protocol = "OpenFlow13", verdict, open = [] } of KEPT)
+  test(`kept: ${name}`, () => {
+    const pair = { groups: groups === "" ? [] : [groups], a: [a], b: [b], protocol };
+    const judgement = judge(pair, rng(1), FRAMES);
+    assert.ok(judgement !== null, "a line cannot be read");
+    const { proof, wrong } = judgement!;
+    assert.is(wrong, null);
+    assert.is(proof.verdict, verdict);
+    const others = proof.unknown.filter(({ feature }) => !open.includes(feature));
+    assert.equal(others, []);
+  });
 
 test.run();

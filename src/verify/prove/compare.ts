@@ -5,7 +5,7 @@
  */
 import { KEY } from "../../openflow/index.ts";
 import { TYPES, VLAN_PRESENT } from "./fields.ts";
-import type { Path } from "./path.ts";
+import type { Path, Split } from "./path.ts";
 import { type Readings, SNAP_WORD } from "./readings.ts";
 import { type Event, LAYER_3, type Packet } from "./state.ts";
 import type { Word } from "./terms.ts";
@@ -64,6 +64,44 @@ function differing(a: Packet, b: Packet): Differing[] {
     else if (inB) out.push({ word, left: b.read[word]!, right: b.base[word]!, by: b });
   }
   return out;
+}
+
+interface Sameness {
+  readonly same: readonly Path[];
+  readonly different: readonly Path[];
+}
+
+/** Splits a path by whether a word is the same bytes in two packets, of which `a` is one. */
+function sameBytes(path: Path, a: Packet, { word, left, right }: Omit<Differing, "by">): Sameness {
+  if (word === KEY.vlanTci) return sameTags(path, left, right);
+  if (word === KEY.innerVlanTci) {
+    const outer = path.split([{ word: a.base[KEY.vlanTci]!, mask: VLAN_PRESENT, value: VLAN_PRESENT }]);
+    const both = outer.yes === null ? { same: [], different: [] } : sameTags(outer.yes, left, right);
+    return { same: [...both.same, ...outer.no], different: both.different };
+  }
+  const { yes, no } = path.splitEqual(left, right);
+  return { same: yes === null ? [] : [yes], different: no };
+}
+
+/** A tag without its presence bit, which a load may take, is no bytes at all. */
+function sameTags(path: Path, left: Word, right: Word): Sameness {
+  const present = (word: Word, one: Path): Split =>
+    one.split([{ word, mask: VLAN_PRESENT, value: VLAN_PRESENT }]);
+  const inLeft = present(left, path);
+  const same: Path[] = [];
+  const different: Path[] = [];
+  if (inLeft.yes !== null) {
+    const inRight = present(right, inLeft.yes);
+    const equal = inRight.yes?.splitEqual(left, right);
+    if (equal?.yes) same.push(equal.yes);
+    different.push(...inRight.no, ...(equal?.no ?? []));
+  }
+  for (const one of inLeft.no) {
+    const inRight = present(right, one);
+    if (inRight.yes !== null) different.push(inRight.yes);
+    same.push(...inRight.no);
+  }
+  return { same, different };
 }
 
 /** Both were written to behind the type, and as packets of different types. */
@@ -133,10 +171,10 @@ export class Comparison {
     const { yes, no } = path.splitEqual(left.port, right.port);
     const different = [...no];
     let same: readonly Path[] = yes === null ? [] : [yes];
-    for (const { left: one, right: other } of differing(a, b)) {
-      const splits = same.map(path => path.splitEqual(one, other));
-      same = splits.flatMap(split => (split.yes === null ? [] : [split.yes]));
-      different.push(...splits.flatMap(split => split.no));
+    for (const { word, left: one, right: other } of differing(a, b)) {
+      const splits = same.map(path => sameBytes(path, a, { word, left: one, right: other }));
+      same = splits.flatMap(split => split.same);
+      different.push(...splits.flatMap(split => split.different));
     }
     return { same, different };
   }
@@ -219,9 +257,9 @@ export class Comparison {
     for (const { word, left, right, by } of differing(a, b)) {
       const next: Path[] = [];
       for (const one of paths) {
-        const { yes, no } = one.splitEqual(left, right);
-        if (yes !== null) next.push(yes);
-        for (const other of no) {
+        const { same, different } = sameBytes(one, a, { word, left, right });
+        next.push(...same);
+        for (const other of different) {
           const visible = word < LAYER_3.from ? [other] : this.#visible(word, by, other);
           for (const shown of visible) if (!this.#differs(word, by, shown)) return null;
           // Where layer 3 is never written the bytes are the same all the same.
