@@ -11,7 +11,7 @@ import {
   type Protocol,
   parseGroups,
 } from "../../../src/openflow/index.ts";
-import { type Proof, prove } from "../../../src/verify/index.ts";
+import { type FlowTable, type Input, type Proof, prove } from "../../../src/verify/index.ts";
 import { sameOutcome } from "../../../src/verify/prove/confirm.ts";
 import { outcomeOf, randomFlows, randomGroups } from "../../fuzz/world.ts";
 import { type Rng, rng } from "../../model/random.ts";
@@ -79,8 +79,12 @@ export function judge(pair: Pair, r: Rng, frames: number): Judgement | null {
   const unconfirmed = proof.unknown.find(({ feature }) => feature.startsWith("unconfirmed"));
   if (unconfirmed !== undefined) return { proof, wrong: unconfirmed.feature, frames: 0 };
   if (proof.verdict !== "equal") return { proof, wrong: null, frames: 0 };
-  for (let n = 0; n < frames; n++) {
-    const input = { inPort: r.pick(WORLD.ports), frame: randomFrame(r) };
+  const reaching = [a, b].flatMap(framesFor);
+  const inputs = Array.from({ length: frames }, () => ({
+    inPort: r.pick(WORLD.ports),
+    frame: randomFrame(r),
+  }));
+  for (const [n, input] of [...reaching, ...inputs].entries()) {
     const outcomes = [a, b].map(({ interpreter }) => outcomeOf(interpreter, input));
     const [x, y] = outcomes;
     if (x === null || y === null) continue;
@@ -88,7 +92,22 @@ export function judge(pair: Pair, r: Rng, frames: number): Judgement | null {
     if (wrong !== null)
       return { proof, wrong: `${wrong}: in_port ${input.inPort} ${hex(input.frame)}`, frames: n + 1 };
   }
-  return { proof, wrong: null, frames };
+  return { proof, wrong: null, frames: reaching.length + frames };
+}
+
+const NOTHING: FlowTable = { flows: new FlowColumns(new Uint8Array(0), "nothing") };
+const WAYS = 12;
+
+/** Frames that leave by as many ways through a table: those that tell it from one without flows. */
+function framesFor(table: Table): Input[] {
+  const { differences } = prove(table, NOTHING, {
+    maxSeconds: SECONDS / 3,
+    maxClasses: CLASSES,
+    maxDifferences: WAYS,
+  });
+  return differences.flatMap(({ inPort, frame }) =>
+    [inPort, ...WORLD.ports].map(port => ({ inPort: port, frame })),
+  );
 }
 
 /** A pair of the generator: some flows of a random world, and the same after some edits. */
