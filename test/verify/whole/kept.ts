@@ -65,6 +65,26 @@ export const KEPT: readonly Kept[] = [
     verdict: "equal",
   },
   {
+    name: "a clone that ends everything is not copied, wherever the list stands that it ends",
+    a: "mpls actions=group:1\ntable=1,mpls actions=clone(output(port=1,max_len=60),pop_mpls:0x8847)",
+    b: "mpls actions=output(port=1,max_len=60),pop_mpls:0x8847",
+    groups: "group_id=1,type=indirect,bucket=actions=resubmit(,1)",
+    verdict: "equal",
+  },
+  {
+    name: "a clone that ends everything is not copied",
+    a: "mpls actions=resubmit(,1)\ntable=1,mpls actions=clone(output(port=1,max_len=60),pop_mpls:0x8847)",
+    b: "mpls actions=output(port=1,max_len=60),pop_mpls:0x8847",
+    verdict: "equal",
+  },
+  {
+    name: "a clone that something comes behind is copied, and cannot pop a fourth label",
+    a: "mpls actions=clone(output(port=1,max_len=60),pop_mpls:0x8847),note:01",
+    b: "priority=7,mpls actions=clone(output(port=1,max_len=60),pop_mpls:0x8847),note:01",
+    verdict: "unknown",
+    open: ["a pop_mpls that makes Open vSwitch end itself"],
+  },
+  {
     name: "frames and packet-ins are each in their order, and in none together",
     a: "actions=output:1,controller,output:2",
     b: "actions=controller,output:1,output:2",
