@@ -7,6 +7,7 @@ import { KEY } from "../../openflow/index.ts";
 import { TYPES, VLAN_PRESENT } from "./fields.ts";
 import type { Path, Split } from "./path.ts";
 import { type Readings, SNAP_WORD } from "./readings.ts";
+import type { Kind } from "./space.ts";
 import { type Event, LAYER_3, type Packet } from "./state.ts";
 import type { Word } from "./terms.ts";
 import { typesName, WIRE_FROM } from "./wire.ts";
@@ -24,6 +25,14 @@ export interface Candidate {
 
 /** Labels that may have been taken off before a frame is cut. */
 const LABEL_BYTES = 64;
+/** No frame is longer. */
+const MAX_BYTES = 65_535;
+/** Two tags that were put on. */
+const TAGS_BYTES = 8;
+/** Stacks that end before their bottom, behind a tag and an LLC header; a tag that is cut short. */
+const CUT_STACK = /^mpls cut (at once|after \d)$/;
+const CUT_STACK_BYTES = 14 + 4 + 8 + 2 * 4 + 3;
+const CUT_TAG_BYTES = 17;
 /** More than neighbour discovery takes without options. */
 const ND_BYTES = 160;
 
@@ -211,13 +220,7 @@ export class Comparison {
       });
     if (left.is !== right.is || left.is === "opaque" || right.is === "opaque")
       return this.#found({ path, what: "output or packet-in", unknown: null });
-    if (left.maxBytes !== right.maxBytes) {
-      const least = Math.min(
-        left.maxBytes ?? Number.POSITIVE_INFINITY,
-        right.maxBytes ?? Number.POSITIVE_INFINITY,
-      );
-      return this.#found({ path, what: "max_len", unknown: null, minBytes: least + LABEL_BYTES });
-    }
+    if (left.maxBytes !== right.maxBytes) return this.#cut(a, b, path);
     if (left.is === "packet_in" && right.is === "packet_in" && left.reason !== right.reason)
       return this.#found({ path, what: "reason", unknown: null });
     let paths: readonly Path[] = [path];
@@ -232,6 +235,46 @@ export class Comparison {
       for (const same of equal) if (!this.run(a.slice(1), b.slice(1), same)) return false;
     }
     return true;
+  }
+
+  /** Of outputs that are cut to different lengths: long frames show it, and those that are never long do not. */
+  #cut([left, ...a]: readonly Event[], [right, ...b]: readonly Event[], path: Path): boolean {
+    if (left?.is !== "output" || right?.is !== "output") throw new Error("assertion: outputs are cut");
+    const least = Math.min(left.maxBytes ?? MAX_BYTES, right.maxBytes ?? MAX_BYTES);
+    const { long, short } = this.#lengths(path);
+    const what = "max_len";
+    for (const { path: one, most } of short) {
+      const unknown = { feature: "the cut of a frame that ends within its tags or labels", line: 0 };
+      const isWhole = most + 4 * left.wire.packet.pushed + TAGS_BYTES <= least;
+      const goesOn = isWhole
+        ? this.run([{ ...left, maxBytes: null }, ...a], [{ ...right, maxBytes: null }, ...b], one)
+        : this.#found({ path: one, what, unknown });
+      if (!goesOn) return false;
+    }
+    return long.every(one => this.#found({ path: one, what, unknown: null, minBytes: least + LABEL_BYTES }));
+  }
+
+  /** The part of a path whose frames can be of any length, and those whose frames end early, with their greatest length. */
+  #lengths(path: Path): { long: readonly Path[]; short: readonly { path: Path; most: number }[] } {
+    const { terms } = this.#readings;
+    const of = (word: number): Word => terms.atomWord(this.#readings.atom(0, word));
+    const short: { path: Path; most: number }[] = [];
+    let long = this.#withKinds(path, 0, ({ name }) => !CUT_STACK.test(name));
+    for (const one of this.#withKinds(path, 0, ({ name }) => CUT_STACK.test(name)))
+      short.push({ path: one, most: CUT_STACK_BYTES });
+    // A type that announces a tag where none could be read.
+    for (const type of [0x8100, 0x88a8]) {
+      const splits = long.map(one =>
+        one.split([
+          { word: of(KEY.dlType), mask: 0xffff, value: type },
+          { word: of(KEY.vlanTci), mask: 0xffffffff, value: 0 },
+          { word: of(SNAP_WORD), mask: 1, value: 0 },
+        ]),
+      );
+      for (const { yes } of splits) if (yes !== null) short.push({ path: yes, most: CUT_TAG_BYTES });
+      long = splits.flatMap(({ no }) => no);
+    }
+    return { long, short };
   }
 
   /** The paths on which the bytes are the same; null when `found` has had enough. */
@@ -337,7 +380,7 @@ export class Comparison {
     }
     const isLayer4 = word === KEY.tpSrc || word === KEY.tpDst || word >= KEY.igmpGroup;
     if (!isLayer4) return shown;
-    return shown.flatMap(one => this.#withKinds(one, packet.content, hasLayer4 => hasLayer4));
+    return shown.flatMap(one => this.#withKinds(one, packet.content, ({ hasLayer4 }) => hasLayer4));
   }
 
   /** The rest of such a path. */
@@ -353,14 +396,14 @@ export class Comparison {
     }
     const isLayer4 = word === KEY.tpSrc || word === KEY.tpDst || word >= KEY.igmpGroup;
     if (isLayer4)
-      for (const one of no) out.push(...this.#withKinds(one, packet.content, hasLayer4 => !hasLayer4));
+      for (const one of no) out.push(...this.#withKinds(one, packet.content, ({ hasLayer4 }) => !hasLayer4));
     return out;
   }
 
-  #withKinds(path: Path, content: number, isWanted: (hasLayer4: boolean) => boolean): readonly Path[] {
+  #withKinds(path: Path, content: number, isWanted: (kind: Kind) => boolean): readonly Path[] {
     let kinds = 0;
     for (const [index, kind] of this.#readings.space.kinds.entries())
-      if ((path.contents[content]! & (1 << index)) !== 0 && isWanted(kind.hasLayer4)) kinds |= 1 << index;
+      if ((path.contents[content]! & (1 << index)) !== 0 && isWanted(kind)) kinds |= 1 << index;
     return kinds === 0 ? [] : [path.with({ contents: path.contents.with(content, kinds) })];
   }
 }

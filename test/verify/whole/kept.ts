@@ -116,6 +116,12 @@ export const KEPT: readonly Kept[] = [
     verdict: "different",
   },
   {
+    name: "a frame that ends within its tag is never cut",
+    a: "actions=output(port=1,max_len=40)",
+    b: "vlan_tci=0x0000,dl_type=0x88a8 actions=output:1",
+    verdict: "different",
+  },
+  {
     name: "type bytes behind an LLC header lie elsewhere without a tag",
     a: "dl_vlan=5,ip actions=push_mpls:0x8847,pop_vlan,output:1",
     b: "dl_vlan=5,ip actions=pop_vlan,output:4,push_mpls:0x8847,output:1",
