@@ -22,7 +22,7 @@ test("what is proven equal is equal for frames of every kind, and what differs c
     .slice(0, 20)
     .map(({ seed, wrong, pair }) => `seed ${seed}: ${wrong}\n${pairText(pair)}`);
   assert.is(failures.length, 0, told.join("\n\n"));
-  assert.ok(verdicts.equal > pairs / 5 && verdicts.different > pairs / 10, "both answers occur");
+  assert.ok(verdicts.equal > pairs / 5 && verdicts.different > pairs / 25, "both answers occur");
 });
 
 for (const { name, a, b, groups = "", protocol = "OpenFlow13", verdict, open = [] } of KEPT)
