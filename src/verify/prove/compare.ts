@@ -209,7 +209,7 @@ export class Comparison {
     const [left, right] = [a[0], b[0]];
     const opaque = [left, right].find(event => event?.is === "opaque");
     if (opaque?.is === "opaque") {
-      const feature = opaque.text.split(" ")[0]!;
+      const { feature } = opaque;
       return this.#found({ path, what: feature, unknown: { feature, line: opaque.line } });
     }
     if (left === undefined || right === undefined)

@@ -10,6 +10,7 @@ import { maskOf, type Segment, sliceSegments, type Terms, type Word, widthOf } f
 export interface Decider {
   readonly terms: Terms;
   is(word: Word, mask: number, value: number): boolean;
+  isSame(a: Word, b: Word): boolean;
   /** Whether a reading of the frame is of a kind that `test` holds for. */
   isOfKind(content: number, test: (kind: Kind) => boolean): boolean;
 }

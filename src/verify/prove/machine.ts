@@ -30,7 +30,7 @@ import {
   topOf,
 } from "./state.ts";
 import { looseWord, type Segment, type Terms, type Word } from "./terms.ts";
-import { commit, isMovedByReading, POP_ENDS_SWITCH, WIRE_FROM, wireOf } from "./wire.ts";
+import { commit, EndsSwitch, isMovedByReading, POP_ENDS_SWITCH, WIRE_FROM, wireOf } from "./wire.ts";
 
 const MAX_DEPTH = 64;
 const MAX_LOOKUPS = 4096;
@@ -115,6 +115,13 @@ export class Machine implements Decider {
     throw new Fork([yes, ...no]);
   };
 
+  isSame = (a: Word, b: Word): boolean => {
+    const { yes, no } = this.#path.splitEqual(a, b);
+    if (yes === null) return false;
+    if (no.length === 0) return true;
+    throw new Fork([yes, ...no]);
+  };
+
   isOfKind = (content: number, test: (kind: Kind) => boolean): boolean => {
     const path = this.#path;
     let yes = 0;
@@ -132,9 +139,19 @@ export class Machine implements Decider {
       while (this.#state.lookup === null && !this.#state.isDone) this.#advance();
     } catch (error) {
       if (error instanceof Undecidable) throw new Unmodelled(error.message, this.#line);
-      throw error;
+      if (!(error instanceof EndsSwitch)) throw error;
+      this.#endSwitch(error.message);
     }
     return { state: this.#state, path: this.#path };
+  }
+
+  /** Nothing of this pass is put out, and nothing comes after it. */
+  #endSwitch(feature: string): void {
+    const state = this.#state;
+    const wire = { packet: state.packet, id: "" };
+    const event: Event = { is: "opaque", text: feature, feature, line: this.#line, wire };
+    const out = [...state.out, event];
+    this.#state = { ...state, out, left: [], after: [], frames: [], lookup: null, isDone: true };
   }
 
   /** The state before the step that forked, and the path with all readings. */
@@ -380,6 +397,7 @@ export class Machine implements Decider {
     const event: Event = {
       is: "opaque",
       text: named,
+      feature: text.split(" ")[0]!,
       line,
       wire: { ...wire, id: `${wire.id} ${flow.map(({ id }) => id)}` },
     };
@@ -545,7 +563,7 @@ export class Machine implements Decider {
   /** Undoes the pass; within a bucket only the rest of the bucket, and, when a pop failed, what was put out before. */
   #tooMany(state: State, isEmptied: boolean): State {
     const isInCopy = state.frames.some(frame => frame.is === "finish" && frame.saved?.copied);
-    if (isEmptied && isInCopy) throw new Unmodelled(POP_ENDS_SWITCH, this.#line);
+    if (isEmptied && isInCopy) throw new EndsSwitch(POP_ENDS_SWITCH);
     const bucket = state.frames.findLastIndex(({ is }) => is === "bucket end");
     if (bucket < 0) return { ...state, error: TOO_MANY_LABELS };
     let next: State = { ...state, left: isEmptied ? [] : state.left };

@@ -102,7 +102,13 @@ export type Event =
     }
   | { readonly is: "packet_in"; readonly reason: string; readonly maxBytes: number; readonly wire: Wire }
   /** Something that is not executed: the same on both sides is the same. */
-  | { readonly is: "opaque"; readonly text: string; readonly line: number; readonly wire: Wire };
+  | {
+      readonly is: "opaque";
+      readonly text: string;
+      readonly feature: string;
+      readonly line: number;
+      readonly wire: Wire;
+    };
 
 export interface Frozen {
   readonly list: readonly Bound[];

@@ -21,6 +21,8 @@ const differ = (a: Key, b: Key, from: number, to: number): boolean => {
 /** What the interpreter calls these. */
 const ELSEWHERE = "a change to a header that the switch looks for elsewhere";
 const CUT_SHORT = "a change to a header that is cut short";
+/** Open vSwitch ends itself: where it does so on both sides it does the same. */
+export class EndsSwitch extends Error {}
 export const POP_ENDS_SWITCH = "a pop_mpls that makes Open vSwitch end itself";
 
 const LABEL_WORDS = [KEY.mplsLse, KEY.mplsLse + 1, KEY.mplsLse + 2];
@@ -153,7 +155,7 @@ class Commit {
         common++;
       } else {
         const popped = popLabel(decider, this.base, have, 0);
-        if (popped === null) throw new Undecidable(POP_ENDS_SWITCH);
+        if (popped === null) throw new EndsSwitch(POP_ENDS_SWITCH);
         this.base = popped;
         if (this.pushed > 0) this.pushed--;
         else this.popped++;
@@ -172,7 +174,7 @@ class Commit {
     // Entries that are all zero are not counted, and a stack that holds one may not be reached.
     if (!isMpls(decider, flow)) return;
     for (const word of LABEL_WORDS)
-      if (!mustBeEqual(decider, flow[word]!, this.base[word]!)) throw new Undecidable(POP_ENDS_SWITCH);
+      if (!decider.isSame(flow[word]!, this.base[word]!)) throw new EndsSwitch(POP_ENDS_SWITCH);
   }
 
   /** Of what was written behind one and the same tag the last is there. */
@@ -212,13 +214,6 @@ export const WIRE_FROM: number = KEY.dlDst;
 /** Type bytes that were written, named so that equal names are equal bytes in LLC/SNAP frames too. */
 export const typesName = ({ types }: Packet): string =>
   types.map(({ tag, type }) => `${tag.id}:${type.id}`).join();
-
-/** Whether two words are the same; leaves by an exception when one cannot say. */
-function mustBeEqual(decider: Decider, a: Word, b: Word): boolean {
-  if (a === b) return true;
-  if (a.value !== null) return decider.is(b, 0xffffffff, a.value);
-  return b.value === null ? false : decider.is(a, 0xffffffff, b.value);
-}
 
 /** Whether the packet's bytes are read elsewhere from now on, as they are when it is sent to the controller. */
 export function isMovedByReading(decider: Decider, snap: Word, packet: Packet): boolean {
