@@ -8,6 +8,7 @@ import type { Candidate } from "./compare.ts";
 import { Confirming, chainOf, sameOutcome } from "./confirm.ts";
 import { fieldsBetween } from "./fields-between.ts";
 import type { Behaviour, Difference, Findings, FlowLine } from "./findings.ts";
+import { isForetold } from "./foretold.ts";
 import { frameOf, isExact } from "./frame.ts";
 import type { Path } from "./path.ts";
 import type { Listener, Pair, Product } from "./product.ts";
@@ -113,7 +114,7 @@ export class Showing implements Listener {
         return true;
       }
       isExactly &&= this.#isExact(pair, search.input);
-      const told = this.#confirm(pair, search.input, what, minBytes ?? 0);
+      const told = this.#confirm(pair, path, search.input, what, minBytes ?? 0);
       if (told === "open") isOpen = true;
       if (told === null || told === "open") continue;
       const made: Group = { index: this.#findings.differences.length, rows: new Set(), of: 0 };
@@ -148,7 +149,7 @@ export class Showing implements Listener {
     this.#findings.differences[index] = { ...this.#findings.differences[index]!, affected };
   }
 
-  #confirm(pair: Pair, input: Input, what: string, minBytes: number): Difference | "open" | null {
+  #confirm(pair: Pair, path: Path, input: Input, what: string, minBytes: number): Difference | "open" | null {
     const frame = padded(frameOf(this.#product.readings, input, readingOf(pair)), minBytes);
     if (this.#isExact(pair, input) && !isReadAs(frame, input)) return null;
     const inPort = portOf(input);
@@ -167,6 +168,7 @@ export class Showing implements Listener {
       return "open";
     }
     if (sameOutcome(a, b)) return null;
+    if (!isForetold(pair.a.out, path, input, a) || !isForetold(pair.b.out, path, input, b)) return null;
     const behaviour = (outcome: typeof a): Behaviour => ({
       outputs: outcome.outputs,
       packetIns: outcome.packetIns,

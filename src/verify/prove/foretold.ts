@@ -1,0 +1,48 @@
+/**
+ * What the symbolic machine says of one frame, held against what the interpreter made of it: by which ports it leaves, in
+ * which order, with which MAC addresses and which label on top, and how often it goes to the controller. The two share no
+ * code beyond the steps that actions compile to, so that a difference which both tell alike is seen by two engines.
+ */
+import { KEY, type Outcome } from "../../openflow/index.ts";
+import { TYPES } from "./fields.ts";
+import type { Path } from "./path.ts";
+import type { Event, Packet } from "./state.ts";
+import type { Word } from "./terms.ts";
+import { evaluate, type Input } from "./witness.ts";
+
+type Read = (word: Word) => number;
+
+const MAC_BYTES = 6;
+
+/** Whether one side's outcome ends with the events that its machine has put out; what both did alike comes before them. */
+export function isForetold(events: readonly Event[], path: Path, input: Input, outcome: Outcome): boolean {
+  const read: Read = word =>
+    evaluate(path, input.lanes, word, atom => input.valueOf(atom.content, atom.word));
+  const isSent = (event: Event): boolean =>
+    event.is === "output" && (event.notTo === null || read(event.port) !== read(event.notTo));
+  const outputs = events.filter(isSent) as Extract<Event, { is: "output" }>[];
+  const packetIns = events.filter(({ is }) => is === "packet_in");
+  const seen = outcome.outputs.slice(outcome.outputs.length - outputs.length);
+  const toController = outcome.packetIns.filter(({ reason }) => reason !== "invalid_ttl");
+  return (
+    toController.length >= packetIns.length &&
+    seen.length === outputs.length &&
+    outputs.every(({ port, wire }, index) => {
+      const { port: number, frame } = seen[index]!;
+      return (read(port) & 0xffff) === number && agrees(frame, wire.packet, read);
+    })
+  );
+}
+
+/** Whether the bytes that are easy to find are those of the packet. */
+function agrees(frame: Uint8Array, { base }: Packet, read: Read): boolean {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const holds = (at: number, high: number): boolean =>
+    view.getUint16(at) === read(base[high]!) && view.getUint32(at + 2) === read(base[high + 1]!);
+  if (!holds(0, KEY.dlDst) || !holds(MAC_BYTES, KEY.dlSrc)) return false;
+  // Behind a tag or an LLC header the label is elsewhere.
+  const type = view.getUint16(2 * MAC_BYTES);
+  const isLabelled = type === TYPES.mpls || type === TYPES.mplsMulticast;
+  if (!isLabelled || frame.length < 18 || read(base[KEY.dlType]!) !== type) return true;
+  return view.getUint32(14) === read(base[KEY.mplsLse]!);
+}
