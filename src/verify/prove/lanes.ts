@@ -79,6 +79,31 @@ export function partitionFound(lanes: Int32Array, question: string, rowOf: Int32
   });
 }
 
+/** Values of so many kinds at most are told apart. */
+const MAX_DISTINCT = 4096;
+
+const distinct = new WeakMap<Int32Array, Map<string, ReadonlySet<number> | null>>();
+
+/** The values that bits of a column have on some lanes; null when they are many. */
+export function valuesOn(
+  lanes: Int32Array,
+  { column, from, mask }: { readonly column: Column; readonly from: number; readonly mask: number },
+): ReadonlySet<number> | null {
+  const known = distinct.get(lanes) ?? new Map<string, ReadonlySet<number> | null>();
+  distinct.set(lanes, known);
+  const name = `${column.id} ${from} ${mask}`;
+  let found = known.get(name);
+  if (found === undefined) {
+    const { values } = column;
+    const set = new Set<number>();
+    for (let i = 0; i < lanes.length && set.size <= MAX_DISTINCT; i++)
+      set.add(((values[lanes[i]!]! >>> from) & mask) >>> 0);
+    found = set.size > MAX_DISTINCT ? null : set;
+    known.set(name, found);
+  }
+  return found;
+}
+
 /** Lanes without a mark, and those with one. */
 function partitionBy(lanes: Int32Array, marks: Uint8Array): Division {
   let misses = 0;

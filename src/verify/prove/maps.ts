@@ -31,6 +31,7 @@ export class MapNode {
   readonly templates: readonly Template[];
   readonly size: number;
   readonly #values = new Map<number, Uint32Array>();
+  readonly #constants = new Map<string, number | null>();
   readonly #residues = new Map<MapNode, Int32Array>();
   #rows: Int32Array | null = null;
 
@@ -82,6 +83,24 @@ export class MapNode {
     const values = this.#values.get(at);
     if (values === undefined) throw new Error("assertion: word of a template's slot");
     return values;
+  }
+
+  /** The value of that word where it is one and the same in all rows of a template, else null. */
+  constantAt(at: number, template: Template): number | null {
+    const name = `${template.id} ${at}`;
+    let constant = this.#constants.get(name);
+    if (constant === undefined) {
+      const values = this.valuesAt(at);
+      const index = this.templates.indexOf(template);
+      const first = this.templateOf.indexOf(index);
+      const value = values[first]!;
+      const isSame = (row: number): boolean => values[row] === value || this.templateOf[row] !== index;
+      let row = first;
+      while (row < this.size && isSame(row)) row++;
+      constant = row === this.size ? value : null;
+      this.#constants.set(name, constant);
+    }
+    return constant;
   }
 
   /** The row of a key, its words unsigned and masked; -1 when there is none. */

@@ -9,7 +9,7 @@
  */
 import type { Budget } from "./budget.ts";
 import { byKinds, kindsWith, kindsWithout } from "./kinds.ts";
-import { type ColumnTest, gathered, partition, partitionSame } from "./lanes.ts";
+import { type ColumnTest, gathered, partition, partitionSame, valuesOn } from "./lanes.ts";
 import type { MapNode } from "./maps.ts";
 import { type Clause, type Cubes, type Literal, mayHaveInput, meet, restrict } from "./solve.ts";
 import type { Cube, Space } from "./space.ts";
@@ -318,7 +318,11 @@ export class Path implements Parts {
       }
       const known = this.#columnOf(left);
       const with_ = this.#columnOf(right);
-      if (known === null || with_ === null || known.domain !== with_.domain) return this.#link(a, b);
+      if (known === null || with_ === null) return this.#link(a, b);
+      if (known.domain !== with_.domain) {
+        if (this.#areDisjoint(left, right)) return { yes: null, no: [this] };
+        return this.#link(a, b);
+      }
       if (domain >= 0 && domain !== known.domain) return this.#link(a, b);
       domain = known.domain;
       columns.push([left, right]);
@@ -347,6 +351,17 @@ export class Path implements Parts {
         mask: maskOf(left.bits),
       })),
     );
+  }
+
+  /** Whether two segments that are columns of different domains have no value in common. */
+  #areDisjoint(a: Segment, b: Segment): boolean {
+    const [left, right] = [a, b].map(segment => {
+      const column = this.#columnOf(segment)!;
+      const part = { column, from: fromOf(segment), mask: maskOf(segment.bits) };
+      return valuesOn(this.lanes.get(column.domain)!, part);
+    });
+    if (left == null || right == null) return false;
+    return [...left].every(value => !right.has(value));
   }
 
   #nameOf(segment: Segment): string {

@@ -72,22 +72,22 @@ export function laneSource(
     readonly rows: Int32Array | null;
   },
 ): LaneSource {
-  const column = (at: number): Segment => ({
-    is: "column",
-    bits: 32,
-    from: 0,
-    column: terms.column(`${name} ${at}`, domain, () => {
+  const segmentAt = (at: number): Segment => {
+    const value = map.constantAt(at, template);
+    if (value !== null) return { is: "const", bits: 32, value };
+    const column = terms.column(`${name} ${at}`, domain, () => {
       const values = map.valuesAt(at);
       return rows === null ? values : gathered(values, rows);
-    }),
-  });
+    });
+    return { is: "column", bits: 32, from: 0, column };
+  };
   return {
     id: sourceCount++,
     template,
     domain,
     flowOf: lane => map.flows[rows === null ? lane : rows[lane]!]!,
     read: ({ at, words }, bits) =>
-      sliceSegments(words === 2 ? [column(at + 1), column(at)] : [column(at)], 0, bits),
+      sliceSegments(words === 2 ? [segmentAt(at + 1), segmentAt(at)] : [segmentAt(at)], 0, bits),
   };
 }
 

@@ -3,6 +3,7 @@
  * misses are looked up and ruled out one by one. Exact: when there is no frame, the search says so, unless it gave up.
  */
 import { KEY } from "../../openflow/index.ts";
+import type { MapNode } from "./maps.ts";
 import type { Path } from "./path.ts";
 import type { Readings } from "./readings.ts";
 import { type Clause, findInput, type Literal, restrict, type Solution } from "./solve.ts";
@@ -186,6 +187,8 @@ export class Solver {
     for (const { map, words } of path.misses) {
       const key = words.map((word, k) => (evaluate(path, lanes, word, valued) & map.masks[k]!) >>> 0);
       if (map.find(key) < 0) continue;
+      const block = blockOf(map, words, key[0]!);
+      if (block !== null) return [block];
       const clause: Literal[] = [];
       for (const [k, word] of words.entries()) {
         let at = 0;
@@ -201,6 +204,28 @@ export class Solver {
     }
     return null;
   }
+}
+
+/**
+ * The largest block of keys around one that are all in a map, where the map compares the upper bits of one free word: a
+ * table that is nearly full would be asked for what it lacks a key at a time otherwise. Null where it does not apply.
+ */
+function blockOf(map: MapNode, words: readonly Word[], key: number): Literal | null {
+  const [segment, ...others] = words[0]!.segments;
+  if (words.length > 1 || others.length > 0 || segment!.is !== "atom" || segment!.from !== 0) return null;
+  // The mask must be ones above zeros; then this is the distance of neighbouring keys.
+  const step = (~map.masks[0]! + 1) >>> 0;
+  if ((step & (step - 1)) !== 0 || step === 0) return null;
+  let size = step;
+  while (size < 0x8000_0000) {
+    const wider = size * 2;
+    const first = (key - (key % wider)) >>> 0;
+    const [from, to] = map.range(first, first + wider - 1);
+    if ((to - from) * step !== wider) break;
+    size = wider;
+  }
+  const mask = (map.masks[0]! & ~(size - 1)) >>> 0;
+  return { atom: segment!.atom, mask, value: (key & mask) >>> 0 };
 }
 
 /** Whether two pieces are one TTL, lowered by different numbers. */
