@@ -96,4 +96,22 @@ test("they stay right behind a label that comes off, and in front of bytes that 
   ]);
 });
 
+test("of all frames that show a difference the most ordinary one is told first", () => {
+  const a = [
+    "mpls actions=pop_mpls:0x0800,resubmit(,1)",
+    "table=1,ip,nw_dst=10.0.0.1 actions=output:2",
+    "table=1,priority=1 actions=output:3",
+  ].join("\n");
+  const { differences } = prove(table(a), table("mpls actions=pop_mpls:0x0800,output:3\n"));
+  assert.equal(
+    differences.map(({ inPort }) => inPort),
+    [1, 2, 3],
+  );
+  // Untagged, no LLC header, one label with its S bit and a TTL, IPv4 to the address that is asked for.
+  for (const { frame } of differences) {
+    const hex = Buffer.from(frame).toString("hex");
+    assert.ok(/^.{24}8847000001404500.{20}c00002010a000001$/.test(hex), hex);
+  }
+});
+
 test.run();

@@ -52,7 +52,12 @@ export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): P
   try {
     const programs = [new Program(a, budget), new Program(b, budget)] as const;
     const product = new Product(programs[0], programs[1], space, budget);
-    product.run(new Showing(programs, product, findings));
+    const showing = new Showing(programs, product, findings);
+    try {
+      product.run(showing);
+    } finally {
+      showing.finish();
+    }
   } catch (error) {
     if (!(error instanceof OutOfBudget)) throw error;
     findings.unknownAt(null, "budget", 0);

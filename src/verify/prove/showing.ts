@@ -13,9 +13,10 @@ import { frameOf, isExact } from "./frame.ts";
 import type { Path } from "./path.ts";
 import type { Listener, Pair, Product } from "./product.ts";
 import type { Program } from "./program.ts";
+import { SNAP_WORD } from "./readings.ts";
 import { countLanes, lanesOf } from "./rivals.ts";
 import { isLanes, type LaneSource } from "./sources.ts";
-import { INPUT_WORDS } from "./space.ts";
+import { INPUT_WORDS, KINDS } from "./space.ts";
 import type { State } from "./state.ts";
 import { type Input, Solver } from "./witness.ts";
 
@@ -23,16 +24,21 @@ import { type Input, Solver } from "./witness.ts";
 const MAX_FRAME_BYTES = 65_535;
 /** Inputs of one candidate that are tried before it counts as unconfirmed. */
 const TRIES = 4;
+/** Frames of one group that are looked at before the plainest of them is told. */
+const LOOKED_AT = 8;
 /** A frame would have to be found whose labels are also a packet, or its LLC header labels. */
 const READ_TWICE = "bytes that are read in more than one way";
 
 /** Differences with the same flows on both sides. */
 interface Group {
   /** Of the one that is told. */
-  readonly index: number;
+  index: number;
   /** Rows of the table that are affected, and how many are hit alike. */
   readonly rows: Set<number>;
   of: number;
+  /** How far the frame that is told is from an ordinary one. */
+  oddness: readonly number[];
+  lookedAt: number;
 }
 
 /** Hears of classes that differ, and adds those to the findings for which there is a frame that the interpreter confirms. */
@@ -41,6 +47,8 @@ export class Showing implements Listener {
   readonly #product: Product;
   readonly #solver: Solver;
   readonly #groups = new Map<string, Group>();
+  /** Of candidates without a frame: what is open unless another one of the same flows has a frame. */
+  readonly #unconfirmed = new Map<string, string>();
   readonly #interpreters: readonly [Confirming, Confirming];
 
   constructor(programs: readonly [Program, Program], product: Product, findings: Findings) {
@@ -97,6 +105,7 @@ export class Showing implements Listener {
     const name = `${chainName(pair.a)} / ${chainName(pair.b)} ${what}`;
     const group = this.#groups.get(name);
     if (group !== undefined) {
+      if (unknown === null) this.#plainer(group, pair, path, what, minBytes ?? 0);
       this.#count(group, pair, path);
       return true;
     }
@@ -117,15 +126,56 @@ export class Showing implements Listener {
       const told = this.#confirm(pair, path, search.input, what, minBytes ?? 0);
       if (told === "open") isOpen = true;
       if (told === null || told === "open") continue;
-      const made: Group = { index: this.#findings.differences.length, rows: new Set(), of: 0 };
+      const made: Group = {
+        index: this.#findings.differences.length,
+        rows: new Set(),
+        of: 0,
+        oddness: oddnessOf(search.input),
+        lookedAt: 1,
+      };
       this.#groups.set(name, made);
       this.#findings.differences.push(told);
       this.#count(made, pair, path);
       return this.#findings.differences.length < this.#findings.max;
     }
     if (isOpen) return true;
-    this.#findings.unknownAt(null, isExactly ? `unconfirmed difference (${what})` : READ_TWICE, 0);
+    this.#unconfirmed.set(name, isExactly ? `unconfirmed difference (${what})` : READ_TWICE);
     return true;
+  }
+
+  /** Tells a group's difference with a frame of one more path, where that is more ordinary than the one before. */
+  #plainer(group: Group, pair: Pair, path: Path, what: string, minBytes: number): void {
+    if (!isLess(this.#leastOddness(path), group.oddness) || group.lookedAt++ >= LOOKED_AT) return;
+    const { input } = this.#solver.find(path);
+    if (input === null) return;
+    const oddness = oddnessOf(input);
+    if (!isLess(oddness, group.oddness)) return;
+    const { frame, outcomes } = this.#run(pair, path, input, minBytes);
+    if (outcomes === null || outcomes.some(isOpen)) return;
+    const told = differenceOf(portOf(input), frame, outcomes, what);
+    if (told === null) return;
+    group.oddness = oddness;
+    this.#findings.differences[group.index] = told;
+  }
+
+  /** What no frame on a path falls below, without looking for one. */
+  #leastOddness({ cubes, contents }: Path): readonly number[] {
+    const isSet = (word: number): number =>
+      (cubes.get(this.#product.readings.atom(0, word))?.value ?? 0) === 0 ? 0 : 1;
+    const kind = 31 - Math.clz32(contents[0]! & -contents[0]!);
+    return [isSet(SNAP_WORD), isSet(KEY.vlanTci), kind, 0];
+  }
+
+  /** Puts what was found in the order of how ordinary the frames are, and says what was not found anywhere. */
+  finish(): void {
+    for (const [name, feature] of this.#unconfirmed)
+      if (!this.#groups.has(name)) this.#findings.unknownAt(null, feature, 0);
+    const groups = [...this.#groups.values()].sort((a, b) =>
+      isLess(a.oddness, b.oddness) ? -1 : isLess(b.oddness, a.oddness) ? 1 : 0,
+    );
+    const { differences } = this.#findings;
+    differences.splice(0, differences.length, ...groups.map(({ index }) => differences[index]!));
+    for (const [index, group] of groups.entries()) group.index = index;
   }
 
   /** Whether the words of an input are those of one frame. */
@@ -149,34 +199,59 @@ export class Showing implements Listener {
     this.#findings.differences[index] = { ...this.#findings.differences[index]!, affected };
   }
 
-  #confirm(pair: Pair, path: Path, input: Input, what: string, minBytes: number): Difference | "open" | null {
+  /** A frame of the input, and what both sides do with it; no outcomes where the prover says other things of it. */
+  #run(
+    pair: Pair,
+    path: Path,
+    input: Input,
+    minBytes: number,
+  ): { frame: Uint8Array; outcomes: readonly [Outcome, Outcome] | null } {
     const frame = padded(frameOf(this.#product.readings, input, readingOf(pair)), minBytes);
-    if (this.#isExact(pair, input) && !isReadAs(frame, input)) return null;
+    if (this.#isExact(pair, input) && !isReadAs(frame, input)) return { frame, outcomes: null };
     const inPort = portOf(input);
-    const outcomes = ([0, 1] as const).map(side => this.#interpreters[side].run(inPort, frame));
-    const [a, b] = outcomes as [Outcome, Outcome];
-    if (outcomes.some(({ verdict }) => verdict === "unknown" || verdict === "ambiguous")) {
-      for (const [side, { unknown, ambiguous }] of outcomes.entries()) {
-        const name = side === 0 ? "a" : "b";
-        for (const { feature, line } of unknown) this.#findings.unknownAt(name, feature, line);
-        for (const { flows } of ambiguous) {
-          if (this.#findings.ambiguities.length >= this.#findings.max) break;
-          const [first, second] = flows.map(lineOf);
-          this.#findings.ambiguities.push({ side: name, inPort, frame, flows: [first!, second!] });
-        }
-      }
-      return "open";
-    }
-    if (sameOutcome(a, b)) return null;
-    if (!isForetold(pair.a.out, path, input, a) || !isForetold(pair.b.out, path, input, b)) return null;
-    const behaviour = (outcome: typeof a): Behaviour => ({
-      outputs: outcome.outputs,
-      packetIns: outcome.packetIns,
-      flows: chainOf(outcome).map(lineOf),
-    });
-    const told = what.startsWith("word ") ? fieldsBetween(a, b) : what;
-    return { inPort, frame, a: behaviour(a), b: behaviour(b), what: told, affected: "" };
+    const [a, b] = this.#interpreters;
+    const outcomes = [a.run(inPort, frame), b.run(inPort, frame)] as const;
+    const isAsSaid =
+      outcomes.some(isOpen) ||
+      (isForetold(pair.a.out, path, input, outcomes[0]) && isForetold(pair.b.out, path, input, outcomes[1]));
+    return { frame, outcomes: isAsSaid ? outcomes : null };
   }
+
+  #confirm(pair: Pair, path: Path, input: Input, what: string, minBytes: number): Difference | "open" | null {
+    const { frame, outcomes } = this.#run(pair, path, input, minBytes);
+    if (outcomes === null) return null;
+    const inPort = portOf(input);
+    if (!outcomes.some(isOpen)) return differenceOf(inPort, frame, outcomes, what);
+    for (const [side, { unknown, ambiguous }] of outcomes.entries()) {
+      const name = side === 0 ? "a" : "b";
+      for (const { feature, line } of unknown) this.#findings.unknownAt(name, feature, line);
+      for (const { flows } of ambiguous) {
+        if (this.#findings.ambiguities.length >= this.#findings.max) break;
+        const [first, second] = flows.map(lineOf);
+        this.#findings.ambiguities.push({ side: name, inPort, frame, flows: [first!, second!] });
+      }
+    }
+    return "open";
+  }
+}
+
+const isOpen = ({ verdict }: Outcome): boolean => verdict === "unknown" || verdict === "ambiguous";
+
+/** Null when the outcomes are the same. */
+function differenceOf(
+  inPort: number,
+  frame: Uint8Array,
+  [a, b]: readonly [Outcome, Outcome],
+  what: string,
+): Difference | null {
+  if (sameOutcome(a, b)) return null;
+  const behaviour = (outcome: Outcome): Behaviour => ({
+    outputs: outcome.outputs,
+    packetIns: outcome.packetIns,
+    flows: chainOf(outcome).map(lineOf),
+  });
+  const told = what.startsWith("word ") ? fieldsBetween(a, b) : what;
+  return { inPort, frame, a: behaviour(a), b: behaviour(b), what: told, affected: "" };
 }
 
 const lineOf = ({ source, text }: Flow): FlowLine => ({ file: source.file, line: source.line, text });
@@ -214,3 +289,18 @@ const rowsHit = ({ a, b }: Pair): LaneSource | null =>
       .filter(isLanes)
       .slice(-1),
   )[0] ?? null;
+
+/**
+ * How far an input is from what people have on their wires, the gravest first; zeros are as plain as can be. Kinds stand
+ * in the order of how ordinary they are, and a port other than the first one is there because it makes the difference.
+ */
+function oddnessOf(input: Input): readonly number[] {
+  const kind = KINDS.indexOf(input.kinds[0]!);
+  return [input.valueOf(0, SNAP_WORD), input.valueOf(0, KEY.vlanTci) === 0 ? 0 : 1, kind, portOf(input) - 1];
+}
+
+/** Whether a list comes before another of its length. */
+function isLess(a: readonly number[], b: readonly number[]): boolean {
+  const at = a.findIndex((degree, index) => degree !== b[index]);
+  return at >= 0 && a[at]! < b[at]!;
+}

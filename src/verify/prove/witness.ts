@@ -5,7 +5,7 @@
 import { KEY } from "../../openflow/index.ts";
 import type { MapNode } from "./maps.ts";
 import type { Path } from "./path.ts";
-import type { Readings } from "./readings.ts";
+import { type Readings, SNAP_WORD } from "./readings.ts";
 import { type Clause, findInput, type Literal, restrict, type Solution } from "./solve.ts";
 import type { Cube, Kind } from "./space.ts";
 import { INNER_WORDS, INPUT_WORDS } from "./space.ts";
@@ -29,12 +29,14 @@ const MAX_MISSES = 400;
 const ORDINARY_ROUNDS = 8;
 
 /** What a frame should look like when nothing speaks against it. */
-const PREFERENCES: readonly { readonly word: number; readonly value: number }[] = [
+const PREFERENCES: readonly { readonly word: number; readonly value: number; readonly mask?: number }[] = [
+  { word: SNAP_WORD, value: 0 },
   { word: KEY.dlSrc, value: 0x0200 },
   { word: KEY.dlSrc + 1, value: 1 },
   { word: KEY.dlDst, value: 0x0200 },
   { word: KEY.dlDst + 1, value: 2 },
   { word: KEY.vlanTci, value: 0 },
+  ...[0, 1, 2].map(entry => ({ word: KEY.mplsLse + entry, value: 64, mask: 0xff })),
   { word: KEY.nwTtl, value: 64 },
   { word: KEY.nwProto, value: 253 },
   { word: KEY.nwSrc, value: 0xc0000201 },
@@ -167,12 +169,12 @@ export class Solver {
     const contents = first.kinds.map(kind => 1 << this.#readings.space.kinds.indexOf(kind));
     let best = first;
     let given = cubes;
-    for (const { word, value } of PREFERENCES) {
+    for (const { word, value, mask } of PREFERENCES) {
       for (let content = 0; content < path.contents.length; content++) {
         const atom = this.#readings.atom(content, word);
         const next = new Map(given);
         const moved = word === KEY.nwDst || word === KEY.nwSrc ? value + Math.imul(round, 0x01010101) : value;
-        if (!restrict(next, atom, { mask: maskOf(atom.bits), value: moved >>> 0 })) continue;
+        if (!restrict(next, atom, { mask: mask ?? maskOf(atom.bits), value: moved >>> 0 })) continue;
         const found = findInput(path.budget, this.#readings.space, contents, next, clauses, atoms);
         if (found === null) continue;
         best = found;
