@@ -172,16 +172,37 @@ function limitOf(context: Context): Pick<ProofOptions, "maxDifferences"> {
 function answer(context: Context, { reports, witness }: Options, judgement: Judgement): number {
   const { report } = judgement;
   const findings = inRepository(verifyFindings(report, packageJson.version));
-  for (const { file, write } of reports) writeFile(file, write(report, findings));
-  if (witness !== undefined) writeWitness(witness, judgement);
   if (context.format === "json") print(`${verifyJson(report)}\n`);
   else if (context.format === "ndjson") print(`${verifyNdjson(report)}\n`);
   else if (!context.isQuiet) {
     if (witness === "-") say(verifyText(report, context.palette(process.stderr)).trimEnd());
     else print(verifyText(report, context.palette(process.stdout)));
   }
-  tellGithub(findings);
+  inTurn([
+    () => tellGithub(findings),
+    ...reports.map(
+      ({ file, write }) =>
+        () =>
+          writeFile(file, write(report, findings)),
+    ),
+    () => {
+      if (witness !== undefined) writeWitness(witness, judgement);
+    },
+  ]);
   return EXIT_CODES[report.verdict];
+}
+
+/** Does all of it, and throws what the first that failed threw: one folder that is missing costs no other report. */
+function inTurn(parts: readonly (() => void)[]): void {
+  const failures: unknown[] = [];
+  for (const part of parts) {
+    try {
+      part();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 function writeFile(file: string, text: string): void {

@@ -54,6 +54,15 @@ function replaysAs({ replay, a, b }: { replay: string; a: Outcome; b: Outcome })
   assert.equal(outcomes.map(plain), [a, b].map(plain));
 }
 
+test("what cannot be written costs neither the answer nor the other reports", () => {
+  const files = ["nowhere/r.xml", "kept.json"].flatMap(file => ["--report", file]);
+  const ran = run("diff", "ok.flows", "label.flows", ...files, "--witness", "nowhere/w.pcapng");
+  assert.is(ran.code, 1);
+  assert.ok(ran.stdout.startsWith("different: "), ran.stdout);
+  assert.is(ran.stderr.trim().split("\n").at(-1), "slash32: nowhere/r.xml: no such file or directory");
+  assert.is(JSON.parse(folder.read("kept.json").toString()).verdict, "different");
+});
+
 test("equal: exit 0, one object on one line", () => {
   const ran = run("verify", "-n", "hv.yaml", "-f", "ok.flows", "--format", "json");
   assert.is(ran.code, 0, ran.stderr);
