@@ -18,7 +18,9 @@ export interface ParsedGroups {
   readonly problems: readonly TextProblem[];
 }
 
-const HEADER = /^\s*OFPST_GROUP_DESC reply(?: \(OF1\.\d\))? \(xid=0x[0-9a-f]+\):\s*$/;
+/** What stands above the groups, once for every 64 kB of them; OpenFlow 1.0 has it as an extension (NXST). */
+const HEADER =
+  /^\s*(?:OFPST|NXST)_GROUP_DESC reply(?: \(OF1\.\d\))? \(xid=0x[0-9a-f]+\):(?: flags=\[more\])?\s*$/;
 
 const TYPES: ReadonlyMap<string, GroupType> = new Map([
   ["all", "all"],

@@ -241,7 +241,7 @@ export function parseFlow(
   return { flow, problems: reading.problems, values: reading.values };
 }
 
-const HEADER = /^\s*(?:NXST|OFPST)_FLOW reply(?: \(OF1\.\d\))? \(xid=0x[0-9a-f]+\):\s*$/;
+const HEADER = /^\s*(?:NXST|OFPST)_FLOW reply(?: \(OF1\.\d\))? \(xid=0x[0-9a-f]+\):(?: flags=\[more\])?\s*$/;
 /** True for a line that begins the reply of a switch. It may stand in front of any flow. */
 export const isReplyHeader = (line: string): boolean => HEADER.test(line);
 

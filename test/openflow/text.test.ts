@@ -384,4 +384,22 @@ test("hostile lines end in problems, soon", () => {
   }
 });
 
+test("replies of several parts have a header each, whatever the version", () => {
+  const group = (id: number): string => ` group_id=${id},type=all,bucket=actions=output:2`;
+  const parts = [
+    "OFPST_GROUP_DESC reply (OF1.3) (xid=0x2): flags=[more]",
+    group(1),
+    "NXST_GROUP_DESC reply (xid=0x2):",
+    group(2),
+  ];
+  const { groups, problems } = parseGroups(parts.join("\n"), "g.txt");
+  assert.equal(problems, []);
+  assert.equal(
+    groups.map(({ id }) => id),
+    [1, 2],
+  );
+  const flows = parseFlows("NXST_FLOW reply (xid=0x4): flags=[more]\n actions=drop\n", "f");
+  assert.equal(flows.problems, []);
+});
+
 test.run();
