@@ -173,6 +173,12 @@ const NEVER_EQUAL: Record<string, readonly [a: string, b: string, feature: strin
     "actions=group:3\ntable=1 actions=output:2",
     "a select group that goes on to tables or groups",
   ],
+  // Open vSwitch has no such flow: the list of groups was forgotten.
+  "a group that no list has": [
+    "actions=group:99",
+    "actions=group:99",
+    "group 99, which no list of groups has",
+  ],
   // Were it equal, a flow that is learned could still make the two differ: only one of them asks table 1.
   "flows that learn": [
     "actions=learn(table=1,NXM_OF_VLAN_TCI[0..11]),resubmit(,1)",

@@ -11,7 +11,7 @@ import { countLabels, MPLS_LABELS, popLabel, pushLabel } from "./labels.ts";
 import { type Path, Undecidable } from "./path.ts";
 import type { Program } from "./program.ts";
 import { type Readings, SNAP_WORD, Unmodelled } from "./readings.ts";
-import { bind, bindGroup, orderBound } from "./sources.ts";
+import { bind, bindGroup, NO_SOURCE, orderBound } from "./sources.ts";
 import type { Kind } from "./space.ts";
 import {
   type Bound,
@@ -222,7 +222,7 @@ export class Machine implements Decider {
         if (step.port === PORT.inPort) return this.#emit(state, state.flow[KEY.inPort]!, null);
         return this.#emit(state, this.terms.constant(step.port), state.flow[KEY.inPort]!);
       case "group":
-        return this.#group(state, step, isLast);
+        return this.#group(state, step, source, isLast);
       case "resubmit":
         return this.#resubmit(state, step.port, step.table, isLast);
       case "clone":
@@ -411,11 +411,15 @@ export class Machine implements Decider {
 
   // --- Groups and copies ----------------------------------------------------------------------------------------
 
-  #group(state: State, { group: id, line }: Doing<"group">, isLast: boolean): State {
+  #group(state: State, { group: id, line }: Doing<"group">, source: Source, isLast: boolean): State {
     const error = this.#mayLookUp(state);
     if (error !== null) return { ...state, error };
     const group = this.#program.groups.get(id);
-    if (group === undefined) return this.#return(state);
+    if (group === undefined) {
+      // A switch has no flow for a group that it has not: the list of groups is missing, or of another time.
+      if (source !== NO_SOURCE) throw new Unmodelled(`group ${id}, which no list of groups has`, line);
+      return this.#return(state);
+    }
     const lists = bindGroup(this.#program, group);
     if (group.type === "select") {
       // Which bucket is taken is not known, and what a table says there is not part of the group's text.
