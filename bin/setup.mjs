@@ -81,6 +81,8 @@ const BUNDLE = {
   target: "node20.19",
   // Its CommonJS form, which Node would take, cannot be tree-shaken and wants `require`.
   alias: { yaml: at("node_modules", "yaml", "browser", "index.js") },
+  // Native code, and what is only there for some: found where the package is installed.
+  external: ["koffi", "cap", "prom-client"],
   logLevel: "warning",
 };
 
@@ -89,7 +91,11 @@ async function buildProgram() {
   const { build: bundle } = await import("esbuild");
   await bundle({
     ...BUNDLE,
-    entryPoints: { slash32: "src/cli/main.ts", "replay-worker": "src/replay/worker.ts" },
+    entryPoints: {
+      slash32: "src/cli/main.ts",
+      "replay-worker": "src/replay/worker.ts",
+      "live-worker": "src/live/worker.ts",
+    },
     splitting: true,
     chunkNames: "[name]-[hash]",
   });

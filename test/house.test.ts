@@ -19,7 +19,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   replay: ["core", "capture", "intent", "openflow"],
   verify: ["wire", "openflow", "intent", "core", "capture", "replay"],
   report: [],
-  cli: ["wire", "openflow", "intent", "core", "capture", "replay", "verify", "report"],
+  live: ["wire", "intent", "core", "capture"],
+  cli: ["wire", "openflow", "intent", "core", "capture", "replay", "verify", "live", "report"],
 };
 
 /** Rooms, or single files, that may use Node's own modules. */
@@ -27,6 +28,9 @@ const MAY_USE_NODE = [
   "capture",
   "replay",
   "cli",
+  "live/live.ts",
+  "live/worker.ts",
+  "live/pcap.ts",
   "verify/switch",
   "verify/switch.ts",
   "core/load.ts",

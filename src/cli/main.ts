@@ -9,7 +9,14 @@ import { COMMANDS, commandNamed, helpOf, nearest, parse, programHelp } from "./o
 
 const HELP = new Set(["--help", "-h", "help"]);
 /** Names of the errors of other rooms that are the user's to mend; naming them does not load the rooms. */
-const USER_ERRORS = new Set(["ReplayError", "SinkError", "CapacityError", "BenchError", "SwitchError"]);
+const USER_ERRORS = new Set([
+  "ReplayError",
+  "SinkError",
+  "CapacityError",
+  "BenchError",
+  "SwitchError",
+  "LiveError",
+]);
 
 async function run(name: string, args: readonly string[]): Promise<number> {
   const command = commandNamed(name);
@@ -33,6 +40,7 @@ async function run(name: string, args: readonly string[]): Promise<number> {
   if (name === "replay") return (await import("./replay.ts")).replayCommand(context);
   if (name === "verify") return (await import("./verify.ts")).verify(context);
   if (name === "diff") return (await import("./verify.ts")).diff(context);
+  if (name === "live") return (await import("./live.ts")).liveCommand(context);
   if (name === "bench") return (await import("./bench.ts")).benchCommand(context);
   return (await import("./trace.ts")).trace(context);
 }

@@ -335,6 +335,62 @@ export const COMMANDS: readonly Command[] = [
     ],
   },
   {
+    name: "live",
+    synopsis: "-n INTENT --port NAME=DEVICE …",
+    summary: "run the pipeline on real devices",
+    details: [
+      "A DEVICE is tap:NAME (created, or opened where it is there), afpacket:IF (any Ethernet interface), unix:PATH (connects) " +
+        "or punix:PATH (listens; both with the framing of Open vSwitch's dummy ports), or pcap:IF[,FILTER] (libpcap, by the " +
+        "optional package cap). NAME is a port of the intent. Frames for ports without a device are counted as undelivered.",
+      "SIGHUP reads the intent again, and --watch does so when the file changes; no frame is lost, and an intent with errors " +
+        "is refused while the old one stays. SIGINT and SIGTERM end it: what is on its way is moved, and totals are printed.",
+      "Exit code 0 when it was ended; 2 when --against found a difference; 1 when it could not be started.",
+    ],
+    examples: [
+      "slash32 live -n hv1.yaml --port uplink0=afpacket:eth1 --port tap101=tap:tap101",
+      "slash32 live -n hv1.yaml --port uplink0=unix:/run/openvswitch/p1.sock --duration 10 --format json",
+    ],
+    options: [
+      intent,
+      {
+        name: "port",
+        value: "NAME=DEVICE",
+        isRepeatable: true,
+        help: "a port of the intent and its device; may be repeated",
+        isCommon: true,
+      },
+      { name: "watch", help: "read the intent again when the file changes", isCommon: true },
+      {
+        name: "capture",
+        value: "OUT.pcapng",
+        help: "write what passes, in and out, the verdict as packet comment",
+        isCommon: true,
+      },
+      {
+        name: "against",
+        value: "FLOWS",
+        help: "run frames through these flows (ovs-ofctl dump-flows), too, and compare",
+        isCommon: true,
+      },
+      { name: "every", value: "N", help: "with --against: every N-th frame (1000)" },
+      ports,
+      groups,
+      lenient,
+      {
+        name: "metrics",
+        value: "PORT|HOST:PORT",
+        help: "answer Prometheus at this port of 127.0.0.1, or at HOST, which must be a loopback address; 0 is any port",
+      },
+      { name: "promiscuous", help: "also take frames that are addressed to other stations (afpacket)" },
+      { name: "allow-small-mtu", help: "start although the uplink's MTU is too small for the labels" },
+      { name: "duration", value: "SECONDS", help: "end after this time" },
+      { ...count, help: "end when N frames came in" },
+      format,
+      { ...report, help: "also write the summary to FILE; .json or .ndjson" },
+      ...shared,
+    ],
+  },
+  {
     name: "bench",
     synopsis: "[--short] [ROW…]",
     summary: "this machine's figures beside the native yardstick and other programs",
@@ -478,7 +534,7 @@ function wrap(text: string, width: number): string {
 export function programHelp(version: string): string {
   const rows = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`);
   return `${[
-    `slash32 ${version}: the data plane of a routed hypervisor, offline`,
+    `slash32 ${version}: the data plane of a routed hypervisor`,
     "",
     "  slash32 COMMAND [OPTION]…",
     "",

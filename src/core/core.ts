@@ -79,7 +79,12 @@ export class Core {
   /** Replaces every table by those of an intent, in one step as far as frames can see. */
   install(intent: Intent): void {
     pack(this, intent);
-    for (const { ofport } of portsInOrder(intent)) this.#installed.add(ofport);
+    this.watchPorts(portsInOrder(intent).map(({ ofport }) => ofport));
+  }
+
+  /** Makes `counters` look at these ports, too: for tables that came as an image. */
+  watchPorts(numbers: Iterable<number>): void {
+    for (const number of numbers) this.#installed.add(number);
   }
 
   /** Runs any number of frames, in batches, and gives what became of each. */

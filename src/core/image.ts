@@ -47,27 +47,47 @@ export function imageOf(core: Core): TableImage {
   };
 }
 
+/** Bytes that one step copies: some tens of microseconds. */
+const STEP_BYTES = 256 * 1024;
+/** What `commit` may look at or write of an empty exact-match table, and of a dense one: copied behind it. */
+const LATE_TABLE_BYTES = 64 * 1024;
+const LATE_DENSE_BYTES = abi.DENSE_DIRECTORY_BYTES + 64 * 1024;
+
 /** Makes a core's frames see these tables. */
 export function adoptImage(core: Core, image: TableImage): void {
+  for (const _ of stepsToAdopt(core, image));
+}
+
+/**
+ * The same in steps, between which frames may be run: they see the old tables until the last step is done. Nothing else
+ * may be done to the tables before that.
+ */
+export function* stepsToAdopt(core: Core, image: TableImage): Generator<void, void> {
   const { exports, words, bytes } = core;
   const before = exports.activeBank();
   exports.begin(0, 0n, 0n, 0, 0, 0);
-  exports.commit();
-  const bank = exports.activeBank();
-  if (bank === before) throw new Error("the core did not change its bank");
+  const bank = before === abi.BANKS ? abi.BANKS + abi.BANK_BYTES : abi.BANKS;
   const records = [abi.SETTING_HOSTS, abi.SETTING_EXACT, abi.SETTING_LONG];
-  const [hosts, exact, long] = records.map(record => words[(bank + record + abi.TABLE_AT) >>> 2]!) as [
-    number,
-    number,
-    number,
+  const places = records.map(record => words[(bank + record + abi.TABLE_AT) >>> 2]!);
+  const [, exact, long] = places as [number, number, number];
+  const pieces: readonly { at: number; piece: Uint8Array; late: number }[] = [
+    { at: bank, piece: image.bank.subarray(0, abi.BANK_HOSTS), late: abi.SETTINGS_BYTES },
+    { at: bank + abi.BANK_HOSTS, piece: image.bank.subarray(abi.BANK_HOSTS), late: LATE_TABLE_BYTES },
+    { at: bank + abi.BANK_NEXT_HOPS, piece: image.nextHops, late: 0 },
+    { at: exact, piece: image.exact, late: LATE_TABLE_BYTES },
+    { at: long, piece: image.long, late: LATE_TABLE_BYTES },
+    { at: bank + DENSE.denseHosts.at, piece: image.denseHosts, late: LATE_DENSE_BYTES },
+    { at: bank + DENSE.denseExact.at, piece: image.denseExact, late: LATE_DENSE_BYTES },
   ];
-  bytes.set(image.bank, bank);
-  bytes.set(image.nextHops, bank + abi.BANK_NEXT_HOPS);
-  bytes.set(image.exact, exact);
-  bytes.set(image.long, long);
-  bytes.set(image.denseHosts, bank + DENSE.denseHosts.at);
-  bytes.set(image.denseExact, bank + DENSE.denseExact.at);
-  for (const [index, at] of [hosts, exact, long].entries()) {
-    words[(bank + records[index]! + abi.TABLE_AT) >>> 2] = at;
+  for (const { at, piece, late } of pieces) {
+    for (let done = late; done < piece.length; done += STEP_BYTES) {
+      bytes.set(piece.subarray(done, done + STEP_BYTES), at + done);
+      yield;
+    }
   }
+  // To the core these are empty tables still, so that this is the work of a moment; then they get their heads.
+  if (exports.commit() !== abi.Status.Ok || exports.activeBank() !== bank)
+    throw new Error("the core did not change its bank");
+  for (const { at, piece, late } of pieces) bytes.set(piece.subarray(0, late), at);
+  for (const [index, at] of places.entries()) words[(bank + records[index]! + abi.TABLE_AT) >>> 2] = at;
 }

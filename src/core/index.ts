@@ -2,7 +2,7 @@
 
 export type { Counters, FrameIn, FrameOut, PortCounters } from "./core.ts";
 export { Core } from "./core.ts";
-export { adoptImage, imageOf, type TableImage } from "./image.ts";
+export { adoptImage, imageOf, stepsToAdopt, type TableImage } from "./image.ts";
 export type { CoreBuild } from "./load.ts";
 export { instantiateCore, readCore } from "./load.ts";
 export type { VerdictName } from "./names.ts";

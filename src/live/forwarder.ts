@@ -1,0 +1,333 @@
+/**
+ * The loop that moves frames: waits for any port to have some, reads what is there straight into the core's memory, runs
+ * the core on it, sends what leaves, and begins again. A lone frame is a batch of one and is answered at once; under load
+ * batches fill while the one before is being run. Nothing is allocated for a frame, and none of its bytes is looked at here.
+ */
+import * as abi from "../../assembly/abi.ts";
+import type { Core } from "../core/index.ts";
+import { AfPacket } from "./afpacket.ts";
+import { BATCH_FRAMES, Batch } from "./batch.ts";
+import type { Device } from "./device.ts";
+import { LiveError } from "./errors.ts";
+import { Block, poll } from "./libc.ts";
+import { POLLERR, POLLFD_BYTES, POLLHUP, POLLIN, POLLNVAL, POLLOUT } from "./linux.ts";
+import type { PortOfIntent, PortState, Snapshot, Tables } from "./messages.ts";
+import type { MirrorWriter } from "./mirror.ts";
+
+/** How often a device that is away is looked for. */
+const RETRY_MS = 100;
+/** How long the loop waits when nothing happens; a thread that is to end must come back now and then. */
+const IDLE_MS = 250;
+/** Frames that one port may bring while others wait, too. */
+const LEAST_SHARE = 16;
+const LABEL_BYTES = 4;
+
+const DESCRIPTOR_WORDS = abi.DESCRIPTOR_BYTES >>> 2;
+const FIRST = abi.FRAMES >>> 2;
+
+/** A port: its device, and its number while the intent has it. */
+interface Port {
+  readonly name: string;
+  readonly device: Device;
+  ofport: number | null;
+  isOpen: boolean;
+  /** Whether it was open before: then it is not created anew. */
+  wasOpen: boolean;
+  /** Whether it was said that it is away. */
+  isMissed: boolean;
+}
+
+export interface ForwarderOptions {
+  readonly core: Core;
+  readonly ports: readonly { readonly name: string; readonly device: Device }[];
+  readonly isSmallMtuAllowed: boolean;
+  readonly mirror: { readonly writer: MirrorWriter; readonly every: number } | null;
+  /** Told what a person should know: a device went away, or came back. */
+  readonly onNote: (text: string) => void;
+}
+
+export class Forwarder {
+  readonly batch: Batch;
+  readonly #core: Core;
+  readonly #ports: readonly Port[];
+  readonly #options: ForwarderOptions;
+  /** Ports in the order of the poll list behind its first entry. */
+  #polled: Port[] = [];
+  readonly #list: Block;
+  /** Open ports by number; others have none. */
+  #sinks: (Device | undefined)[] = [];
+  #nextRetry = 0;
+  /** Which port comes first, so that none of them always does. */
+  #turn = 0;
+  #undelivered = 0;
+  #batches = 0;
+  #polls = 0;
+  #mirrored = 0;
+  readonly #copies: Uint8Array;
+
+  constructor(options: ForwarderOptions) {
+    this.#options = options;
+    this.#core = options.core;
+    this.batch = new Batch(options.core, () => this.#run());
+    this.#ports = options.ports.map(({ name, device }) => ({
+      name,
+      device,
+      ofport: null,
+      isOpen: false,
+      wasOpen: false,
+      isMissed: false,
+    }));
+    this.#list = new Block((this.#ports.length + 1) * POLLFD_BYTES);
+    this.#copies = new Uint8Array(options.mirror === null ? 0 : abi.FRAMES_END - abi.FRAMES_DATA);
+  }
+
+  /**
+   * Takes over the ports of an intent: closes those that it has no more, opens those that it has now. Throws LiveError
+   * when one cannot be opened and `isStrict`; else that is a note, and is tried again later.
+   */
+  adopt(tables: Tables, isStrict: boolean): void {
+    const byName = new Map(tables.ports.map(port => [port.name, port]));
+    for (const port of this.#ports) {
+      port.ofport = byName.get(port.name)?.ofport ?? null;
+      if (port.ofport === null && port.isOpen) this.#close(port);
+      if (port.ofport !== null && !port.isOpen) this.#open(port, isStrict);
+    }
+    this.#arrange();
+    const problem = this.#mtuProblem(tables, byName);
+    if (problem !== null && isStrict && !this.#options.isSmallMtuAllowed) throw new LiveError(problem);
+    if (problem !== null && (!isStrict || this.#options.isSmallMtuAllowed)) this.#options.onNote(problem);
+  }
+
+  /** A socket that nobody listens at yet is no error, as peers come and go. */
+  #open(port: Port, isStrict: boolean): void {
+    const { device, name } = port;
+    try {
+      device.open(port.wasOpen);
+    } catch (error) {
+      if (!(error instanceof LiveError) || (isStrict && device.spec.backend !== "unix")) throw error;
+      if (!port.isMissed) this.#options.onNote(`${name}: ${error.message}; trying again`);
+      port.isMissed = true;
+      return;
+    }
+    if (port.isMissed) this.#options.onNote(`${name}: ${device.spec.text} is there`);
+    port.isOpen = port.wasOpen = true;
+    port.isMissed = false;
+    if (device instanceof AfPacket && device.note !== null) this.#options.onNote(device.note);
+  }
+
+  #close(port: Port): void {
+    port.device.close();
+    port.isOpen = false;
+  }
+
+  /** Makes the poll list and the sinks anew, after ports were opened or closed. */
+  #arrange(): void {
+    this.#polled = this.#ports.filter(({ isOpen }) => isOpen);
+    this.#sinks = [];
+    for (const { ofport, device } of this.#polled) this.#sinks[ofport!] = device;
+    this.#polled.forEach(({ device }, index) => {
+      this.#list.view.setInt32((index + 1) * POLLFD_BYTES, device.fd, true);
+    });
+    this.#nextRetry = this.#isComplete ? Number.POSITIVE_INFINITY : performance.now() + RETRY_MS;
+  }
+
+  get #isComplete(): boolean {
+    return this.#ports.every(({ isOpen, ofport }) => isOpen || ofport === null);
+  }
+
+  /** What is wrong with the MTUs: a full packet of a routed VM must fit the uplink with all its labels. */
+  #mtuProblem({ uplink, mostLabels }: Tables, byName: ReadonlyMap<string, PortOfIntent>): string | null {
+    const mtuOf = (port: Port): number | null =>
+      byName.get(port.name)?.mtu ?? (port.isOpen ? port.device.mtu : null);
+    const out = this.#ports.find(({ name }) => name === uplink);
+    const room = out === undefined || !out.isOpen ? null : out.device.mtu;
+    if (room === null) return null;
+    const needed = (port: Port): number => (mtuOf(port) ?? 0) + mostLabels * LABEL_BYTES;
+    const worst = this.#ports
+      .filter(({ name }) => byName.get(name)?.isRouted === true)
+      .sort((a, b) => needed(b) - needed(a))[0];
+    if (worst === undefined || needed(worst) <= room) return null;
+    const labels = `${mostLabels} label${mostLabels === 1 ? "" : "s"}`;
+    return (
+      `${uplink}: the MTU of ${out!.device.spec.text} is ${room}, too small for packets of ${worst.name} (MTU ${mtuOf(worst)}) ` +
+      `with ${labels}: make it ${needed(worst)} or more (ip link set dev ${out!.device.spec.target} mtu ${needed(worst)}), ` +
+      `or the VMs' ${room - mostLabels * LABEL_BYTES} or less`
+    );
+  }
+
+  /** The file to poll beside the ports: readable when there is a message. */
+  watch(fd: number): void {
+    this.#list.view.setInt32(0, fd, true);
+    this.#list.view.setInt16(4, POLLIN, true);
+  }
+
+  /**
+   * Waits until something happens, or does not wait when `isBusy`, and moves what frames there are. True when there may
+   * be a message.
+   */
+  turn(isBusy: boolean): boolean {
+    const { view, words } = this.#list;
+    const count = this.#polled.length;
+    let hasFrames = false;
+    for (let index = 0; index < count; index++) {
+      const { device } = this.#polled[index]!;
+      // A listener becomes a peer, and a peer's socket has another number.
+      words[(index + 1) * 2] = device.fd;
+      words[(index + 1) * 2 + 1] = device.isBlocked ? POLLIN | POLLOUT : POLLIN;
+      if (device.hasFrames === true) hasFrames = true;
+    }
+    words[1] = POLLIN;
+    this.#polls++;
+    const waitMs = this.#nextRetry === Number.POSITIVE_INFINITY ? IDLE_MS : RETRY_MS;
+    const ready = poll(this.#list.address, count + 1, isBusy || hasFrames ? 0 : waitMs);
+    if (ready > 0 || hasFrames) this.#serve(count, ready);
+    if (this.#nextRetry !== Number.POSITIVE_INFINITY && performance.now() >= this.#nextRetry) this.#retry();
+    return (view.getInt16(6, true) & POLLIN) !== 0;
+  }
+
+  /** Moves what frames there are, without waiting. False when there were none. */
+  move(): boolean {
+    const before = this.#batches;
+    this.turn(true);
+    return this.#batches !== before;
+  }
+
+  /** Whether a peer has not taken all that it was sent. */
+  get isBlocked(): boolean {
+    return this.#polled.some(({ device }) => device.isBlocked);
+  }
+
+  /** Reads from all ports that have frames, a share each, and runs what was read. */
+  #serve(count: number, ready: number): void {
+    const { words } = this.#list;
+    const share = Math.max(LEAST_SHARE, Math.floor(BATCH_FRAMES / Math.max(1, Math.min(ready, count))));
+    const first = this.#turn++;
+    let isBroken = false;
+    for (let step = 0; step < count; step++) {
+      const index = (first + step) % count;
+      const port = this.#polled[index]!;
+      const { device } = port;
+      const events = words[(index + 1) * 2 + 1]! >>> 16;
+      if (events === 0 && device.hasFrames !== true) continue;
+      if ((events & POLLOUT) !== 0) device.flush();
+      if (this.batch.slots === BATCH_FRAMES) continue;
+      device.receive(this.batch, port.ofport!, share);
+      if (device.failure === null && (events & (POLLERR | POLLHUP | POLLNVAL)) !== 0)
+        this.#checkBroken(device, events);
+      if (device.failure !== null) isBroken = true;
+    }
+    if (this.batch.count > 0) this.#run();
+    this.batch.slots = 0;
+    if (isBroken) this.#letGo();
+  }
+
+  /** An error that reading did not explain. */
+  #checkBroken(device: Device, events: number): void {
+    if (device.spec.backend === "tap" || (events & POLLNVAL) !== 0) device.fail("the interface was removed");
+  }
+
+  /** Closes ports that cannot be used any more; they are looked for from now on. */
+  #letGo(): void {
+    for (const port of this.#polled) {
+      if (port.device.failure === null) continue;
+      this.#options.onNote(`${port.name}: ${port.device.spec.text} is gone: ${port.device.failure}`);
+      this.#close(port);
+      port.isMissed = true;
+    }
+    this.#arrange();
+  }
+
+  #retry(): void {
+    for (const port of this.#ports) if (!port.isOpen && port.ofport !== null) this.#open(port, false);
+    this.#arrange();
+  }
+
+  /** Runs the frames of the batch, hands on those that leave, and lets go of them. */
+  #run(): void {
+    const { batch } = this;
+    const { count } = batch;
+    const { mirror } = this.#options;
+    const mirrorFrom = mirror === null ? 0 : this.#copyFrames(mirror.every);
+    this.#batches++;
+    this.#core.exports.runFrames(count);
+    this.#deliver(count);
+    if (mirror !== null) this.#mirrorFrames(mirror, mirrorFrom);
+    for (const { device } of this.#polled) device.flush();
+    batch.clear();
+  }
+
+  #deliver(count: number): void {
+    const { words } = this.#core;
+    const sinks = this.#sinks;
+    for (let word = FIRST, end = FIRST + count * DESCRIPTOR_WORDS; word < end; word += DESCRIPTOR_WORDS) {
+      if ((words[word + (abi.DESCRIPTOR_VERDICT >>> 2)]! & 0xff) === abi.Verdict.Drop) continue;
+      const sink = sinks[words[word + (abi.DESCRIPTOR_OUT_PORT >>> 2)]!];
+      if (sink === undefined) this.#undelivered++;
+      else {
+        sink.send(
+          words[word + (abi.DESCRIPTOR_OUT_FRAME >>> 2)]!,
+          words[word + (abi.DESCRIPTOR_OUT_LENGTH >>> 2)]!,
+        );
+      }
+    }
+  }
+
+  /** Keeps the frames that will be shown, before they are rewritten; gives the index of the first of them. */
+  #copyFrames(every: number): number {
+    const { count, words, bytes } = this.batch;
+    const first = (every - (this.#mirrored % every)) % every;
+    let to = 0;
+    for (let index = first; index < count; index += every) {
+      const word = FIRST + index * DESCRIPTOR_WORDS;
+      const at = words[word + (abi.DESCRIPTOR_FRAME >>> 2)]!;
+      const length = words[word + (abi.DESCRIPTOR_LENGTH >>> 2)]!;
+      this.#copies.set(bytes.subarray(at, at + length), to);
+      to += length;
+    }
+    this.#mirrored += count;
+    return first;
+  }
+
+  #mirrorFrames({ writer, every }: { writer: MirrorWriter; every: number }, first: number): void {
+    const { count, words, bytes } = this.batch;
+    const time = performance.timeOrigin + performance.now();
+    let from = 0;
+    for (let index = first; index < count; index += every) {
+      const word = FIRST + index * DESCRIPTOR_WORDS;
+      const length = words[word + (abi.DESCRIPTOR_LENGTH >>> 2)]!;
+      const outcome = words[word + (abi.DESCRIPTOR_VERDICT >>> 2)]! & 0xffff;
+      const isDropped = (outcome & 0xff) === abi.Verdict.Drop;
+      writer.put(
+        words[word + (abi.DESCRIPTOR_IN_PORT >>> 2)]!,
+        isDropped ? 0 : words[word + (abi.DESCRIPTOR_OUT_PORT >>> 2)]!,
+        outcome,
+        time,
+        { bytes: this.#copies, at: from, length },
+        {
+          bytes,
+          at: isDropped ? 0 : words[word + (abi.DESCRIPTOR_OUT_FRAME >>> 2)]!,
+          length: isDropped ? 0 : words[word + (abi.DESCRIPTOR_OUT_LENGTH >>> 2)]!,
+        },
+      );
+      from += length;
+    }
+  }
+
+  snapshot(): Snapshot {
+    const ports: PortState[] = this.#ports.map(({ name, device, ofport, isOpen }) => {
+      if (device instanceof AfPacket) device.countDrops();
+      return { port: name, device: device.spec.text, ofport, isOpen, counts: { ...device.counts } };
+    });
+    return {
+      counters: this.#core.counters(),
+      ports,
+      undelivered: this.#undelivered,
+      batches: this.#batches,
+      polls: this.#polls,
+    };
+  }
+
+  close(): void {
+    for (const port of this.#ports) if (port.isOpen) this.#close(port);
+  }
+}

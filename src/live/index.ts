@@ -1,0 +1,6 @@
+/** The live room's only door. */
+export { type Backend, type DeviceSpec, type PortArgument, parsePort } from "./device.ts";
+export { LiveError } from "./errors.ts";
+export { Live, type LiveOptions } from "./live.ts";
+export type { PortState, Snapshot } from "./messages.ts";
+export type { Mirrored } from "./mirror.ts";

@@ -1,0 +1,74 @@
+/**
+ * What the thread that moves frames and the main thread say to each other, and the memory they share. Types only, and the
+ * layout of the mirror.
+ */
+import type { Counters, TableImage } from "../core/index.ts";
+import type { DeviceCounts, DeviceSpec } from "./device.ts";
+
+/** What the main thread gives when it starts the other. */
+export interface Setup {
+  readonly tables: Tables;
+  readonly devices: readonly { readonly port: string; readonly spec: DeviceSpec }[];
+  /** Labels of the route that has most, and whether an MTU too small for them is allowed. */
+  readonly isSmallMtuAllowed: boolean;
+  readonly mirror: MirrorSetup | null;
+}
+
+/** The tables of an intent, and what else of it live ports need. */
+export interface Tables {
+  readonly image: TableImage;
+  readonly uplink: string;
+  /** Names, numbers and, for VMs whose packets may be labelled, the MTU that the intent gives. */
+  readonly ports: readonly PortOfIntent[];
+  readonly mostLabels: number;
+}
+
+export interface PortOfIntent {
+  readonly name: string;
+  readonly ofport: number;
+  readonly mtu: number | null;
+  /** Whether its packets take routes, and so labels. */
+  readonly isRouted: boolean;
+}
+
+/** Copies of frames for the main thread: every `every`-th frame that comes in. */
+export interface MirrorSetup {
+  readonly buffer: SharedArrayBuffer;
+  readonly every: number;
+}
+
+export type ToWorker =
+  | { readonly type: "setup"; readonly setup: Setup }
+  | { readonly type: "reload"; readonly tables: Tables }
+  | { readonly type: "snapshot" }
+  | { readonly type: "stop" };
+
+/** One port as it is now. */
+export interface PortState {
+  readonly port: string;
+  readonly device: string;
+  /** Its number in the intent, null when the intent has no such port. */
+  readonly ofport: number | null;
+  readonly isOpen: boolean;
+  readonly counts: Readonly<DeviceCounts>;
+}
+
+/** All counters at one moment. */
+export interface Snapshot {
+  readonly counters: Counters;
+  readonly ports: readonly PortState[];
+  /** Frames whose port has no device, or one that is closed. */
+  readonly undelivered: number;
+  /** Calls of the core, of poll, and frames: how full batches are. */
+  readonly batches: number;
+  readonly polls: number;
+}
+
+export type FromWorker =
+  | { readonly type: "ready"; readonly wake: number; readonly notes: readonly string[] }
+  | { readonly type: "failed"; readonly message: string; readonly isOurs: boolean }
+  | { readonly type: "reloaded" }
+  | { readonly type: "refused"; readonly message: string }
+  | { readonly type: "snapshot"; readonly snapshot: Snapshot }
+  | { readonly type: "note"; readonly text: string }
+  | { readonly type: "stopped"; readonly snapshot: Snapshot };

@@ -1,0 +1,140 @@
+/**
+ * Copies of frames on their way from the thread that moves them to the main thread, which writes captures and compares:
+ * a ring in shared memory with one writer and one reader. A full ring takes no more, and counts what it did not take:
+ * looking on must never slow down what is looked at.
+ *
+ *   0   bytes written, bytes read, records not taken (each an i32, counting modulo 2^32)
+ *   64  the ring: records, each a multiple of 8 bytes, whole or behind a record of length 0 that says "go on at the start"
+ *
+ *   record  0 bytes of the record   4 in_port   8 out_port   12 verdict, reason (one byte each)   16 time, f64, ms
+ *           24 bytes in   28 bytes out   32 the frame that came in, then (from a multiple of 8) the one that left
+ */
+
+export const HEADER_BYTES = 64;
+const WRITTEN = 0;
+const READ = 1;
+const MISSED = 2;
+const RECORD_HEADER_BYTES = 32;
+
+/** Room for 16 MiB: a tenth of a second of small frames at full speed. */
+export const MIRROR_BYTES = 16 * 1024 * 1024;
+
+const up8 = (bytes: number): number => (bytes + 7) & ~7;
+
+/** A frame and what became of it. `out` is empty when nothing left. */
+export interface Mirrored {
+  readonly inPort: number;
+  readonly outPort: number;
+  readonly verdict: number;
+  readonly reason: number;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly frame: Uint8Array;
+  readonly out: Uint8Array;
+}
+
+export function mirrorBuffer(bytes = MIRROR_BYTES): SharedArrayBuffer {
+  return new SharedArrayBuffer(HEADER_BYTES + up8(bytes));
+}
+
+class Ring {
+  readonly bytes: Uint8Array;
+  readonly words: Int32Array;
+  readonly doubles: Float64Array;
+  readonly size: number;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.bytes = new Uint8Array(buffer, HEADER_BYTES);
+    this.words = new Int32Array(buffer);
+    this.doubles = new Float64Array(buffer);
+    this.size = this.bytes.length;
+  }
+}
+
+/** Where bytes lie: `length` of them in `bytes` from `at` on. */
+export interface Piece {
+  readonly bytes: Uint8Array;
+  readonly at: number;
+  readonly length: number;
+}
+
+/** The end that writes. */
+export class MirrorWriter extends Ring {
+  #at = 0;
+
+  /** Writes a record, or counts it as missed. `outcome` is the verdict, and the reason above its low 8 bits. */
+  put(inPort: number, outPort: number, outcome: number, time: number, frame: Piece, out: Piece): void {
+    const total = RECORD_HEADER_BYTES + up8(frame.length) + up8(out.length);
+    const toEnd = this.size - this.#at;
+    const skipped = toEnd < total ? toEnd : 0;
+    const used = (Atomics.load(this.words, WRITTEN) - Atomics.load(this.words, READ)) >>> 0;
+    if (used + skipped + total > this.size) {
+      Atomics.add(this.words, MISSED, 1);
+      return;
+    }
+    if (skipped > 0) {
+      this.words[(HEADER_BYTES + this.#at) >>> 2] = 0;
+      this.#at = 0;
+    }
+    const word = (HEADER_BYTES + this.#at) >>> 2;
+    this.words[word] = total;
+    this.words[word + 1] = inPort;
+    this.words[word + 2] = outPort;
+    this.words[word + 3] = outcome;
+    this.doubles[(HEADER_BYTES + this.#at + 16) >>> 3] = time;
+    this.words[word + 6] = frame.length;
+    this.words[word + 7] = out.length;
+    const at = this.#at + RECORD_HEADER_BYTES;
+    this.bytes.set(frame.bytes.subarray(frame.at, frame.at + frame.length), at);
+    this.bytes.set(out.bytes.subarray(out.at, out.at + out.length), at + up8(frame.length));
+    this.#at = (this.#at + total) % this.size;
+    // Last, so that the reader sees whole records only.
+    Atomics.add(this.words, WRITTEN, skipped + total);
+  }
+}
+
+/** The end that reads. */
+export class MirrorReader extends Ring {
+  #at = 0;
+
+  /** Records that found no room. */
+  get missed(): number {
+    return Atomics.load(this.words, MISSED) >>> 0;
+  }
+
+  /** Gives all records that are there, oldest first; their bytes are good during the call only. */
+  drain(take: (record: Mirrored) => void): void {
+    const written = Atomics.load(this.words, WRITTEN);
+    for (;;) {
+      const read = Atomics.load(this.words, READ);
+      if (read === written) return;
+      const word = (HEADER_BYTES + this.#at) >>> 2;
+      const total = this.words[word]!;
+      if (total === 0) {
+        Atomics.store(this.words, READ, (read + this.size - this.#at) | 0);
+        this.#at = 0;
+        continue;
+      }
+      take(this.#record(word));
+      this.#at = (this.#at + total) % this.size;
+      Atomics.store(this.words, READ, (read + total) | 0);
+    }
+  }
+
+  #record(word: number): Mirrored {
+    const { words } = this;
+    const length = words[word + 6]!;
+    const frameAt = this.#at + RECORD_HEADER_BYTES;
+    const outAt = frameAt + up8(length);
+    const outcome = words[word + 3]!;
+    return {
+      inPort: words[word + 1]!,
+      outPort: words[word + 2]!,
+      verdict: outcome & 0xff,
+      reason: (outcome >>> 8) & 0xff,
+      time: this.doubles[(HEADER_BYTES + this.#at + 16) >>> 3]!,
+      frame: this.bytes.subarray(frameAt, frameAt + length),
+      out: this.bytes.subarray(outAt, outAt + words[word + 7]!),
+    };
+  }
+}
