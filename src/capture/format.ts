@@ -13,6 +13,7 @@ const INTERFACE_DESCRIPTION = 1;
 const ENHANCED_PACKET = 6;
 const OPT_END = 0;
 const OPT_COMMENT = 1;
+const EPB_FLAGS = 2;
 const IF_NAME = 2;
 const IF_TSRESOL = 9;
 const IF_TSOFFSET = 14;
@@ -227,22 +228,41 @@ export function pcapngHeader(names: readonly string[], resolution: number): Uint
 
 /** An enhanced packet block: the frame came by the interface with this index, and carries a comment (draft-ietf-opsawg-pcapng §4.3). */
 export function pcapngPacket(index: number, time: bigint, frame: Uint8Array, comment: string): Uint8Array {
-  const fixed = new DataView(new ArrayBuffer(20));
-  fixed.setUint32(0, index, true);
-  fixed.setUint32(4, Number(time >> 32n), true);
-  fixed.setUint32(8, Number(time & 0xffffffffn), true);
-  fixed.setUint32(12, frame.length, true);
-  fixed.setUint32(16, frame.length, true);
-  const padding = new Uint8Array(-frame.length & 3);
-  return block(
-    ENHANCED_PACKET,
-    concat([new Uint8Array(fixed.buffer), frame, padding, commentOptions(comment)]),
-  );
+  return pcapngPacketWith(index, time, frame, commentOptions(comment));
+}
+
+/** The same with options that are made already. */
+export function pcapngPacketWith(
+  index: number,
+  time: bigint,
+  frame: Uint8Array,
+  options: Uint8Array,
+): Uint8Array {
+  const padded = (frame.length + 3) & ~3;
+  const bytes = new Uint8Array(32 + padded + options.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, ENHANCED_PACKET, true);
+  view.setUint32(4, bytes.length, true);
+  view.setUint32(8, index, true);
+  view.setUint32(12, Number(time >> 32n), true);
+  view.setUint32(16, Number(time & 0xffffffffn), true);
+  view.setUint32(20, frame.length, true);
+  view.setUint32(24, frame.length, true);
+  bytes.set(frame, 28);
+  bytes.set(options, 28 + padded);
+  view.setUint32(bytes.length - 4, bytes.length, true);
+  return bytes;
 }
 
 /** The options of a packet that carries a comment: the comment, and the end of options. */
 export function commentOptions(text: string): Uint8Array {
   return concat([option(OPT_COMMENT, new TextEncoder().encode(text)), option(OPT_END, new Uint8Array(0))]);
+}
+
+/** The same for a packet that also says whether it came in or went out (§4.3.1, bits 0 and 1). */
+export function directionOptions(text: string, direction: "inbound" | "outbound"): Uint8Array {
+  const flags = Uint8Array.of(direction === "inbound" ? 1 : 2, 0, 0, 0);
+  return concat([option(EPB_FLAGS, flags), commentOptions(text)]);
 }
 
 function option(code: number, value: Uint8Array): Uint8Array {

@@ -1,6 +1,7 @@
 /** The capture room's only door. */
 export {
   commentOptions,
+  directionOptions,
   ETHERNET,
   FormatError,
   type InterfaceDescription,
@@ -10,6 +11,7 @@ export {
   pcapHeader,
   pcapngHeader,
   pcapngPacket,
+  pcapngPacketWith,
   readHeaderBlock,
   readOpening,
 } from "./format.ts";

@@ -1,24 +1,406 @@
-/** `slash32 live`: the pipeline on real devices, until it is told to stop. */
-import { Live, parsePort } from "../live/index.ts";
-import { type Context, print, say } from "./context.ts";
-import { UsageError } from "./errors.ts";
+/**
+ * `slash32 live`: the pipeline on real devices, until it is told to stop. Signals, the file watch, the page on the
+ * terminal and the summary are here; frames are the live room's.
+ */
+import { unwatchFile, watchFile } from "node:fs";
+import { Core, REASONS, VERDICTS } from "../core/index.ts";
+import { formatProblem, type Intent, loadIntent } from "../intent/index.ts";
+import {
+  Live,
+  Metrics,
+  type Mirrored,
+  PassingCapture,
+  type PortArgument,
+  parseMetricsAddress,
+  parsePort,
+  type Snapshot,
+} from "../live/index.ts";
+import { CachingInterpreter } from "../openflow/index.ts";
+import { Against, PortNames } from "../replay/index.ts";
+import { count, type LiveReport, liveJson, liveText } from "../report/index.ts";
+import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
+import { UsageError, UserError } from "./errors.ts";
+import { readBridge } from "./flows.ts";
+import { againstReport } from "./replay.ts";
+
+const EVERY_DEFAULT = 1000;
+const PAGE_MS = 1000;
+/** How often it is looked whether enough frames came in (--count). */
+const COUNT_MS = 20;
+const WATCH_MS = 200;
+const CLEAR_PAGE = "\x1b[J";
 
 export async function liveCommand(context: Context): Promise<number> {
-  const ports = context.texts("port").map(text => parsePort(text, context.flag("promiscuous")));
-  if (ports.length === 0) throw new UsageError("live needs a port: --port NAME=DEVICE");
-  const intent = context.intent();
-  const live = await Live.start({
-    intent,
-    ports,
-    isSmallMtuAllowed: context.flag("allow-small-mtu"),
-    onNote: text => say(`slash32: ${text}`),
+  const ports = portsOf(context);
+  checkUsage(context, ports);
+  const metricsAt = context.text("metrics");
+  const address = metricsAt === undefined ? null : parseMetricsAddress(metricsAt);
+  const duration = secondsOf(context);
+  const session = new Session(context, ports);
+  await session.start(address === null ? null : where => Metrics.start(address, where));
+  try {
+    await session.untilStopped(duration, context.number("count"));
+  } finally {
+    await session.finish();
+  }
+  return session.exitCode();
+}
+
+function portsOf(context: Context): PortArgument[] {
+  return context.texts("port").map(text => parsePort(text, context.flag("promiscuous")));
+}
+
+function checkUsage(context: Context, ports: readonly PortArgument[]): void {
+  if (context.positionals.length > 0)
+    throw new UsageError(
+      `"${context.positionals[0]}" is not expected; a port is given with --port NAME=DEVICE`,
+    );
+  if (ports.length === 0)
+    throw new UsageError("live needs a port: --port NAME=DEVICE, as --port tap101=tap:tap101");
+  const idle = ["every", "groups", "lenient"].find(
+    name => context.text(name) !== undefined || context.flag(name),
+  );
+  if (idle !== undefined && context.text("against") === undefined)
+    throw new UsageError(`--${idle} goes with --against FLOWS`);
+  if (context.flag("watch") && context.text("intent") === "-")
+    throw new UsageError("--watch needs a file; standard input is read once");
+  const report = context.text("report");
+  if (report !== undefined && report !== "-" && !/\.(json|ndjson)$/.test(report))
+    throw new UsageError(`--report ${report}: live writes .json and .ndjson, and JSON to -`);
+  if (context.text("capture") === "-") throw new UsageError("--capture needs a file");
+  for (const read of ["intent", "against"])
+    refuseOverwriting(context, ["capture", "report"], context.text(read));
+}
+
+/** Seconds to run, undefined: until it is told to stop. */
+function secondsOf(context: Context): number | undefined {
+  const text = context.text("duration");
+  if (text === undefined) return undefined;
+  const seconds = /^\d+(\.\d+)?s?$/.test(text) ? Number.parseFloat(text) : 0;
+  if (seconds > 0 && seconds < 1e6) return seconds;
+  throw new UsageError(`--duration: "${text}" is no number of seconds; expected 0.1 or more`);
+}
+
+/** A port may be given by its number in the intent, too. */
+function withNames(ports: readonly PortArgument[], intent: Intent): PortArgument[] {
+  const names = new PortNames(intent);
+  return ports.map(argument => {
+    if (names.byName(argument.port) !== null) return argument;
+    const number = names.resolve(argument.port);
+    return { ...argument, port: (number === null ? null : names.nameOf(number)) ?? argument.port };
   });
-  say("slash32: live");
-  await new Promise<void>(resolve => {
-    process.once("SIGINT", resolve);
-    process.once("SIGTERM", resolve);
-  });
-  const { counters, ...rest } = await live.stop();
-  print(`${JSON.stringify({ ...rest, ...counters, drops: [...counters.drops] })}\n`);
-  return 0;
+}
+
+/** One run of the command. */
+class Session {
+  readonly #context: Context;
+  readonly #arguments: readonly PortArgument[];
+  readonly #startedAt = performance.now();
+  #live: Live | null = null;
+  #intent: Intent;
+  #against: Against | null = null;
+  #capture: PassingCapture | null = null;
+  #metrics: Metrics | null = null;
+  #last: LiveReport | null = null;
+  #skippedFlows = 0;
+  #reloads = 0;
+  #refused = 0;
+  /** Lines of the page that stands on the terminal. */
+  #pageLines = 0;
+  #isReloading = false;
+  #isReloadWanted = false;
+  #stop: (error?: Error) => void = () => {};
+  readonly #stopped: Promise<void>;
+  readonly #timers: NodeJS.Timeout[] = [];
+
+  constructor(context: Context, ports: readonly PortArgument[]) {
+    this.#context = context;
+    this.#intent = context.intent();
+    this.#arguments = withNames(ports, this.#intent);
+    this.#stopped = new Promise((resolve, reject) => {
+      this.#stop = error => (error === undefined ? resolve() : reject(error));
+    });
+    // Whoever waits hears of it; before that nobody may.
+    this.#stopped.catch(() => {});
+  }
+
+  async start(
+    startMetrics: ((look: Parameters<typeof Metrics.start>[1]) => Promise<Metrics>) | null,
+  ): Promise<void> {
+    const context = this.#context;
+    this.#prepareAgainst();
+    const file = context.text("capture");
+    if (file !== undefined) this.#beginCapture(file);
+    try {
+      this.#listenToSignals();
+      this.#live = await Live.start({
+        intent: this.#intent,
+        ports: this.#arguments,
+        isSmallMtuAllowed: context.flag("allow-small-mtu"),
+        areStrangersAllowed: context.flag("allow-unknown-ports"),
+        ...this.#mirrorOf(),
+        onNote: text => this.#say(text),
+        onFailure: error => this.#stop(error),
+      });
+      this.#metrics = (await startMetrics?.(() => this.#look())) ?? null;
+    } catch (error) {
+      await this.#live?.stop();
+      this.#capture?.abandon();
+      throw error;
+    }
+    this.#announce();
+  }
+
+  #announce(): void {
+    const list = this.#arguments.map(({ port, device }) => `${port} on ${device.text}`).join(", ");
+    this.#say(`live: ${list}`);
+    if (this.#metrics !== null) this.#say(`metrics at ${this.#metrics.url}`);
+  }
+
+  #say(text: string): void {
+    if (this.#context.isQuiet) return;
+    this.#clearPage();
+    say(`slash32: ${text}`);
+  }
+
+  /** Reads the flows to compare with. Throws UserError. */
+  #prepareAgainst(): void {
+    const context = this.#context;
+    const file = context.text("against");
+    if (file === undefined) return;
+    const bridge = readBridge(context, file, this.#intent);
+    const interpreter = new CachingInterpreter(bridge.flows, { ...bridge.options, isFleeting: true });
+    this.#skippedFlows = bridge.flows.skipped;
+    if (this.#against !== null) this.#against.replace(interpreter);
+    else
+      this.#against = new Against({
+        intent: this.#intent,
+        interpreter,
+        ports: bridge.ports,
+        interfaces: [],
+        diff: undefined,
+        core: Core.load(),
+      });
+  }
+
+  #beginCapture(file: string): void {
+    this.#capture = new PassingCapture(file);
+    this.#capture.begin(this.#namesByNumber());
+  }
+
+  #namesByNumber(): Map<number, string> {
+    const ports = [this.#intent.uplink, ...this.#intent.vms];
+    return new Map(
+      ports.map(({ ofport, port }): [number, string] => [ofport, port]).sort(([a], [b]) => a - b),
+    );
+  }
+
+  #mirrorOf(): { mirror?: { every: number; onMirrored: (record: Mirrored) => void } } {
+    const every = this.#context.number("every") ?? EVERY_DEFAULT;
+    const capture = this.#capture;
+    const against = this.#against;
+    if (capture === null && against === null) return {};
+    if (capture === null) return { mirror: { every, onMirrored: record => compare(against!, record) } };
+    let seen = 0;
+    const onMirrored = (record: Mirrored): void => {
+      try {
+        capture.write(record);
+      } catch (error) {
+        this.#stop(error as Error);
+      }
+      if (against !== null && seen++ % every === 0) compare(against, record);
+    };
+    return { mirror: { every: 1, onMirrored } };
+  }
+
+  #listenToSignals(): void {
+    const { signals } = this;
+    for (const [signal, act] of Object.entries(signals)) process.on(signal, act);
+    const file = this.#context.text("intent")!;
+    if (this.#context.flag("watch")) watchFile(file, { interval: WATCH_MS }, signals.SIGHUP);
+  }
+
+  readonly signals = {
+    SIGINT: (): void => this.#stop(),
+    SIGTERM: (): void => this.#stop(),
+    SIGHUP: (): void => void this.#reload(),
+  };
+
+  /** Reads the intent (and the flows) again; what is wrong with it is said, and the old one stays. */
+  async #reload(): Promise<void> {
+    if (this.#isReloading || this.#live === null) {
+      this.#isReloadWanted = this.#live !== null;
+      return;
+    }
+    this.#isReloading = true;
+    try {
+      await this.#take(this.#read());
+      this.#reloads++;
+      this.#say(`the intent was read again and taken`);
+    } catch (error) {
+      this.#refused++;
+      this.#say(`${(error as Error).message}\nslash32: the new intent is refused; the old one stays`);
+    }
+    this.#isReloading = false;
+    if (!this.#isReloadWanted) return;
+    this.#isReloadWanted = false;
+    await this.#reload();
+  }
+
+  #read(): Intent {
+    const path = this.#context.text("intent")!;
+    if (path === "-") throw new UserError("the intent came from standard input, which is read once");
+    const { intent, errors } = loadIntent(path);
+    if (intent === null) throw new UserError(errors.map(formatProblem).join("\nslash32: "));
+    return intent;
+  }
+
+  async #take(intent: Intent): Promise<void> {
+    await this.#live!.reload(intent, () => {
+      this.#intent = intent;
+      this.#capture?.begin(this.#namesByNumber());
+      try {
+        this.#prepareAgainst();
+      } catch (error) {
+        this.#say(`${(error as Error).message}; comparing with the flows read before`);
+      }
+    });
+  }
+
+  /** Shows what happens until a signal, a limit or a failure ends it. Throws the failure. */
+  async untilStopped(seconds: number | undefined, frames: number | undefined): Promise<void> {
+    if (seconds !== undefined) this.#timers.push(setTimeout(() => this.#stop(), seconds * 1000));
+    if (frames !== undefined)
+      this.#every(COUNT_MS, async () => {
+        if ((await this.#live!.snapshot()).counters.frames >= frames) this.#stop();
+      });
+    const isPage = this.#context.format === "text" && process.stdout.isTTY && !this.#context.isQuiet;
+    if (isPage || this.#context.format === "ndjson") this.#every(PAGE_MS, () => this.#show());
+    await this.#stopped;
+  }
+
+  #every(milliseconds: number, act: () => Promise<void>): void {
+    const timer = setInterval(() => act().catch(error => this.#stop(error as Error)), milliseconds);
+    this.#timers.push(timer);
+  }
+
+  async #show(): Promise<void> {
+    const report = this.#reportOf(await this.#live!.snapshot());
+    const before = this.#last;
+    this.#last = report;
+    if (this.#context.format === "ndjson") {
+      print(`${liveJson(report, false)}\n`);
+      return;
+    }
+    this.#clearPage();
+    const text = liveText(report, before, this.#context.palette(process.stdout));
+    print(text);
+    this.#pageLines = text.split("\n").length - 1;
+  }
+
+  #clearPage(): void {
+    if (this.#pageLines > 0) print(`\x1b[${this.#pageLines}A\r${CLEAR_PAGE}`);
+    this.#pageLines = 0;
+  }
+
+  async #look() {
+    const snapshot = await this.#live!.snapshot();
+    const { frames = 0, different = 0 } = this.#against?.result() ?? {};
+    const totals = { reloads: this.#reloads, refused: this.#refused, compared: frames, different };
+    return [snapshot, totals] as const;
+  }
+
+  /** Ends everything and prints the totals. */
+  async finish(): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    unwatchFile(this.#context.text("intent")!);
+    this.#metrics?.close();
+    const snapshot = await this.#live!.stop().catch(() => null);
+    for (const [signal, act] of Object.entries(this.signals)) process.removeListener(signal, act);
+    this.#clearPage();
+    if (snapshot === null) {
+      this.#capture?.abandon();
+      return;
+    }
+    this.#capture?.finish();
+    const report = this.#reportOf(snapshot);
+    this.#last = report;
+    const file = this.#context.text("report");
+    if (file !== undefined) writeReport(file, `${liveJson(report)}\n`);
+    if (this.#context.format !== "text") (file === "-" ? say : print)(`${liveJson(report)}\n`);
+    else if (!this.#context.isQuiet && file !== "-")
+      print(liveText(report, null, this.#context.palette(process.stdout)));
+  }
+
+  exitCode(): number {
+    const against = this.#last?.against ?? null;
+    if (against === null) return 0;
+    const { frames, different, unknown, ambiguous } = against;
+    if (different > 0) return 2;
+    if (unknown + ambiguous > 0) {
+      say(
+        `slash32: inconclusive: no frame differs, but the flows leave ${count(unknown + ambiguous)} of ${count(frames)} open`,
+      );
+      return 1;
+    }
+    if (this.#skippedFlows > 0) {
+      say(`slash32: inconclusive: no frame differs, but ${count(this.#skippedFlows)} flows were left out`);
+      return 1;
+    }
+    return 0;
+  }
+
+  #reportOf({ counters, ports, undelivered, batches }: Snapshot): LiveReport {
+    const names = new PortNames(this.#intent);
+    const against = this.#against?.result() ?? null;
+    return {
+      frames: counters.frames,
+      snapped: counters.snapped,
+      bytes: counters.bytes,
+      seconds: (performance.now() - this.#startedAt) / 1000,
+      drops: counters.drops,
+      tables: counters.tables,
+      against: against === null ? null : againstReport(this.#context, against, port => names.nameOf(port)),
+      ports: counters.ports.map(port => ({
+        port: port.port,
+        name: names.nameOf(port.port),
+        rxFrames: port.rxFrames,
+        rxBytes: port.rxBytes,
+        txFrames: port.txFrames,
+        txBytes: port.txBytes,
+        replies: port.replyFrames,
+        drops: port.dropFrames,
+      })),
+      devices: ports.map(({ port, device, ofport, isOpen, counts }) => ({
+        name: port,
+        port: ofport,
+        device,
+        isOpen,
+        ...counts,
+      })),
+      undelivered,
+      batches,
+      reloads: this.#reloads,
+      refused: this.#refused,
+      missed: this.#live!.missed,
+    };
+  }
+}
+
+/** Compares what the core did with a frame with what the flows would do. */
+function compare(against: Against, { inPort, outPort, verdict, reason, frame, out }: Mirrored): void {
+  const word = VERDICTS[verdict]!;
+  const isDropped = word === "drop";
+  against.compareOne(
+    // The interpreter keeps what it is given, and these bytes are overwritten.
+    { inPort, frame: frame.slice() },
+    {
+      verdict: word,
+      reason: isDropped ? REASONS[reason]! : null,
+      tables: [],
+      isPopped: false,
+      port: isDropped ? null : outPort,
+      frame: isDropped ? null : out,
+    },
+  );
 }

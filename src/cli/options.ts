@@ -383,6 +383,10 @@ export const COMMANDS: readonly Command[] = [
       },
       { name: "promiscuous", help: "also take frames that are addressed to other stations (afpacket)" },
       { name: "allow-small-mtu", help: "start although the uplink's MTU is too small for the labels" },
+      {
+        name: "allow-unknown-ports",
+        help: "a --port that the intent does not have is opened when a later intent has it",
+      },
       { name: "duration", value: "SECONDS", help: "end after this time" },
       { ...count, help: "end when N frames came in" },
       format,

@@ -92,7 +92,12 @@ interface AgainstOption {
 }
 
 /** A difference is one whatever else went wrong; without one, all frames must have been decided. */
-function againstCode(context: Context, report: AgainstReport, { flows }: Bridge, code: number): number {
+export function againstCode(
+  context: Context,
+  report: AgainstReport,
+  { flows }: Bridge,
+  code: number,
+): number {
   const { frames, different, unknown, ambiguous } = report;
   if (different > 0) return 2;
   if (unknown + ambiguous > 0) {
@@ -194,7 +199,8 @@ function reportOf(context: Context, { counters, ports, seconds, against }: Repla
 /** Bytes of a frame that fit a command line. */
 const MOST_HEX_BYTES = 256;
 
-function againstReport(
+/** What was compared, with the commands that show the differences. */
+export function againstReport(
   context: Context,
   { differences, ...rest }: AgainstResult,
   nameOf: (port: number) => string | null,

@@ -86,6 +86,7 @@ export class Forwarder {
    * when one cannot be opened and `isStrict`; else that is a note, and is tried again later.
    */
   adopt(tables: Tables, isStrict: boolean): void {
+    if (!isStrict) this.#options.mirror?.writer.change();
     const byName = new Map(tables.ports.map(port => [port.name, port]));
     for (const port of this.#ports) {
       port.ofport = byName.get(port.name)?.ofport ?? null;

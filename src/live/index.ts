@@ -1,6 +1,8 @@
 /** The live room's only door. */
+export { PassingCapture } from "./capture.ts";
 export { type Backend, type DeviceSpec, type PortArgument, parsePort } from "./device.ts";
 export { LiveError } from "./errors.ts";
 export { Live, type LiveOptions } from "./live.ts";
 export type { PortState, Snapshot } from "./messages.ts";
+export { Metrics, parseMetricsAddress, type Totals } from "./metrics.ts";
 export type { Mirrored } from "./mirror.ts";

@@ -17,6 +17,8 @@ export interface LiveOptions {
   readonly intent: Intent;
   readonly ports: readonly PortArgument[];
   readonly isSmallMtuAllowed?: boolean;
+  /** Whether a port may be named that the intent does not have; its device is opened when a later one does. */
+  readonly areStrangersAllowed?: boolean;
   /** Look at every so-manieth frame; `onMirrored` is given it. */
   readonly mirror?: { readonly every: number; readonly onMirrored: (record: Mirrored) => void };
   /** Told what a person should know: a device is gone, or back. */
@@ -44,6 +46,8 @@ export class Live {
   readonly #one = new Uint8Array(new BigUint64Array([1n]).buffer);
   #wake = -1;
   #timer: NodeJS.Timeout | undefined;
+  /** To be called when the frames of the old tables have all been looked at. */
+  #onChange: () => void = () => {};
   /** Who waits for which kind of answer, in the order of asking. */
   readonly #waiting: { readonly types: readonly string[]; readonly take: (message: FromWorker) => void }[] =
     [];
@@ -107,7 +111,7 @@ export class Live {
   }
 
   #drain(): void {
-    this.#mirror?.drain(this.#options.mirror!.onMirrored);
+    this.#mirror?.drain(this.#options.mirror!.onMirrored, () => this.#onChange());
   }
 
   /** Copies of frames that found no room, because the main thread was slow. */
@@ -122,12 +126,18 @@ export class Live {
     return (await answer).snapshot;
   }
 
-  /** Puts an intent in the place of the one before, between two batches. Throws CapacityError; then the old one stays. */
-  async reload(intent: Intent): Promise<void> {
+  /**
+   * Puts an intent in the place of the one before, between two batches. `onChange` is called between the last mirrored
+   * frame that met the old one and the first that met the new one. Throws CapacityError; then the old one stays.
+   */
+  async reload(intent: Intent, onChange: () => void = () => {}): Promise<void> {
     const tables = tablesOf(this.#core, intent);
+    this.#onChange = onChange;
     const answer = this.#answer("reloaded");
     this.#tell({ type: "reload", tables });
     await answer;
+    if (this.#mirror === null) onChange();
+    else this.#drain();
   }
 
   /** Moves what is on its way, closes the devices, and gives the last counters. */
@@ -194,7 +204,7 @@ function failureOf({ message, isOurs }: { message: string; isOurs: boolean }): E
   return isOurs ? new Error(message) : new LiveError(message);
 }
 
-function checkPorts({ intent, ports }: LiveOptions): void {
+function checkPorts({ intent, ports, areStrangersAllowed }: LiveOptions): void {
   if (ports.length === 0) throw new LiveError("live needs a port: --port NAME=DEVICE");
   const seen = new Set<string>();
   for (const { port, device } of ports) {
@@ -204,5 +214,12 @@ function checkPorts({ intent, ports }: LiveOptions): void {
     if (seen.has(target)) throw new LiveError(`--port ${port}=${device.text}: the device is used twice`);
     seen.add(target);
   }
-  void intent;
+  const known = [intent.uplink, ...intent.vms].map(({ port }) => port);
+  for (const { port } of ports) {
+    if (areStrangersAllowed || known.includes(port)) continue;
+    const shown = known.slice(0, 8).join(", ") + (known.length > 8 ? `, … (${known.length - 8} more)` : "");
+    throw new LiveError(
+      `--port ${port}: "${port}" is no port of the intent, which has ${shown}; --allow-unknown-ports waits for an intent that has it`,
+    );
+  }
 }

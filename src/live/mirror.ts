@@ -3,7 +3,8 @@
  * a ring in shared memory with one writer and one reader. A full ring takes no more, and counts what it did not take:
  * looking on must never slow down what is looked at.
  *
- *   0   bytes written, bytes read, records not taken (each an i32, counting modulo 2^32)
+ *   0   bytes written, bytes read, records not taken, bytes written when tables changed last, how often they did (each an
+ *       i32, counting modulo 2^32)
  *   64  the ring: records, each a multiple of 8 bytes, whole or behind a record of length 0 that says "go on at the start"
  *
  *   record  0 bytes of the record   4 in_port   8 out_port   12 verdict, reason (one byte each)   16 time, f64, ms
@@ -14,6 +15,8 @@ export const HEADER_BYTES = 64;
 const WRITTEN = 0;
 const READ = 1;
 const MISSED = 2;
+const CHANGED_AT = 3;
+const CHANGES = 4;
 const RECORD_HEADER_BYTES = 32;
 
 /** Room for 16 MiB: a tenth of a second of small frames at full speed. */
@@ -91,22 +94,37 @@ export class MirrorWriter extends Ring {
     // Last, so that the reader sees whole records only.
     Atomics.add(this.words, WRITTEN, skipped + total);
   }
+
+  /** Says that frames from here on met other tables. The reader must have noticed before it is said again. */
+  change(): void {
+    Atomics.store(this.words, CHANGED_AT, Atomics.load(this.words, WRITTEN));
+    Atomics.add(this.words, CHANGES, 1);
+  }
 }
 
 /** The end that reads. */
 export class MirrorReader extends Ring {
   #at = 0;
+  #changes = 0;
 
   /** Records that found no room. */
   get missed(): number {
     return Atomics.load(this.words, MISSED) >>> 0;
   }
 
-  /** Gives all records that are there, oldest first; their bytes are good during the call only. */
-  drain(take: (record: Mirrored) => void): void {
+  /**
+   * Gives all records that are there, oldest first; their bytes are good during the call only. Calls `onChange` where
+   * the tables changed.
+   */
+  drain(take: (record: Mirrored) => void, onChange: () => void = () => {}): void {
     const written = Atomics.load(this.words, WRITTEN);
     for (;;) {
       const read = Atomics.load(this.words, READ);
+      const changes = Atomics.load(this.words, CHANGES);
+      if (changes !== this.#changes && read === Atomics.load(this.words, CHANGED_AT)) {
+        this.#changes = changes;
+        onChange();
+      }
       if (read === written) return;
       const word = (HEADER_BYTES + this.#at) >>> 2;
       const total = this.words[word]!;

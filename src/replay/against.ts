@@ -5,7 +5,7 @@
  */
 import * as abi from "../../assembly/abi.ts";
 import { pcapngHeader, pcapngPacket, Sink } from "../capture/index.ts";
-import { Core, type FrameIn, type FrameOut } from "../core/index.ts";
+import { Core, type FrameIn, type FrameOut, REASONS } from "../core/index.ts";
 import type { Intent } from "../intent/index.ts";
 import type { CachingInterpreter, Outcome } from "../openflow/index.ts";
 import type { PortNames } from "./ports.ts";
@@ -35,19 +35,29 @@ export interface AgainstResult {
   readonly undecided: readonly Undecided[];
 }
 
+const TOO_LONG = REASONS[abi.Reason.TooLong]!;
+
+/** Whether the same bytes leave by the same port, and nothing is told the controller but a TTL that is used up. */
+function isSameEnd({ port, frame }: FrameOut, { outputs, packetIns }: Outcome): boolean {
+  if (packetIns.some(({ reason }) => reason !== "invalid_ttl")) return false;
+  if (frame === null) return outputs.length === 0;
+  const [only] = outputs;
+  return outputs.length === 1 && only!.port === port && firstDifference(only!.frame, frame) < 0;
+}
+
 /** Differences that are kept to be shown. */
 const KEPT = 5;
 
 export class Against {
-  readonly #interpreter: CachingInterpreter;
+  #interpreter: CachingInterpreter;
   readonly #ports: PortNames;
   /** Numbers of the ports that are interfaces of the file of differences, in order. */
   readonly #interfaces: readonly number[];
   readonly #sink: Sink | null;
   /** Rewrites frames for the comparison; the one that replays must not count them. */
-  readonly #core = Core.load();
+  readonly #core: Core;
   /** The memory of that core. */
-  readonly #memory = Buffer.from(this.#core.bytes.buffer);
+  readonly #memory: Buffer;
   readonly #differences: Difference[] = [];
   readonly #undecided = new Map<string, number>();
   #frames = 0;
@@ -61,12 +71,30 @@ export class Against {
     ports: PortNames;
     interfaces: readonly number[];
     diff: string | undefined;
+    /** A core that may be overwritten at any time; without one, one is made. */
+    core?: Core;
   }) {
+    this.#core = options.core ?? Core.load();
+    this.#memory = Buffer.from(this.#core.bytes.buffer);
     this.#interpreter = options.interpreter;
     this.#ports = options.ports;
     this.#interfaces = options.interfaces;
     this.#sink = options.diff === undefined ? null : new Sink(options.diff);
-    this.#core.install(options.intent);
+    if (options.core === undefined) this.#core.install(options.intent);
+  }
+
+  /** Goes on with other flows. */
+  replace(interpreter: CachingInterpreter): void {
+    this.#interpreter = interpreter;
+  }
+
+  /** Compares one frame with what some core made of it. */
+  compareOne(input: FrameIn, out: FrameOut): void {
+    if (out.reason === TOO_LONG) return;
+    this.#frames++;
+    const outcome = this.#interpreter.run(input.inPort, input.frame);
+    if (outcome.verdict === "unknown" || outcome.verdict === "ambiguous") this.#leaveOpen(outcome);
+    else if (!isSameEnd(out, outcome)) this.#note(input, out, outcome, 0, 0);
   }
 
   /** Begins the file of differences, or a new section of it with finer timestamps. */

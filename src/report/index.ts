@@ -4,6 +4,7 @@ export { compileJson, type FlowReport, flowJson } from "./compile.ts";
 export { type Finding, type Findings, RULES } from "./finding.ts";
 export { githubAnnotations } from "./github.ts";
 export { junit } from "./junit.ts";
+export { type LivePort, type LiveReport, liveJson, liveText } from "./live.ts";
 export { html, markdown } from "./markdown.ts";
 export { type AgainstReport, type ReplayReport, replayJson, replayMarkdown, replayText } from "./replay.ts";
 export { sarif } from "./sarif.ts";

@@ -81,7 +81,7 @@ export function replayJson(report: ReplayReport): string {
 }
 
 /** Zero rows are left out, but for the two of the contract. */
-function againstJson({ frames, different, unknown, ambiguous }: AgainstReport): object {
+export function againstJson({ frames, different, unknown, ambiguous }: AgainstReport): object {
   return {
     frames,
     different,
@@ -107,7 +107,7 @@ export function replayText(report: ReplayReport, paint: Palette): string {
     section("dropped because", drops, frames, paint, paint.yellow),
     section("table", tables, frames, paint, paint.cyan),
     ports(report, paint),
-    report.against === null ? "" : against(report.against, paint),
+    report.against === null ? "" : againstText(report.against, paint),
   ];
   return `${sections.filter(text => text !== "").join("\n\n")}\n`;
 }
@@ -143,7 +143,8 @@ function ports(report: ReplayReport, paint: Palette): string {
 /** Undecided causes that are shown. */
 const SHOWN = 5;
 
-function against(report: AgainstReport, paint: Palette): string {
+/** What was compared, as a section of a page. */
+export function againstText(report: AgainstReport, paint: Palette): string {
   const { file, frames, different, unknown, ambiguous, differences, undecided } = report;
   const rows: [string, number][] = [
     ["same", frames - different - unknown - ambiguous],
