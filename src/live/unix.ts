@@ -30,7 +30,7 @@ export class UnixPort implements Device {
   readonly mtu = null;
   failure: string | null = null;
   readonly #memory: Uint8Array;
-  readonly #removeFile: (path: string) => void;
+  readonly #removeSocket: (path: string) => boolean;
   #listener = -1;
   #peer = -1;
   #in: Block | null = null;
@@ -40,11 +40,11 @@ export class UnixPort implements Device {
   #outFrom = 0;
   #outTo = 0;
 
-  /** `memory` is the core's; `removeFile` removes a socket's file that nobody listens at. */
-  constructor(spec: DeviceSpec, memory: Uint8Array, removeFile: (path: string) => void) {
+  /** `memory` is the core's; `removeSocket` removes a file if it is a socket, and says whether it did. */
+  constructor(spec: DeviceSpec, memory: Uint8Array, removeSocket: (path: string) => boolean) {
     this.spec = spec;
     this.#memory = memory;
-    this.#removeFile = removeFile;
+    this.#removeSocket = removeSocket;
   }
 
   get fd(): number {
@@ -72,7 +72,7 @@ export class UnixPort implements Device {
     if (this.#peer >= 0) close(this.#peer);
     if (this.#listener >= 0) {
       close(this.#listener);
-      this.#removeFile(this.spec.target);
+      this.#removeSocket(this.spec.target);
     }
     this.#peer = this.#listener = -1;
   }
@@ -112,8 +112,7 @@ export class UnixPort implements Device {
     const address = this.#address().address;
     const fd = this.#socket();
     let code = bind(fd, address, SOCKADDR_UN_BYTES) < 0 ? errno() : 0;
-    if (code === ERRNO.EADDRINUSE && this.#isDead(address)) {
-      this.#removeFile(target);
+    if (code === ERRNO.EADDRINUSE && this.#isDead(address) && this.#removeSocket(target)) {
       code = bind(fd, address, SOCKADDR_UN_BYTES) < 0 ? errno() : 0;
     }
     if (code === 0 && listen(fd, 1) < 0) code = errno();
@@ -130,7 +129,7 @@ export class UnixPort implements Device {
     throw new LiveError(`${text}: ${why[code] ?? errnoName(code)}`);
   }
 
-  /** Whether the file is a socket that was left behind. */
+  /** Whether nobody listens: it is a socket that was left behind, or no socket at all. */
   #isDead(address: number): boolean {
     const fd = this.#socket();
     const isRefused = connect(fd, address, SOCKADDR_UN_BYTES) < 0 && errno() === ERRNO.ECONNREFUSED;

@@ -2,7 +2,7 @@
  * The thread that moves frames: opens the devices, and turns the forwarder's loop until it is told to stop. Messages come
  * by a port that it looks at when an eventfd, polled beside the devices, says so; so it never has to wait for one.
  */
-import { unlinkSync } from "node:fs";
+import { lstatSync, unlinkSync } from "node:fs";
 import { type MessagePort, parentPort, receiveMessageOnPort } from "node:worker_threads";
 import { adoptImage, Core } from "../core/index.ts";
 import { AfPacket, ReceiveRing } from "./afpacket.ts";
@@ -113,18 +113,20 @@ function deviceMaker(core: Core): (spec: DeviceSpec) => Device {
   let ring: ReceiveRing | undefined;
   return spec => {
     if (spec.backend === "tap") return new Tap(spec, base);
-    if (spec.backend !== "afpacket") return new UnixPort(spec, core.bytes, removeFile);
+    if (spec.backend !== "afpacket") return new UnixPort(spec, core.bytes, removeSocket);
     ring ??= new ReceiveRing(base);
     return new AfPacket(spec, base, ring);
   };
 }
 
-/** Removes a socket's file; one that is gone is as good. */
-function removeFile(path: string): void {
+/** Removes a file if it is a socket; false when it is none, or stays. */
+function removeSocket(path: string): boolean {
   try {
+    if (!lstatSync(path).isSocket()) return false;
     unlinkSync(path);
+    return true;
   } catch {
-    // Whoever binds to the path next says what is wrong with it.
+    return false;
   }
 }
 
