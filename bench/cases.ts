@@ -17,7 +17,7 @@ export interface Yardstick {
   readonly objection: string | null;
 }
 
-export type Unit = "s" | "ms" | "µs" | "ns" | "ns/frame" | "ns/edit" | "MB" | "bytes";
+export type Unit = "s" | "ms" | "µs" | "ns" | "ns/frame" | "ns/edit" | "MB" | "bytes" | "frames";
 
 export interface Case {
   /** Short, and its own within a section. */

@@ -8,6 +8,7 @@ import { countingRow } from "./counting.ts";
 import { againstRow, compileRow, parseRow, traceRow } from "./flows.ts";
 import { framesRow } from "./frames.ts";
 import { largeRow } from "./large.ts";
+import { liveRow, soakRow } from "./live.ts";
 import { proofRow } from "./proof.ts";
 import { streamRow } from "./resident.ts";
 import { editsRow, prefixesRow, routesRow } from "./tables.ts";
@@ -21,6 +22,8 @@ export class BenchError extends Error {
 export interface Row {
   readonly name: string;
   readonly run: (effort: Effort, folder: string) => Section | Promise<Section>;
+  /** Takes so long that it is run only when it is asked for by its whole name. */
+  readonly isOnRequest?: boolean;
 }
 
 /**
@@ -33,6 +36,8 @@ export const ROWS: readonly Row[] = [
   { name: "large-inbound", run: largeRow("inbound") },
   { name: "large-outbound", run: largeRow("outbound") },
   { name: "stream", run: streamRow },
+  { name: "live", run: liveRow },
+  { name: "live-soak", run: soakRow, isOnRequest: true },
   { name: "routes", run: routesRow },
   { name: "flows-parse", run: parseRow },
   { name: "flows-trace", run: traceRow },
@@ -60,7 +65,10 @@ export function rowsNamed(names: readonly string[]): readonly Row[] {
       `no row is named "${stranger}"; there are ${ROWS.map(({ name }) => name).join(", ")}`,
     );
   }
-  return ROWS.filter(({ name }) => names.length === 0 || names.some(part => name.includes(part)));
+  return ROWS.filter(({ name, isOnRequest }) => {
+    if (isOnRequest === true) return names.includes(name);
+    return names.length === 0 || names.some(part => name.includes(part));
+  });
 }
 
 /** Runs rows, and says on standard error how far it is unless told not to. */
