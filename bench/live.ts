@@ -179,7 +179,7 @@ export async function liveRow(effort: Effort, folder: string): Promise<Section> 
 const LOSS_SHARE = 0.7;
 const SECONDS: Readonly<Record<Effort["name"], { loss: number; soak: number }>> = {
   smoke: { loss: 0.5, soak: 1 },
-  short: { loss: 5, soak: 10 },
+  short: { loss: 20, soak: 25 },
   long: { loss: 60, soak: 600 },
 };
 
@@ -200,13 +200,19 @@ export async function soakRow(effort: Effort, folder: string): Promise<Section> 
   return { title, notes, cases };
 }
 
+/** Lets what is still queued come out. */
+function settled(): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, 300));
+}
+
 async function lossCase(ours: Wires, seconds: number): Promise<Case> {
   await ours.flood(0.5);
   const capacity = await ours.flood(1);
+  await settled();
   const before = ours.received;
   const rate = String(Math.floor(capacity * LOSS_SHARE));
   const sent = ours.send("send", ours.source, String(seconds), rate, frameHex());
-  await new Promise(resolve => setTimeout(resolve, 300));
+  await settled();
   const lost = sent - (ours.received - before);
   const millionths = (1e6 * lost) / sent;
   return caseOf({

@@ -29,6 +29,7 @@ const MAY_USE_NODE = [
   "replay",
   "cli",
   "live/live.ts",
+  "live/metrics.ts",
   "live/worker.ts",
   "live/pcap.ts",
   "verify/switch",
