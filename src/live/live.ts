@@ -123,7 +123,7 @@ export class Live {
   async snapshot(): Promise<Snapshot> {
     const answer = this.#answer("snapshot");
     this.#tell({ type: "snapshot" });
-    return (await answer).snapshot;
+    return this.#withBridges((await answer).snapshot);
   }
 
   /**
@@ -149,7 +149,20 @@ export class Live {
     this.#drain();
     for (const bridge of this.#bridges) bridge.close();
     await this.#worker.terminate();
-    return snapshot;
+    return this.#withBridges(snapshot);
+  }
+
+  /** Adds what was lost on the way from libpcap. */
+  #withBridges(snapshot: Snapshot): Snapshot {
+    const lost = new Map(this.#bridges.map(({ spec, lost: frames }) => [spec.text, frames]));
+    const ports = snapshot.ports.map(port => {
+      const { counts } = port;
+      return {
+        ...port,
+        counts: { ...counts, receiveLost: counts.receiveLost + (lost.get(port.device) ?? 0) },
+      };
+    });
+    return { ...snapshot, ports };
   }
 
   #tell(message: ToWorker): void {

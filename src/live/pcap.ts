@@ -55,6 +55,8 @@ export class PcapBridge {
   readonly #buffer: Buffer;
   readonly #own = new Map<string, number>();
   #peer: Socket | null = null;
+  /** Frames that came faster than they were taken. */
+  lost = 0;
   #pending: Buffer = Buffer.alloc(0);
 
   private constructor(device: DeviceSpec, folder: string, capture: Capture, buffer: Buffer) {
@@ -109,7 +111,10 @@ export class PcapBridge {
       else this.#own.set(key, sent - 1);
       return;
     }
-    if (this.#peer === null || this.#peer.writableLength > MOST_QUEUED_BYTES) return;
+    if (this.#peer === null || this.#peer.writableLength > MOST_QUEUED_BYTES) {
+      this.lost++;
+      return;
+    }
     const framed = Buffer.allocUnsafe(2 + bytes);
     framed.writeUInt16BE(bytes);
     this.#buffer.copy(framed, 2, 0, bytes);

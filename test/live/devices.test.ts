@@ -4,7 +4,8 @@
  * what is said when one cannot be had. Needs root.
  */
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { pcapHeader } from "../../src/capture/index.ts";
 import { assert, peer, suite } from "../harness.ts";
 import {
@@ -217,6 +218,29 @@ test("a tap and a veth that go and come back are taken up again", () =>
       (await lab.stop()).ports.every(({ open }: { open: boolean }) => open),
       true,
     );
+  }));
+
+test("libpcap serves where its package is built, and says how to build it where it is not", () =>
+  inLab(async lab => {
+    peer("ping");
+    lab.wire("a", "va");
+    lab.wire("b", "vb");
+    const ports = ["--port", "a=pcap:va,arp or icmp", "--port", "b=pcap:vb"];
+    const isBuilt = existsSync(join(import.meta.dirname, "../../node_modules/cap/build/Release/cap.node"));
+    if (!isBuilt) {
+      const { code, stderr } = await runLive([...lab.intent, ...ports], lab.host.name);
+      assert.is(code, 1);
+      assert.match(
+        stderr,
+        /^slash32: pcap:va,arp or icmp: the optional package cap is not (built|installed): .*npm rebuild cap/,
+      );
+      return;
+    }
+    await lab.start(...ports);
+    lab.vms.a.run("ping", "-c", "3", "-i", "0.2", ADDRESSES.b);
+    const summary = await lab.stop();
+    // Each echo and each answer once: what is sent on an interface is not taken for what comes in by it.
+    assert.equal(summary.outputs, { 11: 3, 12: 3 });
   }));
 
 /** What a device is like, and what is said about it. */
