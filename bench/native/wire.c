@@ -30,7 +30,7 @@
 #define PACKET_IGNORE_OUTGOING 23
 #endif
 
-enum { FRAME_BYTES = 2048, BATCH = 64, RECEIVE_BYTES = 32 << 20, QUEUE_FRAMES = 8192 };
+enum { FRAME_BYTES = 2048, BATCH = 64, RECEIVE_BYTES = 32 << 20, QUEUE_FRAMES = 8192, MOST_DUE = 2048 };
 
 static volatile sig_atomic_t is_stopped = 0;
 
@@ -182,17 +182,21 @@ static void send_burst(const char *name, uint64_t count, const char *hex) {
   printf("%llu %llu\n", (unsigned long long)sent, (unsigned long long)refused);
 }
 
+/* What it did not send because it did not run itself is not sent later in one burst: that would be another rate. */
 static void send_frames(const char *name, double seconds, double rate, const char *hex) {
   repeat(hex);
   int out = open_packet(name, 0);
-  int64_t start = now_ns(), end = start + (int64_t)(seconds * 1e9);
+  int64_t before = now_ns(), end = before + (int64_t)(seconds * 1e9);
   uint64_t sent = 0, refused = 0;
-  for (int64_t now = start; now < end; now = now_ns()) {
-    uint64_t due = rate == 0 ? sent + refused + BATCH : (uint64_t)((double)(now - start) / 1e9 * rate);
-    while (sent + refused < due) {
-      uint64_t more = send_some(out, due - sent - refused);
+  double due = 0;
+  for (int64_t now = before; now < end; before = now, now = now_ns()) {
+    due += (double)(now - before) / 1e9 * rate;
+    if (due > MOST_DUE || rate == 0) due = rate == 0 ? BATCH : MOST_DUE;
+    while (due >= 1) {
+      uint64_t more = send_some(out, (uint64_t)due);
       sent += more;
       if (more == 0) refused++;
+      due -= more == 0 ? 1 : (double)more;
     }
     if (rate != 0) {
       struct timespec pause = {0, 50000};
