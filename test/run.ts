@@ -18,6 +18,8 @@ const LONGEST = [
   "cli/compile.test.ts",
   "cli/trace.test.ts",
   "cli/program.test.ts",
+  "live/devices.test.ts",
+  "live/sockets.test.ts",
   "replay/outputs.test.ts",
   "verify/switch.test.ts",
   "replay/against.test.ts",

@@ -153,8 +153,8 @@ class Session {
 
   #announce(): void {
     const list = this.#arguments.map(({ port, device }) => `${port} on ${device.text}`).join(", ");
-    this.#say(`live: ${list}`);
     if (this.#metrics !== null) this.#say(`metrics at ${this.#metrics.url}`);
+    this.#say(`live: ${list}`);
   }
 
   #say(text: string): void {
@@ -239,7 +239,8 @@ class Session {
       this.#say(`the intent was read again and taken`);
     } catch (error) {
       this.#refused++;
-      this.#say(`${(error as Error).message}\nslash32: the new intent is refused; the old one stays`);
+      this.#clearPage();
+      say(`slash32: ${(error as Error).message}\nslash32: the new intent is refused; the old one stays`);
     }
     this.#isReloading = false;
     if (!this.#isReloadWanted) return;

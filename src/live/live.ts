@@ -2,7 +2,7 @@
  * Live ports as the main thread sees them: starts the thread that moves frames, asks it for counters, gives it new tables,
  * and ends it. The frames themselves never come here, but for copies that are asked for (mirror.ts).
  */
-import { existsSync, writeSync } from "node:fs";
+import { closeSync, existsSync, writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { Core } from "../core/index.ts";
 import type { Intent } from "../intent/index.ts";
@@ -149,6 +149,8 @@ export class Live {
     this.#drain();
     for (const bridge of this.#bridges) bridge.close();
     await this.#worker.terminate();
+    closeSync(this.#wake);
+    this.#wake = -1;
     return this.#withBridges(snapshot);
   }
 

@@ -9,7 +9,7 @@ import { AfPacket, ReceiveRing } from "./afpacket.ts";
 import type { Device, DeviceSpec } from "./device.ts";
 import { LiveError } from "./errors.ts";
 import { Forwarder } from "./forwarder.ts";
-import { addressOf, Block, close, eventfd, read } from "./libc.ts";
+import { addressOf, Block, eventfd, read } from "./libc.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "./linux.ts";
 import type { FromWorker, Setup, Tables, ToWorker } from "./messages.ts";
 import { MirrorWriter } from "./mirror.ts";
@@ -74,7 +74,7 @@ class Mover {
     this.#drain();
     const snapshot = this.#forwarder.snapshot();
     this.#forwarder.close();
-    close(this.#wake);
+    // Not the eventfd: a message that is on its way would wake whoever gets its number next.
     this.#say({ type: "stopped", snapshot });
   }
 

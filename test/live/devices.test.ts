@@ -307,9 +307,10 @@ test("without privileges it says which one is missing", () =>
     peer("setpriv");
     lab.host.ip("link add va type veth peer name vb");
     const program = new URL("../../bin/slash32", import.meta.url).pathname;
-    const said = async (device: string): Promise<string> => {
+    const unprivileged = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
+    const said = async (device: string, before = unprivileged): Promise<string> => {
       const words = [process.execPath, program, "live", ...lab.intent, "--port", `a=${device}`];
-      const child = lab.host.start("setpriv", "--bounding-set=-all", "--inh-caps=-all", ...words);
+      const child = lab.host.start(...before, ...words);
       let stderr = "";
       child.stderr!.on("data", text => {
         stderr += text;
@@ -323,6 +324,8 @@ test("without privileges it says which one is missing", () =>
       await said("tap:ta"),
       /^slash32: tap:ta: no permission to create it: CAP_NET_ADMIN is needed/,
     );
+    const hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /dev/net && exec "$@"', "sh"];
+    assert.match(await said("tap:ta", hidden), /^slash32: tap:ta: there is no \/dev\/net\/tun: modprobe tun/);
   }));
 
 test("an intent that is read again loses no frame of a tap", () =>
