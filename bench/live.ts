@@ -211,13 +211,15 @@ async function lossCase(ours: Wires, seconds: number): Promise<Case> {
   await settled();
   const before = ours.received;
   const rate = String(Math.floor(capacity * LOSS_SHARE));
-  const sent = ours.send("send", ours.source, String(seconds), rate, frameHex());
+  const { sent, refused } = ours.send("send", ours.source, String(seconds), rate, frameHex());
   await settled();
-  const lost = sent - (ours.received - before);
-  const millionths = (1e6 * lost) / sent;
+  // A queue that is full because nobody reads it fast enough is a loss, too.
+  const offered = sent + refused;
+  const lost = offered - (ours.received - before);
+  const millionths = (1e6 * lost) / offered;
   return caseOf({
     name: "frames lost of a million",
-    remark: `${rate} frames a second, ${sent} in all`,
+    remark: `${rate} frames a second, ${offered} in all, ${refused} of them refused by a full queue`,
     unit: "frames",
     value: spreadOf([millionths]),
     yardsticks: [],

@@ -214,10 +214,12 @@ export class Wires {
     return Number(this.run("cat", `/sys/class/net/${this.sink}/statistics/rx_packets`));
   }
 
-  /** Sends frames in, on the first core; gives how many went. */
-  send(...words: string[]): number {
-    const [sent] = this.run("taskset", "-c", "0", this.#wire, ...words).split(" ");
-    return Number(sent);
+  /** Sends frames in, on the first core; gives how many went in, and how many a full queue refused. */
+  send(...words: string[]): { readonly sent: number; readonly refused: number } {
+    const [sent, refused] = this.run("taskset", "-c", "0", this.#wire, ...words)
+      .split(" ")
+      .map(Number);
+    return { sent: sent!, refused: refused! };
   }
 
   /** Nanoseconds from a frame's sending to its coming out, sorted, of so many frames one after the other. */
@@ -233,7 +235,7 @@ export class Wires {
   async burst(count: number): Promise<number> {
     const before = this.received;
     process.kill(this.#pid, "SIGSTOP");
-    const sent = this.send("burst", this.source, String(count), frameHex());
+    const { sent } = this.send("burst", this.source, String(count), frameHex());
     const start = this.processorNs();
     process.kill(this.#pid, "SIGCONT");
     const end = performance.now() + 5000;
