@@ -1,0 +1,148 @@
+/**
+ * What runs on a hypervisor: Open vSwitch with the flows of `slash32 compile`, or `slash32 live`. Both take an intent in
+ * two steps, so that what needs time (compiling) is done before what must be quick (the change).
+ */
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Bridge } from "./bridge.ts";
+import { execute, LabError, type Machine, type Running, until } from "./machine.ts";
+import type { EngineName } from "./plan.ts";
+
+const PROGRAM = join(import.meta.dirname, "..", "..", "bin", "slash32");
+
+/** Runs `slash32`; its standard output. */
+export const slash32 = (words: readonly string[], codes: readonly number[] = [0]): Promise<string> =>
+  execute(process.execPath, [PROGRAM, ...words], { codes });
+
+export interface Engine {
+  readonly name: EngineName;
+  /** Reads an intent; what it answers makes it the one in force, at once and as a whole. */
+  prepare(intent: string): Promise<() => Promise<void>>;
+  /** Drops so far by reason; with Open vSwitch by what its rows tell. */
+  drops(): Promise<ReadonlyMap<string, number>>;
+  /** kill -9. */
+  kill(): Promise<void>;
+  /** Starts it again after `kill`; resolves when it forwards by the last intent. */
+  restart(): Promise<void>;
+}
+
+/** Table, priority and part of the match of rows that drop, and the reason that the pipeline gives. */
+const OVS_REASONS: readonly [RegExp, string][] = [
+  [/table=10,.*priority=0\b/, "unknown-label"],
+  [/table=30,.*priority=100,in_port=/, "no-local-vm"],
+  [/(?!.*table=).*priority=0\b/, "spoofed-source"],
+  [/table=20,.*priority=400,/, "arp-probe"],
+  [/table=50,.*priority=100,in_port=/, "bridge-suppressed"],
+];
+
+/** Open vSwitch, filled from `slash32 compile`. */
+export class OvsEngine implements Engine {
+  readonly name = "ovs";
+  readonly bridge: Bridge;
+  readonly #file: string;
+  #flows = "";
+
+  private constructor(bridge: Bridge, file: string) {
+    this.bridge = bridge;
+    this.#file = file;
+  }
+
+  static async start(machine: Machine, node: string, ports: ReadonlyMap<string, number>): Promise<OvsEngine> {
+    return new OvsEngine(await Bridge.start(machine, node, ports), join(machine.folder, `${node}.yaml`));
+  }
+
+  async prepare(intent: string): Promise<() => Promise<void>> {
+    writeFileSync(this.#file, intent);
+    const flows = await slash32(["compile", this.#file]);
+    return async () => {
+      await this.bridge.replaceFlows(flows);
+      this.#flows = flows;
+    };
+  }
+
+  async drops(): Promise<ReadonlyMap<string, number>> {
+    const counted = new Map<string, number>();
+    await this.bridge.appctl(["revalidator/purge"]);
+    for (const { text, packets } of await this.bridge.flows()) {
+      const reason = OVS_REASONS.find(([row]) => row.test(text))?.[1];
+      if (reason !== undefined) counted.set(reason, (counted.get(reason) ?? 0) + packets);
+    }
+    return counted;
+  }
+
+  kill(): Promise<void> {
+    return this.bridge.kill();
+  }
+
+  async restart(): Promise<void> {
+    await this.bridge.restart();
+    await this.bridge.replaceFlows(this.#flows);
+  }
+
+  /** `slash32 verify` of the flows in the bridge against the intent in force; its verdict. */
+  async verify(): Promise<string> {
+    const words = ["verify", "-n", this.#file, "--bridge", this.bridge.managementSocket, "--format", "json"];
+    const answer = JSON.parse(await slash32(words, [0, 1, 2])) as { verdict: string };
+    return answer.verdict;
+  }
+}
+
+/** `slash32 live` on AF_PACKET, one process. */
+export class Slash32Engine implements Engine {
+  readonly name = "slash32";
+  readonly #machine: Machine;
+  readonly #node: string;
+  readonly #ports: readonly string[];
+  readonly #file: string;
+  #running: Running | undefined;
+
+  private constructor(machine: Machine, node: string, ports: readonly string[]) {
+    this.#machine = machine;
+    this.#node = node;
+    this.#ports = ports;
+    this.#file = join(machine.folder, `${node}.yaml`);
+  }
+
+  static start(machine: Machine, node: string, ports: ReadonlyMap<string, number>): Slash32Engine {
+    return new Slash32Engine(machine, node, [...ports.keys()]);
+  }
+
+  async prepare(intent: string): Promise<() => Promise<void>> {
+    const next = `${this.#file}.new`;
+    writeFileSync(next, intent);
+    await slash32(["check", next]);
+    return async () => {
+      renameSync(next, this.#file);
+      if (this.#running === undefined) return this.restart();
+      const before = this.#said().length;
+      process.kill(this.#running.pid, "SIGHUP");
+      await until(`${this.#node}: the new intent`, () => /reload|intent/.test(this.#said().slice(before)));
+    };
+  }
+
+  async drops(): Promise<ReadonlyMap<string, number>> {
+    throw new LabError("not yet");
+  }
+
+  async kill(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    if (running !== undefined) await this.#machine.stop(running, "SIGKILL");
+  }
+
+  async restart(): Promise<void> {
+    const before = this.#said().length;
+    const words = [process.execPath, PROGRAM, "live", "-n", this.#file];
+    for (const port of this.#ports) words.push("--port", `${port}=afpacket:${port}`);
+    this.#running = this.#machine.start(this.#node, `${this.#node}-live`, words);
+    await until(`${this.#node}: slash32 live`, () => this.#said().length > before);
+  }
+
+  #said(): string {
+    try {
+      return readFileSync(join(this.#machine.folder, `${this.#node}-live.err`), "utf8");
+    } catch {
+      return "";
+    }
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * A host of the lab: a namespace with a real Linux stack behind a veth pair: a VM, or the host beyond the edge. Checksums
+ * are computed by the stack (`ethtool -K … tx off`): a veth pair would leave them to hardware that is not there, and Open
+ * vSwitch's userspace datapath passes such frames on as they are. ping(8), arping(8).
+ */
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { build } from "esbuild";
+import type { Order, Received } from "./agent.ts";
+import { LabError, type Machine, type Running } from "./machine.ts";
+
+/** The port on which every host serves. */
+const SERVICE = 7000;
+
+/** What a ping came to. */
+export interface Pinged {
+  readonly sent: number;
+  readonly received: number;
+  readonly lost: number;
+  readonly duplicates: number;
+  /** Longest time between two answers, in milliseconds. */
+  readonly gapMs: number;
+  /** Half of the answers took no longer, in milliseconds. */
+  readonly medianMs: number;
+}
+
+/** A ping that goes on until it is stopped. */
+export interface Pinging {
+  stop(): Promise<Pinged>;
+}
+
+const agents = new WeakMap<Machine, Promise<string>>();
+
+/** Bundles the agent, once for each lab; the bundle's path. */
+function agentOf(machine: Machine): Promise<string> {
+  const made = agents.get(machine);
+  if (made !== undefined) return made;
+  const outfile = join(machine.folder, "agent.mjs");
+  const options = { bundle: true, platform: "node", format: "esm", target: "node20.19" } as const;
+  const making = build({ ...options, entryPoints: [join(import.meta.dirname, "agent.ts")], outfile }).then(
+    () => outfile,
+  );
+  agents.set(machine, making);
+  return making;
+}
+
+/** A host, by its namespace. */
+export class Host {
+  readonly name: string;
+  readonly address: string;
+  readonly machine: Machine;
+  #agent: Promise<Agent> | undefined;
+
+  constructor(machine: Machine, name: string, address: string) {
+    this.machine = machine;
+    this.name = name;
+    this.address = address;
+  }
+
+  /** Gives an interface its address and gateway, and switches offloads off. */
+  async configure(nic: string, prefixBits: number, gateway: string): Promise<void> {
+    await this.machine.ip(this.name, [
+      `addr add ${this.address}/${prefixBits} dev ${nic}`,
+      `route add default via ${gateway}`,
+    ]);
+    await this.machine.run(this.name, ["ethtool", "-K", nic, "tx", "off"]);
+  }
+
+  /** `count` pings, each `intervalMs` after the other. */
+  async ping(to: Host | string, count = 5, intervalMs = 10, more: readonly string[] = []): Promise<Pinged> {
+    const words = [
+      "ping",
+      "-n",
+      "-D",
+      "-i",
+      String(intervalMs / 1000),
+      "-c",
+      String(count),
+      "-W",
+      "1",
+      ...more,
+    ];
+    const text = await this.machine.run(this.name, [...words, addressOf(to)], {
+      codes: [0, 1],
+      timeoutMs: 60_000,
+    });
+    return pinged(text, count);
+  }
+
+  /** Pings until it is stopped. Those still under way at the end do not count as lost. */
+  startPing(to: Host | string, intervalMs: number): Pinging {
+    const words = ["ping", "-n", "-D", "-i", String(intervalMs / 1000), addressOf(to)];
+    const name = `${this.name}-ping-${Math.random().toString(36).slice(2, 8)}`;
+    const running = this.machine.start(this.name, name, words, process.env, true);
+    let text = "";
+    running.child.stdout?.on("data", (piece: Buffer) => {
+      text += piece;
+    });
+    const closed = new Promise<void>(resolve => running.child.once("close", () => resolve()));
+    return {
+      stop: async () => {
+        await this.machine.stop(running, "SIGINT");
+        await closed;
+        return pinged(text, null);
+      },
+    };
+  }
+
+  /** Serves the byte stream to whoever asks. */
+  async serve(): Promise<void> {
+    await this.#ask({ op: "serve", port: SERVICE });
+  }
+
+  /** Fetches so many bytes from a host that serves, and compares each. */
+  fetch(from: Host, bytes: number): Promise<Received> {
+    return this.#ask({ op: "fetch", address: from.address, port: SERVICE, bytes }) as Promise<Received>;
+  }
+
+  /** Receives a steady stream from a host that serves until `stop` is called. */
+  startStream(from: Host): { stop(): Promise<Received> } {
+    const order = { op: "stream", address: from.address, port: SERVICE, ms: 300_000 } as const;
+    const received = this.#ask(order) as Promise<Received>;
+    return {
+      stop: async () => {
+        await this.#ask({ op: "end" });
+        return received;
+      },
+    };
+  }
+
+  /** Sends UDP datagrams of so many bytes, as fast as it can; seconds that took. */
+  async blast(to: Host | string, bytes: number, count: number): Promise<number> {
+    const result = await this.#ask({ op: "blast", address: addressOf(to), bytes, count });
+    return (result as { seconds: number }).seconds;
+  }
+
+  /** The stack's neighbour cache: address, MAC (undefined when there is none), state. */
+  async neighbours(): Promise<{ address: string; mac: string | undefined; state: string }[]> {
+    const text = await this.machine.run(this.name, ["ip", "-j", "neigh", "show"]);
+    const rows = JSON.parse(text || "[]") as { dst: string; lladdr?: string; state: string[] }[];
+    return rows.map(({ dst, lladdr, state }) => ({ address: dst, mac: lladdr, state: state.join(",") }));
+  }
+
+  /** `arping` with these words; its exit code is part of the answer. */
+  async arping(words: readonly string[]): Promise<{ isAnswered: boolean; text: string }> {
+    const text = await this.machine.run(this.name, ["arping", ...words], { codes: [0, 1] });
+    return { isAnswered: !/Received 0 response/.test(text), text };
+  }
+
+  async #ask(order: Order): Promise<object> {
+    this.#agent ??= Agent.start(this.machine, this.name);
+    return (await this.#agent).ask(order);
+  }
+}
+
+const addressOf = (to: Host | string): string => (typeof to === "string" ? to : to.address);
+
+/** Reads what `ping -D` printed. Without a count, what was sent after the last answer is not judged. */
+function pinged(text: string, count: number | null): Pinged {
+  const answers = [...text.matchAll(/^\[(\d+\.\d+)\] .*icmp_seq=(\d+) ttl=\d+ time=([\d.]+) ms(.*)$/gm)];
+  const whole = answers.map(([, at, sequence, time, rest]) => ({
+    at: Number(at) * 1000,
+    sequence: Number(sequence),
+    time: Number(time),
+    isDuplicate: rest!.includes("DUP"),
+  }));
+  const first = whole.filter(({ isDuplicate }) => !isDuplicate);
+  const times = first.map(({ time }) => time).sort((a, b) => a - b);
+  const sent = count ?? first.reduce((last, { sequence }) => Math.max(last, sequence), 0);
+  let gapMs = 0;
+  for (let index = 1; index < first.length; index++)
+    gapMs = Math.max(gapMs, first[index]!.at - first[index - 1]!.at);
+  return {
+    sent,
+    received: first.length,
+    lost: sent - first.length,
+    duplicates: whole.length - first.length,
+    gapMs,
+    medianMs: times[times.length >> 1] ?? Number.NaN,
+  };
+}
+
+/** The agent in a host. */
+class Agent {
+  readonly #running: Running;
+  readonly #waiting = new Map<number, (result: object) => void>();
+  #nextId = 0;
+
+  private constructor(running: Running) {
+    this.#running = running;
+    createInterface({ input: running.child.stdout! }).on("line", line => {
+      const { id, result } = JSON.parse(line) as { id: number; result: object };
+      this.#waiting.get(id)?.(result);
+      this.#waiting.delete(id);
+    });
+    running.child.stdin?.on("error", () => undefined);
+    void running.ended.then(() => {
+      for (const resolve of this.#waiting.values()) resolve({ failed: "the agent ended" });
+    });
+  }
+
+  static async start(machine: Machine, node: string): Promise<Agent> {
+    const bundle = await agentOf(machine);
+    const words = [process.execPath, bundle];
+    return new Agent(machine.start(node, `${node}-agent`, words, process.env, true));
+  }
+
+  async ask(order: Order): Promise<object> {
+    const id = this.#nextId++;
+    const answer = new Promise<object>(resolve => this.#waiting.set(id, resolve));
+    this.#running.child.stdin?.write(`${JSON.stringify({ id, ...order })}\n`);
+    const result = await answer;
+    if ("failed" in result) throw new LabError(`${this.#running.name}: ${result.failed}`);
+    return result;
+  }
+}

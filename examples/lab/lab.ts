@@ -1,0 +1,327 @@
+/**
+ * The lab: a small Clos of label-switching Open vSwitches, a core with a Linux router, three hypervisors, and VMs with real
+ * Linux stacks. It keeps the state that a control plane would keep (who is where, on which path, announced or not) and walks
+ * migrations in the pipeline's order. docs/lab.md draws it.
+ */
+import { mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { eth } from "../../src/wire/index.ts";
+import { Bridge } from "./bridge.ts";
+import { type Engine, OvsEngine, Slash32Engine } from "./engines.ts";
+import { Host } from "./host.ts";
+import { type End, Machine, type Running, sleep } from "./machine.ts";
+import type { EngineName, HypervisorPlan, Path, Vm } from "./plan.ts";
+import * as plan from "./plan.ts";
+
+export interface LabOptions {
+  /** Of each hypervisor; hv1 on Open vSwitch, the others on slash32 by default. */
+  readonly engines?: Readonly<Record<string, EngineName>>;
+  readonly vms?: Vm[];
+  /** Where captures go; none are made when null. */
+  readonly captures?: string | null;
+  readonly say?: (line: string) => void;
+}
+
+/** Bytes of each packet that are kept in the captures of the links. */
+const SNAP_BYTES = 192;
+/** What is under way on a path arrives within this time. */
+const FLIGHT_MS = 60;
+
+/** Engines when nothing else is asked for. */
+export const USUAL_ENGINES: Readonly<Record<string, EngineName>> = {
+  hv1: "ovs",
+  hv2: "slash32",
+  hv3: "slash32",
+};
+
+/** A running lab. */
+export class Lab {
+  readonly machine = new Machine();
+  readonly vms: Vm[];
+  readonly engines = new Map<string, Engine>();
+  readonly fabric = new Map<string, Bridge>();
+  readonly captures: string | null;
+  readonly say: (line: string) => void;
+  readonly #hosts = new Map<string, Host>();
+  readonly #engineNames: Readonly<Record<string, EngineName>>;
+  readonly #captured: Running[] = [];
+  /** Called after every change of an intent. */
+  onChange: () => Promise<void> = async () => undefined;
+
+  private constructor(options: LabOptions) {
+    this.vms = options.vms ?? plan.usualVms();
+    this.#engineNames = { ...USUAL_ENGINES, ...options.engines };
+    this.say = options.say ?? (() => undefined);
+    this.captures =
+      options.captures === undefined ? join(tmpdir(), `lab-${this.machine.tag}`) : options.captures;
+  }
+
+  /** Builds a lab. It ends with `close()`, and by itself when this process ends, however that comes about. */
+  static async start(options: LabOptions = {}): Promise<Lab> {
+    const lab = new Lab(options);
+    try {
+      await lab.#build();
+    } catch (error) {
+      await lab.close();
+      throw error;
+    }
+    return lab;
+  }
+
+  host(name: string): Host {
+    const found = this.#hosts.get(name);
+    if (found === undefined) throw new Error(`no host ${name}`);
+    return found;
+  }
+
+  vm(name: string): Vm {
+    const found = this.vms.find(vm => vm.name === name);
+    if (found === undefined) throw new Error(`no VM ${name}`);
+    return found;
+  }
+
+  engine(name: string): Engine {
+    const found = this.engines.get(name);
+    if (found === undefined) throw new Error(`no hypervisor ${name}`);
+    return found;
+  }
+
+  /** The next path up or down, by the pipeline's order: what receives is there before anybody sends to it. */
+  async step(vm: Vm, path: Path): Promise<void> {
+    const [from, to] = [plan.PATHS.indexOf(vm.path), plan.PATHS.indexOf(path)];
+    if (Math.abs(from - to) !== 1) throw new Error(`${vm.name}: ${vm.path} → ${path} is no single step`);
+    if (path === "l2") await this.announce(vm, false);
+    if (path === "l3") await this.#tellNeighbours(vm);
+    vm.path = path;
+    await this.apply([vm.hypervisor]);
+    if (from === 0) await this.announce(vm, true);
+    await sleep(FLIGHT_MS);
+  }
+
+  /** Gives or takes the /32 of a VM to and from everybody else, and waits until nothing is under way on the old path. */
+  async announce(vm: Vm, isAnnounced: boolean): Promise<void> {
+    vm.isAnnounced = isAnnounced;
+    const others = plan.HYPERVISORS.filter(({ name }) => name !== vm.hypervisor);
+    await Promise.all([this.apply(others.map(({ name }) => name)), this.#route(vm)]);
+    await sleep(FLIGHT_MS);
+  }
+
+  /** Brings hypervisors to the intents that the state demands. */
+  async apply(names: readonly string[]): Promise<void> {
+    const commits = await this.prepare(names);
+    await Promise.all(commits.map(commit => commit()));
+    await this.onChange();
+  }
+
+  /** The first half of `apply`. */
+  prepare(names: readonly string[]): Promise<(() => Promise<void>)[]> {
+    return Promise.all(names.map(name => this.engine(name).prepare(this.intentOf(name))));
+  }
+
+  intentOf(name: string): string {
+    return plan.intentOf(plan.hypervisorNamed(name), this.vms);
+  }
+
+  /**
+   * Moves an l3 VM to another hypervisor: the new port and its rows first, then the VM, then everybody's /32. Returns the
+   * milliseconds from the moment at which the VM stopped to that at which everybody knew.
+   */
+  async move(vm: Vm, to: string): Promise<number> {
+    const [from, oldNic] = [vm.hypervisor, vm.nic];
+    const target = plan.hypervisorNamed(to);
+    const newNic = oldNic === "eth0" ? "eth1" : "eth0";
+    await this.machine.addLinks([
+      {
+        a: { node: to, name: plan.SPARE_PORT },
+        b: { node: vm.name, name: newNic, mac: vm.mac },
+        mtu: plan.VM_MTU,
+      },
+    ]);
+    await this.machine.run(vm.name, ["ethtool", "-K", newNic, "tx", "off"]);
+    Object.assign(vm, { hypervisor: to, port: plan.SPARE_PORT, ofport: plan.SPARE_OFPORT, nic: newNic });
+    await this.apply([to]);
+    const rest = plan.HYPERVISORS.map(({ name }) => name).filter(name => name !== to);
+    const commits = await this.prepare(rest);
+    const stopped = performance.now();
+    await this.machine.ip(vm.name, [
+      `link set ${oldNic} down`,
+      `addr del ${vm.address}/${plan.SUBNET_BITS} dev ${oldNic}`,
+      `addr add ${vm.address}/${plan.SUBNET_BITS} dev ${newNic}`,
+      `route add default via ${plan.GATEWAY}`,
+    ]);
+    await Promise.all([...commits.map(commit => commit()), this.#route(vm)]);
+    const movedMs = performance.now() - stopped;
+    await this.onChange();
+    this.say(`${vm.name}: ${from} → ${target.name}, ${movedMs.toFixed(0)} ms`);
+    return movedMs;
+  }
+
+  /** Ends the captures, so that they are whole on disk. */
+  async stopCaptures(): Promise<void> {
+    await Promise.all(this.#captured.splice(0).map(running => this.machine.stop(running, "SIGINT")));
+  }
+
+  /** Ends and removes everything but the captures. May be called twice. */
+  async close(): Promise<void> {
+    await this.stopCaptures();
+    await this.machine.close();
+  }
+
+  async #build(): Promise<void> {
+    const { machine } = this;
+    const switches = [...plan.SPINES, ...plan.LEAVES, plan.CORE];
+    const vmNames = this.vms.map(({ name }) => name);
+    const hypervisors = plan.HYPERVISORS.map(({ name }) => name);
+    await machine.addNodes([
+      ...switches.map(({ name }) => name),
+      "router",
+      "edge",
+      ...hypervisors,
+      ...vmNames,
+    ]);
+    await machine.addLinks(this.#links());
+    await Promise.all([
+      ...switches.map(async ({ name, neighbours }) => {
+        const ports = new Map(neighbours.map((neighbour, index) => [neighbour, index + 1]));
+        this.fabric.set(name, await Bridge.start(machine, name, ports));
+      }),
+      ...plan.HYPERVISORS.map(hv => this.#startEngine(hv)),
+      this.#configureRouter(),
+      this.#configureHosts(),
+    ]);
+    await this.#fillFabric();
+    await Promise.all([this.apply(hypervisors), ...this.vms.map(vm => this.#route(vm))]);
+    await this.#startCaptures();
+  }
+
+  #links(): { a: End; b: End; mtu: number }[] {
+    const mtu = plan.FABRIC_MTU;
+    const links = plan.SPINES.flatMap(spine =>
+      spine.neighbours.map(name => ({
+        a: { node: spine.name, name },
+        b: { node: name, name: spine.name },
+        mtu,
+      })),
+    );
+    for (const { name, leaf, mac } of plan.HYPERVISORS)
+      links.push({ a: { node: leaf, name }, b: { node: name, name: "uplink0", mac } as End, mtu });
+    for (const { name, mac, hypervisor, port, nic } of this.vms)
+      links.push({
+        a: { node: hypervisor, name: port },
+        b: { node: name, name: nic, mac } as End,
+        mtu: plan.VM_MTU,
+      });
+    const router = (name: string, mac: string, size: number) =>
+      links.push({ a: { node: "core", name }, b: { node: "router", name, mac } as End, mtu: size });
+    router("l2gw", plan.VIRTUAL_MAC, plan.VM_MTU);
+    router("mpls0", plan.LABEL_LEG_MAC, plan.VM_MTU);
+    links.push({ a: { node: "router", name: "edge" }, b: { node: "edge", name: "eth0" }, mtu: plan.VM_MTU });
+    return links;
+  }
+
+  /** The router: gateway of the layer-2 path, one next hop for each label-switched path, the edge beyond. */
+  async #configureRouter(): Promise<void> {
+    const { machine } = this;
+    await machine.ip("router", [
+      `addr add ${plan.GATEWAY}/${plan.SUBNET_BITS} dev l2gw`,
+      "addr add 169.254.0.254/24 dev mpls0",
+      `addr add ${plan.EDGE_GATEWAY}/24 dev edge`,
+      ...plan.HYPERVISORS.map(
+        ({ nextHop, nextHopMac }) => `neigh replace ${nextHop} lladdr ${nextHopMac} nud permanent dev mpls0`,
+      ),
+    ]);
+    const settings = [
+      ["ip_forward", 1],
+      ["conf/l2gw/proxy_arp", 1],
+      ["neigh/l2gw/proxy_delay", 0],
+      ["conf/all/send_redirects", 0],
+      ["conf/l2gw/send_redirects", 0],
+      ["conf/all/rp_filter", 0],
+      ["conf/l2gw/rp_filter", 0],
+      ["conf/mpls0/rp_filter", 0],
+    ] as const;
+    const lines = settings.map(([name, value]) => `echo ${value} > /proc/sys/net/ipv4/${name}`);
+    const quiet = ["l2gw", "mpls0", "edge"].map(name => `ethtool -K ${name} tx off >/dev/null`);
+    await machine.shell("router", [...lines, ...quiet].join("; "));
+  }
+
+  async #configureHosts(): Promise<void> {
+    const { machine } = this;
+    const edge = new Host(machine, "edge", plan.EDGE_ADDRESS);
+    this.#hosts.set("edge", edge);
+    const vms = this.vms.map(async ({ name, address, nic }) => {
+      const host = new Host(machine, name, address);
+      this.#hosts.set(name, host);
+      await host.configure(nic, plan.SUBNET_BITS, plan.GATEWAY);
+    });
+    await Promise.all([edge.configure("eth0", 24, plan.EDGE_GATEWAY), ...vms]);
+  }
+
+  async #startEngine({ name }: HypervisorPlan): Promise<void> {
+    const ports = new Map([["uplink0", 1]]);
+    for (const { port, ofport } of this.vms.filter(({ hypervisor }) => hypervisor === name))
+      ports.set(port, ofport);
+    ports.set(plan.SPARE_PORT, plan.SPARE_OFPORT);
+    const isOvs = this.#engineNames[name] === "ovs";
+    const engine = isOvs
+      ? await OvsEngine.start(this.machine, name, ports)
+      : Slash32Engine.start(this.machine, name, ports);
+    this.engines.set(name, engine);
+  }
+
+  async #fillFabric(): Promise<void> {
+    const flows = new Map([
+      ...plan.LEAVES.map(leaf => [leaf.name, plan.leafFlows(leaf)] as const),
+      ...plan.SPINES.map(spine => [spine.name, plan.spineFlows(spine)] as const),
+      [plan.CORE.name, plan.coreFlows()] as const,
+    ]);
+    await Promise.all([...flows].map(([name, text]) => this.fabric.get(name)!.replaceFlows(text)));
+  }
+
+  /** What the router makes of an announcement: the /32 by the label of its hypervisor, or none. */
+  async #route(vm: Vm): Promise<void> {
+    const { nextHop } = plan.hypervisorNamed(vm.hypervisor);
+    const line = vm.isAnnounced
+      ? `ip route replace ${vm.address}/32 via ${nextHop} dev mpls0`
+      : `ip route del ${vm.address}/32 2>/dev/null || true`;
+    await this.machine.shell("router", line);
+  }
+
+  /**
+   * Before the layer-2 rows of a VM go, its neighbours on the layer-2 path learn the core's MAC for it: they may hold its own,
+   * and nothing would answer there any more. One unicast ARP reply each, as hypervisors suppress broadcasts.
+   */
+  async #tellNeighbours(vm: Vm): Promise<void> {
+    const core = this.fabric.get("core")!;
+    const told = this.vms.filter(other => other !== vm && (other.path === "l2" || other.path === "dual-l2"));
+    for (const other of told) {
+      const frame = eth({ src: plan.VIRTUAL_MAC, dst: other.mac })
+        .arp({ op: 2, sha: plan.VIRTUAL_MAC, spa: vm.address, tha: other.mac, tpa: other.address })
+        .bytes();
+      await core.packetOut("NONE", frame, "output:1");
+    }
+  }
+
+  /** One capture a node; each link is an interface of exactly one of them. */
+  async #startCaptures(): Promise<void> {
+    if (this.captures === null) return;
+    mkdirSync(this.captures, { recursive: true });
+    const ends = new Map<string, string[]>();
+    for (const { a } of this.#links()) ends.set(a.node, [...(ends.get(a.node) ?? []), a.name]);
+    for (const [node, names] of ends) {
+      const file = join(this.captures, `${node}.pcapng`);
+      const words = [
+        "dumpcap",
+        "-q",
+        "-s",
+        String(SNAP_BYTES),
+        ...names.flatMap(name => ["-i", name]),
+        "-w",
+        file,
+      ];
+      this.#captured.push(this.machine.start(node, `${node}-dumpcap`, words));
+    }
+    await sleep(300);
+  }
+}

@@ -1,0 +1,260 @@
+/**
+ * The machine under the lab: network namespaces, links between them, processes in them, and the guard that removes all
+ * of it. The guard is a shell that holds the read end of a pipe from us: when the pipe closes, because we closed it,
+ * threw, or were killed with -9, it ends the processes in our namespaces, by their ids, and removes the namespaces and
+ * the folder. Names carry a random tag, so that several labs run side by side. ip-netns(8), nsenter(1), veth(4).
+ */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** Something the lab asked for did not happen: one line for a person. */
+export class LabError extends Error {
+  override readonly name = "LabError";
+}
+
+/** What must be installed, and the Debian package that has it. */
+const PROGRAMS: Readonly<Record<string, string>> = {
+  ip: "iproute2",
+  nsenter: "util-linux",
+  ethtool: "ethtool",
+  ping: "iputils-ping",
+  arping: "iputils-arping",
+  dumpcap: "wireshark-common",
+  tshark: "tshark",
+  "ovs-vswitchd": "openvswitch-switch",
+};
+
+/**
+ * Arguments: the folder, the prefix of our namespaces. SIGTERM first, so that captures end with whole packets; what
+ * still lives after half a second gets SIGKILL. A process is ours when it is in one of our namespaces, or when its id
+ * stands in a pid file of the folder and its working directory is the folder.
+ */
+const GUARD = `
+dir=$1 prefix=$2
+trap '' HUP INT TERM PIPE
+read -r _
+ours() {
+  for ns in $(ip netns list | cut -d ' ' -f 1); do
+    case $ns in "$prefix"*) ip netns pids "$ns" ;; esac
+  done
+  for file in "$dir"/pids/*; do
+    [ -f "$file" ] || continue
+    pid=$(cat "$file")
+    [ "$(readlink "/proc/$pid/cwd")" = "$dir" ] && echo "$pid"
+  done
+}
+pids=$(ours)
+[ -n "$pids" ] && kill -TERM $pids 2>/dev/null
+for turn in 1 2 3 4 5 6 7 8 9 10; do
+  pids=$(ours)
+  [ -z "$pids" ] && break
+  sleep 0.05
+done
+[ -n "$pids" ] && kill -KILL $pids 2>/dev/null
+for ns in $(ip netns list | cut -d ' ' -f 1); do
+  case $ns in "$prefix"*) ip netns del "$ns" ;; esac
+done
+cd / && rm -rf "$dir"
+`;
+
+const COMMAND_MS = 30_000;
+
+/** Why the lab cannot run here, or null when it can. */
+export async function whyNot(): Promise<string | null> {
+  if (process.getuid?.() !== 0) return "the lab makes network namespaces and needs root";
+  const missing: string[] = [];
+  for (const [program, where] of Object.entries(PROGRAMS)) {
+    const found = await execute("sh", ["-c", `command -v ${program}`]).catch(() => null);
+    if (found === null) missing.push(`${program} (Debian: apt-get install ${where})`);
+  }
+  if (missing.length > 0) return `not installed: ${missing.join(", ")}`;
+  const name = `s32-${randomBytes(3).toString("hex")}-try`;
+  try {
+    await execute("ip", ["netns", "add", name]);
+    await execute("ip", ["netns", "del", name]);
+  } catch (error) {
+    return `network namespaces cannot be made here: ${(error as Error).message}`;
+  }
+  return null;
+}
+
+export interface RunOptions {
+  readonly input?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly timeoutMs?: number;
+  /** Exit codes that are answers and no errors; 0 by default. */
+  readonly codes?: readonly number[];
+}
+
+/** Runs a program; its standard output. Throws a LabError with what it said when it fails. */
+export function execute(
+  program: string,
+  words: readonly string[],
+  options: RunOptions = {},
+): Promise<string> {
+  const { input = "", env = process.env, timeoutMs = COMMAND_MS, codes = [0] } = options;
+  return new Promise((resolve, reject) => {
+    const settings = { env, encoding: "utf8", maxBuffer: 2 ** 28, timeout: timeoutMs } as const;
+    const child = execFile(program, words, settings, (error, stdout, stderr) => {
+      const code = error === null ? 0 : error.code;
+      if (typeof code === "number" && codes.includes(code)) return resolve(stdout);
+      const said = stderr.trim() || stdout.trim() || error?.message || "";
+      reject(new LabError(`${[program, ...words].join(" ").slice(0, 200)}: ${said.slice(0, 1000)}`));
+    });
+    child.stdin?.on("error", () => undefined);
+    child.stdin?.end(input);
+  });
+}
+
+export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
+
+/** Waits until `isSo` answers true, asked every few milliseconds. Throws a LabError saying what did not happen. */
+export async function until(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  timeoutMs = 10_000,
+): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  while (!(await isSo())) {
+    if (performance.now() > end) throw new LabError(`${what}: not within ${timeoutMs / 1000} s`);
+    await sleep(5);
+  }
+}
+
+/** A process of the lab's. */
+export interface Running {
+  readonly name: string;
+  readonly pid: number;
+  readonly child: ChildProcess;
+  /** Resolves with the exit code, or with the signal's name. */
+  readonly ended: Promise<number | string>;
+}
+
+/** One end of a link: a namespace and the interface's name in it. */
+export interface End {
+  readonly node: string;
+  readonly name: string;
+  readonly mac?: string;
+}
+
+/** Namespaces, links and processes that go together. */
+export class Machine {
+  readonly tag = randomBytes(3).toString("hex");
+  /** Sockets, databases, logs, pid files: short, as a socket's path has at most 107 bytes. */
+  readonly folder = join(tmpdir(), `slash32-lab-${this.tag}`);
+  readonly #prefix = `s32-${this.tag}-`;
+  readonly #guard: ChildProcess;
+  readonly #gone: Promise<void>;
+
+  constructor() {
+    mkdirSync(join(this.folder, "pids"), { recursive: true, mode: 0o700 });
+    const words = ["-c", GUARD, "slash32-lab-guard", this.folder, this.#prefix];
+    this.#guard = spawn("sh", words, { detached: true, stdio: ["pipe", "ignore", "ignore"] });
+    this.#guard.stdin?.on("error", () => undefined);
+    this.#gone = new Promise(resolve => this.#guard.once("exit", () => resolve()));
+  }
+
+  /** The namespace of a node, as `ip netns` knows it. */
+  namespaceOf(node: string): string {
+    return this.#prefix + node;
+  }
+
+  /** Makes namespaces: loopback up, no IPv6, so that all that is seen was sent on purpose. */
+  async addNodes(nodes: readonly string[]): Promise<void> {
+    await execute("ip", ["-batch", "-"], {
+      input: nodes.map(node => `netns add ${this.namespaceOf(node)}\n`).join(""),
+    });
+    const quiet =
+      "for d in all default; do echo 1 > /proc/sys/net/ipv6/conf/$d/disable_ipv6; done; ip link set lo up";
+    await Promise.all(nodes.map(node => this.shell(node, quiet)));
+  }
+
+  async removeNode(node: string): Promise<void> {
+    await execute("ip", ["netns", "del", this.namespaceOf(node)]);
+  }
+
+  /** Links two nodes by a veth pair, both ends up. */
+  async addLinks(links: readonly { a: End; b: End; mtu: number }[]): Promise<void> {
+    const made = links.map(({ a, b, mtu }) => {
+      const [endA, endB] = [a, b].map(({ node, name, mac }) => {
+        const address = mac === undefined ? "" : ` address ${mac}`;
+        return `name ${name}${address} mtu ${mtu} netns ${this.namespaceOf(node)}`;
+      });
+      return `link add ${endA} type veth peer ${endB}\n`;
+    });
+    await execute("ip", ["-batch", "-"], { input: made.join("") });
+    const ends = links.flatMap(({ a, b }) => [a, b]);
+    await Promise.all(
+      [...new Set(ends.map(({ node }) => node))].map(node =>
+        this.ip(
+          node,
+          ends.filter(end => end.node === node).map(({ name }) => `link set ${name} up`),
+        ),
+      ),
+    );
+  }
+
+  /** Lines of `ip -batch` in a node. */
+  ip(node: string, lines: readonly string[]): Promise<string> {
+    const input = `${lines.join("\n")}\n`;
+    return execute("ip", ["-n", this.namespaceOf(node), "-batch", "-"], { input });
+  }
+
+  /** Runs a program in a node. */
+  run(node: string, words: readonly string[], options: RunOptions = {}): Promise<string> {
+    return execute("nsenter", [...this.#inside(node), ...words], options);
+  }
+
+  /** Runs a line of shell in a node. */
+  shell(node: string, line: string): Promise<string> {
+    return this.run(node, ["sh", "-ec", line]);
+  }
+
+  /**
+   * Starts a process in a node, with a pid file and a log of standard error in the folder; Ctrl-C does not reach it.
+   * Its standard input and output are pipes when `hasPipes`.
+   */
+  start(node: string, name: string, words: readonly string[], env = process.env, hasPipes = false): Running {
+    const log = openSync(join(this.folder, `${name}.err`), "a");
+    const ends = hasPipes ? "pipe" : "ignore";
+    const child = spawn("nsenter", [...this.#inside(node), ...words], {
+      detached: true,
+      env,
+      cwd: this.folder,
+      stdio: [ends, ends, log],
+    });
+    if (child.pid === undefined) throw new LabError(`${words[0]}: could not be started`);
+    const file = join(this.folder, "pids", name);
+    writeFileSync(file, String(child.pid));
+    const ended = new Promise<number | string>(resolve =>
+      child.once("exit", (code, signal) => {
+        rmSync(file, { force: true });
+        resolve(code ?? signal ?? "");
+      }),
+    );
+    return { name, pid: child.pid, child, ended };
+  }
+
+  /** Ends one process of ours by its id; resolves when it is gone. */
+  async stop(running: Running, signal: NodeJS.Signals = "SIGTERM"): Promise<number | string> {
+    try {
+      process.kill(running.pid, signal);
+    } catch {
+      // It was gone before.
+    }
+    return running.ended;
+  }
+
+  /** Ends every process and removes every namespace and the folder; resolves when that is done. May be called twice. */
+  async close(): Promise<void> {
+    this.#guard.stdin?.end();
+    await this.#gone;
+  }
+
+  #inside(node: string): string[] {
+    return [`--net=/run/netns/${this.namespaceOf(node)}`, "--"];
+  }
+}
