@@ -50,6 +50,7 @@ export class Host {
   readonly address: string;
   readonly machine: Machine;
   #agent: Promise<Agent> | undefined;
+  #serving: Promise<object> | undefined;
 
   constructor(machine: Machine, name: string, address: string) {
     this.machine = machine;
@@ -106,9 +107,10 @@ export class Host {
     };
   }
 
-  /** Serves the byte stream to whoever asks. */
+  /** Serves the byte stream to whoever asks, from the first call on. */
   async serve(): Promise<void> {
-    await this.#ask({ op: "serve", port: SERVICE });
+    this.#serving ??= this.#ask({ op: "serve", port: SERVICE });
+    await this.#serving;
   }
 
   /** Fetches so many bytes from a host that serves, and compares each. */

@@ -28,6 +28,9 @@ const SNAP_BYTES = 192;
 /** What is under way on a path arrives within this time. */
 const FLIGHT_MS = 60;
 
+/** The far end of a hypervisor's spare port, as long as no VM has it. */
+const PARKED = "parked";
+
 /** Engines when nothing else is asked for. */
 export const USUAL_ENGINES: Readonly<Record<string, EngineName>> = {
   hv1: "ovs",
@@ -46,8 +49,8 @@ export class Lab {
   readonly #hosts = new Map<string, Host>();
   readonly #engineNames: Readonly<Record<string, EngineName>>;
   readonly #captured: Running[] = [];
-  /** Called after every change of an intent. */
-  onChange: () => Promise<void> = async () => undefined;
+  /** Called after every change of an intent, with the hypervisors that changed. */
+  onChange: (names: readonly string[]) => Promise<void> = async () => undefined;
 
   private constructor(options: LabOptions) {
     this.vms = options.vms ?? plan.usualVms();
@@ -103,7 +106,7 @@ export class Lab {
   async announce(vm: Vm, isAnnounced: boolean): Promise<void> {
     vm.isAnnounced = isAnnounced;
     const others = plan.HYPERVISORS.filter(({ name }) => name !== vm.hypervisor);
-    await Promise.all([this.apply(others.map(({ name }) => name)), this.#route(vm)]);
+    await Promise.all([this.apply(others.map(({ name }) => name)), this.announceToRouter(vm)]);
     await sleep(FLIGHT_MS);
   }
 
@@ -111,7 +114,7 @@ export class Lab {
   async apply(names: readonly string[]): Promise<void> {
     const commits = await this.prepare(names);
     await Promise.all(commits.map(commit => commit()));
-    await this.onChange();
+    await this.onChange(names);
   }
 
   /** The first half of `apply`. */
@@ -128,33 +131,44 @@ export class Lab {
    * milliseconds from the moment at which the VM stopped to that at which everybody knew.
    */
   async move(vm: Vm, to: string): Promise<number> {
-    const [from, oldNic] = [vm.hypervisor, vm.nic];
-    const target = plan.hypervisorNamed(to);
-    const newNic = oldNic === "eth0" ? "eth1" : "eth0";
-    await this.machine.addLinks([
-      {
-        a: { node: to, name: plan.SPARE_PORT },
-        b: { node: vm.name, name: newNic, mac: vm.mac },
-        mtu: plan.VM_MTU,
-      },
-    ]);
-    await this.machine.run(vm.name, ["ethtool", "-K", newNic, "tx", "off"]);
-    Object.assign(vm, { hypervisor: to, port: plan.SPARE_PORT, ofport: plan.SPARE_OFPORT, nic: newNic });
+    const oldNic = vm.nic;
+    const isHome = to === vm.home;
+    const newNic = isHome ? "eth0" : "eth1";
+    if (!isHome) await this.#plugSpare(vm, to, newNic);
+    const ports = isHome
+      ? { port: vm.name, ofport: vm.homeOfport }
+      : { port: plan.SPARE_PORT, ofport: plan.SPARE_OFPORT };
+    const from = vm.hypervisor;
+    Object.assign(vm, ports, { hypervisor: to, nic: newNic });
     await this.apply([to]);
     const rest = plan.HYPERVISORS.map(({ name }) => name).filter(name => name !== to);
     const commits = await this.prepare(rest);
     const stopped = performance.now();
     await this.machine.ip(vm.name, [
       `link set ${oldNic} down`,
-      `addr del ${vm.address}/${plan.SUBNET_BITS} dev ${oldNic}`,
-      `addr add ${vm.address}/${plan.SUBNET_BITS} dev ${newNic}`,
-      `route add default via ${plan.GATEWAY}`,
+      `link set ${newNic} up`,
+      `addr replace ${vm.address}/${plan.SUBNET_BITS} dev ${newNic}`,
+      `route replace default via ${plan.GATEWAY} dev ${newNic}`,
     ]);
-    await Promise.all([...commits.map(commit => commit()), this.#route(vm)]);
+    await Promise.all([...commits.map(commit => commit()), this.announceToRouter(vm)]);
     const movedMs = performance.now() - stopped;
-    await this.onChange();
-    this.say(`${vm.name}: ${from} → ${target.name}, ${movedMs.toFixed(0)} ms`);
+    await this.machine.ip(vm.name, [`addr flush dev ${oldNic}`]);
+    if (isHome)
+      await this.machine.ip(vm.name, [
+        `link set ${oldNic} netns ${this.machine.namespaceOf(from)} name ${PARKED}`,
+      ]);
+    await this.onChange(rest);
     return movedMs;
+  }
+
+  /** Puts the far end of a hypervisor's spare port into a VM, as a second network card, still down. */
+  async #plugSpare(vm: Vm, to: string, nic: string): Promise<void> {
+    const { machine } = this;
+    await machine.ip(to, [
+      `link set ${PARKED} address ${vm.mac}`,
+      `link set ${PARKED} netns ${machine.namespaceOf(vm.name)} name ${nic}`,
+    ]);
+    await machine.run(vm.name, ["ethtool", "-K", nic, "tx", "off"]);
   }
 
   /** Ends the captures, so that they are whole on disk. */
@@ -191,7 +205,7 @@ export class Lab {
       this.#configureHosts(),
     ]);
     await this.#fillFabric();
-    await Promise.all([this.apply(hypervisors), ...this.vms.map(vm => this.#route(vm))]);
+    await Promise.all([this.apply(hypervisors), ...this.vms.map(vm => this.announceToRouter(vm))]);
     await this.#startCaptures();
   }
 
@@ -204,8 +218,14 @@ export class Lab {
         mtu,
       })),
     );
-    for (const { name, leaf, mac } of plan.HYPERVISORS)
+    for (const { name, leaf, mac } of plan.HYPERVISORS) {
       links.push({ a: { node: leaf, name }, b: { node: name, name: "uplink0", mac } as End, mtu });
+      links.push({
+        a: { node: name, name: plan.SPARE_PORT },
+        b: { node: name, name: PARKED },
+        mtu: plan.VM_MTU,
+      });
+    }
     for (const { name, mac, hypervisor, port, nic } of this.vms)
       links.push({
         a: { node: hypervisor, name: port },
@@ -280,7 +300,7 @@ export class Lab {
   }
 
   /** What the router makes of an announcement: the /32 by the label of its hypervisor, or none. */
-  async #route(vm: Vm): Promise<void> {
+  async announceToRouter(vm: Vm): Promise<void> {
     const { nextHop } = plan.hypervisorNamed(vm.hypervisor);
     const line = vm.isAnnounced
       ? `ip route replace ${vm.address}/32 via ${nextHop} dev mpls0`

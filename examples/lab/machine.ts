@@ -23,7 +23,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   ping: "iputils-ping",
   arping: "iputils-arping",
   dumpcap: "wireshark-common",
-  tshark: "tshark",
+  tcpdump: "tcpdump",
   "ovs-vswitchd": "openvswitch-switch",
 };
 

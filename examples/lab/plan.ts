@@ -55,6 +55,9 @@ export interface Vm {
   readonly name: string;
   readonly mac: string;
   readonly address: string;
+  /** Where it was born, and the number of its port there. */
+  readonly home: string;
+  readonly homeOfport: number;
   hypervisor: string;
   /** The port's name at the hypervisor, its number there, and the interface's name in the VM. */
   port: string;
@@ -73,6 +76,8 @@ export function vmOf(hypervisorNumber: number, number: number, path: Path): Vm {
     name: `vm${id}`,
     mac: `52:54:00:00:00:${id}`,
     address: `203.0.113.${id}`,
+    home: `hv${hypervisorNumber}`,
+    homeOfport: 10 + number,
     hypervisor: `hv${hypervisorNumber}`,
     port: `vm${id}`,
     ofport: 10 + number,

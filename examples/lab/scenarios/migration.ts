@@ -1,0 +1,63 @@
+/**
+ * A VM walks from the layer-2 path to the layer-3 path and back, while it is pinged from the edge a thousand times a second,
+ * pinged by another VM on the layer-2 path, and receives a TCP stream from another hypervisor. Nothing is lost.
+ */
+import type { Lab } from "../lab.ts";
+import { sleep } from "../machine.ts";
+import { PATHS, type Path } from "../plan.ts";
+import { check, rounded, type Scenario } from "./scenario.ts";
+
+const STALL_MS = 200;
+const UP_AND_DOWN: readonly Path[] = [...PATHS.slice(1), ...PATHS.slice(0, -1).reverse()];
+
+/** Walks one VM up and down; what was measured. */
+export async function migrate(lab: Lab, name: string, pauseMs: number): Promise<string[]> {
+  const vm = lab.vm(name);
+  const host = lab.host(name);
+  const neighbour = lab.vms.find(other => other.path === "l2" && other !== vm)!;
+  const server = lab.vms.find(other => other.path === "l3" && other.hypervisor === "hv2")!;
+  await lab.host(server.name).serve();
+  await Promise.all([
+    lab.host("edge").ping(host, 2),
+    lab.host(neighbour.name).ping(host, 2),
+    host.ping(lab.host(server.name), 2),
+  ]);
+  const fast = lab.host("edge").startPing(host, 1);
+  const bridged = lab.host(neighbour.name).startPing(host, 10);
+  const stream = host.startStream(lab.host(server.name));
+  const started = performance.now();
+  await sleep(pauseMs);
+  for (const path of UP_AND_DOWN) {
+    const from = vm.path;
+    await lab.step(vm, path);
+    lab.say(`  ${name}: ${from} → ${path}`);
+    await sleep(pauseMs);
+  }
+  const seconds = (performance.now() - started) / 1000;
+  const [edge, l2, tcp] = [await fast.stop(), await bridged.stop(), await stream.stop()];
+  const rate = edge.sent / seconds;
+  check(edge.lost === 0, `${name}: ${edge.lost} of ${edge.sent} pings from the edge lost`);
+  check(l2.lost === 0, `${name}: ${l2.lost} of ${l2.sent} pings from ${neighbour.name} (l2) lost`);
+  check(edge.sent > 100 * seconds, `${name}: only ${rounded(rate, 0)} pings a second`);
+  check(tcp.error === null, `${name}: the TCP stream ended: ${tcp.error}`);
+  check(tcp.wrongAt < 0, `${name}: byte ${tcp.wrongAt} of the TCP stream is wrong`);
+  check(tcp.stallMs <= STALL_MS, `${name}: the TCP stream stalled ${rounded(tcp.stallMs)} ms`);
+  return [
+    `${name} on ${vm.hypervisor} (${lab.engine(vm.hypervisor).name}), ${UP_AND_DOWN.length} steps in ${rounded(seconds)} s:`,
+    `  ping edge → ${name}: ${edge.sent} sent (${rounded(rate, 0)} a second), ${edge.lost} lost, ${edge.duplicates} twice, longest gap ${rounded(edge.gapMs)} ms`,
+    `  ping ${neighbour.name} (l2) → ${name}: ${l2.sent} sent, ${l2.lost} lost`,
+    `  TCP ${server.name} → ${name}: ${rounded(tcp.bytes / 1e6)} MB, longest stall ${rounded(tcp.stallMs)} ms, all bytes equal`,
+  ];
+}
+
+export const migration: Scenario = {
+  name: "migration",
+  title: "l2 → dual-l2 → dual-l3 → l3 and back under load, nothing lost",
+  async run(lab, { isShort }) {
+    const names = lab.vms.filter(({ path }) => path === "l2").map(({ name }) => name);
+    const lines: string[] = [];
+    for (const name of isShort ? names.slice(0, 1) : names)
+      lines.push(...(await migrate(lab, name, isShort ? 150 : 600)));
+    return lines;
+  },
+};

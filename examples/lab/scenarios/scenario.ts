@@ -1,0 +1,39 @@
+/** What a scenario of the lab is, and how it says that something does not hold. */
+import { OvsEngine } from "../engines.ts";
+import type { Lab } from "../lab.ts";
+import { LabError } from "../machine.ts";
+
+export interface Settings {
+  /** The form for everyday tests: less data, shorter pauses, one case of each kind. */
+  readonly isShort: boolean;
+}
+
+/** A story that is acted out in a running lab and leaves it as it was. */
+export interface Scenario {
+  readonly name: string;
+  readonly title: string;
+  /** What was measured, a line each. Throws a LabError when something does not hold. */
+  run(lab: Lab, settings: Settings): Promise<string[]>;
+}
+
+/** Throws a LabError unless it holds. */
+export function check(holds: boolean, what: string): void {
+  if (!holds) throw new LabError(what);
+}
+
+/** Has every change of an intent followed by a proof that the flows in each Open vSwitch are those of the intent. */
+export function proveChanges(lab: Lab): { count: number } {
+  const proofs = { count: 0 };
+  lab.onChange = async names => {
+    for (const name of names) {
+      const engine = lab.engine(name);
+      if (!(engine instanceof OvsEngine)) continue;
+      const verdict = await engine.verify();
+      check(verdict === "equal", `${name}: slash32 verify says ${verdict}`);
+      proofs.count++;
+    }
+  };
+  return proofs;
+}
+
+export const rounded = (value: number, digits = 1): string => value.toFixed(digits);
