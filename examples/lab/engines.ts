@@ -87,6 +87,14 @@ export class OvsEngine implements Engine {
   }
 }
 
+/** Where a hypervisor's `slash32 live` shows its metrics, on the loopback of its own namespace. */
+const METRICS_PORT = 9032;
+const READY = "slash32: live:";
+/** What it says to a new intent. */
+const TAKEN = "the intent was read again and taken";
+const REFUSED = "the new intent is refused";
+const DROPS = /^slash32_drops_total\{.*?reason="([^"]+)".*?\} (\d+)/gm;
+
 /** `slash32 live` on AF_PACKET, one process. */
 export class Slash32Engine implements Engine {
   readonly name = "slash32";
@@ -96,32 +104,33 @@ export class Slash32Engine implements Engine {
   readonly #file: string;
   #running: Running | undefined;
 
-  private constructor(machine: Machine, node: string, ports: readonly string[]) {
+  constructor(machine: Machine, node: string, ports: readonly string[]) {
     this.#machine = machine;
     this.#node = node;
     this.#ports = ports;
     this.#file = join(machine.folder, `${node}.yaml`);
   }
 
-  static start(machine: Machine, node: string, ports: ReadonlyMap<string, number>): Slash32Engine {
-    return new Slash32Engine(machine, node, [...ports.keys()]);
-  }
-
   async prepare(intent: string): Promise<() => Promise<void>> {
     const next = `${this.#file}.new`;
     writeFileSync(next, intent);
-    await slash32(["check", next]);
     return async () => {
       renameSync(next, this.#file);
       if (this.#running === undefined) return this.restart();
       const before = this.#said().length;
       process.kill(this.#running.pid, "SIGHUP");
-      await until(`${this.#node}: the new intent`, () => /reload|intent/.test(this.#said().slice(before)));
+      await until(`${this.#node}: the new intent`, () => {
+        const said = this.#said().slice(before);
+        if (said.includes(REFUSED)) throw new LabError(`${this.#node}: ${said.trim()}`);
+        return said.includes(TAKEN);
+      });
     };
   }
 
   async drops(): Promise<ReadonlyMap<string, number>> {
-    throw new LabError("not yet");
+    const ask = `fetch("http://127.0.0.1:${METRICS_PORT}/metrics").then(async page => console.log(await page.text()))`;
+    const page = await this.#machine.run(this.#node, [process.execPath, "-e", ask]);
+    return new Map([...page.matchAll(DROPS)].map(([, reason, count]) => [reason!, Number(count)]));
   }
 
   async kill(): Promise<void> {
@@ -132,12 +141,25 @@ export class Slash32Engine implements Engine {
 
   async restart(): Promise<void> {
     const before = this.#said().length;
-    const words = [process.execPath, PROGRAM, "live", "-n", this.#file];
+    const words = [process.execPath, PROGRAM, "live", "-n", this.#file, "--metrics", String(METRICS_PORT)];
     for (const port of this.#ports) words.push("--port", `${port}=afpacket:${port}`);
-    this.#running = this.#machine.start(this.#node, `${this.#node}-live`, words);
-    await until(`${this.#node}: slash32 live`, () => this.#said().length > before);
+    // The spare port is no VM's until one moves in.
+    words.push("--allow-unknown-ports");
+    const running = this.#machine.start(this.#node, `${this.#node}-live`, words);
+    this.#running = running;
+    let code: number | string | undefined;
+    void running.ended.then(ended => {
+      code = ended;
+    });
+    await until(`${this.#node}: slash32 live`, () => {
+      const said = this.#said().slice(before);
+      if (code !== undefined)
+        throw new LabError(`${this.#node}: slash32 live ended with ${code}: ${said.trim()}`);
+      return said.includes(READY);
+    });
   }
 
+  /** All it wrote to standard error so far. */
   #said(): string {
     try {
       return readFileSync(join(this.#machine.folder, `${this.#node}-live.err`), "utf8");

@@ -286,7 +286,7 @@ export class Lab {
     const isOvs = this.#engineNames[name] === "ovs";
     const engine = isOvs
       ? await OvsEngine.start(this.machine, name, ports)
-      : Slash32Engine.start(this.machine, name, ports);
+      : new Slash32Engine(this.machine, name, [...ports.keys()]);
     this.engines.set(name, engine);
   }
 

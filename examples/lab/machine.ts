@@ -140,12 +140,14 @@ export interface End {
   readonly mac?: string;
 }
 
+const prefixOf = (tag: string): string => `s32-${tag}-`;
+
 /** Namespaces, links and processes that go together. */
 export class Machine {
   readonly tag = randomBytes(3).toString("hex");
   /** Sockets, databases, logs, pid files: short, as a socket's path has at most 107 bytes. */
-  readonly folder = join(tmpdir(), `slash32-lab-${this.tag}`);
-  readonly #prefix = `s32-${this.tag}-`;
+  readonly folder = Machine.folderOf(this.tag);
+  readonly #prefix = prefixOf(this.tag);
   readonly #guard: ChildProcess;
   readonly #gone: Promise<void>;
 
@@ -155,6 +157,21 @@ export class Machine {
     this.#guard = spawn("sh", words, { detached: true, stdio: ["pipe", "ignore", "ignore"] });
     this.#guard.stdin?.on("error", () => undefined);
     this.#gone = new Promise(resolve => this.#guard.once("exit", () => resolve()));
+  }
+
+  /** Where the lab with this tag keeps sockets, databases and logs. */
+  static folderOf(tag: string): string {
+    return join(tmpdir(), `slash32-lab-${tag}`);
+  }
+
+  /** The namespaces that the lab with this tag has. */
+  static async namespacesOf(tag: string): Promise<string[]> {
+    const names = (await execute("ip", ["netns", "list"])).split("\n").map(line => line.split(" ")[0]!);
+    return names.filter(name => name.startsWith(prefixOf(tag)));
+  }
+
+  namespaces(): Promise<string[]> {
+    return Machine.namespacesOf(this.tag);
   }
 
   /** The namespace of a node, as `ip netns` knows it. */

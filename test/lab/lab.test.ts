@@ -1,0 +1,55 @@
+/**
+ * The lab's scenarios, asserted: real Linux stacks, real Open vSwitch, `slash32 live`, in network namespaces that the test makes
+ * and removes. A short form by default; `LAB=all` acts out everything in full. Needs root and the programs of whyNot().
+ */
+import { rmSync } from "node:fs";
+import { Lab, type LabOptions } from "../../examples/lab/lab.ts";
+import { whyNot } from "../../examples/lab/machine.ts";
+import { SCENARIOS } from "../../examples/lab/scenarios/index.ts";
+import { proveChanges } from "../../examples/lab/scenarios/scenario.ts";
+import { assert, skip, suite } from "../harness.ts";
+
+const test = suite("lab");
+const isAll = process.env.LAB === "all";
+/** Short, together under 25 seconds on two busy cores. */
+const USUAL = ["transfers", "spoofing", "migration"];
+
+/** One lab for all tests of this file; it goes with the last, and with the process. */
+let lab: Promise<Lab> | undefined;
+let proofs = { count: 0 };
+
+async function theLab(): Promise<Lab> {
+  const why = await whyNot();
+  if (why !== null) skip(why);
+  const options: LabOptions = {};
+  lab ??= Lab.start(options).then(started => {
+    proofs = proveChanges(started);
+    return started;
+  });
+  return lab;
+}
+
+for (const { name, title, run } of SCENARIOS) {
+  if (!isAll && !USUAL.includes(name)) continue;
+  test(`${name}: ${title}`, async () => {
+    const lines = await run(await theLab(), { isShort: !isAll });
+    assert.ok(lines.length > 0, "something was measured");
+    process.stdout.write(`${lines.map(line => `    ${line}\n`).join("")}`);
+  });
+}
+
+test("the flows in Open vSwitch were proved after every change", async () => {
+  await theLab();
+  assert.ok(proofs.count >= 6, `${proofs.count} proofs`);
+});
+
+test("ends with nothing left behind", async () => {
+  const { machine, captures } = await theLab();
+  const names = await machine.namespaces();
+  assert.ok(names.length > 10, "there were namespaces");
+  await (await lab!).close();
+  assert.equal(await machine.namespaces(), []);
+  rmSync(captures!, { recursive: true, force: true });
+});
+
+test.run();
