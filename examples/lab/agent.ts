@@ -13,7 +13,18 @@ export type Order =
   | { readonly op: "fetch"; readonly address: string; readonly port: number; readonly bytes: number }
   | { readonly op: "stream"; readonly address: string; readonly port: number; readonly ms: number }
   | { readonly op: "end" }
-  | { readonly op: "blast"; readonly address: string; readonly bytes: number; readonly count: number };
+  | { readonly op: "sink" }
+  | ({ readonly op: "blast" } & Blast);
+
+/** Datagrams to send. */
+export interface Blast {
+  readonly address: string;
+  /** Of payload. */
+  readonly bytes: number;
+  readonly count: number;
+  readonly burst: number;
+  readonly everyMs: number;
+}
 
 /** What a fetch or a stream came to. */
 export interface Received {
@@ -26,6 +37,8 @@ export interface Received {
   readonly error: string | null;
 }
 
+/** RFC 863. */
+const DISCARD = 9;
 const CHUNK = 65_536;
 const PACE_MS = 2;
 const PACE_BYTES = 1_000;
@@ -159,16 +172,30 @@ function receive(address: string, port: number, wish: string, ms: number): Promi
   });
 }
 
-/** Sends datagrams as fast as the stack takes them. */
-async function blast(address: string, bytes: number, count: number): Promise<object> {
+/** Takes datagrams and forgets them, so that nobody is told that nobody listens. */
+function sink(): Promise<object> {
+  const socket = createSocket("udp4");
+  return new Promise((resolve, reject) => {
+    socket.once("error", reject);
+    socket.bind(DISCARD, () => resolve({}));
+  });
+}
+
+/** Sends datagrams, `burst` every `everyMs`; a timer that comes late is made up for. */
+async function blast({ address, bytes, count, burst, everyMs }: Blast): Promise<object> {
   const socket = createSocket("udp4");
   const payload = base.subarray(0, bytes);
+  await new Promise<void>(resolve => socket.connect(DISCARD, address, resolve));
   const started = performance.now();
-  await new Promise<void>(resolve => socket.connect(9, address, resolve));
-  for (let sent = 0; sent < count; sent++)
-    await new Promise<void>(resolve => socket.send(payload, () => resolve()));
-  socket.close();
-  return { seconds: (performance.now() - started) / 1000 };
+  for (let sent = 0; sent < count; ) {
+    const due = Math.min(count, (Math.floor((performance.now() - started) / everyMs) + 1) * burst);
+    const now = Math.min(due, sent + 2 * burst);
+    for (; sent < now; sent++) socket.send(payload);
+    await new Promise(resolve => setTimeout(resolve, 1));
+  }
+  const seconds = (performance.now() - started) / 1000;
+  await new Promise<void>(resolve => socket.close(resolve));
+  return { seconds };
 }
 
 const FETCH_MS = 120_000;
@@ -184,8 +211,10 @@ async function answer(order: Order): Promise<object> {
     case "end":
       endStream();
       return {};
+    case "sink":
+      return sink();
     case "blast":
-      return blast(order.address, order.bytes, order.count);
+      return blast(order);
   }
 }
 

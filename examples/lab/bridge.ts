@@ -50,9 +50,18 @@ export class Bridge {
     return this.#at("br0.mgmt");
   }
 
-  /** Replaces all flows in one bundle; afterwards every frame meets the new ones. */
+  /** Of ovs-vswitchd. */
+  get pid(): number {
+    return this.#daemons.at(-1)!.pid;
+  }
+
+  /** Replaces all flows in one bundle. */
   async replaceFlows(text: string): Promise<void> {
     await this.ofctl(["--bundle", "replace-flows", "br0", "-"], text);
+  }
+
+  /** Resolves when the datapath's cache holds nothing of flows that are gone; half a second. */
+  async settle(): Promise<void> {
     await this.appctl(["revalidator/wait"]);
   }
 

@@ -18,6 +18,8 @@ export interface Engine {
   readonly name: EngineName;
   /** Reads an intent; what it answers makes it the one in force, at once and as a whole. */
   prepare(intent: string): Promise<() => Promise<void>>;
+  /** Resolves when no frame meets what was in force before. */
+  settle(): Promise<void>;
   /** Drops so far by reason; with Open vSwitch by what its rows tell. */
   drops(): Promise<ReadonlyMap<string, number>>;
   /** kill -9. */
@@ -58,6 +60,10 @@ export class OvsEngine implements Engine {
       await this.bridge.replaceFlows(flows);
       this.#flows = flows;
     };
+  }
+
+  settle(): Promise<void> {
+    return this.bridge.settle();
   }
 
   async drops(): Promise<ReadonlyMap<string, number>> {
@@ -111,6 +117,12 @@ export class Slash32Engine implements Engine {
     this.#file = join(machine.folder, `${node}.yaml`);
   }
 
+  /** Of the process. */
+  get pid(): number {
+    if (this.#running === undefined) throw new LabError(`${this.#node}: slash32 live is not running`);
+    return this.#running.pid;
+  }
+
   async prepare(intent: string): Promise<() => Promise<void>> {
     const next = `${this.#file}.new`;
     writeFileSync(next, intent);
@@ -126,6 +138,9 @@ export class Slash32Engine implements Engine {
       });
     };
   }
+
+  /** It said that the intent was taken: batches after that see nothing else. */
+  async settle(): Promise<void> {}
 
   async drops(): Promise<ReadonlyMap<string, number>> {
     const ask = `fetch("http://127.0.0.1:${METRICS_PORT}/metrics").then(async page => console.log(await page.text()))`;

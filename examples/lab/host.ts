@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
-import type { Order, Received } from "./agent.ts";
+import type { Blast, Order, Received } from "./agent.ts";
 import { LabError, type Machine, type Running } from "./machine.ts";
 
 /** The port on which every host serves. */
@@ -130,9 +130,14 @@ export class Host {
     };
   }
 
-  /** Sends UDP datagrams of so many bytes, as fast as it can; seconds that took. */
-  async blast(to: Host | string, bytes: number, count: number): Promise<number> {
-    const result = await this.#ask({ op: "blast", address: addressOf(to), bytes, count });
+  /** Takes the datagrams of `blast`. */
+  async sink(): Promise<void> {
+    await this.#ask({ op: "sink" });
+  }
+
+  /** Sends UDP datagrams to a host's `sink`; seconds that took. */
+  async blast(to: Host, datagrams: Omit<Blast, "address">): Promise<number> {
+    const result = await this.#ask({ op: "blast", address: to.address, ...datagrams });
     return (result as { seconds: number }).seconds;
   }
 

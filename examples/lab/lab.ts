@@ -114,6 +114,11 @@ export class Lab {
   async apply(names: readonly string[]): Promise<void> {
     const commits = await this.prepare(names);
     await Promise.all(commits.map(commit => commit()));
+    await this.#settle(names);
+  }
+
+  async #settle(names: readonly string[]): Promise<void> {
+    await Promise.all(names.map(name => this.engine(name).settle()));
     await this.onChange(names);
   }
 
@@ -140,24 +145,25 @@ export class Lab {
       : { port: plan.SPARE_PORT, ofport: plan.SPARE_OFPORT };
     const from = vm.hypervisor;
     Object.assign(vm, ports, { hypervisor: to, nic: newNic });
-    await this.apply([to]);
     const rest = plan.HYPERVISORS.map(({ name }) => name).filter(name => name !== to);
-    const commits = await this.prepare(rest);
+    const [[arrival], others] = await Promise.all([this.prepare([to]), this.prepare(rest)]);
+    // From here on neighbours at the new place send to the new port: no time to lose.
+    await arrival!();
     const stopped = performance.now();
-    await this.machine.ip(vm.name, [
+    const unplugged = this.machine.ip(vm.name, [
       `link set ${oldNic} down`,
       `link set ${newNic} up`,
       `addr replace ${vm.address}/${plan.SUBNET_BITS} dev ${newNic}`,
       `route replace default via ${plan.GATEWAY} dev ${newNic}`,
     ]);
-    await Promise.all([...commits.map(commit => commit()), this.announceToRouter(vm)]);
+    await Promise.all([unplugged, ...others.map(commit => commit()), this.announceToRouter(vm)]);
     const movedMs = performance.now() - stopped;
     await this.machine.ip(vm.name, [`addr flush dev ${oldNic}`]);
     if (isHome)
       await this.machine.ip(vm.name, [
         `link set ${oldNic} netns ${this.machine.namespaceOf(from)} name ${PARKED}`,
       ]);
-    await this.onChange(rest);
+    await this.#settle([to, ...rest]);
     return movedMs;
   }
 

@@ -3,6 +3,7 @@
  * can be asked for is in USAGE. Exit 0: all held; 1: something did not, or the lab cannot run here; 130: Ctrl-C.
  */
 import { parseArgs } from "node:util";
+import { arpNumbers } from "./arp-numbers.ts";
 import { Lab, type LabOptions, USUAL_ENGINES } from "./lab.ts";
 import { LabError, whyNot } from "./machine.ts";
 import { mapOf } from "./map.ts";
@@ -10,6 +11,7 @@ import type { EngineName } from "./plan.ts";
 import { SCENARIOS } from "./scenarios/index.ts";
 import { migrate } from "./scenarios/migration.ts";
 import { proveChanges, type Scenario } from "./scenarios/scenario.ts";
+import { tunnelNumbers } from "./tunnel-numbers.ts";
 
 const OPTIONS = {
   all: { type: "boolean" },
@@ -18,6 +20,8 @@ const OPTIONS = {
   engine: { type: "string", multiple: true },
   captures: { type: "string" },
   keep: { type: "boolean" },
+  arp: { type: "boolean" },
+  tunnels: { type: "boolean" },
   help: { type: "boolean", short: "h" },
 } as const;
 
@@ -30,6 +34,8 @@ const USAGE = `npm run lab -- [options]
     .map(([name, engine]) => `${name}=${engine}`)
     .join(", ")}
   --captures DIR           where the captures of the links are kept; a new folder otherwise
+  --arp                    broadcast frames seen by every host, 200 VMs on layer 2 and on layer 3
+  --tunnels                one label against VXLAN: bytes and time a packet
   --keep                   leave the lab up until Ctrl-C`;
 
 const say = (line: string): void => {
@@ -109,6 +115,8 @@ async function main(): Promise<number> {
   const interrupted = new Promise<number>(resolve => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => resolve(130));
   });
+  const numbers = values.arp ? arpNumbers : values.tunnels ? tunnelNumbers : null;
+  if (numbers !== null) return Promise.race([numbers(say).then(() => 0), interrupted]);
   const started = performance.now();
   const starting = Lab.start(
     values.captures === undefined ? options : { ...options, captures: values.captures },
