@@ -60,7 +60,7 @@ function counting(lab: Lab, node: string, nic: string): { stop(): Promise<number
     stop: async () => {
       await lab.machine.stop(running, "SIGINT");
       await closed;
-      return text.split("\n").length - 1;
+      return text.split("\n").filter(line => line !== "").length;
     },
   };
 }

@@ -56,7 +56,8 @@ export const migration: Scenario = {
   async run(lab, { isShort }) {
     const names = lab.vms.filter(({ path }) => path === "l2").map(({ name }) => name);
     const lines: string[] = [];
-    for (const name of isShort ? names.slice(0, 1) : names)
+    // The last is the one on slash32, of whose steps fewer have to be proved.
+    for (const name of isShort ? names.slice(-1) : names)
       lines.push(...(await migrate(lab, name, isShort ? 150 : 600)));
     return lines;
   },

@@ -47,8 +47,7 @@ export const spoofing: Scenario = {
   title: "spoofed addresses go nowhere",
   async run(lab) {
     const names = ["vm11", "vm21", "vm31"];
-    const lines: string[] = [];
-    for (const name of names) lines.push(await spoof(lab, name));
+    const lines = await Promise.all(names.map(name => spoof(lab, name)));
     // The canary: the last pings of vm31 on its uplink.
     const { leaf } = hypervisorNamed("hv3");
     await seen(lab, leaf, "mpls and ip host 203.0.113.31");
