@@ -83,6 +83,14 @@ test("of assembly/ the host imports only abi.ts", () => {
   }
 });
 
+test("the lab uses src/ by its doors only", () => {
+  for (const file of sources("examples")) {
+    const inner = importsOf(file).filter(target => target.includes("/src/"));
+    for (const target of inner)
+      assert.match(target, /\/src\/[a-z]+\/index\.ts$/, `${file}: ${target} is no door`);
+  }
+});
+
 test("Node's own modules are used at the edges only", () => {
   for (const file of sources("src")) {
     const usesNode = importsOf(file).some(target => target.startsWith("node:"));
@@ -122,7 +130,7 @@ test("the top level has what the charter names, and the tests mirror the rooms",
 });
 
 test("functions fit a screen: 70 lines at most", () => {
-  for (const file of [...sources("src"), ...sources("assembly")]) {
+  for (const file of [...sources("src"), ...sources("assembly"), ...sources("examples")]) {
     const lines = readFileSync(join(root, file), "utf8").split("\n");
     let start = -1;
     for (const [index, line] of lines.entries()) {
