@@ -12,6 +12,9 @@ import { LabError, type Machine, type Running } from "./machine.ts";
 /** The port on which every host serves. */
 const SERVICE = 7000;
 
+/** Pings that may be in arrears. */
+const ARREARS = "50";
+
 /** What a ping came to. */
 export interface Pinged {
   readonly sent: number;
@@ -90,7 +93,8 @@ export class Host {
 
   /** Pings until it is stopped. Those still under way at the end do not count as lost. */
   startPing(to: Host | string, intervalMs: number): Pinging {
-    const words = ["ping", "-n", "-D", "-i", String(intervalMs / 1000), addressOf(to)];
+    // With -l, what a busy machine kept it from sending in time is made up for.
+    const words = ["ping", "-n", "-D", "-l", ARREARS, "-i", String(intervalMs / 1000), addressOf(to)];
     const name = `${this.name}-ping-${Math.random().toString(36).slice(2, 8)}`;
     const running = this.machine.start(this.name, name, words, process.env, true);
     let text = "";

@@ -316,14 +316,15 @@ export class Lab {
 
   /**
    * Before the layer-2 rows of a VM go, its neighbours on the layer-2 path learn the core's MAC for it: they may hold its own,
-   * and nothing would answer there any more. One unicast ARP reply each, as hypervisors suppress broadcasts.
+   * and nothing would answer there any more. A unicast frame each, as hypervisors suppress broadcasts; a gratuitous reply,
+   * as Linux lets no other replace an entry that is younger than a second (arp(7), locktime).
    */
   async #tellNeighbours(vm: Vm): Promise<void> {
     const core = this.fabric.get("core")!;
     const told = this.vms.filter(other => other !== vm && (other.path === "l2" || other.path === "dual-l2"));
     for (const other of told) {
       const frame = eth({ src: plan.VIRTUAL_MAC, dst: other.mac })
-        .arp({ op: 2, sha: plan.VIRTUAL_MAC, spa: vm.address, tha: other.mac, tpa: other.address })
+        .arp({ op: 2, sha: plan.VIRTUAL_MAC, spa: vm.address, tha: plan.VIRTUAL_MAC, tpa: vm.address })
         .bytes();
       await core.packetOut("NONE", frame, "output:1");
     }

@@ -85,7 +85,12 @@ async function story(lab: Lab): Promise<void> {
 }
 
 /** Acts out scenarios; how many failed. */
-async function act(lab: Lab, scenarios: readonly Scenario[], isShort: boolean): Promise<number> {
+async function act(
+  lab: Lab,
+  scenarios: readonly Scenario[],
+  isShort: boolean,
+  isOver: () => boolean,
+): Promise<number> {
   let failed = 0;
   for (const { name, title, run } of scenarios) {
     const started = performance.now();
@@ -94,7 +99,8 @@ async function act(lab: Lab, scenarios: readonly Scenario[], isShort: boolean): 
       for (const line of await run(lab, { isShort })) say(`  ${line}`);
       say(`  holds (${seconds(started)})`);
     } catch (error) {
-      if (!(error instanceof LabError)) throw error;
+      // What fails because the lab is taken down has nothing to say.
+      if (isOver() || !(error instanceof LabError)) throw error;
       failed++;
       say(`  DOES NOT HOLD: ${error.message} (${seconds(started)})`);
     }
@@ -112,8 +118,13 @@ async function main(): Promise<number> {
   const options: LabOptions = { engines: enginesOf(values.engine ?? []), say };
   const why = await whyNot();
   if (why !== null) throw new LabError(why);
+  let isOver = false;
   const interrupted = new Promise<number>(resolve => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => resolve(130));
+    const end = (): void => {
+      isOver = true;
+      resolve(130);
+    };
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, end);
   });
   const numbers = values.arp ? arpNumbers : values.tunnels ? tunnelNumbers : null;
   if (numbers !== null) return Promise.race([numbers(say).then(() => 0), interrupted]);
@@ -126,7 +137,7 @@ async function main(): Promise<number> {
     say(`\nup in ${seconds(started)}; ip netns exec ${lab.machine.namespaceOf("vm11")} … is inside a VM`);
     const proofs = proveChanges(lab);
     if (scenarios.length === 0) await story(lab);
-    const failed = await act(lab, scenarios, values.short ?? false);
+    const failed = await act(lab, scenarios, values.short ?? false, () => isOver);
     say(`\n${proofs.count} times slash32 verify proved the flows of Open vSwitch equal to the intent`);
     if (!values.keep) return failed > 0 ? 1 : 0;
     say("the lab stays up; Ctrl-C takes it down");
@@ -135,10 +146,9 @@ async function main(): Promise<number> {
   try {
     return await Promise.race([working, interrupted]);
   } finally {
+    working.catch(() => undefined);
     const lab = await starting.catch(() => null);
     await lab?.close();
-    // What was cut off by taking the lab down has nothing more to say.
-    working.catch(() => undefined);
     if (lab?.captures) say(`captures of all links: ${lab.captures}`);
     say(`${seconds(started)} in all; nothing is left behind`);
   }

@@ -38,7 +38,7 @@ export async function migrate(lab: Lab, name: string, pauseMs: number): Promise<
   const rate = edge.sent / seconds;
   check(edge.lost === 0, `${name}: ${edge.lost} of ${edge.sent} pings from the edge lost`);
   check(l2.lost === 0, `${name}: ${l2.lost} of ${l2.sent} pings from ${neighbour.name} (l2) lost`);
-  check(edge.sent > 100 * seconds, `${name}: only ${rounded(rate, 0)} pings a second`);
+  check(edge.sent > 300 * seconds, `${name}: only ${rounded(rate, 0)} pings a second`);
   check(tcp.error === null, `${name}: the TCP stream ended: ${tcp.error}`);
   check(tcp.wrongAt < 0, `${name}: byte ${tcp.wrongAt} of the TCP stream is wrong`);
   check(tcp.stallMs <= STALL_MS, `${name}: the TCP stream stalled ${rounded(tcp.stallMs)} ms`);
