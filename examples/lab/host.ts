@@ -15,6 +15,9 @@ const SERVICE = 7000;
 /** Pings that may be in arrears. */
 const ARREARS = "50";
 
+/** Pings without an answer at the end are under way, for so long. */
+const SILENCE_MS = 500;
+
 /** What a ping came to. */
 export interface Pinged {
   readonly sent: number;
@@ -91,7 +94,10 @@ export class Host {
     return pinged(text, count);
   }
 
-  /** Pings until it is stopped. Those still under way at the end do not count as lost. */
+  /**
+   * Pings until it is stopped. Those still under way at the end do not count as lost; `stop` throws a LabError when it
+   * is more than those.
+   */
   startPing(to: Host | string, intervalMs: number): Pinging {
     // With -l, what a busy machine kept it from sending in time is made up for.
     const words = ["ping", "-n", "-D", "-l", ARREARS, "-i", String(intervalMs / 1000), addressOf(to)];
@@ -104,8 +110,20 @@ export class Host {
     const closed = new Promise<void>(resolve => running.child.once("close", () => resolve()));
     return {
       stop: async () => {
+        const stoppedAt = Date.now();
         await this.machine.stop(running, "SIGINT");
         await closed;
+        const last =
+          Number(
+            text
+              .match(/^\[\d+\.\d+\] .*icmp_seq=/gm)
+              ?.at(-1)
+              ?.match(/\d+\.\d+/),
+          ) * 1000;
+        if (!(stoppedAt - last < SILENCE_MS)) {
+          const since = Number.isNaN(last) ? "at all" : `in the last ${Math.round(stoppedAt - last)} ms`;
+          throw new LabError(`${this.name}: ${addressOf(to)} gave no answer ${since}`);
+        }
         return pinged(text, null);
       },
     };

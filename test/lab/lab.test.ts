@@ -4,7 +4,7 @@
  */
 import { rmSync } from "node:fs";
 import { Lab, type LabOptions } from "../../examples/lab/lab.ts";
-import { whyNot } from "../../examples/lab/machine.ts";
+import { sleep, whyNot } from "../../examples/lab/machine.ts";
 import { SCENARIOS } from "../../examples/lab/scenarios/index.ts";
 import { proveChanges } from "../../examples/lab/scenarios/scenario.ts";
 import { assert, skip, suite } from "../harness.ts";
@@ -37,6 +37,32 @@ for (const { name, title, run } of SCENARIOS) {
     process.stdout.write(`${lines.map(line => `    ${line}\n`).join("")}`);
   });
 }
+
+test("canaries: a loss in between, and silence at the end, are noticed", async () => {
+  const running = await theLab();
+  const vm = running.vm("vm31");
+  const edge = running.host("edge");
+  const cut = (): Promise<void> => running.announceToRouter({ ...vm, isAnnounced: false });
+  await edge.ping(running.host("vm31"), 2);
+  const lossy = edge.startPing(running.host("vm31"), 5);
+  await sleep(100);
+  await cut();
+  await sleep(100);
+  await running.announceToRouter(vm);
+  await sleep(100);
+  const { lost } = await lossy.stop();
+  assert.ok(lost > 0, "the ping lost something");
+  const silent = edge.startPing(running.host("vm31"), 5);
+  await sleep(100);
+  await cut();
+  await sleep(700);
+  const said = await silent.stop().then(
+    () => "nothing",
+    (error: Error) => error.message,
+  );
+  await running.announceToRouter(vm);
+  assert.match(said, /gave no answer/);
+});
 
 test("the flows in Open vSwitch were proved after every change", async () => {
   await theLab();

@@ -36,4 +36,21 @@ export function proveChanges(lab: Lab): { count: number } {
   return proofs;
 }
 
+/** A machine that is busy elsewhere is late now and then; what is lost is forgiven never. */
+const TRIES = 3;
+
+/** Repeats what is timed until it was within its limit, three times at most; all answers, the last decides. */
+export async function inTime<T extends { readonly ms: number }>(
+  limitMs: number,
+  what: string,
+  measure: () => Promise<T>,
+): Promise<T[]> {
+  const tries: T[] = [];
+  do tries.push(await measure());
+  while (tries.at(-1)!.ms > limitMs && tries.length < TRIES);
+  const shown = tries.map(({ ms }) => rounded(ms, 0)).join(", ");
+  check(tries.at(-1)!.ms <= limitMs, `${what}: ${shown} ms, at most ${limitMs} ms would be right`);
+  return tries;
+}
+
 export const rounded = (value: number, digits = 1): string => value.toFixed(digits);
