@@ -41,7 +41,7 @@ async function staysHome(lab: Lab): Promise<string> {
   await lab.host(canary.name).ping(lab.host("edge"), 1);
   await seen(lab, leaf, filter, before + 1);
   for (const { mac, name } of lab.vms.filter(({ path }) => path === "l3")) {
-    for (const node of ["leaf1", "leaf2", "spine1", "core"]) {
+    for (const node of ["leaf1", "leaf2", "spine1", "spine2", "core"]) {
       const frames = await captured(lab, node, `arp and ether src ${mac}`);
       check(frames.length === 0, `${node}: ARP of ${name} on the fabric: ${frames[0]}`);
     }
