@@ -173,6 +173,11 @@ const NEVER_EQUAL: Record<string, readonly [a: string, b: string, feature: strin
     "actions=group:3\ntable=1 actions=output:2",
     "a select group that goes on to tables or groups",
   ],
+  "thousands of outputs": [
+    `actions=${Array.from({ length: 4000 }, () => "output:2").join()}`,
+    "actions=output:2",
+    "more than 500 outputs where the two differ",
+  ],
   // Open vSwitch has no such flow: the list of groups was forgotten.
   "a group that no list has": [
     "actions=group:99",

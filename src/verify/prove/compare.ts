@@ -138,6 +138,9 @@ export function inOrder(events: readonly Event[]): Event[] {
   return [...out, ...told];
 }
 
+/** Each output may be decided on its own, one call within the other. */
+const MAX_EVENTS = 500;
+
 export class Comparison {
   readonly #readings: Readings;
   /** Tells whether to go on after a candidate. */
@@ -154,6 +157,10 @@ export class Comparison {
     while (at < a.length && at < b.length && sameEvent(a[at]!, b[at]!)) at++;
     const [left, right] = [a.slice(at), b.slice(at)];
     if (left.length === 0 && right.length === 0) return true;
+    if (Math.max(left.length, right.length) > MAX_EVENTS) {
+      const unknown = { feature: `more than ${MAX_EVENTS} outputs where the two differ`, line: 0 };
+      return this.#found({ path, what: "outputs", unknown });
+    }
     const alike = this.#alike(left, right, path);
     if (alike === null) return this.#suppressed(left, right, path);
     const [next, others] = [[left.slice(1), right.slice(1)] as const, alike.different];
