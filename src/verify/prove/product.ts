@@ -14,7 +14,16 @@ import type { Program } from "./program.ts";
 import { Readings, Unmodelled } from "./readings.ts";
 import { bind, NO_SOURCE } from "./sources.ts";
 import type { Space } from "./space.ts";
-import { type Bound, enter, type Frame, type Left, type Packet, type Source, type State } from "./state.ts";
+import {
+  type Bound,
+  depthOf,
+  enter,
+  type Frame,
+  type Left,
+  type Packet,
+  type Source,
+  type State,
+} from "./state.ts";
 import { type Segment, Terms, type Word } from "./terms.ts";
 import { Widening } from "./widen.ts";
 
@@ -38,6 +47,9 @@ const ATTEMPT_CLASSES = 20_000;
 /** A pass with more lookups than these is not remembered: it may be near the limit. */
 const MANY_LOOKUPS = 2048;
 const MANY_BYTES = 32_000;
+/** Nor is one that goes deeper than the first; below the second it does not matter how deep it began (64 is the limit). */
+const DEEP = 40;
+const SHALLOW = 20;
 
 export class Product {
   readonly terms = new Terms();
@@ -190,7 +202,7 @@ export class Product {
   /** Whether the rest is equal whatever way led here: for any values that it does not depend on, or for these. */
   #isProven({ a, b, path }: Pair): boolean {
     if (hasColumns(a) || hasColumns(b)) return false;
-    if ([a, b].some(({ lookups, actionBytes }) => lookups > MANY_LOOKUPS || actionBytes > MANY_BYTES)) {
+    if ([a, b].some(isNearLimits)) {
       this.#hadManyLookups = true;
       return false;
     }
@@ -227,6 +239,9 @@ function withoutCommon(a: State, b: State): { a: State; b: State } {
     : { a: { ...a, out: a.out.slice(count) }, b: { ...b, out: b.out.slice(count) } };
 }
 
+const isNearLimits = (state: State): boolean =>
+  state.lookups > MANY_LOOKUPS || state.actionBytes > MANY_BYTES || depthOf(state) > DEEP;
+
 /** Ends an attempt at whatever is not plainly equal. */
 const GIVE_UP: Listener = { differs: () => false, ambiguous: () => false, unknown: () => false };
 
@@ -240,6 +255,8 @@ let stepCount = 0;
 class Namer {
   /** The readings that were met, in order. */
   readonly contents: number[] = [];
+  /** Whether how deep tables are nested is part of the name. */
+  isDeep = false;
 
   #rank(content: number): number {
     const known = this.contents.indexOf(content);
@@ -291,7 +308,7 @@ class Namer {
   frame(frame: Frame): string {
     switch (frame.is) {
       case "steps":
-        return `${this.list(frame.list, frame.index)}@${frame.table}.${frame.depth} ${frame.isLast}`;
+        return this.#steps(frame);
       case "buckets":
         return `${frame.isLast} ${frame.lists
           .slice(frame.index)
@@ -307,6 +324,12 @@ class Namer {
         return `clone ${isLast} ${this.words(flow)} ${this.list(actionSet)} ${this.stack(stack)} ${packet}`;
       }
     }
+  }
+
+  /** Of a list that is run to its end nothing but the depth is left. */
+  #steps({ list, index, table, depth, isLast }: Extract<Frame, { is: "steps" }>): string {
+    const nested = this.isDeep ? `.${depth}` : "";
+    return index === list.length ? nested : `${this.list(list, index)}@${table}${nested} ${isLast}`;
   }
 
   packet(packet: Packet): string {
@@ -332,9 +355,11 @@ class Namer {
 /** Everything that what comes next depends on: equal names go on alike. */
 function stateName(state: State, namer: Namer): string {
   const { lookup } = state;
+  namer.isDeep = depthOf(state) > SHALLOW;
+  const deepens = namer.isDeep ? (lookup?.deepens ?? 0) : "";
   return [
     state.isDone,
-    lookup === null ? "" : `${lookup.table} ${namer.word(lookup.inPort)} ${lookup.deepens} ${lookup.isLast}`,
+    lookup === null ? "" : `${lookup.table} ${namer.word(lookup.inPort)} ${deepens} ${lookup.isLast}`,
     namer.words(state.flow),
     namer.packet(state.packet),
     state.frames.map(frame => namer.frame(frame)).join("/"),

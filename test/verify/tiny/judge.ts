@@ -282,7 +282,10 @@ function falsehood(
   const { verdict, unknown } = proof;
   const unconfirmed = unknown.find(({ feature }) => feature.startsWith("unconfirmed"));
   if (unconfirmed !== undefined) return unconfirmed.feature;
-  if (verdict !== truth && verdict !== "unknown") return `it is ${truth}, and was called ${verdict}`;
+  // What is ambiguous for one frame and open for another may be called ambiguous: the frame that shows it is tried below.
+  const isEither = truth === "undecided" && verdict === "ambiguous";
+  if (verdict !== truth && verdict !== "unknown" && !isEither)
+    return `it is ${truth}, and was called ${verdict}`;
   for (const { inPort, frame } of proof.differences) {
     if (!packets.has(inPort, frame)) return `a witness that is not of this world: ${inPort} ${hex(frame)}`;
     if (a.runFrame(inPort, frame) === b.runFrame(inPort, frame))
