@@ -4,8 +4,8 @@
  * (shape-tree.ts), and the values are taken out of its holes. What a shape means is never decided here: one of its lines
  * goes through `parseFlow`, and a hole is believed to be a value of the flow only after the same line with other numbers
  * was parsed too and they turned up as just these values (probe.ts). A line that fits nothing goes through `parseFlow`
- * by itself, and so does the first of its kind: a shape is learned when it comes back. So the columns are fast without
- * being a second grammar.
+ * by itself, and so do the first of its kind: a shape is learned when they are several, which then become rows of it. So the
+ * columns are fast without being a second grammar.
  */
 import type { Flow, TextProblem } from "./ast.ts";
 import { type FoundHole, holesOf } from "./holes.ts";
@@ -24,6 +24,11 @@ export interface Shape {
   readonly rowWords: number;
 }
 
+export interface ColumnOptions extends ParseOptions {
+  /** Lines of a kind that make it worth a shape, at least 2; 8 by default, as to learn one takes as long as to read some. */
+  readonly learnedAt?: number;
+}
+
 /** Shapes of a dump; a line that would make one more is read by itself. */
 const MAX_SHAPES = 4096;
 /** Problems that are kept; further ones are counted. */
@@ -33,8 +38,9 @@ const MAX_ROW_WORDS = 256;
 const MAX_LINE_BYTES = 4096;
 /** Flows without a shape that are kept; others are read from their lines again: a flow takes some 3 KB. */
 const MAX_KEPT = 16_384;
-/** Room for kinds of lines that came once, a power of two; a later kind takes the place of an earlier one. */
+/** Kinds of lines that are remembered while they have no shape. */
 const SEEN_KINDS = 4096;
+const LEARNED_AT = 8;
 const NEWLINE = 10;
 const RETURN = 13;
 
@@ -51,7 +57,7 @@ export class Flows {
   headers = 0;
   readonly shapes: Shape[] = [];
   readonly #bytes: Uint8Array;
-  readonly #options: ParseOptions;
+  readonly #options: ColumnOptions;
   /** Of each flow: its shape, or -1 - index into #odd, which may end before that; the first of its words; its line; where that begins. */
   #shapeOf = new Int32Array(1024);
   #rowAt = new Uint32Array(1024);
@@ -60,10 +66,11 @@ export class Flows {
   #values = new Uint32Array(4096);
   #valueCount = 0;
   readonly #odd: Flow[] = [];
-  readonly #seen = new Int32Array(SEEN_KINDS);
+  /** By kind of line, the flows of that kind that were read by themselves. */
+  readonly #seen = new Map<number, number[]>();
   readonly #tree: ShapeTree<Shape>;
 
-  constructor(bytes: Uint8Array, file: string, options: ParseOptions = {}) {
+  constructor(bytes: Uint8Array, file: string, options: ColumnOptions = {}) {
     this.#bytes = bytes;
     this.#tree = new ShapeTree(bytes);
     this.file = file;
@@ -172,6 +179,10 @@ export class Flows {
   /** Adds the row that the tree left behind the last one. */
   #add(shape: Shape, start: number, line: number): void {
     this.#addLine(shape.id, start, line);
+    this.#fill(shape, start);
+  }
+
+  #fill(shape: Shape, start: number): void {
     this.#valueCount += shape.rowWords;
     if (this.#values.length - this.#valueCount < MAX_ROW_WORDS) {
       const room = this.#expected(start, this.#valueCount) + MAX_ROW_WORDS;
@@ -211,7 +222,8 @@ export class Flows {
     const clean = flowOfLine(text);
     if (clean === null) return;
     const parsed = parseFlow(clean, { file: this.file, line }, this.#options);
-    if (clean === text && this.#learn(text, start, end, parsed)) {
+    const known = clean === text ? this.#learn(text, start, end, parsed) : null;
+    if (known === true) {
       const shape = this.#tree.find(start, this.#values, this.#valueCount);
       if (shape === null) throw new Error(`${this.file}:${line}: does not fit the shape that was made of it`);
       this.#add(shape, start, line);
@@ -219,8 +231,19 @@ export class Flows {
     }
     this.#note(parsed);
     if (parsed.flow === null) return;
+    known?.push(this.count);
     this.#addLine(-1 - this.#odd.length, start, line);
     if (this.#odd.length < MAX_KEPT) this.#odd.push(parsed.flow);
+  }
+
+  /** Flows that were read by themselves become rows of a shape that was made since. */
+  #take(flows: readonly number[], shape: Shape): void {
+    for (const index of flows) {
+      if (this.#tree.find(this.#startOf[index]!, this.#values, this.#valueCount) !== shape) continue;
+      this.#shapeOf[index] = shape.id;
+      this.#rowAt[index] = this.#valueCount;
+      this.#fill(shape, this.#startOf[index]!);
+    }
   }
 
   /** Keeps the problems of a line that is read by itself. */
@@ -234,15 +257,24 @@ export class Flows {
     if (isSkipped) this.skipped++;
   }
 
-  /** Puts the shape of a line into the tree; false when the line is better read by itself. */
-  #learn(text: string, start: number, end: number, { flow, problems, values }: ParsedFlow): boolean {
-    if (flow === null || problems.length > 0) return false;
-    if (end - start > MAX_LINE_BYTES || this.shapes.length === MAX_SHAPES) return false;
+  /**
+   * Puts the shape of a line into the tree. When the line is better read by itself, gives the flows that look like it,
+   * among which it belongs, or null where that does not matter.
+   */
+  #learn(
+    text: string,
+    start: number,
+    end: number,
+    { flow, problems, values }: ParsedFlow,
+  ): true | number[] | null {
+    if (flow === null || problems.length > 0) return null;
+    if (end - start > MAX_LINE_BYTES || this.shapes.length === MAX_SHAPES) return null;
     const bytes = this.#bytes.subarray(start, end);
     // Places in the bytes are places in the text only where each character is a byte.
-    if (!bytes.every(byte => byte > 0 && byte < HOLE_BASE)) return false;
+    if (!bytes.every(byte => byte > 0 && byte < HOLE_BASE)) return null;
     const holes = holesOf(bytes, 0, bytes.length);
-    if (!this.#wasSeen(kindOf(bytes, holes))) return false;
+    const alike = this.#alike(kindOf(bytes, holes));
+    if (alike.length + 1 !== (this.#options.learnedAt ?? LEARNED_AT)) return alike;
     const meanings = meaningsOf({ text, holes, flow, values }, other => {
       const read = parseFlow(other, flow.source, this.#options);
       return read.problems.length > 0 ? null : read.flow;
@@ -260,19 +292,23 @@ export class Flows {
       filled.push({ hole, words, limit, mask });
       rowWords += words;
     }
-    if (rowWords > MAX_ROW_WORDS) return false;
+    if (rowWords > MAX_ROW_WORDS) return alike;
     const shape: Shape = { id: this.shapes.length, model: flow, slots, rowWords };
     this.shapes.push(shape);
     this.#tree.add(symbolsOf(bytes, kept), shape, filled);
+    this.#take(alike.splice(0), shape);
     return true;
   }
 
-  /** Whether a line of this kind came before; now one did. */
-  #wasSeen(kind: number): boolean {
-    const place = kind & (SEEN_KINDS - 1);
-    const isKnown = this.#seen[place] === kind;
-    this.#seen[place] = kind;
-    return isKnown;
+  /** Flows whose lines are of a kind, and were read by themselves. */
+  #alike(kind: number): number[] {
+    let alike = this.#seen.get(kind);
+    if (alike === undefined) {
+      if (this.#seen.size === SEEN_KINDS) this.#seen.clear();
+      alike = [];
+      this.#seen.set(kind, alike);
+    }
+    return alike;
   }
 }
 
