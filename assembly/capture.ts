@@ -354,7 +354,8 @@ export function walk(): u32 {
 function walkPcap(capture: usize): u32 {
   const end = load<u32>(capture, CAPTURE_END);
   let at = load<u32>(capture, CAPTURE_AT);
-  let expected: u32 = 0;
+  // No record has that many, so that the first one is looked at.
+  let expected: u32 = 0xffffffff;
   while (end - at >= RECORD_HEADER_BYTES) {
     const captured = load<u32>(at, 8);
     if (captured != expected) {
