@@ -35,12 +35,13 @@ export function isForetold(events: readonly Event[], path: Path, input: Input, o
 }
 
 /** Whether the bytes that are easy to find are those of the packet. */
-function agrees(frame: Uint8Array, { base }: Packet, read: Read): boolean {
+function agrees(frame: Uint8Array, { base, pushed }: Packet, read: Read): boolean {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
   const holds = (at: number, high: number): boolean =>
     view.getUint16(at) === read(base[high]!) && view.getUint32(at + 2) === read(base[high + 1]!);
   if (!holds(0, KEY.dlDst) || !holds(MAC_BYTES, KEY.dlSrc)) return false;
-  // Behind a tag or an LLC header the label is elsewhere.
+  // Behind a tag or an LLC header the label is elsewhere; one that was not pushed may be no label at all but to the key.
+  if (pushed === 0) return true;
   const type = view.getUint16(2 * MAC_BYTES);
   const isLabelled = type === TYPES.mpls || type === TYPES.mplsMulticast;
   if (!isLabelled || frame.length < 18 || read(base[KEY.dlType]!) !== type) return true;
