@@ -183,3 +183,22 @@ export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told
   const groups = groupsGiven(context, told, ports.numbers);
   return { flows, ports, leftOut, options: { groups, ...known } };
 }
+
+/**
+ * The exit code of a comparison of frames with flows of which `skipped` were left out: 2 when one differed, 1 when not all
+ * were decided, which is said, 0 when all do the same.
+ */
+export function comparedCode(
+  report: Readonly<Record<"frames" | "different" | "unknown" | "ambiguous", number>>,
+  skipped: number,
+): 0 | 1 | 2 {
+  if (report.different > 0) return 2;
+  const open = report.unknown + report.ambiguous;
+  if (open === 0 && skipped === 0) return 0;
+  const why =
+    open > 0
+      ? `the flows leave ${count(open)} of ${count(report.frames)} open`
+      : `${count(skipped)} flows were left out`;
+  say(`slash32: inconclusive: no frame differs, but ${why}`);
+  return 1;
+}

@@ -17,10 +17,10 @@ import {
 } from "../live/index.ts";
 import { CachingInterpreter } from "../openflow/index.ts";
 import { Against, PortNames } from "../replay/index.ts";
-import { count, type LiveReport, liveJson, liveText } from "../report/index.ts";
+import { type LiveReport, liveJson, liveText } from "../report/index.ts";
 import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
-import { readBridge } from "./flows.ts";
+import { comparedCode, readBridge } from "./flows.ts";
 import { againstReport } from "./replay.ts";
 
 const EVERY_DEFAULT = 1000;
@@ -335,20 +335,7 @@ class Session {
 
   exitCode(): number {
     const against = this.#last?.against ?? null;
-    if (against === null) return 0;
-    const { frames, different, unknown, ambiguous } = against;
-    if (different > 0) return 2;
-    if (unknown + ambiguous > 0) {
-      say(
-        `slash32: inconclusive: no frame differs, but the flows leave ${count(unknown + ambiguous)} of ${count(frames)} open`,
-      );
-      return 1;
-    }
-    if (this.#skippedFlows > 0) {
-      say(`slash32: inconclusive: no frame differs, but ${count(this.#skippedFlows)} flows were left out`);
-      return 1;
-    }
-    return 0;
+    return against === null ? 0 : comparedCode(against, this.#skippedFlows);
   }
 
   #reportOf({ counters, ports, undelivered, batches }: Snapshot): LiveReport {

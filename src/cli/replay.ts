@@ -20,7 +20,7 @@ import {
 import { formatHex } from "../wire/index.ts";
 import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
-import { type Bridge, portNames, readBridge } from "./flows.ts";
+import { type Bridge, comparedCode, portNames, readBridge } from "./flows.ts";
 import { progressLine } from "./progress.ts";
 
 const REPORT_WRITERS: Record<string, (report: ReplayReport) => string> = {
@@ -98,19 +98,9 @@ export function againstCode(
   { flows }: Bridge,
   code: number,
 ): number {
-  const { frames, different, unknown, ambiguous } = report;
-  if (different > 0) return 2;
-  if (unknown + ambiguous > 0) {
-    say(
-      `slash32: inconclusive: no frame differs, but the flows leave ${count(unknown + ambiguous)} of ${count(frames)} open`,
-    );
-    return 1;
-  }
-  if (flows.skipped > 0) {
-    say(`slash32: inconclusive: no frame differs, but ${count(flows.skipped)} flows were left out`);
-    return 1;
-  }
-  if (frames === 0 && code === 0 && !context.flag("allow-empty")) {
+  const compared = comparedCode(report, flows.skipped);
+  if (compared !== 0) return compared;
+  if (report.frames === 0 && code === 0 && !context.flag("allow-empty")) {
     throw new UserError(
       "no frame was compared: all are snapped or too long; --allow-empty makes that no error",
     );

@@ -420,7 +420,7 @@ export class Machine implements Decider {
       if (source !== NO_SOURCE) throw new Unmodelled(`group ${id}, which no list of groups has`, line);
       return this.#return(state);
     }
-    const lists = bindGroup(this.#program, group);
+    const lists = bindGroup(group);
     if (group.type === "select") {
       // Which bucket is taken is not known, and what a table says there is not part of the group's text.
       if (lists.some(list => !list.every(({ step }) => endsHere(step))))

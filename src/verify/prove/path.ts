@@ -67,25 +67,18 @@ export interface View {
   readonly laneOf: Int32Array;
 }
 
-interface Parts {
-  readonly budget: Budget;
-  readonly terms: Terms;
-  readonly contents: readonly number[];
-  readonly cubes: Cubes;
-  readonly clauses: readonly Clause[];
-  readonly lanes: ReadonlyMap<number, Int32Array>;
-  readonly bindings: ReadonlyMap<Atom, readonly Binding[]>;
-  readonly misses: readonly Miss[];
-  readonly links: readonly Link[];
-  readonly views: ReadonlyMap<number, View>;
-}
+/** All that a path is made of but the space. */
+type Parts = Pick<
+  Path,
+  "budget" | "terms" | "contents" | "cubes" | "clauses" | "lanes" | "bindings" | "misses" | "links" | "views"
+>;
 
 /** A test of a form that is not decided: part of a decremented TTL. */
 export class Undecidable extends Error {}
 
 const NOTHING: ReadonlyMap<never, never> = new Map<never, never>();
 
-export class Path implements Parts {
+export class Path {
   readonly space: Space;
   readonly budget: Budget;
   readonly terms: Terms;
@@ -141,7 +134,7 @@ export class Path implements Parts {
   }
 
   with(change: Partial<Parts>): Path {
-    return new Path(this.space, { ...(this as Parts), ...change });
+    return new Path(this.space, { ...this, ...change });
   }
 
   withLanes(domain: number, lanes: Int32Array): Path {

@@ -14,16 +14,7 @@ import type { Program } from "./program.ts";
 import { Readings, Unmodelled } from "./readings.ts";
 import { bind, NO_SOURCE } from "./sources.ts";
 import type { Space } from "./space.ts";
-import {
-  type Bound,
-  depthOf,
-  enter,
-  type Frame,
-  type Left,
-  type Packet,
-  type Source,
-  type State,
-} from "./state.ts";
+import { type Bound, depthOf, enter, type Frame, type Left, type Packet, type State } from "./state.ts";
 import { type Segment, Terms, type Word } from "./terms.ts";
 import { Widening } from "./widen.ts";
 
@@ -38,7 +29,7 @@ export interface Pair {
 export interface Listener {
   /** The machines end differently if the candidate's path holds for a frame. False: enough of that. */
   differs(pair: Pair, candidate: Candidate): boolean;
-  ambiguous(pair: Pair, side: 0 | 1, flows: readonly [Source, Source]): boolean;
+  ambiguous(pair: Pair, side: 0 | 1): boolean;
   unknown(pair: Pair, side: 0 | 1, feature: string, line: number): boolean;
 }
 
@@ -169,7 +160,7 @@ export class Product {
     for (const { path, source, rival } of outcomes) {
       const here: Pair = { ...pair, path };
       if (source !== null && rival !== null) {
-        if (!listener.ambiguous(here, side, [source, rival])) return false;
+        if (!listener.ambiguous(here, side)) return false;
         continue;
       }
       const template = source?.template ?? null;

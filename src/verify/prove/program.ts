@@ -323,11 +323,6 @@ export class Program {
     }
   }
 
-  /** The value of a slot in a flow's row: the most significant word first, as the row has it. */
-  slotValue(flow: number, { at }: SlotPlace, word: number): number {
-    return this.flows.valueAt(flow, at + word);
-  }
-
   /** What a flow does, as a text: equal texts do the same. */
   actionsOf(flow: number): string {
     const known = this.#actionsOf.get(flow);

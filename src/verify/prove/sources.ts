@@ -4,7 +4,7 @@
 import { compileActions, type Group, type Step } from "../../openflow/index.ts";
 import { gathered } from "./lanes.ts";
 import type { MapNode } from "./maps.ts";
-import type { Program, Template } from "./program.ts";
+import type { Template } from "./program.ts";
 import type { Bound, Source } from "./state.ts";
 import { constantSegments, type Segment, sliceSegments, type Terms } from "./terms.ts";
 
@@ -94,7 +94,7 @@ export function laneSource(
 const groups = new WeakMap<Group, Bound[][]>();
 
 /** The lists of a group's buckets. */
-export function bindGroup(_program: Program, group: Group): readonly Bound[][] {
+export function bindGroup(group: Group): readonly Bound[][] {
   let lists = groups.get(group);
   if (lists === undefined) {
     lists = group.buckets.map(({ actions }) => bind(compileActions(actions, group.source.line), NO_SOURCE));

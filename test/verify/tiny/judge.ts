@@ -2,6 +2,7 @@
  * The judge: what the enumeration of every packet says of two programs, and whether the prover says the same. Two engines
  * run every packet, the interpreter on bytes and the evaluator on records; where they disagree nobody is believed.
  */
+
 import {
   type Flow,
   FlowColumns,
@@ -12,6 +13,7 @@ import {
   parseGroups,
 } from "../../../src/openflow/index.ts";
 import { type FlowTable, type Proof, type ProofOptions, prove } from "../../../src/verify/prove/prove.ts";
+import { shrunk } from "../shrink.ts";
 import { Beyond, Evaluator, type Packet, type Sent, Tie } from "./evaluate.ts";
 import { flowText, groupText, type Program, type Rule, ruleText } from "./language.ts";
 import { frameOf, packetOf, packetsOf, spaceOf, UNREAD, type World } from "./world.ts";
@@ -300,19 +302,8 @@ function falsehood(
 }
 
 /** Makes a case smaller while `isStill` holds: rules, actions, tests and buckets are left out. */
-export function shrink(start: Case, isStill: (one: Case) => boolean): Case {
-  let best = start;
-  for (let isSmaller = true; isSmaller; ) {
-    isSmaller = false;
-    for (const smaller of smallerOnes(best)) {
-      if (!isStill(smaller)) continue;
-      best = smaller;
-      isSmaller = true;
-      break;
-    }
-  }
-  return best;
-}
+export const shrink = (start: Case, isStill: (one: Case) => boolean): Case =>
+  shrunk(start, smallerOnes, isStill);
 
 function* smallerOnes({ world, a, b }: Case): Generator<Case> {
   for (const text of new Set(a.rules.map(rule => JSON.stringify(rule)))) {

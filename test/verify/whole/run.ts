@@ -3,6 +3,7 @@
  * with both tables. A proof that a frame contradicts is false; one that covers what the interpreter leaves open must be
  * about what docs/proof.md says is taken as it stands; and a difference for which the prover finds no frame is its own bug.
  */
+
 import {
   FlowColumns,
   type Group,
@@ -16,6 +17,7 @@ import { sameOutcome } from "../../../src/verify/prove/confirm.ts";
 import { outcomeOf, randomFlows, randomGroups } from "../../fuzz/world.ts";
 import { type Rng, rng } from "../../model/random.ts";
 import { randomFrame, WORLD } from "../../openflow/interpret/frames.ts";
+import { shrunk } from "../shrink.ts";
 import { edited } from "./edits.ts";
 
 /** Two tables and the groups that both name. */
@@ -134,19 +136,8 @@ export function randomPair(r: Rng): { readonly pair: Pair; readonly edits: reado
 }
 
 /** The pair with as little as still shows what is wrong: flows, actions and parts of matches are left out on both sides. */
-export function shrink(start: Pair, isStill: (pair: Pair) => boolean): Pair {
-  let best = start;
-  for (let isSmaller = true; isSmaller; ) {
-    isSmaller = false;
-    for (const smaller of smallerOnes(best)) {
-      if (!isStill(smaller)) continue;
-      best = smaller;
-      isSmaller = true;
-      break;
-    }
-  }
-  return best;
-}
+export const shrink = (start: Pair, isStill: (pair: Pair) => boolean): Pair =>
+  shrunk(start, smallerOnes, isStill);
 
 function* smallerLines(line: string): Generator<string> {
   const [head, text] = line.split(" actions=") as [string, string];
