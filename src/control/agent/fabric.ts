@@ -106,7 +106,10 @@ export class Fabric {
 
   #set(route: FabricRoute): void {
     const { prefix: text } = route;
-    if (route.nextHop === this.#ownNextHop) return this.#remove(text);
+    if (route.nextHop === this.#ownNextHop) {
+      this.#remove(text);
+      return;
+    }
     const at = parsePrefix(text);
     const labels = route.labels.filter(label => label !== IMPLICIT_NULL);
     const problem = problemOf(at !== null, labels);

@@ -4,7 +4,7 @@
  * before the removal of flows, and what is right is not written. Events only say that it is time to look: nothing is
  * replayed, so that an agent that is killed anywhere does the rest when it is started again.
  */
-import type { Intent } from "../../intent/index.ts";
+import type { Intent, Vm } from "../../intent/index.ts";
 import { formatIpv4 } from "../../wire/index.ts";
 import type { Announcer, FabricRoute } from "../types.ts";
 import { type Admitted, admit, type Present, type Refusal } from "./admission.ts";
@@ -18,7 +18,7 @@ import type { Listing, VmDirectory } from "./vms.ts";
 import { Wanted } from "./wanted.ts";
 
 /** What a plan is judged by before it is written; null: it is as it should be, else why it is not. */
-export type PlanJudge = (oursAlone: string, withForeign: string) => Promise<string | null>;
+export type PlanJudge = (ours: string, foreign: string) => Promise<string | null>;
 
 export interface ReconcilerOptions {
   readonly base: Intent;
@@ -144,6 +144,29 @@ export class Reconciler {
     return true;
   }
 
+  /** Why a VM would not be taken if its file came now; null: it would be. */
+  wouldRefuse(vm: Vm): Refusal | null {
+    const { base, quarantine } = this.#options;
+    const file = "the request";
+    const others = (this.#listing?.vms ?? []).filter(other => other.vm.id !== vm.id);
+    const files = [...others, { file, vm, modifiedMs: Number.POSITIVE_INFINITY }];
+    const { refusals } = admit(base, files, this.#present(), quarantine, this.#clock());
+    return refusals.find(refusal => refusal.file === file) ?? null;
+  }
+
+  /** The VM that a file (or the intent) wants under an id, as it is written there. */
+  listed(id: number): { readonly vm: Vm; readonly file: string | null } | null {
+    const ofBase = this.#options.base.vms.find(vm => vm.id === id);
+    if (ofBase !== undefined) return { vm: ofBase, file: null };
+    return this.#listing?.vms.find(({ vm }) => vm.id === id) ?? null;
+  }
+
+  /** All VMs that files and the intent want. */
+  get listing(): readonly { readonly vm: Vm; readonly file: string | null }[] {
+    const ofBase = this.#options.base.vms.map(vm => ({ vm, file: null }));
+    return [...ofBase, ...(this.#listing?.vms ?? [])];
+  }
+
   /** Local addresses that somebody else announces too. */
   doubleOwners(): DoubleOwner[] {
     const found: DoubleOwner[] = [];
@@ -251,15 +274,19 @@ export class Reconciler {
       if (this.#listing === null) return null;
     }
     for (const problem of this.#listing.unreadable.values()) tally.problems.push(problem);
-    const installed = this.#installed!;
     const now = this.#clock();
     quarantine.expire(now);
     this.#quarantineLost(now);
-    const present = new Map<number, Present>(installed.owners.map(id => [id, installed.summaryOf(id)]));
-    this.#admitted = admit(base, this.#listing.vms, present, quarantine, now);
+    this.#admitted = admit(base, this.#listing.vms, this.#present(), quarantine, now);
     const changed = this.wanted.setVms(this.#admitted.vms);
     for (const name of changed) this.#tolerated.delete(name);
     return changed;
+  }
+
+  /** What the installed rows tell of the VMs. */
+  #present(): Map<number, Present> {
+    const installed = this.#installed;
+    return new Map(installed?.owners.map(id => [id, installed.summaryOf(id)]));
   }
 
   /** Installed rows of VMs of which a row changes, wanted or not: what was left of an earlier write is seen too. */
@@ -379,7 +406,7 @@ export class Reconciler {
     }
     const ours = [...planned.values()].join("");
     const foreign = [...installed.foreign.values()].map(lineOf).join("");
-    const problem = await judge(ours, ours + foreign);
+    const problem = await judge(ours, foreign);
     this.#isRefused = problem !== null;
     if (problem === null) return true;
     const message = "the plan is refused: with flows that are not ours it would not do what is wanted";
