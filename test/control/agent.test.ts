@@ -48,7 +48,10 @@ async function onStage(body: (scene: Scene) => Promise<void>): Promise<void> {
       isProved: false,
       ignoredCookies: [MARKER],
       isTakingOver: false,
-      log: (_, message, fields = {}) => said.push({ message, fields }),
+      log: (_, message, fields = {}) => {
+        if (process.env.AGENT_LOG === "1") process.stdout.write(`${message} ${JSON.stringify(fields)}\n`);
+        said.push({ message, fields });
+      },
       quietMs: 50,
       ...more,
     });
@@ -58,6 +61,7 @@ async function onStage(body: (scene: Scene) => Promise<void>): Promise<void> {
   try {
     await body({ sw, place, announcer, routes, said, socket, start });
   } finally {
+    for (const child of children) child.kill("SIGKILL");
     for (const one of running) await one.stop().catch(() => undefined);
     place.remove();
     await sw.close();
@@ -218,8 +222,12 @@ interface Ran {
   readonly stderr: string;
 }
 
+/** What a failed test leaves running. */
+const children = new Set<ChildProcess>();
+
 function program(args: readonly string[]): { child: ChildProcess; ended: Promise<Ran> } {
   const child = spawn(process.execPath, [PROGRAM, ...args]);
+  children.add(child);
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", data => {
     stdout += data;
@@ -227,7 +235,12 @@ function program(args: readonly string[]): { child: ChildProcess; ended: Promise
   child.stderr.on("data", data => {
     stderr += data;
   });
-  const ended = new Promise<Ran>(resolve => child.on("close", code => resolve({ code, stdout, stderr })));
+  const ended = new Promise<Ran>(resolve =>
+    child.on("close", code => {
+      children.delete(child);
+      resolve({ code, stdout, stderr });
+    }),
+  );
   return { child, ended };
 }
 
@@ -266,7 +279,7 @@ test("slash32 agent: killed with -9 and started again, no flow that is right is 
     for (const flow of flows) assert.match(flow, /cookie=0x66/, "only the new VM's rows");
     const examined = await program(["agent", "doctor", ...words]).ended;
     assert.is(examined.code, 0, examined.stdout);
-    assert.match(examined.stdout, /ok {4}socket .*: an agent runs \(200\), answered in/);
+    assert.match(examined.stdout, /ok {5}socket .*: an agent runs \(200\), answered in/);
     second.child.kill("SIGTERM");
     assert.is((await second.ended).code, 0);
     assert.not.ok(existsSync(socket));

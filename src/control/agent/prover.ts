@@ -10,8 +10,14 @@ function workerFile(): URL {
   return existsSync(beside) ? beside : new URL("../../../build/proof-worker.js", import.meta.url);
 }
 
+interface Asked {
+  resolve(verdict: Verdict): void;
+  reject(error: Error): void;
+}
+
 export class Prover {
   #worker: Worker | null = null;
+  #asked: Asked | null = null;
   #last: Promise<unknown> = Promise.resolve();
   #id = 0;
   #isClosed = false;
@@ -23,33 +29,41 @@ export class Prover {
     return answer;
   }
 
+  /** Ends the thread; what is asked is given up. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#worker?.terminate();
+    const worker = this.#worker;
+    this.#fail(new Error("the proof was given up"));
+    await worker?.terminate();
   }
 
   #ask(question: Question): Promise<Verdict> {
     if (this.#isClosed) return Promise.reject(new Error("the proof was given up"));
-    this.#worker ??= new Worker(workerFile());
+    this.#worker ??= this.#start();
     const worker = this.#worker;
     return new Promise((resolve, reject) => {
-      const end = (settle: () => void): void => {
-        worker.removeAllListeners();
-        worker.unref();
-        settle();
-      };
-      worker.ref();
-      worker.once("message", (verdict: Verdict) => end(() => resolve(verdict)));
-      worker.once("error", error => {
-        this.#worker = null;
-        end(() => reject(error));
-      });
-      worker.once("exit", () => {
-        this.#worker = null;
-        end(() => reject(new Error("the proof was given up")));
-      });
+      this.#asked = { resolve, reject };
       worker.postMessage(question);
     });
+  }
+
+  #start(): Worker {
+    const worker = new Worker(workerFile());
+    worker.on("message", (verdict: Verdict) => {
+      const asked = this.#asked;
+      this.#asked = null;
+      asked?.resolve(verdict);
+    });
+    worker.on("error", error => this.#fail(error));
+    worker.on("exit", () => this.#fail(new Error("the thread of the proof ended")));
+    return worker;
+  }
+
+  #fail(error: Error): void {
+    const asked = this.#asked;
+    this.#asked = null;
+    this.#worker = null;
+    asked?.reject(error);
   }
 }
 
