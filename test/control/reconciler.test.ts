@@ -226,6 +226,21 @@ test("a next hop without a MAC: the row that is there stays, and no other comes"
     assert.equal([then.added, then.changed, then.removed], [1, 1, 0]);
   }));
 
+test("a next hop that got another MAC: all its routes follow at the next full round", () =>
+  onStage(async ({ sw, place, announcer, bridge }) => {
+    let offset = 0;
+    const options = { hasRoutes: true, resolver: (hop: string) => resolver(hop)! + offset };
+    const reconciler = reconcilerOf(place, bridge, announcer, options);
+    reconciler.fabric.apply([best("198.51.100.1/32", 2001), best("198.51.100.2/32", 2002)], true);
+    await reconciler.round("all");
+    offset = 0x1000;
+    reconciler.fabric.apply([best("198.51.100.2/32", 2003)], false);
+    assert.is((await reconciler.round("routes")).changed, 1);
+    assert.is((await reconciler.round("all")).changed, 1);
+    assert.is((await sw.dumpFlows()).split("set_field:02:00:00:00:11:09->eth_dst").length - 1, 2);
+    assert.is((await reconciler.round("all")).changed, 0);
+  }));
+
 test("an address in quarantine is no other VM's until its time is over, also over a restart", () =>
   onStage(async ({ place, announcer, bridge }) => {
     let now = 1_000_000;

@@ -34,7 +34,7 @@ const KINDS = new Map<number, RowKind>(
 );
 const OWNERLESS: ReadonlySet<RowKind> = new Set(["pipeline", "route"]);
 const LINE =
-  /^\s*cookie=(0x[0-9a-f]+), duration=[^,]*, table=(\d+), n_packets=\d+, n_bytes=\d+, ((?:[^=]*?=[^,]*, |[a-z_]+ )*?)(?:priority=(\d+),?)?(\S*) actions=(.*)$/;
+  /^\s*cookie=(0x[0-9a-f]+), duration=[^,]*, table=(\d+), n_packets=\d+, n_bytes=\d+, ((?:[^=]*?=[^,]*, |[a-z_]+ )*?)(?:priority=(\d+),?)?(\S*?) ?actions=(.*)$/;
 const AGES = /\b(?:idle|hard)_age=\d+, /g;
 const PRIORITY_DEFAULT = 32_768;
 

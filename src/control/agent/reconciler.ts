@@ -252,7 +252,8 @@ export class Reconciler {
     const changed = scope === "routes" ? new Set<string>() : this.#decideVms(tally);
     if (changed === null) return null;
     const touched = this.fabric.takeChanged();
-    const prefixes = scope === "all" ? [...this.fabric.prefixes, ...touched] : touched;
+    const moved = scope === "all" ? this.wanted.movedRoutes(this.fabric, resolver) : [];
+    const prefixes = [...touched, ...moved];
     for (const name of this.wanted.setRoutes(this.fabric, new Set(prefixes), resolver)) changed.add(name);
     if (scope !== "all") {
       for (const name of changed) this.#tolerated.delete(name);

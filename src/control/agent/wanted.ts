@@ -34,6 +34,8 @@ export class Wanted {
   readonly #namesOf = new Map<number, readonly string[]>();
   /** Names of the intent's own routes: they win over the fabric's. */
   readonly #static = new Set<string>();
+  /** What each next hop resolved to when rows were made of it. */
+  readonly #viaOf = new Map<string, number | null>();
 
   constructor(base: Intent, ownNextHop: string | null) {
     this.base = base;
@@ -89,6 +91,9 @@ export class Wanted {
       if (name === null || this.#static.has(name)) continue;
       changed.add(name);
       const route = fabric.resolve(prefix, resolver);
+      const nextHop = fabric.routeTo(prefix)?.nextHop;
+      // The first answer stays until all its routes are made anew: others may still stand on it.
+      if (nextHop !== undefined && !this.#viaOf.has(nextHop)) this.#viaOf.set(nextHop, route?.via ?? null);
       this.unresolved.delete(name);
       this.rows.delete(name);
       if (route !== null) resolved.push(route);
@@ -96,6 +101,15 @@ export class Wanted {
     }
     for (const row of routeRows(this.base, resolved)) this.rows.set(row.name, row);
     return changed;
+  }
+
+  /** The prefixes whose next hop resolves to something else than when their rows were made; all of them are made anew then. */
+  movedRoutes(fabric: Fabric, resolver: NextHopResolver): string[] {
+    const moved = new Set<string>();
+    for (const [nextHop, via] of this.#viaOf) if (resolver(nextHop) !== via) moved.add(nextHop);
+    if (moved.size === 0) return [];
+    for (const nextHop of moved) this.#viaOf.delete(nextHop);
+    return [...fabric.prefixes].filter(prefix => moved.has(fabric.routeTo(prefix)!.nextHop));
   }
 
   /** The wanted flows as text, a flow a line. */
