@@ -82,7 +82,7 @@ const BUNDLE = {
   // Its CommonJS form, which Node would take, cannot be tree-shaken and wants `require`.
   alias: { yaml: at("node_modules", "yaml", "browser", "index.js") },
   // Native code, and what is only there for some: found where the package is installed.
-  external: ["koffi", "cap", "prom-client"],
+  external: ["koffi", "cap", "prom-client", "pino"],
   logLevel: "warning",
 };
 
@@ -95,6 +95,7 @@ async function buildProgram() {
       slash32: "src/cli/main.ts",
       "replay-worker": "src/replay/worker.ts",
       "live-worker": "src/live/worker.ts",
+      "proof-worker": "src/control/agent/proof-worker.ts",
     },
     splitting: true,
     chunkNames: "[name]-[hash]",

@@ -16,6 +16,8 @@ const USER_ERRORS = new Set([
   "BenchError",
   "SwitchError",
   "LiveError",
+  "BridgeError",
+  "SocketError",
 ]);
 
 async function run(name: string, args: readonly string[]): Promise<number> {
@@ -41,6 +43,8 @@ async function run(name: string, args: readonly string[]): Promise<number> {
   if (name === "verify") return (await import("./verify.ts")).verify(context);
   if (name === "diff") return (await import("./verify.ts")).diff(context);
   if (name === "live") return (await import("./live.ts")).liveCommand(context);
+  if (name === "agent") return (await import("./agent.ts")).agentCommand(context);
+  if (name === "init") return (await import("./init.ts")).init(context);
   if (name === "bench") return (await import("./bench.ts")).benchCommand(context);
   return (await import("./trace.ts")).trace(context);
 }

@@ -335,6 +335,76 @@ export const COMMANDS: readonly Command[] = [
     ],
   },
   {
+    name: "agent",
+    synopsis: "-n BASE [doctor]",
+    summary: "keep a bridge in step with VM files",
+    details: [
+      "BASE is the hypervisor's intent; its VMs and routes are always there. Further VMs are files of a watched directory, one " +
+        "YAML each, with the keys that a VM has in an intent; over a unix socket (HTTP and JSON, docs/agent.openapi.json) they " +
+        "are created, destroyed, listed and moved from path to path.",
+      "What is wanted is compared with what the switch has, and only the differences are written, as one bundle. Flows of " +
+        "others (other cookies) are never touched. A VM's addresses are in quarantine for a while after it has gone.",
+      "agent doctor looks at what the agent needs, and changes nothing. SIGINT and SIGTERM end the agent, flows stay; SIGHUP opens " +
+        "the audit file anew.",
+      "Exit code 0 when it was ended or handed over; 1 when it could not be started; doctor: 2 when something is wrong.",
+    ],
+    examples: [
+      "slash32 agent -n hv1.yaml --vms /etc/slash32/vms --state /var/lib/slash32 --socket /run/slash32/agent.sock",
+      "slash32 agent doctor -n hv1.yaml",
+    ],
+    options: [
+      intent,
+      { name: "vms", value: "DIR", help: "the directory of VM files (/etc/slash32/vms)", isCommon: true },
+      {
+        name: "socket",
+        value: "PATH",
+        help: "the unix socket to answer at (/run/slash32/agent.sock)",
+        isCommon: true,
+      },
+      {
+        name: "state",
+        value: "DIR",
+        help: "where quarantine and audit are kept (/var/lib/slash32)",
+        isCommon: true,
+      },
+      { name: "db", value: "SOCKET", help: "the database's socket; the bridge's lies beside it" },
+      { name: "every", value: "SECONDS", help: "look at everything this often (30)" },
+      {
+        name: "quarantine",
+        value: "SECONDS",
+        help: "how long an address is kept from other VMs (300); 0: not at all",
+      },
+      { name: "drift", value: "WHAT", help: "flows of ours that others changed: repair (default) or report" },
+      { name: "no-proof", help: "do not prove that the table does what is wanted" },
+      { name: "force", help: "write also where flows of others would make the table do something else" },
+      {
+        name: "ignore-cookie",
+        value: "COOKIE",
+        isRepeatable: true,
+        help: "leave flows with this cookie out of proofs; may be repeated",
+      },
+      { name: "take-over", help: "have an agent that runs there hand over" },
+      format,
+      ...shared,
+    ],
+  },
+  {
+    name: "init",
+    synopsis: "--bridge BRIDGE",
+    summary: "write an intent from a bridge's flows",
+    details: [
+      "Reads the flows of a bridge whose cookies are the pipeline's, and prints the intent that gives them. What could not be " +
+        "read, flows of others included, is said on standard error, a line each.",
+      "Exit code 0 when every flow is explained; 2 when some are not; 1 when not even label and uplink could be told.",
+    ],
+    examples: ["slash32 init --bridge br0 > hv1.yaml"],
+    options: [
+      { name: "bridge", value: "BRIDGE", help: "the bridge, by name or management socket", isCommon: true },
+      { name: "db", value: "SOCKET", help: "the database's socket; the bridge's lies beside it" },
+      ...shared,
+    ],
+  },
+  {
     name: "live",
     synopsis: "-n INTENT --port NAME=DEVICE …",
     summary: "run the pipeline on real devices",

@@ -4,7 +4,7 @@
  */
 export { Flows, flowText, ruleText } from "./compile.ts";
 export { LABELS_MAX, LIMITS, type Limits } from "./limits.ts";
-export { intentOfBytes, loadIntent, parseIntent } from "./load.ts";
+export { intentOfBytes, loadIntent, parseIntent, parseVm } from "./load.ts";
 export { matchedFlows, popped } from "./matched.ts";
 export { formatProblem } from "./problems.ts";
 export { readBytes } from "./read.ts";

@@ -141,7 +141,7 @@ const UPLINK = {
   },
 } as const satisfies RecordSpec;
 
-const VM = {
+export const VM = {
   kind: "record",
   what: "a VM",
   keys: {

@@ -8,12 +8,12 @@ import { dirname, isAbsolute, join } from "node:path";
 import { formatIpv4, formatMac, parseMac } from "../wire/index.ts";
 import { Checker } from "./check.ts";
 import { Lines, readDocument } from "./document.ts";
-import { INTENT, type Located, type RawIntent, type RawRoute, type RawVm } from "./keys.ts";
+import { INTENT, type Located, type RawIntent, type RawRoute, type RawVm, VM } from "./keys.ts";
 import { formatCount, LIMITS, type Limits } from "./limits.ts";
 import { Bag, type Place, printable, quoted } from "./problems.ts";
 import { readBytes } from "./read.ts";
 import { fileOf, type RouteFiles, RouteTable, readRoutes, rowOf, tableIsFull, usedTwice } from "./routes.ts";
-import type { Intent, Loaded, Path, Places, Uplink, Vm } from "./types.ts";
+import type { Intent, Loaded, Path, Places, Problem, Uplink, Vm } from "./types.ts";
 import { Fault } from "./values.ts";
 
 const START: Place = { line: 1, col: 1 };
@@ -66,6 +66,31 @@ function foreignEncoding(bytes: Uint8Array): string | null {
 export function parseIntent(text: string, file: string, folder: string, limits: Limits = LIMITS): Loaded {
   const plain = text.startsWith("\ufeff") ? text.slice(1) : text;
   return new Loader(plain, file, folder, limits).load();
+}
+
+/**
+ * One VM as a document of its own: a mapping with the keys of `vms` in an intent. `file` stands in messages. What joins
+ * two VMs (used twice, the uplink's) is the caller's to check, but for an address that stands there twice.
+ */
+export function parseVm(text: string, file: string): { vm: Vm | null; errors: readonly Problem[] } {
+  const plain = text.startsWith("\ufeff") ? text.slice(1) : text;
+  const errors = new Bag("error", LIMITS.problems);
+  const lines = new Lines(plain);
+  const report = (at: number, message: string | (() => string)): void =>
+    errors.add(file, lines.place(at), message);
+  if (plain.trim() === "")
+    report(0, `the file is empty; a VM has the keys ${Object.keys(VM.keys).join(", ")}`);
+  else {
+    const root = readDocument(plain, lines, LIMITS.intentParts, report);
+    const visitsMax = 4 * plain.length + 1_000_000;
+    const raw = root === null ? null : (new Checker(report, visitsMax).check(VM, root, "vm")?.value ?? null);
+    const known = new Once<number>();
+    for (const address of raw?.addresses?.value ?? [])
+      if (address !== null && known.claim(address.value, address.at) !== null)
+        report(address.at, `addresses: ${formatIpv4(address.value)} is used twice; leave one out`);
+    if (raw !== null && errors.count === 0) return { vm: finishVm(raw), errors: [] };
+  }
+  return { vm: null, errors: errors.list(file) };
 }
 
 /** Where each value of one kind stood first, so that its second use can be refused. */

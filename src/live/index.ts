@@ -4,5 +4,13 @@ export { type Backend, type DeviceSpec, type PortArgument, parsePort } from "./d
 export { LiveError } from "./errors.ts";
 export { Live, type LiveOptions } from "./live.ts";
 export type { PortState, Snapshot } from "./messages.ts";
-export { Metrics, parseMetricsAddress, type Totals } from "./metrics.ts";
+export {
+  Counter,
+  Gauge,
+  Histogram,
+  Metrics,
+  parseMetricsAddress,
+  Registry,
+  type Totals,
+} from "./metrics.ts";
 export type { Mirrored } from "./mirror.ts";

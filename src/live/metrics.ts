@@ -175,3 +175,6 @@ export async function render(snapshot: Snapshot, totals: Totals): Promise<string
   for (const { port, device, isOpen } of snapshot.ports) up.set({ port, device }, isOpen ? 1 : 0);
   return registry.metrics();
 }
+
+/** What other rooms make their metrics of. */
+export { Counter, Gauge, Histogram, Registry } from "prom-client";

@@ -1,0 +1,118 @@
+/**
+ * Which of the wanted VMs are taken, and on which path: no two may share an id, name, port, MAC or address, none may have an
+ * address in quarantine, and a path is left by one step at a time, in the order of a migration (docs/pipeline.md). Pure:
+ * the same files, state and clock give the same answer, whatever came first.
+ */
+import type { Intent, Path, Vm } from "../../intent/index.ts";
+import { formatIpv4, formatMac } from "../../wire/index.ts";
+import type { Quarantine } from "./quarantine.ts";
+import type { VmFile } from "./vms.ts";
+
+/** The order of a migration; a step leads to a neighbour. */
+export const PATHS: readonly Path[] = ["l2", "dual-l2", "dual-l3", "l3"];
+
+/** What is known of a VM that is there already. */
+export interface Present {
+  /** Null when its rows are those of no path. */
+  readonly path: Path | null;
+  readonly addresses: ReadonlySet<string>;
+}
+
+export type RefusalCode = "conflict" | "quarantine" | "jump";
+
+/** Why a VM is not as its file says. */
+export interface Refusal {
+  readonly id: number;
+  readonly file: string;
+  readonly code: RefusalCode;
+  readonly message: string;
+  /** For a quarantine: milliseconds since 1970. */
+  readonly until: number | null;
+}
+
+export interface Admitted {
+  readonly vms: ReadonlyMap<number, Vm>;
+  readonly refusals: readonly Refusal[];
+}
+
+/** Whether a step of a migration leads from one path to the other; null: the VM is on none. */
+export function isStep(from: Path | null, to: Path): boolean {
+  return from === null || Math.abs(PATHS.indexOf(from) - PATHS.indexOf(to)) <= 1;
+}
+
+/** What is said to whoever asks for more than one step. */
+export function jumpMessage(from: Path, to: Path): string {
+  const [at, end] = [PATHS.indexOf(from), PATHS.indexOf(to)];
+  const next = PATHS[at + Math.sign(end - at)]!;
+  return `from ${from} to ${to} is more than one step; ${next} is next`;
+}
+
+/** Everything that a VM has alone, as one text each. */
+function claimsOf(vm: Pick<Vm, "id" | "name" | "port" | "ofport" | "mac" | "addresses">): string[] {
+  return [
+    `id ${vm.id}`,
+    `name ${vm.name}`,
+    `port ${vm.port}`,
+    `ofport ${vm.ofport}`,
+    `MAC ${formatMac(vm.mac)}`,
+    ...vm.addresses.map(address => `address ${formatIpv4(address)}`),
+  ];
+}
+
+/** Whoever has its addresses already goes first, then the older file, then the one whose name comes first. */
+function inOrder(files: readonly VmFile[], present: ReadonlyMap<number, Present>): VmFile[] {
+  const isThere = ({ vm }: VmFile): boolean =>
+    vm.addresses.some(address => present.get(vm.id)?.addresses.has(formatIpv4(address)));
+  const rank = new Map(files.map(file => [file, isThere(file) ? 0 : 1]));
+  return [...files].sort(
+    (a, b) => rank.get(a)! - rank.get(b)! || a.modifiedMs - b.modifiedMs || (a.file < b.file ? -1 : 1),
+  );
+}
+
+/** Decides. `base` has VMs of its own, which are always taken. */
+export function admit(
+  base: Intent,
+  files: readonly VmFile[],
+  present: ReadonlyMap<number, Present>,
+  quarantine: Quarantine,
+  nowMs: number,
+): Admitted {
+  const vms = new Map<number, Vm>();
+  const refusals: Refusal[] = [];
+  const holders = new Map<string, string>([
+    [`port ${base.uplink.port}`, "the uplink"],
+    [`ofport ${base.uplink.ofport}`, "the uplink"],
+    [`MAC ${formatMac(base.uplink.mac)}`, "the uplink"],
+    [`MAC ${formatMac(base.virtualMac)}`, "the gateway"],
+  ]);
+  for (const vm of base.vms) {
+    for (const claim of claimsOf(vm)) holders.set(claim, `VM ${vm.id} of the intent`);
+    vms.set(vm.id, vm);
+  }
+  for (const { file, vm } of inOrder(files, present)) {
+    const refuse = (code: RefusalCode, message: string, until: number | null = null): void => {
+      refusals.push({ id: vm.id, file, code, message, until });
+    };
+    const taken = claimsOf(vm).find(claim => holders.has(claim));
+    if (taken !== undefined) {
+      refuse("conflict", `${taken} is ${holders.get(taken)}'s; give each VM its own`);
+      continue;
+    }
+    const until = Math.max(
+      ...vm.addresses.map(address => quarantine.refusedUntil(formatIpv4(address), vm.id, nowMs) ?? 0),
+    );
+    if (until > 0) {
+      const when = new Date(until).toISOString();
+      refuse("quarantine", `an address of it was another VM's and is in quarantine until ${when}`, until);
+      continue;
+    }
+    for (const claim of claimsOf(vm)) holders.set(claim, `VM ${vm.id}`);
+    const from = present.get(vm.id)?.path ?? null;
+    if (from === null || isStep(from, vm.path)) vms.set(vm.id, vm);
+    else {
+      refuse("jump", jumpMessage(from, vm.path));
+      vms.set(vm.id, { ...vm, path: from });
+    }
+  }
+  return { vms, refusals };
+}

@@ -1,0 +1,406 @@
+/**
+ * The agent: when a round is run, and what is asked of it. Events of the directory, of the routes and of whoever asks are
+ * gathered for a few milliseconds and answered by one round; every few seconds, after a failure, and when the whole table
+ * of routes was told, everything is looked at. Proofs run beside it, after quiet moments, and hold nobody up.
+ */
+
+import type { Path, Vm } from "../../intent/index.ts";
+import { formatIpv4, formatMac } from "../../wire/index.ts";
+import type { RouteSource } from "../types.ts";
+import { isStep, jumpMessage, type RefusalCode } from "./admission.ts";
+import type { Bridge } from "./bridge.ts";
+import type { Log } from "./journal.ts";
+import { AgentMetrics } from "./metrics.ts";
+import type { Prover } from "./prover.ts";
+import type { Quarantine } from "./quarantine.ts";
+import type { Reconciler, RoundReport, Scope } from "./reconciler.ts";
+import { formatVm, type VmDirectory } from "./vms.ts";
+
+export interface AgentOptions {
+  readonly reconciler: Reconciler;
+  readonly bridge: Bridge;
+  readonly directory: VmDirectory;
+  readonly quarantine: Quarantine;
+  readonly routes: RouteSource | null;
+  /** Null: nothing is proved. */
+  readonly prover: Prover | null;
+  readonly log: Log;
+  /** Cookies of flows that are left out of proofs. */
+  readonly ignoredCookies?: readonly bigint[];
+  /** Seconds between looks at everything: 30. */
+  readonly everySeconds?: number;
+  /** How long changes of routes are gathered: 20 ms, at most 100. */
+  readonly batchMs?: number;
+  /** How long nothing is written before the table is proved, and the least time between proofs: 1 s, 5 s. */
+  readonly quietMs?: number;
+  readonly proofGapMs?: number;
+}
+
+/** Why a request was not done. */
+export class RequestError extends Error {
+  override readonly name = "RequestError";
+  readonly code: RefusalCode | "not-found" | "bad-request";
+
+  constructor(code: RequestError["code"], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** A VM as it is told to whoever asks. */
+export interface VmView {
+  readonly id: number;
+  readonly name: string;
+  readonly port: string;
+  readonly ofport: number;
+  readonly mac: string;
+  readonly addresses: readonly string[];
+  /** The path on which it is; that of its file stands in `wantedPath` when it is another. */
+  readonly path: Path;
+  readonly wantedPath?: Path;
+  /** `in-step`: flows in, announced where it should be. */
+  readonly state: "in-step" | "pending" | "refused";
+  readonly reason?: string;
+}
+
+const WIDTH: Readonly<Record<Scope, number>> = { routes: 0, vms: 1, all: 2 };
+const RETRY_MS = [250, 500, 1000, 2000, 5000];
+const PROOF_SECONDS = 60;
+/** How long events of the directory and of routes are gathered. */
+const EVENT_MS = 1;
+const BATCH_MS = 20;
+const SHOWN = 5;
+
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #metrics = new AgentMetrics();
+  #pending: Scope | null = null;
+  #waiting: ((report: RoundReport) => void)[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #dueAt = Number.POSITIVE_INFINITY;
+  #running: Promise<void> | null = null;
+  #isStopped = false;
+  #failures = 0;
+  #writes = 0;
+  #lastProofAt = Number.NEGATIVE_INFINITY;
+  #lastProof: { verdict: string; witness: string | null; at: string } | null = null;
+  #lastReport: RoundReport | null = null;
+  #doubles = "";
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+  }
+
+  /** Begins: the first look, then events. Resolves when the first round is over, whether all could be done or not. */
+  async start(): Promise<RoundReport> {
+    const { directory, routes, reconciler, everySeconds = 30, log } = this.#options;
+    directory.watch(() => this.#ask("vms", EVENT_MS));
+    const first = this.request("all", 0);
+    routes?.watch(
+      (changes, isComplete) => {
+        const wasComplete = reconciler.fabric.isComplete;
+        reconciler.fabric.apply(changes, isComplete);
+        const isNews = isComplete && !wasComplete;
+        if (isNews) log("info", "the table of routes is complete", { routes: reconciler.fabric.count });
+        this.#ask(isNews ? "all" : "routes", this.#options.batchMs ?? BATCH_MS);
+      },
+      error => {
+        log("warn", "routes were lost; those known stay", { error: error.message });
+        reconciler.fabric.lose();
+      },
+    );
+    this.#every("look", everySeconds * 1000);
+    return first;
+  }
+
+  /** Runs a round that begins after this call and within `withinMs`; resolves with what it did. */
+  request(scope: Scope, withinMs = 0): Promise<RoundReport> {
+    if (this.#isStopped) return Promise.reject(new Error("the agent is stopping"));
+    if (this.#pending === null || WIDTH[scope] > WIDTH[this.#pending]) this.#pending = scope;
+    const done = new Promise<RoundReport>(resolve => this.#waiting.push(resolve));
+    const dueAt = performance.now() + withinMs;
+    if (this.#running === null && dueAt < this.#dueAt) {
+      if (this.#timer !== null) clearTimeout(this.#timer);
+      this.#dueAt = dueAt;
+      this.#timer = setTimeout(() => this.#begin(), withinMs);
+    }
+    return done;
+  }
+
+  /** Ends after the round that is running; flows and announcements stay as they are. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#options.directory.close();
+    await this.#running;
+    await this.#options.routes?.close();
+    await this.#options.prover?.close();
+  }
+
+  // ── What may be asked ───────────────────────────────────────────────────────────────────────────────────────────
+
+  list(): VmView[] {
+    return this.#options.reconciler.listing.map(({ vm }) => this.#view(vm));
+  }
+
+  view(id: number): VmView | null {
+    const listed = this.#options.reconciler.listed(id);
+    return listed === null ? null : this.#view(listed.vm);
+  }
+
+  /** Has a VM created. The same VM again is no error; another one under the same id is. */
+  async create(vm: Vm): Promise<VmView> {
+    const { reconciler, directory } = this.#options;
+    await this.#ready();
+    const listed = reconciler.listed(vm.id);
+    if (listed !== null && formatVm({ ...listed.vm, path: vm.path }) !== formatVm(vm))
+      throw new RequestError("conflict", `VM ${vm.id} is there and is another; destroy it first`);
+    if (listed !== null && listed.vm.path !== vm.path)
+      throw new RequestError(
+        "conflict",
+        `VM ${vm.id} is on ${listed.vm.path}; a path is changed by its own request`,
+      );
+    if (listed === null) {
+      const refusal = reconciler.wouldRefuse(vm);
+      if (refusal !== null) throw new RequestError(refusal.code, refusal.message);
+      directory.put(vm);
+      await this.request("vms");
+    }
+    return this.view(vm.id)!;
+  }
+
+  /** Has a VM destroyed; one that is not there is no error. */
+  async destroy(id: number): Promise<void> {
+    const { reconciler, directory } = this.#options;
+    await this.#ready();
+    const listed = reconciler.listed(id);
+    if (listed === null) return;
+    if (listed.file === null) throw new RequestError("conflict", `VM ${id} stands in the intent itself`);
+    directory.remove(id);
+    await this.request("vms");
+  }
+
+  /** Has a VM take one step of a migration, forwards or back. */
+  async setPath(id: number, path: Path): Promise<VmView> {
+    const { reconciler, directory } = this.#options;
+    await this.#ready();
+    const listed = reconciler.listed(id);
+    if (listed === null) throw new RequestError("not-found", `there is no VM ${id}`);
+    if (listed.file === null) throw new RequestError("conflict", `VM ${id} stands in the intent itself`);
+    const from = reconciler.installed?.summaryOf(id).path ?? listed.vm.path;
+    if (!isStep(from, path)) throw new RequestError("jump", jumpMessage(from, path));
+    if (listed.vm.path !== path) {
+      directory.put({ ...listed.vm, path });
+      await this.request("vms");
+    }
+    return this.view(id)!;
+  }
+
+  status(): Readonly<Record<string, unknown>> {
+    const { reconciler, quarantine } = this.#options;
+    const { fabric } = reconciler;
+    return {
+      inStep: this.#isInStep(),
+      problems: this.#lastReport?.problems ?? ["nothing was looked at yet"],
+      vms: reconciler.wanted.vms.size,
+      refused: reconciler.refusals.map(({ id, file, code, message }) => ({ id, file, code, message })),
+      unreadable: [...reconciler.unreadable.values()],
+      announced: reconciler.announced?.size ?? null,
+      routes: {
+        count: fabric.count,
+        complete: fabric.isComplete,
+        unresolved: [...reconciler.wanted.unresolved.values()],
+        rejected: Object.fromEntries(fabric.rejected),
+      },
+      quarantine: quarantine.entries.map(({ address, owner, until }) => ({
+        address,
+        owner,
+        until: new Date(until).toISOString(),
+      })),
+      doubleOwners: reconciler.doubleOwners(),
+      proof: this.#lastProof,
+    };
+  }
+
+  metrics(): Promise<string> {
+    const { reconciler, quarantine } = this.#options;
+    return this.#metrics.text({
+      vms: reconciler.wanted.vms.size,
+      refused: reconciler.refusals.length,
+      announced: reconciler.announced?.size ?? 0,
+      routes: reconciler.fabric.count,
+      unresolved: reconciler.wanted.unresolved.size,
+      quarantined: quarantine.entries.length,
+      doubleOwners: reconciler.doubleOwners().length,
+      isInStep: this.#isInStep(),
+      isFabricComplete: reconciler.fabric.isComplete,
+    });
+  }
+
+  #isInStep(): boolean {
+    return this.#lastReport !== null && this.#lastReport.problems.length === 0;
+  }
+
+  /** Waits for the first look: before it, nobody knows what is there. */
+  async #ready(): Promise<void> {
+    if (this.#options.reconciler.installed === null) await this.request("all");
+    if (this.#options.reconciler.installed === null)
+      throw new Error(`not ready: ${this.#lastReport?.problems[0] ?? "the switch was not read yet"}`);
+  }
+
+  #view(vm: Vm): VmView {
+    const { reconciler } = this.#options;
+    const taken = reconciler.wanted.vms.get(vm.id);
+    const refusal = reconciler.refusals.find(({ id }) => id === vm.id);
+    const path = taken?.path ?? vm.path;
+    return {
+      id: vm.id,
+      name: vm.name,
+      port: vm.port,
+      ofport: vm.ofport,
+      mac: formatMac(vm.mac),
+      addresses: vm.addresses.map(formatIpv4),
+      path,
+      ...(path === vm.path ? {} : { wantedPath: vm.path }),
+      state: refusal !== undefined ? "refused" : reconciler.isInStep(vm.id) ? "in-step" : "pending",
+      ...(refusal === undefined ? {} : { reason: refusal.message }),
+    };
+  }
+
+  // ── Rounds ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** As `request`, for events that nobody waits for. */
+  #ask(scope: Scope, withinMs: number): void {
+    if (!this.#isStopped) void this.request(scope, withinMs);
+  }
+
+  #begin(): void {
+    this.#timer = null;
+    this.#dueAt = Number.POSITIVE_INFINITY;
+    if (this.#running !== null || this.#isStopped) return;
+    this.#running = this.#run().finally(() => {
+      this.#running = null;
+      if (this.#pending !== null && !this.#isStopped) this.#begin();
+    });
+  }
+
+  async #run(): Promise<void> {
+    while (this.#pending !== null && !this.#isStopped) {
+      const scope = this.#pending;
+      const waiting = this.#waiting;
+      this.#pending = null;
+      this.#waiting = [];
+      const report = await this.#options.reconciler.round(scope);
+      this.#lastReport = report;
+      this.#note(report);
+      for (const resolve of waiting) resolve(report);
+    }
+  }
+
+  #note(report: RoundReport): void {
+    const { log, quarantine } = this.#options;
+    const { added, changed, removed, announced, withdrawn, problems, drifted, milliseconds } = report;
+    this.#metrics.round(report);
+    const writes = added + changed + removed;
+    const fields = { added, changed, removed, announced, withdrawn, ms: Math.round(milliseconds) };
+    if (writes + announced + withdrawn > 0) log("info", "written", fields);
+    if (drifted.length > 0)
+      log("warn", "others changed rows of ours", { count: drifted.length, rows: drifted.slice(0, SHOWN) });
+    if (drifted.length > 0) void this.#showDrift();
+    for (const problem of problems.slice(0, SHOWN)) log("warn", problem);
+    this.#noteDoubles();
+    this.#writes += writes;
+    if (writes > 0 || drifted.length > 0) this.#planProof();
+    const { needsLook } = this.#options.reconciler;
+    this.#failures = needsLook ? this.#failures + 1 : 0;
+    if (needsLook) this.#after("retry", RETRY_MS[Math.min(this.#failures, RETRY_MS.length) - 1]!, "all");
+    const next = quarantine.entries.reduce((least, { until }) => Math.min(least, until), Infinity);
+    if (next !== Infinity) this.#after("quarantine", Math.max(next - Date.now(), 0) + 5, "vms");
+  }
+
+  #noteDoubles(): void {
+    const doubles = this.#options.reconciler.doubleOwners();
+    const text = JSON.stringify(doubles);
+    if (text !== this.#doubles && doubles.length > 0)
+      this.#options.log("error", "somebody else announces addresses of VMs here", {
+        owners: doubles.slice(0, SHOWN),
+      });
+    this.#doubles = text;
+  }
+
+  #after(name: string, milliseconds: number, scope: Scope): void {
+    clearTimeout(this.#timers.get(name));
+    const timer = setTimeout(
+      () => void this.request(scope).catch(() => undefined),
+      Math.min(milliseconds, 2 ** 30),
+    );
+    this.#timers.set(name, timer);
+  }
+
+  #every(name: string, milliseconds: number): void {
+    const again = (): void => {
+      this.#ask("all", 0);
+      this.#timers.set(name, setTimeout(again, milliseconds));
+    };
+    this.#timers.set(name, setTimeout(again, milliseconds));
+  }
+
+  // ── Proofs ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Sees to it that the table is proved when nothing was written for a while. */
+  #planProof(): void {
+    const { prover, quietMs = 1000, proofGapMs = 5000 } = this.#options;
+    if (prover === null || this.#isStopped) return;
+    const wait = Math.max(quietMs, this.#lastProofAt + proofGapMs - performance.now());
+    clearTimeout(this.#timers.get("proof"));
+    this.#timers.set(
+      "proof",
+      setTimeout(() => void this.#prove(prover), wait),
+    );
+  }
+
+  /** Says what the table did to frames while others had changed it, repaired meanwhile or not. */
+  async #showDrift(): Promise<void> {
+    const { prover, reconciler, log } = this.#options;
+    if (prover === null) return;
+    const dump = this.#withoutIgnored(reconciler.lastDump);
+    try {
+      const { verdict, witness } = await prover.ask(reconciler.wanted.text(), dump, PROOF_SECONDS);
+      log("warn", "what others changed, as a frame meets it", { verdict, witness });
+    } catch (error) {
+      if (!this.#isStopped) log("warn", "no proof", { error: (error as Error).message });
+    }
+  }
+
+  async #prove(prover: Prover): Promise<void> {
+    const { bridge, reconciler, log } = this.#options;
+    this.#lastProofAt = performance.now();
+    const writes = this.#writes;
+    try {
+      const wanted = reconciler.wanted.text();
+      const dump = this.#withoutIgnored(await bridge.dump());
+      const isCurrent = (): boolean => writes === this.#writes && this.#running === null;
+      if (!isCurrent()) return this.#planProof();
+      const { verdict, witness, seconds } = await prover.ask(wanted, dump, PROOF_SECONDS);
+      this.#lastProof = { verdict, witness, at: new Date().toISOString() };
+      this.#metrics.proof(verdict);
+      if (verdict === "equal") log("info", "the table does what is wanted", { seconds });
+      else log("error", "the table does not do what is wanted, or that cannot be told", { verdict, witness });
+    } catch (error) {
+      if (!this.#isStopped) log("warn", "no proof", { error: (error as Error).message });
+    }
+  }
+
+  #withoutIgnored(dump: string): string {
+    const ignored = new Set(
+      (this.#options.ignoredCookies ?? []).map(cookie => `cookie=0x${cookie.toString(16)},`),
+    );
+    if (ignored.size === 0) return dump;
+    return dump
+      .split("\n")
+      .filter(line => ![...ignored].some(text => line.includes(text)))
+      .join("\n");
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * An agent from its settings: the one place that knows all of its parts. Who speaks to the fabric is given from outside, and
+ * without it the agent keeps the switch in step with files and intent, and announces nothing.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Intent } from "../../intent/index.ts";
+import type { Announcer, RouteSource } from "../types.ts";
+import { Agent } from "./agent.ts";
+import { bridgeAddress, OfctlBridge } from "./bridge.ts";
+import type { NextHopResolver } from "./fabric.ts";
+import { Audit, type Log } from "./journal.ts";
+import { Prover, planJudge } from "./prover.ts";
+import { Quarantine } from "./quarantine.ts";
+import { Reconciler } from "./reconciler.ts";
+import { AgentServer, takeOver } from "./server.ts";
+import { VmDirectory } from "./vms.ts";
+
+/** The fabric's side. */
+export interface Peers {
+  readonly announcer: Announcer;
+  readonly routes: RouteSource;
+  readonly resolver: NextHopResolver;
+  /** This hypervisor's address on the fabric, the next hop of what is announced. */
+  readonly ownNextHop: string;
+}
+
+export interface AgentSettings {
+  readonly base: Intent;
+  /** The database's socket, beside which the bridge's lies; undefined: where ovs-ofctl looks. */
+  readonly database?: string | undefined;
+  /** The watched directory of VM files; made when it is not there. */
+  readonly vms: string;
+  /** Where quarantine and audit are kept; made when it is not there. */
+  readonly state: string;
+  /** The unix socket that answers. */
+  readonly socket: string;
+  readonly peers: Peers | null;
+  readonly everySeconds: number;
+  readonly quarantineSeconds: number;
+  readonly drift: "repair" | "report";
+  /** Write plans that are not as they should be, too. */
+  readonly isForced: boolean;
+  readonly isProved: boolean;
+  readonly ignoredCookies: readonly bigint[];
+  readonly isTakingOver: boolean;
+  readonly log: Log;
+  /** Tests only: moments of the proof. */
+  readonly quietMs?: number;
+}
+
+export interface Running {
+  readonly agent: Agent;
+  /** Resolves when another agent asked for the hand-over. */
+  readonly handover: Promise<void>;
+  /** Opens the audit file anew. */
+  reopen(): void;
+  /** Ends; flows and announcements stay. */
+  stop(): Promise<void>;
+}
+
+const PLAN_SECONDS = 20;
+
+/** Starts an agent. Throws SocketError when its socket is another's; what the switch lacks is retried, not thrown. */
+export async function startAgent(settings: AgentSettings): Promise<Running> {
+  const { base, log, peers } = settings;
+  for (const folder of [settings.vms, settings.state]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (settings.isTakingOver && (await takeOver(settings.socket)))
+    log("info", "the agent before has handed over");
+  const audit = new Audit(join(settings.state, "audit.jsonl"));
+  const directory = new VmDirectory(settings.vms);
+  const bridge = new OfctlBridge(bridgeAddress(base.bridge, settings.database));
+  const quarantine = new Quarantine(
+    join(settings.state, "quarantine.json"),
+    settings.quarantineSeconds * 1000,
+  );
+  const prover = settings.isProved ? new Prover() : null;
+  const isJudged = prover !== null && !settings.isForced;
+  const reconciler = new Reconciler({
+    base,
+    bridge,
+    directory,
+    announcer: peers?.announcer ?? null,
+    ownNextHop: peers?.ownNextHop ?? null,
+    hasRoutes: peers !== null,
+    resolver: peers?.resolver ?? (() => null),
+    quarantine,
+    audit,
+    log,
+    drift: settings.drift,
+    judge: isJudged ? planJudge(prover, settings.ignoredCookies, PLAN_SECONDS) : null,
+  });
+  const agent = new Agent({
+    reconciler,
+    bridge,
+    directory,
+    quarantine,
+    routes: peers?.routes ?? null,
+    prover,
+    log,
+    ignoredCookies: settings.ignoredCookies,
+    everySeconds: settings.everySeconds,
+    ...(settings.quietMs === undefined ? {} : { quietMs: settings.quietMs, proofGapMs: settings.quietMs }),
+  });
+  let onHandover: () => void = () => undefined;
+  const handover = new Promise<void>(resolve => {
+    onHandover = resolve;
+  });
+  // The socket first: whoever holds it is the one agent of this bridge.
+  const server = await AgentServer.start(agent, settings.socket, onHandover);
+  await agent.start();
+  return {
+    agent,
+    handover,
+    reopen: () => audit.reopen(),
+    async stop() {
+      await agent.stop();
+      await server.close();
+      audit.close();
+    },
+  };
+}

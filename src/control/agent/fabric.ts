@@ -1,0 +1,137 @@
+/**
+ * The routes that the fabric tells, as the agent keeps them: the best path of each prefix, what it resolves to, and which
+ * prefixes have changed since somebody asked. After a loss the table is told anew; what is not told again by its end is
+ * gone, and until then nothing is. RFC 8277 (labels; 3 is the implicit null and is not pushed).
+ */
+import { LABELS_MAX } from "../../intent/index.ts";
+import { maskOf, parseIpv4 } from "../../wire/index.ts";
+import type { FabricRoute, RouteChange } from "../types.ts";
+import type { ResolvedRoute } from "./rows.ts";
+
+/** MAC address of a next hop, as a number; null when it is not known (yet). */
+export type NextHopResolver = (nextHop: string) => number | null;
+
+interface Entry {
+  readonly route: FabricRoute;
+  readonly prefix: number;
+  readonly length: number;
+  readonly labels: readonly number[];
+  generation: number;
+}
+
+const IMPLICIT_NULL = 3;
+const LABEL_MIN = 16;
+const LABEL_MAX = 0xfffff;
+
+/** A prefix as numbers; null when it is none, or has host bits. */
+export function parsePrefix(text: string): { prefix: number; length: number } | null {
+  const [, address = "", digits = ""] = /^([\d.]+)\/(\d{1,2})$/.exec(text) ?? [];
+  const prefix = parseIpv4(address);
+  const length = Number(digits);
+  if (prefix === null || digits === "" || length > 32 || (prefix & maskOf(length)) >>> 0 !== prefix)
+    return null;
+  return { prefix, length };
+}
+
+export class Fabric {
+  readonly #entries = new Map<string, Entry>();
+  readonly #changed = new Set<string>();
+  readonly #ownNextHop: string | null;
+  readonly #rejected = new Map<string, string>();
+  #generation = 0;
+  /** False until the whole table was told, at first and after a loss. */
+  isComplete = false;
+
+  /** `ownNextHop` is this hypervisor's: routes to it are its own announcements, which are no routes here. */
+  constructor(ownNextHop: string | null) {
+    this.#ownNextHop = ownNextHop;
+  }
+
+  get count(): number {
+    return this.#entries.size;
+  }
+
+  /** Routes that cannot be used, with the reason. */
+  get rejected(): ReadonlyMap<string, string> {
+    return this.#rejected;
+  }
+
+  apply(changes: readonly RouteChange[], isComplete: boolean): void {
+    for (const change of changes) {
+      if (change.type === "gone") this.#remove(change.prefix);
+      else this.#set(change.route);
+    }
+    if (!isComplete) return;
+    if (!this.isComplete)
+      for (const [prefix, { generation }] of this.#entries)
+        if (generation !== this.#generation) this.#remove(prefix);
+    this.isComplete = true;
+  }
+
+  /** The source was lost: the table stays until it was told again. */
+  lose(): void {
+    this.isComplete = false;
+    this.#generation++;
+  }
+
+  /** The prefixes that changed since the last call. */
+  takeChanged(): string[] {
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    return changed;
+  }
+
+  /** All prefixes. */
+  get prefixes(): Iterable<string> {
+    return this.#entries.keys();
+  }
+
+  routeTo(prefix: string): FabricRoute | null {
+    return this.#entries.get(prefix)?.route ?? null;
+  }
+
+  /** A prefix's route with its MAC; null: there is none, or its next hop is not known. */
+  resolve(prefix: string, resolver: NextHopResolver): ResolvedRoute | null {
+    const entry = this.#entries.get(prefix);
+    const via = entry === undefined ? null : resolver(entry.route.nextHop);
+    return entry === undefined || via === null
+      ? null
+      : { prefix: entry.prefix, length: entry.length, labels: entry.labels, via };
+  }
+
+  #remove(prefix: string): void {
+    this.#rejected.delete(prefix);
+    if (this.#entries.delete(prefix)) this.#changed.add(prefix);
+  }
+
+  #set(route: FabricRoute): void {
+    const { prefix: text } = route;
+    if (route.nextHop === this.#ownNextHop) {
+      this.#remove(text);
+      return;
+    }
+    const at = parsePrefix(text);
+    const labels = route.labels.filter(label => label !== IMPLICIT_NULL);
+    const problem = problemOf(at !== null, labels);
+    if (at === null || problem !== null) {
+      this.#remove(text);
+      this.#rejected.set(text, problem ?? "");
+      return;
+    }
+    this.#rejected.delete(text);
+    const before = this.#entries.get(text);
+    const isSame =
+      before !== undefined &&
+      before.route.nextHop === route.nextHop &&
+      before.labels.join() === labels.join();
+    this.#entries.set(text, { route, ...at, labels, generation: this.#generation });
+    if (!isSame) this.#changed.add(text);
+  }
+}
+
+function problemOf(isPrefix: boolean, labels: readonly number[]): string | null {
+  if (!isPrefix) return "is no IPv4 prefix without host bits";
+  if (labels.length > LABELS_MAX) return `has ${labels.length} labels; the switch holds ${LABELS_MAX}`;
+  const odd = labels.find(label => label < LABEL_MIN || label > LABEL_MAX);
+  return odd === undefined ? null : `has the reserved label ${odd}`;
+}

@@ -1,0 +1,70 @@
+/**
+ * What the agent tells: structured log lines (pino, JSON on standard error) and the audit file, a line of JSON for each
+ * flow that is written and for each announcement, before it is done, and one for how it ended. Neither holds a secret.
+ * The one file with pino.
+ */
+import { closeSync, openSync, writeSync } from "node:fs";
+import pino from "pino";
+import type { Edit } from "./edits.ts";
+import { bundleLine } from "./edits.ts";
+
+export type Level = "debug" | "info" | "warn" | "error";
+
+/** Where log lines go. */
+export type Log = (level: Level, message: string, fields?: Readonly<Record<string, unknown>>) => void;
+
+/** Log lines of at least this level, as JSON, to a file descriptor (2: standard error). */
+export function logTo(fd: number, level: Level): Log {
+  const logger = pino({ level, base: { name: "slash32-agent" } }, pino.destination({ dest: fd, sync: true }));
+  return (severity, message, fields = {}) => logger[severity](fields, message);
+}
+
+/** The audit file; without a path it takes everything and keeps nothing. */
+export class Audit {
+  #file: number | null = null;
+  #bundle = 0;
+  readonly #path: string | null;
+
+  constructor(path: string | null) {
+    this.#path = path;
+    this.reopen();
+  }
+
+  /** Opens the file anew: after it was renamed by whoever rotates logs. */
+  reopen(): void {
+    this.close();
+    if (this.#path !== null) this.#file = openSync(this.#path, "a", 0o600);
+  }
+
+  /** Notes the flows of a bundle that is about to be written; gives its number. */
+  bundle(edits: readonly Edit[], cause: string): number {
+    const bundle = ++this.#bundle;
+    const time = new Date().toISOString();
+    const lines = edits.map(edit => {
+      const before = edit.before === null ? {} : { before: edit.before.actions };
+      return JSON.stringify({ time, bundle, cause, op: edit.op, flow: bundleLine(edit), ...before });
+    });
+    this.#write(lines);
+    return bundle;
+  }
+
+  /** Notes how a bundle ended; `error` null: it was taken. */
+  ended(bundle: number, error: string | null): void {
+    this.#write([JSON.stringify({ time: new Date().toISOString(), bundle, taken: error === null, error })]);
+  }
+
+  /** Notes announcements or withdrawals that are about to be made. */
+  routes(op: "announce" | "withdraw", prefixes: readonly string[]): void {
+    const time = new Date().toISOString();
+    this.#write(prefixes.map(prefix => JSON.stringify({ time, op, prefix })));
+  }
+
+  close(): void {
+    if (this.#file !== null) closeSync(this.#file);
+    this.#file = null;
+  }
+
+  #write(lines: readonly string[]): void {
+    if (this.#file !== null && lines.length > 0) writeSync(this.#file, `${lines.join("\n")}\n`);
+  }
+}

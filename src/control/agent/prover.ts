@@ -1,0 +1,82 @@
+/** The main thread's side of the proof thread: one question at a time, the next when the last was answered. */
+import { existsSync } from "node:fs";
+import { Worker } from "node:worker_threads";
+import type { Question, Verdict } from "./proof-worker.ts";
+import type { PlanJudge } from "./reconciler.ts";
+
+/** The worker's program lies beside the bundled program, or in build/ of a checkout. */
+function workerFile(): URL {
+  const beside = new URL("./proof-worker.js", import.meta.url);
+  return existsSync(beside) ? beside : new URL("../../../build/proof-worker.js", import.meta.url);
+}
+
+interface Asked {
+  resolve(verdict: Verdict): void;
+  reject(error: Error): void;
+}
+
+export class Prover {
+  #worker: Worker | null = null;
+  #asked: Asked | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+  #id = 0;
+  #isClosed = false;
+
+  /** Proves that table `b` does what table `a` does. Rejects when the thread ends. */
+  ask(a: string, b: string, maxSeconds: number): Promise<Verdict> {
+    const answer = this.#last.then(() => this.#ask({ id: ++this.#id, a, b, maxSeconds }));
+    this.#last = answer.catch(() => undefined);
+    return answer;
+  }
+
+  /** Ends the thread; what is asked is given up. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const worker = this.#worker;
+    this.#fail(new Error("the proof was given up"));
+    await worker?.terminate();
+  }
+
+  #ask(question: Question): Promise<Verdict> {
+    if (this.#isClosed) return Promise.reject(new Error("the proof was given up"));
+    this.#worker ??= this.#start();
+    const worker = this.#worker;
+    return new Promise((resolve, reject) => {
+      this.#asked = { resolve, reject };
+      worker.postMessage(question);
+    });
+  }
+
+  #start(): Worker {
+    const worker = new Worker(workerFile());
+    worker.on("message", (verdict: Verdict) => {
+      const asked = this.#asked;
+      this.#asked = null;
+      asked?.resolve(verdict);
+    });
+    worker.on("error", error => this.#fail(error));
+    worker.on("exit", () => this.#fail(new Error("the thread of the proof ended")));
+    return worker;
+  }
+
+  #fail(error: Error): void {
+    const asked = this.#asked;
+    this.#asked = null;
+    this.#worker = null;
+    asked?.reject(error);
+  }
+}
+
+/**
+ * Judges plans: our rows with everybody else's beside them must do what ours do alone. Flows with an ignored cookie are
+ * left out. What cannot be told within `maxSeconds` is refused too.
+ */
+export function planJudge(prover: Prover, ignoredCookies: readonly bigint[], maxSeconds: number): PlanJudge {
+  const ignored = ignoredCookies.map(cookie => `cookie=0x${cookie.toString(16)},`);
+  return async (ours, foreign) => {
+    const others = foreign.split("\n").filter(line => !ignored.some(text => line.startsWith(text)));
+    if (others.every(line => line === "")) return null;
+    const { verdict, witness } = await prover.ask(ours, ours + others.join("\n"), maxSeconds);
+    return verdict === "equal" ? null : (witness ?? verdict);
+  };
+}

@@ -1,0 +1,513 @@
+/**
+ * Compare, plan, act: one round after the other. A full round looks at what is there (the switch's dump, the announcements
+ * we make) and compares everything; a quick one compares what changed since. Flows come before announcements, withdrawals
+ * before the removal of flows, and what is right is not written. Events only say that it is time to look: nothing is
+ * replayed, so that an agent that is killed anywhere does the rest when it is started again.
+ */
+import type { Intent, Vm } from "../../intent/index.ts";
+import { formatIpv4 } from "../../wire/index.ts";
+import type { Announcer, FabricRoute } from "../types.ts";
+import { type Admitted, admit, type Present, type Refusal } from "./admission.ts";
+import { type Bridge, BridgeError } from "./bridge.ts";
+import { bundleOf, type Edit, editsOf, enter } from "./edits.ts";
+import { Fabric, type NextHopResolver } from "./fabric.ts";
+import { Installed, isAlike } from "./installed.ts";
+import type { Audit, Log } from "./journal.ts";
+import type { Quarantine } from "./quarantine.ts";
+import type { Listing, VmDirectory } from "./vms.ts";
+import { Wanted } from "./wanted.ts";
+
+/** What a plan is judged by before it is written; null: it is as it should be, else why it is not. */
+export type PlanJudge = (ours: string, foreign: string) => Promise<string | null>;
+
+export interface ReconcilerOptions {
+  readonly base: Intent;
+  readonly bridge: Bridge;
+  readonly directory: VmDirectory;
+  /** Null: nothing is announced. */
+  readonly announcer: Announcer | null;
+  /** This hypervisor's address as a next hop; null: nothing is announced. */
+  readonly ownNextHop: string | null;
+  /** Whether a source of routes is attached; without one the intent's routes are all there are. */
+  readonly hasRoutes: boolean;
+  readonly resolver: NextHopResolver;
+  readonly quarantine: Quarantine;
+  readonly audit: Audit;
+  readonly log: Log;
+  /** What becomes of our rows that somebody else changed. */
+  readonly drift: "repair" | "report";
+  /** Null: plans are not judged. */
+  readonly judge: PlanJudge | null;
+  readonly clock?: () => number;
+}
+
+/** What a round looks at: everything, the VM files and changed routes, or changed routes only. */
+export type Scope = "all" | "vms" | "routes";
+
+/** What a round did. */
+export interface RoundReport {
+  readonly isFull: boolean;
+  readonly added: number;
+  readonly changed: number;
+  readonly removed: number;
+  readonly announced: number;
+  readonly withdrawn: number;
+  readonly milliseconds: number;
+  /** What could not be done; empty: all is in step. */
+  readonly problems: readonly string[];
+  /** Names of rows that others had changed since the last look. */
+  readonly drifted: readonly string[];
+}
+
+/** A route to an address that is a local VM's: somebody else announces it too. */
+export interface DoubleOwner {
+  readonly prefix: string;
+  readonly vm: number;
+  readonly nextHop: string;
+  readonly originator: string | null;
+}
+
+interface Tally {
+  added: number;
+  changed: number;
+  removed: number;
+  announced: number;
+  withdrawn: number;
+  problems: string[];
+  drifted: string[];
+}
+
+export class Reconciler {
+  readonly fabric: Fabric;
+  readonly wanted: Wanted;
+  readonly #options: ReconcilerOptions;
+  readonly #clock: () => number;
+  #installed: Installed | null = null;
+  /** False after a write or a dump that failed: then only a look tells what is there. */
+  #isKnown = false;
+  /** False after a dump that failed: then nothing new is announced. */
+  #isReachable = false;
+  #announced: Map<string, FabricRoute> | null = null;
+  #admitted: Admitted = { vms: new Map(), refusals: [] };
+  #listing: Listing | null = null;
+  /** Rows that others changed and that are left so (drift: report). */
+  readonly #tolerated = new Set<string>();
+  #obstructed: ReadonlySet<string> = new Set();
+  /** Rows whose last write failed, or was held back. */
+  readonly #open = new Set<string>();
+  #isRefused = false;
+  #lastDump = "";
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? Date.now;
+    this.fabric = new Fabric(options.ownNextHop);
+    if (!options.hasRoutes) this.fabric.isComplete = true;
+    this.wanted = new Wanted(options.base, options.ownNextHop);
+  }
+
+  get refusals(): readonly Refusal[] {
+    return this.#admitted.refusals;
+  }
+
+  get unreadable(): ReadonlyMap<string, string> {
+    return this.#listing?.unreadable ?? new Map();
+  }
+
+  /** What is installed, as last known; null before the first look. */
+  get installed(): Installed | null {
+    return this.#installed;
+  }
+
+  /** What we announce, as last known. */
+  get announced(): ReadonlyMap<string, FabricRoute> | null {
+    return this.#announced;
+  }
+
+  /** The dump of the last full round. */
+  get lastDump(): string {
+    return this.#lastDump;
+  }
+
+  /** Whether the next round has to look. */
+  get needsLook(): boolean {
+    const { announcer } = this.#options;
+    return !this.#isKnown || this.#isRefused || (announcer !== null && this.#announced === null);
+  }
+
+  /** Whether all rows of a VM are in, and announced where it should be. */
+  isInStep(id: number): boolean {
+    const rows = this.wanted.namesOf(id);
+    if (rows.length === 0 || !this.#isIn(id)) return false;
+    for (const [prefix, { vm }] of this.wanted.announcements)
+      if (vm === id && this.#options.announcer !== null && !this.#announced?.has(prefix)) return false;
+    return true;
+  }
+
+  /** Why a VM would not be taken if its file came now; null: it would be. */
+  wouldRefuse(vm: Vm): Refusal | null {
+    const { base, quarantine } = this.#options;
+    const file = "the request";
+    const others = (this.#listing?.vms ?? []).filter(other => other.vm.id !== vm.id);
+    const files = [...others, { file, vm, modifiedMs: Number.POSITIVE_INFINITY }];
+    const { refusals } = admit(base, files, this.#present(), quarantine, this.#clock());
+    return refusals.find(refusal => refusal.file === file) ?? null;
+  }
+
+  /** The VM that a file (or the intent) wants under an id, as it is written there. */
+  listed(id: number): { readonly vm: Vm; readonly file: string | null } | null {
+    const ofBase = this.#options.base.vms.find(vm => vm.id === id);
+    if (ofBase !== undefined) return { vm: ofBase, file: null };
+    return this.#listing?.vms.find(({ vm }) => vm.id === id) ?? null;
+  }
+
+  /** All VMs that files and the intent want. */
+  get listing(): readonly { readonly vm: Vm; readonly file: string | null }[] {
+    const ofBase = this.#options.base.vms.map(vm => ({ vm, file: null }));
+    return [...ofBase, ...(this.#listing?.vms ?? [])];
+  }
+
+  /** Local addresses that somebody else announces too. */
+  doubleOwners(): DoubleOwner[] {
+    const found: DoubleOwner[] = [];
+    for (const [prefix, { vm }] of this.wanted.announcements) {
+      const route = this.fabric.routeTo(prefix);
+      if (route !== null) found.push({ prefix, vm, nextHop: route.nextHop, originator: route.originator });
+    }
+    return found;
+  }
+
+  /** One round. Never throws for what the switch, the daemon or a file does: that is a problem in the report. */
+  async round(scope: Scope): Promise<RoundReport> {
+    const startedAt = performance.now();
+    const isFull = scope === "all" || this.needsLook;
+    const tally: Tally = {
+      added: 0,
+      changed: 0,
+      removed: 0,
+      announced: 0,
+      withdrawn: 0,
+      problems: [],
+      drifted: [],
+    };
+    if (isFull) await this.#look(tally);
+    const names = this.#installed === null ? null : this.#decide(isFull ? "all" : scope, tally);
+    if (names !== null) {
+      const mayRemove = await this.#withdraw(tally);
+      await this.#write(names, isFull, mayRemove, tally);
+      await this.#announce(tally);
+    }
+    return { isFull, ...tally, milliseconds: performance.now() - startedAt };
+  }
+
+  // ── Look ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #look(tally: Tally): Promise<void> {
+    const { bridge, announcer } = this.#options;
+    try {
+      const dump = await bridge.dump();
+      const next = Installed.read(dump);
+      this.#lastDump = dump;
+      this.#noteDrift(next, tally);
+      this.#installed = next;
+      this.#isKnown = true;
+      this.#isReachable = true;
+    } catch (error) {
+      this.#isKnown = false;
+      this.#isReachable = false;
+      tally.problems.push((error as Error).message);
+    }
+    if (announcer === null) return;
+    try {
+      const list = await announcer.list();
+      this.#announced = new Map(list.map(route => [route.prefix, route]));
+    } catch (error) {
+      this.#announced = null;
+      tally.problems.push(`announcements: ${(error as Error).message}`);
+    }
+  }
+
+  /** What others changed since the last look. A switch without any row of ours was started anew, which is no drift. */
+  #noteDrift(next: Installed, tally: Tally): void {
+    const before = this.#installed;
+    if (before === null || !this.#isKnown || next.ours.size === 0) {
+      this.#tolerated.clear();
+      return;
+    }
+    next.reconcileNames(this.wanted.rows);
+    for (const [name, row] of before.ours) {
+      const now = next.ours.get(name);
+      if (now === undefined || !isAlike(row, now)) tally.drifted.push(name);
+    }
+    for (const name of next.ours.keys()) if (!before.ours.has(name)) tally.drifted.push(name);
+    if (this.#options.drift === "report") for (const name of tally.drifted) this.#tolerated.add(name);
+  }
+
+  // ── Plan ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Brings what is wanted up to date; gives the names of rows to compare. Null: nothing can be decided. */
+  #decide(scope: Scope, tally: Tally): Iterable<string> | null {
+    const { resolver } = this.#options;
+    const installed = this.#installed!;
+    const changed = scope === "routes" ? new Set<string>() : this.#decideVms(tally);
+    if (changed === null) return null;
+    const touched = this.fabric.takeChanged();
+    const moved = scope === "all" ? this.wanted.movedRoutes(this.fabric, resolver) : [];
+    const prefixes = [...touched, ...moved];
+    for (const name of this.wanted.setRoutes(this.fabric, new Set(prefixes), resolver)) changed.add(name);
+    if (scope !== "all") {
+      for (const name of changed) this.#tolerated.delete(name);
+      return new Set([...changed, ...this.#namesAbout(changed), ...this.#open]);
+    }
+    this.#obstructed = installed.reconcileNames(this.wanted.rows);
+    for (const name of this.#obstructed)
+      tally.problems.push(`${name}: a flow that is not ours stands in its place`);
+    return new Set([...this.wanted.rows.keys(), ...installed.ours.keys()]);
+  }
+
+  /** Reads the VM files and decides which VMs are taken; gives the names of rows that changed. */
+  #decideVms(tally: Tally): Set<string> | null {
+    const { directory, base, quarantine } = this.#options;
+    try {
+      this.#listing = directory.read();
+    } catch (error) {
+      tally.problems.push(`${directory.path}: ${(error as Error).message}; no VM is changed`);
+      if (this.#listing === null) return null;
+    }
+    for (const problem of this.#listing.unreadable.values()) tally.problems.push(problem);
+    const now = this.#clock();
+    quarantine.expire(now);
+    this.#quarantineLost(now);
+    this.#admitted = admit(base, this.#listing.vms, this.#present(), quarantine, now);
+    const changed = this.wanted.setVms(this.#admitted.vms);
+    for (const name of changed) this.#tolerated.delete(name);
+    return changed;
+  }
+
+  /** What the installed rows tell of the VMs. */
+  #present(): Map<number, Present> {
+    const installed = this.#installed;
+    return new Map(installed?.owners.map(id => [id, installed.summaryOf(id)]));
+  }
+
+  /** Installed rows of VMs of which a row changes, wanted or not: what was left of an earlier write is seen too. */
+  *#namesAbout(changed: ReadonlySet<string>): Generator<string> {
+    const owners = new Set<number>();
+    for (const name of changed) {
+      const owner = this.#installed!.ours.get(name)?.owner ?? 0;
+      if (owner !== 0) owners.add(owner);
+    }
+    for (const owner of owners) yield* this.#installed!.namesOf(owner);
+  }
+
+  /** Whether a VM that no file speaks of may be one whose file cannot be read. */
+  #mayBeHidden(id: number): boolean {
+    return this.#listing!.hiddenCount > 0 && !this.#admitted.vms.has(id) && !this.#isListed(id);
+  }
+
+  #isListed(id: number): boolean {
+    return this.#listing!.vms.some(({ vm }) => vm.id === id);
+  }
+
+  /** Addresses that are installed or announced and that nobody who had them wants any more. */
+  #quarantineLost(now: number): void {
+    const { base, quarantine, log } = this.#options;
+    const held = new Map<number, Set<string>>();
+    const all = new Set<string>();
+    for (const vm of [...base.vms, ...this.#listing!.vms.map(file => file.vm)]) {
+      const addresses = vm.addresses.map(formatIpv4);
+      held.set(vm.id, new Set([...(held.get(vm.id) ?? []), ...addresses]));
+      for (const address of addresses) all.add(address);
+    }
+    if (this.#listing!.hiddenCount > 0) return;
+    const lost: [string, number][] = [];
+    const installed = this.#installed!;
+    for (const owner of installed.owners)
+      for (const address of installed.summaryOf(owner).addresses)
+        if (!held.get(owner)?.has(address)) lost.push([address, owner]);
+    const seen = new Set(lost.map(([address]) => address));
+    for (const prefix of this.#announced?.keys() ?? []) {
+      const address = prefix.replace(/\/32$/, "");
+      if (!address.includes("/") && !all.has(address) && !seen.has(address)) lost.push([address, 0]);
+    }
+    if (lost.length === 0) return;
+    const added = quarantine.add(lost, now);
+    if (added.length > 0) log("info", "addresses in quarantine", { addresses: added });
+  }
+
+  // ── Act ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Withdraws what is not to be announced; gives whether rows that deliver may be removed. */
+  async #withdraw(tally: Tally): Promise<boolean> {
+    const { announcer, audit } = this.#options;
+    if (announcer === null) return true;
+    if (this.#announced === null) return false;
+    const stale = [...this.#announced.keys()].filter(prefix => !this.wanted.announcements.has(prefix));
+    if (stale.length === 0) return true;
+    // While a file cannot be read, an address without a VM may be that file's.
+    if (this.#listing!.hiddenCount > 0) return true;
+    audit.routes("withdraw", stale);
+    try {
+      await announcer.withdraw(stale);
+    } catch (error) {
+      this.#announced = null;
+      tally.problems.push(`withdrawals: ${(error as Error).message}`);
+      return false;
+    }
+    for (const prefix of stale) this.#announced.delete(prefix);
+    tally.withdrawn = stale.length;
+    return true;
+  }
+
+  /** Whether an edit has to wait, or is not ours to make. */
+  #isHeldBack(edit: Edit, mayRemove: boolean): boolean {
+    if (this.#tolerated.has(edit.name)) return true;
+    if (edit.op === "add") return this.#obstructed.has(edit.name) || this.#installed!.foreign.has(edit.name);
+    const { kind, owner } = edit.before;
+    if (kind === "route") return !this.fabric.isComplete || this.wanted.unresolved.has(edit.name);
+    if (owner !== 0 && this.#mayBeHidden(owner)) return true;
+    return kind === "L3-in" && !mayRemove;
+  }
+
+  async #write(names: Iterable<string>, isFull: boolean, mayRemove: boolean, tally: Tally): Promise<void> {
+    const all = editsOf(names, this.wanted.rows, this.#installed!);
+    const edits = all.filter(edit => !this.#isHeldBack(edit, mayRemove));
+    this.#open.clear();
+    if (edits.length !== all.length) {
+      const going = new Set(edits);
+      for (const edit of all)
+        if (!going.has(edit) && !this.#tolerated.has(edit.name)) this.#open.add(edit.name);
+    }
+    if (edits.length === 0) {
+      if (isFull) this.#isRefused = false;
+      return;
+    }
+    if (!this.#isKnown || (this.#isRefused && !isFull)) {
+      for (const { name } of edits) this.#open.add(name);
+      return;
+    }
+    if (isFull && !(await this.#isPlanRight(edits, tally))) {
+      for (const { name } of edits) this.#open.add(name);
+      return;
+    }
+    await this.#bundle(edits, isFull ? "reconcile" : "change", tally);
+  }
+
+  async #isPlanRight(edits: readonly Edit[], tally: Tally): Promise<boolean> {
+    const { judge, log } = this.#options;
+    const installed = this.#installed!;
+    if (judge === null || installed.foreign.size === 0) {
+      this.#isRefused = false;
+      return true;
+    }
+    const planned = new Map([...installed.ours].map(([name, row]) => [name, lineOf(row)]));
+    for (const edit of edits) {
+      if (edit.op === "delete") planned.delete(edit.name);
+      else planned.set(edit.name, lineOf(edit.row));
+    }
+    const ours = [...planned.values()].join("");
+    const foreign = [...installed.foreign.values()].map(lineOf).join("");
+    const problem = await judge(ours, foreign);
+    this.#isRefused = problem !== null;
+    if (problem === null) return true;
+    const message = "the plan is refused: with flows that are not ours it would not do what is wanted";
+    log("error", message, { witness: problem });
+    tally.problems.push(`${message}: ${problem}`);
+    return false;
+  }
+
+  /** Writes edits as one bundle; when the switch refuses it, halves of it, so that one bad row keeps nobody else out. */
+  async #bundle(edits: readonly Edit[], cause: string, tally: Tally): Promise<void> {
+    const { bridge, audit } = this.#options;
+    const number = audit.bundle(edits, cause);
+    try {
+      await bridge.write(bundleOf(edits));
+    } catch (error) {
+      audit.ended(number, (error as Error).message);
+      const groups = groupsOf(edits);
+      if (error instanceof BridgeError && error.isRefusal && groups.length > 1) {
+        const half = groups.length >> 1;
+        await this.#bundle(groups.slice(0, half).flat(), cause, tally);
+        await this.#bundle(groups.slice(half).flat(), cause, tally);
+        return;
+      }
+      this.#isKnown = false;
+      for (const { name } of edits) this.#open.add(name);
+      tally.problems.push((error as Error).message);
+      return;
+    }
+    audit.ended(number, null);
+    enter(this.#installed!, edits);
+    for (const edit of edits) {
+      if (edit.op === "delete") tally.removed++;
+      else if (edit.before === null) tally.added++;
+      else tally.changed++;
+    }
+  }
+
+  /** Whether all rows of a VM are installed. */
+  #isIn(id: number): boolean {
+    const ours = this.#installed?.ours;
+    return this.wanted.namesOf(id).every(name => ours?.has(name) === true && !this.#open.has(name));
+  }
+
+  async #announce(tally: Tally): Promise<void> {
+    const { announcer, audit } = this.#options;
+    if (announcer === null || this.#announced === null) return;
+    const missing: FabricRoute[] = [];
+    const isIn = new Map<number, boolean>();
+    for (const [prefix, { route, vm }] of this.wanted.announcements) {
+      const known = this.#announced.get(prefix);
+      if (
+        known !== undefined &&
+        known.nextHop === route.nextHop &&
+        known.labels.join() === route.labels.join()
+      )
+        continue;
+      if (!isIn.has(vm)) isIn.set(vm, this.#isReachable && this.#isIn(vm));
+      if (isIn.get(vm)) missing.push(route);
+    }
+    if (missing.length === 0) return;
+    audit.routes(
+      "announce",
+      missing.map(({ prefix }) => prefix),
+    );
+    try {
+      await announcer.announce(missing);
+    } catch (error) {
+      this.#announced = null;
+      tally.problems.push(`announcements: ${(error as Error).message}`);
+      return;
+    }
+    for (const route of missing) this.#announced.set(route.prefix, route);
+    tally.announced = missing.length;
+  }
+}
+
+const lineOf = ({
+  cookie,
+  table,
+  priority,
+  match,
+  actions,
+}: {
+  readonly cookie: string;
+  readonly table: number;
+  readonly priority: number;
+  readonly match: string;
+  readonly actions: string;
+}): string =>
+  `cookie=${cookie},table=${table},priority=${priority}${match === "" ? "" : `,${match}`} actions=${actions}\n`;
+
+/** Edits that belong together: those of a VM, of the pipeline; each route is by itself. */
+function groupsOf(edits: readonly Edit[]): Edit[][] {
+  const groups = new Map<string, Edit[]>();
+  for (const edit of edits) {
+    const { kind, owner } = edit.op === "add" ? edit.row : edit.before;
+    const key = kind === "route" ? edit.name : `${owner}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [edit]);
+    else group.push(edit);
+  }
+  return [...groups.values()];
+}

@@ -1,0 +1,89 @@
+/**
+ * Rows as the agent handles them: what the pipeline of one hypervisor, one VM or one route is in flows, each under a name
+ * that does not depend on the order in which a match is spelt. Compiled by the intent room; nothing is decided here about
+ * when a row is written.
+ */
+import { Flows, type Intent, type NextHop, type Routes, type Vm } from "../../intent/index.ts";
+import type { RowInstance } from "../../openflow/index.ts";
+
+/** A row that should be there. */
+export interface Row extends RowInstance {
+  /** Table, priority and match; two rows of one name are one flow to Open vSwitch. */
+  readonly name: string;
+}
+
+/** A route with its next hop's MAC known. */
+export interface ResolvedRoute {
+  /** Unsigned, host order. */
+  readonly prefix: number;
+  readonly length: number;
+  readonly labels: readonly number[];
+  readonly via: number;
+}
+
+/** The name of a row; the words of a match may stand in any order. */
+export function rowName(table: number, priority: number, match: string): string {
+  const words = match.includes(",") ? match.split(",").sort().join(",") : match;
+  return `${table}/${priority}/${words}`;
+}
+
+const NO_ROUTES: Routes = {
+  count: 0,
+  prefixes: new Uint32Array(0),
+  lengths: new Uint8Array(0),
+  nextHopOf: new Uint32Array(0),
+  nextHops: [],
+};
+
+const named = (row: RowInstance): Row => ({ ...row, name: rowName(row.table, row.priority, row.match) });
+
+/** The rows that are there whatever VMs and routes there are. */
+export function pipelineRows(base: Intent): Row[] {
+  return [...new Flows({ ...base, vms: [], routes: NO_ROUTES })].map(named);
+}
+
+/** The rows of VMs, by their ids. */
+export function vmRows(base: Intent, vms: readonly Vm[]): Map<number, Row[]> {
+  const rows = new Map<number, Row[]>(vms.map(({ id }) => [id, []]));
+  if (vms.length > 0)
+    for (const row of new Flows({ ...base, vms, routes: NO_ROUTES })) rows.get(row.owner)?.push(named(row));
+  return rows;
+}
+
+/** The rows of routes, one each, in no order. */
+export function routeRows(base: Intent, routes: readonly ResolvedRoute[]): Row[] {
+  if (routes.length === 0) return [];
+  const flows = new Flows({ ...base, vms: [], routes: columnsOf(routes) });
+  const rows: Row[] = [];
+  for (let index = 0; index < flows.count; index++)
+    if (flows.routeAt(index) >= 0) rows.push(named(flows.at(index)));
+  return rows;
+}
+
+/** Routes of an intent as a list. */
+export function routesOf({ count, prefixes, lengths, nextHopOf, nextHops }: Routes): ResolvedRoute[] {
+  return Array.from({ length: count }, (_, index) => ({
+    prefix: prefixes[index]!,
+    length: lengths[index]!,
+    ...nextHops[nextHopOf[index]!]!,
+  }));
+}
+
+/** A list of routes as an intent holds them. */
+export function columnsOf(routes: readonly ResolvedRoute[]): Routes {
+  const nextHops: NextHop[] = [];
+  const known = new Map<string, number>();
+  const nextHopOf = Uint32Array.from(routes, ({ labels, via }) => {
+    const key = `${via} ${labels.join("/")}`;
+    const index = known.get(key) ?? nextHops.push({ labels, via }) - 1;
+    known.set(key, index);
+    return index;
+  });
+  return {
+    count: routes.length,
+    prefixes: Uint32Array.from(routes, ({ prefix }) => prefix),
+    lengths: Uint8Array.from(routes, ({ length }) => length),
+    nextHopOf,
+    nextHops,
+  };
+}

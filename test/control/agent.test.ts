@@ -1,0 +1,298 @@
+/**
+ * The agent whole: a directory, a socket, a private switch, and peers that remember. Then the program as one starts it, killed
+ * with -9 and handed over.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type AgentSettings, ask, OfctlBridge, type Running, startAgent } from "../../src/control/index.ts";
+import { Switch } from "../../src/verify/index.ts";
+import { PROGRAM } from "../cli/base.ts";
+import { assert, peer, suite } from "../harness.ts";
+import { BASE, best, FakeAnnouncer, FakeRoutes, OWN_NEXT_HOP, resolver, vmOf, Workplace } from "./base.ts";
+
+const test = suite("the agent");
+/** The private switch's own flow, which leads every frame of its markers to every port. */
+const MARKER = 0x736c617368333200n;
+
+interface Scene {
+  readonly sw: Switch;
+  readonly place: Workplace;
+  readonly announcer: FakeAnnouncer;
+  readonly routes: FakeRoutes;
+  readonly said: { readonly message: string; readonly fields: Readonly<Record<string, unknown>> }[];
+  readonly socket: string;
+  start(more?: Partial<AgentSettings>): Promise<Running>;
+}
+
+async function onStage(body: (scene: Scene) => Promise<void>): Promise<void> {
+  peer("ovs-vswitchd");
+  const sw = await Switch.start({ ports: [{ number: 1, name: "uplink0" }] });
+  const place = new Workplace();
+  const announcer = new FakeAnnouncer();
+  const routes = new FakeRoutes();
+  const said: Scene["said"] = [];
+  const running: Running[] = [];
+  const socket = join(place.path, "agent.sock");
+  const start = async (more: Partial<AgentSettings> = {}): Promise<Running> => {
+    const one = await startAgent({
+      base: { ...BASE, bridge: managementOf(sw) },
+      vms: place.vms,
+      state: join(place.path, "state"),
+      socket,
+      peers: { announcer, routes, resolver, ownNextHop: OWN_NEXT_HOP },
+      everySeconds: 3600,
+      quarantineSeconds: 60,
+      drift: "repair",
+      isForced: false,
+      isProved: false,
+      ignoredCookies: [MARKER],
+      isTakingOver: false,
+      log: (_, message, fields = {}) => {
+        if (process.env.AGENT_LOG === "1") process.stdout.write(`${message} ${JSON.stringify(fields)}\n`);
+        said.push({ message, fields });
+      },
+      quietMs: 50,
+      ...more,
+    });
+    running.push(one);
+    return one;
+  };
+  try {
+    await body({ sw, place, announcer, routes, said, socket, start });
+  } finally {
+    for (const child of children) child.kill("SIGKILL");
+    for (const one of running) await one.stop().catch(() => undefined);
+    place.remove();
+    await sw.close();
+  }
+}
+
+const managementOf = (sw: Switch): string => join(sw.whereabouts.folder, "br0.mgmt");
+
+async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + 15_000;
+  while (!(await isTrue())) {
+    if (performance.now() > end) throw new Error(`waited 15 s for: ${what}`);
+    await new Promise(resolve => setTimeout(resolve, 5));
+  }
+}
+
+const bodyOf = (n: number, path = "l3"): string =>
+  JSON.stringify({
+    id: 100 + n,
+    name: `vm-${n}`,
+    port: `tap${100 + n}`,
+    ofport: 10 + n,
+    mac: `52:54:00:00:00:${n.toString(16).padStart(2, "0")}`,
+    addresses: [`203.0.113.${n}`],
+    path,
+  });
+
+test("files and routes are followed as they come", () =>
+  onStage(async ({ sw, place, announcer, routes, start }) => {
+    await start();
+    place.drop(vmOf(1));
+    await until("the announcement", () => announcer.routes.has("203.0.113.1/32"));
+    assert.match(await sw.dumpFlows(), "nw_dst=203.0.113.1 ");
+    routes.tell([best("198.51.100.1/32", 2001)], true);
+    await until("the route", async () => (await sw.dumpFlows()).includes("198.51.100.1"));
+    routes.tell([best("198.51.100.1/32", 2002)]);
+    await until("its new label", async () => (await sw.dumpFlows()).includes("set_field:2002->mpls_label"));
+    routes.tell([{ type: "gone", prefix: "198.51.100.1/32" }]);
+    await until("its end", async () => !(await sw.dumpFlows()).includes("198.51.100.1"));
+    place.take(101);
+    await until("the withdrawal", () => !announcer.routes.has("203.0.113.1/32"));
+    await until("no delivery", async () => !(await sw.dumpFlows()).includes("203.0.113.1"));
+  }));
+
+test("the socket: create, path, list, destroy, each twice; refusals say why", () =>
+  onStage(async ({ place, announcer, socket, start }) => {
+    await start();
+    assert.is(statSync(socket).mode & 0o777, 0o600);
+    const call = async (method: string, target: string, body = "") => {
+      const { status, text } = await ask(socket, method, target, body);
+      return { status, body: JSON.parse(text) as Record<string, unknown> };
+    };
+    for (let times = 0; times < 2; times++) {
+      const created = await call("PUT", "/v1/vms/101", bodyOf(1, "l2"));
+      assert.is(created.status, 200);
+      assert.is(created.body.state, "in-step");
+    }
+    assert.ok(existsSync(join(place.vms, "vm-101.yaml")));
+    assert.is((await call("PUT", "/v1/vms/101/path", '{"path":"l3"}')).status, 409);
+    assert.is((await call("PUT", "/v1/vms/101/path", '{"path":"l3"}')).body.code, "jump");
+    for (const path of ["dual-l2", "dual-l2", "dual-l3", "l3"])
+      assert.equal((await call("PUT", "/v1/vms/101/path", JSON.stringify({ path }))).body.path, path);
+    assert.ok(announcer.routes.has("203.0.113.1/32"));
+    const other = await call("PUT", "/v1/vms/102", bodyOf(1).replace("101", "102").replace("vm-1", "vm-2"));
+    assert.equal([other.status, other.body.code], [409, "conflict"]);
+    assert.is((await call("PUT", "/v1/vms/103", bodyOf(1))).status, 400);
+    assert.match(String((await call("PUT", "/v1/vms/101", "{")).body.message), /^body:1:\d+: /);
+    assert.is((await call("PUT", "/v1/vms/109/path", '{"path":"l3"}')).status, 404);
+    assert.is((await call("GET", "/v2")).status, 404);
+    const list = (await call("GET", "/v1/vms")).body as unknown as { id: number; path: string }[];
+    assert.equal(
+      list.map(({ id, path }) => [id, path]),
+      [[101, "l3"]],
+    );
+    for (let times = 0; times < 2; times++) assert.is((await call("DELETE", "/v1/vms/101")).status, 200);
+    assert.is(announcer.routes.size, 0);
+    const late = await call("PUT", "/v1/vms/102", bodyOf(2).replace("203.0.113.2", "203.0.113.1"));
+    assert.equal([late.status, late.body.code], [409, "quarantine"]);
+    const { body } = await call("GET", "/v1/status");
+    assert.is(body.inStep, true);
+    assert.is((body.quarantine as { address: string }[])[0]!.address, "203.0.113.1");
+    const { text } = await ask(socket, "GET", "/metrics");
+    assert.match(text, "slash32_agent_quarantined 1");
+    assert.match(text, 'slash32_agent_prefixes_total{op="announced"} 1');
+    const audit = readFileSync(join(place.path, "state", "audit.jsonl"), "utf8")
+      .trim()
+      .split("\n");
+    const adds = audit.map(line => JSON.parse(line) as { op?: string; flow?: string });
+    assert.ok(adds.some(({ op, flow }) => op === "delete" && flow?.includes("nw_dst=203.0.113.1")));
+    assert.ok(adds.some(({ op }) => op === "withdraw"));
+  }));
+
+test("a second agent is refused the socket; the hand-over writes and withdraws nothing", () =>
+  onStage(async ({ sw, place, announcer, start }) => {
+    const first = await start();
+    place.drop(vmOf(1));
+    await until("the announcement", () => announcer.routes.size === 1);
+    let refused = "";
+    await start().catch(error => {
+      refused = (error as Error).message;
+    });
+    assert.match(refused, "an agent answers there already");
+    void first.handover.then(() => first.stop());
+    announcer.history.length = 0;
+    const before = await sw.dumpFlows();
+    const second = await start({ isTakingOver: true });
+    assert.equal(announcer.history, []);
+    assert.ok(second.agent.list()[0]!.state === "in-step");
+    assert.is((await sw.dumpFlows()).split("\n").length, before.split("\n").length);
+  }));
+
+test("the table is proved after a quiet moment, and drift is shown with a frame", () =>
+  onStage(async ({ sw, place, said, start }) => {
+    const { agent } = await start({ isProved: true });
+    place.drop(vmOf(1));
+    await until("a proof", () => said.some(({ message }) => message === "the table does what is wanted"));
+    await new OfctlBridge(managementOf(sw)).write(
+      "modify_strict table=30,priority=200,ip,nw_dst=203.0.113.1 actions=output:1\n",
+    );
+    said.length = 0;
+    assert.equal((await agent.request("all")).drifted, ["30/200/ip,nw_dst=203.0.113.1"]);
+    await until("a witness", () => said.some(({ fields }) => fields.verdict === "different"));
+    const { fields } = said.find(one => one.fields.verdict === "different")!;
+    assert.match(String(fields.witness), /203\.0\.113\.1/);
+    assert.not.match(await sw.dumpFlows(), /nw_dst=203\.0\.113\.1 actions=output:1\n/);
+  }));
+
+test("a plan that flows of others would spoil is refused with the witness, unless forced", () =>
+  onStage(async ({ sw, place, said, announcer, start }) => {
+    const spoil = "cookie=0xbad,table=30,priority=900,ip,nw_dst=203.0.113.0/24 actions=drop";
+    await sw.replaceFlows(spoil);
+    place.drop(vmOf(1));
+    const first = await start({ isProved: true });
+    assert.ok(
+      said.some(
+        ({ message, fields }) => /refused/.test(message) && /203\.0\.113/.test(String(fields.witness)),
+      ),
+    );
+    assert.equal([...announcer.routes.keys()], []);
+    assert.is((await sw.dumpFlows()).trim().split("\n").length, 1);
+    await first.stop();
+    await start({ isProved: true, isForced: true });
+    assert.is(announcer.routes.size, 1);
+    assert.match(await sw.dumpFlows(), "cookie=0xbad");
+  }));
+
+// ── The program ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const INTENT = `name: hv1
+bridge: br0
+label: 1001
+uplink: { port: uplink0, ofport: 1, mac: 02:00:00:00:00:01 }
+`;
+
+interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What a failed test leaves running. */
+const children = new Set<ChildProcess>();
+
+function program(args: readonly string[]): { child: ChildProcess; ended: Promise<Ran> } {
+  const child = spawn(process.execPath, [PROGRAM, ...args]);
+  children.add(child);
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", data => {
+    stdout += data;
+  });
+  child.stderr.on("data", data => {
+    stderr += data;
+  });
+  const ended = new Promise<Ran>(resolve =>
+    child.on("close", code => {
+      children.delete(child);
+      resolve({ code, stdout, stderr });
+    }),
+  );
+  return { child, ended };
+}
+
+test("slash32 agent: killed with -9 and started again, no flow that is right is written; doctor; init", () =>
+  onStage(async ({ sw, place, socket }) => {
+    const file = join(place.path, "base.yaml");
+    writeFileSync(file, INTENT);
+    const db = join(sw.whereabouts.folder, "db.sock");
+    const words = [
+      "-n",
+      file,
+      "--vms",
+      place.vms,
+      "--state",
+      join(place.path, "state"),
+      "--socket",
+      socket,
+      "--db",
+      db,
+    ];
+    const isUp = async (): Promise<boolean> =>
+      (await ask(socket, "GET", "/v1/status").catch(() => ({ text: "" }))).text.includes('"inStep":true');
+    place.drop(vmOf(1));
+    const first = program(["agent", ...words, "--no-proof"]);
+    await until("the first agent", isUp);
+    first.child.kill("SIGKILL");
+    await first.ended;
+    const audit = join(place.path, "state", "audit.jsonl");
+    const written = readFileSync(audit, "utf8").trim().split("\n").length;
+    place.drop(vmOf(2));
+    const second = program(["agent", ...words, "--no-proof"]);
+    await until("the second agent", isUp);
+    const added = readFileSync(audit, "utf8").trim().split("\n").slice(written);
+    assert.ok(added.length > 5);
+    const flows = added.map(line => JSON.parse(line) as { flow?: string }).flatMap(({ flow }) => flow ?? []);
+    for (const flow of flows) assert.match(flow, /cookie=0x66/, "only the new VM's rows");
+    const examined = await program(["agent", "doctor", ...words]).ended;
+    assert.is(examined.code, 0, examined.stdout);
+    assert.match(examined.stdout, /ok {5}socket .*: an agent runs \(200\), answered in/);
+    second.child.kill("SIGTERM");
+    assert.is((await second.ended).code, 0);
+    assert.not.ok(existsSync(socket));
+    const read = await program(["init", "--bridge", managementOf(sw)]).ended;
+    assert.is(read.stderr.split("\n").filter(line => line !== "").length, 1, "the private switch's own flow");
+    const again = join(place.path, "again.yaml");
+    writeFileSync(again, read.stdout);
+    const compiled = await program(["compile", again]).ended;
+    assert.is(compiled.code, 0, compiled.stderr);
+    assert.match(compiled.stdout, "nw_dst=203.0.113.2 ");
+    const missing = await program(["agent", "doctor", ...words.slice(0, -1), "/nowhere/db.sock"]).ended;
+    assert.is(missing.code, 2);
+    assert.match(missing.stdout, /wrong {2}bridge/);
+  }));
+
+test.run();

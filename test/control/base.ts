@@ -1,0 +1,168 @@
+/**
+ * What the tests of the agent stand on: a private switch or one of their own making, an announcer and a source of routes
+ * that remember what they were told, and a folder that goes away.
+ */
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type Announcer,
+  Audit,
+  type Bridge,
+  type FabricRoute,
+  Quarantine,
+  Reconciler,
+  type ReconcilerOptions,
+  type RouteChange,
+  type RouteSource,
+  VmDirectory,
+} from "../../src/control/index.ts";
+import { parseIntent, type Vm } from "../../src/intent/index.ts";
+import { formatIpv4, formatMac, parseMac } from "../../src/wire/index.ts";
+
+export const BASE = parseIntent(
+  `name: hv1
+bridge: br0
+label: 1001
+uplink: { port: uplink0, ofport: 1, mac: 02:00:00:00:00:01 }
+routes:
+  - { prefix: 0.0.0.0/0, labels: [3003], via: 02:00:00:00:00:fe }
+`,
+  "base.yaml",
+  ".",
+).intent!;
+
+export const OWN_NEXT_HOP = "10.0.0.1";
+
+/** VM `n` of the tests, 1…200. */
+export function vmOf(n: number, path: Vm["path"] = "l3", addresses = [`203.0.113.${n}`]): Vm {
+  const numbers = addresses.map(text => text.split(".").reduce((sum, octet) => sum * 256 + Number(octet), 0));
+  return {
+    id: 100 + n,
+    name: `vm-${n}`,
+    port: `tap${100 + n}`,
+    ofport: 10 + n,
+    mac: parseMac("52:54:00:00:00:00")! + n,
+    addresses: numbers,
+    path,
+    mtu: null,
+  };
+}
+
+export class Workplace {
+  readonly path = mkdtempSync(join(tmpdir(), "slash32-agent-"));
+  readonly vms = join(this.path, "vms");
+  #count = 0;
+
+  constructor() {
+    mkdirSync(this.vms);
+  }
+
+  /** Drops a VM file in, as a caller would: written elsewhere, renamed into place. */
+  drop(vm: Vm, name = `${vm.id}.yaml`): void {
+    this.dropText(
+      name,
+      `id: ${vm.id}\nname: ${vm.name}\nport: ${vm.port}\nofport: ${vm.ofport}\nmac: ${formatMac(vm.mac)}\n` +
+        `addresses: [${vm.addresses.map(formatIpv4).join(", ")}]\npath: ${vm.path}\n`,
+    );
+  }
+
+  dropText(name: string, text: string): void {
+    const beside = join(this.path, `new-${this.#count++}`);
+    writeFileSync(beside, text);
+    renameSync(beside, join(this.vms, name));
+  }
+
+  take(name: string | number): void {
+    rmSync(join(this.vms, typeof name === "number" ? `${name}.yaml` : name));
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+/** An announcer that keeps what it is told, and the order of everything. */
+export class FakeAnnouncer implements Announcer {
+  readonly routes = new Map<string, FabricRoute>();
+  readonly history: string[] = [];
+  error: Error | null = null;
+
+  async announce(routes: readonly FabricRoute[]): Promise<void> {
+    if (this.error !== null) throw this.error;
+    for (const route of routes) {
+      this.routes.set(route.prefix, route);
+      this.history.push(`announce ${route.prefix}`);
+    }
+  }
+
+  async withdraw(prefixes: readonly string[]): Promise<void> {
+    if (this.error !== null) throw this.error;
+    for (const prefix of prefixes) {
+      this.routes.delete(prefix);
+      this.history.push(`withdraw ${prefix}`);
+    }
+  }
+
+  async list(): Promise<readonly FabricRoute[]> {
+    if (this.error !== null) throw this.error;
+    return [...this.routes.values()];
+  }
+}
+
+export class FakeRoutes implements RouteSource {
+  #onChanges: ((changes: readonly RouteChange[], isComplete: boolean) => void) | null = null;
+  #onLost: ((error: Error) => void) | null = null;
+
+  watch(
+    onChanges: (changes: readonly RouteChange[], isComplete: boolean) => void,
+    onLost: (error: Error) => void,
+  ): void {
+    this.#onChanges = onChanges;
+    this.#onLost = onLost;
+  }
+
+  tell(changes: readonly RouteChange[], isComplete = false): void {
+    this.#onChanges!(changes, isComplete);
+  }
+
+  lose(): void {
+    this.#onLost!(new Error("the daemon is gone"));
+  }
+
+  async close(): Promise<void> {}
+}
+
+export function best(prefix: string, label: number, nextHop = "10.0.0.9"): RouteChange {
+  return { type: "best", route: { prefix, labels: [label], nextHop, originator: null } };
+}
+
+/** MACs of next hops 10.0.0.N. */
+export const resolver = (nextHop: string): number | null => {
+  const found = /^10\.0\.0\.(\d+)$/.exec(nextHop);
+  return found === null ? null : parseMac("02:00:00:00:01:00")! + Number(found[1]);
+};
+
+/** A reconciler over a workplace, with what is not given made up. */
+export function reconcilerOf(
+  place: Workplace,
+  bridge: Bridge,
+  announcer: Announcer | null,
+  more: Partial<ReconcilerOptions> = {},
+): Reconciler {
+  return new Reconciler({
+    base: BASE,
+    bridge,
+    directory: new VmDirectory(place.vms),
+    announcer,
+    ownNextHop: announcer === null ? null : OWN_NEXT_HOP,
+    hasRoutes: false,
+    resolver,
+    quarantine: new Quarantine(join(place.path, "quarantine.json"), 60_000),
+    audit: new Audit(null),
+    log: () => undefined,
+    drift: "repair",
+    judge: null,
+    ...more,
+  });
+}

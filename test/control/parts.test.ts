@@ -1,0 +1,169 @@
+/** Parts of the agent that need no switch: routes as they are told, admission, VM files, and an intent read from a dump. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import {
+  admit,
+  Fabric,
+  formatVm,
+  Quarantine,
+  readLine,
+  recoverIntent,
+  VmDirectory,
+} from "../../src/control/index.ts";
+import { Flows, flowText, parseIntent, parseVm } from "../../src/intent/index.ts";
+import { assert, suite } from "../harness.ts";
+import { BASE, best, resolver, vmOf, Workplace } from "./base.ts";
+
+const test = suite("parts of the agent");
+
+test("a table that is told again: what is missing at its end is gone, what is the same is no change", () => {
+  const fabric = new Fabric("10.0.0.1");
+  fabric.apply(
+    [best("198.51.100.1/32", 2001), best("198.51.100.2/32", 2002), best("198.51.100.3/32", 1001, "10.0.0.1")],
+    true,
+  );
+  assert.equal(fabric.takeChanged(), ["198.51.100.1/32", "198.51.100.2/32"]);
+  fabric.lose();
+  assert.not.ok(fabric.isComplete);
+  fabric.apply([best("198.51.100.1/32", 2001)], false);
+  assert.equal([fabric.count, fabric.takeChanged()], [2, []]);
+  fabric.apply([], true);
+  assert.equal([fabric.count, fabric.takeChanged()], [1, ["198.51.100.2/32"]]);
+  // Complete already: another "complete" sweeps nothing.
+  fabric.apply([best("198.51.100.4/32", 2004)], true);
+  assert.is(fabric.count, 2);
+});
+
+test("labels: the implicit null is not pushed; what the switch cannot hold is rejected by name", () => {
+  const fabric = new Fabric(null);
+  const route = (prefix: string, labels: number[]) =>
+    ({ type: "best", route: { prefix, labels, nextHop: "10.0.0.9", originator: null } }) as const;
+  fabric.apply([route("10.1.0.0/16", [3]), route("10.2.0.0/16", [100, 3]), route("10.3.0.0/16", [1])], false);
+  fabric.apply(
+    [route("10.4.0.0/16", [16, 17, 18, 19]), route("10.5.0.1/16", [16]), route("nonsense", [16])],
+    true,
+  );
+  assert.equal(fabric.resolve("10.1.0.0/16", resolver)!.labels, []);
+  assert.equal(fabric.resolve("10.2.0.0/16", resolver)!.labels, [100]);
+  assert.equal([...fabric.rejected.keys()], ["10.3.0.0/16", "10.4.0.0/16", "10.5.0.1/16", "nonsense"]);
+  fabric.apply([route("10.3.0.0/16", [16])], false);
+  assert.is(fabric.rejected.has("10.3.0.0/16"), false);
+});
+
+test("admission does not depend on the order of files, but on who has it and who was first", () => {
+  const quarantine = new Quarantine(null, 1000);
+  const file = (name: string, modifiedMs: number, vm: ReturnType<typeof vmOf>) => ({
+    file: name,
+    modifiedMs,
+    vm,
+  });
+  const files = [
+    file("b", 2, vmOf(1)),
+    file("a", 1, { ...vmOf(2), addresses: vmOf(1).addresses }),
+    file("c", 3, { ...vmOf(3), ofport: 1 }),
+    file("d", 4, { ...vmOf(4), mac: BASE.virtualMac }),
+  ];
+  for (const order of [files, [...files].reverse()]) {
+    const fresh = admit(BASE, order, new Map(), quarantine, 0);
+    assert.equal([...fresh.vms.keys()], [102]);
+    const messages = new Map(fresh.refusals.map(({ file: name, message }) => [name, message]));
+    assert.match(messages.get("b")!, "address 203.0.113.1 is VM 102's");
+    assert.match(messages.get("c")!, "ofport 1 is the uplink's");
+    assert.match(messages.get("d")!, "MAC fe:00:00:00:01:01 is the gateway's");
+    const present = new Map([[101, { path: "l3" as const, addresses: new Set(["203.0.113.1"]) }]]);
+    assert.equal([...admit(BASE, order, present, quarantine, 0).vms.keys()], [101]);
+  }
+});
+
+test("a VM is written and read back; what is wrong with a file is said by line and column", () => {
+  const place = new Workplace();
+  try {
+    const directory = new VmDirectory(place.vms);
+    const vm = {
+      ...vmOf(7, "dual-l2", ["203.0.113.7", "203.0.113.8"]),
+      name: 'a "name": of its own',
+      mtu: 1500,
+    };
+    directory.put(vm);
+    assert.equal(directory.read().vms[0]!.vm, vm);
+    assert.equal(parseVm(formatVm(vm), "x").vm, vm);
+    assert.equal(readdirSync(place.vms), ["vm-107.yaml"], "nothing is left beside it");
+    place.dropText(".hidden.yaml", "id: 1");
+    place.dropText("notes.txt", "id: 1");
+    place.dropText("bad.yaml", "id: 9\nname: x\npath: l4\n");
+    const { vms, unreadable, hiddenCount } = directory.read();
+    assert.equal([vms.length, unreadable.size, hiddenCount], [1, 1, 1]);
+    assert.match(unreadable.get(join(place.vms, "bad.yaml"))!, /bad\.yaml:\d+:\d+: vm/);
+    directory.remove(107);
+    assert.equal(directory.read().vms, []);
+  } finally {
+    place.remove();
+  }
+  assert.match(
+    parseVm(formatVm(vmOf(1, "l3", ["10.0.0.1", "10.0.0.1"])), "x").errors[0]!.message,
+    "used twice",
+  );
+});
+
+test("a line of a dump that was not understood is an error and not nobody's flow", () => {
+  assert.is(readLine("OFPST_FLOW reply (OF1.3) (xid=0x2):"), null);
+  assert.throws(() => readLine("cookie=0x1 something actions=drop"), /cannot be read/);
+  const timed = readLine(
+    " cookie=0x4000000000, duration=1.2s, table=0, n_packets=0, n_bytes=0, idle_timeout=9, idle_age=1, send_flow_rem priority=5,ip actions=IN_PORT",
+  )!;
+  assert.equal(
+    [timed.extras, timed.priority, timed.match, timed.actions, timed.kind],
+    ["idle_timeout=9, send_flow_rem", 5, "ip", "in_port", null],
+  );
+  const bare = readLine(" cookie=0x0, duration=1s, table=3, n_packets=1, n_bytes=2, actions=drop")!;
+  assert.equal([bare.priority, bare.match], [32_768, ""]);
+});
+
+const INTENT = `name: br0
+bridge: br0
+label: 1001
+virtualMac: fe:00:00:00:02:02
+trafficClass: 5
+uplink: { port: up, ofport: 3, mac: 02:00:00:00:00:07 }
+vms:
+  - { id: 7, name: vm-7, port: t7, ofport: 17, mac: 52:54:00:00:00:07, addresses: [192.0.2.7, 192.0.2.8], path: l3 }
+  - { id: 9, name: vm-9, port: t9, ofport: 19, mac: 52:54:00:00:00:09, addresses: [192.0.2.9], path: l2 }
+routes:
+  - { prefix: 0.0.0.0/0, labels: [], via: 02:00:00:00:00:fe }
+  - { prefix: 198.51.100.0/24, labels: [2002, 3003], via: 02:00:00:00:00:fd }
+`;
+
+/** Compiled flows as a dump shows them. */
+const dumpOf = (lines: readonly string[]): string =>
+  lines
+    .map(line =>
+      line.replace(
+        /^cookie=(\w+),table=(\d+),/,
+        " cookie=$1, duration=1.5s, table=$2, n_packets=0, n_bytes=0, ",
+      ),
+    )
+    .join("\n");
+
+test("an intent is read back from its flows; what is strange or missing is named", () => {
+  const intent = parseIntent(INTENT, "x", ".").intent!;
+  const lines = [...new Flows(intent)].map(flowText);
+  const ports = new Map([
+    [3, "up"],
+    [17, "t7"],
+    [19, "t9"],
+  ] as const);
+  const { text, unread } = recoverIntent(dumpOf(lines), "br0", ports);
+  assert.equal(unread, []);
+  assert.equal([...new Flows(parseIntent(text!, "y", ".").intent!)].map(flowText), lines);
+  const without = lines.filter(line => !line.includes("arp,arp_op=1,arp_tpa=192.0.2.9"));
+  assert.is(without.length, lines.length - 1);
+  const odd = [...without, "cookie=0x5,table=9,priority=1 actions=drop"];
+  const found = recoverIntent(dumpOf(odd), "br0", ports).unread;
+  assert.equal(found, [
+    "missing: table=20,priority=300,arp,arp_op=1,arp_tpa=192.0.2.9 actions=output:19",
+    "not ours: table=9,priority=1 actions=drop",
+  ]);
+  assert.is(recoverIntent("", "br0", ports).text, null);
+});
+
+test.run();
