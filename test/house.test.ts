@@ -20,7 +20,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   verify: ["wire", "openflow", "intent", "core", "capture", "replay"],
   report: [],
   live: ["wire", "intent", "core", "capture"],
-  cli: ["wire", "openflow", "intent", "core", "capture", "replay", "verify", "live", "report"],
+  control: ["wire", "openflow", "intent", "core", "verify"],
+  cli: ["wire", "openflow", "intent", "core", "capture", "replay", "verify", "live", "report", "control"],
 };
 
 /** Rooms, or single files, that may use Node's own modules. */
@@ -28,6 +29,7 @@ const MAY_USE_NODE = [
   "capture",
   "replay",
   "cli",
+  "control",
   "live/live.ts",
   "live/metrics.ts",
   "live/worker.ts",

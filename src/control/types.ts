@@ -1,0 +1,36 @@
+/** What the agent and the routing daemon say to each other: prefixes, labels, next hops. Types only; who speaks which protocol is decided elsewhere. */
+
+/** A route as the fabric knows it: the /32s of a VM somewhere, behind a label stack and a next hop. */
+export interface FabricRoute {
+  /** As `203.0.113.7/32`. */
+  readonly prefix: string;
+  /** Outermost first; empty for plain unicast. */
+  readonly labels: readonly number[];
+  /** IPv4 address of the next hop. */
+  readonly nextHop: string;
+  /** Router that originated it, where it is known: whose VM it is. */
+  readonly originator: string | null;
+}
+
+/** A change of the best path of a prefix. */
+export type RouteChange =
+  | { readonly type: "best"; readonly route: FabricRoute }
+  | { readonly type: "gone"; readonly prefix: string };
+
+/** Where routes come from. */
+export interface RouteSource {
+  /** Calls back with batches of changes, the whole table first (`isComplete` with the batch that ends it, again after every reconnection). Ends with `close`. */
+  watch(
+    onChanges: (changes: readonly RouteChange[], isComplete: boolean) => void,
+    onLost: (error: Error) => void,
+  ): void;
+  close(): Promise<void>;
+}
+
+/** Where our own /32s are announced. All calls are idempotent. */
+export interface Announcer {
+  announce(routes: readonly FabricRoute[]): Promise<void>;
+  withdraw(prefixes: readonly string[]): Promise<void>;
+  /** What is announced by us now. */
+  list(): Promise<readonly FabricRoute[]>;
+}
