@@ -32,6 +32,8 @@ export interface DaemonPeer {
 export interface Daemon {
   /** How often its connection was lost: another number means that what it held for us may be gone. */
   readonly lossCount: number;
+  /** Calls back whenever the connection is there again after a loss; the daemon may not be ready for all calls yet. */
+  onBack(callback: () => void): void;
   /**
    * Best paths as they change. The first call of `onPaths` has the whole table, however empty. `onEnd` is called once,
    * when the daemon ends the stream; not after the returned function, which ends it from our side.

@@ -144,6 +144,7 @@ export class Gobgp3 implements Daemon {
   readonly #family: RouteFamily;
   readonly #familyMessage: { afi: number; safi: number };
   #lossCount = 0;
+  readonly #onBack: (() => void)[] = [];
 
   /** @param address as gobgpd's `--api-hosts` has it: `unix:///run/gobgpd.sock` or `127.0.0.1:50051` */
   constructor(address: string, family: RouteFamily = "labelled") {
@@ -210,14 +211,21 @@ export class Gobgp3 implements Daemon {
     this.#client.close();
   }
 
+  onBack(callback: () => void): void {
+    this.#onBack.push(callback);
+  }
+
   /** Counts how often the connection was lost, which is all that says that the daemon may have restarted. */
   #follow(): void {
     const channel = this.#client.getChannel();
-    const before = channel.getConnectivityState(false);
+    // What was connected once is to be so again, without waiting for somebody to ask.
+    const before = channel.getConnectivityState(this.#lossCount > 0);
     if (before === connectivityState.SHUTDOWN) return;
     channel.watchConnectivityState(before, Number.POSITIVE_INFINITY, error => {
       if (error !== undefined && error !== null) return;
       if (before === connectivityState.READY) this.#lossCount++;
+      const isBack = this.#lossCount > 0 && channel.getConnectivityState(false) === connectivityState.READY;
+      if (isBack) for (const callback of this.#onBack) callback();
       this.#follow();
     });
   }

@@ -5,7 +5,7 @@
  * here: what becomes of a route (flows, core), and who announces ours.
  */
 import type { FabricRoute, RouteChange, RouteSource } from "../types.ts";
-import type { Daemon, DaemonPath, DaemonPeer } from "./daemon.ts";
+import { BgpError, type Daemon, type DaemonPath, type DaemonPeer } from "./daemon.ts";
 
 export interface SourceOptions {
   /**
@@ -21,6 +21,8 @@ const DEFER_MS = 120_000;
 const HEARTBEAT_MS = 5000;
 const RETRY_MS = [20, 50, 100, 200, 500, 1000];
 const ASK_AGAIN_MS = 100;
+/** A daemon that starts has no peers until it has read its configuration: only what stays so has none. */
+const NO_PEERS_MS = 2000;
 /** A peer without graceful restart sends no End-of-RIB: it has ended when it has sent nothing new for so long. */
 const QUIET_MS = 1000;
 
@@ -49,6 +51,14 @@ export class BgpRoutes implements RouteSource {
   #stopWatch: () => void = () => undefined;
   /** Changes not yet told, by prefix; the last one counts. */
   #pending = new Map<string, RouteChange>();
+  /** Prefixes said to be withdrawn, until it is certain that the daemon did not say so because it is ending. */
+  readonly #doubtful = new Map<string, number>();
+  /** Counts withdrawals, so that those that came before a question are known from later ones. */
+  #withdrawalCount = 0;
+  #hasPeers = false;
+  #isAsking = false;
+  /** False while the daemon's table is not to be trusted: what is missing in it may only not have come yet. */
+  #isWhole = false;
   #isCompleting = false;
   #flushing: NodeJS.Immediate | null = null;
   #timers = new Set<NodeJS.Timeout>();
@@ -97,16 +107,21 @@ export class BgpRoutes implements RouteSource {
     const isCurrent = (): boolean => round === this.#round && !this.#isClosed;
     try {
       const settled = new Settled(this.#deferMs);
-      const isSettled = settled.accepts(await this.#daemon.peers());
+      const peers = await this.#daemon.peers();
       if (!isCurrent()) return;
+      const isSettled = settled.accepts(peers);
+      if (peers.length > 0) this.#hasPeers = true;
       this.#watchFrom(round, isSettled);
       this.#beat(round);
       if (isSettled) return;
-      do {
+      for (let isSoNow = false; !isSoNow; ) {
         await this.#sleep(ASK_AGAIN_MS);
         if (!isCurrent()) return;
-      } while (!settled.accepts(await this.#daemon.peers()));
-      if (!isCurrent()) return;
+        const now = await this.#daemon.peers();
+        if (!isCurrent()) return;
+        if (now.length > 0) this.#hasPeers = true;
+        isSoNow = settled.accepts(now);
+      }
       // Paths that came before the End-of-RIB may still be on their way to us; a new table has them all.
       this.#stopWatch();
       this.#watchFrom(round, true);
@@ -118,13 +133,15 @@ export class BgpRoutes implements RouteSource {
   /** Begins a watch; its first answer is the whole table, which ends what was known before if `isWhole`. */
   #watchFrom(round: number, isWhole: boolean): void {
     let isFirst = true;
+    this.#isWhole = isWhole;
+    this.#doubtful.clear();
     this.#stopWatch = this.#daemon.watch(
       paths => {
         if (round !== this.#round) return;
         this.#attempt = 0;
         this.#isLost = false;
         if (isFirst && isWhole) this.#replace(paths);
-        else this.#apply(paths);
+        else this.#apply(paths, round);
         isFirst = false;
       },
       error => {
@@ -135,6 +152,7 @@ export class BgpRoutes implements RouteSource {
 
   #lost(error: Error): void {
     this.#round++;
+    this.#doubtful.clear();
     this.#stopWatch();
     if (!this.#isLost) this.#onLost(error);
     this.#isLost = true;
@@ -166,19 +184,51 @@ export class BgpRoutes implements RouteSource {
     });
   }
 
-  #apply(paths: readonly DaemonPath[]): void {
+  #apply(paths: readonly DaemonPath[], round: number): void {
     for (const { route, isLocal, isWithdrawn } of paths) {
-      // A prefix whose best path is ours is nowhere else, as far as forwarding goes.
-      if (isLocal || isWithdrawn) this.#change({ type: "gone", prefix: route.prefix });
-      else this.#change({ type: "best", route });
+      this.#doubtful.delete(route.prefix);
+      if (isWithdrawn) {
+        if (!this.#isWhole) continue;
+        this.#pending.delete(route.prefix);
+        if (this.#known.has(route.prefix)) this.#doubtful.set(route.prefix, ++this.#withdrawalCount);
+      } else if (isLocal) {
+        // A prefix whose best path is ours is nowhere else, as far as forwarding goes.
+        this.#change({ type: "gone", prefix: route.prefix });
+      } else this.#change({ type: "best", route });
     }
+    if (this.#doubtful.size > 0 && !this.#isAsking) void this.#confirm(round);
+  }
+
+  /**
+   * A daemon that is stopped withdraws all it has learnt before it ends, as does one that lost its last session for too
+   * long: that is the control plane's end and not that of the VMs. A withdrawal counts when a session is up after it.
+   */
+  async #confirm(round: number): Promise<void> {
+    this.#isAsking = true;
+    try {
+      while (this.#doubtful.size > 0 && round === this.#round) {
+        const asked = this.#withdrawalCount;
+        const peers = await this.#daemon.peers();
+        if (round !== this.#round) break;
+        if (this.#hasPeers && !peers.some(({ isUp }) => isUp)) throw new BgpError("no session is up");
+        for (const [prefix, count] of this.#doubtful) {
+          if (count > asked) continue;
+          this.#doubtful.delete(prefix);
+          this.#change({ type: "gone", prefix });
+        }
+      }
+    } catch (error) {
+      if (round === this.#round) this.#lost(error as Error);
+    }
+    this.#isAsking = false;
+    if (this.#doubtful.size > 0) void this.#confirm(this.#round);
   }
 
   #replace(paths: readonly DaemonPath[]): void {
     const left = new Set([...this.#known.keys(), ...this.#pending.keys()]);
     for (const { route } of paths) left.delete(route.prefix);
     for (const prefix of left) this.#change({ type: "gone", prefix });
-    this.#apply(paths);
+    this.#apply(paths, this.#round);
     this.#isCompleting = true;
     this.#flushSoon();
   }
@@ -220,18 +270,22 @@ export class BgpRoutes implements RouteSource {
  */
 class Settled {
   readonly #end: number;
+  /** Since when there is no peer. */
+  #start = performance.now();
   /** Since when a peer has sent no more paths than so many. */
   readonly #quiet = new Map<string, { count: number; since: number }>();
 
   constructor(deferMs: number) {
-    this.#end = performance.now() + deferMs;
+    this.#end = this.#start + deferMs;
   }
 
   accepts(peers: readonly DaemonPeer[]): boolean {
     const now = performance.now();
     const up = peers.filter(({ isUp }) => isUp);
     const isEnded = up.map(peer => peer.hasEnded || this.#isQuiet(peer, now));
-    if (now >= this.#end || peers.length === 0) return true;
+    if (now >= this.#end) return true;
+    if (peers.length === 0) return now - this.#start >= NO_PEERS_MS;
+    this.#start = now;
     return up.length > 0 && isEnded.every(Boolean);
   }
 
