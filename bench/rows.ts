@@ -3,6 +3,7 @@
  */
 import type { Effort, Section } from "./cases.ts";
 import { replayRow, startRow, wasmRow } from "./commands.ts";
+import { bgpRow } from "./control.ts";
 import { memoryRow } from "./core.ts";
 import { countingRow } from "./counting.ts";
 import { againstRow, compileRow, parseRow, traceRow } from "./flows.ts";
@@ -38,6 +39,7 @@ export const ROWS: readonly Row[] = [
   { name: "stream", run: streamRow },
   { name: "live", run: liveRow },
   { name: "live-soak", run: soakRow, isOnRequest: true },
+  { name: "bgp", run: bgpRow, isOnRequest: true },
   { name: "routes", run: routesRow },
   { name: "flows-parse", run: parseRow },
   { name: "flows-trace", run: traceRow },

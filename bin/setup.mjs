@@ -82,7 +82,7 @@ const BUNDLE = {
   // Its CommonJS form, which Node would take, cannot be tree-shaken and wants `require`.
   alias: { yaml: at("node_modules", "yaml", "browser", "index.js") },
   // Native code, and what is only there for some: found where the package is installed.
-  external: ["koffi", "cap", "prom-client", "@grpc/grpc-js", "protobufjs"],
+  external: ["koffi", "cap", "prom-client", "@grpc/grpc-js", "@grpc/proto-loader", "protobufjs"],
   logLevel: "warning",
 };
 

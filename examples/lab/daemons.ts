@@ -14,6 +14,8 @@ const AS = 65_000;
 const NODE = "bgp";
 /** Seconds for which peers keep the routes of a speaker that went away (RFC 4724). */
 const RESTART_SECONDS = 60;
+/** Seconds for which they keep them after that, as stale (RFC 9494). */
+const STALE_SECONDS = 3600;
 const START_MS = 15_000;
 
 const PROGRAMS: Readonly<Record<string, string>> = {
@@ -46,6 +48,17 @@ export interface SpeakerOptions {
   readonly isReflector?: boolean;
 }
 
+const familyToml = (family: string): string => `
+  [[neighbors.afi-safis]]
+    [neighbors.afi-safis.config]
+      afi-safi-name = "${family}"
+    [neighbors.afi-safis.mp-graceful-restart.config]
+      enabled = true
+    [neighbors.afi-safis.long-lived-graceful-restart.config]
+      enabled = true
+      restart-time = ${STALE_SECONDS}
+`;
+
 const peerToml = (peer: string, { address, isReflector }: SpeakerOptions): string => `
 [[neighbors]]
   [neighbors.config]
@@ -66,12 +79,7 @@ const peerToml = (peer: string, { address, isReflector }: SpeakerOptions): strin
   [neighbors.route-reflector.config]
     route-reflector-client = ${isReflector === true}
     route-reflector-cluster-id = "${address}"
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "ipv4-labelled-unicast"
-    [neighbors.afi-safis.mp-graceful-restart.config]
-      enabled = true
-`;
+${["ipv4-labelled-unicast", "ipv4-unicast"].map(familyToml).join("")}`;
 
 const speakerToml = (options: SpeakerOptions): string => `
 [global.config]
