@@ -14,6 +14,8 @@ const AS = 65_000;
 const NODE = "bgp";
 /** Seconds for which peers keep the routes of a speaker that went away (RFC 4724). */
 const RESTART_SECONDS = 60;
+/** Seconds for which a speaker that restarted waits at most for its peers' routes before it says that its own are all. */
+const DEFERRAL_SECONDS = 30;
 /** Seconds for which they keep them after that, as stale (RFC 9494). */
 const STALE_SECONDS = 3600;
 const START_MS = 15_000;
@@ -45,6 +47,11 @@ export interface SpeakerOptions {
   readonly address: string;
   /** Addresses of its peers. */
   readonly peers: readonly string[];
+  /**
+   * Those with which plain unicast is spoken beside labelled. A gobgpd that restarts waits for the End-of-RIB of every family it
+   * has configured, also from a peer that does not speak it: so only those that do.
+   */
+  readonly unicastPeers?: readonly string[];
   readonly isReflector?: boolean;
 }
 
@@ -59,7 +66,7 @@ const familyToml = (family: string): string => `
       restart-time = ${STALE_SECONDS}
 `;
 
-const peerToml = (peer: string, { address, isReflector }: SpeakerOptions): string => `
+const peerToml = (peer: string, { address, isReflector, unicastPeers = [] }: SpeakerOptions): string => `
 [[neighbors]]
   [neighbors.config]
     neighbor-address = "${peer}"
@@ -75,11 +82,12 @@ const peerToml = (peer: string, { address, isReflector }: SpeakerOptions): strin
   [neighbors.graceful-restart.config]
     enabled = true
     restart-time = ${RESTART_SECONDS}
+    deferral-time = ${DEFERRAL_SECONDS}
     notification-enabled = true
   [neighbors.route-reflector.config]
     route-reflector-client = ${isReflector === true}
     route-reflector-cluster-id = "${address}"
-${["ipv4-labelled-unicast", "ipv4-unicast"].map(familyToml).join("")}`;
+${["ipv4-labelled-unicast", ...(unicastPeers.includes(peer) ? ["ipv4-unicast"] : [])].map(familyToml).join("")}`;
 
 const speakerToml = (options: SpeakerOptions): string => `
 [global.config]

@@ -22,8 +22,10 @@ export interface DaemonPath {
 export interface DaemonPeer {
   readonly address: string;
   readonly isUp: boolean;
-  /** Whether its End-of-RIB of our family has come (RFC 4724). Only peers with graceful restart send one for certain. */
+  /** Whether its End-of-RIB of our family has come since the session is up (RFC 4724). */
   readonly hasEnded: boolean;
+  /** Whether it has graceful restart for our family, and so is certain to send one. */
+  readonly willEnd: boolean;
   /** Paths of our family that it has sent. */
   readonly receivedCount: number;
 }

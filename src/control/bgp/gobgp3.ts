@@ -54,7 +54,7 @@ message ListPathRequest { uint32 table_type = 1; Family family = 3; }
 message ListPathResponse { Destination destination = 1; }
 message ListPeerRequest { string address = 1; }
 message ListPeerResponse { Peer peer = 1; }
-message MpGracefulRestartState { bool end_of_rib_received = 4; }
+message MpGracefulRestartState { bool received = 2; bool end_of_rib_received = 4; }
 message MpGracefulRestart { MpGracefulRestartState state = 2; }
 message AfiSafiState { Family family = 1; uint64 received = 3; }
 message AfiSafi { MpGracefulRestart mp_graceful_restart = 1; AfiSafiState state = 3; }
@@ -84,11 +84,17 @@ interface PathMessage {
   readonly neighbor_ip?: string;
 }
 
+interface GracefulState {
+  /** The peer's capability of graceful restart names the family. */
+  readonly received: boolean;
+  readonly end_of_rib_received: boolean;
+}
+
 interface PeerMessage {
   readonly conf: { readonly neighbor_address: string } | null;
   readonly state: { readonly neighbor_address: string; readonly session_state: number } | null;
   readonly afi_safis: readonly {
-    readonly mp_graceful_restart: { readonly state: { readonly end_of_rib_received: boolean } | null } | null;
+    readonly mp_graceful_restart: { readonly state: GracefulState | null } | null;
     readonly state: { readonly family: { readonly safi: number } | null; readonly received: unknown } | null;
   }[];
 }
@@ -181,13 +187,13 @@ export class Gobgp3 implements Daemon {
     };
   }
 
-  announce(routes: readonly FabricRoute[]): Promise<void> {
-    return this.#put(routes.map(route => this.#messageOf(route, false)));
+  async announce(routes: readonly FabricRoute[]): Promise<void> {
+    await this.#put(routes.map(route => this.#messageOf(route, false)));
   }
 
-  withdraw(prefixes: readonly string[]): Promise<void> {
+  async withdraw(prefixes: readonly string[]): Promise<void> {
     const nothing = { labels: [], nextHop: "0.0.0.0", originator: null };
-    return this.#put(prefixes.map(prefix => this.#messageOf({ prefix, ...nothing }, true)));
+    await this.#put(prefixes.map(prefix => this.#messageOf({ prefix, ...nothing }, true)));
   }
 
   async list(): Promise<readonly DaemonPath[]> {
@@ -232,10 +238,12 @@ export class Gobgp3 implements Daemon {
 
   #peerOf({ conf, state, afi_safis }: PeerMessage): DaemonPeer {
     const family = afi_safis.find(one => one.state?.family?.safi === this.#familyMessage.safi);
+    const graceful = family?.mp_graceful_restart?.state;
     return {
       address: state?.neighbor_address || conf?.neighbor_address || "",
       isUp: state?.session_state === ESTABLISHED,
-      hasEnded: family?.mp_graceful_restart?.state?.end_of_rib_received === true,
+      hasEnded: graceful?.end_of_rib_received === true,
+      willEnd: graceful?.received === true,
       receivedCount: Number(family?.state?.received ?? 0),
     };
   }

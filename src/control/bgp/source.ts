@@ -282,7 +282,7 @@ class Settled {
   accepts(peers: readonly DaemonPeer[]): boolean {
     const now = performance.now();
     const up = peers.filter(({ isUp }) => isUp);
-    const isEnded = up.map(peer => peer.hasEnded || this.#isQuiet(peer, now));
+    const isEnded = up.map(peer => peer.hasEnded || (!peer.willEnd && this.#isQuiet(peer, now)));
     if (now >= this.#end) return true;
     if (peers.length === 0) return now - this.#start >= NO_PEERS_MS;
     this.#start = now;

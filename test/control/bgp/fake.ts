@@ -20,7 +20,9 @@ export class FakeDaemon implements Daemon {
   /** Best paths of others, by prefix. */
   readonly remote = new Map<string, FabricRoute>();
   readonly local = new Map<string, FabricRoute>();
-  peerStates: DaemonPeer[] = [{ address: "10.0.0.254", isUp: true, hasEnded: true, receivedCount: 0 }];
+  peerStates: DaemonPeer[] = [
+    { address: "10.0.0.254", isUp: true, hasEnded: true, willEnd: true, receivedCount: 0 },
+  ];
   /** What came over the interface, in order. */
   readonly calls: string[] = [];
   readonly #onBack: (() => void)[] = [];

@@ -81,10 +81,17 @@ class World {
     try {
       await addRoutingNode(machine, [HV1, HV2, BIRD, FRR, REFLECTOR]);
       const clients = [HV1, HV2, BIRD, FRR];
+      const toReflector = { peers: [REFLECTOR], unicastPeers: [REFLECTOR] };
       const speakers = [
-        new Speaker(machine, { name: "reflector", address: REFLECTOR, peers: clients, isReflector: true }),
-        new Speaker(machine, { name: "hv1", address: HV1, peers: [REFLECTOR] }),
-        new Speaker(machine, { name: "hv2", address: HV2, peers: [REFLECTOR] }),
+        new Speaker(machine, {
+          name: "reflector",
+          address: REFLECTOR,
+          peers: clients,
+          unicastPeers: [HV1, HV2],
+          isReflector: true,
+        }),
+        new Speaker(machine, { name: "hv1", address: HV1, ...toReflector }),
+        new Speaker(machine, { name: "hv2", address: HV2, ...toReflector }),
       ] as const;
       await Promise.all(speakers.map(speaker => speaker.start()));
       const bird = await Bird.start(machine, BIRD, REFLECTOR);
