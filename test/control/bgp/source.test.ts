@@ -26,6 +26,15 @@ function follow(daemon: FakeDaemon, deferMs?: number): Told {
   return { source, lines, losses };
 }
 
+/** Numbers below a bound, the same for the same seed. */
+function randomOf(from: number): (below: number) => number {
+  let state = from || 1;
+  return below => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
 const settle = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 30));
 const A = "203.0.113.1/32";
 const B = "203.0.113.2/32";
@@ -119,6 +128,61 @@ test("a peer without graceful restart has ended when it is quiet; a table withou
   await second.source.close();
 });
 
+test("told changes build the daemon's table, none is told twice, over any events, ends and returns (property)", async () => {
+  const from = seed() ^ 7;
+  process.stdout.write(`  seed ${from}\n`);
+  const random = randomOf(from);
+  const daemon = new FakeDaemon();
+  const up = daemon.peerStates;
+  const source = new BgpRoutes(daemon);
+  const built = new Map<string, string>();
+  let completions = 0;
+  source.watch(
+    (changes, isComplete) => {
+      for (const change of changes) {
+        if (change.type === "gone") {
+          assert.ok(built.delete(change.prefix), `seed ${from}: ${change.prefix} is gone, but was not there`);
+        } else {
+          const text = `${change.route.labels.join("/")} ${change.route.nextHop}`;
+          assert.is.not(built.get(change.route.prefix), text, `seed ${from}: told twice`);
+          built.set(change.route.prefix, text);
+        }
+      }
+      if (isComplete) completions++;
+    },
+    () => undefined,
+  );
+  await until("complete", () => completions > 0);
+  for (let round = 0; round < 12; round++) {
+    const before = new Map(daemon.remote);
+    for (let step = random(60); step > 0; step--) {
+      const prefix = `203.0.113.${random(8)}/32`;
+      if (random(3) > 0) daemon.learn(prefix, route(prefix, 100 + random(3)));
+      else if (daemon.remote.has(prefix)) daemon.learn(prefix, null);
+      if (random(4) === 0) await new Promise(resolve => setImmediate(resolve));
+    }
+    if (random(2) === 0) {
+      // It ends, as it does when it is stopped or when it is killed, and comes back with another table.
+      if (random(2) === 0) {
+        daemon.peerStates = [];
+        for (const prefix of [...daemon.remote.keys()]) daemon.learn(prefix, null);
+      }
+      daemon.crash();
+      await settle();
+      for (const [prefix, one] of before) if (random(2) === 0) daemon.remote.set(prefix, one);
+      daemon.peerStates = up;
+      const then = completions;
+      daemon.comeBack();
+      await until(`complete in round ${round}, seed ${from}`, () => completions > then);
+    }
+    await settle();
+    const wanted = [...daemon.remote.values()].map(one => `${one.prefix} ${one.labels[0]} ${one.nextHop}`);
+    const told = [...built].map(([prefix, text]) => `${prefix} ${text}`);
+    assert.equal(told.sort(), wanted.sort(), `seed ${from}, round ${round}`);
+  }
+  await source.close();
+});
+
 test("after close nothing is told", async () => {
   const daemon = new FakeDaemon();
   const { source, lines } = follow(daemon);
@@ -134,11 +198,7 @@ test("after close nothing is told", async () => {
 test("announcements are said once, over any sequence of calls and losses (property)", async () => {
   const from = seed();
   process.stdout.write(`  seed ${from}\n`);
-  let state = from || 1;
-  const random = (below: number): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
+  const random = randomOf(from);
   const daemon = new FakeDaemon();
   const announcer = new BgpAnnouncer(daemon);
   let model = new Map<string, FabricRoute>();
