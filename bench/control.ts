@@ -17,7 +17,7 @@ const TABLE_MS = 120_000;
 
 const SIZES: Readonly<Record<Effort["name"], { routes: number; rounds: number; changes: number }>> = {
   smoke: { routes: 2000, rounds: 1, changes: 10 },
-  short: { routes: 100_000, rounds: 2, changes: 100 },
+  short: { routes: 100_000, rounds: 1, changes: 100 },
   long: { routes: 100_000, rounds: 5, changes: 1000 },
 };
 
