@@ -8,7 +8,7 @@ import { BgpAnnouncer, BgpRoutes, Gobgp3 } from "../src/control/bgp/index.ts";
 import type { FabricRoute } from "../src/control/types.ts";
 import type { Case, Effort, Section, Unit } from "./cases.ts";
 import { alternate, ratioOf, spreadOf } from "./harness.ts";
-import { watchBare } from "./yardstick-watch.ts";
+import { isCheckout } from "./place.ts";
 
 const TITLE = "Routes over BGP";
 const [HERE, THERE] = ["10.77.0.1", "10.77.0.2"];
@@ -76,6 +76,8 @@ class Pair {
 
   /** The same for a client that does nothing else. */
   async bare(routes: readonly FabricRoute[]): Promise<number> {
+    // Its package is there in a checkout only.
+    const { watchBare } = await import("./yardstick-watch.ts");
     const { seen, stop } = watchBare(this.#api, routes.length);
     try {
       // Its stream is open once the daemon has answered something after it.
@@ -169,9 +171,14 @@ async function casesOf(pair: Pair, sizes: (typeof SIZES)[Effort["name"]]): Promi
   ];
 }
 
-export async function bgpRow(effort: Effort): Promise<Section> {
+/** Why it cannot be measured here; null when it can. */
+async function reasonNot(): Promise<string | null> {
   const missing = await missingDaemons();
-  const reason = (await whyNot()) ?? (missing === "" ? null : `not installed: ${missing}`);
+  return (await whyNot()) ?? (missing === "" ? null : `not installed: ${missing}`);
+}
+
+export async function bgpRow(effort: Effort): Promise<Section> {
+  const reason = isCheckout ? await reasonNot() : "its yardstick needs a checkout";
   if (reason !== null) return { title: TITLE, notes: [`Not measured: ${reason}.`], cases: [] };
   const machine = new Machine();
   let pair: Pair | undefined;

@@ -3,7 +3,6 @@
  */
 import type { Effort, Section } from "./cases.ts";
 import { replayRow, startRow, wasmRow } from "./commands.ts";
-import { bgpRow } from "./control.ts";
 import { memoryRow } from "./core.ts";
 import { countingRow } from "./counting.ts";
 import { againstRow, compileRow, parseRow, traceRow } from "./flows.ts";
@@ -26,6 +25,9 @@ export interface Row {
   /** Takes so long that it is run only when it is asked for by its whole name. */
   readonly isOnRequest?: boolean;
 }
+
+/** Loaded when it is asked for: its packages take long to load. */
+const bgpRow: Row["run"] = async effort => (await import("./control.ts")).bgpRow(effort);
 
 /**
  * In the order in which they run: processes first, while this one is still small and starts others quickly.
