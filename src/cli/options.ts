@@ -399,10 +399,10 @@ export const COMMANDS: readonly Command[] = [
     synopsis: "[--short] [ROW…]",
     summary: "this machine's figures beside the native yardstick and other programs",
     details: [
-      "A ROW is part of a name: start, capture-inbound, capture-outbound, large-inbound, large-outbound, stream, routes, flows-parse, flows-trace, " +
-        "flows-against, flows-compile, size, core-inbound, " +
+      "A ROW is part of a name: start, capture-inbound, capture-outbound, large-inbound, large-outbound, stream, live, routes, flows-parse, flows-trace, " +
+        "flows-against, flows-compile, proof, size, core-inbound, " +
         "core-outbound, core-arp, core-bridge, core-drop, core-mix, core-counters, frames, edits, prefixes. Without one, all " +
-        "rows are run: some ten minutes, with --short one and a half.",
+        "rows are run: some ten minutes, with --short one and a half. live-soak and bgp are run only when they are named.",
       "The native yardstick is compiled when the benchmark starts, and programs to compare with are those that are " +
         "installed; where one is missing its column is empty and says why.",
       "BENCH_DIR names a folder for the files (up to 1 GB), which are kept there; without it they are removed.",
