@@ -113,7 +113,9 @@ const TABLE_GLOBAL = 0;
 const ORIGIN_IGP = 0;
 /** The daemon takes a message as a whole: large enough to be quick, small enough that others get their turn. */
 const PATHS_PER_MESSAGE = 1000;
-/** For a whole table, and for one question. The daemon answers nothing while it is busy with updates. */
+/** So many in one call, each call with its own time: a table of any size is taken, and a daemon that hangs is noticed. */
+const PATHS_PER_CALL = 10_000;
+/** For a whole table or a call full of paths, and for one question. The daemon answers nothing while it is busy with updates. */
 const TABLE_MS = 120_000;
 const QUESTION_MS = 10_000;
 /** How the daemon names the neighbour of a path that came over its API. */
@@ -279,9 +281,14 @@ export class Gobgp3 implements Daemon {
     };
   }
 
+  async #put(paths: readonly object[]): Promise<void> {
+    for (let start = 0; start < paths.length; start += PATHS_PER_CALL) {
+      await this.#putCall(paths.slice(start, start + PATHS_PER_CALL));
+    }
+  }
+
   /** Gives paths to the daemon, in messages that it takes one after the other. */
-  #put(paths: readonly object[]): Promise<void> {
-    if (paths.length === 0) return Promise.resolve();
+  #putCall(paths: readonly object[]): Promise<void> {
     const type = typeOf("AddPathStreamRequest");
     return new Promise((resolve, reject) => {
       const call = this.#client.makeClientStreamRequest(
