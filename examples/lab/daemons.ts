@@ -53,6 +53,10 @@ export interface SpeakerOptions {
    */
   readonly unicastPeers?: readonly string[];
   readonly isReflector?: boolean;
+  /** Seconds for which peers keep its routes as they were when it went away, before they count as stale. */
+  readonly restartSeconds?: number;
+  /** Whether they keep stale routes at all; so by default. */
+  readonly isLongLived?: boolean;
 }
 
 const familyToml = (family: string): string => `
@@ -66,7 +70,16 @@ const familyToml = (family: string): string => `
       restart-time = ${STALE_SECONDS}
 `;
 
-const peerToml = (peer: string, { address, isReflector, unicastPeers = [] }: SpeakerOptions): string => `
+const peerToml = (
+  peer: string,
+  {
+    address,
+    isReflector,
+    unicastPeers = [],
+    restartSeconds = RESTART_SECONDS,
+    isLongLived = true,
+  }: SpeakerOptions,
+): string => `
 [[neighbors]]
   [neighbors.config]
     neighbor-address = "${peer}"
@@ -81,9 +94,10 @@ const peerToml = (peer: string, { address, isReflector, unicastPeers = [] }: Spe
     idle-hold-time-after-reset = 1
   [neighbors.graceful-restart.config]
     enabled = true
-    restart-time = ${RESTART_SECONDS}
+    restart-time = ${restartSeconds}
     deferral-time = ${DEFERRAL_SECONDS}
     notification-enabled = true
+    long-lived-enabled = ${isLongLived}
   [neighbors.route-reflector.config]
     route-reflector-client = ${isReflector === true}
     route-reflector-cluster-id = "${address}"
