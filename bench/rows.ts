@@ -26,6 +26,9 @@ export interface Row {
   readonly isOnRequest?: boolean;
 }
 
+/** Loaded when it is asked for: its packages take long to load. */
+const bgpRow: Row["run"] = async effort => (await import("./control.ts")).bgpRow(effort);
+
 /**
  * In the order in which they run: processes first, while this one is still small and starts others quickly.
  */
@@ -38,6 +41,7 @@ export const ROWS: readonly Row[] = [
   { name: "stream", run: streamRow },
   { name: "live", run: liveRow },
   { name: "live-soak", run: soakRow, isOnRequest: true },
+  { name: "bgp", run: bgpRow, isOnRequest: true },
   { name: "routes", run: routesRow },
   { name: "flows-parse", run: parseRow },
   { name: "flows-trace", run: traceRow },

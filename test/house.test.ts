@@ -20,7 +20,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   verify: ["wire", "openflow", "intent", "core", "capture", "replay"],
   report: [],
   live: ["wire", "intent", "core", "capture"],
-  control: ["wire", "openflow", "intent", "verify", "live"],
+  control: ["wire", "openflow", "intent", "core", "verify", "live"],
   cli: ["wire", "openflow", "intent", "core", "capture", "replay", "verify", "live", "control", "report"],
 };
 
@@ -103,7 +103,9 @@ test("Node's own modules are used at the edges only", () => {
 
 test("each third-party package is imported in one file", () => {
   const users = new Map<string, Set<string>>();
-  for (const file of [...sources("src"), ...sources("bench")]) {
+  // A yardstick uses a package as its documentation shows it, and so by itself.
+  const measured = sources("bench").filter(file => !file.startsWith("bench/yardstick-"));
+  for (const file of [...sources("src"), ...measured]) {
     for (const target of importsOf(file)) {
       if (target.startsWith(".") || target.startsWith("node:")) continue;
       const name = target.startsWith("@") ? target.split("/").slice(0, 2).join("/") : target.split("/")[0]!;
