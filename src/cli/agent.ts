@@ -1,8 +1,11 @@
 /** `slash32 agent` and `slash32 agent doctor`: options in, signals, exit codes. The agent itself is the control room's. */
 import {
   type AgentSettings,
+  type BgpSettings,
   bridgeAddress,
   examine,
+  examineBgp,
+  joinBgp,
   logTo,
   type Running,
   startAgent,
@@ -20,7 +23,9 @@ export async function agentCommand(context: Context): Promise<number> {
   if (more.length > 0 || (word !== undefined && word !== "doctor"))
     throw new UsageError(`agent takes no ${more[0] ?? word}; slash32 agent doctor is the one word there is`);
   const settings = settingsOf(context);
-  return word === "doctor" ? doctor(context, settings) : run(settings);
+  const bgp = bgpOf(context);
+  if (word === "doctor") return doctor(context, settings, bgp);
+  return run({ ...settings, peers: bgp === null ? null : joinBgp(bgp) });
 }
 
 function seconds(context: Context, name: string, usual: number): number {
@@ -29,6 +34,23 @@ function seconds(context: Context, name: string, usual: number): number {
   const value = /^\d+(\.\d+)?s?$/.test(text) ? Number.parseFloat(text) : -1;
   if (value < 0 || value > 1e8) throw new UsageError(`--${name}: "${text}" is no number of seconds`);
   return value;
+}
+
+/** How the fabric is reached; null: there is none to this agent. Throws UsageError. */
+function bgpOf(context: Context): BgpSettings | null {
+  const [gobgp, nextHop] = [context.text("gobgp"), context.text("next-hop")];
+  const macs = context.texts("next-hop-mac");
+  const gateway = context.text("gateway");
+  const isUnicast = context.flag("unicast");
+  if (gobgp === undefined) {
+    const idle = { "next-hop": nextHop, "next-hop-mac": macs[0], gateway, unicast: isUnicast || undefined };
+    const name = Object.entries(idle).find(([, value]) => value !== undefined)?.[0];
+    if (name !== undefined) throw new UsageError(`--${name} goes with --gobgp ADDRESS`);
+    return null;
+  }
+  if (nextHop === undefined)
+    throw new UsageError("--gobgp needs --next-hop IP, the address of this hypervisor in what it announces");
+  return { gobgp, nextHop, isUnicast, gateway, macs };
 }
 
 function settingsOf(context: Context): AgentSettings {
@@ -80,14 +102,14 @@ async function run(settings: AgentSettings): Promise<number> {
   return 0;
 }
 
-async function doctor(context: Context, settings: AgentSettings): Promise<number> {
+async function doctor(context: Context, settings: AgentSettings, bgp: BgpSettings | null): Promise<number> {
   const { base, database, vms, state, socket } = settings;
   const findings = await examine({
     bridge: bridgeAddress(base.bridge, database),
     vms,
     state,
     socket,
-    peers: [],
+    peers: bgp === null ? [] : [{ name: `gobgpd ${bgp.gobgp}`, check: () => examineBgp(bgp) }],
   });
   if (context.format === "text")
     for (const { what, isGood, message } of findings)

@@ -15,6 +15,7 @@ const USER_ERRORS = new Set([
   "CapacityError",
   "BenchError",
   "SwitchError",
+  "BgpError",
   "LiveError",
   "BridgeError",
   "SocketError",

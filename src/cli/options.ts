@@ -337,18 +337,22 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "agent",
     synopsis: "-n BASE [doctor]",
-    summary: "keep a bridge in step with VM files",
+    summary: "keep a bridge, and BGP, in step with VM files",
     details: [
       "BASE is the hypervisor's intent; its VMs and routes are always there. Further VMs are files of a watched directory, one " +
         "YAML each, with the keys that a VM has in an intent; over a unix socket (HTTP and JSON, docs/agent.openapi.json) they " +
         "are created, destroyed, listed and moved from path to path.",
       "What is wanted is compared with what the switch has, and only the differences are written, as one bundle. Flows of " +
         "others (other cookies) are never touched. A VM's addresses are in quarantine for a while after it has gone.",
+      "With --gobgp the addresses of VMs are announced over BGP, with the label of BASE, after their flows are in, and withdrawn " +
+        "before these go; the routes of others become flows (docs/bgp.md has gobgpd's settings). The MAC for a next hop is that " +
+        "of --next-hop-mac, else that of --gateway, else what the kernel knows of it (ip neigh).",
       "agent doctor looks at what the agent needs, and changes nothing. SIGINT and SIGTERM end the agent, flows stay; SIGHUP opens " +
         "the audit file anew.",
       "Exit code 0 when it was ended or handed over; 1 when it could not be started; doctor: 2 when something is wrong.",
     ],
     examples: [
+      "slash32 agent -n hv1.yaml --gobgp unix:///run/gobgpd/api.sock --next-hop 10.0.0.1 --gateway 02:00:00:00:00:fe",
       "slash32 agent -n hv1.yaml --vms /etc/slash32/vms --state /var/lib/slash32 --socket /run/slash32/agent.sock",
       "slash32 agent doctor -n hv1.yaml",
     ],
@@ -368,6 +372,26 @@ export const COMMANDS: readonly Command[] = [
         isCommon: true,
       },
       { name: "db", value: "SOCKET", help: "the database's socket; the bridge's lies beside it" },
+      {
+        name: "gobgp",
+        value: "ADDRESS",
+        help: "gobgpd's API: unix:///run/gobgpd/api.sock or 127.0.0.1:50051",
+        isCommon: true,
+      },
+      {
+        name: "next-hop",
+        value: "IP",
+        help: "this hypervisor's address, the next hop of what it announces",
+        isCommon: true,
+      },
+      { name: "gateway", value: "MAC", help: "the MAC that every next hop is reached by" },
+      {
+        name: "next-hop-mac",
+        value: "IP=MAC",
+        isRepeatable: true,
+        help: "the MAC that this next hop is reached by; may be repeated",
+      },
+      { name: "unicast", help: "plain unicast, without labels, in place of labelled unicast" },
       { name: "every", value: "SECONDS", help: "look at everything this often (30)" },
       {
         name: "quarantine",

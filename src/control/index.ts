@@ -1,4 +1,4 @@
-/** The control room's only door: the agent, and what it and the routing daemon say to each other. */
+/** The control room's only door: the agent, what joins it to BGP, and what they say to each other. */
 export { type Admitted, admit, isStep, PATHS, type Refusal } from "./agent/admission.ts";
 export { Agent, type AgentOptions, RequestError, type VmView } from "./agent/agent.ts";
 export { type AgentSettings, type Peers, type Running, startAgent } from "./agent/assemble.ts";
@@ -14,4 +14,6 @@ export { Reconciler, type ReconcilerOptions, type RoundReport } from "./agent/re
 export { type Recovered, recoverIntent } from "./agent/recover.ts";
 export { AgentServer, ask, SocketError, takeOver } from "./agent/server.ts";
 export { formatVm, VmDirectory } from "./agent/vms.ts";
-export type { Announcer, FabricRoute, RouteChange, RouteSource } from "./types.ts";
+export { BgpError } from "./bgp/index.ts";
+export { type BgpSettings, examineBgp, joinBgp } from "./join.ts";
+export type { Announced, Announcer, FabricRoute, RouteChange, RouteSource } from "./types.ts";

@@ -19,7 +19,11 @@ export type RouteChange =
 
 /** Where routes come from. */
 export interface RouteSource {
-  /** Calls back with batches of changes, the whole table first (`isComplete` with the batch that ends it, again after every reconnection). Ends with `close`. */
+  /**
+   * Calls back with batches of changes, the whole table first. What is known stays known over a loss, which `onLost` tells once; a
+   * change is told only when it is one. `isComplete` comes with the batch that ends a table, at first and after a loss, and
+   * with it `gone` for all that was known before and did not come back. Ends with `close`.
+   */
   watch(
     onChanges: (changes: readonly RouteChange[], isComplete: boolean) => void,
     onLost: (error: Error) => void,
@@ -27,10 +31,17 @@ export interface RouteSource {
   close(): Promise<void>;
 }
 
+/** What a daemon announces for us, and what it knows against it. */
+export interface Announced {
+  readonly ours: readonly FabricRoute[];
+  /** Paths of others to prefixes that are ours, too: another hypervisor claims the address, or a VM is on its way between two. */
+  readonly contested: readonly FabricRoute[];
+}
+
 /** Where our own /32s are announced. All calls are idempotent. */
 export interface Announcer {
   announce(routes: readonly FabricRoute[]): Promise<void>;
   withdraw(prefixes: readonly string[]): Promise<void>;
-  /** What is announced by us now. */
-  list(): Promise<readonly FabricRoute[]>;
+  /** What is announced now, asked of the daemon. */
+  list(): Promise<Announced>;
 }

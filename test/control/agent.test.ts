@@ -9,7 +9,7 @@ import { type AgentSettings, ask, OfctlBridge, type Running, startAgent } from "
 import { Switch } from "../../src/verify/index.ts";
 import { PROGRAM } from "../cli/base.ts";
 import { assert, peer, suite } from "../harness.ts";
-import { BASE, best, FakeAnnouncer, FakeRoutes, OWN_NEXT_HOP, resolver, vmOf, Workplace } from "./base.ts";
+import { BASE, best, FakeAnnouncer, FakeRoutes, peersOf, vmOf, Workplace } from "./base.ts";
 
 const test = suite("the agent");
 /** The private switch's own flow, which leads every frame of its markers to every port. */
@@ -40,7 +40,7 @@ async function onStage(body: (scene: Scene) => Promise<void>): Promise<void> {
       vms: place.vms,
       state: join(place.path, "state"),
       socket,
-      peers: { announcer, routes, resolver, ownNextHop: OWN_NEXT_HOP },
+      peers: peersOf(announcer, routes),
       everySeconds: 3600,
       quarantineSeconds: 60,
       drift: "repair",

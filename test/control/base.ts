@@ -6,10 +6,12 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  type Announced,
   type Announcer,
   Audit,
   type Bridge,
   type FabricRoute,
+  type Peers,
   Quarantine,
   Reconciler,
   type ReconcilerOptions,
@@ -86,6 +88,7 @@ export class Workplace {
 export class FakeAnnouncer implements Announcer {
   readonly routes = new Map<string, FabricRoute>();
   readonly history: string[] = [];
+  contested: readonly FabricRoute[] = [];
   error: Error | null = null;
 
   async announce(routes: readonly FabricRoute[]): Promise<void> {
@@ -104,9 +107,9 @@ export class FakeAnnouncer implements Announcer {
     }
   }
 
-  async list(): Promise<readonly FabricRoute[]> {
+  async list(): Promise<Announced> {
     if (this.error !== null) throw this.error;
-    return [...this.routes.values()];
+    return { ours: [...this.routes.values()], contested: this.contested };
   }
 }
 
@@ -122,11 +125,27 @@ export class FakeRoutes implements RouteSource {
     this.#onLost = onLost;
   }
 
+  readonly #known = new Set<string>();
+  /** What has not come back since a loss. */
+  readonly #missing = new Set<string>();
+
   tell(changes: readonly RouteChange[], isComplete = false): void {
-    this.#onChanges!(changes, isComplete);
+    const told = [...changes];
+    for (const change of changes) {
+      const prefix = change.type === "best" ? change.route.prefix : change.prefix;
+      this.#missing.delete(prefix);
+      if (change.type === "best") this.#known.add(prefix);
+      else this.#known.delete(prefix);
+    }
+    if (isComplete) {
+      for (const prefix of this.#missing) told.push({ type: "gone", prefix });
+      this.#missing.clear();
+    }
+    this.#onChanges!(told, isComplete);
   }
 
   lose(): void {
+    for (const prefix of this.#known) this.#missing.add(prefix);
     this.#onLost!(new Error("the daemon is gone"));
   }
 
@@ -142,6 +161,19 @@ export const resolver = (nextHop: string): number | null => {
   const found = /^10\.0\.0\.(\d+)$/.exec(nextHop);
   return found === null ? null : parseMac("02:00:00:00:01:00")! + Number(found[1]);
 };
+
+/** Peers of an agent that remember. */
+export function peersOf(announcer: Announcer, routes: RouteSource): Peers {
+  return {
+    announcer,
+    routes,
+    resolver,
+    onResolved: () => undefined,
+    ownNextHop: OWN_NEXT_HOP,
+    isLabelled: true,
+    close: () => undefined,
+  };
+}
 
 /** A reconciler over a workplace, with what is not given made up. */
 export function reconcilerOf(

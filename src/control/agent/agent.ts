@@ -128,6 +128,11 @@ export class Agent {
     return done;
   }
 
+  /** The next hop of some routes is another station now, or is known at last. */
+  routesMoved(): void {
+    this.#ask("routes", EVENT_MS);
+  }
+
   /** Ends after the round that is running; flows and announcements stay as they are. */
   async stop(): Promise<void> {
     this.#isStopped = true;

@@ -21,8 +21,14 @@ export interface Peers {
   readonly announcer: Announcer;
   readonly routes: RouteSource;
   readonly resolver: NextHopResolver;
+  /** Calls back when `resolver` would give another answer than before. */
+  onResolved(callback: () => void): void;
   /** This hypervisor's address on the fabric, the next hop of what is announced. */
   readonly ownNextHop: string;
+  /** Whether announcements carry this hypervisor's label. */
+  readonly isLabelled: boolean;
+  /** Ends what is open; the agent has ended. */
+  close(): void;
 }
 
 export interface AgentSettings {
@@ -82,6 +88,7 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
     directory,
     announcer: peers?.announcer ?? null,
     ownNextHop: peers?.ownNextHop ?? null,
+    isLabelled: peers?.isLabelled ?? true,
     hasRoutes: peers !== null,
     resolver: peers?.resolver ?? (() => null),
     quarantine,
@@ -108,6 +115,8 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
   });
   // The socket first: whoever holds it is the one agent of this bridge.
   const server = await AgentServer.start(agent, settings.socket, onHandover);
+  // Before anything is resolved: a MAC that is found later has a round of its own.
+  peers?.onResolved(() => agent.routesMoved());
   await agent.start();
   return {
     agent,
@@ -116,6 +125,7 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
     async stop() {
       await agent.stop();
       await server.close();
+      peers?.close();
       audit.close();
     },
   };

@@ -1,7 +1,7 @@
 /**
  * The routes that the fabric tells, as the agent keeps them: the best path of each prefix, what it resolves to, and which
- * prefixes have changed since somebody asked. After a loss the table is told anew; what is not told again by its end is
- * gone, and until then nothing is. RFC 8277 (labels; 3 is the implicit null and is not pushed).
+ * prefixes have changed since somebody asked. Over a loss it stays as it is: what did not come back is said to be gone by the
+ * source, when its table is whole again. RFC 8277 (labels; 3 is the implicit null and is not pushed).
  */
 import { LABELS_MAX } from "../../intent/index.ts";
 import { maskOf, parseIpv4 } from "../../wire/index.ts";
@@ -16,7 +16,6 @@ interface Entry {
   readonly prefix: number;
   readonly length: number;
   readonly labels: readonly number[];
-  generation: number;
 }
 
 const IMPLICIT_NULL = 3;
@@ -38,7 +37,6 @@ export class Fabric {
   readonly #changed = new Set<string>();
   readonly #ownNextHop: string | null;
   readonly #rejected = new Map<string, string>();
-  #generation = 0;
   /** False until the whole table was told, at first and after a loss. */
   isComplete = false;
 
@@ -61,17 +59,12 @@ export class Fabric {
       if (change.type === "gone") this.#remove(change.prefix);
       else this.#set(change.route);
     }
-    if (!isComplete) return;
-    if (!this.isComplete)
-      for (const [prefix, { generation }] of this.#entries)
-        if (generation !== this.#generation) this.#remove(prefix);
-    this.isComplete = true;
+    if (isComplete) this.isComplete = true;
   }
 
-  /** The source was lost: the table stays until it was told again. */
+  /** The source was lost: the table stays as it is until that is whole again. */
   lose(): void {
     this.isComplete = false;
-    this.#generation++;
   }
 
   /** The prefixes that changed since the last call. */
@@ -124,7 +117,7 @@ export class Fabric {
       before !== undefined &&
       before.route.nextHop === route.nextHop &&
       before.labels.join() === labels.join();
-    this.#entries.set(text, { route, ...at, labels, generation: this.#generation });
+    this.#entries.set(text, { route, ...at, labels });
     if (!isSame) this.#changed.add(text);
   }
 }

@@ -28,6 +28,8 @@ export interface ReconcilerOptions {
   readonly announcer: Announcer | null;
   /** This hypervisor's address as a next hop; null: nothing is announced. */
   readonly ownNextHop: string | null;
+  /** Whether announcements carry the intent's label (labelled unicast), or none (plain unicast). */
+  readonly isLabelled?: boolean;
   /** Whether a source of routes is attached; without one the intent's routes are all there are. */
   readonly hasRoutes: boolean;
   readonly resolver: NextHopResolver;
@@ -59,7 +61,7 @@ export interface RoundReport {
   readonly drifted: readonly string[];
 }
 
-/** A route to an address that is a local VM's: somebody else announces it too. */
+/** A path of somebody else's to an address that is a local VM's. */
 export interface DoubleOwner {
   readonly prefix: string;
   readonly vm: number;
@@ -88,6 +90,7 @@ export class Reconciler {
   /** False after a dump that failed: then nothing new is announced. */
   #isReachable = false;
   #announced: Map<string, FabricRoute> | null = null;
+  #contested: readonly FabricRoute[] = [];
   #admitted: Admitted = { vms: new Map(), refusals: [] };
   #listing: Listing | null = null;
   /** Rows that others changed and that are left so (drift: report). */
@@ -103,7 +106,8 @@ export class Reconciler {
     this.#clock = options.clock ?? Date.now;
     this.fabric = new Fabric(options.ownNextHop);
     if (!options.hasRoutes) this.fabric.isComplete = true;
-    this.wanted = new Wanted(options.base, options.ownNextHop);
+    const labels = options.isLabelled === false ? [] : [options.base.label];
+    this.wanted = new Wanted(options.base, options.ownNextHop, labels);
   }
 
   get refusals(): readonly Refusal[] {
@@ -167,12 +171,14 @@ export class Reconciler {
     return [...ofBase, ...(this.#listing?.vms ?? [])];
   }
 
-  /** Local addresses that somebody else announces too. */
+  /** Local addresses that somebody else announces too: before they are announced here it is the best path, later one of all. */
   doubleOwners(): DoubleOwner[] {
     const found: DoubleOwner[] = [];
+    const others = new Map(this.#contested.map(route => [route.prefix, route]));
     for (const [prefix, { vm }] of this.wanted.announcements) {
-      const route = this.fabric.routeTo(prefix);
-      if (route !== null) found.push({ prefix, vm, nextHop: route.nextHop, originator: route.originator });
+      const route = this.fabric.routeTo(prefix) ?? others.get(prefix);
+      if (route === undefined) continue;
+      found.push({ prefix, vm, nextHop: route.nextHop, originator: route.originator });
     }
     return found;
   }
@@ -219,8 +225,9 @@ export class Reconciler {
     }
     if (announcer === null) return;
     try {
-      const list = await announcer.list();
-      this.#announced = new Map(list.map(route => [route.prefix, route]));
+      const { ours, contested } = await announcer.list();
+      this.#announced = new Map(ours.map(route => [route.prefix, route]));
+      this.#contested = contested;
     } catch (error) {
       this.#announced = null;
       tally.problems.push(`announcements: ${(error as Error).message}`);
@@ -252,7 +259,7 @@ export class Reconciler {
     const changed = scope === "routes" ? new Set<string>() : this.#decideVms(tally);
     if (changed === null) return null;
     const touched = this.fabric.takeChanged();
-    const moved = scope === "all" ? this.wanted.movedRoutes(this.fabric, resolver) : [];
+    const moved = this.wanted.movedRoutes(this.fabric, resolver);
     const prefixes = [...touched, ...moved];
     for (const name of this.wanted.setRoutes(this.fabric, new Set(prefixes), resolver)) changed.add(name);
     if (scope !== "all") {

@@ -31,15 +31,18 @@ export class Wanted {
   readonly unresolved = new Map<string, string>();
   readonly base: Intent;
   readonly #ownNextHop: string | null;
+  readonly #labels: readonly number[];
   readonly #namesOf = new Map<number, readonly string[]>();
   /** Names of the intent's own routes: they win over the fabric's. */
   readonly #static = new Set<string>();
   /** What each next hop resolved to when rows were made of it. */
   readonly #viaOf = new Map<string, number | null>();
 
-  constructor(base: Intent, ownNextHop: string | null) {
+  /** `labels`: what our own announcements carry. */
+  constructor(base: Intent, ownNextHop: string | null, labels: readonly number[]) {
     this.base = base;
     this.#ownNextHop = ownNextHop;
+    this.#labels = labels;
     const routes = routeRows(base, routesOf(base.routes));
     for (const row of [...pipelineRows(base), ...routes]) this.rows.set(row.name, row);
     for (const { name } of routes) this.#static.add(name);
@@ -121,7 +124,7 @@ export class Wanted {
     if (vm.path === "l2" || this.#ownNextHop === null) return;
     for (const address of vm.addresses) {
       const prefix = `${formatIpv4(address)}/32`;
-      const route = { prefix, labels: [this.base.label], nextHop: this.#ownNextHop, originator: null };
+      const route = { prefix, labels: this.#labels, nextHop: this.#ownNextHop, originator: null };
       this.announcements.set(prefix, { route, vm: vm.id });
     }
   }

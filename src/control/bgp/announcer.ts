@@ -4,7 +4,7 @@
  * over a restart of either side. A daemon that restarted with nothing gets ours back as soon as it takes them, which is long
  * before its sessions are up: with graceful restart no peer sees one missing. Not here: which /32s should be announced, and when.
  */
-import type { Announcer, FabricRoute } from "../types.ts";
+import type { Announced, Announcer, FabricRoute } from "../types.ts";
 import type { Daemon, DaemonPath } from "./daemon.ts";
 
 /** A daemon answers on its API before it has read its configuration; it takes no paths until then. */
@@ -56,24 +56,19 @@ export class BgpAnnouncer implements Announcer {
     });
   }
 
-  /** Asks the daemon, whatever was known before. */
-  list(): Promise<readonly FabricRoute[]> {
-    return this.#inTurn(async () => {
-      const paths = await this.#daemon.list();
-      this.#remember(paths);
-      return paths.filter(({ isLocal }) => isLocal).map(({ route }) => route);
-    });
-  }
-
   /**
-   * Paths of other routers to prefixes that we announce too: another hypervisor claims the same address, or a VM is on
-   * its way between two. A prefix that we announce is always best here, so no watch of best paths shows these.
+   * Asks the daemon, whatever was known before. A prefix that we announce is always best here, so that no watch of best
+   * paths shows who else claims it: the list of all paths does.
    */
-  contested(): Promise<readonly FabricRoute[]> {
+  list(): Promise<Announced> {
     return this.#inTurn(async () => {
       const paths = await this.#daemon.list();
-      const ours = this.#remember(paths);
-      return paths.filter(path => !path.isLocal && ours.has(path.route.prefix)).map(({ route }) => route);
+      const known = this.#remember(paths);
+      const routesOf = (isOurs: boolean): FabricRoute[] =>
+        paths
+          .filter(({ isLocal, route }) => isLocal === isOurs && known.has(route.prefix))
+          .map(({ route }) => route);
+      return { ours: routesOf(true), contested: routesOf(false) };
     });
   }
 

@@ -2,7 +2,9 @@
 import { execFile } from "node:child_process";
 import { Machine, whyNot } from "../../../examples/lab/machine.ts";
 import { NextHops } from "../../../src/control/bgp/index.ts";
+import { parseMac } from "../../../src/wire/index.ts";
 import { assert, skip, suite } from "../../harness.ts";
+import { until } from "./fake.ts";
 
 const test = suite("control: next hops");
 const MAC = "02:00:00:00:00:fe";
@@ -10,8 +12,8 @@ const MAC = "02:00:00:00:00:fe";
 test("the table wins, then the gateway; neither asks the kernel", async () => {
   const ip = (): Promise<string> => Promise.reject(new Error("asked"));
   const hops = new NextHops({ table: new Map([["10.0.0.1", "02:00:00:00:00:AA"]]), gateway: MAC, ip });
-  assert.is(await hops.resolve("10.0.0.1"), "02:00:00:00:00:aa");
-  assert.is(await hops.resolve("10.0.0.2"), MAC);
+  assert.is(await hops.resolve("10.0.0.1"), parseMac("02:00:00:00:00:aa"));
+  assert.is(await hops.resolve("10.0.0.2"), parseMac(MAC));
 });
 
 test("a MAC or an address that is none is refused in one line", () => {
@@ -33,8 +35,8 @@ test("the kernel: the gateway to a next hop, an entry that is incomplete first, 
   };
   const hops = new NextHops({ ip, poke: address => poked.push(address) });
   const both = await Promise.all([hops.resolve("10.0.0.2"), hops.resolve("10.0.0.2")]);
-  assert.equal(both, [MAC, MAC]);
-  assert.is(await hops.resolve("10.0.0.2"), MAC);
+  assert.equal(both, [parseMac(MAC), parseMac(MAC)]);
+  assert.is(await hops.resolve("10.0.0.2"), parseMac(MAC));
   const neighbour = "neigh show to 10.0.9.1 dev e0";
   assert.equal(asked, ["route get 10.0.0.2", neighbour, neighbour]);
   assert.equal(poked, ["10.0.9.1"]);
@@ -49,11 +51,38 @@ test("no answer is null, and is asked again; an answer grows old", async () => {
   const hops = new NextHops({ ip, maxAgeMs: 50 });
   assert.is(await hops.resolve("10.0.0.3"), null);
   isThere = true;
-  assert.is(await hops.resolve("10.0.0.3"), MAC);
+  assert.is(await hops.resolve("10.0.0.3"), parseMac(MAC));
   isThere = false;
-  assert.is(await hops.resolve("10.0.0.3"), MAC);
+  assert.is(await hops.resolve("10.0.0.3"), parseMac(MAC));
   await new Promise(resolve => setTimeout(resolve, 60));
   assert.is(await hops.resolve("10.0.0.3"), null);
+});
+
+test("without waiting: told when it is found, and what was found stays while the kernel knows nothing", async () => {
+  let mac: string | null = null;
+  const ip = async (words: readonly string[]): Promise<string> => {
+    if (mac === null) throw new Error("RTNETLINK answers: Network is unreachable");
+    return words[1] === "route" ? `[{"dev":"e0"}]` : `[{"lladdr":"${mac}","state":["REACHABLE"]}]`;
+  };
+  const hops = new NextHops({ ip, maxAgeMs: 20, retryMs: 5 });
+  const heard: (number | null)[] = [];
+  hops.onChange = () => heard.push(hops.known("10.0.0.3"));
+  try {
+    assert.is(hops.known("10.0.0.3"), null);
+    await until("asked in vain", async () => hops.known("10.0.0.3") === null, 1000);
+    mac = MAC;
+    await until("found", async () => heard.length === 1, 1000);
+    mac = null;
+    await new Promise(resolve => setTimeout(resolve, 40));
+    assert.is(hops.known("10.0.0.3"), parseMac(MAC));
+    mac = "02:00:00:00:00:fd";
+    await new Promise(resolve => setTimeout(resolve, 40));
+    hops.known("10.0.0.3");
+    await until("another", async () => heard.length === 2, 1000);
+    assert.equal(heard, [parseMac(MAC), parseMac(mac)]);
+  } finally {
+    hops.close();
+  }
 });
 
 test("a real kernel: a neighbour on a link, known only once something was sent to it", async () => {
@@ -72,7 +101,7 @@ test("a real kernel: a neighbour on a link, known only once something was sent t
       execFile("ip", ["netns", "exec", name, "ping", "-c", "1", "-W", "1", address], () => undefined);
     };
     const hops = new NextHops({ ip, poke });
-    assert.is(await hops.resolve("10.0.0.7"), MAC);
+    assert.is(await hops.resolve("10.0.0.7"), parseMac(MAC));
     assert.is(await hops.resolve("192.0.2.1"), null, "no route there");
   } finally {
     await machine.close();

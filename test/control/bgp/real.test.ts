@@ -166,7 +166,7 @@ test("an announced /32 is seen by the other hypervisor, by BIRD and by FRR, with
   await until("BIRD shows 101", async () => (await bird.labels(A)) === "101");
   await until("FRR shows 101", async () => (await frr.labels(A)) === "101");
   assert.equal(here.told, [`+${A} 101 ${HV1}`]);
-  assert.equal(await announcer.list(), [vm(A, 101)]);
+  assert.equal((await announcer.list()).ours, [vm(A, 101)]);
   here.told.length = 0;
   await announcer.withdraw([A]);
   await until("gone", () => !source.routes.has(A));
@@ -174,7 +174,7 @@ test("an announced /32 is seen by the other hypervisor, by BIRD and by FRR, with
   await until("gone from FRR", async () => (await frr.labels(A)) === null);
   assert.equal(here.told, [`-${A}`]);
   await announcer.withdraw([A]);
-  assert.equal(await announcer.list(), []);
+  assert.equal((await announcer.list()).ours, []);
 });
 
 test("plain unicast as well: no label, and a label is refused; each family has routes of its own", async () => {
@@ -191,8 +191,8 @@ test("plain unicast as well: no label, and a label is refused; each family has r
     await announcer.announce([route]);
     await until("seen", () => source.routes.has(A), SESSION_MS);
     assert.equal(source.routes.get(A), { ...route, originator: HV1 });
-    assert.equal(await announcer.list(), [route]);
-    assert.equal(await here.announcer.list(), [], "the labelled family has none");
+    assert.equal((await announcer.list()).ours, [route]);
+    assert.equal((await here.announcer.list()).ours, [], "the labelled family has none");
     const refused = await announcer.announce([vm(A, 100)]).catch((error: Error) => error.message);
     assert.match(refused!, /plain unicast carries no label/);
     const unlabelled = await here.announcer.announce([route]).catch((error: Error) => error.message);
@@ -225,8 +225,8 @@ test("two paths: the best one counts, its loss brings the other; the address tha
     // The lower originator wins (RFC 4456, section 9).
     await until("the better path", () => seen.at(-1) === HV1);
     await until("BIRD follows the better", async () => (await bird.labels(A)) === "100");
-    await until("claimed twice", async () => (await second.contested()).length > 0);
-    assert.equal(await second.contested(), [{ ...vm(A, 100), originator: HV1 }]);
+    await until("claimed twice", async () => (await second.list()).contested.length > 0);
+    assert.equal((await second.list()).contested, [{ ...vm(A, 100), originator: HV1 }]);
     assert.not.ok(source.routes.has(A), "ours is best where it is announced");
     await announcer.withdraw([A]);
     await until("the other path", () => seen.at(-1) === HV2);
@@ -275,7 +275,7 @@ test("the hypervisors' own gobgpd restarts: the watcher's table stays, the annou
     await here.hv1.start(true);
     await here.sessions();
     assert.equal(await here.heard(), [], signal);
-    assert.equal(await here.announcer.list(), [vm(A, 100)], signal);
+    assert.equal((await here.announcer.list()).ours, [vm(A, 100)], signal);
   }
   await here.announcer.withdraw([A]);
   await here.heard(() => !here.source.routes.has(A));
@@ -337,7 +337,7 @@ test(`${MANY.toLocaleString("en")} labelled /32s in, changed, out`, async () => 
     () => source.routes.size === 0,
   );
   assert.is(here.changeCount, MANY);
-  assert.equal(await announcer.list(), []);
+  assert.equal((await announcer.list()).ours, []);
 });
 
 test("ends with nothing left behind", async () => {

@@ -296,9 +296,9 @@ test("calls take effect in the order they were made; an address that another cla
   assert.equal(daemon.calls, ["list", `+${A} 100`, `-${A}`, `+${A} 7`, `+${B} 100`]);
   daemon.remote.set(A, route(A, 300, "10.0.0.9"));
   daemon.remote.set("203.0.113.9/32", route("203.0.113.9/32"));
-  assert.equal(await announcer.contested(), [route(A, 300, "10.0.0.9")]);
+  assert.equal((await announcer.list()).contested, [route(A, 300, "10.0.0.9")]);
   assert.equal(
-    (await announcer.list()).map(({ prefix }) => prefix),
+    (await announcer.list()).ours.map(({ prefix }) => prefix),
     [A, B],
   );
 });
