@@ -52,6 +52,9 @@ export async function examineBgp({ gobgp }: BgpSettings): Promise<string> {
   const daemon = new Gobgp3(gobgp);
   try {
     return await sessionsOf(daemon);
+  } catch (error) {
+    // A doctor names what it looks at itself.
+    throw new BgpError((error as Error).message.replace(`gobgpd at ${gobgp}: `, ""));
   } finally {
     daemon.close();
   }

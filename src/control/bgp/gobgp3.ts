@@ -138,10 +138,14 @@ const CHANNEL = {
   // No keepalive: the daemon ends connections that ping more often than every five minutes (too_many_pings).
 };
 
+/** What gRPC says around the reason. */
+const NOISE =
+  /^No connection established\. Last error: (?:Error: )?|\.? ?Resolution note:.*$|,remote_addr=\S+/g;
+
 /** What gRPC said, as one line. */
 function errorOf(address: string, what: string, error: Partial<StatusObject> | null): BgpError {
   const code = error?.code === undefined ? "" : ` (${status[error.code]})`;
-  const why = error?.details || "the stream ended";
+  const why = (error?.details || "the stream ended").replace(NOISE, "").trim();
   return new BgpError(`gobgpd at ${address}: ${what}: ${why}${code}`);
 }
 
