@@ -33,7 +33,7 @@
  * All integers are little-endian as WebAssembly stores them, except where *network order* is said.
  */
 
-export const VERSION: u32 = 2;
+export const VERSION: u32 = 3;
 
 // ── Limits ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -368,6 +368,7 @@ export const SETTING_VIRTUAL_MAC: u32 = 8;
 export const SETTING_UPLINK_MAC: u32 = 16;
 /** Offset of the uplink's port record in the bank. */
 export const SETTING_UPLINK: u32 = 24;
+/** Port records that were ever in use. */
 export const SETTING_PORT_COUNT: u32 = 28;
 /** Exact-match tables: local addresses, routes of length 32, routes of length 17…31; TABLE records. */
 export const SETTING_HOSTS: u32 = 32;
@@ -380,7 +381,9 @@ export const SETTING_DENSE_HOSTS: u32 = 88;
 export const SETTING_DENSE_EXACT: u32 = 100;
 /** u64: bytes 12…19 of a frame with this hypervisor's label alone and an IPv4 header without options, LABELLED_MASK. */
 export const SETTING_LABELLED: u32 = 112;
-export const SETTINGS_BYTES: u32 = 120;
+/** Slot + 1 of the first port record that is free again, 0 when there is none; its PORT_NUMBER says the next. */
+export const SETTING_FREE_PORT: u32 = 120;
+export const SETTINGS_BYTES: u32 = 128;
 
 /** An exact-match table: address of its first bucket, number of buckets (a power of two), number of entries. */
 export const TABLE_AT: u32 = 0;

@@ -9,7 +9,7 @@ export { resetCounters } from "./count";
 export { emptyOutput, setOutput, usedBytes, usedDropsBytes } from "./output";
 export { framesRead, resetCaptures, runCaptures, runFrames } from "./run";
 export { abandon, activeBank, begin, commit, setNextHop } from "./table/bank";
-export { addPort, applyHosts, applyRoutes, status } from "./table/edits";
+export { addPort, applyHosts, applyRoutes, changePort, removePort, status } from "./table/edits";
 
 /** The ABI that this module speaks: abi.ts's VERSION. */
 export function version(): u32 {

@@ -31,6 +31,7 @@ const MAY_USE_NODE = [
   "cli",
   "control",
   "live/live.ts",
+  "live/http.ts",
   "live/metrics.ts",
   "live/worker.ts",
   "live/pcap.ts",

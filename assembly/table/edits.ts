@@ -17,6 +17,16 @@ export function addPort(
   return ports.addPort(edited, number, flags, mac, max_frame_bytes, output_interface);
 }
 
+/** Changes a VM's port; see ports.ts. */
+export function changePort(number: u32, flags: u32, max_frame_bytes: u32): Status {
+  return ports.changePort(edited, number, flags, max_frame_bytes);
+}
+
+/** Takes out a VM's port; see ports.ts. */
+export function removePort(number: u32): Status {
+  return ports.removePort(edited, number);
+}
+
 let last_status: Status = Status.Ok;
 
 /** Why the last applyHosts or applyRoutes stopped; Status.Ok when it did not. */

@@ -24,6 +24,7 @@ import {
   PORT_OUTPUT_INTERFACE,
   PORT_SENT_IPV4,
   SETTING_DENSE_HOSTS,
+  SETTING_FREE_PORT,
   SETTING_HOSTS,
   SETTING_PORT_COUNT,
   SETTING_UPLINK,
@@ -64,12 +65,15 @@ export function addPort(
   max_frame_bytes: u32,
   output_interface: u32,
 ): Status {
-  const slot = load<u32>(bank, SETTING_PORT_COUNT);
   if (number > MAX_PORT_NUMBER) return Status.Invalid;
   if (portOfNumber(bank, number) != 0) return Status.Exists;
+  const free = load<u32>(bank, SETTING_FREE_PORT);
+  const slot = free != 0 ? free - 1 : load<u32>(bank, SETTING_PORT_COUNT);
   if (slot == MAX_PORTS) return Status.Full;
   if ((flags & FLAG_L2_IN) != 0 && !addMac(bank, mac, slot)) return Status.Exists;
   const port = portOfSlot(bank, slot);
+  if (free != 0) store<u32>(bank, load<u32>(port, PORT_NUMBER), SETTING_FREE_PORT);
+  else store<u32>(bank, slot + 1, SETTING_PORT_COUNT);
   const virtual_mac = load<u64>(bank, SETTING_VIRTUAL_MAC);
   store<u32>(port, number, PORT_NUMBER);
   store<u32>(port, flags, PORT_FLAGS);
@@ -80,8 +84,35 @@ export function addPort(
   store<u32>(port, max_frame_bytes, PORT_MAX_FRAME_BYTES);
   store<u32>(port, output_interface, PORT_OUTPUT_INTERFACE);
   store<u16>(bank + (number << 1), <u16>(slot + 1), BANK_PORT_SLOTS);
-  store<u32>(bank, slot + 1, SETTING_PORT_COUNT);
   if ((flags & FLAG_UPLINK) != 0) store<u32>(bank, <u32>(port - bank), SETTING_UPLINK);
+  return Status.Ok;
+}
+
+/** Gives a VM's port other flags and another limit; its number and MAC stay. */
+export function changePort(bank: usize, number: u32, flags: u32, max_frame_bytes: u32): Status {
+  const port = portOfNumber(bank, number);
+  if (port == 0 || ((load<u32>(port, PORT_FLAGS) | flags) & FLAG_UPLINK) != 0) return Status.Invalid;
+  const mac = load<u64>(port, PORT_MAC);
+  const was_bridged = (load<u32>(port, PORT_FLAGS) & FLAG_L2_IN) != 0;
+  const is_bridged = (flags & FLAG_L2_IN) != 0;
+  if (was_bridged && !is_bridged) removeMac(bank, mac);
+  if (is_bridged && !was_bridged && !addMac(bank, mac, slotOfPort(bank, port))) return Status.Exists;
+  store<u32>(port, flags, PORT_FLAGS);
+  store<u32>(port, max_frame_bytes, PORT_MAX_FRAME_BYTES);
+  return Status.Ok;
+}
+
+/** Takes out a VM's port, which must have no address any more. */
+export function removePort(bank: usize, number: u32): Status {
+  const port = portOfNumber(bank, number);
+  if (port == 0 || load<u32>(port, PORT_ADDRESS_COUNT) != 0) return Status.Invalid;
+  const flags = load<u32>(port, PORT_FLAGS);
+  if ((flags & FLAG_UPLINK) != 0) return Status.Invalid;
+  if ((flags & FLAG_L2_IN) != 0) removeMac(bank, load<u64>(port, PORT_MAC));
+  store<u16>(bank + (number << 1), 0, BANK_PORT_SLOTS);
+  memory.fill(port, 0, PORT_BYTES);
+  store<u32>(port, load<u32>(bank, SETTING_FREE_PORT), PORT_NUMBER);
+  store<u32>(bank, slotOfPort(bank, port) + 1, SETTING_FREE_PORT);
   return Status.Ok;
 }
 
@@ -119,6 +150,22 @@ function addMac(bank: usize, mac: u64, port_slot: u32): bool {
   if (load<u64>(at, BANK_MACS) != 0) return false;
   store<u64>(at, mac | ((<u64>(port_slot + 1)) << 48), BANK_MACS);
   return true;
+}
+
+/** Takes out a MAC that is there; those behind it that were displaced by it move up, so that none is lost to a search. */
+function removeMac(bank: usize, mac: u64): void {
+  let hole = <u32>((macSlot(bank, mac) - bank) >> 3);
+  let slot = hole;
+  for (;;) {
+    slot = (slot + 1) % MAC_SLOTS;
+    const there = load<u64>(bank + (slot << 3), BANK_MACS);
+    if (there == 0) break;
+    const from_home = (slot - macHome(there & MAC_MASK)) % MAC_SLOTS;
+    if (from_home < (slot - hole) % MAC_SLOTS) continue;
+    store<u64>(bank + (hole << 3), there, BANK_MACS);
+    hole = slot;
+  }
+  store<u64>(bank + (hole << 3), 0, BANK_MACS);
 }
 
 /** The slot (less BANK_MACS) that holds the MAC, or the free one where it belongs. A quarter of them is ever taken. */

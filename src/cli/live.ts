@@ -6,6 +6,7 @@ import { unwatchFile, watchFile } from "node:fs";
 import { Core, REASONS, VERDICTS } from "../core/index.ts";
 import { formatProblem, type Intent, loadIntent } from "../intent/index.ts";
 import {
+  ANY,
   Live,
   Metrics,
   type Mirrored,
@@ -14,6 +15,8 @@ import {
   parseMetricsAddress,
   parsePort,
   type Snapshot,
+  startControl,
+  type UnixServer,
 } from "../live/index.ts";
 import { CachingInterpreter } from "../openflow/index.ts";
 import { Against, PortNames } from "../replay/index.ts";
@@ -68,6 +71,7 @@ function checkUsage(context: Context, ports: readonly PortArgument[]): void {
   if (report !== undefined && report !== "-" && !/\.(json|ndjson)$/.test(report))
     throw new UsageError(`--report ${report}: live writes .json and .ndjson, and JSON to -`);
   if (context.text("capture") === "-") throw new UsageError("--capture needs a file");
+  if (context.text("control") === "-") throw new UsageError("--control needs a path");
   for (const read of ["intent", "against"])
     refuseOverwriting(context, ["capture", "report"], context.text(read));
 }
@@ -85,7 +89,7 @@ function secondsOf(context: Context): number | undefined {
 function withNames(ports: readonly PortArgument[], intent: Intent): PortArgument[] {
   const names = new PortNames(intent);
   return ports.map(argument => {
-    if (names.byName(argument.port) !== null) return argument;
+    if (argument.port === ANY || names.byName(argument.port) !== null) return argument;
     const number = names.resolve(argument.port);
     return { ...argument, port: (number === null ? null : names.nameOf(number)) ?? argument.port };
   });
@@ -101,10 +105,12 @@ class Session {
   #against: Against | null = null;
   #capture: PassingCapture | null = null;
   #metrics: Metrics | null = null;
+  #control: UnixServer | null = null;
   #last: LiveReport | null = null;
   #skippedFlows = 0;
   #reloads = 0;
   #refused = 0;
+  #edits = 0;
   /** Lines of the page that stands on the terminal. */
   #pageLines = 0;
   #isReloading = false;
@@ -143,7 +149,9 @@ class Session {
         onFailure: error => this.#stop(error),
       });
       this.#metrics = (await startMetrics?.(() => this.#look())) ?? null;
+      await this.#startControl(this.#live);
     } catch (error) {
+      this.#metrics?.close();
       await this.#live?.stop();
       this.#capture?.abandon();
       throw error;
@@ -151,9 +159,31 @@ class Session {
     this.#announce();
   }
 
+  /** Answers at the control socket, if one is wanted. Throws SocketError. */
+  async #startControl(live: Live): Promise<void> {
+    const path = this.#context.text("control");
+    if (path === undefined) return;
+    const onChange = (): void => {
+      this.#intent = live.intent;
+      this.#capture?.begin(this.#namesByNumber());
+    };
+    this.#control = await startControl(path, {
+      get intent() {
+        return live.intent;
+      },
+      edit: async edit => {
+        const edited = await live.edit(edit, onChange);
+        if (edited.how !== "nothing") this.#edits++;
+        return edited;
+      },
+    });
+  }
+
   #announce(): void {
     const list = this.#arguments.map(({ port, device }) => `${port} on ${device.text}`).join(", ");
     if (this.#metrics !== null) this.#say(`metrics at ${this.#metrics.url}`);
+    const control = this.#context.text("control");
+    if (control !== undefined) this.#say(`control socket ${control}`);
     this.#say(`live: ${list}`);
   }
 
@@ -316,6 +346,7 @@ class Session {
     for (const timer of this.#timers) clearTimeout(timer);
     unwatchFile(this.#context.text("intent")!);
     this.#metrics?.close();
+    await this.#control?.close();
     const snapshot = await this.#live!.stop().catch(() => null);
     for (const [signal, act] of Object.entries(this.signals)) process.removeListener(signal, act);
     this.#clearPage();
@@ -370,6 +401,7 @@ class Session {
       batches,
       reloads: this.#reloads,
       refused: this.#refused,
+      edits: this.#edits,
       missed: this.#live!.missed,
     };
   }

@@ -435,14 +435,16 @@ export const COMMANDS: readonly Command[] = [
     details: [
       "A DEVICE is tap:NAME (created, or opened where it is there), afpacket:IF (any Ethernet interface), unix:PATH (connects) " +
         "or punix:PATH (listens; both with the framing of Open vSwitch's dummy ports), or pcap:IF[,FILTER] (libpcap, by the " +
-        "optional package cap). NAME is a port of the intent. Frames for ports without a device are counted as undelivered.",
+        "optional package cap). NAME is a port of the intent. Frames for ports without a device are counted as undelivered. " +
+        "*=tap:* gives every port that has none the device of its name, and opens and closes it as ports come and go.",
       "SIGHUP reads the intent again, and --watch does so when the file changes; no frame is lost, and an intent with errors " +
-        "is refused while the old one stays. SIGINT and SIGTERM end it: what is on its way is moved, and totals are printed.",
+        "is refused while the old one stays. At the --control socket VMs and routes are changed one by one (docs/live.md). SIGINT and SIGTERM end it: what is on its way is moved, and totals are printed.",
       "Exit code 0 when it was ended; 2 when --against found a difference; 1 when it could not be started.",
     ],
     examples: [
       "slash32 live -n hv1.yaml --port uplink0=afpacket:eth1 --port tap101=tap:tap101",
       "slash32 live -n hv1.yaml --port uplink0=unix:/run/openvswitch/p1.sock --duration 10 --format json",
+      "slash32 live -n hv1.yaml --port uplink0=afpacket:eth1 --port '*=tap:*' --control /run/slash32/live.sock",
     ],
     options: [
       intent,
@@ -450,7 +452,13 @@ export const COMMANDS: readonly Command[] = [
         name: "port",
         value: "NAME=DEVICE",
         isRepeatable: true,
-        help: "a port of the intent and its device; may be repeated",
+        help: "a port of the intent and its device; may be repeated; *=tap:* is all others",
+        isCommon: true,
+      },
+      {
+        name: "control",
+        value: "SOCKET",
+        help: "answer at this unix socket: which intent is in force, and changes of it",
         isCommon: true,
       },
       { name: "watch", help: "read the intent again when the file changes", isCommon: true },

@@ -12,7 +12,7 @@ export { Prover, planJudge } from "./agent/prover.ts";
 export { Quarantine } from "./agent/quarantine.ts";
 export { Reconciler, type ReconcilerOptions, type RoundReport } from "./agent/reconciler.ts";
 export { type Recovered, recoverIntent } from "./agent/recover.ts";
-export { AgentServer, ask, SocketError, takeOver } from "./agent/server.ts";
+export { startServer, takeOver } from "./agent/server.ts";
 export { formatVm, VmDirectory } from "./agent/vms.ts";
 export { BgpError } from "./bgp/index.ts";
 export { type BgpSettings, examineBgp, joinBgp } from "./join.ts";

@@ -2,6 +2,16 @@
 
 export type { Counters, FrameIn, FrameOut, PortCounters } from "./core.ts";
 export { Core } from "./core.ts";
+export {
+  editVms,
+  isRebuilt,
+  type PortEdit,
+  type RouteEdits,
+  type Shape,
+  shapeOf,
+  stepsToEditRoutes,
+  type VmEdits,
+} from "./edit.ts";
 export { adoptImage, imageOf, stepsToAdopt, type TableImage } from "./image.ts";
 export type { CoreBuild } from "./load.ts";
 export { instantiateCore, readCore } from "./load.ts";

@@ -25,6 +25,8 @@ export interface CoreExports {
   activeBank(): number;
   walk(): number;
   addPort(number: number, flags: number, mac: bigint, maxFrameBytes: number, outputInterface: number): number;
+  changePort(number: number, flags: number, maxFrameBytes: number): number;
+  removePort(number: number): number;
   setNextHop(
     index: number,
     via: bigint,

@@ -6,7 +6,7 @@ import * as abi from "../../assembly/abi.ts";
 import type { Intent, NextHop, Path, Routes } from "../intent/index.ts";
 import type { Core } from "./core.ts";
 
-const FLAGS: Record<Path, number> = {
+export const FLAGS: Record<Path, number> = {
   l2: abi.FLAG_L2_IN,
   "dual-l2": abi.FLAG_L2_IN | abi.FLAG_L3_IN,
   "dual-l3": abi.FLAG_L2_IN | abi.FLAG_L3_IN | abi.FLAG_L3_OUT,
@@ -16,13 +16,21 @@ const FLAGS: Record<Path, number> = {
 const ETHERNET_HEADER_BYTES = 14;
 const NO_LIMIT = 0xffffffff;
 
+/** Longest frame that may leave by a port, in bytes, from the MTU that the intent gives it. */
+export function mostBytes(mtu: number | null): number {
+  return mtu === null ? NO_LIMIT : mtu + ETHERNET_HEADER_BYTES;
+}
+
 /** What each limit of assembly/abi.ts counts, for the message when it is reached. */
-const LIMITS = {
+export const LIMITS = {
   ports: `${abi.MAX_PORTS} ports, the uplink included`,
   hosts: `${abi.MAX_HOSTS} addresses of local VMs`,
   nextHops: `${abi.MAX_NEXT_HOPS} next hops that differ`,
   routes: `${abi.MAX_ROUTES} routes`,
 };
+
+/** Words of a route edit. */
+export const ROUTE_WORDS = abi.ROUTE_EDIT_BYTES >>> 2;
 
 /** A limit of assembly/abi.ts is exceeded; the message says which. */
 export class CapacityError extends Error {
@@ -74,27 +82,34 @@ function packPorts(core: Core, intent: Intent): void {
   const flags = new Map<number, number>([[intent.uplink.ofport, abi.FLAG_UPLINK]]);
   for (const vm of intent.vms) flags.set(vm.ofport, FLAGS[vm.path]);
   for (const [index, { ofport, mac, mtu }] of portsInOrder(intent).entries()) {
-    const most = mtu === null ? NO_LIMIT : mtu + ETHERNET_HEADER_BYTES;
+    const most = mostBytes(mtu);
     must(core.exports.addPort(ofport, flags.get(ofport)!, networkOrder(mac), most, index), LIMITS.ports);
   }
 }
 
 function packHosts(core: Core, intent: Intent): void {
+  const owners = intent.vms.flatMap(({ addresses, ofport }) =>
+    addresses.map((address): [number, number] => [address, ofport]),
+  );
+  editHosts(core, owners);
+}
+
+/** Gives addresses to the VMs at these ports, in order; null takes one away. Throws at the first that fails. */
+export function editHosts(
+  core: Core,
+  edits: readonly (readonly [address: number, ofport: number | null])[],
+): void {
   const { words } = core;
-  let staged = 0;
-  const flush = (): void => {
-    applied(core, core.exports.applyHosts(staged), staged, LIMITS.hosts);
-    staged = 0;
-  };
-  for (const vm of intent.vms) {
-    for (const address of vm.addresses) {
-      const at = (abi.STAGING + staged * abi.HOST_EDIT_BYTES) >>> 2;
+  for (let first = 0; first < edits.length; first += abi.MAX_EDITS) {
+    const count = Math.min(abi.MAX_EDITS, edits.length - first);
+    for (let index = 0; index < count; index++) {
+      const at = (abi.STAGING + index * abi.HOST_EDIT_BYTES) >>> 2;
+      const [address, ofport] = edits[first + index]!;
       words[at] = address;
-      words[at + 1] = vm.ofport;
-      if (++staged === abi.MAX_EDITS) flush();
+      words[at + 1] = ofport ?? abi.REMOVE;
     }
+    applied(core, core.exports.applyHosts(count), count, LIMITS.hosts);
   }
-  flush();
 }
 
 /** Fills in a next hop: label stack entries with S on the innermost only and the intent's traffic class (RFC 5462). */
@@ -129,10 +144,16 @@ export function editRoutes(core: Core, edits: readonly RouteEdit[]): void {
   }
 }
 
+/** Applies route edits: `count` rows of prefix, length and next hop (REMOVE: none) from word `first` of `rows` on. */
+export function editRouteRows(core: Core, rows: Uint32Array, first: number, count: number): void {
+  core.words.set(rows.subarray(first, first + count * ROUTE_WORDS), abi.STAGING >>> 2);
+  applied(core, core.exports.applyRoutes(count), count, LIMITS.routes);
+}
+
 function stage(core: Core, count: number, row: (index: number) => [number, number, number]): void {
   const { words } = core;
   let at = abi.STAGING >>> 2;
-  for (let index = 0; index < count; index++, at += abi.ROUTE_EDIT_BYTES >>> 2) {
+  for (let index = 0; index < count; index++, at += ROUTE_WORDS) {
     const [prefix, length, nextHop] = row(index);
     words[at] = prefix;
     words[at + 1] = length;
@@ -145,14 +166,14 @@ function applied(core: Core, done: number, wanted: number, limit: string): void 
   if (done < wanted) must(core.exports.status(), limit);
 }
 
-function must(status: number, limit: string): void {
+export function must(status: number, limit: string): void {
   if (status === abi.Status.Ok) return;
   if (status === abi.Status.Full) throw new CapacityError(`too many for the core: it holds ${limit}`);
   throw new Error(`the core refused an edit: ${abi.Status[status]}`);
 }
 
 /** A MAC as the core wants it: its six bytes in network order, read as a little-endian number. */
-function networkOrder(mac: number): bigint {
+export function networkOrder(mac: number): bigint {
   let left = mac;
   let bytes = 0n;
   for (let octet = 0; octet < 6; octet++) {

@@ -3,6 +3,20 @@
  * else in this folder.
  */
 export { Flows, flowText, ruleText } from "./compile.ts";
+export {
+  EditableIntent,
+  EditError,
+  formatEdit,
+  formatIntent,
+  type IntentChange,
+  type IntentEdit,
+  isSameVm,
+  NO_NEXT_HOP,
+  parseEdit,
+  type Route,
+  readIntentDocument,
+  type VmChange,
+} from "./edit.ts";
 export { LABELS_MAX, LIMITS, type Limits } from "./limits.ts";
 export { intentOfBytes, loadIntent, parseIntent, parseVm } from "./load.ts";
 export { matchedFlows, popped } from "./matched.ts";

@@ -338,7 +338,8 @@ const WINS_OVER_ROUTES: { readonly [path in Path]: boolean } = {
   l3: true,
 };
 
-function finishVm(vm: RawVm): Vm {
+/** A VM of which nothing is missing. */
+export function finishVm(vm: RawVm): Vm {
   return {
     id: vm.id!.value,
     name: vm.name!.value,

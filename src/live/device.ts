@@ -77,15 +77,31 @@ export interface PortArgument {
 
 /**
  * Splits `NAME=DEVICE`. Throws LiveError. `pcap:IF` may carry a BPF filter behind a comma; the others' names may have
- * commas. `isPromiscuous` is what --promiscuous says.
+ * commas. NAME may be *: all others, with a * in the device for their names. `isPromiscuous` is what --promiscuous says.
  */
 export function parsePort(text: string, isPromiscuous: boolean): PortArgument {
   const at = text.indexOf("=");
   if (at < 1) throw new LiveError(`--port ${text}: expected NAME=DEVICE, as tap101=tap:tap101`);
-  return { port: text.slice(0, at), device: parseDevice(text.slice(at + 1), isPromiscuous) };
+  const port = text.slice(0, at);
+  const device = { ...parseDevice(text.slice(at + 1)), isPromiscuous };
+  if (port !== ANY) return { port, device };
+  if (device.backend === "pcap")
+    throw new LiveError(`--port ${text}: libpcap is not there for *; take afpacket:*`);
+  if (!device.target.includes(ANY))
+    throw new LiveError(`--port ${text}: the device needs a * for the port's name, as in *=tap:*`);
+  return { port, device };
 }
 
-function parseDevice(text: string, isPromiscuous: boolean): DeviceSpec {
+/** Stands for every port that has no device of its own, and in a device's name for the port's. */
+export const ANY = "*";
+
+/** The device of a port, from one with a * for its name. Throws LiveError when the name cannot stand there. */
+export function deviceOfPort(template: DeviceSpec, port: string): DeviceSpec {
+  if (port.includes("/")) throw new LiveError(`"${port}" cannot stand in ${template.text}: it has a /`);
+  return { ...parseDevice(template.text.replaceAll(ANY, port)), isPromiscuous: template.isPromiscuous };
+}
+
+function parseDevice(text: string): Omit<DeviceSpec, "isPromiscuous"> {
   const [, word = "", rest = ""] = /^([a-z]+):(.*)$/s.exec(text) ?? [];
   const backend = BACKENDS.find(name => name === word);
   if (backend === undefined) {
@@ -104,7 +120,7 @@ function parseDevice(text: string, isPromiscuous: boolean): DeviceSpec {
   if (bytes > most) throw new LiveError(`"${text}": ${what} has at most ${most} bytes, not ${bytes}`);
   if (!isSocket && /[/\s:]/.test(target))
     throw new LiveError(`"${text}": "${target}" is no interface's name`);
-  return { backend, target, text, filter, isPromiscuous };
+  return { backend, target, text, filter };
 }
 
 export function noCounts(): DeviceCounts {

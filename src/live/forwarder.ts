@@ -11,7 +11,7 @@ import type { Device } from "./device.ts";
 import { LiveError } from "./errors.ts";
 import { Block, poll } from "./libc.ts";
 import { POLLERR, POLLFD_BYTES, POLLHUP, POLLIN, POLLNVAL, POLLOUT } from "./linux.ts";
-import type { PortOfIntent, PortState, Snapshot, Tables } from "./messages.ts";
+import type { PortOfIntent, PortState, Snapshot, Tables, VmGroup } from "./messages.ts";
 import type { MirrorWriter } from "./mirror.ts";
 
 /** How often a device that is away is looked for. */
@@ -35,11 +35,19 @@ interface Port {
   wasOpen: boolean;
   /** Whether it was said that it is away. */
   isMissed: boolean;
+  /** Whether it is there only as long as the intent has it. */
+  readonly isFleeting: boolean;
+}
+
+function newPort(name: string, device: Device, isFleeting: boolean): Port {
+  return { name, device, ofport: null, isOpen: false, wasOpen: false, isMissed: false, isFleeting };
 }
 
 export interface ForwarderOptions {
   readonly core: Core;
   readonly ports: readonly { readonly name: string; readonly device: Device }[];
+  /** Makes the device of a port that is not among `ports`; null: it has none. Throws LiveError. */
+  readonly deviceFor: ((name: string) => Device) | null;
   readonly isSmallMtuAllowed: boolean;
   readonly mirror: { readonly writer: MirrorWriter; readonly every: number } | null;
   /** Told what a person should know: a device went away, or came back. */
@@ -49,11 +57,17 @@ export interface ForwarderOptions {
 export class Forwarder {
   readonly batch: Batch;
   readonly #core: Core;
-  readonly #ports: readonly Port[];
+  /** By name. */
+  readonly #ports: Map<string, Port>;
+  /** Ports of the intent by name, its uplink, and the labels of the route that has most. */
+  #known = new Map<string, PortOfIntent>();
+  #uplink = "";
+  #mostLabels = 0;
+  #mtuNote: string | null = null;
   readonly #options: ForwarderOptions;
   /** Ports in the order of the poll list behind its first entry. */
   #polled: Port[] = [];
-  readonly #list: Block;
+  #list: Block;
   /** Open ports by number; others have none. */
   #sinks: (Device | undefined)[] = [];
   #nextRetry = 0;
@@ -69,15 +83,8 @@ export class Forwarder {
     this.#options = options;
     this.#core = options.core;
     this.batch = new Batch(options.core, () => this.#run());
-    this.#ports = options.ports.map(({ name, device }) => ({
-      name,
-      device,
-      ofport: null,
-      isOpen: false,
-      wasOpen: false,
-      isMissed: false,
-    }));
-    this.#list = new Block((this.#ports.length + 1) * POLLFD_BYTES);
+    this.#ports = new Map(options.ports.map(({ name, device }) => [name, newPort(name, device, false)]));
+    this.#list = new Block((this.#ports.size + 1) * POLLFD_BYTES);
     this.#copies = new Uint8Array(options.mirror === null ? 0 : abi.FRAMES_END - abi.FRAMES_DATA);
   }
 
@@ -86,17 +93,76 @@ export class Forwarder {
    * when one cannot be opened and `isStrict`; else that is a note, and is tried again later.
    */
   adopt(tables: Tables, isStrict: boolean): void {
-    if (!isStrict) this.#options.mirror?.writer.change();
-    const byName = new Map(tables.ports.map(port => [port.name, port]));
-    for (const port of this.#ports) {
-      port.ofport = byName.get(port.name)?.ofport ?? null;
-      if (port.ofport === null && port.isOpen) this.#close(port);
-      if (port.ofport !== null && !port.isOpen) this.#open(port, isStrict);
+    if (!isStrict) this.change();
+    this.#known = new Map(tables.ports.map(port => [port.name, port]));
+    this.#uplink = tables.uplink;
+    this.#mostLabels = tables.mostLabels;
+    for (const port of this.#ports.values()) if (!this.#known.has(port.name)) this.#leave(port);
+    for (const port of tables.ports) this.#take(port, isStrict);
+    this.#arrange();
+    this.#checkMtu(isStrict);
+  }
+
+  /** Says to whoever is shown frames that those from here on meet other tables. */
+  change(): void {
+    this.#options.mirror?.writer.change();
+  }
+
+  /** Takes over the ports of VMs that changed. What cannot be opened is a note, and is tried again later. */
+  edit({ gone, ports }: VmGroup): void {
+    for (const name of gone) {
+      this.#known.delete(name);
+      const port = this.#ports.get(name);
+      if (port !== undefined) this.#leave(port);
+    }
+    for (const port of ports) {
+      this.#known.set(port.name, port);
+      this.#take(port, false);
     }
     this.#arrange();
-    const problem = this.#mtuProblem(tables, byName);
-    if (problem !== null && isStrict && !this.#options.isSmallMtuAllowed) throw new LiveError(problem);
-    if (problem !== null && (!isStrict || this.#options.isSmallMtuAllowed)) this.#options.onNote(problem);
+  }
+
+  /** To be called behind the last edit, as what an MTU has to be depends on all ports and routes. */
+  settle(mostLabels: number): void {
+    this.#mostLabels = mostLabels;
+    this.#checkMtu(false);
+  }
+
+  #leave(port: Port): void {
+    port.ofport = null;
+    if (port.isOpen) this.#close(port);
+    if (port.isFleeting) this.#ports.delete(port.name);
+  }
+
+  #take({ name, ofport }: PortOfIntent, isStrict: boolean): void {
+    const port = this.#ports.get(name) ?? this.#made(name, isStrict);
+    if (port === null) return;
+    port.ofport = ofport;
+    if (!port.isOpen) this.#open(port, isStrict);
+  }
+
+  /** The port of a name that has no device of its own; null: it has none. */
+  #made(name: string, isStrict: boolean): Port | null {
+    const { deviceFor, onNote } = this.#options;
+    if (deviceFor === null) return null;
+    try {
+      const port = newPort(name, deviceFor(name), true);
+      this.#ports.set(name, port);
+      return port;
+    } catch (error) {
+      if (!(error instanceof LiveError) || isStrict) throw error;
+      onNote(`${name}: ${error.message}; the port has no device`);
+      return null;
+    }
+  }
+
+  #checkMtu(isStrict: boolean): void {
+    const problem = this.#mtuProblem();
+    const isNews = problem !== this.#mtuNote || isStrict;
+    this.#mtuNote = problem;
+    if (problem === null || !isNews) return;
+    if (isStrict && !this.#options.isSmallMtuAllowed) throw new LiveError(problem);
+    this.#options.onNote(problem);
   }
 
   /** A socket that nobody listens at yet is no error, as peers come and go. */
@@ -123,7 +189,8 @@ export class Forwarder {
 
   /** Makes the poll list and the sinks anew, after ports were opened or closed. */
   #arrange(): void {
-    this.#polled = this.#ports.filter(({ isOpen }) => isOpen);
+    this.#polled = [...this.#ports.values()].filter(({ isOpen }) => isOpen);
+    this.#makeRoom(this.#polled.length + 1);
     this.#sinks = [];
     for (const { ofport, device } of this.#polled) this.#sinks[ofport!] = device;
     this.#polled.forEach(({ device }, index) => {
@@ -133,20 +200,33 @@ export class Forwarder {
   }
 
   get #isComplete(): boolean {
-    return this.#ports.every(({ isOpen, ofport }) => isOpen || ofport === null);
+    for (const { isOpen, ofport } of this.#ports.values()) if (!isOpen && ofport !== null) return false;
+    return true;
+  }
+
+  /** Sees to it that the poll list holds so many entries. */
+  #makeRoom(entries: number): void {
+    const bytes = entries * POLLFD_BYTES;
+    if (bytes <= this.#list.bytes.length) return;
+    const { bytes: before } = this.#list;
+    this.#list = new Block(bytes * 2);
+    this.#list.bytes.set(before);
   }
 
   /** What is wrong with the MTUs: a full packet of a routed VM must fit the uplink with all its labels. */
-  #mtuProblem({ uplink, mostLabels }: Tables, byName: ReadonlyMap<string, PortOfIntent>): string | null {
+  #mtuProblem(): string | null {
+    const [uplink, mostLabels] = [this.#uplink, this.#mostLabels];
     const mtuOf = (port: Port): number | null =>
-      byName.get(port.name)?.mtu ?? (port.isOpen ? port.device.mtu : null);
-    const out = this.#ports.find(({ name }) => name === uplink);
+      this.#known.get(port.name)?.mtu ?? (port.isOpen ? port.device.mtu : null);
+    const out = this.#ports.get(uplink);
     const room = out === undefined || !out.isOpen ? null : out.device.mtu;
     if (room === null) return null;
     const needed = (port: Port): number => (mtuOf(port) ?? 0) + mostLabels * LABEL_BYTES;
-    const worst = this.#ports
-      .filter(({ name }) => byName.get(name)?.isRouted === true)
-      .sort((a, b) => needed(b) - needed(a))[0];
+    let worst: Port | undefined;
+    for (const port of this.#ports.values()) {
+      if (this.#known.get(port.name)?.isRouted !== true) continue;
+      if (worst === undefined || needed(port) > needed(worst)) worst = port;
+    }
     if (worst === undefined || needed(worst) <= room) return null;
     const labels = `${mostLabels} label${mostLabels === 1 ? "" : "s"}`;
     return (
@@ -239,7 +319,8 @@ export class Forwarder {
   }
 
   #retry(): void {
-    for (const port of this.#ports) if (!port.isOpen && port.ofport !== null) this.#open(port, false);
+    for (const port of this.#ports.values())
+      if (!port.isOpen && port.ofport !== null) this.#open(port, false);
     this.#arrange();
   }
 
@@ -315,7 +396,7 @@ export class Forwarder {
   }
 
   snapshot(): Snapshot {
-    const ports: PortState[] = this.#ports.map(({ name, device, ofport, isOpen }) => {
+    const ports: PortState[] = [...this.#ports.values()].map(({ name, device, ofport, isOpen }) => {
       if (device instanceof AfPacket) device.countDrops();
       return { port: name, device: device.spec.text, ofport, isOpen, counts: { ...device.counts } };
     });
@@ -329,6 +410,6 @@ export class Forwarder {
   }
 
   close(): void {
-    for (const port of this.#ports) if (port.isOpen) this.#close(port);
+    for (const port of this.#ports.values()) if (port.isOpen) this.#close(port);
   }
 }

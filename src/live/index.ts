@@ -1,8 +1,19 @@
 /** The live room's only door. */
 export { PassingCapture } from "./capture.ts";
-export { type Backend, type DeviceSpec, type PortArgument, parsePort } from "./device.ts";
+export { type Controlled, startControl } from "./control.ts";
+export { ANY, type Backend, type DeviceSpec, type PortArgument, parsePort } from "./device.ts";
 export { LiveError } from "./errors.ts";
-export { Live, type LiveOptions } from "./live.ts";
+export {
+  ask,
+  type HttpAnswer,
+  HttpError,
+  type HttpRequest,
+  isAnswered,
+  jsonAnswer,
+  SocketError,
+  UnixServer,
+} from "./http.ts";
+export { type Edited, Live, type LiveOptions } from "./live.ts";
 export type { PortState, Snapshot } from "./messages.ts";
 export {
   Counter,

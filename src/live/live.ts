@@ -4,17 +4,18 @@
  */
 import { closeSync, existsSync, writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
-import { Core } from "../core/index.ts";
-import type { Intent } from "../intent/index.ts";
-import type { PortArgument } from "./device.ts";
+import { CapacityError, Core, editVms, isRebuilt, shapeOf, stepsToEditRoutes } from "../core/index.ts";
+import { EditableIntent, type Intent, type IntentChange, type IntentEdit } from "../intent/index.ts";
+import { ANY, type PortArgument } from "./device.ts";
 import { LiveError } from "./errors.ts";
-import type { FromWorker, Setup, Snapshot, ToWorker } from "./messages.ts";
+import type { FromWorker, Setup, Snapshot, TableEdit, Tables, ToWorker } from "./messages.ts";
 import { type Mirrored, MirrorReader, mirrorBuffer } from "./mirror.ts";
 import { PcapBridge } from "./pcap.ts";
-import { tablesOf } from "./tables.ts";
+import { editOf, tablesIn, tablesOf } from "./tables.ts";
 
 export interface LiveOptions {
   readonly intent: Intent;
+  /** Ports and their devices; the name * stands for all others, and then for their names in the device's. */
   readonly ports: readonly PortArgument[];
   readonly isSmallMtuAllowed?: boolean;
   /** Whether a port may be named that the intent does not have; its device is opened when a later one does. */
@@ -25,6 +26,15 @@ export interface LiveOptions {
   readonly onNote?: (text: string) => void;
   /** The thread ended by itself, which is a bug of ours. */
   readonly onFailure?: (error: Error) => void;
+}
+
+/** What an edit did. */
+export interface Edited {
+  /** VMs and routes that are not as they were. */
+  readonly vms: number;
+  readonly routes: number;
+  /** How: entries were edited; all tables were taken over anew, because a limit of one was reached; nothing was to be done. */
+  readonly how: "edited" | "reloaded" | "nothing";
 }
 
 /** How often copies of frames are fetched. */
@@ -41,8 +51,12 @@ export class Live {
   readonly #options: LiveOptions;
   readonly #mirror: MirrorReader | null;
   readonly #bridges: readonly PcapBridge[];
-  /** Makes tables; carries no traffic. */
+  /** Makes tables; carries no traffic, and has the tables that the other thread has. */
   readonly #core: Core;
+  /** The intent in force. */
+  #intent: EditableIntent;
+  /** Reloads and edits, one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
   readonly #one = new Uint8Array(new BigUint64Array([1n]).buffer);
   #wake = -1;
   #timer: NodeJS.Timeout | undefined;
@@ -63,6 +77,7 @@ export class Live {
     this.#worker = worker;
     this.#options = options;
     this.#core = core;
+    this.#intent = new EditableIntent(options.intent);
     this.#mirror = mirror;
     this.#bridges = bridges;
     worker.on("message", (message: FromWorker) => this.#hear(message));
@@ -80,6 +95,7 @@ export class Live {
     const devices: Setup["devices"][number][] = [];
     try {
       for (const { port, device } of options.ports) {
+        if (port === ANY) continue;
         const bridge = device.backend === "pcap" ? await PcapBridge.open(device) : null;
         if (bridge !== null) bridges.push(bridge);
         devices.push({ port, spec: bridge?.spec ?? device });
@@ -91,6 +107,7 @@ export class Live {
       await live.#begin({
         tables,
         devices,
+        template: options.ports.find(({ port }) => port === ANY)?.device ?? null,
         mirror,
         isSmallMtuAllowed: options.isSmallMtuAllowed === true,
       });
@@ -126,18 +143,87 @@ export class Live {
     return this.#withBridges((await answer).snapshot);
   }
 
+  /** The intent in force, edits included. */
+  get intent(): Intent {
+    return this.#intent.intent;
+  }
+
   /**
    * Puts an intent in the place of the one before, between two batches. `onChange` is called between the last mirrored
    * frame that met the old one and the first that met the new one. Throws CapacityError; then the old one stays.
    */
-  async reload(intent: Intent, onChange: () => void = () => {}): Promise<void> {
-    const tables = tablesOf(this.#core, intent);
+  reload(intent: Intent, onChange: () => void = () => {}): Promise<void> {
+    return this.#inTurn(() => {
+      const tables = tablesOf(this.#core, intent);
+      this.#intent = new EditableIntent(intent);
+      return this.#give({ type: "reload", tables }, "reloaded", onChange);
+    });
+  }
+
+  /**
+   * Changes the intent in force: each VM between two batches, routes a few at a time. Where an edit cannot be made in
+   * place, all tables are taken over as by `reload`. `onChange` is as for `reload`, and only called when VMs changed.
+   * Throws EditError for what does not go with the intent; then nothing has changed.
+   */
+  edit(edit: IntentEdit, onChange: () => void = () => {}): Promise<Edited> {
+    return this.#inTurn(async () => {
+      const change = this.#intent.apply(edit);
+      const done = { vms: change.vms.length, routes: change.routes.length / 3 };
+      if (done.vms + done.routes === 0) return { ...done, how: "nothing" };
+      const made = this.#editCore(change);
+      const onVms = done.vms > 0 ? onChange : () => {};
+      if ("groups" in made) await this.#give({ type: "edit", edit: made }, "edited", onVms);
+      else await this.#give({ type: "reload", tables: made }, "reloaded", onVms);
+      return { ...done, how: "groups" in made ? "edited" : "reloaded" };
+    });
+  }
+
+  /**
+   * Makes a change in this thread's core. Gives the edit when the other core can make it as well while frames pass, else
+   * all tables: when a limit of a table was met, or one was built anew, for which frames would have to wait.
+   */
+  #editCore(change: IntentChange): TableEdit | Tables {
+    const core = this.#core;
+    const edit = editOf(change, this.#intent);
+    if (edit === null) return this.#installAnew();
+    const before = shapeOf(core);
+    try {
+      for (const { tables } of edit.groups) editVms(core, tables);
+      for (const _ of stepsToEditRoutes(core, edit.routes));
+    } catch (error) {
+      if (!(error instanceof CapacityError)) throw error;
+      return this.#installAnew();
+    }
+    const after = shapeOf(core);
+    if (after.isCrowded) return this.#installAnew();
+    return isRebuilt(before, after) ? tablesIn(core, this.#intent.intent) : edit;
+  }
+
+  /** Numbers of next hops begin anew here, as they do in the core. */
+  #installAnew(): Tables {
+    const { intent } = this.#intent;
+    this.#intent = new EditableIntent(intent);
+    return tablesOf(this.#core, intent);
+  }
+
+  /** Tells the other thread of other tables, and resolves when frames meet them. */
+  async #give(
+    message: Extract<ToWorker, { type: "reload" | "edit" }>,
+    answer: "reloaded" | "edited",
+    onChange: () => void,
+  ): Promise<void> {
     this.#onChange = onChange;
-    const answer = this.#answer("reloaded");
-    this.#tell({ type: "reload", tables });
-    await answer;
+    const answered = this.#answer(answer);
+    this.#tell(message);
+    await answered;
     if (this.#mirror === null) onChange();
     else this.#drain();
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(act);
+    this.#last = done.catch(() => undefined);
+    return done;
   }
 
   /** Moves what is on its way, closes the devices, and gives the last counters. */
@@ -231,7 +317,7 @@ function checkPorts({ intent, ports, areStrangersAllowed }: LiveOptions): void {
   }
   const known = [intent.uplink, ...intent.vms].map(({ port }) => port);
   for (const { port } of ports) {
-    if (areStrangersAllowed || known.includes(port)) continue;
+    if (areStrangersAllowed || port === ANY || known.includes(port)) continue;
     const shown = known.slice(0, 8).join(", ") + (known.length > 8 ? `, … (${known.length - 8} more)` : "");
     throw new LiveError(
       `--port ${port}: "${port}" is no port of the intent, which has ${shown}; --allow-unknown-ports waits for an intent that has it`,

@@ -2,13 +2,15 @@
  * What the thread that moves frames and the main thread say to each other, and the memory they share. Types only, and the
  * layout of the mirror.
  */
-import type { Counters, TableImage } from "../core/index.ts";
+import type { Counters, RouteEdits, TableImage, VmEdits } from "../core/index.ts";
 import type { DeviceCounts, DeviceSpec } from "./device.ts";
 
 /** What the main thread gives when it starts the other. */
 export interface Setup {
   readonly tables: Tables;
   readonly devices: readonly { readonly port: string; readonly spec: DeviceSpec }[];
+  /** What every port of the intent has that is not among `devices`, a * standing for its name; null: no device. */
+  readonly template: DeviceSpec | null;
   /** Labels of the route that has most, and whether an MTU too small for them is allowed. */
   readonly isSmallMtuAllowed: boolean;
   readonly mirror: MirrorSetup | null;
@@ -20,6 +22,21 @@ export interface Tables {
   readonly uplink: string;
   /** Names, numbers and, for VMs whose packets may be labelled, the MTU that the intent gives. */
   readonly ports: readonly PortOfIntent[];
+  readonly mostLabels: number;
+}
+
+/** VMs that change together between two batches. */
+export interface VmGroup {
+  readonly tables: VmEdits;
+  /** Names of ports that the intent has no more, before those that it has now. */
+  readonly gone: readonly string[];
+  readonly ports: readonly PortOfIntent[];
+}
+
+/** Changes of the tables in force. */
+export interface TableEdit {
+  readonly groups: readonly VmGroup[];
+  readonly routes: RouteEdits;
   readonly mostLabels: number;
 }
 
@@ -40,6 +57,7 @@ export interface MirrorSetup {
 export type ToWorker =
   | { readonly type: "setup"; readonly setup: Setup }
   | { readonly type: "reload"; readonly tables: Tables }
+  | { readonly type: "edit"; readonly edit: TableEdit }
   | { readonly type: "snapshot" }
   | { readonly type: "stop" };
 
@@ -68,7 +86,7 @@ export type FromWorker =
   | { readonly type: "ready"; readonly wake: number; readonly notes: readonly string[] }
   | { readonly type: "failed"; readonly message: string; readonly isOurs: boolean }
   | { readonly type: "reloaded" }
-  | { readonly type: "refused"; readonly message: string }
+  | { readonly type: "edited" }
   | { readonly type: "snapshot"; readonly snapshot: Snapshot }
   | { readonly type: "note"; readonly text: string }
   | { readonly type: "stopped"; readonly snapshot: Snapshot };

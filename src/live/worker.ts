@@ -4,16 +4,15 @@
  */
 import { lstatSync, unlinkSync } from "node:fs";
 import { type MessagePort, parentPort, receiveMessageOnPort } from "node:worker_threads";
-import { adoptImage, Core } from "../core/index.ts";
+import { adoptImage, Core, editVms, stepsToAdopt, stepsToEditRoutes } from "../core/index.ts";
 import { AfPacket, ReceiveRing } from "./afpacket.ts";
-import type { Device, DeviceSpec } from "./device.ts";
+import { type Device, type DeviceSpec, deviceOfPort } from "./device.ts";
 import { LiveError } from "./errors.ts";
 import { Forwarder } from "./forwarder.ts";
 import { addressOf, Block, eventfd, read } from "./libc.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "./linux.ts";
-import type { FromWorker, Setup, Tables, ToWorker } from "./messages.ts";
+import type { FromWorker, Setup, TableEdit, Tables, ToWorker } from "./messages.ts";
 import { MirrorWriter } from "./mirror.ts";
-import { Adoption } from "./tables.ts";
 import { Tap } from "./tap.ts";
 import { UnixPort } from "./unix.ts";
 
@@ -29,7 +28,8 @@ class Mover {
   /** Notes of the time before the main thread listens. */
   readonly #notes: string[] = [];
   #isReady = false;
-  #adoption: { readonly steps: Adoption; readonly tables: Tables } | null = null;
+  /** Changes of the tables, the first of them under way: each is done before the next one begins. */
+  readonly #changes: Generator<void, void>[] = [];
   #isStopped = false;
 
   constructor(port: MessagePort, setup: Setup) {
@@ -37,10 +37,11 @@ class Mover {
     adoptImage(this.#core, setup.tables.image);
     this.#core.watchPorts(setup.tables.ports.map(({ ofport }) => ofport));
     const makeDevice = deviceMaker(this.#core);
-    const { mirror } = setup;
+    const { mirror, template } = setup;
     this.#forwarder = new Forwarder({
       core: this.#core,
       ports: setup.devices.map(({ port: name, spec }) => ({ name, device: makeDevice(spec) })),
+      deviceFor: template === null ? null : name => makeDevice(deviceOfPort(template, name)),
       isSmallMtuAllowed: setup.isSmallMtuAllowed,
       mirror: mirror === null ? null : { writer: new MirrorWriter(mirror.buffer), every: mirror.every },
       onNote: text => this.#note(text),
@@ -68,8 +69,8 @@ class Mover {
   /** Moves frames until it is told to stop. */
   run(): void {
     while (!this.#isStopped) {
-      if (this.#forwarder.turn(this.#adoption !== null)) this.#obey();
-      if (this.#adoption?.steps.step() === true) this.#adopted(this.#adoption.tables);
+      if (this.#forwarder.turn(this.#changes.length > 0)) this.#obey();
+      if (this.#changes[0]?.next().done === true) this.#changes.shift();
     }
     this.#drain();
     const snapshot = this.#forwarder.snapshot();
@@ -78,11 +79,25 @@ class Mover {
     this.#say({ type: "stopped", snapshot });
   }
 
-  #adopted(tables: Tables): void {
-    this.#adoption = null;
+  /** Takes tables over, a piece of some tens of microseconds a step. */
+  *#adopt(tables: Tables): Generator<void, void> {
+    yield* stepsToAdopt(this.#core, tables.image);
     this.#core.watchPorts(tables.ports.map(({ ofport }) => ofport));
     this.#forwarder.adopt(tables, false);
     this.#say({ type: "reloaded" });
+  }
+
+  /** Changes the tables in use: VMs that belong together in one step, routes in as many as they need. */
+  *#edit({ groups, routes, mostLabels }: TableEdit): Generator<void, void> {
+    if (groups.length > 0) this.#forwarder.change();
+    for (const group of groups) {
+      editVms(this.#core, group.tables);
+      this.#forwarder.edit(group);
+      yield;
+    }
+    yield* stepsToEditRoutes(this.#core, routes);
+    this.#forwarder.settle(mostLabels);
+    this.#say({ type: "edited" });
   }
 
   #obey(): void {
@@ -93,10 +108,8 @@ class Mover {
       const message: ToWorker = received.message;
       if (message.type === "snapshot") this.#say({ type: "snapshot", snapshot: this.#forwarder.snapshot() });
       if (message.type === "stop") this.#isStopped = true;
-      if (message.type === "reload") {
-        const { tables } = message;
-        this.#adoption = { tables, steps: new Adoption(this.#core, tables) };
-      }
+      if (message.type === "reload") this.#changes.push(this.#adopt(message.tables));
+      if (message.type === "edit") this.#changes.push(this.#edit(message.edit));
     }
   }
 

@@ -30,6 +30,8 @@ export interface LiveReport extends ReplayReport {
   /** Intents that were taken and refused while it ran. */
   readonly reloads: number;
   readonly refused: number;
+  /** Changes that came over the control socket. */
+  readonly edits: number;
   /** Frames that --capture or --against should have seen, but came too fast. */
   readonly missed: number;
 }
@@ -52,6 +54,7 @@ export function liveJson(report: LiveReport, isLast = true): string {
     batches: report.batches,
     reloads: report.reloads,
     refused: report.refused,
+    edits: report.edits,
     missed: report.missed,
     ports: report.devices.map(device => portJson(device, report)),
     ...(report.against === null ? {} : { against: againstJson(report.against) }),
@@ -153,6 +156,7 @@ function notes(report: LiveReport): string {
     [sum("restored"), "VLAN tags put back"],
     [report.reloads, "intents taken while running"],
     [report.refused, "intents refused"],
+    [report.edits, "edits over the control socket"],
     [report.missed, "frames not looked at by --capture or --against, as they came too fast"],
   ];
   return rows

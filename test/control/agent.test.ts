@@ -5,7 +5,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type AgentSettings, ask, OfctlBridge, type Running, startAgent } from "../../src/control/index.ts";
+import { type AgentSettings, OfctlBridge, type Running, startAgent } from "../../src/control/index.ts";
+import { ask } from "../../src/live/index.ts";
 import { Switch } from "../../src/verify/index.ts";
 import { PROGRAM } from "../cli/base.ts";
 import { assert, peer, suite } from "../harness.ts";

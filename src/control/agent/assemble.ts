@@ -13,7 +13,7 @@ import { Audit, type Log } from "./journal.ts";
 import { Prover, planJudge } from "./prover.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Reconciler } from "./reconciler.ts";
-import { AgentServer, takeOver } from "./server.ts";
+import { startServer, takeOver } from "./server.ts";
 import { VmDirectory } from "./vms.ts";
 
 /** The fabric's side. */
@@ -114,7 +114,7 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
     onHandover = resolve;
   });
   // The socket first: whoever holds it is the one agent of this bridge.
-  const server = await AgentServer.start(agent, settings.socket, onHandover);
+  const server = await startServer(agent, settings.socket, onHandover);
   // Before anything is resolved: a MAC that is found later has a round of its own.
   peers?.onResolved(() => agent.routesMoved());
   await agent.start();

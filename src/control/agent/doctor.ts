@@ -4,8 +4,8 @@
  */
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { ask } from "../../live/index.ts";
 import { run } from "./bridge.ts";
-import { ask } from "./server.ts";
 
 export interface Finding {
   readonly what: string;
