@@ -5,6 +5,7 @@ import {
   bridgeAddress,
   examine,
   examineBgp,
+  examineLive,
   joinBgp,
   logTo,
   type Running,
@@ -58,6 +59,8 @@ function settingsOf(context: Context): AgentSettings {
   const drift = context.text("drift") ?? "repair";
   if (drift !== "repair" && drift !== "report")
     throw new UsageError(`--drift: "${drift}" is none of repair, report`);
+  if (context.text("db") !== undefined && context.text("live") !== undefined)
+    throw new UsageError("--db is a bridge's, --live takes none; leave one out");
   const everySeconds = seconds(context, "every", EVERY_SECONDS);
   if (everySeconds === 0) throw new UsageError("--every: a number of seconds above 0 would be right");
   const ignoredCookies = context.texts("ignore-cookie").map(text => {
@@ -68,6 +71,7 @@ function settingsOf(context: Context): AgentSettings {
   return {
     base: context.intent(),
     database: context.text("db"),
+    live: context.text("live"),
     vms: context.text("vms") ?? DEFAULTS.vms,
     state: context.text("state") ?? DEFAULTS.state,
     socket: context.text("socket") ?? DEFAULTS.socket,
@@ -94,7 +98,10 @@ async function run(settings: AgentSettings): Promise<number> {
   for (const signal of signals) process.on(signal, stop);
   process.on("SIGHUP", reopen);
   running = await startAgent(settings);
-  settings.log("info", "the agent runs", { bridge: settings.base.bridge, socket: settings.socket });
+  settings.log("info", "the agent runs", {
+    bridge: settings.live ?? settings.base.bridge,
+    socket: settings.socket,
+  });
   await Promise.race([told, running.handover.then(() => settings.log("info", "handing over"))]);
   await running.stop();
   for (const signal of signals) process.removeListener(signal, stop);
@@ -103,9 +110,12 @@ async function run(settings: AgentSettings): Promise<number> {
 }
 
 async function doctor(context: Context, settings: AgentSettings, bgp: BgpSettings | null): Promise<number> {
-  const { base, database, vms, state, socket } = settings;
+  const { base, database, live, vms, state, socket } = settings;
   const findings = await examine({
-    bridge: bridgeAddress(base.bridge, database),
+    bridge:
+      live === undefined
+        ? bridgeAddress(base.bridge, database)
+        : { name: `live ports ${live}`, check: () => examineLive(live, base) },
     vms,
     state,
     socket,

@@ -392,6 +392,12 @@ export const COMMANDS: readonly Command[] = [
         help: "the MAC that this next hop is reached by; may be repeated",
       },
       { name: "unicast", help: "plain unicast, without labels, in place of labelled unicast" },
+      {
+        name: "live",
+        value: "SOCKET",
+        help: "a running slash32 live --control SOCKET in place of a bridge",
+        isCommon: true,
+      },
       { name: "every", value: "SECONDS", help: "look at everything this often (30)" },
       {
         name: "quarantine",

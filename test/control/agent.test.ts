@@ -179,7 +179,7 @@ test("the table is proved after a quiet moment, and drift is shown with a frame"
     const { agent } = await start({ isProved: true });
     place.drop(vmOf(1));
     await until("a proof", () => said.some(({ message }) => message === "the table does what is wanted"));
-    await new OfctlBridge(managementOf(sw)).write(
+    await new OfctlBridge(managementOf(sw)).bundle(
       "modify_strict table=30,priority=200,ip,nw_dst=203.0.113.1 actions=output:1\n",
     );
     said.length = 0;

@@ -5,7 +5,13 @@
  * neither rewritten nor withdrawn.
  */
 import { join } from "node:path";
-import { type Announcer, type Bridge, type FabricRoute, OfctlBridge } from "../../src/control/index.ts";
+import {
+  type Announcer,
+  type Bridge,
+  bundleOf,
+  type FabricRoute,
+  OfctlBridge,
+} from "../../src/control/index.ts";
 import { Flows, flowText, type Path, type Vm } from "../../src/intent/index.ts";
 import { Switch } from "../../src/verify/index.ts";
 import { formatIpv4 } from "../../src/wire/index.ts";
@@ -50,8 +56,9 @@ class Fuse {
 }
 
 const fusedBridge = (inner: Bridge, fuse: Fuse): Bridge => ({
-  dump: () => fuse.run(() => inner.dump()),
-  write: bundle => fuse.run(() => inner.write(bundle)),
+  tagOf: inner.tagOf,
+  look: () => fuse.run(() => inner.look()),
+  write: (edits, wanted) => fuse.run(() => inner.write(edits, wanted)),
 });
 
 const fusedAnnouncer = (inner: Announcer, fuse: Fuse): Announcer => ({
@@ -137,11 +144,12 @@ test(`${KILLS} kills under random events: the state is the model's every time`, 
       const kept = [...announcer.routes.keys()].filter(prefix => isAnnounced(model, prefix));
       announcer.history.length = 0;
       const bundles: string[] = [];
-      const noting = {
-        dump: () => bridge.dump(),
-        write: (text: string): Promise<void> => {
-          bundles.push(text);
-          return bridge.write(text);
+      const noting: Bridge = {
+        tagOf: null,
+        look: () => bridge.look(),
+        write: edits => {
+          bundles.push(bundleOf(edits));
+          return bridge.write(edits);
         },
       };
       const next = reconcilerOf(place, noting, announcer);

@@ -1,6 +1,13 @@
 /** Rounds of the reconciler against a private Open vSwitch: what is written, what is left alone, and in which order. */
 import { join } from "node:path";
-import { type Bridge, OfctlBridge, Quarantine } from "../../src/control/index.ts";
+import {
+  type Bridge,
+  bundleOf,
+  type Edit,
+  type Look,
+  OfctlBridge,
+  Quarantine,
+} from "../../src/control/index.ts";
 import { Flows, flowText, type Vm } from "../../src/intent/index.ts";
 import { Switch } from "../../src/verify/index.ts";
 import { assert, peer, suite } from "../harness.ts";
@@ -12,23 +19,30 @@ const test = suite("the reconciler");
 class Noting implements Bridge {
   readonly bundles: string[] = [];
   error: Error | null = null;
-  readonly #inner: Bridge;
+  readonly #inner: OfctlBridge;
   readonly #history: string[];
 
-  constructor(inner: Bridge, history: string[]) {
+  constructor(inner: OfctlBridge, history: string[]) {
     this.#inner = inner;
     this.#history = history;
   }
 
-  dump(): Promise<string> {
-    return this.#inner.dump();
+  readonly tagOf = null;
+
+  look(): Promise<Look> {
+    return this.#inner.look();
   }
 
-  async write(bundle: string): Promise<void> {
+  async write(edits: readonly Edit[]): Promise<void> {
     if (this.error !== null) throw this.error;
-    await this.#inner.write(bundle);
-    this.bundles.push(bundle);
+    await this.#inner.write(edits);
+    this.bundles.push(bundleOf(edits));
     this.#history.push("flows");
+  }
+
+  /** Writes past the agent. */
+  bundle(text: string): Promise<void> {
+    return this.#inner.bundle(text);
   }
 }
 
@@ -274,7 +288,7 @@ test("drift is repaired, or reported and left, by option; a switch that lost all
     for (const drift of ["repair", "report"] as const) {
       const reconciler = reconcilerOf(place, bridge, announcer, { drift });
       await reconciler.round("all");
-      await bridge.write("modify_strict table=30,priority=200,ip,nw_dst=203.0.113.1 actions=drop\n");
+      await bridge.bundle("modify_strict table=30,priority=200,ip,nw_dst=203.0.113.1 actions=drop\n");
       const report = await reconciler.round("all");
       assert.equal(report.drifted, ["30/200/ip,nw_dst=203.0.113.1"]);
       assert.is(report.changed, drift === "repair" ? 1 : 0);

@@ -385,7 +385,7 @@ export class Agent {
     const writes = this.#writes;
     try {
       const wanted = reconciler.wanted.text();
-      const dump = this.#withoutIgnored(await bridge.dump());
+      const dump = this.#withoutIgnored((await bridge.look()).text());
       const isCurrent = (): boolean => writes === this.#writes && this.#running === null;
       if (!isCurrent()) return this.#planProof();
       const { verdict, witness, seconds } = await prover.ask(wanted, dump, PROOF_SECONDS);

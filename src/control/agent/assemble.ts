@@ -10,6 +10,7 @@ import { Agent } from "./agent.ts";
 import { bridgeAddress, OfctlBridge } from "./bridge.ts";
 import type { NextHopResolver } from "./fabric.ts";
 import { Audit, type Log } from "./journal.ts";
+import { LiveBridge } from "./live-bridge.ts";
 import { Prover, planJudge } from "./prover.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -35,6 +36,8 @@ export interface AgentSettings {
   readonly base: Intent;
   /** The database's socket, beside which the bridge's lies; undefined: where ovs-ofctl looks. */
   readonly database?: string | undefined;
+  /** The control socket of live ports, in place of a bridge. */
+  readonly live?: string | undefined;
   /** The watched directory of VM files; made when it is not there. */
   readonly vms: string;
   /** Where quarantine and audit are kept; made when it is not there. */
@@ -75,7 +78,10 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
     log("info", "the agent before has handed over");
   const audit = new Audit(join(settings.state, "audit.jsonl"));
   const directory = new VmDirectory(settings.vms);
-  const bridge = new OfctlBridge(bridgeAddress(base.bridge, settings.database));
+  const bridge =
+    settings.live === undefined
+      ? new OfctlBridge(bridgeAddress(base.bridge, settings.database))
+      : new LiveBridge(settings.live);
   const quarantine = new Quarantine(
     join(settings.state, "quarantine.json"),
     settings.quarantineSeconds * 1000,

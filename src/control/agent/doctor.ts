@@ -14,8 +14,8 @@ export interface Finding {
 }
 
 export interface Needs {
-  /** As ovs-ofctl is told it. */
-  readonly bridge: string;
+  /** As ovs-ofctl is told it; or live ports in its place, by a check as those of peers. */
+  readonly bridge: string | { readonly name: string; check(): Promise<string> };
   readonly vms: string;
   readonly state: string;
   readonly socket: string;
@@ -32,8 +32,7 @@ const NODE_OLDEST = [20, 19] as const;
 export async function examine(needs: Needs): Promise<Finding[]> {
   const checks: Check[] = [
     ["node", nodeVersion],
-    ["ovs-ofctl", async () => (await run("ovs-ofctl", ["--version"], null)).split("\n")[0]!],
-    [`bridge ${needs.bridge}`, () => timed(() => bridgeAnswer(needs.bridge))],
+    ...bridgeChecks(needs.bridge),
     [`VM files ${needs.vms}`, () => folderState(needs.vms)],
     [`state ${needs.state}`, () => folderState(needs.state)],
     [`socket ${needs.socket}`, () => socketState(needs.socket)],
@@ -49,6 +48,14 @@ export async function examine(needs: Needs): Promise<Finding[]> {
     }
   }
   return findings;
+}
+
+function bridgeChecks(bridge: Needs["bridge"]): Check[] {
+  if (typeof bridge !== "string") return [[bridge.name, () => timed(() => bridge.check())]];
+  return [
+    ["ovs-ofctl", async () => (await run("ovs-ofctl", ["--version"], null)).split("\n")[0]!],
+    [`bridge ${bridge}`, () => timed(() => bridgeAnswer(bridge))],
+  ];
 }
 
 function nodeVersion(): string {

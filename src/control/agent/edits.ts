@@ -49,11 +49,12 @@ export function bundleOf(edits: readonly Edit[]): string {
 export function enter(installed: Installed, edits: readonly Edit[]): void {
   for (const edit of edits) {
     if (edit.op === "delete") installed.delete(edit.name);
-    else installed.set(edit.name, installedOf(edit.row));
+    else installed.set(edit.name, installedOf(edit.row, edit.row.extras));
   }
 }
 
-function installedOf(row: RowInstance): InstalledRow {
+/** A row as it is found once it was written. */
+export function installedOf(row: RowInstance, extras: string): InstalledRow {
   const { table, priority, cookie, match, actions, kind, owner } = row;
-  return { table, priority, cookie, match, actions, kind, owner, extras: "" };
+  return { table, priority, cookie, match, actions, kind, owner, extras };
 }

@@ -23,7 +23,7 @@ export interface InstalledRow {
   readonly cookie: string;
   readonly match: string;
   readonly actions: string;
-  /** What no row of ours has: timeouts, flags; empty otherwise. */
+  /** Timeouts and flags, which no row of ours has on Open vSwitch, or what the bridge has for a VM's tag; else empty. */
   readonly extras: string;
   readonly kind: RowKind | null;
   readonly owner: number;
@@ -100,7 +100,7 @@ function meaningOf(row: InstalledRow | Row): string | null {
 
 /** Whether an installed row is the wanted one, but perhaps for its spelling. */
 export function isSameRow(installed: InstalledRow, wanted: Row): boolean {
-  if (installed.cookie !== wanted.cookie || installed.extras !== "") return false;
+  if (installed.cookie !== wanted.cookie || installed.extras !== wanted.extras) return false;
   if (installed.actions === wanted.actions) return true;
   const [a, b] = [flowOf(installed), flowOf(wanted)];
   return a !== null && b !== null && canonicalText(a.actions) === canonicalText(b.actions);
@@ -127,12 +127,10 @@ export class Installed {
     { readonly path: Path | null; readonly addresses: ReadonlySet<string> }
   >();
 
-  /** Takes a dump apart. Throws for a line that cannot be read. */
-  static read(dump: string): Installed {
+  /** Tells our rows from everybody else's. */
+  static read(rows: Iterable<InstalledRow>): Installed {
     const installed = new Installed();
-    for (const line of dump.split("\n")) {
-      const row = readLine(line);
-      if (row === null) continue;
+    for (const row of rows) {
       const name = rowName(row.table, row.priority, row.match);
       if (row.kind === null) installed.foreign.set(name, row);
       else installed.set(name, row);

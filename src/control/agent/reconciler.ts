@@ -8,8 +8,8 @@ import type { Intent, Vm } from "../../intent/index.ts";
 import { formatIpv4 } from "../../wire/index.ts";
 import type { Announcer, FabricRoute } from "../types.ts";
 import { type Admitted, admit, type Present, type Refusal } from "./admission.ts";
-import { type Bridge, BridgeError } from "./bridge.ts";
-import { bundleOf, type Edit, editsOf, enter } from "./edits.ts";
+import { type Bridge, BridgeError, type Look } from "./bridge.ts";
+import { type Edit, editsOf, enter } from "./edits.ts";
 import { Fabric, type NextHopResolver } from "./fabric.ts";
 import { Installed, isAlike } from "./installed.ts";
 import type { Audit, Log } from "./journal.ts";
@@ -99,7 +99,7 @@ export class Reconciler {
   /** Rows whose last write failed, or was held back. */
   readonly #open = new Set<string>();
   #isRefused = false;
-  #lastDump = "";
+  #lastLook: Look | null = null;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -107,7 +107,7 @@ export class Reconciler {
     this.fabric = new Fabric(options.ownNextHop);
     if (!options.hasRoutes) this.fabric.isComplete = true;
     const labels = options.isLabelled === false ? [] : [options.base.label];
-    this.wanted = new Wanted(options.base, options.ownNextHop, labels);
+    this.wanted = new Wanted(options.base, options.ownNextHop, labels, options.bridge.tagOf);
   }
 
   get refusals(): readonly Refusal[] {
@@ -130,7 +130,7 @@ export class Reconciler {
 
   /** The dump of the last full round. */
   get lastDump(): string {
-    return this.#lastDump;
+    return this.#lastLook?.text() ?? "";
   }
 
   /** Whether the next round has to look. */
@@ -211,9 +211,9 @@ export class Reconciler {
   async #look(tally: Tally): Promise<void> {
     const { bridge, announcer } = this.#options;
     try {
-      const dump = await bridge.dump();
-      const next = Installed.read(dump);
-      this.#lastDump = dump;
+      const look = await bridge.look();
+      const next = Installed.read(look.rows());
+      this.#lastLook = look;
       this.#noteDrift(next, tally);
       this.#installed = next;
       this.#isKnown = true;
@@ -376,9 +376,18 @@ export class Reconciler {
     return kind === "L3-in" && !mayRemove;
   }
 
+  /** The edits that need not wait. Where VMs are written whole, all of a VM waits with what has to. */
+  #free(all: readonly Edit[], mayRemove: boolean): Edit[] {
+    const free = all.filter(edit => !this.#isHeldBack(edit, mayRemove));
+    if (this.#options.bridge.tagOf === null || free.length === all.length) return free;
+    const going = new Set(free);
+    const waiting = new Set(all.filter(edit => !going.has(edit)).map(ownerOf));
+    return free.filter(edit => ownerOf(edit) === 0 || !waiting.has(ownerOf(edit)));
+  }
+
   async #write(names: Iterable<string>, isFull: boolean, mayRemove: boolean, tally: Tally): Promise<void> {
     const all = editsOf(names, this.wanted.rows, this.#installed!);
-    const edits = all.filter(edit => !this.#isHeldBack(edit, mayRemove));
+    const edits = this.#free(all, mayRemove);
     this.#open.clear();
     if (edits.length !== all.length) {
       const going = new Set(edits);
@@ -428,7 +437,7 @@ export class Reconciler {
     const { bridge, audit } = this.#options;
     const number = audit.bundle(edits, cause);
     try {
-      await bridge.write(bundleOf(edits));
+      await bridge.write(edits, this.wanted);
     } catch (error) {
       audit.ended(number, (error as Error).message);
       const groups = groupsOf(edits);
@@ -505,6 +514,8 @@ const lineOf = ({
   readonly actions: string;
 }): string =>
   `cookie=${cookie},table=${table},priority=${priority}${match === "" ? "" : `,${match}`} actions=${actions}\n`;
+
+const ownerOf = (edit: Edit): number => (edit.op === "add" ? edit.row : edit.before).owner;
 
 /** Edits that belong together: those of a VM, of the pipeline; each route is by itself. */
 function groupsOf(edits: readonly Edit[]): Edit[][] {

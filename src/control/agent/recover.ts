@@ -4,6 +4,7 @@
  * is not: nothing is left out in silence.
  */
 import { type Intent, type Path, parseIntent } from "../../intent/index.ts";
+import { lookOf } from "./bridge.ts";
 import { editsOf } from "./edits.ts";
 import { Installed, type InstalledRow } from "./installed.ts";
 import { pipelineRows, type Row, routeRows, routesOf, vmRows } from "./rows.ts";
@@ -92,7 +93,7 @@ function routeLine({ priority, match, actions }: InstalledRow): string | null {
  * @param ports names of ports by number
  */
 export function recoverIntent(dump: string, bridge: string, ports: ReadonlyMap<number, string>): Recovered {
-  const installed = Installed.read(dump);
+  const installed = Installed.read(lookOf(dump).rows());
   const rows = [...installed.ours.values()];
   const unread: string[] = [];
   const facts = factsOf(rows);

@@ -10,6 +10,10 @@ import type { RowInstance } from "../../openflow/index.ts";
 export interface Row extends RowInstance {
   /** Table, priority and match; two rows of one name are one flow to Open vSwitch. */
   readonly name: string;
+  /** The tag of its VM (bridge.ts), or empty. */
+  readonly extras: string;
+  /** The route that it is; null for other rows. */
+  readonly route: ResolvedRoute | null;
 }
 
 /** A route with its next hop's MAC known. */
@@ -35,18 +39,29 @@ const NO_ROUTES: Routes = {
   nextHops: [],
 };
 
-const named = (row: RowInstance): Row => ({ ...row, name: rowName(row.table, row.priority, row.match) });
+const named = (row: RowInstance, extras = "", route: ResolvedRoute | null = null): Row => ({
+  ...row,
+  name: rowName(row.table, row.priority, row.match),
+  extras,
+  route,
+});
 
 /** The rows that are there whatever VMs and routes there are. */
 export function pipelineRows(base: Intent): Row[] {
-  return [...new Flows({ ...base, vms: [], routes: NO_ROUTES })].map(named);
+  return [...new Flows({ ...base, vms: [], routes: NO_ROUTES })].map(row => named(row));
 }
 
 /** The rows of VMs, by their ids. */
-export function vmRows(base: Intent, vms: readonly Vm[]): Map<number, Row[]> {
+export function vmRows(
+  base: Intent,
+  vms: readonly Vm[],
+  tagOf: ((vm: Vm) => string) | null = null,
+): Map<number, Row[]> {
   const rows = new Map<number, Row[]>(vms.map(({ id }) => [id, []]));
+  const tags = new Map(vms.map(vm => [vm.id, tagOf?.(vm) ?? ""]));
   if (vms.length > 0)
-    for (const row of new Flows({ ...base, vms, routes: NO_ROUTES })) rows.get(row.owner)?.push(named(row));
+    for (const row of new Flows({ ...base, vms, routes: NO_ROUTES }))
+      rows.get(row.owner)?.push(named(row, tags.get(row.owner)));
   return rows;
 }
 
@@ -55,8 +70,10 @@ export function routeRows(base: Intent, routes: readonly ResolvedRoute[]): Row[]
   if (routes.length === 0) return [];
   const flows = new Flows({ ...base, vms: [], routes: columnsOf(routes) });
   const rows: Row[] = [];
-  for (let index = 0; index < flows.count; index++)
-    if (flows.routeAt(index) >= 0) rows.push(named(flows.at(index)));
+  for (let index = 0; index < flows.count; index++) {
+    const route = routes[flows.routeAt(index)];
+    if (route !== undefined) rows.push(named(flows.at(index), "", route));
+  }
   return rows;
 }
 

@@ -2,7 +2,7 @@
  * What should be: the rows and announcements that follow from the intent, the VMs taken and the routes known. Changed in
  * small steps, each of which says which rows may differ afterwards, so that one VM or one route costs one VM or route.
  */
-import { flowText, type Intent, type Vm } from "../../intent/index.ts";
+import { flowText, type Intent, isSameVm, type Vm } from "../../intent/index.ts";
 import { prefixText } from "../../openflow/index.ts";
 import { formatIpv4 } from "../../wire/index.ts";
 import type { FabricRoute } from "../types.ts";
@@ -31,6 +31,7 @@ export class Wanted {
   readonly unresolved = new Map<string, string>();
   readonly base: Intent;
   readonly #ownNextHop: string | null;
+  readonly #tagOf: ((vm: Vm) => string) | null;
   readonly #labels: readonly number[];
   readonly #namesOf = new Map<number, readonly string[]>();
   /** Names of the intent's own routes: they win over the fabric's. */
@@ -38,9 +39,15 @@ export class Wanted {
   /** What each next hop resolved to when rows were made of it. */
   readonly #viaOf = new Map<string, number | null>();
 
-  /** `labels`: what our own announcements carry. */
-  constructor(base: Intent, ownNextHop: string | null, labels: readonly number[]) {
+  /** `labels`: what our own announcements carry. `tagOf` is the bridge's. */
+  constructor(
+    base: Intent,
+    ownNextHop: string | null,
+    labels: readonly number[],
+    tagOf: ((vm: Vm) => string) | null,
+  ) {
     this.base = base;
+    this.#tagOf = tagOf;
     this.#ownNextHop = ownNextHop;
     this.#labels = labels;
     const routes = routeRows(base, routesOf(base.routes));
@@ -63,7 +70,7 @@ export class Wanted {
       for (const address of vm.addresses) this.announcements.delete(`${formatIpv4(address)}/32`);
     }
     const added = [...vms.values()].filter(({ id }) => !this.vms.has(id));
-    for (const [id, rows] of vmRows(this.base, added)) {
+    for (const [id, rows] of vmRows(this.base, added, this.#tagOf)) {
       for (const row of rows) {
         this.rows.set(row.name, row);
         changed.add(row.name);
@@ -128,17 +135,4 @@ export class Wanted {
       this.announcements.set(prefix, { route, vm: vm.id });
     }
   }
-}
-
-function isSameVm(a: Vm, b: Vm): boolean {
-  if (a === b) return true;
-  return (
-    a.name === b.name &&
-    a.port === b.port &&
-    a.ofport === b.ofport &&
-    a.mac === b.mac &&
-    a.path === b.path &&
-    a.mtu === b.mtu &&
-    a.addresses.join() === b.addresses.join()
-  );
 }

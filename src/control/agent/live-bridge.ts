@@ -1,0 +1,126 @@
+/**
+ * Live ports (`slash32 live --control SOCKET`) in the place of a bridge: what is there is the flows that the intent in force
+ * compiles to, and what is written are its VMs and routes. A VM is written whole, since its name, port and MTU stand in no
+ * flow. Label, MACs and uplink are what the live ports were started with; an agent with another base is refused.
+ */
+import {
+  EditError,
+  Flows,
+  flowText,
+  formatEdit,
+  type Intent,
+  type Route,
+  readIntentDocument,
+  type Vm,
+} from "../../intent/index.ts";
+import { ask, SocketError } from "../../live/index.ts";
+import { type Bridge, BridgeError, type Look } from "./bridge.ts";
+import { type Edit, installedOf } from "./edits.ts";
+import { parsePrefix } from "./fabric.ts";
+import type { InstalledRow } from "./installed.ts";
+import type { Wanted } from "./wanted.ts";
+
+const TARGET = "/v1/intent";
+
+/** Live ports behind a control socket. */
+export class LiveBridge implements Bridge {
+  readonly socket: string;
+
+  constructor(socket: string) {
+    this.socket = socket;
+  }
+
+  readonly tagOf = ({ name, port, mtu }: Vm): string => JSON.stringify([name, port, mtu]);
+
+  async look(): Promise<Look> {
+    const intent = await this.intent();
+    const tags = new Map(intent.vms.map(vm => [vm.id, this.tagOf(vm)]));
+    return {
+      *rows(): Generator<InstalledRow> {
+        for (const row of new Flows(intent)) yield installedOf(row, tags.get(row.owner) ?? "");
+      },
+      text: () => Array.from(new Flows(intent), row => `${flowText(row)}\n`).join(""),
+    };
+  }
+
+  /** The intent in force. Rejects with BridgeError. */
+  async intent(): Promise<Intent> {
+    const text = await this.#ask("GET", "");
+    try {
+      return readIntentDocument(text);
+    } catch (error) {
+      if (!(error instanceof EditError)) throw error;
+      throw new BridgeError(`${this.socket}: ${error.message}`, false);
+    }
+  }
+
+  async write(edits: readonly Edit[], wanted: Wanted): Promise<void> {
+    const set: Route[] = [];
+    const remove: { prefix: number; length: number }[] = [];
+    const ids = new Set<number>();
+    for (const edit of edits) {
+      const { kind, owner, match } = edit.op === "add" ? edit.row : edit.before;
+      if (kind === "pipeline") throw otherBase(edit);
+      if (owner !== 0) ids.add(owner);
+      else if (edit.op === "add") set.push(edit.row.route!);
+      else remove.push(prefixOf(match));
+    }
+    const vms = [...ids].map(id => ({ id, vm: wanted.vms.get(id) }));
+    const body = formatEdit({
+      vms: {
+        set: vms.flatMap(({ vm }) => vm ?? []),
+        remove: vms.filter(({ vm }) => vm === undefined).map(({ id }) => id),
+      },
+      routes: { set, remove },
+    });
+    await this.#ask("PATCH", body);
+  }
+
+  async #ask(method: string, body: string): Promise<string> {
+    let answer: { status: number; text: string };
+    try {
+      answer = await ask(this.socket, method, TARGET, body);
+    } catch (error) {
+      if (!(error instanceof SocketError)) throw error;
+      throw new BridgeError(`${error.message}; slash32 live --control ${this.socket} is to run there`, false);
+    }
+    if (answer.status === 200) return answer.text;
+    throw new BridgeError(`live ports at ${this.socket}: ${messageOf(answer.text)}`, answer.status < 500);
+  }
+}
+
+function messageOf(text: string): string {
+  try {
+    return (JSON.parse(text) as { message: string }).message;
+  } catch {
+    return text.trim().slice(0, 200);
+  }
+}
+
+function otherBase(edit: Edit): BridgeError {
+  const row = edit.op === "add" ? edit.row : edit.before;
+  return new BridgeError(
+    "the live ports run another base (label, MACs, uplink or traffic class): start them with the agent's intent; " +
+      `first of what differs: table ${row.table}, ${row.match || "any frame"}`,
+    true,
+  );
+}
+
+/** The prefix of a route's row, as Flows writes it. */
+function prefixOf(match: string): { prefix: number; length: number } {
+  const text = /nw_dst=([\d./]+)/.exec(match)?.[1] ?? "0.0.0.0/0";
+  const found = parsePrefix(text.includes("/") ? text : `${text}/32`);
+  if (found === null) throw new Error(`no prefix of a route: ${match}`);
+  return found;
+}
+
+/** What a doctor says of live ports: rejects unless they answer and have the base that the agent has. */
+export async function examineLive(socket: string, base: Intent): Promise<string> {
+  const { vms, routes, ...theirs } = await new LiveBridge(socket).intent();
+  for (const key of ["label", "virtualMac", "trafficClass"] as const)
+    if (theirs[key] !== base[key]) throw new Error(`runs with another ${key} than the agent's intent`);
+  for (const key of ["ofport", "mac"] as const)
+    if (theirs.uplink[key] !== base.uplink[key])
+      throw new Error(`runs with another ${key} of the uplink than the agent's intent`);
+  return `live ports with ${vms.length} VMs and ${routes.count} routes`;
+}
