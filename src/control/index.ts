@@ -2,11 +2,11 @@
 export { type Admitted, admit, isStep, PATHS, type Refusal } from "./agent/admission.ts";
 export { Agent, type AgentOptions, RequestError, type VmView } from "./agent/agent.ts";
 export { type AgentSettings, type Peers, type Running, startAgent } from "./agent/assemble.ts";
-export { type Bridge, BridgeError, bridgeAddress, type Look, lookOf, OfctlBridge } from "./agent/bridge.ts";
+export { type Bridge, BridgeError, bridgeAddress, OfctlBridge } from "./agent/bridge.ts";
 export { examine, type Finding as DoctorFinding, type Needs } from "./agent/doctor.ts";
 export { bundleOf, type Edit, editsOf } from "./agent/edits.ts";
 export { Fabric, type NextHopResolver, parsePrefix } from "./agent/fabric.ts";
-export { Installed, readLine } from "./agent/installed.ts";
+export { Installed, type InstalledRow, readLine } from "./agent/installed.ts";
 export { Audit, type Log, logTo } from "./agent/journal.ts";
 export { examineLive, LiveBridge } from "./agent/live-bridge.ts";
 export { Prover, planJudge } from "./agent/prover.ts";

@@ -10,6 +10,7 @@ import {
   type Bridge,
   bundleOf,
   type FabricRoute,
+  type InstalledRow,
   OfctlBridge,
 } from "../../src/control/index.ts";
 import { Flows, flowText, type Path, type Vm } from "../../src/intent/index.ts";
@@ -55,9 +56,18 @@ class Fuse {
   }
 }
 
+async function* fusedRows(inner: Bridge, fuse: Fuse): ReturnType<Bridge["rows"]> {
+  yield await fuse.run(async () => {
+    const rows: InstalledRow[] = [];
+    for await (const some of inner.rows()) rows.push(...some);
+    return rows;
+  });
+}
+
 const fusedBridge = (inner: Bridge, fuse: Fuse): Bridge => ({
   tagOf: inner.tagOf,
-  look: () => fuse.run(() => inner.look()),
+  rows: () => fusedRows(inner, fuse),
+  lines: () => inner.lines(),
   write: (edits, wanted) => fuse.run(() => inner.write(edits, wanted)),
 });
 
@@ -146,7 +156,8 @@ test(`${KILLS} kills under random events: the state is the model's every time`, 
       const bundles: string[] = [];
       const noting: Bridge = {
         tagOf: null,
-        look: () => bridge.look(),
+        rows: () => bridge.rows(),
+        lines: () => bridge.lines(),
         write: edits => {
           bundles.push(bundleOf(edits));
           return bridge.write(edits);

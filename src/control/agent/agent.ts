@@ -11,7 +11,7 @@ import { isStep, jumpMessage, type RefusalCode } from "./admission.ts";
 import type { Bridge } from "./bridge.ts";
 import type { Log } from "./journal.ts";
 import { AgentMetrics } from "./metrics.ts";
-import type { Prover } from "./prover.ts";
+import { bytesOf, type Prover } from "./prover.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { Reconciler, RoundReport, Scope } from "./reconciler.ts";
 import { formatVm, type VmDirectory } from "./vms.ts";
@@ -79,6 +79,11 @@ export class Agent {
   #timer: NodeJS.Timeout | null = null;
   #dueAt = Number.POSITIVE_INFINITY;
   #running: Promise<void> | null = null;
+  #looking: Promise<void> = Promise.resolve();
+  /** The last look with its round. */
+  #lastLook: Promise<unknown> = Promise.resolve();
+  /** A look that was asked for and has not begun. */
+  #nextLook: Promise<RoundReport> | null = null;
   #isStopped = false;
   #failures = 0;
   #writes = 0;
@@ -103,7 +108,7 @@ export class Agent {
         reconciler.fabric.apply(changes, isComplete);
         const isNews = isComplete && !wasComplete;
         if (isNews) log("info", "the table of routes is complete", { routes: reconciler.fabric.count });
-        this.#ask(isNews ? "all" : "routes", this.#options.batchMs ?? BATCH_MS);
+        this.#ask("routes", this.#options.batchMs ?? BATCH_MS);
       },
       error => {
         log("warn", "routes were lost; those known stay", { error: error.message });
@@ -114,8 +119,31 @@ export class Agent {
     return first;
   }
 
-  /** Runs a round that begins after this call and within `withinMs`; resolves with what it did. */
+  /**
+   * Runs a round that begins after this call and within `withinMs`; resolves with what it did. A look at everything goes on
+   * beside other rounds, and its round is the one that takes in what it found; before the first, all wait for it.
+   */
   request(scope: Scope, withinMs = 0): Promise<RoundReport> {
+    if (this.#isStopped) return Promise.reject(new Error("the agent is stopping"));
+    if (scope === "all" && !this.#options.reconciler.needsLook) return this.#look();
+    return this.#request(scope, withinMs);
+  }
+
+  /** Looks beside rounds; whoever asks while a look is on gets the next one. */
+  #look(): Promise<RoundReport> {
+    if (this.#nextLook !== null) return this.#nextLook;
+    const look = this.#lastLook.then(async () => {
+      this.#nextLook = null;
+      if (!this.#isStopped) this.#looking = this.#options.reconciler.look();
+      await this.#looking;
+      return this.#request("all", 0);
+    });
+    this.#nextLook = look;
+    this.#lastLook = look.catch(() => undefined);
+    return look;
+  }
+
+  #request(scope: Scope, withinMs: number): Promise<RoundReport> {
     if (this.#isStopped) return Promise.reject(new Error("the agent is stopping"));
     if (this.#pending === null || WIDTH[scope] > WIDTH[this.#pending]) this.#pending = scope;
     const done = new Promise<RoundReport>(resolve => this.#waiting.push(resolve));
@@ -139,6 +167,7 @@ export class Agent {
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#options.directory.close();
+    await this.#looking;
     await this.#running;
     await this.#options.routes?.close();
     await this.#options.prover?.close();
@@ -278,7 +307,7 @@ export class Agent {
 
   /** As `request`, for events that nobody waits for. */
   #ask(scope: Scope, withinMs: number): void {
-    if (!this.#isStopped) void this.request(scope, withinMs);
+    if (!this.#isStopped) void this.request(scope, withinMs).catch(() => undefined);
   }
 
   #begin(): void {
@@ -370,9 +399,14 @@ export class Agent {
   async #showDrift(): Promise<void> {
     const { prover, reconciler, log } = this.#options;
     if (prover === null) return;
-    const dump = this.#withoutIgnored(reconciler.lastDump);
     try {
-      const { verdict, witness } = await prover.ask(reconciler.wanted.text(), dump, PROOF_SECONDS);
+      const isKept = this.#isProved();
+      const found = await bytesOf(reconciler.driftedLines(), isKept);
+      const { verdict, witness } = await prover.ask(
+        await bytesOf(reconciler.wanted.lines()),
+        found,
+        PROOF_SECONDS,
+      );
       log("warn", "what others changed, as a frame meets it", { verdict, witness });
     } catch (error) {
       if (!this.#isStopped) log("warn", "no proof", { error: (error as Error).message });
@@ -384,8 +418,8 @@ export class Agent {
     this.#lastProofAt = performance.now();
     const writes = this.#writes;
     try {
-      const wanted = reconciler.wanted.text();
-      const dump = this.#withoutIgnored((await bridge.look()).text());
+      const wanted = await bytesOf(reconciler.wanted.lines());
+      const dump = await bytesOf(bridge.lines(), this.#isProved());
       const isCurrent = (): boolean => writes === this.#writes && this.#running === null;
       if (!isCurrent()) return this.#planProof();
       const { verdict, witness, seconds } = await prover.ask(wanted, dump, PROOF_SECONDS);
@@ -398,14 +432,9 @@ export class Agent {
     }
   }
 
-  #withoutIgnored(dump: string): string {
-    const ignored = new Set(
-      (this.#options.ignoredCookies ?? []).map(cookie => `cookie=0x${cookie.toString(16)},`),
-    );
-    if (ignored.size === 0) return dump;
-    return dump
-      .split("\n")
-      .filter(line => ![...ignored].some(text => line.includes(text)))
-      .join("\n");
+  /** Which lines of a table are proved: all but those with an ignored cookie. */
+  #isProved(): (line: string) => boolean {
+    const ignored = (this.#options.ignoredCookies ?? []).map(cookie => `cookie=0x${cookie.toString(16)},`);
+    return line => !ignored.some(text => line.includes(text));
   }
 }

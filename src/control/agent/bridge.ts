@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import type { Vm } from "../../intent/index.ts";
 import { bundleOf, type Edit } from "./edits.ts";
-import { type InstalledRow, readLine } from "./installed.ts";
+import { type InstalledRow, rowsOf } from "./installed.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** The switch refused something or cannot be reached: one line for a person. */
@@ -22,14 +22,6 @@ export class BridgeError extends Error {
   }
 }
 
-/** What a switch had when it was looked at. */
-export interface Look {
-  /** All flows, ours and others'. Throws for one that cannot be read. */
-  rows(): Iterable<InstalledRow>;
-  /** The same as `ovs-ofctl --no-names dump-flows` prints it; counters may be left out. */
-  text(): string;
-}
-
 /** What the agent needs of a switch. */
 export interface Bridge {
   /**
@@ -37,7 +29,10 @@ export interface Bridge {
    * has to. Null: rows are all there is, and each is written by itself.
    */
   readonly tagOf: ((vm: Vm) => string) | null;
-  look(): Promise<Look>;
+  /** All flows, ours and others', some at a time as they come. Throws BridgeError, and Error for one that cannot be read. */
+  rows(): AsyncIterable<readonly InstalledRow[]>;
+  /** The same as `ovs-ofctl --no-names dump-flows` prints it, lines without their ends; counters may be left out. */
+  lines(): AsyncIterable<readonly string[]>;
   /** Makes all of these edits or none; `wanted` is what they lead to. Rejects with BridgeError. */
   write(edits: readonly Edit[], wanted: Wanted): Promise<void>;
 }
@@ -60,25 +55,54 @@ export function run(program: string, words: readonly string[], input: string | n
     child.stderr.on("data", (chunk: Buffer) => {
       complaint += chunk;
     });
-    child.once("error", (error: NodeJS.ErrnoException) => {
-      const hint =
-        error.code === "ENOENT"
-          ? `there is no ${program} here (apt-get install openvswitch-switch)`
-          : error.message;
-      reject(new BridgeError(hint, false));
-    });
+    child.once("error", error => reject(startErrorOf(program, error)));
     child.once("close", code => {
-      if (code === 0) return resolve(Buffer.concat(said).toString("latin1"));
-      const lines = complaint.trim().split("\n");
-      const line = lines.find(text => text.includes(`${program}: `)) ?? lines[0] ?? "";
-      const isRefusal = /OFPT_ERROR|^-:\d+|: -:\d+|OFPFMFC|OFPBFC|OFPBAC/m.test(complaint);
-      reject(
-        new BridgeError(`${program}: ${line.replace(`${program}: `, "") || `ended with ${code}`}`, isRefusal),
-      );
+      if (code === 0) resolve(Buffer.concat(said).toString("latin1"));
+      else reject(errorOf(program, code, complaint));
     });
     child.stdin.on("error", () => undefined);
     child.stdin.end(input ?? "");
   });
+}
+
+/** What a program that ended badly said, as one error. */
+function errorOf(program: string, code: number | null, complaint: string): BridgeError {
+  const lines = complaint.trim().split("\n");
+  const line = lines.find(text => text.includes(`${program}: `)) ?? lines[0] ?? "";
+  const isRefusal = /OFPT_ERROR|^-:\d+|: -:\d+|OFPFMFC|OFPBFC|OFPBAC/m.test(complaint);
+  return new BridgeError(
+    `${program}: ${line.replace(`${program}: `, "") || `ended with ${code}`}`,
+    isRefusal,
+  );
+}
+
+const startErrorOf = (program: string, error: NodeJS.ErrnoException): BridgeError =>
+  new BridgeError(
+    error.code === "ENOENT"
+      ? `there is no ${program} here (apt-get install openvswitch-switch)`
+      : error.message,
+    false,
+  );
+
+/** Runs a program and gives what it writes as it comes. Throws BridgeError when it ends badly. */
+async function* follow(program: string, words: readonly string[]): AsyncGenerator<Buffer> {
+  const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"] });
+  let complaint = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    complaint += chunk;
+  });
+  const ended = new Promise<BridgeError | null>(resolve => {
+    child.once("error", error => resolve(startErrorOf(program, error)));
+    child.once("close", code => resolve(code === 0 ? null : errorOf(program, code, complaint)));
+  });
+  try {
+    yield* child.stdout as AsyncIterable<Buffer>;
+    const error = await ended;
+    if (error !== null) throw error;
+  } finally {
+    // Whoever stops in the midst leaves no process behind.
+    child.kill();
+  }
 }
 
 /** A bridge of Open vSwitch, given by name or management socket. */
@@ -90,9 +114,18 @@ export class OfctlBridge implements Bridge {
     this.address = address;
   }
 
-  async look(): Promise<Look> {
-    const words = [...this.#words(), "--no-names", "dump-flows", this.address];
-    return lookOf(await run("ovs-ofctl", words, null));
+  async *rows(): AsyncGenerator<readonly InstalledRow[]> {
+    for await (const lines of this.lines()) yield rowsOf(lines);
+  }
+
+  async *lines(): AsyncGenerator<readonly string[]> {
+    let rest = "";
+    for await (const piece of follow("ovs-ofctl", this.#dumpWords())) {
+      const lines = (rest + piece.toString("latin1")).split("\n");
+      rest = lines.pop()!;
+      yield lines;
+    }
+    yield [rest];
   }
 
   write(edits: readonly Edit[]): Promise<void> {
@@ -104,20 +137,11 @@ export class OfctlBridge implements Bridge {
     await run("ovs-ofctl", [...this.#words(), "--bundle", "add-flows", this.address, "-"], bundle);
   }
 
+  #dumpWords(): string[] {
+    return [...this.#words(), "--no-names", "dump-flows", this.address];
+  }
+
   #words(): string[] {
     return [`--timeout=${TIMEOUT_SECONDS}`, "-O", "OpenFlow13"];
   }
-}
-
-/** A dump of flows, taken apart when it is asked for. */
-export function lookOf(dump: string): Look {
-  return {
-    *rows() {
-      for (const line of dump.split("\n")) {
-        const row = readLine(line);
-        if (row !== null) yield row;
-      }
-    },
-    text: () => dump,
-  };
 }

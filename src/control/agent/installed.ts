@@ -77,6 +77,16 @@ const textOf = ({
 }: Omit<InstalledRow, "cookie" | "extras" | "kind" | "owner">) =>
   `table=${table},priority=${priority}${match === "" ? "" : `,${match}`} actions=${actions}`;
 
+/** The flows among lines of a dump. Throws for one that cannot be read. */
+export function rowsOf(lines: readonly string[]): InstalledRow[] {
+  const rows: InstalledRow[] = [];
+  for (const line of lines) {
+    const row = readLine(line);
+    if (row !== null) rows.push(row);
+  }
+  return rows;
+}
+
 const parsed = new WeakMap<object, Flow | null>();
 
 function flowOf(row: InstalledRow | Row): Flow | null {
@@ -89,7 +99,7 @@ function flowOf(row: InstalledRow | Row): Flow | null {
 }
 
 /** What a row compares, however it is spelt; null when it cannot be read. */
-function meaningOf(row: InstalledRow | Row): string | null {
+export function meaningOf(row: InstalledRow | Row): string | null {
   const flow = flowOf(row);
   if (flow === null) return null;
   const { words, unplaced } = matchWords(flow);
@@ -121,6 +131,8 @@ export class Installed {
   /** Everybody else's, by name. */
   readonly foreign = new Map<string, InstalledRow>();
   readonly #ofOwner = new Map<number, Set<string>>();
+  /** Names by those under which the switch prints rows that it spells otherwise: one match is always printed the same. */
+  readonly #nameOf = new Map<string, string>();
   /** What is known of a VM by its rows, until one of them changes. */
   readonly #summaries = new Map<
     number,
@@ -130,12 +142,22 @@ export class Installed {
   /** Tells our rows from everybody else's. */
   static read(rows: Iterable<InstalledRow>): Installed {
     const installed = new Installed();
+    installed.take(rows);
+    return installed;
+  }
+
+  /** Takes rows in. */
+  take(rows: Iterable<InstalledRow>): void {
     for (const row of rows) {
       const name = rowName(row.table, row.priority, row.match);
-      if (row.kind === null) installed.foreign.set(name, row);
-      else installed.set(name, row);
+      if (row.kind === null) this.foreign.set(name, row);
+      else this.set(name, row);
     }
-    return installed;
+  }
+
+  /** The name of a row by the one that its print in a dump has. */
+  nameOf(printed: string): string {
+    return this.#nameOf.get(printed) ?? printed;
   }
 
   set(name: string, row: InstalledRow): void {
@@ -191,11 +213,16 @@ export class Installed {
   }
 
   /**
-   * Gives rows of ours that are only spelt differently the names under which they are wanted, and says which wanted
-   * rows cannot be written because a row of somebody else's stands in their place.
+   * Gives rows of ours that are only spelt differently the names under which they are wanted, and says which wanted rows
+   * cannot be written because a row of somebody else's stands in their place. `names`: those under which anything may
+   * be amiss; everything when it is not given.
    */
-  reconcileNames(wanted: ReadonlyMap<string, Row>): Set<string> {
-    const strangers = [...this.ours].filter(([name]) => !wanted.has(name));
+  reconcileNames(wanted: ReadonlyMap<string, Row>, names: Iterable<string> = this.ours.keys()): Set<string> {
+    const strangers: (readonly [string, InstalledRow])[] = [];
+    for (const name of names) {
+      const row = wanted.has(name) ? undefined : this.ours.get(name);
+      if (row !== undefined) strangers.push([name, row]);
+    }
     const foreign = [...this.foreign];
     const obstructed = new Set(foreign.map(([name]) => name).filter(name => wanted.has(name)));
     if (strangers.length === 0 && foreign.length === 0) return obstructed;
@@ -212,12 +239,18 @@ export class Installed {
       if (known === undefined) continue;
       this.delete(name);
       this.set(known, row);
+      this.alias(name, known);
     }
     for (const [, row] of foreign) {
       const known = meanings.get(meaningOf(row) ?? "");
       if (known !== undefined) obstructed.add(known);
     }
     return obstructed;
+  }
+
+  /** Enters that the switch prints as `printed` what is called `name`. */
+  alias(printed: string, name: string): void {
+    this.#nameOf.set(printed, name);
   }
 }
 

@@ -14,13 +14,15 @@ import {
   type Vm,
 } from "../../intent/index.ts";
 import { ask, SocketError } from "../../live/index.ts";
-import { type Bridge, BridgeError, type Look } from "./bridge.ts";
+import type { RowInstance } from "../../openflow/index.ts";
+import { type Bridge, BridgeError } from "./bridge.ts";
 import { type Edit, installedOf } from "./edits.ts";
 import { parsePrefix } from "./fabric.ts";
 import type { InstalledRow } from "./installed.ts";
 import type { Wanted } from "./wanted.ts";
 
 const TARGET = "/v1/intent";
+const SLICE = 2000;
 
 /** Live ports behind a control socket. */
 export class LiveBridge implements Bridge {
@@ -32,15 +34,14 @@ export class LiveBridge implements Bridge {
 
   readonly tagOf = ({ name, port, mtu }: Vm): string => JSON.stringify([name, port, mtu]);
 
-  async look(): Promise<Look> {
+  async *rows(): AsyncGenerator<readonly InstalledRow[]> {
     const intent = await this.intent();
     const tags = new Map(intent.vms.map(vm => [vm.id, this.tagOf(vm)]));
-    return {
-      *rows(): Generator<InstalledRow> {
-        for (const row of new Flows(intent)) yield installedOf(row, tags.get(row.owner) ?? "");
-      },
-      text: () => Array.from(new Flows(intent), row => `${flowText(row)}\n`).join(""),
-    };
+    yield* slicesOf(new Flows(intent), row => installedOf(row, tags.get(row.owner) ?? ""));
+  }
+
+  async *lines(): AsyncGenerator<readonly string[]> {
+    yield* slicesOf(new Flows(await this.intent()), flowText);
   }
 
   /** The intent in force. Rejects with BridgeError. */
@@ -87,6 +88,17 @@ export class LiveBridge implements Bridge {
     if (answer.status === 200) return answer.text;
     throw new BridgeError(`live ports at ${this.socket}: ${messageOf(answer.text)}`, answer.status < 500);
   }
+}
+
+/** Rows made a few at a time, so that whoever takes them can give others their turn. */
+function* slicesOf<T>(flows: Iterable<RowInstance>, make: (row: RowInstance) => T): Generator<readonly T[]> {
+  let slice: T[] = [];
+  for (const row of flows) {
+    if (slice.push(make(row)) < SLICE) continue;
+    yield slice;
+    slice = [];
+  }
+  yield slice;
 }
 
 function messageOf(text: string): string {

@@ -10,8 +10,9 @@ import { summarize } from "../../wire/index.ts";
 /** Two tables to compare; `b` is what is judged. */
 export interface Question {
   readonly id: number;
-  readonly a: string;
-  readonly b: string;
+  /** Flow text, as ovs-ofctl prints or takes it. */
+  readonly a: Uint8Array<ArrayBuffer>;
+  readonly b: Uint8Array<ArrayBuffer>;
   readonly maxSeconds: number;
 }
 
@@ -41,8 +42,8 @@ function witnessOf({ differences, ambiguous, unknown }: Proof): string | null {
 }
 
 parentPort?.on("message", ({ id, a, b, maxSeconds }: Question) => {
-  const columns = (text: string, name: string) => ({
-    flows: new FlowColumns(Buffer.from(text, "latin1"), name),
+  const columns = (bytes: Uint8Array, name: string) => ({
+    flows: new FlowColumns(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), name),
   });
   const proof = prove(columns(a, "wanted"), columns(b, "installed"), { maxSeconds, maxDifferences: 1 });
   const answer: Verdict = { id, verdict: proof.verdict, witness: witnessOf(proof), seconds: proof.seconds };

@@ -1,5 +1,6 @@
 /** The main thread's side of the proof thread: one question at a time, the next when the last was answered. */
 import { existsSync } from "node:fs";
+import { setImmediate as turn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type { Question, Verdict } from "./proof-worker.ts";
 import type { PlanJudge } from "./reconciler.ts";
@@ -8,6 +9,41 @@ import type { PlanJudge } from "./reconciler.ts";
 function workerFile(): URL {
   const beside = new URL("./proof-worker.js", import.meta.url);
   return existsSync(beside) ? beside : new URL("../../../build/proof-worker.js", import.meta.url);
+}
+
+/** How many lines are put together before others have their turn: some milliseconds' worth. */
+const SLICE = 2000;
+
+type Lines = Iterable<string> | AsyncIterable<readonly string[]>;
+
+/** Lines of flow text as bytes for the prover, put together a piece at a time. `isKept`: which lines are. */
+export async function bytesOf(
+  lines: Lines,
+  isKept: (line: string) => boolean = () => true,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const pieces: Buffer[] = [];
+  const add = async (some: readonly string[]): Promise<void> => {
+    pieces.push(Buffer.from(`${some.filter(isKept).join("\n")}\n`, "latin1"));
+    await turn();
+  };
+  if (Symbol.asyncIterator in lines) for await (const some of lines) await add(some);
+  else {
+    let some: string[] = [];
+    for (const line of lines) {
+      if (some.push(line) < SLICE) continue;
+      await add(some);
+      some = [];
+    }
+    await add(some);
+  }
+  // Of its own, not of a pool: it is handed over whole.
+  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }
 
 interface Asked {
@@ -22,8 +58,8 @@ export class Prover {
   #id = 0;
   #isClosed = false;
 
-  /** Proves that table `b` does what table `a` does. Rejects when the thread ends. */
-  ask(a: string, b: string, maxSeconds: number): Promise<Verdict> {
+  /** Proves that table `b` does what table `a` does; both are the thread's afterwards. Rejects when the thread ends. */
+  ask(a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>, maxSeconds: number): Promise<Verdict> {
     const answer = this.#last.then(() => this.#ask({ id: ++this.#id, a, b, maxSeconds }));
     this.#last = answer.catch(() => undefined);
     return answer;
@@ -43,7 +79,7 @@ export class Prover {
     const worker = this.#worker;
     return new Promise((resolve, reject) => {
       this.#asked = { resolve, reject };
-      worker.postMessage(question);
+      worker.postMessage(question, [question.a.buffer, question.b.buffer]);
     });
   }
 
@@ -76,7 +112,8 @@ export function planJudge(prover: Prover, ignoredCookies: readonly bigint[], max
   return async (ours, foreign) => {
     const others = foreign.split("\n").filter(line => !ignored.some(text => line.startsWith(text)));
     if (others.every(line => line === "")) return null;
-    const { verdict, witness } = await prover.ask(ours, ours + others.join("\n"), maxSeconds);
+    const [a, b] = [await bytesOf([ours]), await bytesOf([ours, ...others])];
+    const { verdict, witness } = await prover.ask(a, b, maxSeconds);
     return verdict === "equal" ? null : (witness ?? verdict);
   };
 }

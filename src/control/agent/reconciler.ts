@@ -8,11 +8,12 @@ import type { Intent, Vm } from "../../intent/index.ts";
 import { formatIpv4 } from "../../wire/index.ts";
 import type { Announcer, FabricRoute } from "../types.ts";
 import { type Admitted, admit, type Present, type Refusal } from "./admission.ts";
-import { type Bridge, BridgeError, type Look } from "./bridge.ts";
+import { type Bridge, BridgeError } from "./bridge.ts";
 import { type Edit, editsOf, enter } from "./edits.ts";
 import { Fabric, type NextHopResolver } from "./fabric.ts";
-import { Installed, isAlike } from "./installed.ts";
+import { type Installed, type InstalledRow, isAlike } from "./installed.ts";
 import type { Audit, Log } from "./journal.ts";
+import { Look, readInstalled } from "./look.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { Listing, VmDirectory } from "./vms.ts";
 import { Wanted } from "./wanted.ts";
@@ -99,7 +100,11 @@ export class Reconciler {
   /** Rows whose last write failed, or was held back. */
   readonly #open = new Set<string>();
   #isRefused = false;
-  #lastLook: Look | null = null;
+  /** A look that goes on beside rounds, or waits for the next to take it in. */
+  #look: Look | null = null;
+  /** Whether rows of routes that nobody wants are left from a time when the table of routes was not complete. */
+  #hasOldRoutes = false;
+  #drifted: ReadonlyMap<string, InstalledRow | null> = new Map();
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -128,9 +133,12 @@ export class Reconciler {
     return this.#announced;
   }
 
-  /** The dump of the last full round. */
-  get lastDump(): string {
-    return this.#lastLook?.text() ?? "";
+  /** The lines of the table as the last look that found drift saw it. */
+  *driftedLines(): Generator<string> {
+    for (const [name, row] of this.#installed?.ours ?? [])
+      if (!this.#drifted.has(name)) yield lineOf(row).trimEnd();
+    for (const row of this.#drifted.values()) if (row !== null) yield lineOf(row).trimEnd();
+    for (const row of this.#installed?.foreign.values() ?? []) yield lineOf(row).trimEnd();
   }
 
   /** Whether the next round has to look. */
@@ -183,10 +191,22 @@ export class Reconciler {
     return found;
   }
 
+  /**
+   * Looks at everything while rounds go on; the next round takes in what was found. Does nothing while nothing is known:
+   * then only a full round can look. One at a time.
+   */
+  async look(): Promise<void> {
+    const { bridge, announcer } = this.#options;
+    if (this.needsLook) return;
+    const look = new Look();
+    this.#look = look;
+    await look.run(bridge, announcer, this.#installed!, this.wanted.rows);
+    look.isOver = true;
+  }
+
   /** One round. Never throws for what the switch, the daemon or a file does: that is a problem in the report. */
   async round(scope: Scope): Promise<RoundReport> {
     const startedAt = performance.now();
-    const isFull = scope === "all" || this.needsLook;
     const tally: Tally = {
       added: 0,
       changed: 0,
@@ -196,8 +216,15 @@ export class Reconciler {
       problems: [],
       drifted: [],
     };
-    if (isFull) await this.#look(tally);
-    const names = this.#installed === null ? null : this.#decide(isFull ? "all" : scope, tally);
+    const look = this.#look?.isOver ? this.#look : null;
+    let suspects: Iterable<string> | null = null;
+    if (look !== null) {
+      this.#look = null;
+      suspects = this.#takeIn(look, tally);
+    }
+    const isFull = scope === "all" || this.needsLook || look !== null;
+    if (isFull && suspects === null) await this.#lookAfresh(tally);
+    const names = this.#installed === null ? null : this.#decide(isFull ? "all" : scope, suspects, tally);
     if (names !== null) {
       const mayRemove = await this.#withdraw(tally);
       await this.#write(names, isFull, mayRemove, tally);
@@ -208,12 +235,16 @@ export class Reconciler {
 
   // ── Look ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async #look(tally: Tally): Promise<void> {
+  /** Reads everything anew, within a round: nothing is written meanwhile. */
+  async #lookAfresh(tally: Tally): Promise<void> {
     const { bridge, announcer } = this.#options;
+    this.#look = null;
+    const listing = announcer?.list().then(
+      list => ({ list, error: null }),
+      (error: Error) => ({ list: null, error }),
+    );
     try {
-      const look = await bridge.look();
-      const next = Installed.read(look.rows());
-      this.#lastLook = look;
+      const next = await readInstalled(bridge);
       this.#noteDrift(next, tally);
       this.#installed = next;
       this.#isKnown = true;
@@ -223,15 +254,15 @@ export class Reconciler {
       this.#isReachable = false;
       tally.problems.push((error as Error).message);
     }
-    if (announcer === null) return;
-    try {
-      const { ours, contested } = await announcer.list();
-      this.#announced = new Map(ours.map(route => [route.prefix, route]));
-      this.#contested = contested;
-    } catch (error) {
+    const listed = await listing;
+    if (listed === undefined) return;
+    if (listed.error !== null) {
       this.#announced = null;
-      tally.problems.push(`announcements: ${(error as Error).message}`);
+      tally.problems.push(`announcements: ${listed.error.message}`);
+      return;
     }
+    this.#announced = new Map(listed.list.ours.map(route => [route.prefix, route]));
+    this.#contested = listed.list.contested;
   }
 
   /** What others changed since the last look. A switch without any row of ours was started anew, which is no drift. */
@@ -242,18 +273,54 @@ export class Reconciler {
       return;
     }
     next.reconcileNames(this.wanted.rows);
+    const drifted = new Map<string, InstalledRow | null>();
     for (const [name, row] of before.ours) {
       const now = next.ours.get(name);
-      if (now === undefined || !isAlike(row, now)) tally.drifted.push(name);
+      if (now === undefined || !isAlike(row, now)) drifted.set(name, now ?? null);
     }
-    for (const name of next.ours.keys()) if (!before.ours.has(name)) tally.drifted.push(name);
-    if (this.#options.drift === "report") for (const name of tally.drifted) this.#tolerated.add(name);
+    for (const [name, row] of next.ours) if (!before.ours.has(name)) drifted.set(name, row);
+    this.#keepDrift(drifted, tally);
+  }
+
+  #keepDrift(drifted: ReadonlyMap<string, InstalledRow | null>, tally: Tally): void {
+    if (drifted.size === 0) return;
+    this.#drifted = drifted;
+    tally.drifted.push(...drifted.keys());
+    if (this.#options.drift === "report") for (const name of drifted.keys()) this.#tolerated.add(name);
+  }
+
+  /**
+   * Takes in what a look beside rounds has found; gives the names of rows to compare. Null: the look has shown that nothing
+   * is known any more, and a round has to look by itself.
+   */
+  #takeIn(look: Look, tally: Tally): Set<string> | null {
+    if (look.bridgeError !== null) {
+      this.#isKnown = false;
+      this.#isReachable = false;
+    }
+    // A switch that was started anew: what was written meanwhile may be there or not.
+    if (look.isEmpty) this.#isKnown = false;
+    if (look.announcerError !== null) this.#announced = null;
+    if (this.needsLook) return null;
+    const drifted = look.settle(this.#installed!);
+    this.#keepDrift(drifted, tally);
+    if (look.announced !== null) {
+      const next = new Map(look.announced.ours.map(route => [route.prefix, route]));
+      for (const prefix of look.written) {
+        const known = this.#announced!.get(prefix);
+        if (known !== undefined) next.set(prefix, known);
+        else next.delete(prefix);
+      }
+      this.#announced = next;
+      this.#contested = look.announced.contested;
+    }
+    return new Set([...drifted.keys(), ...look.suspects]);
   }
 
   // ── Plan ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Brings what is wanted up to date; gives the names of rows to compare. Null: nothing can be decided. */
-  #decide(scope: Scope, tally: Tally): Iterable<string> | null {
+  #decide(scope: Scope, suspects: Iterable<string> | null, tally: Tally): Iterable<string> | null {
     const { resolver } = this.#options;
     const installed = this.#installed!;
     const changed = scope === "routes" ? new Set<string>() : this.#decideVms(tally);
@@ -264,12 +331,25 @@ export class Reconciler {
     for (const name of this.wanted.setRoutes(this.fabric, new Set(prefixes), resolver)) changed.add(name);
     if (scope !== "all") {
       for (const name of changed) this.#tolerated.delete(name);
-      return new Set([...changed, ...this.#namesAbout(changed), ...this.#open]);
+      return this.#about(changed);
     }
-    this.#obstructed = installed.reconcileNames(this.wanted.rows);
+    this.#obstructed = installed.reconcileNames(this.wanted.rows, suspects ?? undefined);
     for (const name of this.#obstructed)
       tally.problems.push(`${name}: a flow that is not ours stands in its place`);
-    return new Set([...this.wanted.rows.keys(), ...installed.ours.keys()]);
+    return suspects === null
+      ? allNames(this.wanted, installed)
+      : this.#about(new Set([...changed, ...suspects]));
+  }
+
+  /** Names of rows to compare when these changed. */
+  #about(changed: ReadonlySet<string>): Set<string> {
+    const names = new Set([...changed, ...this.#namesAbout(changed), ...this.#open]);
+    if (this.#hasOldRoutes && this.fabric.isComplete) {
+      for (const [name, { kind }] of this.#installed!.ours)
+        if (kind === "route" && !this.wanted.rows.has(name)) names.add(name);
+      this.#hasOldRoutes = false;
+    }
+    return names;
   }
 
   /** Reads the VM files and decides which VMs are taken; gives the names of rows that changed. */
@@ -361,7 +441,10 @@ export class Reconciler {
       tally.problems.push(`withdrawals: ${(error as Error).message}`);
       return false;
     }
-    for (const prefix of stale) this.#announced.delete(prefix);
+    for (const prefix of stale) {
+      this.#announced.delete(prefix);
+      this.#look?.written.add(prefix);
+    }
     tally.withdrawn = stale.length;
     return true;
   }
@@ -391,8 +474,7 @@ export class Reconciler {
     this.#open.clear();
     if (edits.length !== all.length) {
       const going = new Set(edits);
-      for (const edit of all)
-        if (!going.has(edit) && !this.#tolerated.has(edit.name)) this.#open.add(edit.name);
+      for (const edit of all) if (!going.has(edit)) this.#keepOpen(edit);
     }
     if (edits.length === 0) {
       if (isFull) this.#isRefused = false;
@@ -407,6 +489,14 @@ export class Reconciler {
       return;
     }
     await this.#bundle(edits, isFull ? "reconcile" : "change", tally);
+  }
+
+  /** An edit that is held back is looked at again in each round; routes of an incomplete table once it is complete. */
+  #keepOpen(edit: Edit): void {
+    if (this.#tolerated.has(edit.name)) return;
+    if (edit.op === "delete" && edit.before.kind === "route" && !this.fabric.isComplete)
+      this.#hasOldRoutes = true;
+    else this.#open.add(edit.name);
   }
 
   async #isPlanRight(edits: readonly Edit[], tally: Tally): Promise<boolean> {
@@ -436,6 +526,7 @@ export class Reconciler {
   async #bundle(edits: readonly Edit[], cause: string, tally: Tally): Promise<void> {
     const { bridge, audit } = this.#options;
     const number = audit.bundle(edits, cause);
+    this.#noteWritten(edits);
     try {
       await bridge.write(edits, this.wanted);
     } catch (error) {
@@ -453,12 +544,18 @@ export class Reconciler {
       return;
     }
     audit.ended(number, null);
+    // Again: a look may have begun while the bundle was on its way.
+    this.#noteWritten(edits);
     enter(this.#installed!, edits);
     for (const edit of edits) {
       if (edit.op === "delete") tally.removed++;
       else if (edit.before === null) tally.added++;
       else tally.changed++;
     }
+  }
+
+  #noteWritten(edits: readonly Edit[]): void {
+    for (const { name } of edits) this.#look?.written.add(name);
   }
 
   /** Whether all rows of a VM are installed. */
@@ -495,9 +592,18 @@ export class Reconciler {
       tally.problems.push(`announcements: ${(error as Error).message}`);
       return;
     }
-    for (const route of missing) this.#announced.set(route.prefix, route);
+    for (const route of missing) {
+      this.#announced.set(route.prefix, route);
+      this.#look?.written.add(route.prefix);
+    }
     tally.announced = missing.length;
   }
+}
+
+/** Names under which there is or should be a row. */
+function* allNames(wanted: Wanted, installed: Installed): Generator<string> {
+  yield* wanted.rows.keys();
+  for (const name of installed.ours.keys()) if (!wanted.rows.has(name)) yield name;
 }
 
 const lineOf = ({

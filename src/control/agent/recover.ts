@@ -4,9 +4,8 @@
  * is not: nothing is left out in silence.
  */
 import { type Intent, type Path, parseIntent } from "../../intent/index.ts";
-import { lookOf } from "./bridge.ts";
 import { editsOf } from "./edits.ts";
-import { Installed, type InstalledRow } from "./installed.ts";
+import { Installed, type InstalledRow, rowsOf } from "./installed.ts";
 import { pipelineRows, type Row, routeRows, routesOf, vmRows } from "./rows.ts";
 
 export interface Recovered {
@@ -93,7 +92,7 @@ function routeLine({ priority, match, actions }: InstalledRow): string | null {
  * @param ports names of ports by number
  */
 export function recoverIntent(dump: string, bridge: string, ports: ReadonlyMap<number, string>): Recovered {
-  const installed = Installed.read(lookOf(dump).rows());
+  const installed = Installed.read(rowsOf(dump.split("\n")));
   const rows = [...installed.ours.values()];
   const unread: string[] = [];
   const facts = factsOf(rows);

@@ -122,9 +122,9 @@ export class Wanted {
     return [...fabric.prefixes].filter(prefix => moved.has(fabric.routeTo(prefix)!.nextHop));
   }
 
-  /** The wanted flows as text, a flow a line. */
-  text(): string {
-    return [...this.rows.values()].map(row => `${flowText(row)}\n`).join("");
+  /** The wanted flows as text, a flow a line, without its end. */
+  *lines(): Generator<string> {
+    for (const row of this.rows.values()) yield flowText(row);
   }
 
   #announce(vm: Vm): void {
