@@ -69,6 +69,103 @@ function inOrder(files: readonly VmFile[], present: ReadonlyMap<number, Present>
   );
 }
 
+/**
+ * Decides again and again. While nobody is refused and nobody newly comes into another's way, the order of files does not
+ * matter, and only those that came, changed or went are looked at.
+ */
+export class Admission {
+  readonly #base: Intent;
+  readonly #quarantine: Quarantine;
+  #files: ReadonlyMap<string, VmFile> = new Map();
+  /** What each VM has alone, of all that are taken; null: somebody was refused. */
+  #claims: Set<string> | null = null;
+  #admitted: Admitted = { vms: new Map(), refusals: [] };
+
+  constructor(base: Intent, quarantine: Quarantine) {
+    this.#base = base;
+    this.#quarantine = quarantine;
+  }
+
+  /** As `admit`. `presentOf` tells what is known of one VM, `present` of all. */
+  admit(
+    files: readonly VmFile[],
+    presentOf: (id: number) => Present | null,
+    present: () => ReadonlyMap<number, Present>,
+    nowMs: number,
+  ): Admitted {
+    const next = new Map(files.map(file => [file.file, file]));
+    const came = files.filter(file => this.#files.get(file.file) !== file);
+    const went = [...this.#files.values()].filter(file => next.get(file.file) !== file);
+    this.#files = next;
+    const vms = this.#claims === null ? null : this.#step(came, went, presentOf, nowMs);
+    if (vms !== null) {
+      this.#admitted = { vms, refusals: [] };
+      return this.#admitted;
+    }
+    this.#admitted = admit(this.#base, files, present(), this.#quarantine, nowMs);
+    this.#claims = this.#admitted.refusals.length > 0 ? null : new Set(fixedClaims(this.#base).keys());
+    for (const { vm } of this.#claims === null ? [] : files)
+      for (const claim of claimsOf(vm)) this.#claims!.add(claim);
+    return this.#admitted;
+  }
+
+  /** Whether a VM that comes beside all others would be taken without a question; if not, `admit` tells why. */
+  wouldTake(vm: Vm, present: Present | null, nowMs: number): boolean {
+    return this.#claims !== null && isFree(vm, this.#claims, present, this.#quarantine, nowMs);
+  }
+
+  /** The VMs after so many came and went; null when somebody has to be refused. */
+  #step(
+    came: readonly VmFile[],
+    went: readonly VmFile[],
+    presentOf: (id: number) => Present | null,
+    nowMs: number,
+  ): ReadonlyMap<number, Vm> | null {
+    const vms = new Map(this.#admitted.vms);
+    const claims = this.#claims!;
+    for (const { vm } of went) {
+      vms.delete(vm.id);
+      for (const claim of claimsOf(vm)) claims.delete(claim);
+    }
+    for (const { vm } of came) {
+      if (!isFree(vm, claims, presentOf(vm.id), this.#quarantine, nowMs)) {
+        this.#claims = null;
+        return null;
+      }
+      vms.set(vm.id, vm);
+      for (const claim of claimsOf(vm)) claims.add(claim);
+    }
+    return vms;
+  }
+}
+
+function isFree(
+  vm: Vm,
+  claims: ReadonlySet<string>,
+  present: Present | null,
+  quarantine: Quarantine,
+  nowMs: number,
+): boolean {
+  return (
+    isStep(present?.path ?? null, vm.path) &&
+    claimsOf(vm).every(claim => !claims.has(claim)) &&
+    vm.addresses.every(address => quarantine.refusedUntil(formatIpv4(address), vm.id, nowMs) === null)
+  );
+}
+
+/** What the intent itself takes, and who it is. */
+function fixedClaims(base: Intent): Map<string, string> {
+  const holders = new Map<string, string>([
+    [`port ${base.uplink.port}`, "the uplink"],
+    [`ofport ${base.uplink.ofport}`, "the uplink"],
+    [`MAC ${formatMac(base.uplink.mac)}`, "the uplink"],
+    [`MAC ${formatMac(base.virtualMac)}`, "the gateway"],
+  ]);
+  for (const vm of base.vms)
+    for (const claim of claimsOf(vm)) holders.set(claim, `VM ${vm.id} of the intent`);
+  return holders;
+}
+
 /** Decides. `base` has VMs of its own, which are always taken. */
 export function admit(
   base: Intent,
@@ -79,16 +176,8 @@ export function admit(
 ): Admitted {
   const vms = new Map<number, Vm>();
   const refusals: Refusal[] = [];
-  const holders = new Map<string, string>([
-    [`port ${base.uplink.port}`, "the uplink"],
-    [`ofport ${base.uplink.ofport}`, "the uplink"],
-    [`MAC ${formatMac(base.uplink.mac)}`, "the uplink"],
-    [`MAC ${formatMac(base.virtualMac)}`, "the gateway"],
-  ]);
-  for (const vm of base.vms) {
-    for (const claim of claimsOf(vm)) holders.set(claim, `VM ${vm.id} of the intent`);
-    vms.set(vm.id, vm);
-  }
+  const holders = fixedClaims(base);
+  for (const vm of base.vms) vms.set(vm.id, vm);
   for (const { file, vm } of inOrder(files, present)) {
     const refuse = (code: RefusalCode, message: string, until: number | null = null): void => {
       refusals.push({ id: vm.id, file, code, message, until });

@@ -210,8 +210,10 @@ export class Agent {
     const { reconciler, directory } = this.#options;
     await this.#ready();
     const listed = reconciler.listed(id);
-    if (listed === null) return;
-    if (listed.file === null) throw new RequestError("conflict", `VM ${id} stands in the intent itself`);
+    if (listed === null && !reconciler.isHeld(id)) return;
+    if (listed !== null && listed.file === null)
+      throw new RequestError("conflict", `VM ${id} stands in the intent itself`);
+    reconciler.release(id);
     directory.remove(id);
     await this.request("vms");
   }

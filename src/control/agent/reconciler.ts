@@ -7,10 +7,11 @@
 import type { Intent, Vm } from "../../intent/index.ts";
 import { formatIpv4 } from "../../wire/index.ts";
 import type { Announcer, FabricRoute } from "../types.ts";
-import { type Admitted, admit, type Present, type Refusal } from "./admission.ts";
+import { Admission, type Admitted, admit, type Present, type Refusal } from "./admission.ts";
 import { type Bridge, BridgeError } from "./bridge.ts";
 import { type Edit, editsOf, enter } from "./edits.ts";
 import { Fabric, type NextHopResolver } from "./fabric.ts";
+import { Guard } from "./guard.ts";
 import { type Installed, type InstalledRow, isAlike } from "./installed.ts";
 import type { Audit, Log } from "./journal.ts";
 import { Look, readInstalled } from "./look.ts";
@@ -41,6 +42,8 @@ export interface ReconcilerOptions {
   readonly drift: "repair" | "report";
   /** Null: plans are not judged. */
   readonly judge: PlanJudge | null;
+  /** Whether VMs may lose their files all at once; see Guard. */
+  readonly mayBeEmpty?: boolean;
   readonly clock?: () => number;
 }
 
@@ -85,6 +88,8 @@ export class Reconciler {
   readonly wanted: Wanted;
   readonly #options: ReconcilerOptions;
   readonly #clock: () => number;
+  readonly #admission: Admission;
+  readonly #guard: Guard;
   #installed: Installed | null = null;
   /** False after a write or a dump that failed: then only a look tells what is there. */
   #isKnown = false;
@@ -109,6 +114,8 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? Date.now;
+    this.#admission = new Admission(options.base, options.quarantine);
+    this.#guard = new Guard(options.mayBeEmpty === true);
     this.fabric = new Fabric(options.ownNextHop);
     if (!options.hasRoutes) this.fabric.isComplete = true;
     const labels = options.isLabelled === false ? [] : [options.base.label];
@@ -156,9 +163,20 @@ export class Reconciler {
     return true;
   }
 
+  /** Whether a VM stays although its file vanished with nearly all others. */
+  isHeld(id: number): boolean {
+    return this.#guard.isHeld(id);
+  }
+
+  /** A VM is to go by request, whatever becomes of the directory. */
+  release(id: number): void {
+    this.#guard.release(id);
+  }
+
   /** Why a VM would not be taken if its file came now; null: it would be. */
   wouldRefuse(vm: Vm): Refusal | null {
     const { base, quarantine } = this.#options;
+    if (this.#admission.wouldTake(vm, this.#presentOf(vm.id), this.#clock())) return null;
     const file = "the request";
     const others = (this.#listing?.vms ?? []).filter(other => other.vm.id !== vm.id);
     const files = [...others, { file, vm, modifiedMs: Number.POSITIVE_INFINITY }];
@@ -196,11 +214,12 @@ export class Reconciler {
    * then only a full round can look. One at a time.
    */
   async look(): Promise<void> {
-    const { bridge, announcer } = this.#options;
+    const { bridge, announcer, directory } = this.#options;
     if (this.needsLook) return;
     const look = new Look();
     this.#look = look;
     await look.run(bridge, announcer, this.#installed!, this.wanted.rows);
+    await directory.scan();
     look.isOver = true;
   }
 
@@ -323,7 +342,7 @@ export class Reconciler {
   #decide(scope: Scope, suspects: Iterable<string> | null, tally: Tally): Iterable<string> | null {
     const { resolver } = this.#options;
     const installed = this.#installed!;
-    const changed = scope === "routes" ? new Set<string>() : this.#decideVms(tally);
+    const changed = scope === "routes" ? new Set<string>() : this.#decideVms(scope === "all", tally);
     if (changed === null) return null;
     const touched = this.fabric.takeChanged();
     const moved = this.wanted.movedRoutes(this.fabric, resolver);
@@ -353,22 +372,38 @@ export class Reconciler {
   }
 
   /** Reads the VM files and decides which VMs are taken; gives the names of rows that changed. */
-  #decideVms(tally: Tally): Set<string> | null {
+  #decideVms(isFull: boolean, tally: Tally): Set<string> | null {
     const { directory, base, quarantine } = this.#options;
+    const before = this.#listing;
     try {
       this.#listing = directory.read();
+      if (isFull || this.#guard.count > 0 || hasLost(before, this.#listing))
+        this.#listing = this.#guard.keep(this.#listing, before, this.#installed!.owners, id =>
+          base.vms.some(vm => vm.id === id),
+        );
     } catch (error) {
       tally.problems.push(`${directory.path}: ${(error as Error).message}; no VM is changed`);
       if (this.#listing === null) return null;
     }
     for (const problem of this.#listing.unreadable.values()) tally.problems.push(problem);
+    if (this.#guard.count > 0) tally.problems.push(emptied(directory.path, this.#guard.count));
     const now = this.#clock();
     quarantine.expire(now);
-    this.#quarantineLost(now);
-    this.#admitted = admit(base, this.#listing.vms, this.#present(), quarantine, now);
+    if (isFull || hasLost(before, this.#listing)) this.#quarantineLost(now);
+    this.#admitted = this.#admission.admit(
+      this.#listing.vms,
+      id => this.#presentOf(id),
+      () => this.#present(),
+      now,
+    );
     const changed = this.wanted.setVms(this.#admitted.vms);
     for (const name of changed) this.#tolerated.delete(name);
     return changed;
+  }
+
+  #presentOf(id: number): Present | null {
+    const installed = this.#installed;
+    return installed === null || installed.namesOf(id).size === 0 ? null : installed.summaryOf(id);
   }
 
   /** What the installed rows tell of the VMs. */
@@ -389,6 +424,7 @@ export class Reconciler {
 
   /** Whether a VM that no file speaks of may be one whose file cannot be read. */
   #mayBeHidden(id: number): boolean {
+    if (this.#guard.isReleased(id)) return false;
     return this.#listing!.hiddenCount > 0 && !this.#admitted.vms.has(id) && !this.#isListed(id);
   }
 
@@ -429,10 +465,12 @@ export class Reconciler {
     const { announcer, audit } = this.#options;
     if (announcer === null) return true;
     if (this.#announced === null) return false;
-    const stale = [...this.#announced.keys()].filter(prefix => !this.wanted.announcements.has(prefix));
-    if (stale.length === 0) return true;
+    const stale: string[] = [];
     // While a file cannot be read, an address without a VM may be that file's.
-    if (this.#listing!.hiddenCount > 0) return true;
+    const released = this.#listing!.hiddenCount > 0 ? this.#releasedPrefixes() : null;
+    for (const prefix of this.#announced.keys())
+      if (!this.wanted.announcements.has(prefix) && released?.has(prefix) !== false) stale.push(prefix);
+    if (stale.length === 0) return true;
     audit.routes("withdraw", stale);
     try {
       await announcer.withdraw(stale);
@@ -447,6 +485,13 @@ export class Reconciler {
     }
     tally.withdrawn = stale.length;
     return true;
+  }
+
+  /** Announced addresses of VMs whose end was asked for while files could not be read. */
+  #releasedPrefixes(): Set<string> {
+    const owners = this.#installed!.owners.filter(id => this.#guard.isReleased(id));
+    const addresses = owners.flatMap(id => [...this.#installed!.summaryOf(id).addresses]);
+    return new Set(addresses.map(address => `${address}/32`));
   }
 
   /** Whether an edit has to wait, or is not ours to make. */
@@ -571,12 +616,7 @@ export class Reconciler {
     const isIn = new Map<number, boolean>();
     for (const [prefix, { route, vm }] of this.wanted.announcements) {
       const known = this.#announced.get(prefix);
-      if (
-        known !== undefined &&
-        known.nextHop === route.nextHop &&
-        known.labels.join() === route.labels.join()
-      )
-        continue;
+      if (known === route || (known !== undefined && isSameAnnouncement(known, route))) continue;
       if (!isIn.has(vm)) isIn.set(vm, this.#isReachable && this.#isIn(vm));
       if (isIn.get(vm)) missing.push(route);
     }
@@ -599,6 +639,20 @@ export class Reconciler {
     tally.announced = missing.length;
   }
 }
+
+const isSameAnnouncement = (a: FabricRoute, b: FabricRoute): boolean =>
+  a.nextHop === b.nextHop &&
+  a.labels.length === b.labels.length &&
+  a.labels.every((label, index) => label === b.labels[index]);
+
+/** Whether a file that was there is not, or is another: addresses may be nobody's any more. */
+function hasLost(before: Listing | null, now: Listing): boolean {
+  const files = new Set(now.vms);
+  return before === null || before.vms.some(file => !files.has(file));
+}
+
+const emptied = (path: string, count: number): string =>
+  `${path}: the files of ${count} VMs have vanished at once; they stay until their files are back or each is destroyed (--allow-empty: they go)`;
 
 /** Names under which there is or should be a row. */
 function* allNames(wanted: Wanted, installed: Installed): Generator<string> {

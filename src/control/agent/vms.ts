@@ -4,7 +4,8 @@
  * read never removes a VM.
  */
 import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { formatProblem, parseVm, type Vm } from "../../intent/index.ts";
 import { formatIpv4, formatMac } from "../../wire/index.ts";
 import { removeWhole, writeWhole } from "./files.ts";
@@ -16,7 +17,7 @@ export interface VmFile {
   readonly vm: Vm;
 }
 
-/** What the directory holds. */
+/** What the directory holds. A file that has not changed is the same object as before. */
 export interface Listing {
   readonly vms: readonly VmFile[];
   /** Files that cannot be read, with a line that says why. */
@@ -30,10 +31,12 @@ const POLL_MS = 2000;
 
 interface Read {
   readonly print: string;
-  readonly modifiedMs: number;
-  readonly vm: Vm | null;
+  readonly file: VmFile | null;
   readonly problem: string | null;
 }
+
+/** How many files are looked at before others have their turn. */
+const SLICE = 200;
 
 /** A VM as a file of the directory. */
 export function formatVm(vm: Vm): string {
@@ -53,6 +56,9 @@ export function formatVm(vm: Vm): string {
 export class VmDirectory {
   readonly path: string;
   readonly #known = new Map<string, Read>();
+  /** Names whose files may have changed; all of them while `#isStale`. */
+  readonly #suspects = new Set<string>();
+  #isStale = true;
   #watcher: FSWatcher | null = null;
   #poll: NodeJS.Timeout | null = null;
 
@@ -61,63 +67,101 @@ export class VmDirectory {
   }
 
   /**
-   * Reads what has changed since the last time. Throws when the directory itself cannot be read; an unreadable file
-   * whose former text was good goes on standing for that.
+   * Reads what has changed since the last time: watched, the files of which something was heard, else all that look
+   * different. Throws when the directory itself cannot be read; an unreadable file whose former text was good goes on
+   * standing for that.
    */
   read(): Listing {
-    const names = readdirSync(this.path).filter(name => NAME.test(name));
-    const there = new Set(names);
-    for (const name of this.#known.keys()) if (!there.has(name)) this.#known.delete(name);
-    for (const name of names) this.#readFile(name);
+    if (this.#isStale || this.#watcher === null) this.#suspectAll();
+    for (const name of this.#suspects) this.#readFile(name);
+    this.#suspects.clear();
     const vms: VmFile[] = [];
     const unreadable = new Map<string, string>();
     let hiddenCount = 0;
-    for (const [name, { vm, problem, modifiedMs }] of this.#known) {
-      const file = join(this.path, name);
-      if (vm !== null) vms.push({ file, modifiedMs, vm });
-      if (problem !== null) unreadable.set(file, problem);
-      if (vm === null) hiddenCount++;
+    for (const [name, { file, problem }] of this.#known) {
+      if (file !== null) vms.push(file);
+      else hiddenCount++;
+      if (problem !== null) unreadable.set(join(this.path, name), problem);
     }
     return { vms, unreadable, hiddenCount };
   }
 
+  /** Looks which files are other than known, some at a time; `read` reads those. What it cannot see, `read` says. */
+  async scan(): Promise<void> {
+    try {
+      const names = this.#names();
+      for (const [index, name] of names.entries()) {
+        if (this.#known.get(name)?.print !== printOf(join(this.path, name))) this.#suspects.add(name);
+        if (index % SLICE === SLICE - 1) await turn();
+      }
+      this.#suspectNames();
+    } catch {
+      this.#isStale = true;
+    }
+  }
+
   /** Writes a VM: into the file in which its id stands, else into one of its own. */
   put(vm: Vm): void {
-    const held = this.fileOf(vm.id);
-    writeWhole(held ?? join(this.path, `vm-${vm.id}.yaml`), formatVm(vm));
+    const path = this.fileOf(vm.id) ?? join(this.path, `vm-${vm.id}.yaml`);
+    writeWhole(path, formatVm(vm));
+    this.#suspects.add(basename(path));
   }
 
   /** Removes every file in which a VM of this id stands. */
   remove(id: number): void {
-    for (let file = this.fileOf(id); file !== null; file = this.fileOf(id)) {
-      removeWhole(file);
-      this.read();
+    for (const [name, { file }] of this.#known) {
+      if (file?.vm.id !== id) continue;
+      removeWhole(file.file);
+      this.#suspects.add(name);
     }
   }
 
   /** The file in which a VM stands, or null. */
   fileOf(id: number): string | null {
-    for (const [name, { vm }] of this.#known) if (vm?.id === id) return join(this.path, name);
+    for (const { file } of this.#known.values()) if (file?.vm.id === id) return file.file;
     return null;
   }
 
   /** Calls back when something may have changed: at once by inotify, and every two seconds for what that misses. */
   watch(onChange: () => void): void {
     let last = this.#fingerprint();
-    this.#watcher = watch(this.path, (_, name) => {
-      if (name === null || NAME.test(name)) onChange();
-    });
-    this.#watcher.on("error", () => this.#watcher?.close());
+    this.#follow(onChange);
     this.#poll = setInterval(() => {
       const now = this.#fingerprint();
       if (now === last) return;
+      // Another directory stands in its place: it has a watch of its own.
+      if (now.split(" ")[0] !== last.split(" ")[0]) {
+        this.#isStale = true;
+        this.#follow(onChange);
+      } else this.#suspectNames();
       last = now;
-      onChange();
+      if (this.#isStale || this.#suspects.size > 0) onChange();
     }, POLL_MS);
+  }
+
+  #follow(onChange: () => void): void {
+    this.#watcher?.close();
+    this.#watcher = null;
+    try {
+      const watcher = watch(this.path, (_, name) => {
+        if (name === null) this.#isStale = true;
+        else if (NAME.test(name)) this.#suspects.add(name);
+        else return;
+        onChange();
+      });
+      this.#watcher = watcher;
+      watcher.on("error", () => {
+        watcher.close();
+        if (this.#watcher === watcher) this.#watcher = null;
+      });
+    } catch {
+      // Not there: until it is, each round looks at all of it.
+    }
   }
 
   close(): void {
     this.#watcher?.close();
+    this.#watcher = null;
     if (this.#poll !== null) clearInterval(this.#poll);
   }
 
@@ -130,6 +174,27 @@ export class VmDirectory {
     }
   }
 
+  #names(): string[] {
+    return readdirSync(this.path).filter(name => NAME.test(name));
+  }
+
+  #suspectAll(): void {
+    for (const name of this.#names()) this.#suspects.add(name);
+    for (const name of this.#known.keys()) this.#suspects.add(name);
+    this.#isStale = false;
+  }
+
+  /** Suspects names that have come or gone. */
+  #suspectNames(): void {
+    try {
+      const there = new Set(this.#names());
+      for (const name of there) if (!this.#known.has(name)) this.#suspects.add(name);
+      for (const name of this.#known.keys()) if (!there.has(name)) this.#suspects.add(name);
+    } catch {
+      this.#isStale = true;
+    }
+  }
+
   #readFile(name: string): void {
     const path = join(this.path, name);
     const before = this.#known.get(name);
@@ -139,13 +204,24 @@ export class VmDirectory {
       if (before?.print === print) return;
       const { vm, errors } = parseVm(readFileSync(path, "utf8"), path);
       const problem = errors.length === 0 ? null : formatProblem(errors[0]!);
-      this.#known.set(name, { print, modifiedMs: mtimeMs, vm: vm ?? before?.vm ?? null, problem });
+      const file = vm === null ? (before?.file ?? null) : { file: path, modifiedMs: mtimeMs, vm };
+      this.#known.set(name, { print, file, problem });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") this.#known.delete(name);
       else {
         const problem = `${path}: ${(error as Error).message}`;
-        this.#known.set(name, { print: "", modifiedMs: 0, vm: before?.vm ?? null, problem });
+        this.#known.set(name, { print: "", file: before?.file ?? null, problem });
       }
     }
+  }
+}
+
+/** What a file looks like from outside; empty when it cannot be seen. */
+function printOf(path: string): string {
+  try {
+    const { ino, size, mtimeMs } = statSync(path);
+    return `${ino} ${size} ${mtimeMs}`;
+  } catch {
+    return "";
   }
 }
