@@ -155,6 +155,46 @@ test("the socket: create, path, list, destroy, each twice; refusals say why", ()
     assert.ok(adds.some(({ op }) => op === "withdraw"));
   }));
 
+test("what is asked while an agent starts waits until it has read the files: it is not told that nothing is there", () =>
+  onStage(async ({ sw, place, announcer, socket, start }) => {
+    place.drop(vmOf(1));
+    await (await start()).stop();
+    const list = announcer.list.bind(announcer);
+    announcer.list = async () => {
+      await new Promise(resolve => setTimeout(resolve, 300));
+      return list();
+    };
+    const started = start();
+    const isUp = (): Promise<boolean> => ask(socket, "GET", "/v1/status").then(Boolean, () => false);
+    await until("the socket", isUp);
+    // The switch is read before the announcements are, and the files after both.
+    await new Promise(resolve => setTimeout(resolve, 150));
+    assert.is((await ask(socket, "DELETE", "/v1/vms/101")).status, 200);
+    await started;
+    assert.not.ok(existsSync(join(place.vms, "101.yaml")));
+    assert.not.match(await sw.dumpFlows(), "nw_dst=203.0.113.1 ");
+  }));
+
+test("a switch that was killed is filled as soon as it is back, not at the next look", () =>
+  onStage(async ({ sw, said, start }) => {
+    await start();
+    const count = (await sw.dumpFlows()).split("\n").length;
+    assert.ok(count > 5);
+    const [, pid] = sw.whereabouts.pids;
+    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(1, -1);
+    const { folder } = sw.whereabouts;
+    const dirs = { OVS_RUNDIR: folder, OVS_LOGDIR: folder, OVS_DBDIR: folder };
+    process.kill(pid, "SIGKILL");
+    const again = spawn("ovs-vswitchd", words, { stdio: "ignore", env: { ...process.env, ...dirs } });
+    children.add(again);
+    const bridge = new OfctlBridge(managementOf(sw));
+    const isFilled = async (): Promise<boolean> =>
+      [...((await bridge.look().catch(() => null))?.rows() ?? [])].length >= count - 1;
+    await until("the flows", isFilled);
+    assert.ok(said.some(({ message }) => message === "the switch went away and is back"));
+    again.kill("SIGKILL");
+  }));
+
 test("a second agent is refused the socket; the hand-over writes and withdraws nothing", () =>
   onStage(async ({ sw, place, announcer, start }) => {
     const first = await start();

@@ -51,6 +51,35 @@ export function vmOf(n: number, path: Vm["path"] = "l3", addresses = [`203.0.113
   };
 }
 
+/** A VM as a file has it, written by other hands than the agent's. */
+export function textOf(vm: Vm): string {
+  const addresses = vm.addresses.map(formatIpv4).join(", ");
+  return (
+    `id: ${vm.id}\nname: ${vm.name}\nport: ${vm.port}\nofport: ${vm.ofport}\nmac: ${formatMac(vm.mac)}\n` +
+    `addresses: [${addresses}]\npath: ${vm.path}\n`
+  );
+}
+
+/** mulberry32. */
+export function randomOf(state: number): (below: number) => number {
+  let word = state;
+  return below => {
+    word = (word + 0x6d2b79f5) | 0;
+    let t = Math.imul(word ^ (word >>> 15), word | 1);
+    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) % below;
+  };
+}
+
+/** Rows of a dump, or flows as the compiler writes them, each as one text that does not depend on who wrote it. */
+export const rowNames = (lines: readonly string[]): string[] =>
+  lines.map(line => {
+    const [, cookie, table] = /cookie=(0x[0-9a-f]+),.*?table=(\d+),/.exec(line)!;
+    const [head = "", actions = ""] = line.split(" actions=");
+    const match = /priority=(.*)$/.exec(head)![1]!.split(",").sort().join();
+    return `${cookie} ${table} ${match} ${actions.replace("IN_PORT", "in_port")}`;
+  });
+
 export class Workplace {
   readonly path = mkdtempSync(join(tmpdir(), "slash32-agent-"));
   readonly vms = join(this.path, "vms");
@@ -62,11 +91,7 @@ export class Workplace {
 
   /** Drops a VM file in, as a caller would: written elsewhere, renamed into place. */
   drop(vm: Vm, name = `${vm.id}.yaml`): void {
-    this.dropText(
-      name,
-      `id: ${vm.id}\nname: ${vm.name}\nport: ${vm.port}\nofport: ${vm.ofport}\nmac: ${formatMac(vm.mac)}\n` +
-        `addresses: [${vm.addresses.map(formatIpv4).join(", ")}]\npath: ${vm.path}\n`,
-    );
+    this.dropText(name, textOf(vm));
   }
 
   dropText(name: string, text: string): void {

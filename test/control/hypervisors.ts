@@ -15,7 +15,7 @@ import { Workplace } from "./base.ts";
 export const REFLECTOR = "10.77.0.254";
 /** The private switch's own flow, which leads every frame of its markers to every port. */
 export const MARKER = 0x736c617368333200n;
-const GATEWAY = "02:00:00:00:00:fe";
+export const GATEWAY = "02:00:00:00:00:fe";
 const SESSION_MS = 60_000;
 
 /** The base intent of hypervisor `number`: label 1000 + number, no VM, no route. */

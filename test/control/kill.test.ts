@@ -17,22 +17,11 @@ import { Flows, flowText, type Path, type Vm } from "../../src/intent/index.ts";
 import { Switch } from "../../src/verify/index.ts";
 import { formatIpv4 } from "../../src/wire/index.ts";
 import { assert, peer, seed, suite } from "../harness.ts";
-import { BASE, FakeAnnouncer, reconcilerOf, vmOf, Workplace } from "./base.ts";
+import { BASE, FakeAnnouncer, randomOf, reconcilerOf, rowNames, vmOf, Workplace } from "./base.ts";
 
 const test = suite("an agent killed anywhere");
 const KILLS = Number(process.env.AGENT_KILLS ?? 50);
 const PATHS: readonly Path[] = ["l2", "dual-l2", "dual-l3", "l3"];
-
-/** mulberry32. */
-function randomOf(state: number): (below: number) => number {
-  let word = state;
-  return below => {
-    word = (word + 0x6d2b79f5) | 0;
-    let t = Math.imul(word ^ (word >>> 15), word | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 
 class Killed extends Error {}
 
@@ -96,14 +85,6 @@ function event(random: (below: number) => number, place: Workplace, model: Map<n
     model.set(n, vm);
   }
 }
-
-const rowNames = (lines: readonly string[]): string[] =>
-  lines.map(line => {
-    const [, cookie, table] = /cookie=(0x[0-9a-f]+),.*?table=(\d+),/.exec(line)!;
-    const [head = "", actions = ""] = line.split(" actions=");
-    const match = /priority=(.*)$/.exec(head)![1]!.split(",").sort().join();
-    return `${cookie} ${table} ${match} ${actions.replace("IN_PORT", "in_port")}`;
-  });
 
 const wantedOf = (vms: Iterable<Vm>): string[] =>
   rowNames([...new Flows({ ...BASE, vms: [...vms] })].map(flowText));

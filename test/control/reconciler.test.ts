@@ -220,6 +220,27 @@ test("routes come, change and go; before the table is complete none is removed",
     assert.not.match(await sw.dumpFlows(), "198.51.100.3");
   }));
 
+test("a table that is completed while a round withdraws is the next round's: no row of it is removed meanwhile", () =>
+  onStage(async ({ sw, place, announcer, bridge }) => {
+    place.drop(vmOf(1));
+    const before = reconcilerOf(place, bridge, announcer, { hasRoutes: true });
+    before.fabric.apply([best("198.51.100.1/32", 2001)], true);
+    await before.round("all");
+    place.take(101);
+    const next = reconcilerOf(place, bridge, announcer, { hasRoutes: true });
+    const withdraw = announcer.withdraw.bind(announcer);
+    announcer.withdraw = async prefixes => {
+      await withdraw(prefixes);
+      next.fabric.apply([best("198.51.100.1/32", 2001)], true);
+    };
+    bridge.bundles.length = 0;
+    await next.round("all");
+    await next.round("routes");
+    assert.match(bridge.bundles.join(""), "nw_dst=203.0.113.1");
+    assert.not.match(bridge.bundles.join(""), "nw_dst=198.51.100.1");
+    assert.match(await sw.dumpFlows(), "nw_dst=198.51.100.1 ");
+  }));
+
 test("a next hop without a MAC: the row that is there stays, and no other comes", () =>
   onStage(async ({ sw, place, announcer, bridge }) => {
     let isKnown = true;

@@ -281,8 +281,9 @@ export class Agent {
 
   /** Waits for the first look: before it, nobody knows what is there. */
   async #ready(): Promise<void> {
-    if (this.#options.reconciler.installed === null) await this.request("all");
-    if (this.#options.reconciler.installed === null)
+    const { reconciler } = this.#options;
+    if (!reconciler.isReady) await this.request("all");
+    if (!reconciler.isReady)
       throw new Error(`not ready: ${this.#lastReport?.problems[0] ?? "the switch was not read yet"}`);
   }
 

@@ -11,6 +11,7 @@ import { bridgeAddress, OfctlBridge } from "./bridge.ts";
 import type { NextHopResolver } from "./fabric.ts";
 import { Audit, type Log } from "./journal.ts";
 import { LiveBridge } from "./live-bridge.ts";
+import { watchPresence } from "./presence.ts";
 import { Prover, planJudge } from "./prover.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -123,16 +124,26 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
   const server = await startServer(agent, settings.socket, onHandover);
   // Before anything is resolved: a MAC that is found later has a round of its own.
   peers?.onResolved(() => agent.routesMoved());
+  const endWatch = bridge instanceof OfctlBridge ? watchSwitch(bridge, agent, log) : () => undefined;
   await agent.start();
   return {
     agent,
     handover,
     reopen: () => audit.reopen(),
     async stop() {
+      endWatch();
       await agent.stop();
       await server.close();
       peers?.close();
       audit.close();
     },
   };
+}
+
+/** A switch that is back has an empty table. */
+function watchSwitch(bridge: OfctlBridge, agent: Agent, log: Log): () => void {
+  return watchPresence(bridge.address, () => {
+    log("warn", "the switch went away and is back");
+    void agent.request("all").catch(() => undefined);
+  });
 }

@@ -110,6 +110,8 @@ export class Reconciler {
   /** Whether rows of routes that nobody wants are left from a time when the table of routes was not complete. */
   #hasOldRoutes = false;
   #drifted: ReadonlyMap<string, InstalledRow | null> = new Map();
+  /** Whether what is wanted has the whole table of routes: one that is told while a round runs is the next one's. */
+  #isTableWhole = false;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -133,6 +135,11 @@ export class Reconciler {
   /** What is installed, as last known; null before the first look. */
   get installed(): Installed | null {
     return this.#installed;
+  }
+
+  /** Whether switch and files were both read once: before that nobody knows what is there. */
+  get isReady(): boolean {
+    return this.#installed !== null && this.#listing !== null;
   }
 
   /** What we announce, as last known. */
@@ -344,6 +351,7 @@ export class Reconciler {
     const installed = this.#installed!;
     const changed = scope === "routes" ? new Set<string>() : this.#decideVms(scope === "all", tally);
     if (changed === null) return null;
+    this.#isTableWhole = this.fabric.isComplete;
     const touched = this.fabric.takeChanged();
     const moved = this.wanted.movedRoutes(this.fabric, resolver);
     const prefixes = [...touched, ...moved];
@@ -363,7 +371,7 @@ export class Reconciler {
   /** Names of rows to compare when these changed. */
   #about(changed: ReadonlySet<string>): Set<string> {
     const names = new Set([...changed, ...this.#namesAbout(changed), ...this.#open]);
-    if (this.#hasOldRoutes && this.fabric.isComplete) {
+    if (this.#hasOldRoutes && this.#isTableWhole) {
       for (const [name, { kind }] of this.#installed!.ours)
         if (kind === "route" && !this.wanted.rows.has(name)) names.add(name);
       this.#hasOldRoutes = false;
@@ -499,7 +507,7 @@ export class Reconciler {
     if (this.#tolerated.has(edit.name)) return true;
     if (edit.op === "add") return this.#obstructed.has(edit.name) || this.#installed!.foreign.has(edit.name);
     const { kind, owner } = edit.before;
-    if (kind === "route") return !this.fabric.isComplete || this.wanted.unresolved.has(edit.name);
+    if (kind === "route") return !this.#isTableWhole || this.wanted.unresolved.has(edit.name);
     if (owner !== 0 && this.#mayBeHidden(owner)) return true;
     return kind === "L3-in" && !mayRemove;
   }
@@ -539,7 +547,7 @@ export class Reconciler {
   /** An edit that is held back is looked at again in each round; routes of an incomplete table once it is complete. */
   #keepOpen(edit: Edit): void {
     if (this.#tolerated.has(edit.name)) return;
-    if (edit.op === "delete" && edit.before.kind === "route" && !this.fabric.isComplete)
+    if (edit.op === "delete" && edit.before.kind === "route" && !this.#isTableWhole)
       this.#hasOldRoutes = true;
     else this.#open.add(edit.name);
   }
