@@ -10,7 +10,7 @@ import { ask } from "../../src/live/index.ts";
 import { Switch } from "../../src/verify/index.ts";
 import { PROGRAM } from "../cli/base.ts";
 import { assert, peer, suite } from "../harness.ts";
-import { BASE, best, FakeAnnouncer, FakeRoutes, peersOf, vmOf, Workplace } from "./base.ts";
+import { all, BASE, best, FakeAnnouncer, FakeRoutes, peersOf, vmOf, Workplace } from "./base.ts";
 
 const test = suite("the agent");
 /** The private switch's own flow, which leads every frame of its markers to every port. */
@@ -189,7 +189,7 @@ test("a switch that was killed is filled as soon as it is back, not at the next 
     children.add(again);
     const bridge = new OfctlBridge(managementOf(sw));
     const isFilled = async (): Promise<boolean> =>
-      [...((await bridge.look().catch(() => null))?.rows() ?? [])].length >= count - 1;
+      (await all(bridge.rows()).catch(() => [])).length >= count - 1;
     await until("the flows", isFilled);
     assert.ok(said.some(({ message }) => message === "the switch went away and is back"));
     again.kill("SIGKILL");

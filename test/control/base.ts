@@ -187,6 +187,13 @@ export const resolver = (nextHop: string): number | null => {
   return found === null ? null : parseMac("02:00:00:00:01:00")! + Number(found[1]);
 };
 
+/** All that a bridge gives, in one piece. */
+export async function all<T>(pieces: AsyncIterable<readonly T[]>): Promise<T[]> {
+  const whole: T[] = [];
+  for await (const piece of pieces) whole.push(...piece);
+  return whole;
+}
+
 /** Peers of an agent that remember. */
 export function peersOf(announcer: Announcer, routes: RouteSource): Peers {
   return {

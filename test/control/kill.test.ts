@@ -10,14 +10,13 @@ import {
   type Bridge,
   bundleOf,
   type FabricRoute,
-  type InstalledRow,
   OfctlBridge,
 } from "../../src/control/index.ts";
 import { Flows, flowText, type Path, type Vm } from "../../src/intent/index.ts";
 import { Switch } from "../../src/verify/index.ts";
 import { formatIpv4 } from "../../src/wire/index.ts";
 import { assert, peer, seed, suite } from "../harness.ts";
-import { BASE, FakeAnnouncer, randomOf, reconcilerOf, rowNames, vmOf, Workplace } from "./base.ts";
+import { all, BASE, FakeAnnouncer, randomOf, reconcilerOf, rowNames, vmOf, Workplace } from "./base.ts";
 
 const test = suite("an agent killed anywhere");
 const KILLS = Number(process.env.AGENT_KILLS ?? 50);
@@ -46,11 +45,7 @@ class Fuse {
 }
 
 async function* fusedRows(inner: Bridge, fuse: Fuse): ReturnType<Bridge["rows"]> {
-  yield await fuse.run(async () => {
-    const rows: InstalledRow[] = [];
-    for await (const some of inner.rows()) rows.push(...some);
-    return rows;
-  });
+  yield await fuse.run(() => all(inner.rows()));
 }
 
 const fusedBridge = (inner: Bridge, fuse: Fuse): Bridge => ({

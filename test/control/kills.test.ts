@@ -12,7 +12,7 @@ import { Flows, flowText, type Path, parseIntent } from "../../src/intent/index.
 import { ask } from "../../src/live/index.ts";
 import { PROGRAM } from "../cli/base.ts";
 import { assert, seed, suite } from "../harness.ts";
-import { randomOf, rowNames, textOf, vmOf } from "./base.ts";
+import { all, randomOf, rowNames, textOf, vmOf } from "./base.ts";
 import { GATEWAY, type Hypervisor, Hypervisors, MARKER } from "./hypervisors.ts";
 
 const test = suite("processes killed at random");
@@ -75,10 +75,10 @@ class Station {
 
   /** The flows but the private switch's own. Rejects while the switch is away. */
   async flows(): Promise<string[]> {
-    const dump = (await this.#bridge.look()).text();
+    const lines = await all(this.#bridge.lines());
     const isOurs = (line: string): boolean =>
       line.includes("actions=") && !line.includes(`cookie=0x${MARKER.toString(16)}`);
-    return dump.split("\n").filter(isOurs);
+    return lines.filter(isOurs);
   }
 
   /** Asks the agent over its socket, which may be away. */
