@@ -9,6 +9,7 @@ export { Fabric, type NextHopResolver, parsePrefix } from "./agent/fabric.ts";
 export { Installed, type InstalledRow, readLine } from "./agent/installed.ts";
 export { Audit, type Log, logTo } from "./agent/journal.ts";
 export { examineLive, LiveBridge } from "./agent/live-bridge.ts";
+export { PatientAnnouncer } from "./agent/patience.ts";
 export { Prover, planJudge } from "./agent/prover.ts";
 export { Quarantine } from "./agent/quarantine.ts";
 export { Reconciler, type ReconcilerOptions, type RoundReport } from "./agent/reconciler.ts";

@@ -108,6 +108,27 @@ async function isInStep({ socket }: Hypervisor): Promise<boolean> {
   return inStep && routes.complete;
 }
 
+test("a gobgpd that hangs holds no flow up; what it missed is announced when it goes on", async () => {
+  const [one, two] = await stage();
+  process.kill(one.speaker.pid, "SIGSTOP");
+  try {
+    for (const number of [8, 9]) {
+      const startedAt = performance.now();
+      one.place.drop(vmOf(number));
+      await until("flows", has(one, `nw_dst=203.0.113.${number} `), WAIT_MS);
+      assert.ok(performance.now() - startedAt < 4000, "flows do not wait for the daemon");
+    }
+    assert.not.ok(await isInStep(one));
+  } finally {
+    process.kill(one.speaker.pid, "SIGCONT");
+  }
+  await until("a route at the other", has(two, "nw_dst=203.0.113.8 "), WAIT_MS);
+  await until("a route at the other", has(two, "nw_dst=203.0.113.9 "), WAIT_MS);
+  await until("in step", () => isInStep(one), WAIT_MS);
+  for (const number of [8, 9]) one.place.take(100 + number);
+  await until("gone", async () => (await here!.announced()).length === 0, WAIT_MS);
+});
+
 test("the program, on plain unicast: announced without a label; doctor says which sessions are up", async () => {
   const [one, two] = await stage();
   await one.stop();

@@ -5,6 +5,7 @@ import {
   admit,
   Fabric,
   formatVm,
+  PatientAnnouncer,
   Quarantine,
   readLine,
   recoverIntent,
@@ -12,7 +13,7 @@ import {
 } from "../../src/control/index.ts";
 import { Flows, flowText, parseIntent, parseVm } from "../../src/intent/index.ts";
 import { assert, suite } from "../harness.ts";
-import { BASE, best, resolver, vmOf, Workplace } from "./base.ts";
+import { BASE, best, FakeAnnouncer, resolver, vmOf, Workplace } from "./base.ts";
 
 const test = suite("parts of the agent");
 
@@ -47,6 +48,58 @@ test("labels: the implicit null is not pushed; what the switch cannot hold is re
   fabric.apply([route("10.3.0.0/16", [16])], false);
   assert.is(fabric.rejected.has("10.3.0.0/16"), false);
 });
+
+test("an announcer that hangs holds nobody up, and a list that came late is not lost", async () => {
+  const inner = new FakeAnnouncer();
+  const held: (() => void)[] = [];
+  let isHanging = true;
+  const hang = (): Promise<void> =>
+    isHanging ? new Promise(resolve => held.push(resolve)) : Promise.resolve();
+  const calls = { announced: 0, listed: 0 };
+  const announcer = new PatientAnnouncer(
+    {
+      announce: async routes => {
+        calls.announced++;
+        await hang();
+        await inner.announce(routes);
+      },
+      withdraw: prefixes => inner.withdraw(prefixes),
+      list: async () => {
+        calls.listed++;
+        await hang();
+        return inner.list();
+      },
+    },
+    { fewMs: 10, listMs: 10 },
+  );
+  let backs = 0;
+  announcer.onBack = () => backs++;
+  const route = { prefix: "203.0.113.1/32", labels: [1001], nextHop: "10.0.0.1", originator: null };
+  const failed = async (what: Promise<unknown>): Promise<string> =>
+    what.then(
+      () => "done",
+      (error: Error) => error.message,
+    );
+  assert.is(await failed(announcer.announce([route])), "the routing daemon does not answer");
+  assert.is(await failed(announcer.withdraw(["203.0.113.2/32"])), "the routing daemon does not answer");
+  assert.is(await failed(announcer.list()), "the routing daemon does not answer");
+  assert.equal([inner.history, calls], [[], { announced: 1, listed: 0 }], "nothing else was asked meanwhile");
+  held.pop()!();
+  await turns();
+  assert.equal([backs, inner.history], [1, ["announce 203.0.113.1/32"]]);
+  assert.is(await failed(announcer.list()), "the routing daemon does not answer");
+  held.pop()!();
+  await turns();
+  assert.is(backs, 2);
+  assert.equal((await announcer.list()).ours, [route], "what came late");
+  isHanging = false;
+  await announcer.list();
+  assert.is(calls.listed, 2, "once, and then it is asked again");
+  assert.is(await failed(announcer.withdraw([route.prefix])), "done");
+});
+
+/** Lets promises that are ready have their say. */
+const turns = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 5));
 
 test("admission does not depend on the order of files, but on who has it and who was first", () => {
   const quarantine = new Quarantine(null, 1000);

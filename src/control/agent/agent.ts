@@ -70,6 +70,7 @@ const PROOF_SECONDS = 60;
 const EVENT_MS = 1;
 const BATCH_MS = 20;
 const SHOWN = 5;
+const REMIND_MS = 60_000;
 
 export class Agent {
   readonly #options: AgentOptions;
@@ -85,11 +86,17 @@ export class Agent {
   /** A look that was asked for and has not begun. */
   #nextLook: Promise<RoundReport> | null = null;
   #isStopped = false;
+  /** Whether the source of routes was lost at any time. */
+  #wasLost = false;
   #failures = 0;
   #writes = 0;
   #lastProofAt = Number.NEGATIVE_INFINITY;
   #lastProof: { verdict: string; witness: string | null; at: string } | null = null;
   #lastReport: RoundReport | null = null;
+  /** The last one that looked at the VM files, too. */
+  #lastWide: RoundReport | null = null;
+  /** When each problem was logged last. */
+  readonly #told = new Map<string, number>();
   #doubles = "";
   readonly #timers = new Map<string, NodeJS.Timeout>();
 
@@ -109,9 +116,12 @@ export class Agent {
         const isNews = isComplete && !wasComplete;
         if (isNews) log("info", "the table of routes is complete", { routes: reconciler.fabric.count });
         this.#ask("routes", this.#options.batchMs ?? BATCH_MS);
+        // What happened meanwhile, nobody told.
+        if (isNews && this.#wasLost) this.#ask("all", 0);
       },
       error => {
         log("warn", "routes were lost; those known stay", { error: error.message });
+        this.#wasLost = true;
         reconciler.fabric.lose();
       },
     );
@@ -156,8 +166,8 @@ export class Agent {
     return done;
   }
 
-  /** The next hop of some routes is another station now, or is known at last. */
-  routesMoved(): void {
+  /** Something around has changed: a next hop is another station, the routing daemon answers again. */
+  nudge(): void {
     this.#ask("routes", EVENT_MS);
   }
 
@@ -239,7 +249,7 @@ export class Agent {
     const { fabric } = reconciler;
     return {
       inStep: this.#isInStep(),
-      problems: this.#lastReport?.problems ?? ["nothing was looked at yet"],
+      problems: this.#lastReport === null ? ["nothing was looked at yet"] : this.#problems(),
       vms: reconciler.wanted.vms.size,
       refused: reconciler.refusals.map(({ id, file, code, message }) => ({ id, file, code, message })),
       unreadable: [...reconciler.unreadable.values()],
@@ -275,8 +285,13 @@ export class Agent {
     });
   }
 
+  /** What the last rounds could not do. */
+  #problems(): string[] {
+    return [...new Set([...(this.#lastWide?.problems ?? []), ...(this.#lastReport?.problems ?? [])])];
+  }
+
   #isInStep(): boolean {
-    return this.#lastReport !== null && this.#lastReport.problems.length === 0;
+    return this.#lastReport !== null && this.#problems().length === 0;
   }
 
   /** Waits for the first look: before it, nobody knows what is there. */
@@ -331,6 +346,7 @@ export class Agent {
       this.#waiting = [];
       const report = await this.#options.reconciler.round(scope);
       this.#lastReport = report;
+      if (scope !== "routes" || report.isFull) this.#lastWide = report;
       this.#note(report);
       for (const resolve of waiting) resolve(report);
     }
@@ -338,7 +354,17 @@ export class Agent {
 
   #note(report: RoundReport): void {
     const { log, quarantine } = this.#options;
-    const { added, changed, removed, announced, withdrawn, problems, drifted, milliseconds } = report;
+    const {
+      added,
+      changed,
+      removed,
+      announced,
+      withdrawn,
+      problems,
+      drifted,
+      haveOthersWritten,
+      milliseconds,
+    } = report;
     this.#metrics.round(report);
     const writes = added + changed + removed;
     const fields = { added, changed, removed, announced, withdrawn, ms: Math.round(milliseconds) };
@@ -346,15 +372,28 @@ export class Agent {
     if (drifted.length > 0)
       log("warn", "others changed rows of ours", { count: drifted.length, rows: drifted.slice(0, SHOWN) });
     if (drifted.length > 0) void this.#showDrift();
-    for (const problem of problems.slice(0, SHOWN)) log("warn", problem);
+    if (haveOthersWritten) log("info", "flows that are not ours have changed");
+    this.#tell(problems);
     this.#noteDoubles();
     this.#writes += writes;
-    if (writes > 0 || drifted.length > 0) this.#planProof();
-    const { needsLook } = this.#options.reconciler;
-    this.#failures = needsLook ? this.#failures + 1 : 0;
-    if (needsLook) this.#after("retry", RETRY_MS[Math.min(this.#failures, RETRY_MS.length) - 1]!, "all");
+    if (writes > 0 || drifted.length > 0 || haveOthersWritten) this.#planProof();
+    const { needsLook, needsList } = this.#options.reconciler;
+    this.#failures = needsLook || needsList ? this.#failures + 1 : 0;
+    const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length) - 1]!;
+    if (needsLook) this.#after("retry", wait, "all");
+    else if (needsList) this.#after("retry", wait, "routes");
     const next = quarantine.entries.reduce((least, { until }) => Math.min(least, until), Infinity);
     if (next !== Infinity) this.#after("quarantine", Math.max(next - Date.now(), 0) + 5, "vms");
+  }
+
+  /** Logs problems that are new, and again those that stay, every minute. */
+  #tell(problems: readonly string[]): void {
+    const now = performance.now();
+    for (const [problem, at] of this.#told) if (now - at >= REMIND_MS) this.#told.delete(problem);
+    for (const problem of problems.filter(text => !this.#told.has(text)).slice(0, SHOWN)) {
+      this.#told.set(problem, now);
+      this.#options.log("warn", problem);
+    }
   }
 
   #noteDoubles(): void {

@@ -11,6 +11,7 @@ import { bridgeAddress, OfctlBridge } from "./bridge.ts";
 import type { NextHopResolver } from "./fabric.ts";
 import { Audit, type Log } from "./journal.ts";
 import { LiveBridge } from "./live-bridge.ts";
+import { PatientAnnouncer } from "./patience.ts";
 import { watchPresence } from "./presence.ts";
 import { Prover, planJudge } from "./prover.ts";
 import { Quarantine } from "./quarantine.ts";
@@ -88,12 +89,13 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
     settings.quarantineSeconds * 1000,
   );
   const prover = settings.isProved ? new Prover() : null;
+  const announcer = peers === null ? null : new PatientAnnouncer(peers.announcer);
   const isJudged = prover !== null && !settings.isForced;
   const reconciler = new Reconciler({
     base,
     bridge,
     directory,
-    announcer: peers?.announcer ?? null,
+    announcer,
     ownNextHop: peers?.ownNextHop ?? null,
     isLabelled: peers?.isLabelled ?? true,
     hasRoutes: peers !== null,
@@ -123,7 +125,8 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
   // The socket first: whoever holds it is the one agent of this bridge.
   const server = await startServer(agent, settings.socket, onHandover);
   // Before anything is resolved: a MAC that is found later has a round of its own.
-  peers?.onResolved(() => agent.routesMoved());
+  peers?.onResolved(() => agent.nudge());
+  if (announcer !== null) announcer.onBack = () => agent.nudge();
   const endWatch = bridge instanceof OfctlBridge ? watchSwitch(bridge, agent, log) : () => undefined;
   await agent.start();
   return {

@@ -63,6 +63,8 @@ export interface RoundReport {
   readonly problems: readonly string[];
   /** Names of rows that others had changed since the last look. */
   readonly drifted: readonly string[];
+  /** Whether a look found other flows of others than the one before, or any at first. */
+  readonly haveOthersWritten: boolean;
 }
 
 /** A path of somebody else's to an address that is a local VM's. */
@@ -81,6 +83,7 @@ interface Tally {
   withdrawn: number;
   problems: string[];
   drifted: string[];
+  haveOthersWritten: boolean;
 }
 
 export class Reconciler {
@@ -155,10 +158,14 @@ export class Reconciler {
     for (const row of this.#installed?.foreign.values() ?? []) yield lineOf(row).trimEnd();
   }
 
-  /** Whether the next round has to look. */
+  /** Whether the next round has to look at the switch. */
   get needsLook(): boolean {
-    const { announcer } = this.#options;
-    return !this.#isKnown || this.#isRefused || (announcer !== null && this.#announced === null);
+    return !this.#isKnown || this.#isRefused;
+  }
+
+  /** Whether the next round has to ask what is announced. */
+  get needsList(): boolean {
+    return this.#options.announcer !== null && this.#announced === null;
   }
 
   /** Whether all rows of a VM are in, and announced where it should be. */
@@ -241,6 +248,7 @@ export class Reconciler {
       withdrawn: 0,
       problems: [],
       drifted: [],
+      haveOthersWritten: false,
     };
     const look = this.#look?.isOver ? this.#look : null;
     let suspects: Iterable<string> | null = null;
@@ -250,6 +258,7 @@ export class Reconciler {
     }
     const isFull = scope === "all" || this.needsLook || look !== null;
     if (isFull && suspects === null) await this.#lookAfresh(tally);
+    else if (this.needsList) await this.#list(tally);
     const names = this.#installed === null ? null : this.#decide(isFull ? "all" : scope, suspects, tally);
     if (names !== null) {
       const mayRemove = await this.#withdraw(tally);
@@ -263,14 +272,13 @@ export class Reconciler {
 
   /** Reads everything anew, within a round: nothing is written meanwhile. */
   async #lookAfresh(tally: Tally): Promise<void> {
-    const { bridge, announcer } = this.#options;
+    const { bridge } = this.#options;
     this.#look = null;
-    const listing = announcer?.list().then(
-      list => ({ list, error: null }),
-      (error: Error) => ({ list: null, error }),
-    );
+    const listing = this.#list(tally);
     try {
       const next = await readInstalled(bridge);
+      const foreign = this.#installed?.foreign ?? new Map<string, InstalledRow>();
+      tally.haveOthersWritten = !areAlike(foreign, next.foreign);
       this.#noteDrift(next, tally);
       this.#installed = next;
       this.#isKnown = true;
@@ -280,15 +288,21 @@ export class Reconciler {
       this.#isReachable = false;
       tally.problems.push((error as Error).message);
     }
-    const listed = await listing;
-    if (listed === undefined) return;
-    if (listed.error !== null) {
+    await listing;
+  }
+
+  /** Asks the daemon what is announced. */
+  async #list(tally: Tally): Promise<void> {
+    const { announcer } = this.#options;
+    if (announcer === null) return;
+    try {
+      const { ours, contested } = await announcer.list();
+      this.#announced = new Map(ours.map(route => [route.prefix, route]));
+      this.#contested = contested;
+    } catch (error) {
       this.#announced = null;
-      tally.problems.push(`announcements: ${listed.error.message}`);
-      return;
+      tally.problems.push(`announcements: ${(error as Error).message}`);
     }
-    this.#announced = new Map(listed.list.ours.map(route => [route.prefix, route]));
-    this.#contested = listed.list.contested;
   }
 
   /** What others changed since the last look. A switch without any row of ours was started anew, which is no drift. */
@@ -328,14 +342,15 @@ export class Reconciler {
     if (look.isEmpty) this.#isKnown = false;
     if (look.announcerError !== null) this.#announced = null;
     if (this.needsLook) return null;
+    tally.haveOthersWritten = !areAlike(this.#installed!.foreign, look.foreign);
     const drifted = look.settle(this.#installed!);
     this.#keepDrift(drifted, tally);
     if (look.announced !== null) {
       const next = new Map(look.announced.ours.map(route => [route.prefix, route]));
       for (const prefix of look.written) {
-        const known = this.#announced!.get(prefix);
+        const known = this.#announced?.get(prefix);
         if (known !== undefined) next.set(prefix, known);
-        else next.delete(prefix);
+        else if (this.#announced !== null) next.delete(prefix);
       }
       this.#announced = next;
       this.#contested = look.announced.contested;
@@ -553,7 +568,7 @@ export class Reconciler {
   }
 
   async #isPlanRight(edits: readonly Edit[], tally: Tally): Promise<boolean> {
-    const { judge, log } = this.#options;
+    const { judge } = this.#options;
     const installed = this.#installed!;
     if (judge === null || installed.foreign.size === 0) {
       this.#isRefused = false;
@@ -570,7 +585,6 @@ export class Reconciler {
     this.#isRefused = problem !== null;
     if (problem === null) return true;
     const message = "the plan is refused: with flows that are not ours it would not do what is wanted";
-    log("error", message, { witness: problem });
     tally.problems.push(`${message}: ${problem}`);
     return false;
   }
@@ -661,6 +675,16 @@ function hasLost(before: Listing | null, now: Listing): boolean {
 
 const emptied = (path: string, count: number): string =>
   `${path}: the files of ${count} VMs have vanished at once; they stay until their files are back or each is destroyed (--allow-empty: they go)`;
+
+/** Whether two tables have the same rows, but perhaps for their spelling. */
+function areAlike(one: ReadonlyMap<string, InstalledRow>, other: ReadonlyMap<string, InstalledRow>): boolean {
+  if (one.size !== other.size) return false;
+  for (const [name, row] of one) {
+    const twin = other.get(name);
+    if (twin === undefined || !isAlike(row, twin)) return false;
+  }
+  return true;
+}
 
 /** Names under which there is or should be a row. */
 function* allNames(wanted: Wanted, installed: Installed): Generator<string> {
