@@ -178,6 +178,7 @@ async function creates({ place }: Scene, { agent }: Running, hasLooks: boolean):
   }
   isOver = true;
   await ended;
+  if (process.env.AGENT_LOG === "2") process.stdout.write(`${times.map(ms => ms.toFixed(0)).join(" ")}\n`);
   times.sort((a, b) => a - b);
   say(`create, ${looks} looks: p50`, times[CREATES >> 1]!);
   say(`create, ${looks} looks: p99`, times[Math.ceil(CREATES * 0.99) - 1]!);

@@ -76,7 +76,7 @@ function inOrder(files: readonly VmFile[], present: ReadonlyMap<number, Present>
 export class Admission {
   readonly #base: Intent;
   readonly #quarantine: Quarantine;
-  #files: ReadonlyMap<string, VmFile> = new Map();
+  #files: readonly VmFile[] = [];
   /** What each VM has alone, of all that are taken; null: somebody was refused. */
   #claims: Set<string> | null = null;
   #admitted: Admitted = { vms: new Map(), refusals: [] };
@@ -93,10 +93,8 @@ export class Admission {
     present: () => ReadonlyMap<number, Present>,
     nowMs: number,
   ): Admitted {
-    const next = new Map(files.map(file => [file.file, file]));
-    const came = files.filter(file => this.#files.get(file.file) !== file);
-    const went = [...this.#files.values()].filter(file => next.get(file.file) !== file);
-    this.#files = next;
+    const { came, went } = between(this.#files, files);
+    this.#files = files;
     const vms = this.#claims === null ? null : this.#step(came, went, presentOf, nowMs);
     if (vms !== null) {
       this.#admitted = { vms, refusals: [] };
@@ -137,6 +135,17 @@ export class Admission {
     }
     return vms;
   }
+}
+
+/** Which files are not in both lists. A new one usually stands at the end. */
+function between(before: readonly VmFile[], now: readonly VmFile[]): { came: VmFile[]; went: VmFile[] } {
+  const same = before.findIndex((file, index) => now[index] !== file);
+  const first = same < 0 ? before.length : same;
+  const [rest, others] = [new Set(before.slice(first)), new Set(now.slice(first))];
+  return {
+    came: [...others].filter(file => !rest.has(file)),
+    went: [...rest].filter(file => !others.has(file)),
+  };
 }
 
 function isFree(

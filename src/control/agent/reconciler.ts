@@ -667,11 +667,9 @@ const isSameAnnouncement = (a: FabricRoute, b: FabricRoute): boolean =>
   a.labels.length === b.labels.length &&
   a.labels.every((label, index) => label === b.labels[index]);
 
-/** Whether a file that was there is not, or is another: addresses may be nobody's any more. */
-function hasLost(before: Listing | null, now: Listing): boolean {
-  const files = new Set(now.vms);
-  return before === null || before.vms.some(file => !files.has(file));
-}
+/** Whether a file that was there is not, or is another: addresses may be nobody's any more. New files come last. */
+const hasLost = (before: Listing | null, now: Listing): boolean =>
+  before === null || before.vms.some((file, index) => now.vms[index] !== file);
 
 const emptied = (path: string, count: number): string =>
   `${path}: the files of ${count} VMs have vanished at once; they stay until their files are back or each is destroyed (--allow-empty: they go)`;
