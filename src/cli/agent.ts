@@ -79,6 +79,7 @@ function settingsOf(context: Context): AgentSettings {
     everySeconds,
     quarantineSeconds: seconds(context, "quarantine", QUARANTINE_SECONDS),
     drift,
+    mayBeEmpty: context.flag("allow-empty"),
     isForced: context.flag("force"),
     isProved: !context.flag("no-proof"),
     ignoredCookies,

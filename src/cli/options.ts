@@ -405,6 +405,7 @@ export const COMMANDS: readonly Command[] = [
         help: "how long an address is kept from other VMs (300); 0: not at all",
       },
       { name: "drift", value: "WHAT", help: "flows of ours that others changed: repair (default) or report" },
+      { name: "allow-empty", help: "VMs whose files vanish nearly all at once go, too" },
       { name: "no-proof", help: "do not prove that the table does what is wanted" },
       { name: "force", help: "write also where flows of others would make the table do something else" },
       {

@@ -1,5 +1,5 @@
 /** The control room's only door: the agent, what joins it to BGP, and what they say to each other. */
-export { type Admitted, admit, isStep, PATHS, type Refusal } from "./agent/admission.ts";
+export { Admission, type Admitted, admit, isStep, PATHS, type Refusal } from "./agent/admission.ts";
 export { Agent, type AgentOptions, RequestError, type VmView } from "./agent/agent.ts";
 export { type AgentSettings, type Peers, type Running, startAgent } from "./agent/assemble.ts";
 export { type Bridge, BridgeError, bridgeAddress, OfctlBridge } from "./agent/bridge.ts";
@@ -15,7 +15,7 @@ export { Quarantine } from "./agent/quarantine.ts";
 export { Reconciler, type ReconcilerOptions, type RoundReport } from "./agent/reconciler.ts";
 export { type Recovered, recoverIntent } from "./agent/recover.ts";
 export { startServer, takeOver } from "./agent/server.ts";
-export { formatVm, VmDirectory } from "./agent/vms.ts";
+export { formatVm, VmDirectory, type VmFile } from "./agent/vms.ts";
 export { Wanted } from "./agent/wanted.ts";
 export { BgpError } from "./bgp/index.ts";
 export { type BgpSettings, examineBgp, joinBgp } from "./join.ts";

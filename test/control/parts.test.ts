@@ -2,6 +2,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import {
+  Admission,
   admit,
   Fabric,
   formatVm,
@@ -10,9 +11,10 @@ import {
   readLine,
   recoverIntent,
   VmDirectory,
+  type VmFile,
 } from "../../src/control/index.ts";
 import { Flows, flowText, parseIntent, parseVm } from "../../src/intent/index.ts";
-import { assert, suite } from "../harness.ts";
+import { assert, seed, suite } from "../harness.ts";
 import { BASE, best, FakeAnnouncer, resolver, vmOf, Workplace } from "./base.ts";
 
 const test = suite("parts of the agent");
@@ -215,6 +217,77 @@ test("an intent is read back from its flows; what is strange or missing is named
     "not ours: table=9,priority=1 actions=drop",
   ]);
   assert.is(recoverIntent("", "br0", ports).text, null);
+});
+
+test("admission goes on from the last as if it began anew, whatever comes and goes", () => {
+  const start = seed();
+  process.stdout.write(`  seed ${start}\n`);
+  let word = start;
+  const random = (below: number): number => {
+    word = (Math.imul(word, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((word / 2 ** 32) * below);
+  };
+  const quarantine = new Quarantine(null, 60_000);
+  quarantine.add([["203.0.113.7", 107]], 0);
+  const admission = new Admission(BASE, quarantine);
+  const present = new Map([[102, { path: "l3" as const, addresses: new Set(["203.0.113.2"]) }]]);
+  let files: VmFile[] = [];
+  let refusals = 0;
+  let quick = 0;
+  for (let step = 0; step < 2000; step++) {
+    const n = 1 + random(9);
+    const file = `${100 + n}.yaml`;
+    files = files.filter(one => one.file !== file);
+    if (random(2) === 0) {
+      // Now and then an address that is another's.
+      const address = random(12) === 0 ? 1 + random(9) : n;
+      const vm = vmOf(n, random(15) === 0 ? "l2" : "l3", [`203.0.113.${address}`]);
+      files.push({ file, modifiedMs: step, vm });
+    }
+    const whole = (): typeof present => {
+      quick--;
+      return present;
+    };
+    quick++;
+    const ours = admission.admit(files, id => present.get(id) ?? null, whole, 1000);
+    const anew = admit(BASE, files, present, quarantine, 1000);
+    assert.equal(ours.refusals, anew.refusals);
+    const inOrder = (vms: ReadonlyMap<number, unknown>) => [...vms].sort(([a], [b]) => a - b);
+    assert.equal(inOrder(ours.vms), inOrder(anew.vms));
+    refusals += Number(anew.refusals.length > 0);
+  }
+  assert.ok(refusals > 100 && quick > 100, `${refusals} with refusals, ${quick} quick`);
+});
+
+test("VM files are read again when something was heard of them, and by a scan when nothing was", async () => {
+  const place = new Workplace();
+  const directory = new VmDirectory(place.vms);
+  try {
+    let heard = 0;
+    directory.watch(() => heard++);
+    place.drop(vmOf(1));
+    const [first] = directory.read().vms;
+    assert.is(first!.vm.id, 101);
+    assert.is(directory.read().vms[0], first, "the same file is the same object");
+    directory.put(vmOf(2));
+    assert.is(directory.read().vms.length, 2);
+    directory.remove(102);
+    assert.is(directory.read().vms.length, 1);
+    directory.close();
+    place.drop(vmOf(1, "l2"));
+    place.drop(vmOf(3));
+    await directory.scan();
+    assert.equal(
+      directory.read().vms.map(({ vm }) => [vm.id, vm.path]),
+      [
+        [101, "l2"],
+        [103, "l3"],
+      ],
+    );
+  } finally {
+    directory.close();
+    place.remove();
+  }
 });
 
 test.run();

@@ -1,5 +1,7 @@
 /** Rounds of the reconciler against a private Open vSwitch: what is written, what is left alone, and in which order. */
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Bridge, bundleOf, type Edit, OfctlBridge, Quarantine } from "../../src/control/index.ts";
 import { Flows, flowText, type Vm } from "../../src/intent/index.ts";
 import { Switch } from "../../src/verify/index.ts";
@@ -360,6 +362,158 @@ test("a file that cannot be read removes nobody", () =>
     await reconcilerOf(place, bridge, announcer).round("all");
     await assertFlows(sw, [vmOf(1)]);
     assert.equal([...announcer.routes.keys()], ["203.0.113.1/32"]);
+  }));
+
+/** A bridge whose dump stops after its first piece until it is let go. */
+class Halting extends Noting {
+  #go: () => void = () => undefined;
+  #gate: Promise<void> | null = null;
+
+  halt(): void {
+    this.#gate = new Promise(resolve => {
+      this.#go = resolve;
+    });
+  }
+
+  go(): void {
+    this.#gate = null;
+    this.#go();
+  }
+
+  override async *rows(): ReturnType<Bridge["rows"]> {
+    const gate = this.#gate;
+    const pieces = [];
+    for await (const piece of super.rows()) pieces.push(piece);
+    await gate;
+    yield* pieces;
+  }
+}
+
+const halting = ({ sw, announcer }: Scene): Halting =>
+  new Halting(new OfctlBridge(join(sw.whereabouts.folder, "br0.mgmt")), announcer.history);
+
+test("beside a look: what is written meanwhile is not undone by its old dump, nor taken for drift", () =>
+  onStage(async scene => {
+    const { sw, place, announcer } = scene;
+    const bridge = halting(scene);
+    const reconciler = reconcilerOf(place, bridge, announcer);
+    for (const n of [1, 2, 3, 4]) place.drop(vmOf(n));
+    await reconciler.round("all");
+    bridge.halt();
+    const looking = reconciler.look();
+    await sleep(200);
+    // The dump is made; now a VM comes, one goes, one moves.
+    place.drop(vmOf(5));
+    place.take(101);
+    place.drop(vmOf(2, "dual-l3"));
+    const quick = await reconciler.round("vms");
+    assert.equal([quick.isFull, quick.problems], [false, []]);
+    const expected = [vmOf(2, "dual-l3"), vmOf(3), vmOf(4), vmOf(5)];
+    await assertFlows(sw, expected);
+    const history = [...announcer.history];
+    bridge.go();
+    await looking;
+    const report = await reconciler.round("all");
+    assert.equal([report.isFull, report.drifted, report.problems], [true, [], []]);
+    assert.equal([report.added, report.changed, report.removed], [0, 0, 0]);
+    assert.equal(announcer.history, history);
+    await assertFlows(sw, expected);
+    await reconciler.look();
+    assert.equal((await reconciler.round("all")).drifted, []);
+  }));
+
+test("beside a look: what others change is found by it or by the next, also in rows written meanwhile", () =>
+  onStage(async scene => {
+    const { sw, place, announcer } = scene;
+    const bridge = halting(scene);
+    const reconciler = reconcilerOf(place, bridge, announcer);
+    place.drop(vmOf(1));
+    place.drop(vmOf(2));
+    await reconciler.round("all");
+    const spoil = (n: number) =>
+      bridge.bundle(`modify_strict table=30,priority=200,ip,nw_dst=203.0.113.${n} actions=drop\n`);
+    await spoil(1);
+    bridge.halt();
+    const looking = reconciler.look();
+    await sleep(200);
+    place.drop(vmOf(3));
+    await reconciler.round("vms");
+    await spoil(2);
+    await spoil(3);
+    await bridge.bundle("delete_strict table=50,priority=100,in_port=1\n");
+    bridge.go();
+    await looking;
+    const first = await reconciler.round("all");
+    assert.equal([first.drifted, first.changed], [["30/200/ip,nw_dst=203.0.113.1"], 1]);
+    await reconciler.look();
+    const second = await reconciler.round("all");
+    assert.equal(second.drifted.toSorted(), [
+      "30/200/ip,nw_dst=203.0.113.2",
+      "30/200/ip,nw_dst=203.0.113.3",
+      "50/100/in_port=1",
+    ]);
+    assert.equal([second.changed, second.added], [2, 1]);
+    await assertFlows(sw, [vmOf(1), vmOf(2), vmOf(3)]);
+    assert.not.match(await sw.dumpFlows(), /table=30[^\n]*nw_dst=203[^\n]*drop/);
+  }));
+
+test("beside a look: a switch that lost all flows before the dump is filled whole, with what was written meanwhile", () =>
+  onStage(async scene => {
+    const { sw, place, announcer } = scene;
+    const bridge = halting(scene);
+    const reconciler = reconcilerOf(place, bridge, announcer);
+    place.drop(vmOf(1));
+    await reconciler.round("all");
+    await sw.replaceFlows("");
+    bridge.halt();
+    const looking = reconciler.look();
+    await sleep(200);
+    place.drop(vmOf(2));
+    await reconciler.round("vms");
+    await sw.replaceFlows("");
+    bridge.go();
+    await looking;
+    const report = await reconciler.round("all");
+    assert.equal(report.problems, []);
+    await assertFlows(sw, [vmOf(1), vmOf(2)]);
+  }));
+
+test("a directory that is suddenly empty, or gone, removes nobody, also over a restart; requests and --allow-empty do", () =>
+  onStage(async ({ sw, place, announcer, bridge }) => {
+    const all = [1, 2, 3, 4, 5].map(n => vmOf(n));
+    const reconciler = reconcilerOf(place, bridge, announcer);
+    for (const vm of all) place.drop(vm);
+    await reconciler.round("all");
+    for (const { id } of all) place.take(id);
+    announcer.history.length = 0;
+    const report = await reconciler.round("vms");
+    assert.match(report.problems.join(), "the files of 5 VMs have vanished at once");
+    const next = reconcilerOf(place, bridge, announcer);
+    for (let times = 0; times < 2; times++) {
+      for (const one of [reconciler, next]) {
+        const { problems, removed, withdrawn } = await one.round("all");
+        assert.equal([problems.length, removed, withdrawn], [1, 0, 0]);
+        assert.ok(one.isHeld(101));
+      }
+      // One that comes does not make the others go.
+      place.drop(vmOf(6));
+    }
+    await assertFlows(sw, [...all, vmOf(6)]);
+    assert.equal(announcer.history, ["flows", "announce 203.0.113.6/32"]);
+    // Asked for, one goes; the others' files come back.
+    next.release(101);
+    assert.is((await next.round("vms")).withdrawn, 1);
+    for (const vm of all.slice(1)) place.drop(vm);
+    assert.equal((await next.round("vms")).problems, []);
+    await assertFlows(sw, [...all.slice(1), vmOf(6)]);
+    rmSync(place.vms, { recursive: true });
+    const gone = await next.round("all");
+    assert.match(gone.problems.join(), "no VM is changed");
+    assert.is(gone.removed, 0);
+    mkdirSync(place.vms);
+    await reconcilerOf(place, bridge, announcer, { mayBeEmpty: true }).round("all");
+    await assertFlows(sw, []);
+    assert.is(announcer.routes.size, 0);
   }));
 
 test("double ownership is seen, and our own announcement is none", () =>

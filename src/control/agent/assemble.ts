@@ -50,6 +50,8 @@ export interface AgentSettings {
   readonly everySeconds: number;
   readonly quarantineSeconds: number;
   readonly drift: "repair" | "report";
+  /** Whether VMs may lose their files all at once. */
+  readonly mayBeEmpty?: boolean;
   /** Write plans that are not as they should be, too. */
   readonly isForced: boolean;
   readonly isProved: boolean;
@@ -104,6 +106,7 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
     audit,
     log,
     drift: settings.drift,
+    mayBeEmpty: settings.mayBeEmpty === true,
     judge: isJudged ? planJudge(prover, settings.ignoredCookies, PLAN_SECONDS) : null,
   });
   const agent = new Agent({
