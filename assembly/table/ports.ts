@@ -110,7 +110,6 @@ export function removePort(bank: usize, number: u32): Status {
   if ((flags & FLAG_UPLINK) != 0) return Status.Invalid;
   if ((flags & FLAG_L2_IN) != 0) removeMac(bank, load<u64>(port, PORT_MAC));
   store<u16>(bank + (number << 1), 0, BANK_PORT_SLOTS);
-  memory.fill(port, 0, PORT_BYTES);
   store<u32>(port, load<u32>(bank, SETTING_FREE_PORT), PORT_NUMBER);
   store<u32>(bank, slotOfPort(bank, port) + 1, SETTING_FREE_PORT);
   return Status.Ok;

@@ -4,14 +4,14 @@
  */
 import { closeSync, existsSync, writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
-import { CapacityError, Core, editVms, isRebuilt, shapeOf, stepsToEditRoutes } from "../core/index.ts";
-import { EditableIntent, type Intent, type IntentChange, type IntentEdit } from "../intent/index.ts";
+import { Core } from "../core/index.ts";
+import type { Intent, IntentEdit } from "../intent/index.ts";
 import { ANY, type PortArgument } from "./device.ts";
 import { LiveError } from "./errors.ts";
-import type { FromWorker, Setup, Snapshot, TableEdit, Tables, ToWorker } from "./messages.ts";
+import type { FromWorker, Setup, Snapshot, ToWorker } from "./messages.ts";
 import { type Mirrored, MirrorReader, mirrorBuffer } from "./mirror.ts";
 import { PcapBridge } from "./pcap.ts";
-import { editOf, tablesIn, tablesOf } from "./tables.ts";
+import { IntentTables } from "./tables.ts";
 
 export interface LiveOptions {
   readonly intent: Intent;
@@ -51,10 +51,8 @@ export class Live {
   readonly #options: LiveOptions;
   readonly #mirror: MirrorReader | null;
   readonly #bridges: readonly PcapBridge[];
-  /** Makes tables; carries no traffic, and has the tables that the other thread has. */
-  readonly #core: Core;
-  /** The intent in force. */
-  #intent: EditableIntent;
+  /** The intent in force, and tables made of it in a core that carries no traffic. */
+  readonly #tables: IntentTables;
   /** Reloads and edits, one after the other. */
   #last: Promise<unknown> = Promise.resolve();
   readonly #one = new Uint8Array(new BigUint64Array([1n]).buffer);
@@ -70,14 +68,13 @@ export class Live {
   private constructor(
     worker: Worker,
     options: LiveOptions,
-    core: Core,
+    tables: IntentTables,
     mirror: MirrorReader | null,
     bridges: readonly PcapBridge[],
   ) {
     this.#worker = worker;
     this.#options = options;
-    this.#core = core;
-    this.#intent = new EditableIntent(options.intent);
+    this.#tables = tables;
     this.#mirror = mirror;
     this.#bridges = bridges;
     worker.on("message", (message: FromWorker) => this.#hear(message));
@@ -89,8 +86,8 @@ export class Live {
   static async start(options: LiveOptions): Promise<Live> {
     if (process.platform !== "linux") throw new LiveError("live ports are there on Linux only");
     checkPorts(options);
-    const core = Core.load();
-    const tables = tablesOf(core, options.intent);
+    const made = new IntentTables(Core.load(), options.intent);
+    const tables = made.install(options.intent);
     const bridges: PcapBridge[] = [];
     const devices: Setup["devices"][number][] = [];
     try {
@@ -103,7 +100,7 @@ export class Live {
       const buffer = options.mirror === undefined ? null : mirrorBuffer();
       const mirror = buffer === null ? null : { buffer, every: options.mirror!.every };
       const reader = buffer === null ? null : new MirrorReader(buffer);
-      const live = new Live(new Worker(workerFile()), options, core, reader, bridges);
+      const live = new Live(new Worker(workerFile()), options, made, reader, bridges);
       await live.#begin({
         tables,
         devices,
@@ -145,7 +142,7 @@ export class Live {
 
   /** The intent in force, edits included. */
   get intent(): Intent {
-    return this.#intent.intent;
+    return this.#tables.intent;
   }
 
   /**
@@ -154,8 +151,7 @@ export class Live {
    */
   reload(intent: Intent, onChange: () => void = () => {}): Promise<void> {
     return this.#inTurn(() => {
-      const tables = tablesOf(this.#core, intent);
-      this.#intent = new EditableIntent(intent);
+      const tables = this.#tables.install(intent);
       return this.#give({ type: "reload", tables }, "reloaded", onChange);
     });
   }
@@ -167,43 +163,13 @@ export class Live {
    */
   edit(edit: IntentEdit, onChange: () => void = () => {}): Promise<Edited> {
     return this.#inTurn(async () => {
-      const change = this.#intent.apply(edit);
-      const done = { vms: change.vms.length, routes: change.routes.length / 3 };
-      if (done.vms + done.routes === 0) return { ...done, how: "nothing" };
-      const made = this.#editCore(change);
-      const onVms = done.vms > 0 ? onChange : () => {};
+      const { vms, routes, made } = this.#tables.edit(edit);
+      if (made === null) return { vms, routes, how: "nothing" };
+      const onVms = vms > 0 ? onChange : () => {};
       if ("groups" in made) await this.#give({ type: "edit", edit: made }, "edited", onVms);
       else await this.#give({ type: "reload", tables: made }, "reloaded", onVms);
-      return { ...done, how: "groups" in made ? "edited" : "reloaded" };
+      return { vms, routes, how: "groups" in made ? "edited" : "reloaded" };
     });
-  }
-
-  /**
-   * Makes a change in this thread's core. Gives the edit when the other core can make it as well while frames pass, else
-   * all tables: when a limit of a table was met, or one was built anew, for which frames would have to wait.
-   */
-  #editCore(change: IntentChange): TableEdit | Tables {
-    const core = this.#core;
-    const edit = editOf(change, this.#intent);
-    if (edit === null) return this.#installAnew();
-    const before = shapeOf(core);
-    try {
-      for (const { tables } of edit.groups) editVms(core, tables);
-      for (const _ of stepsToEditRoutes(core, edit.routes));
-    } catch (error) {
-      if (!(error instanceof CapacityError)) throw error;
-      return this.#installAnew();
-    }
-    const after = shapeOf(core);
-    if (after.isCrowded) return this.#installAnew();
-    return isRebuilt(before, after) ? tablesIn(core, this.#intent.intent) : edit;
-  }
-
-  /** Numbers of next hops begin anew here, as they do in the core. */
-  #installAnew(): Tables {
-    const { intent } = this.#intent;
-    this.#intent = new EditableIntent(intent);
-    return tablesOf(this.#core, intent);
   }
 
   /** Tells the other thread of other tables, and resolves when frames meet them. */

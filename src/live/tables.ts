@@ -3,28 +3,104 @@
  * waits for a million routes: the pieces go to the bank that frames do not see, and the last step shows it to them. And the
  * same for what changes of them: VMs, each whole between two batches, and routes, a few at a time.
  */
-import { type Core, imageOf, type VmEdits } from "../core/index.ts";
-import type { EditableIntent, Intent, IntentChange, Vm, VmChange } from "../intent/index.ts";
+import {
+  CapacityError,
+  type Core,
+  editVms,
+  imageOf,
+  isRebuilt,
+  shapeOf,
+  stepsToEditRoutes,
+  type VmEdits,
+} from "../core/index.ts";
+import {
+  EditableIntent,
+  type Intent,
+  type IntentChange,
+  type IntentEdit,
+  type Vm,
+  type VmChange,
+} from "../intent/index.ts";
 import type { PortOfIntent, TableEdit, Tables, VmGroup } from "./messages.ts";
 
-/** Makes the tables of an intent with a core that carries no traffic. Throws CapacityError. */
-export function tablesOf(core: Core, intent: Intent): Tables {
-  core.install(intent);
-  return tablesIn(core, intent);
+/** An intent in force and its tables, in a core that carries no traffic and has the tables that the other one has. */
+export class IntentTables {
+  readonly #core: Core;
+  #intent: EditableIntent;
+
+  constructor(core: Core, intent: Intent) {
+    this.#core = core;
+    this.#intent = new EditableIntent(intent);
+  }
+
+  get intent(): Intent {
+    return this.#intent.intent;
+  }
+
+  /** Makes the tables of an intent anew. Throws CapacityError; then everything is as before. */
+  install(intent: Intent): Tables {
+    this.#core.install(intent);
+    // The numbers of next hops are those of the intent again.
+    this.#intent = new EditableIntent(intent);
+    return this.#tables();
+  }
+
+  /**
+   * Makes an edit. Gives how many VMs and routes changed, and what the other core is to be given: the edit, when it can be
+   * made there while frames pass; all tables, when a limit of one was met, or one was built anew, for which frames would have
+   * to wait; null, when nothing changed. Throws EditError; then everything is as before.
+   */
+  edit(edit: IntentEdit): { vms: number; routes: number; made: TableEdit | Tables | null } {
+    const change = this.#intent.apply(edit);
+    const [vms, routes] = [change.vms.length, change.routes.length / 3];
+    return { vms, routes, made: vms + routes === 0 ? null : this.#make(change) };
+  }
+
+  #make(change: IntentChange): TableEdit | Tables {
+    const core = this.#core;
+    const edit = editOf(change, this.#intent);
+    if (edit === null) return this.install(this.intent);
+    const before = shapeOf(core);
+    try {
+      for (const _ of stepsToEdit(core, edit, () => {}));
+    } catch (error) {
+      if (!(error instanceof CapacityError)) throw error;
+      return this.install(this.intent);
+    }
+    const after = shapeOf(core);
+    if (after.isCrowded) return this.install(this.intent);
+    return isRebuilt(before, after) ? this.#tables() : edit;
+  }
+
+  #tables(): Tables {
+    const { uplink, vms } = this.intent;
+    return {
+      image: imageOf(this.#core),
+      uplink: uplink.port,
+      ports: [
+        { name: uplink.port, ofport: uplink.ofport, mtu: uplink.mtu, isRouted: false },
+        ...vms.map(portOf),
+      ],
+      mostLabels: this.#intent.mostLabels,
+    };
+  }
 }
 
-/** The tables that a core has, which are those of the intent. */
-export function tablesIn(core: Core, intent: Intent): Tables {
-  const { uplink, vms, routes } = intent;
-  return {
-    image: imageOf(core),
-    uplink: uplink.port,
-    ports: [
-      { name: uplink.port, ofport: uplink.ofport, mtu: uplink.mtu, isRouted: false },
-      ...vms.map(portOf),
-    ],
-    mostLabels: routes.nextHops.reduce((most, { labels }) => Math.max(most, labels.length), 0),
-  };
+/**
+ * Makes an edit in the tables in use, in steps between which frames may be run; `onGroup` is called in the step in which VMs
+ * changed. Throws CapacityError at a limit, after having done a part.
+ */
+export function* stepsToEdit(
+  core: Core,
+  { groups, routes }: TableEdit,
+  onGroup: (group: VmGroup) => void,
+): Generator<void, void> {
+  for (const group of groups) {
+    editVms(core, group.tables);
+    onGroup(group);
+    yield;
+  }
+  yield* stepsToEditRoutes(core, routes);
 }
 
 function portOf({ port, ofport, mtu, path }: Vm): PortOfIntent {
@@ -37,7 +113,7 @@ const TOGETHER = 256;
 const AT_ONCE = 1024;
 
 /** What an intent's change is for the tables; null: they are to be made anew, as too much of it belongs together. */
-export function editOf(
+function editOf(
   { vms, nextHops, routes }: IntentChange,
   { trafficClass, mostLabels }: EditableIntent,
 ): TableEdit | null {

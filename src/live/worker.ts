@@ -4,7 +4,7 @@
  */
 import { lstatSync, unlinkSync } from "node:fs";
 import { type MessagePort, parentPort, receiveMessageOnPort } from "node:worker_threads";
-import { adoptImage, Core, editVms, stepsToAdopt, stepsToEditRoutes } from "../core/index.ts";
+import { adoptImage, Core, stepsToAdopt } from "../core/index.ts";
 import { AfPacket, ReceiveRing } from "./afpacket.ts";
 import { type Device, type DeviceSpec, deviceOfPort } from "./device.ts";
 import { LiveError } from "./errors.ts";
@@ -13,6 +13,7 @@ import { addressOf, Block, eventfd, read } from "./libc.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "./linux.ts";
 import type { FromWorker, Setup, TableEdit, Tables, ToWorker } from "./messages.ts";
 import { MirrorWriter } from "./mirror.ts";
+import { stepsToEdit } from "./tables.ts";
 import { Tap } from "./tap.ts";
 import { UnixPort } from "./unix.ts";
 
@@ -88,15 +89,10 @@ class Mover {
   }
 
   /** Changes the tables in use: VMs that belong together in one step, routes in as many as they need. */
-  *#edit({ groups, routes, mostLabels }: TableEdit): Generator<void, void> {
-    if (groups.length > 0) this.#forwarder.change();
-    for (const group of groups) {
-      editVms(this.#core, group.tables);
-      this.#forwarder.edit(group);
-      yield;
-    }
-    yield* stepsToEditRoutes(this.#core, routes);
-    this.#forwarder.settle(mostLabels);
+  *#edit(edit: TableEdit): Generator<void, void> {
+    if (edit.groups.length > 0) this.#forwarder.change();
+    yield* stepsToEdit(this.#core, edit, group => this.#forwarder.edit(group));
+    this.#forwarder.settle(edit.mostLabels);
     this.#say({ type: "edited" });
   }
 

@@ -2,16 +2,11 @@
  * Canaries: cores with one mistake each, which the comparison with the model must notice. A comparison that lets one
  * of them pass could not be trusted about the real core either.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import asc from "assemblyscript/asc";
-import { Core } from "../../src/core/index.ts";
-import { instantiateCore } from "../../src/core/load.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { firstDifference, makeWorld } from "./compare.ts";
+import { compileMutant } from "./mutant.ts";
 
 const test = suite("canaries");
-const root = join(import.meta.dirname, "../..");
 
 /** File, what stands there, what the canary has instead. */
 const MUTATIONS: readonly (readonly [string, string, string])[] = [
@@ -30,29 +25,6 @@ const MUTATIONS: readonly (readonly [string, string, string])[] = [
   ["rewrite.ts", "const ttl = (ttl_word & 0xff) - 1;", "const ttl = ttl_word & 0xff;"],
   ["table/prefixes.ts", "const length = 31 - clz(lengths);", "const length = ctz(lengths);"],
 ];
-
-/** Compiles the core with one file changed; the unoptimised build, as that is quick. */
-async function compileMutant(file: string, from: string, to: string): Promise<Core> {
-  let wasm: Uint8Array | null = null;
-  let hits = 0;
-  const { error, stderr } = await asc.main(["--config", "asconfig.json", "--target", "debug", "--noAssert"], {
-    readFile: name => {
-      const path = join(root, name);
-      if (!existsSync(path)) return null;
-      const text = readFileSync(path, "utf8");
-      if (name !== `assembly/${file}`) return text;
-      hits = text.split(from).length - 1;
-      return text.replace(from, to);
-    },
-    writeFile: (name, contents) => {
-      if (name.endsWith(".wasm")) wasm = contents as Uint8Array;
-    },
-    listFiles: () => [],
-  });
-  assert.is(error, null, `${stderr.toString()}`);
-  assert.is(hits, 1, `${file} has "${from}" ${hits} times`);
-  return new Core(instantiateCore(wasm!));
-}
 
 const first = seed();
 test(`SEED=${first}: the unchanged core passes`, async () => {
