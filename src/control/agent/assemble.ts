@@ -85,7 +85,7 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
   const bridge =
     settings.live === undefined
       ? new OfctlBridge(bridgeAddress(base.bridge, settings.database))
-      : new LiveBridge(settings.live);
+      : new LiveBridge(settings.live, base);
   const quarantine = new Quarantine(
     join(settings.state, "quarantine.json"),
     settings.quarantineSeconds * 1000,

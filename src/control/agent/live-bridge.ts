@@ -1,7 +1,7 @@
 /**
  * Live ports (`slash32 live --control SOCKET`) in the place of a bridge: what is there is the flows that the intent in force
  * compiles to, and what is written are its VMs and routes. A VM is written whole, since its name, port and MTU stand in no
- * flow. Label, MACs and uplink are what the live ports were started with; an agent with another base is refused.
+ * flow. Label, MACs and uplink are what the live ports were started with, and must be the agent's.
  */
 import {
   EditError,
@@ -27,9 +27,12 @@ const SLICE = 2000;
 /** Live ports behind a control socket. */
 export class LiveBridge implements Bridge {
   readonly socket: string;
+  readonly #base: Intent;
 
-  constructor(socket: string) {
+  /** `base` is the agent's: live ports with another one are not written to. */
+  constructor(socket: string, base: Intent) {
     this.socket = socket;
+    this.#base = base;
   }
 
   readonly tagOf = ({ name, port, mtu }: Vm): string => JSON.stringify([name, port, mtu]);
@@ -44,15 +47,23 @@ export class LiveBridge implements Bridge {
     yield* slicesOf(new Flows(await this.intent()), flowText);
   }
 
-  /** The intent in force. Rejects with BridgeError. */
+  /** The intent in force. Rejects with BridgeError, also when it stands on another base. */
   async intent(): Promise<Intent> {
     const text = await this.#ask("GET", "");
+    let intent: Intent;
     try {
-      return readIntentDocument(text);
+      intent = readIntentDocument(text);
     } catch (error) {
       if (!(error instanceof EditError)) throw error;
-      throw new BridgeError(`${this.socket}: ${error.message}`, false);
+      throw new BridgeError(`live ports at ${this.socket}: ${error.message}`, false);
     }
+    const other = otherThan(this.#base, intent);
+    if (other === null) return intent;
+    const hint = "start them with that intent";
+    throw new BridgeError(
+      `live ports at ${this.socket}: ${other} is not as in the agent's intent; ${hint}`,
+      false,
+    );
   }
 
   async write(edits: readonly Edit[], wanted: Wanted): Promise<void> {
@@ -61,7 +72,7 @@ export class LiveBridge implements Bridge {
     const ids = new Set<number>();
     for (const edit of edits) {
       const { kind, owner, match } = edit.op === "add" ? edit.row : edit.before;
-      if (kind === "pipeline") throw otherBase(edit);
+      if (kind === "pipeline") throw new Error(`a row of the pipeline is another on the same base: ${match}`);
       if (owner !== 0) ids.add(owner);
       else if (edit.op === "add") set.push(edit.row.route!);
       else remove.push(prefixOf(match));
@@ -109,13 +120,13 @@ function messageOf(text: string): string {
   }
 }
 
-function otherBase(edit: Edit): BridgeError {
-  const row = edit.op === "add" ? edit.row : edit.before;
-  return new BridgeError(
-    "the live ports run another base (label, MACs, uplink or traffic class): start them with the agent's intent; " +
-      `first of what differs: table ${row.table}, ${row.match || "any frame"}`,
-    true,
-  );
+/** The first thing that follows from the base and is another in an intent; null: there is none. */
+function otherThan(base: Intent, { label, virtualMac, trafficClass, uplink }: Intent): string | null {
+  if (label !== base.label) return "label";
+  if (virtualMac !== base.virtualMac) return "virtualMac";
+  if (trafficClass !== base.trafficClass) return "trafficClass";
+  if (uplink.ofport !== base.uplink.ofport) return "uplink.ofport";
+  return uplink.mac === base.uplink.mac ? null : "uplink.mac";
 }
 
 /** The prefix of a route's row, as Flows writes it. */
@@ -128,11 +139,6 @@ function prefixOf(match: string): { prefix: number; length: number } {
 
 /** What a doctor says of live ports: rejects unless they answer and have the base that the agent has. */
 export async function examineLive(socket: string, base: Intent): Promise<string> {
-  const { vms, routes, ...theirs } = await new LiveBridge(socket).intent();
-  for (const key of ["label", "virtualMac", "trafficClass"] as const)
-    if (theirs[key] !== base[key]) throw new Error(`runs with another ${key} than the agent's intent`);
-  for (const key of ["ofport", "mac"] as const)
-    if (theirs.uplink[key] !== base.uplink[key])
-      throw new Error(`runs with another ${key} of the uplink than the agent's intent`);
-  return `live ports with ${vms.length} VMs and ${routes.count} routes`;
+  const { vms, routes } = await new LiveBridge(socket, base).intent();
+  return `${vms.length} VMs and ${routes.count} routes`;
 }
