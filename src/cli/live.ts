@@ -337,7 +337,13 @@ class Session {
   async #look() {
     const snapshot = await this.#live!.snapshot();
     const { frames = 0, different = 0 } = this.#against?.result() ?? {};
-    const totals = { reloads: this.#reloads, refused: this.#refused, compared: frames, different };
+    const totals = {
+      reloads: this.#reloads,
+      refused: this.#refused,
+      edits: this.#edits,
+      compared: frames,
+      different,
+    };
     return [snapshot, totals] as const;
   }
 

@@ -12,6 +12,8 @@ import type { Snapshot } from "./messages.ts";
 export interface Totals {
   readonly reloads: number;
   readonly refused: number;
+  /** Changes over the control socket. */
+  readonly edits: number;
   readonly compared: number;
   readonly different: number;
 }
@@ -93,6 +95,11 @@ const METRICS: Readonly<
       [{ result: "taken" }, reloads],
       [{ result: "refused" }, refused],
     ],
+  },
+  edits_total: {
+    help: "Changes of VMs and routes over the control socket",
+    labels: [],
+    rows: (_, { edits }) => [[{}, edits]],
   },
   compared_total: {
     help: "Frames compared with the flows (--against), by result",

@@ -6,12 +6,18 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BridgeError, examineLive, LiveBridge, type Reconciler } from "../../src/control/index.ts";
+import {
+  BridgeError,
+  examineLive,
+  LiveBridge,
+  type Reconciler,
+  startAgent,
+} from "../../src/control/index.ts";
 import { Flows, flowText, formatIntent, type Vm } from "../../src/intent/index.ts";
 import { ask } from "../../src/live/index.ts";
 import { PROGRAM } from "../cli/base.ts";
 import { assert, seed, suite } from "../harness.ts";
-import { killAll, type Running, startLive } from "../live/base.ts";
+import { killAll, type Running, startLive, until } from "../live/base.ts";
 import { rng } from "../model/random.ts";
 import { BASE, best, FakeAnnouncer, reconcilerOf, vmOf, Workplace } from "./base.ts";
 
@@ -190,6 +196,40 @@ test("live ports with another base are refused by name, by rounds and by the doc
       const found = await examineLive(scene.socket, BASE).catch((error: Error) => error);
       assert.instance(found, BridgeError);
       assert.ok((found as BridgeError).message.endsWith(said));
+    }
+  }));
+
+test("an agent over live ports follows files, and proves what is in force", () =>
+  onScene(async scene => {
+    const said: string[] = [];
+    const running = await startAgent({
+      base: BASE,
+      live: scene.socket,
+      vms: scene.place.vms,
+      state: join(scene.place.path, "state"),
+      socket: join(scene.place.path, "agent.sock"),
+      peers: null,
+      everySeconds: 3600,
+      quarantineSeconds: 0,
+      drift: "repair",
+      isForced: false,
+      isProved: true,
+      ignoredCookies: [],
+      isTakingOver: false,
+      log: (_, message) => said.push(message),
+      quietMs: 50,
+    });
+    try {
+      scene.place.drop(vmOf(1));
+      await until(() => scene.has("tap101"));
+      await until(() => said.includes("the table does what is wanted"), 30_000);
+      await scene.assertVms([vmOf(1)]);
+      await ask(scene.socket, "PATCH", "/v1/intent", '{"routes":{"remove":["0.0.0.0/0"]}}');
+      assert.ok((await running.agent.request("all")).drifted.includes("40/100/ip"));
+      await until(() => said.includes("what others changed, as a frame meets it"), 30_000);
+      await scene.assertVms([vmOf(1)]);
+    } finally {
+      await running.stop();
     }
   }));
 

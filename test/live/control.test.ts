@@ -2,11 +2,12 @@
  * The control socket of live ports, with `slash32 live` as a process: VMs and routes that come and go while traffic passes,
  * devices that come and go with them, and whatever else may be sent to a socket.
  */
+import { spawnSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { loadIntent } from "../../src/intent/index.ts";
 import { ask } from "../../src/live/index.ts";
 import { eth } from "../../src/wire/index.ts";
-import { assert, suite } from "../harness.ts";
+import { assert, peer, suite } from "../harness.ts";
 import {
   ADDRESSES,
   Folder,
@@ -177,6 +178,31 @@ test("the intent read again by SIGHUP takes the place of what was edited; edits 
     peer.send(arpFrom(vm(4), "203.0.113.1"));
     await peer.receives(1);
     assert.is((await live.end()).code, 0);
+  }));
+
+test("--capture goes on with the ports that an edit brought", () =>
+  onScene(async scene => {
+    peer("tshark");
+    const file = scene.folder.at("out.pcapng");
+    const live = await scene.start(["--port", `*=punix:${scene.folder.at("p-*")}`, "--capture", file]);
+    const [a, b] = [await scene.peer("a"), await scene.peer("b")];
+    a.send(fromA(1));
+    await b.receives(1);
+    await scene.patch({ vms: { set: [vm(1)], remove: [3] } });
+    const added = await scene.peer("t1");
+    added.send(arpFrom(vm(1), "203.0.113.1"));
+    await added.receives(1);
+    const { stdout } = await live.end();
+    assert.equal(
+      summaryOf({ stdout })
+        .ports.map(({ port_name }: { port_name: string }) => port_name)
+        .sort(),
+      ["a", "b", "t1", "up"],
+    );
+    // Names of interfaces are those of the first section to tshark.
+    const fields = ["-T", "fields", "-e", "frame.comment"];
+    const told = spawnSync("tshark", ["-r", file, ...fields], { encoding: "utf8" });
+    assert.equal(told.stdout.trim().split("\n"), ["output b", "from a", "reply t1", "from t1"]);
   }));
 
 test("bad input is refused in one line, and nothing changes", () =>
