@@ -163,10 +163,7 @@ class Session {
   async #startControl(live: Live): Promise<void> {
     const path = this.#context.text("control");
     if (path === undefined) return;
-    const onChange = (): void => {
-      this.#intent = live.intent;
-      this.#capture?.begin(this.#namesByNumber());
-    };
+    const onChange = (): void => this.#capture?.begin(this.#namesByNumber());
     this.#control = await startControl(path, {
       get intent() {
         return live.intent;
@@ -218,8 +215,14 @@ class Session {
     this.#capture.begin(this.#namesByNumber());
   }
 
+  /** The intent in force, edits included. */
+  get #inForce(): Intent {
+    return this.#live?.intent ?? this.#intent;
+  }
+
   #namesByNumber(): Map<number, string> {
-    const ports = [this.#intent.uplink, ...this.#intent.vms];
+    const { uplink, vms } = this.#inForce;
+    const ports = [uplink, ...vms];
     return new Map(
       ports.map(({ ofport, port }): [number, string] => [ofport, port]).sort(([a], [b]) => a - b),
     );
@@ -376,7 +379,7 @@ class Session {
   }
 
   #reportOf({ counters, ports, undelivered, batches }: Snapshot): LiveReport {
-    const names = new PortNames(this.#intent);
+    const names = new PortNames(this.#inForce);
     const against = this.#against?.result() ?? null;
     return {
       frames: counters.frames,

@@ -460,24 +460,40 @@ function vmOf(value: unknown, path: string): Vm {
   return vm;
 }
 
-function routeOf(prefix: unknown, labels: unknown, via: unknown, path: string): Route {
-  const stack = list(labels, `${path}: labels`).map(label => {
-    if (!Number.isInteger(label)) return bad(path, `labels: a label is a number ${LABEL.min}…${LABEL.max}`);
-    return must(inRange(label as number, String(label), LABEL), `${path}: labels`);
-  });
-  if (stack.length > LABELS_MAX)
-    bad(path, `${stack.length} labels are too many; Open vSwitch holds ${LABELS_MAX}`);
-  return {
-    ...must(readPrefix(textOf(prefix, path, "203.0.113.7/32")), path),
-    labels: stack,
-    via: must(readMac(textOf(via, `${path}: via`, "02:00:00:00:00:fe")), `${path}: via`),
-  };
+/** Where something stands; only made when it is to be said. */
+type Where = () => string;
+
+function labelsOf(value: unknown, where: Where): number[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) return bad(`${where()}: labels`, "expected a list");
+  if (value.length > LABELS_MAX)
+    bad(where(), `${value.length} labels are too many; Open vSwitch holds ${LABELS_MAX}`);
+  for (const label of value) {
+    if (!Number.isInteger(label)) bad(where(), `labels: a label is a number ${LABEL.min}…${LABEL.max}`);
+    const checked = inRange(label, String(label), LABEL);
+    if (checked instanceof Fault) bad(`${where()}: labels`, checked.message);
+  }
+  return value;
 }
 
-function tripleOf(value: unknown, path: string): Route {
+function routeOf(prefix: unknown, labels: unknown, via: unknown, where: Where): Route {
+  if (typeof prefix !== "string") bad(where(), 'expected a text, as in "203.0.113.7/32"');
+  const at = readPrefix(prefix);
+  if (at instanceof Fault) return bad(where(), at.message);
+  const stack = labelsOf(labels, where);
+  if (typeof via !== "string") bad(`${where()}: via`, 'expected a text, as in "02:00:00:00:00:fe"');
+  const mac = readMac(via);
+  if (mac instanceof Fault) return bad(`${where()}: via`, mac.message);
+  return { prefix: at.prefix, length: at.length, labels: stack, via: mac };
+}
+
+function tripleOf(value: unknown, where: Where): Route {
   if (!Array.isArray(value) || value.length !== 3)
-    return bad(path, 'a route is [prefix, labels, via], as ["203.0.113.7/32", [2002], "02:00:00:00:00:fe"]');
-  return routeOf(value[0], value[1], value[2], path);
+    return bad(
+      where(),
+      'a route is [prefix, labels, via], as ["203.0.113.7/32", [2002], "02:00:00:00:00:fe"]',
+    );
+  return routeOf(value[0], value[1], value[2], where);
 }
 
 function idOf(value: unknown, path: string): number {
@@ -511,7 +527,9 @@ export function parseEdit(text: string): IntentEdit {
       remove: list(ofVms.remove, "vms.remove").map((id, index) => idOf(id, `vms.remove[${index}]`)),
     },
     routes: {
-      set: list(ofRoutes.set, "routes.set").map((route, index) => tripleOf(route, `routes.set[${index}]`)),
+      set: list(ofRoutes.set, "routes.set").map((route, index) =>
+        tripleOf(route, () => `routes.set[${index}]`),
+      ),
       remove: list(ofRoutes.remove, "routes.remove").map((prefix, index) => {
         const path = `routes.remove[${index}]`;
         return must(readPrefix(textOf(prefix, path, "203.0.113.7/32")), path);
@@ -571,9 +589,10 @@ export function readIntentDocument(text: string): Intent {
   if (intent === null) return bad("intent", errors[0]!.message);
   const editable = new EditableIntent(intent);
   const set = list(routes, "routes").map((route, index) => {
-    const path = `routes[${index}]`;
-    const { prefix, labels, via } = mapping(route, path, ["prefix", "labels", "via"]);
-    return routeOf(prefix, labels, via, path);
+    const where = (): string => `routes[${index}]`;
+    if (typeof route !== "object" || route === null) return bad(where(), "expected a mapping");
+    const { prefix, labels, via } = route as Json;
+    return routeOf(prefix, labels, via, where);
   });
   const owners = list(vms, "vms").map((vm, index) => vmOf(vm, `vms[${index}]`));
   editable.apply({ vms: { set: owners, remove: [] }, routes: { set, remove: [] } });
