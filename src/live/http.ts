@@ -62,6 +62,9 @@ export class UnixServer {
   private constructor(options: UnixServerOptions) {
     this.#options = options;
     this.#server = createServer((message, response) => void this.#answer(message, response));
+    // Some only want to hear when it ends, and ask nothing.
+    this.#server.headersTimeout = 0;
+    this.#server.requestTimeout = 0;
   }
 
   /** Begins to answer. Throws SocketError when it cannot, or when somebody else answers there. */

@@ -229,6 +229,10 @@ test("an agent over live ports follows files, and proves what is in force", () =
       assert.ok((await running.agent.request("all")).drifted.includes("40/100/ip"));
       await until(() => said.includes("what others changed, as a frame meets it"), 30_000);
       await scene.assertVms([vmOf(1)]);
+      await scene.live!.end("SIGKILL");
+      await scene.start();
+      await until(() => said.includes("the live ports went away and are back"));
+      await until(() => scene.has("tap101"));
     } finally {
       await running.stop();
     }

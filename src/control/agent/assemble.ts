@@ -12,7 +12,7 @@ import type { NextHopResolver } from "./fabric.ts";
 import { Audit, type Log } from "./journal.ts";
 import { LiveBridge } from "./live-bridge.ts";
 import { PatientAnnouncer } from "./patience.ts";
-import { watchPresence } from "./presence.ts";
+import { watchPresence, watchSocket } from "./presence.ts";
 import { Prover, planJudge } from "./prover.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -130,7 +130,7 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
   // Before anything is resolved: a MAC that is found later has a round of its own.
   peers?.onResolved(() => agent.nudge());
   if (announcer !== null) announcer.onBack = () => agent.nudge();
-  const endWatch = bridge instanceof OfctlBridge ? watchSwitch(bridge, agent, log) : () => undefined;
+  const endWatch = watchBridge(bridge, agent, log);
   await agent.start();
   return {
     agent,
@@ -146,10 +146,12 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
   };
 }
 
-/** A switch that is back has an empty table. */
-function watchSwitch(bridge: OfctlBridge, agent: Agent, log: Log): () => void {
-  return watchPresence(bridge.address, () => {
-    log("warn", "the switch went away and is back");
+/** A switch that is back has an empty table; live ports have the intent that they began with. */
+function watchBridge(bridge: OfctlBridge | LiveBridge, agent: Agent, log: Log): () => void {
+  const isLive = bridge instanceof LiveBridge;
+  const onBack = (): void => {
+    log("warn", `the ${isLive ? "live ports" : "switch"} went away and ${isLive ? "are" : "is"} back`);
     void agent.request("all").catch(() => undefined);
-  });
+  };
+  return isLive ? watchSocket(bridge.socket, false, onBack) : watchPresence(bridge.address, onBack);
 }

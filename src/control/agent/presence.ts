@@ -49,7 +49,11 @@ function answer(socket: Socket, bytes: Buffer): Buffer {
 /** Calls `onBack` whenever the switch is there again after it was not. Returns what ends it. */
 export function watchPresence(bridge: string, onBack: () => void): () => void {
   const path = socketOf(bridge);
-  if (path === null) return () => undefined;
+  return path === null ? () => undefined : watchSocket(path, true, onBack);
+}
+
+/** The same of whoever listens at a socket; `isSwitch`: it speaks OpenFlow, others are told nothing. */
+export function watchSocket(path: string, isSwitch: boolean, onBack: () => void): () => void {
   let isOver = false;
   let wasAway = false;
   let socket: Socket | null = null;
@@ -60,12 +64,12 @@ export function watchPresence(bridge: string, onBack: () => void): () => void {
     socket = made;
     made.unref();
     made.once("connect", () => {
-      made.write(headerOf(HELLO, HEADER_BYTES, 1));
+      if (isSwitch) made.write(headerOf(HELLO, HEADER_BYTES, 1));
       if (wasAway) onBack();
       wasAway = false;
     });
     made.on("data", (chunk: Buffer) => {
-      pending = answer(made, Buffer.concat([pending, chunk]));
+      if (isSwitch) pending = answer(made, Buffer.concat([pending, chunk]));
     });
     made.on("error", () => undefined);
     made.once("close", () => {
