@@ -85,14 +85,12 @@ export class UnixServer {
     return server;
   }
 
-  /** Ends; the socket is gone when it resolves. */
+  /** Ends; the socket is gone as soon as nobody is answered any more, and may be another's when it resolves. */
   async close(): Promise<void> {
-    const { path } = this.#options;
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
     setTimeout(() => this.#server.closeAllConnections(), LAST_ANSWERS_MS).unref();
     await closed;
-    if (existsSync(path)) unlinkSync(path);
   }
 
   async #answer(message: IncomingMessage, response: ServerResponse): Promise<void> {

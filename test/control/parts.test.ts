@@ -1,5 +1,6 @@
 /** Parts of the agent that need no switch: routes as they are told, admission, VM files, and an intent read from a dump. */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import {
   Admission,
@@ -10,10 +11,13 @@ import {
   Quarantine,
   readLine,
   recoverIntent,
+  socketOf,
   VmDirectory,
   type VmFile,
+  watchPresence,
 } from "../../src/control/index.ts";
 import { Flows, flowText, parseIntent, parseVm } from "../../src/intent/index.ts";
+import { ask, jsonAnswer, UnixServer } from "../../src/live/index.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { BASE, best, FakeAnnouncer, resolver, vmOf, Workplace } from "./base.ts";
 
@@ -87,11 +91,11 @@ test("an announcer that hangs holds nobody up, and a list that came late is not 
   assert.is(await failed(announcer.list()), "the routing daemon does not answer");
   assert.equal([inner.history, calls], [[], { announced: 1, listed: 0 }], "nothing else was asked meanwhile");
   held.pop()!();
-  await turns();
+  await soon(5);
   assert.equal([backs, inner.history], [1, ["announce 203.0.113.1/32"]]);
   assert.is(await failed(announcer.list()), "the routing daemon does not answer");
   held.pop()!();
-  await turns();
+  await soon(5);
   assert.is(backs, 2);
   assert.equal((await announcer.list()).ours, [route], "what came late");
   isHanging = false;
@@ -99,9 +103,6 @@ test("an announcer that hangs holds nobody up, and a list that came late is not 
   assert.is(calls.listed, 2, "once, and then it is asked again");
   assert.is(await failed(announcer.withdraw([route.prefix])), "done");
 });
-
-/** Lets promises that are ready have their say. */
-const turns = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 5));
 
 test("admission does not depend on the order of files, but on who has it and who was first", () => {
   const quarantine = new Quarantine(null, 1000);
@@ -286,6 +287,89 @@ test("VM files are read again when something was heard of them, and by a scan wh
     );
   } finally {
     directory.close();
+    place.remove();
+  }
+});
+
+const soon = (ms = 20): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
+
+async function until(what: string, isTrue: () => boolean): Promise<void> {
+  const end = performance.now() + 5000;
+  while (!isTrue()) {
+    if (performance.now() > end) throw new Error(`waited 5 s for: ${what}`);
+    await soon(2);
+  }
+}
+
+test("a switch's presence: echo requests are answered, and only a return is told", async () => {
+  const place = new Workplace();
+  const path = join(place.path, "br0.mgmt");
+  const [got, sockets]: [Buffer[], Socket[]] = [[], []];
+  const listen = async () => {
+    const server = createServer(socket => {
+      sockets.push(socket);
+      socket.on("data", (chunk: Buffer) => got.push(chunk));
+    });
+    await new Promise<void>(resolve => server.listen(path, resolve));
+    return server;
+  };
+  let backCount = 0;
+  let server = await listen();
+  const end = watchPresence(path, () => backCount++);
+  try {
+    await until("a hello", () => got.length > 0);
+    assert.is(Buffer.concat(got.splice(0)).toString("hex"), "0400000800000001");
+    // A hello with an element, and an echo request with four bytes to give back, cut in two.
+    const bytes = Buffer.from("0400001000000007000100080000003204" + "02000c0000000971727374", "hex");
+    sockets[0]!.write(bytes.subarray(0, 21));
+    await soon();
+    sockets[0]!.write(bytes.subarray(21));
+    await until("an echo", () => got.length > 0);
+    assert.is(Buffer.concat(got.splice(0)).toString("hex"), "0403000c0000000971727374");
+    assert.is(backCount, 0);
+    for (const socket of sockets.splice(0)) socket.destroy();
+    await new Promise(resolve => server.close(resolve));
+    await soon(250);
+    assert.is(backCount, 0, "gone is not back");
+    server = await listen();
+    await until("its return", () => backCount === 1);
+  } finally {
+    end();
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    place.remove();
+  }
+});
+
+test("where a bridge's management socket is, by what ovs-ofctl is told", () => {
+  assert.is(socketOf("br0", "/run/ovs"), "/run/ovs/br0.mgmt");
+  assert.is(socketOf("/x/br0.mgmt"), "/x/br0.mgmt");
+  assert.is(socketOf("unix:/x/br0.mgmt"), "/x/br0.mgmt");
+  assert.is(socketOf("tcp:127.0.0.1:6653"), null);
+});
+
+test("a server that ends with an answer under way leaves the socket of the one that came after it", async () => {
+  const place = new Workplace();
+  const path = join(place.path, "agent.sock");
+  const serve = (ms: number): Promise<UnixServer> =>
+    UnixServer.start({
+      path,
+      mostBodyBytes: 10,
+      isTaken: "taken",
+      handle: () => soon(ms).then(() => jsonAnswer(200, ms)),
+    });
+  const first = await serve(60);
+  const asked = ask(path, "GET", "/");
+  await soon();
+  const closed = first.close();
+  await until("its socket is gone", () => !existsSync(path));
+  const second = await serve(0);
+  try {
+    await closed;
+    assert.is((await asked).text, "60\n");
+    assert.is((await ask(path, "GET", "/")).text, "0\n");
+  } finally {
+    await second.close();
     place.remove();
   }
 });

@@ -197,7 +197,7 @@ export class Agent {
   /** Has a VM created. The same VM again is no error; another one under the same id is. */
   async create(vm: Vm): Promise<VmView> {
     const { reconciler, directory } = this.#options;
-    await this.#ready();
+    await this.ready();
     const listed = reconciler.listed(vm.id);
     if (listed !== null && formatVm({ ...listed.vm, path: vm.path }) !== formatVm(vm))
       throw new RequestError("conflict", `VM ${vm.id} is there and is another; destroy it first`);
@@ -218,7 +218,7 @@ export class Agent {
   /** Has a VM destroyed; one that is not there is no error. */
   async destroy(id: number): Promise<void> {
     const { reconciler, directory } = this.#options;
-    await this.#ready();
+    await this.ready();
     const listed = reconciler.listed(id);
     if (listed === null && !reconciler.isHeld(id)) return;
     if (listed !== null && listed.file === null)
@@ -231,7 +231,7 @@ export class Agent {
   /** Has a VM take one step of a migration, forwards or back. */
   async setPath(id: number, path: Path): Promise<VmView> {
     const { reconciler, directory } = this.#options;
-    await this.#ready();
+    await this.ready();
     const listed = reconciler.listed(id);
     if (listed === null) throw new RequestError("not-found", `there is no VM ${id}`);
     if (listed.file === null) throw new RequestError("conflict", `VM ${id} stands in the intent itself`);
@@ -295,7 +295,7 @@ export class Agent {
   }
 
   /** Waits for the first look: before it, nobody knows what is there. */
-  async #ready(): Promise<void> {
+  async ready(): Promise<void> {
     const { reconciler } = this.#options;
     if (!reconciler.isReady) await this.request("all");
     if (!reconciler.isReady)

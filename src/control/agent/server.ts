@@ -30,6 +30,8 @@ const CODES: Readonly<Record<RequestError["code"], number>> = {
 interface Answer {
   readonly status: number;
   readonly body: unknown;
+  /** Of a body that is text already; else it is JSON. */
+  readonly type?: string;
 }
 
 interface Call {
@@ -70,8 +72,12 @@ function pathOfBody({ body }: Call): Path {
 
 /** Method and path, N standing for a VM's id. */
 const HANDLERS: Readonly<Record<string, Handler>> = {
-  "GET /v1/vms": ({ agent }) => ({ status: 200, body: agent.list() }),
-  "GET /v1/vms/N": ({ agent, id }) => {
+  "GET /v1/vms": async ({ agent }) => {
+    await agent.ready();
+    return { status: 200, body: agent.list() };
+  },
+  "GET /v1/vms/N": async ({ agent, id }) => {
+    await agent.ready();
     const view = agent.view(id);
     if (view === null) throw new RequestError("not-found", `there is no VM ${id}`);
     return { status: 200, body: view };
@@ -88,7 +94,15 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
     setImmediate(onHandover);
     return { status: 202, body: { handover: true } };
   },
+  "GET /metrics": async ({ agent }) => ({
+    status: 200,
+    type: "text/plain; version=0.0.4",
+    body: await agent.metrics(),
+  }),
 };
+
+/** All that is answered, as method and path. */
+export const ROUTES: readonly string[] = Object.keys(HANDLERS).map(key => key.replace("/N", "/{id}"));
 
 /** Begins to answer at `path`. Throws SocketError when it cannot, or when another agent answers there. */
 export function startServer(agent: Agent, path: string, onHandover: () => void): Promise<UnixServer> {
@@ -101,16 +115,14 @@ export function startServer(agent: Agent, path: string, onHandover: () => void):
 }
 
 async function handle(agent: Agent, { method, path, body }: HttpRequest, onHandover: () => void) {
-  if (path === "/metrics")
-    return { status: 200, type: "text/plain; version=0.0.4", body: await agent.metrics() };
   const digits = /^\/v1\/vms\/(\d{1,10})(?=\/|$)/.exec(path)?.[1] ?? "0";
   const id = Number(digits);
   const handler = HANDLERS[`${method} ${path.replace(`/v1/vms/${digits}`, "/v1/vms/N")}`];
   if (handler === undefined || id > ID_MAX)
     throw new HttpError(404, "not-found", `there is no ${method} ${path}`);
   try {
-    const answer = await handler({ agent, id, body, onHandover });
-    return jsonAnswer(answer.status, answer.body);
+    const { status, type, body: said } = await handler({ agent, id, body, onHandover });
+    return type === undefined ? jsonAnswer(status, said) : { status, type, body: String(said) };
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
     throw new HttpError(CODES[error.code], error.code, error.message);
