@@ -227,6 +227,7 @@ export function reconcilerOf(
     log: () => undefined,
     drift: "repair",
     judge: null,
+    lingerMs: 0,
     ...more,
   });
 }

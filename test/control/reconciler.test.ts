@@ -99,6 +99,39 @@ test("a VM file brings flows, then its announcement; its removal withdraws first
     await assertFlows(sw, []);
   }));
 
+test("a step back to l2 withdraws, and leaves what delivers until others have heard", () =>
+  onStage(async ({ sw, place, announcer, bridge }) => {
+    let now = 1_000_000;
+    const reconciler = reconcilerOf(place, bridge, announcer, { clock: () => now, lingerMs: 1000 });
+    place.drop(vmOf(1, "dual-l2"));
+    place.drop(vmOf(2, "dual-l2"));
+    await reconciler.round("all");
+    assert.is(reconciler.lingersUntil, null);
+    place.drop(vmOf(1, "l2"));
+    place.take(102);
+    announcer.history.length = 0;
+    const report = await reconciler.round("vms");
+    assert.is(report.withdrawn, 2);
+    assert.is(reconciler.lingersUntil, now + 1000, "one that stays is waited for");
+    await assertFlows(sw, [vmOf(1, "dual-l2")]);
+    now += 999;
+    await reconciler.round("all");
+    await assertFlows(sw, [vmOf(1, "dual-l2")]);
+    // Announced again and withdrawn again: the time begins anew.
+    place.drop(vmOf(1, "dual-l2"));
+    await reconciler.round("vms");
+    assert.is(reconciler.lingersUntil, null, "nothing waits that is wanted");
+    place.drop(vmOf(1, "l2"));
+    await reconciler.round("vms");
+    now += 999;
+    await reconciler.round("routes");
+    await assertFlows(sw, [vmOf(1, "dual-l2")]);
+    now += 1;
+    await reconciler.round("routes");
+    assert.is(reconciler.lingersUntil, null);
+    await assertFlows(sw, [vmOf(1, "l2")]);
+  }));
+
 test("a second agent finds all in step and writes nothing, whatever spelling the switch gives back", () =>
   onStage(async ({ place, announcer, bridge }) => {
     for (const [n, path] of [

@@ -291,7 +291,8 @@ export class Agent {
   }
 
   #isInStep(): boolean {
-    return this.#lastReport !== null && this.#problems().length === 0;
+    const { lingersUntil } = this.#options.reconciler;
+    return this.#lastReport !== null && this.#problems().length === 0 && lingersUntil === null;
   }
 
   /** Waits for the first look: before it, nobody knows what is there. */
@@ -377,11 +378,12 @@ export class Agent {
     this.#noteDoubles();
     this.#writes += writes;
     if (writes > 0 || drifted.length > 0 || haveOthersWritten) this.#planProof();
-    const { needsLook, needsList } = this.#options.reconciler;
+    const { needsLook, needsList, lingersUntil } = this.#options.reconciler;
     this.#failures = needsLook || needsList ? this.#failures + 1 : 0;
     const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length) - 1]!;
     if (needsLook) this.#after("retry", wait, "all");
     else if (needsList) this.#after("retry", wait, "routes");
+    if (lingersUntil !== null) this.#after("linger", Math.max(lingersUntil - Date.now(), 0) + 5, "routes");
     const next = quarantine.entries.reduce((least, { until }) => Math.min(least, until), Infinity);
     if (next !== Infinity) this.#after("quarantine", Math.max(next - Date.now(), 0) + 5, "vms");
   }
@@ -462,7 +464,8 @@ export class Agent {
     try {
       const wanted = await bytesOf(reconciler.wanted.lines());
       const dump = await bytesOf(bridge.lines(), this.#isProved());
-      const isCurrent = (): boolean => writes === this.#writes && this.#running === null;
+      const isCurrent = (): boolean =>
+        writes === this.#writes && this.#running === null && reconciler.lingersUntil === null;
       if (!isCurrent()) return this.#planProof();
       const { verdict, witness, seconds } = await prover.ask(wanted, dump, PROOF_SECONDS);
       this.#lastProof = { verdict, witness, at: new Date().toISOString() };

@@ -45,7 +45,12 @@ export interface ReconcilerOptions {
   /** Whether VMs may lose their files all at once; see Guard. */
   readonly mayBeEmpty?: boolean;
   readonly clock?: () => number;
+  /** How long rows that deliver to a VM that stays are left after its address was withdrawn, in milliseconds: 1000. */
+  readonly lingerMs?: number;
 }
+
+/** Others hear of a withdrawal within milliseconds, and write their flows within some more. */
+const LINGER_MS = 1000;
 
 /** What a round looks at: everything, the VM files and changed routes, or changed routes only. */
 export type Scope = "all" | "vms" | "routes";
@@ -107,6 +112,8 @@ export class Reconciler {
   #obstructed: ReadonlySet<string> = new Set();
   /** Rows whose last write failed, or was held back. */
   readonly #open = new Set<string>();
+  /** Addresses that were withdrawn, and until when (by the clock) others may still send to them. */
+  readonly #lingering = new Map<string, number>();
   #isRefused = false;
   /** A look that goes on beside rounds, or waits for the next to take it in. */
   #look: Look | null = null;
@@ -166,6 +173,18 @@ export class Reconciler {
   /** Whether the next round has to ask what is announced. */
   get needsList(): boolean {
     return this.#options.announcer !== null && this.#announced === null;
+  }
+
+  /** When rows that wait for others to hear of a withdrawal may go, in milliseconds since 1970; null: none does. */
+  get lingersUntil(): number | null {
+    const now = this.#clock();
+    for (const [address, until] of this.#lingering) if (until <= now) this.#lingering.delete(address);
+    if (this.#lingering.size === 0) return null;
+    const isWaiting = [...this.#open].some(name => {
+      const row = this.#installed?.ours.get(name);
+      return row !== undefined && this.#lingers(row);
+    });
+    return isWaiting ? Math.max(...this.#lingering.values()) : null;
   }
 
   /** Whether all rows of a VM are in, and announced where it should be. */
@@ -502,9 +521,11 @@ export class Reconciler {
       tally.problems.push(`withdrawals: ${(error as Error).message}`);
       return false;
     }
+    const until = this.#clock() + (this.#options.lingerMs ?? LINGER_MS);
     for (const prefix of stale) {
       this.#announced.delete(prefix);
       this.#look?.written.add(prefix);
+      this.#lingering.set(prefix.replace(/\/32$/, ""), until);
     }
     tally.withdrawn = stale.length;
     return true;
@@ -517,6 +538,16 @@ export class Reconciler {
     return new Set(addresses.map(address => `${address}/32`));
   }
 
+  /**
+   * Whether a row delivers to a VM that stays, at an address that was withdrawn a moment ago: a step back to the layer-2
+   * path. What others send until they have heard is not to be lost; a VM that has gone would not hear it anyway.
+   */
+  #lingers({ kind, owner, match }: InstalledRow): boolean {
+    if (kind !== "L3-in" || !this.wanted.vms.has(owner)) return false;
+    const [, address = ""] = /nw_dst=([\d.]+)/.exec(match) ?? [];
+    return (this.#lingering.get(address) ?? 0) > this.#clock();
+  }
+
   /** Whether an edit has to wait, or is not ours to make. */
   #isHeldBack(edit: Edit, mayRemove: boolean): boolean {
     if (this.#tolerated.has(edit.name)) return true;
@@ -524,7 +555,7 @@ export class Reconciler {
     const { kind, owner } = edit.before;
     if (kind === "route") return !this.#isTableWhole || this.wanted.unresolved.has(edit.name);
     if (owner !== 0 && this.#mayBeHidden(owner)) return true;
-    return kind === "L3-in" && !mayRemove;
+    return (kind === "L3-in" && !mayRemove) || this.#lingers(edit.before);
   }
 
   /** The edits that need not wait. Where VMs are written whole, all of a VM waits with what has to. */
