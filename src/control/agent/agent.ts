@@ -29,7 +29,7 @@ export interface AgentOptions {
   readonly ignoredCookies?: readonly bigint[];
   /** Seconds between looks at everything: 30. */
   readonly everySeconds?: number;
-  /** How long changes of routes are gathered: 20 ms, at most 100. */
+  /** How long changes of routes are gathered that follow another: 20 ms, at most 100. */
   readonly batchMs?: number;
   /** How long nothing is written before the table is proved, and the least time between proofs: 1 s, 5 s. */
   readonly quietMs?: number;
@@ -89,6 +89,7 @@ export class Agent {
   /** Whether the source of routes was lost at any time. */
   #wasLost = false;
   #failures = 0;
+  #lastRoutesAt = Number.NEGATIVE_INFINITY;
   #writes = 0;
   #lastProofAt = Number.NEGATIVE_INFINITY;
   #lastProof: { verdict: string; witness: string | null; at: string } | null = null;
@@ -115,7 +116,7 @@ export class Agent {
         reconciler.fabric.apply(changes, isComplete);
         const isNews = isComplete && !wasComplete;
         if (isNews) log("info", "the table of routes is complete", { routes: reconciler.fabric.count });
-        this.#ask("routes", this.#options.batchMs ?? BATCH_MS);
+        this.#ask("routes", this.#gatherMs());
         // What happened meanwhile, nobody told.
         if (isNews && this.#wasLost) this.#ask("all", 0);
       },
@@ -327,6 +328,15 @@ export class Agent {
   /** As `request`, for events that nobody waits for. */
   #ask(scope: Scope, withinMs: number): void {
     if (!this.#isStopped) void this.request(scope, withinMs).catch(() => undefined);
+  }
+
+  /** A change of routes that comes by itself is done at once; when they come thick and fast, those of some time are one round. */
+  #gatherMs(): number {
+    const { batchMs = BATCH_MS } = this.#options;
+    const now = performance.now();
+    const isAlone = now - this.#lastRoutesAt > batchMs;
+    this.#lastRoutesAt = now;
+    return isAlone ? 0 : batchMs;
   }
 
   #begin(): void {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Intent } from "../../intent/index.ts";
 import type { Announcer, RouteSource } from "../types.ts";
 import { Agent } from "./agent.ts";
-import { bridgeAddress, OfctlBridge } from "./bridge.ts";
+import { type Bridge, bridgeAddress, OfctlBridge } from "./bridge.ts";
 import type { NextHopResolver } from "./fabric.ts";
 import { Audit, type Log } from "./journal.ts";
 import { LiveBridge } from "./live-bridge.ts";
@@ -82,7 +82,7 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
     log("info", "the agent before has handed over");
   const audit = new Audit(join(settings.state, "audit.jsonl"));
   const directory = new VmDirectory(settings.vms);
-  const bridge =
+  const bridge: Bridge =
     settings.live === undefined
       ? new OfctlBridge(bridgeAddress(base.bridge, settings.database))
       : new LiveBridge(settings.live, base);
@@ -132,6 +132,7 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
   if (announcer !== null) announcer.onBack = () => agent.nudge();
   const endWatch = watchBridge(bridge, agent, log);
   await agent.start();
+  bridge.prepare?.();
   return {
     agent,
     handover,
@@ -140,6 +141,7 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
       endWatch();
       await agent.stop();
       await server.close();
+      bridge.close?.();
       peers?.close();
       audit.close();
     },

@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import type { Vm } from "../../intent/index.ts";
 import { bundleOf, type Edit } from "./edits.ts";
 import { type InstalledRow, rowsOf } from "./installed.ts";
+import { ReadyProgram } from "./ready.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** The switch refused something or cannot be reached: one line for a person. */
@@ -35,6 +36,10 @@ export interface Bridge {
   lines(): AsyncIterable<readonly string[]>;
   /** Makes all of these edits or none; `wanted` is what they lead to. Rejects with BridgeError. */
   write(edits: readonly Edit[], wanted: Wanted): Promise<void>;
+  /** Has what a write needs started ahead of it. */
+  prepare?(): void;
+  /** Nothing is written any more. */
+  close?(): void;
 }
 
 const TIMEOUT_SECONDS = 60;
@@ -109,9 +114,12 @@ async function* follow(program: string, words: readonly string[]): AsyncGenerato
 export class OfctlBridge implements Bridge {
   readonly address: string;
   readonly tagOf = null;
+  readonly #writer: ReadyProgram;
 
   constructor(address: string) {
     this.address = address;
+    const words = ["-O", "OpenFlow13", "--bundle", "add-flows", address, "-"];
+    this.#writer = new ReadyProgram("ovs-ofctl", words, TIMEOUT_SECONDS * 1000);
   }
 
   async *rows(): AsyncGenerator<readonly InstalledRow[]> {
@@ -134,7 +142,19 @@ export class OfctlBridge implements Bridge {
 
   /** Writes all lines of a bundle or none. */
   async bundle(bundle: string): Promise<void> {
-    await run("ovs-ofctl", [...this.#words(), "--bundle", "add-flows", this.address, "-"], bundle);
+    const { code, complaint, error } = await this.#writer.run(bundle);
+    if (error !== null) throw startErrorOf("ovs-ofctl", error);
+    if (code !== 0) throw errorOf("ovs-ofctl", code, complaint);
+  }
+
+  /** Has what writes started, so that the next write does not wait for that. */
+  prepare(): void {
+    this.#writer.prepare();
+  }
+
+  /** Nothing is written any more. */
+  close(): void {
+    this.#writer.close();
   }
 
   #dumpWords(): string[] {

@@ -1,0 +1,76 @@
+/** A program that waits for its input: used once, replaced, ended with its owner; and what it says when it goes wrong. */
+import { readFileSync } from "node:fs";
+import { ReadyProgram } from "../../src/control/agent/ready.ts";
+import { assert, suite } from "../harness.ts";
+
+const test = suite("control: a program that is ready");
+const WAIT_MS = 30_000;
+const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
+
+/** A shell that says its id and what it is given. */
+const echo = (timeoutMs = WAIT_MS) =>
+  new ReadyProgram("sh", ["-c", "echo $$; cat; echo no >&2; exit 3"], timeoutMs);
+
+/** Children of this process that are a shell of ours: by name, as the kernel tells. */
+function children(): number[] {
+  return readFileSync(`/proc/self/task/${process.pid}/children`, "utf8")
+    .trim()
+    .split(" ")
+    .filter(Boolean)
+    .map(Number);
+}
+
+async function waiting(before: readonly number[]): Promise<number> {
+  for (let turn = 0; turn < 1000; turn++) {
+    const found = children().find(pid => !before.includes(pid));
+    if (found !== undefined) return found;
+    await pause(5);
+  }
+  return assert.unreachable("none was started") as never;
+}
+
+test("what waits is used, once, and another waits then", async () => {
+  const before = children();
+  const program = echo();
+  const first = await program.run("a\n");
+  assert.match(first.output, /^\d+\na\n$/);
+  assert.equal([first.code, first.complaint, first.error], [3, "no\n", null]);
+  const pid = await waiting(before);
+  const second = await program.run("b\n");
+  assert.is(second.output, `${pid}\nb\n`);
+  const third = await waiting(before);
+  assert.is.not(third, pid);
+  program.close();
+  for (let turn = 0; turn < 1000 && children().includes(third); turn++) await pause(5);
+  assert.not.ok(children().includes(third), "it ends with its owner");
+});
+
+test("one that was ended while it waited is replaced", async () => {
+  const before = children();
+  const program = echo();
+  program.prepare();
+  const pid = await waiting(before);
+  process.kill(pid, "SIGKILL");
+  while (children().includes(pid)) await pause(5);
+  await pause(20);
+  const { code, output } = await program.run("c\n");
+  assert.is(code, 3);
+  assert.match(output, /\nc\n$/);
+  program.close();
+});
+
+test("two at once, one that hangs, and one that is not there", async () => {
+  const program = echo();
+  const both = await Promise.all([program.run("d\n"), program.run("e\n")]);
+  assert.match(both[0]!.output, /\nd\n$/);
+  assert.match(both[1]!.output, /\ne\n$/);
+  program.close();
+  const hanging = new ReadyProgram("sleep", ["60"], 50);
+  assert.is((await hanging.run("")).code, null);
+  hanging.close();
+  const missing = new ReadyProgram("slash32-is-not-there", [], WAIT_MS);
+  assert.is((await missing.run("")).error?.code, "ENOENT");
+  missing.close();
+});
+
+test.run();
