@@ -215,11 +215,11 @@ export class Installed {
   /**
    * Gives rows of ours that are only spelt differently the names under which they are wanted, and says which wanted rows
    * cannot be written because a row of somebody else's stands in their place. `names`: those under which anything may
-   * be amiss; everything when it is not given.
+   * be amiss; everything when they are not given.
    */
-  reconcileNames(wanted: ReadonlyMap<string, Row>, names: Iterable<string> = this.ours.keys()): Set<string> {
+  reconcileNames(wanted: ReadonlyMap<string, Row>, names: ReadonlySet<string> | null = null): Set<string> {
     const strangers: (readonly [string, InstalledRow])[] = [];
-    for (const name of names) {
+    for (const name of names ?? this.ours.keys()) {
       const row = wanted.has(name) ? undefined : this.ours.get(name);
       if (row !== undefined) strangers.push([name, row]);
     }
@@ -228,8 +228,9 @@ export class Installed {
     if (strangers.length === 0 && foreign.length === 0) return obstructed;
     const places = new Set([...strangers, ...foreign].map(([, row]) => `${row.table}/${row.priority}`));
     const meanings = new Map<string, string>();
-    for (const [name, row] of wanted) {
-      if (this.ours.has(name) || !places.has(`${row.table}/${row.priority}`)) continue;
+    for (const name of names ?? wanted.keys()) {
+      const row = this.ours.has(name) ? undefined : wanted.get(name);
+      if (row === undefined || !places.has(`${row.table}/${row.priority}`)) continue;
       const meaning = meaningOf(row);
       if (meaning !== null) meanings.set(meaning, name);
     }

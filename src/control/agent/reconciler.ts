@@ -191,9 +191,12 @@ export class Reconciler {
   isInStep(id: number): boolean {
     const rows = this.wanted.namesOf(id);
     if (rows.length === 0 || !this.#isIn(id)) return false;
-    for (const [prefix, { vm }] of this.wanted.announcements)
-      if (vm === id && this.#options.announcer !== null && !this.#announced?.has(prefix)) return false;
-    return true;
+    const { announcer } = this.#options;
+    const prefixes = (this.wanted.vms.get(id)?.addresses ?? []).map(address => `${formatIpv4(address)}/32`);
+    return prefixes.every(
+      prefix =>
+        announcer === null || !this.wanted.announcements.has(prefix) || this.#announced?.has(prefix) === true,
+    );
   }
 
   /** Whether a VM stays although its file vanished with nearly all others. */
@@ -270,7 +273,7 @@ export class Reconciler {
       haveOthersWritten: false,
     };
     const look = this.#look?.isOver ? this.#look : null;
-    let suspects: Iterable<string> | null = null;
+    let suspects: ReadonlySet<string> | null = null;
     if (look !== null) {
       this.#look = null;
       suspects = this.#takeIn(look, tally);
@@ -380,10 +383,12 @@ export class Reconciler {
   // ── Plan ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Brings what is wanted up to date; gives the names of rows to compare. Null: nothing can be decided. */
-  #decide(scope: Scope, suspects: Iterable<string> | null, tally: Tally): Iterable<string> | null {
+  #decide(scope: Scope, suspects: ReadonlySet<string> | null, tally: Tally): Iterable<string> | null {
     const { resolver } = this.#options;
     const installed = this.#installed!;
-    const changed = scope === "routes" ? new Set<string>() : this.#decideVms(scope === "all", tally);
+    // A look that found all as it should be asks nothing more of 10,000 VMs.
+    const isWhole = scope === "all" && (suspects === null || suspects.size > 0 || this.#hasStale());
+    const changed = scope === "routes" ? new Set<string>() : this.#decideVms(isWhole, tally);
     if (changed === null) return null;
     this.#isTableWhole = this.fabric.isComplete;
     const touched = this.fabric.takeChanged();
@@ -394,12 +399,19 @@ export class Reconciler {
       for (const name of changed) this.#tolerated.delete(name);
       return this.#about(changed);
     }
-    this.#obstructed = installed.reconcileNames(this.wanted.rows, suspects ?? undefined);
+    this.#obstructed = installed.reconcileNames(this.wanted.rows, suspects);
     for (const name of this.#obstructed)
       tally.problems.push(`${name}: a flow that is not ours stands in its place`);
     return suspects === null
       ? allNames(this.wanted, installed)
       : this.#about(new Set([...changed, ...suspects]));
+  }
+
+  /** Whether something is announced that nobody wanted the last time. */
+  #hasStale(): boolean {
+    for (const prefix of this.#announced?.keys() ?? [])
+      if (!this.wanted.announcements.has(prefix)) return true;
+    return false;
   }
 
   /** Names of rows to compare when these changed. */
@@ -414,12 +426,12 @@ export class Reconciler {
   }
 
   /** Reads the VM files and decides which VMs are taken; gives the names of rows that changed. */
-  #decideVms(isFull: boolean, tally: Tally): Set<string> | null {
+  #decideVms(isWhole: boolean, tally: Tally): Set<string> | null {
     const { directory, base, quarantine } = this.#options;
     const before = this.#listing;
     try {
       this.#listing = directory.read();
-      if (isFull || this.#guard.count > 0 || hasLost(before, this.#listing))
+      if (isWhole || this.#guard.count > 0 || hasLost(before, this.#listing))
         this.#listing = this.#guard.keep(this.#listing, before, this.#installed!.owners, id =>
           base.vms.some(vm => vm.id === id),
         );
@@ -431,7 +443,7 @@ export class Reconciler {
     if (this.#guard.count > 0) tally.problems.push(emptied(directory.path, this.#guard.count));
     const now = this.#clock();
     quarantine.expire(now);
-    if (isFull || hasLost(before, this.#listing)) this.#quarantineLost(now);
+    if (isWhole || hasLost(before, this.#listing)) this.#quarantineLost(now);
     this.#admitted = this.#admission.admit(
       this.#listing.vms,
       id => this.#presentOf(id),
