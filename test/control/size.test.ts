@@ -130,7 +130,9 @@ test(`a restart with ${VMS} VMs and ${ROUTES} routes: nothing is written, nothin
     const toldMs = performance.now() - startedAt;
     await first.agent.request("routes");
     say(`routes told in ${toldMs.toFixed(0)} ms; all flows in`, performance.now() - startedAt);
+    startedAt = performance.now();
     const flows = await flowCount(scene.sw);
+    say("yardstick: ovs-ofctl dump-flows alone", performance.now() - startedAt);
     assert.is(
       flows,
       new Flows({ ...BASE, vms: Array.from({ length: VMS }, (_, i) => vm(i + 1)) }).count + ROUTES,
