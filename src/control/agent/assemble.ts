@@ -82,7 +82,7 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
     log("info", "the agent before has handed over");
   const audit = new Audit(join(settings.state, "audit.jsonl"));
   const directory = new VmDirectory(settings.vms);
-  const bridge: Bridge =
+  const bridge: Bridge & (OfctlBridge | LiveBridge) =
     settings.live === undefined
       ? new OfctlBridge(bridgeAddress(base.bridge, settings.database))
       : new LiveBridge(settings.live, base);
