@@ -1,8 +1,15 @@
 /** Rounds of the reconciler against a private Open vSwitch: what is written, what is left alone, and in which order. */
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Bridge, bundleOf, type Edit, OfctlBridge, Quarantine } from "../../src/control/index.ts";
+import {
+  type Bridge,
+  BridgeError,
+  bundleOf,
+  type Edit,
+  OfctlBridge,
+  Quarantine,
+} from "../../src/control/index.ts";
 import { Flows, flowText, type Vm } from "../../src/intent/index.ts";
 import { Switch } from "../../src/verify/index.ts";
 import { assert, peer, suite } from "../harness.ts";
@@ -509,6 +516,27 @@ test("beside a look: a switch that lost all flows before the dump is filled whol
     const report = await reconciler.round("all");
     assert.equal(report.problems, []);
     await assertFlows(sw, [vmOf(1), vmOf(2)]);
+  }));
+
+test("a bundle larger than a pipe is a file before it is read: whole or not at all, refused by name, and nothing is left", () =>
+  onStage(async ({ sw, place }) => {
+    const bridge = new OfctlBridge(join(sw.whereabouts.folder, "br0.mgmt"), place.path);
+    const before = readdirSync(place.path);
+    const lines = Array.from({ length: 2000 }, (_, index) => {
+      const address = `10.9.${index >> 8}.${index & 255}`;
+      return `add cookie=0x40028,table=40,priority=132,ip,nw_dst=${address} actions=drop\n`;
+    });
+    const spoilt = lines
+      .with(1234, "add table=40,priority=132,ip,nw_dst=10.9.9.9 actions=nonsense\n")
+      .join("");
+    const count = async (): Promise<number> => (await sw.dumpFlows()).split("nw_dst=10.9.").length - 1;
+    const error = await bridge.bundle(spoilt).catch((reason: unknown) => reason);
+    assert.ok(error instanceof BridgeError && error.isRefusal, String(error));
+    assert.is(await count(), 0);
+    await bridge.bundle(lines.join(""));
+    assert.is(await count(), 2000);
+    assert.equal(readdirSync(place.path), before);
+    bridge.close();
   }));
 
 test("a directory that is suddenly empty, or gone, removes nobody, also over a restart; requests and --allow-empty do", () =>

@@ -7,12 +7,11 @@ import { join } from "node:path";
 import type { Intent } from "../../intent/index.ts";
 import type { Announcer, RouteSource } from "../types.ts";
 import { Agent } from "./agent.ts";
-import { type Bridge, bridgeAddress, OfctlBridge } from "./bridge.ts";
+import { type AttachedBridge, bridgeAddress, OfctlBridge } from "./bridge.ts";
 import type { NextHopResolver } from "./fabric.ts";
 import { Audit, type Log } from "./journal.ts";
 import { LiveBridge } from "./live-bridge.ts";
 import { PatientAnnouncer } from "./patience.ts";
-import { watchPresence, watchSocket } from "./presence.ts";
 import { Prover, planJudge } from "./prover.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -76,20 +75,55 @@ const PLAN_SECONDS = 20;
 
 /** Starts an agent. Throws SocketError when its socket is another's; what the switch lacks is retried, not thrown. */
 export async function startAgent(settings: AgentSettings): Promise<Running> {
-  const { base, log, peers } = settings;
+  const { log, peers } = settings;
   for (const folder of [settings.vms, settings.state]) mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (settings.isTakingOver && (await takeOver(settings.socket)))
     log("info", "the agent before has handed over");
-  const audit = new Audit(join(settings.state, "audit.jsonl"));
+  const { agent, announcer, audit, bridge } = partsOf(settings);
+  let onHandover: () => void = () => undefined;
+  const handover = new Promise<void>(resolve => {
+    onHandover = resolve;
+  });
+  // The socket first: whoever holds it is the one agent of this bridge.
+  const server = await startServer(agent, settings.socket, onHandover);
+  // Before anything is resolved: a MAC that is found later has a round of its own.
+  peers?.onResolved(() => agent.nudge());
+  if (announcer !== null) announcer.onBack = () => agent.nudge();
+  const endWatch = bridge.watch(() => {
+    log("warn", "the switch went away and is back");
+    void agent.request("all").catch(() => undefined);
+  });
+  await agent.start();
+  bridge.prepare();
+  return {
+    agent,
+    handover,
+    reopen: () => audit.reopen(),
+    async stop() {
+      endWatch();
+      await agent.stop();
+      await server.close();
+      bridge.close();
+      peers?.close();
+      audit.close();
+    },
+  };
+}
+
+function partsOf(settings: AgentSettings): {
+  readonly agent: Agent;
+  readonly announcer: PatientAnnouncer | null;
+  readonly audit: Audit;
+  readonly bridge: AttachedBridge;
+} {
+  const { base, log, peers, state, ignoredCookies } = settings;
+  const audit = new Audit(join(state, "audit.jsonl"));
   const directory = new VmDirectory(settings.vms);
-  const bridge: Bridge & (OfctlBridge | LiveBridge) =
+  const bridge =
     settings.live === undefined
-      ? new OfctlBridge(bridgeAddress(base.bridge, settings.database))
+      ? new OfctlBridge(bridgeAddress(base.bridge, settings.database), state)
       : new LiveBridge(settings.live, base);
-  const quarantine = new Quarantine(
-    join(settings.state, "quarantine.json"),
-    settings.quarantineSeconds * 1000,
-  );
+  const quarantine = new Quarantine(join(state, "quarantine.json"), settings.quarantineSeconds * 1000);
   const prover = settings.isProved ? new Prover() : null;
   const announcer = peers === null ? null : new PatientAnnouncer(peers.announcer);
   const isJudged = prover !== null && !settings.isForced;
@@ -107,7 +141,7 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
     log,
     drift: settings.drift,
     mayBeEmpty: settings.mayBeEmpty === true,
-    judge: isJudged ? planJudge(prover, settings.ignoredCookies, PLAN_SECONDS) : null,
+    judge: isJudged ? planJudge(prover, ignoredCookies, PLAN_SECONDS) : null,
   });
   const agent = new Agent({
     reconciler,
@@ -117,43 +151,9 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
     routes: peers?.routes ?? null,
     prover,
     log,
-    ignoredCookies: settings.ignoredCookies,
+    ignoredCookies,
     everySeconds: settings.everySeconds,
     ...(settings.quietMs === undefined ? {} : { quietMs: settings.quietMs, proofGapMs: settings.quietMs }),
   });
-  let onHandover: () => void = () => undefined;
-  const handover = new Promise<void>(resolve => {
-    onHandover = resolve;
-  });
-  // The socket first: whoever holds it is the one agent of this bridge.
-  const server = await startServer(agent, settings.socket, onHandover);
-  // Before anything is resolved: a MAC that is found later has a round of its own.
-  peers?.onResolved(() => agent.nudge());
-  if (announcer !== null) announcer.onBack = () => agent.nudge();
-  const endWatch = watchBridge(bridge, agent, log);
-  await agent.start();
-  bridge.prepare?.();
-  return {
-    agent,
-    handover,
-    reopen: () => audit.reopen(),
-    async stop() {
-      endWatch();
-      await agent.stop();
-      await server.close();
-      bridge.close?.();
-      peers?.close();
-      audit.close();
-    },
-  };
-}
-
-/** A switch that is back has an empty table; live ports have the intent that they began with. */
-function watchBridge(bridge: OfctlBridge | LiveBridge, agent: Agent, log: Log): () => void {
-  const isLive = bridge instanceof LiveBridge;
-  const onBack = (): void => {
-    log("warn", `the ${isLive ? "live ports" : "switch"} went away and ${isLive ? "are" : "is"} back`);
-    void agent.request("all").catch(() => undefined);
-  };
-  return isLive ? watchSocket(bridge.socket, false, onBack) : watchPresence(bridge.address, onBack);
+  return { agent, announcer, audit, bridge };
 }

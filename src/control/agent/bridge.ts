@@ -4,10 +4,13 @@
  * is found the next time.
  */
 import { spawn } from "node:child_process";
+import { rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Vm } from "../../intent/index.ts";
 import { bundleOf, type Edit } from "./edits.ts";
 import { type InstalledRow, rowsOf } from "./installed.ts";
+import { watchPresence } from "./presence.ts";
 import { ReadyProgram } from "./ready.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -36,13 +39,21 @@ export interface Bridge {
   lines(): AsyncIterable<readonly string[]>;
   /** Makes all of these edits or none; `wanted` is what they lead to. Rejects with BridgeError. */
   write(edits: readonly Edit[], wanted: Wanted): Promise<void>;
+}
+
+/** A bridge for as long as an agent runs. */
+export interface AttachedBridge extends Bridge {
+  /** Calls back whenever it is there again after it was not: by then it has other rows. Returns what ends that. */
+  watch(onBack: () => void): () => void;
   /** Has what a write needs started ahead of it. */
-  prepare?(): void;
+  prepare(): void;
   /** Nothing is written any more. */
-  close?(): void;
+  close(): void;
 }
 
 const TIMEOUT_SECONDS = 60;
+/** What the way to a child's input, empty until then, takes in one write. */
+const PIECE_BYTES = 65_536;
 
 /** Where ovs-ofctl finds the bridge: a name, or the management socket beside the database's. */
 export function bridgeAddress(bridge: string, database: string | undefined): string {
@@ -74,7 +85,7 @@ export function run(program: string, words: readonly string[], input: string | n
 function errorOf(program: string, code: number | null, complaint: string): BridgeError {
   const lines = complaint.trim().split("\n");
   const line = lines.find(text => text.includes(`${program}: `)) ?? lines[0] ?? "";
-  const isRefusal = /OFPT_ERROR|^-:\d+|: -:\d+|OFPFMFC|OFPBFC|OFPBAC/m.test(complaint);
+  const isRefusal = /OFPT_ERROR|(?:^|: )(?:-|\S+\.flows):\d+|OFPFMFC|OFPBFC|OFPBAC/m.test(complaint);
   return new BridgeError(
     `${program}: ${line.replace(`${program}: `, "") || `ended with ${code}`}`,
     isRefusal,
@@ -111,15 +122,17 @@ async function* follow(program: string, words: readonly string[]): AsyncGenerato
 }
 
 /** A bridge of Open vSwitch, given by name or management socket. */
-export class OfctlBridge implements Bridge {
+export class OfctlBridge implements AttachedBridge {
   readonly address: string;
   readonly tagOf = null;
   readonly #writer: ReadyProgram;
+  readonly #file: string;
 
-  constructor(address: string) {
+  /** @param folder where large bundles are put on their way */
+  constructor(address: string, folder = tmpdir()) {
     this.address = address;
-    const words = ["-O", "OpenFlow13", "--bundle", "add-flows", address, "-"];
-    this.#writer = new ReadyProgram("ovs-ofctl", words, TIMEOUT_SECONDS * 1000);
+    this.#file = join(folder, `bundle-${process.pid}.flows`);
+    this.#writer = new ReadyProgram("ovs-ofctl", this.#writeWords("-"), TIMEOUT_SECONDS * 1000);
   }
 
   async *rows(): AsyncGenerator<readonly InstalledRow[]> {
@@ -140,11 +153,29 @@ export class OfctlBridge implements Bridge {
     return this.bundle(bundleOf(edits));
   }
 
-  /** Writes all lines of a bundle or none. */
+  /**
+   * Writes all lines of a bundle or none, also when this process is killed meanwhile: what fits a pipe is handed over in one
+   * piece, and more than that is a file before anybody reads it. Half a bundle would be a bundle to ovs-ofctl.
+   */
   async bundle(bundle: string): Promise<void> {
+    if (bundle.length > PIECE_BYTES) return this.#bundleFile(bundle);
     const { code, complaint, error } = await this.#writer.run(bundle);
     if (error !== null) throw startErrorOf("ovs-ofctl", error);
     if (code !== 0) throw errorOf("ovs-ofctl", code, complaint);
+  }
+
+  async #bundleFile(bundle: string): Promise<void> {
+    try {
+      await writeFile(this.#file, bundle, { encoding: "latin1", mode: 0o600 });
+      const words = [`--timeout=${TIMEOUT_SECONDS}`, ...this.#writeWords(this.#file)];
+      await run("ovs-ofctl", words, null);
+    } finally {
+      await rm(this.#file, { force: true });
+    }
+  }
+
+  watch(onBack: () => void): () => void {
+    return watchPresence(this.address, onBack);
   }
 
   /** Has what writes started, so that the next write does not wait for that. */
@@ -158,10 +189,10 @@ export class OfctlBridge implements Bridge {
   }
 
   #dumpWords(): string[] {
-    return [...this.#words(), "--no-names", "dump-flows", this.address];
+    return [`--timeout=${TIMEOUT_SECONDS}`, "-O", "OpenFlow13", "--no-names", "dump-flows", this.address];
   }
 
-  #words(): string[] {
-    return [`--timeout=${TIMEOUT_SECONDS}`, "-O", "OpenFlow13"];
+  #writeWords(file: string): string[] {
+    return ["-O", "OpenFlow13", "--bundle", "add-flows", this.address, file];
   }
 }

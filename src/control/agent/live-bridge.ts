@@ -15,17 +15,18 @@ import {
 } from "../../intent/index.ts";
 import { ask, SocketError } from "../../live/index.ts";
 import type { RowInstance } from "../../openflow/index.ts";
-import { type Bridge, BridgeError } from "./bridge.ts";
+import { type AttachedBridge, BridgeError } from "./bridge.ts";
 import { type Edit, installedOf } from "./edits.ts";
 import { parsePrefix } from "./fabric.ts";
 import type { InstalledRow } from "./installed.ts";
+import { watchSocket } from "./presence.ts";
 import type { Wanted } from "./wanted.ts";
 
 const TARGET = "/v1/intent";
 const SLICE = 2000;
 
 /** Live ports behind a control socket. */
-export class LiveBridge implements Bridge {
+export class LiveBridge implements AttachedBridge {
   readonly socket: string;
   readonly #base: Intent;
 
@@ -46,6 +47,14 @@ export class LiveBridge implements Bridge {
   async *lines(): AsyncGenerator<readonly string[]> {
     yield* slicesOf(new Flows(await this.intent()), flowText);
   }
+
+  watch(onBack: () => void): () => void {
+    return watchSocket(this.socket, false, onBack);
+  }
+
+  prepare(): void {}
+
+  close(): void {}
 
   /** The intent in force. Rejects with BridgeError, also when it stands on another base. */
   async intent(): Promise<Intent> {
