@@ -1,17 +1,18 @@
 /**
  * Routing daemons of a test's or a lab's own: gobgpd as a hypervisor's speaker or as route reflector, BIRD and FRR as routers
- * of the fabric, in a namespace that the machine made and takes away. Each has an address of its own on the loopback device,
- * so that all of them listen on port 179 and none is reachable from outside; configuration and sockets lie in the machine's
- * folder. docs/bgp.md says why the settings are what they are.
+ * of the fabric, in namespaces that the machine made and takes away: all in one, each with an address of its own on the
+ * loopback device, or a gobgpd in the node that it is told. All of them listen on port 179 and none is reachable from outside;
+ * configuration and sockets lie in the machine's folder. docs/bgp.md says why the settings are what they are.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { execute, type Machine, type Running, until } from "./machine.ts";
+import { execute, LabError, type Machine, type Running, until } from "./machine.ts";
 
 /** All in one autonomous system, as a reflector needs it. */
 const AS = 65_000;
-const NODE = "bgp";
+/** Where daemons run that are told no other node. */
+export const NODE = "bgp";
 /** Seconds for which peers keep the routes of a speaker that went away (RFC 4724). */
 const RESTART_SECONDS = 60;
 /** Seconds for which a speaker that restarted waits at most for its peers' routes before it says that its own are all. */
@@ -24,9 +25,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   gobgpd: "gobgpd",
   gobgp: "gobgpd",
   bird: "bird2",
-  birdc: "bird2",
   "/usr/lib/frr/bgpd": "frr",
-  vtysh: "frr",
 };
 
 /** Which of the daemons' programs are not here, for people; empty when all are. */
@@ -45,6 +44,8 @@ export async function missingDaemons(): Promise<string> {
 export interface SpeakerOptions {
   readonly name: string;
   readonly address: string;
+  /** The node in which it runs, which has the address. */
+  readonly node?: string;
   /** Addresses of its peers. */
   readonly peers: readonly string[];
   /**
@@ -130,7 +131,7 @@ export class Speaker {
   constructor(machine: Machine, options: SpeakerOptions) {
     this.#machine = machine;
     this.options = options;
-    this.#folder = join(machine.folder, options.name);
+    this.#folder = join(machine.folder, `${options.name}-gobgpd`);
     // gobgpd makes its socket as the umask says: the folder keeps others out.
     mkdirSync(this.#folder, { mode: 0o700 });
     writeFileSync(join(this.#folder, "gobgpd.toml"), speakerToml(options));
@@ -145,6 +146,10 @@ export class Speaker {
     return this.#running!.pid;
   }
 
+  get #node(): string {
+    return this.options.node ?? NODE;
+  }
+
   get #socket(): string {
     return join(this.#folder, "api.sock");
   }
@@ -154,7 +159,7 @@ export class Speaker {
     rmSync(this.#socket, { force: true });
     const words = ["gobgpd", "-f", join(this.#folder, "gobgpd.toml"), "--api-hosts", this.api];
     const flags = ["--pprof-disable", "--log-level=info", ...(isRestart ? ["-r"] : [])];
-    this.#running = this.#machine.start(NODE, this.options.name, [...words, ...flags]);
+    this.#running = this.#machine.start(this.#node, `${this.options.name}-gobgpd`, [...words, ...flags]);
     await until(`${this.options.name} answers`, () => isListening(this.#socket), START_MS);
   }
 
@@ -165,7 +170,7 @@ export class Speaker {
 
   /** Cuts the connection to a peer as a failing network would, without a word of BGP. */
   async cut(peer: string): Promise<void> {
-    await this.#machine.run(NODE, ["ss", "-K", "src", this.options.address, "dst", peer]);
+    await this.#machine.run(this.#node, ["ss", "-K", "src", this.options.address, "dst", peer]);
   }
 }
 
@@ -177,6 +182,28 @@ function isListening(path: string): Promise<boolean> {
       resolve(true);
     });
     socket.once("error", () => resolve(false));
+  });
+}
+
+/**
+ * Puts one question to a daemon's control socket, as its own client program would, and gives all that it answers; `isOver`
+ * tells from what has come so far when that is.
+ */
+function askSocket(path: string, question: string, isOver: (text: string) => boolean): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    let text = "";
+    socket.setEncoding("latin1");
+    socket.setTimeout(START_MS, () => socket.destroy(new LabError(`${path}: no answer to "${question}"`)));
+    socket.once("error", reject);
+    socket.once("close", () => reject(new LabError(`${path}: closed without an answer`)));
+    socket.on("data", (piece: string) => {
+      text += piece;
+      if (!isOver(text)) return;
+      resolve(text);
+      socket.destroy();
+    });
+    socket.write(question);
   });
 }
 
@@ -198,11 +225,9 @@ protocol bgp reflector {
 
 /** BIRD, which shows what a router of the fabric sees. */
 export class Bird {
-  readonly #machine: Machine;
   readonly #folder: string;
 
-  private constructor(machine: Machine, folder: string) {
-    this.#machine = machine;
+  private constructor(folder: string) {
     this.#folder = folder;
   }
 
@@ -212,16 +237,16 @@ export class Bird {
     writeFileSync(join(folder, "bird.conf"), birdConf(address, reflector));
     const words = ["bird", "-f", "-c", join(folder, "bird.conf"), "-s", join(folder, "bird.ctl")];
     machine.start(NODE, "bird", [...words, "-P", join(folder, "bird.pid")]);
-    const bird = new Bird(machine, folder);
+    const bird = new Bird(folder);
     await until("BIRD answers", () => isListening(join(folder, "bird.ctl")), START_MS);
     return bird;
   }
 
-  /** What `birdc` says to a command. */
-  ask(command: string): Promise<string> {
-    return this.#machine.run(NODE, ["birdc", "-s", join(this.#folder, "bird.ctl"), ...command.split(" ")], {
-      codes: [0, 1],
-    });
+  /** What it says to a command of birdc(8): lines behind four digits, of which those with a blank after them are last. */
+  async ask(command: string): Promise<string> {
+    // The first such line greets.
+    const isOver = (text: string): boolean => (text.match(/^\d{4} .*\n/gm)?.length ?? 0) > 1;
+    return askSocket(join(this.#folder, "bird.ctl"), `${command}\n`, isOver);
   }
 
   /** The label stack it shows for a prefix, as `100/200`; null without a route. */
@@ -246,11 +271,9 @@ router bgp ${AS}
 
 /** FRR's bgpd alone, without zebra, so without a kernel's table. */
 export class Frr {
-  readonly #machine: Machine;
   readonly #folder: string;
 
-  private constructor(machine: Machine, folder: string) {
-    this.#machine = machine;
+  private constructor(folder: string) {
     this.#folder = folder;
   }
 
@@ -262,18 +285,15 @@ export class Frr {
     // No zebra, no kernel table, no other user; no vty on TCP.
     const words = ["/usr/lib/frr/bgpd", "-Z", "-n", "-S", "-l", address, "-p", "179", "-P", "0", ...places];
     machine.start(NODE, "frr", words);
-    const frr = new Frr(machine, folder);
+    const frr = new Frr(folder);
     await until("FRR answers", () => isListening(join(folder, "bgpd.vty")), START_MS);
     return frr;
   }
 
-  /** What bgpd says to a command of vtysh(1). */
-  ask(command: string): Promise<string> {
-    return this.#machine.run(
-      NODE,
-      ["vtysh", "--vty_socket", this.#folder, "--config_dir", this.#folder, "-d", "bgpd", "-c", command],
-      { codes: [0, 1] },
-    );
+  /** What bgpd says to a command of vtysh(1): text, three zeros and how it went. */
+  async ask(command: string): Promise<string> {
+    const isOver = (text: string): boolean => text.at(-2) === "\0" && text.at(-3) === "\0";
+    return askSocket(join(this.#folder, "bgpd.vty"), `${command}\0`, isOver);
   }
 
   /** The label it shows for a prefix; null without a route. */
