@@ -45,6 +45,11 @@ export class Bridge {
     return bridge;
   }
 
+  /** The database's socket, beside which the bridge's is. */
+  get database(): string {
+    return this.#at("db.sock");
+  }
+
   /** The bridge's management socket, for `verify --bridge`. */
   get managementSocket(): string {
     return this.#at("br0.mgmt");
@@ -65,6 +70,15 @@ export class Bridge {
     await this.appctl(["revalidator/wait"]);
   }
 
+  /** For how many seconds each flow has been as it is, by its text. */
+  async durations(): Promise<ReadonlyMap<string, number>> {
+    const dump = await this.ofctl(["--no-names", "dump-flows", "br0"]);
+    const flows = dump.split("\n").filter(line => line.includes("actions="));
+    return new Map(
+      flows.map(line => [textOf(line), Number(/duration=([\d.]+)s/.exec(line)?.[1] ?? Number.NaN)]),
+    );
+  }
+
   addPort(name: string, number: number): Promise<string> {
     return this.vsctl(addPort(name, number).slice(1));
   }
@@ -75,7 +89,7 @@ export class Bridge {
       .split("\n")
       .filter(line => line.includes("actions="))
       .map(line => ({
-        text: line.replace(/\b(?:duration|n_packets|n_bytes|idle_age|hard_age)=[^,]*, ?/g, "").trim(),
+        text: textOf(line),
         packets: Number(/n_packets=(\d+)/.exec(line)?.[1] ?? 0),
       }));
   }
@@ -158,6 +172,10 @@ export class Bridge {
     return join(this.#folder, file);
   }
 }
+
+/** A flow of a dump without what changes by itself. */
+const textOf = (line: string): string =>
+  line.replace(/\b(?:duration|n_packets|n_bytes|idle_age|hard_age)=[^,]*, ?/g, "").trim();
 
 function addPort(name: string, number: number): string[] {
   return ["--", "add-port", "br0", name, "--", "set", "interface", name, `ofport_request=${number}`];

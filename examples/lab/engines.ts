@@ -4,11 +4,13 @@
  */
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ask } from "../../src/live/index.ts";
 import { Bridge } from "./bridge.ts";
 import { execute, LabError, type Machine, type Running, until } from "./machine.ts";
 import type { EngineName } from "./plan.ts";
 
-const PROGRAM = join(import.meta.dirname, "..", "..", "bin", "slash32");
+/** What a user would start. */
+export const PROGRAM = join(import.meta.dirname, "..", "..", "bin", "slash32");
 
 /** Runs `slash32`; its standard output. */
 export const slash32 = (words: readonly string[], codes: readonly number[] = [0]): Promise<string> =>
@@ -26,7 +28,13 @@ export interface Engine {
   kill(): Promise<void>;
   /** Starts it again after `kill`; resolves when it forwards by the last intent. */
   restart(): Promise<void>;
+  /** What `slash32` says of what is in force against an intent that should be: `equal`, or another verdict. */
+  prove(intent: string): Promise<string>;
+  /** How an agent is told where it is. */
+  readonly sink: readonly string[];
 }
+
+const verdictOf = (text: string): string => (JSON.parse(text) as { verdict: string }).verdict;
 
 /** Table, priority and part of the match of rows that drop, and the reason that the pipeline gives. */
 const OVS_REASONS: readonly [RegExp, string][] = [
@@ -85,11 +93,19 @@ export class OvsEngine implements Engine {
     await this.bridge.replaceFlows(this.#flows);
   }
 
+  prove(intent: string): Promise<string> {
+    writeFileSync(this.#file, intent);
+    return this.verify();
+  }
+
+  get sink(): readonly string[] {
+    return ["--db", `unix:${this.bridge.database}`];
+  }
+
   /** `slash32 verify` of the flows in the bridge against the intent in force; its verdict. */
   async verify(): Promise<string> {
     const words = ["verify", "-n", this.#file, "--bridge", this.bridge.managementSocket, "--format", "json"];
-    const answer = JSON.parse(await slash32(words, [0, 1, 2])) as { verdict: string };
-    return answer.verdict;
+    return verdictOf(await slash32(words, [0, 1, 2]));
   }
 }
 
@@ -108,6 +124,7 @@ export class Slash32Engine implements Engine {
   readonly #node: string;
   readonly #ports: readonly string[];
   readonly #file: string;
+  readonly #control: string;
   #running: Running | undefined;
 
   constructor(machine: Machine, node: string, ports: readonly string[]) {
@@ -115,6 +132,18 @@ export class Slash32Engine implements Engine {
     this.#node = node;
     this.#ports = ports;
     this.#file = join(machine.folder, `${node}.yaml`);
+    this.#control = join(machine.folder, `${node}-live.sock`);
+  }
+
+  get sink(): readonly string[] {
+    return ["--live", this.#control];
+  }
+
+  async prove(intent: string): Promise<string> {
+    const [wanted, actual] = [`${this.#file}.wanted.yaml`, `${this.#file}.actual.yaml`];
+    writeFileSync(wanted, intent);
+    writeFileSync(actual, (await ask(this.#control, "GET", "/v1/intent")).text);
+    return verdictOf(await slash32(["diff", wanted, actual, "--format", "json"], [0, 1, 2]));
   }
 
   /** Of the process. */
@@ -159,7 +188,7 @@ export class Slash32Engine implements Engine {
     const words = [process.execPath, PROGRAM, "live", "-n", this.#file, "--metrics", String(METRICS_PORT)];
     for (const port of this.#ports) words.push("--port", `${port}=afpacket:${port}`);
     // The spare port is no VM's until one moves in.
-    words.push("--allow-unknown-ports");
+    words.push("--allow-unknown-ports", "--control", this.#control);
     const running = this.#machine.start(this.#node, `${this.#node}-live`, words);
     this.#running = running;
     let code: number | string | undefined;

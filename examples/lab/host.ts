@@ -15,6 +15,9 @@ const SERVICE = 7000;
 /** Pings that may be in arrears. */
 const ARREARS = "50";
 
+/** A line of an answer: its time, in seconds since 1970. */
+const ANSWER = /^\[(\d+\.\d+)\] .*icmp_seq=\d+ ttl=/gm;
+
 /** Pings without an answer at the end are under way, for so long. */
 const SILENCE_MS = 500;
 
@@ -33,6 +36,8 @@ export interface Pinged {
 /** A ping that goes on until it is stopped. */
 export interface Pinging {
   stop(): Promise<Pinged>;
+  /** When each answer so far came, in milliseconds since 1970, by ping's own clock. */
+  answers(): readonly number[];
 }
 
 const agents = new WeakMap<Machine, Promise<string>>();
@@ -126,6 +131,7 @@ export class Host {
         }
         return pinged(text, null);
       },
+      answers: () => [...text.matchAll(ANSWER)].map(([, at]) => Number(at) * 1000),
     };
   }
 

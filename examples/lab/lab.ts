@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eth } from "../../src/wire/index.ts";
 import { Bridge } from "./bridge.ts";
+import { ControlPlane } from "./control.ts";
 import { type Engine, OvsEngine, Slash32Engine } from "./engines.ts";
 import { Host } from "./host.ts";
 import { type End, Machine, type Running, sleep } from "./machine.ts";
@@ -18,6 +19,8 @@ export interface LabOptions {
   /** Of each hypervisor; hv1 on Open vSwitch, the others on slash32 by default. */
   readonly engines?: Readonly<Record<string, EngineName>>;
   readonly vms?: Vm[];
+  /** An agent on each hypervisor does what else the lab does itself: no intent is written by hand. */
+  readonly hasAgents?: boolean;
   /** Where captures go; none are made when null. */
   readonly captures?: string | null;
   readonly say?: (line: string) => void;
@@ -25,6 +28,8 @@ export interface LabOptions {
 
 /** Bytes of each packet that are kept in the captures of the links. */
 const SNAP_BYTES = 192;
+/** Of what is said over BGP, all is kept. */
+const WHOLE = 65_535;
 /** What is under way on a path arrives within this time. */
 const FLIGHT_MS = 60;
 
@@ -49,11 +54,15 @@ export class Lab {
   readonly #hosts = new Map<string, Host>();
   readonly #engineNames: Readonly<Record<string, EngineName>>;
   readonly #captured: Running[] = [];
+  readonly #hasAgents: boolean;
+  /** Daemons and agents; null where the lab itself writes the intents. */
+  control: ControlPlane | null = null;
   /** Called after every change of an intent, with the hypervisors that changed. */
   onChange: (names: readonly string[]) => Promise<void> = async () => undefined;
 
   private constructor(options: LabOptions) {
     this.vms = options.vms ?? plan.usualVms();
+    this.#hasAgents = options.hasAgents ?? false;
     this.#engineNames = { ...USUAL_ENGINES, ...options.engines };
     this.say = options.say ?? (() => undefined);
     this.captures =
@@ -94,12 +103,20 @@ export class Lab {
   async step(vm: Vm, path: Path): Promise<void> {
     const [from, to] = [plan.PATHS.indexOf(vm.path), plan.PATHS.indexOf(path)];
     if (Math.abs(from - to) !== 1) throw new Error(`${vm.name}: ${vm.path} → ${path} is no single step`);
-    if (path === "l2") await this.announce(vm, false);
     if (path === "l3") await this.#tellNeighbours(vm);
+    if (this.control !== null) await this.control.setPath(vm, path);
+    else await this.#stepByHand(vm, path);
+    vm.path = path;
+    vm.isAnnounced = path !== "l2";
+    await sleep(FLIGHT_MS);
+  }
+
+  async #stepByHand(vm: Vm, path: Path): Promise<void> {
+    const isFirst = vm.path === "l2";
+    if (path === "l2") await this.announce(vm, false);
     vm.path = path;
     await this.apply([vm.hypervisor]);
-    if (from === 0) await this.announce(vm, true);
-    await sleep(FLIGHT_MS);
+    if (isFirst) await this.announce(vm, true);
   }
 
   /** Gives or takes the /32 of a VM to and from everybody else, and waits until nothing is under way on the old path. */
@@ -185,6 +202,7 @@ export class Lab {
   /** Ends and removes everything but the captures. May be called twice. */
   async close(): Promise<void> {
     await this.stopCaptures();
+    await this.control?.close();
     await this.machine.close();
   }
 
@@ -211,7 +229,8 @@ export class Lab {
       this.#configureHosts(),
     ]);
     await this.#fillFabric();
-    await Promise.all([this.apply(hypervisors), ...this.vms.map(vm => this.announceToRouter(vm))]);
+    if (this.#hasAgents) this.control = await ControlPlane.start(this);
+    else await Promise.all([this.apply(hypervisors), ...this.vms.map(vm => this.announceToRouter(vm))]);
     await this.#startCaptures();
   }
 
@@ -336,13 +355,14 @@ export class Lab {
     mkdirSync(this.captures, { recursive: true });
     const ends = new Map<string, string[]>();
     for (const { a } of this.#links()) ends.set(a.node, [...(ends.get(a.node) ?? []), a.name]);
+    if (this.control !== null) ends.set(this.control.capturePoint.node, [this.control.capturePoint.name]);
     for (const [node, names] of ends) {
       const file = join(this.captures, `${node}.pcapng`);
       const words = [
         "dumpcap",
         "-q",
         "-s",
-        String(SNAP_BYTES),
+        String(node === this.control?.capturePoint.node ? WHOLE : SNAP_BYTES),
         ...names.flatMap(name => ["-i", name]),
         "-w",
         file,

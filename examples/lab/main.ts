@@ -4,10 +4,12 @@
  */
 import { parseArgs } from "node:util";
 import { arpNumbers } from "./arp-numbers.ts";
-import { Lab, type LabOptions, USUAL_ENGINES } from "./lab.ts";
+import { whyNoAgents } from "./control.ts";
+import { Lab, USUAL_ENGINES } from "./lab.ts";
 import { LabError, whyNot } from "./machine.ts";
 import { mapOf } from "./map.ts";
 import type { EngineName } from "./plan.ts";
+import { AGENT_SCENARIOS } from "./scenarios/agents/index.ts";
 import { SCENARIOS } from "./scenarios/index.ts";
 import { migrate } from "./scenarios/migration.ts";
 import { proveChanges, type Scenario } from "./scenarios/scenario.ts";
@@ -17,6 +19,7 @@ const OPTIONS = {
   all: { type: "boolean" },
   scenario: { type: "string", multiple: true },
   short: { type: "boolean" },
+  agents: { type: "boolean" },
   engine: { type: "string", multiple: true },
   captures: { type: "string" },
   keep: { type: "boolean" },
@@ -26,8 +29,10 @@ const OPTIONS = {
 } as const;
 
 const USAGE = `npm run lab -- [options]
-  --all                    every scenario
-  --scenario NAME          this one; may be repeated: ${SCENARIOS.map(({ name }) => name).join(", ")}
+  --all                    every scenario, in a lab without agents and in one with them
+  --scenario NAME          this one; may be repeated: ${SCENARIOS.map(({ name }) => name).join(", ")};
+                           with agents ${AGENT_SCENARIOS.map(({ name }) => name).join(", ")}
+  --agents                 an agent on each hypervisor writes the flows, and BGP tells where everybody is
   --short                  with less data and shorter pauses
   --engine ENGINE          all hypervisors on ovs or slash32
   --engine HV=ENGINE       one of them; usually ${Object.entries(USUAL_ENGINES)
@@ -37,6 +42,9 @@ const USAGE = `npm run lab -- [options]
   --arp                    broadcast frames seen by every host, 200 VMs on layer 2 and on layer 3
   --tunnels                one label against VXLAN: bytes and time a packet
   --keep                   leave the lab up until Ctrl-C`;
+
+/** As a shell says it: 128 and SIGINT. */
+const INTERRUPTED = 130;
 
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
@@ -53,13 +61,26 @@ function enginesOf(words: readonly string[]): Record<string, EngineName> {
   return engines;
 }
 
-function scenariosOf(values: { all?: boolean; scenario?: string[] }): Scenario[] {
-  if (values.all) return [...SCENARIOS];
-  return (values.scenario ?? []).map(name => {
-    const found = SCENARIOS.find(scenario => scenario.name === name);
-    if (found === undefined) throw new LabError(`--scenario ${name}: no such scenario\n${USAGE}`);
-    return found;
-  });
+/** What is acted out in one lab. */
+interface Part {
+  readonly hasAgents: boolean;
+  readonly scenarios: readonly Scenario[];
+}
+
+/** Which labs are built one after the other: the usual one, one with agents, or both. */
+function partsOf(values: { all?: boolean; agents?: boolean; scenario?: string[] }): Part[] {
+  const usual = { hasAgents: false, scenarios: SCENARIOS };
+  const withAgents = { hasAgents: true, scenarios: AGENT_SCENARIOS };
+  if (values.all) return values.agents ? [withAgents] : [usual, withAgents];
+  const parts = [usual, withAgents].map(({ hasAgents, scenarios }) => ({
+    hasAgents,
+    scenarios: scenarios.filter(({ name }) => values.scenario?.includes(name)),
+  }));
+  for (const name of values.scenario ?? [])
+    if (!parts.some(({ scenarios }) => scenarios.some(scenario => scenario.name === name)))
+      throw new LabError(`--scenario ${name}: no such scenario\n${USAGE}`);
+  const chosen = parts.filter(({ scenarios }) => scenarios.length > 0);
+  return chosen.length > 0 ? chosen : [{ hasAgents: values.agents ?? false, scenarios: [] }];
 }
 
 const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1)} s`;
@@ -108,38 +129,32 @@ async function act(
   return failed;
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({ options: OPTIONS });
-  if (values.help) {
-    say(USAGE);
-    return 0;
-  }
-  const scenarios = scenariosOf(values);
-  const options: LabOptions = { engines: enginesOf(values.engine ?? []), say };
-  const why = await whyNot();
-  if (why !== null) throw new LabError(why);
-  let isOver = false;
-  const interrupted = new Promise<number>(resolve => {
-    const end = (): void => {
-      isOver = true;
-      resolve(130);
-    };
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, end);
-  });
-  const numbers = values.arp ? arpNumbers : values.tunnels ? tunnelNumbers : null;
-  if (numbers !== null) return Promise.race([numbers(say).then(() => 0), interrupted]);
+interface Wishes {
+  readonly isShort: boolean;
+  readonly isKept: boolean;
+  readonly captures: string | undefined;
+  readonly engines: readonly string[];
+}
+
+/** Builds a lab, acts out what is asked for, and takes it down, whatever comes; how many scenarios failed. */
+async function play(
+  { hasAgents, scenarios }: Part,
+  wishes: Wishes,
+  interrupted: Promise<number>,
+  isOver: () => boolean,
+): Promise<number> {
   const started = performance.now();
-  const starting = Lab.start(
-    values.captures === undefined ? options : { ...options, captures: values.captures },
-  );
+  const captures = wishes.captures === undefined ? {} : { captures: wishes.captures };
+  const starting = Lab.start({ engines: enginesOf(wishes.engines), ...captures, hasAgents, say });
   const working = starting.then(async lab => {
     say(mapOf(lab));
     say(`\nup in ${seconds(started)}; ip netns exec ${lab.machine.namespaceOf("vm11")} … is inside a VM`);
-    const proofs = proveChanges(lab);
+    const proofs = lab.control === null ? proveChanges(lab) : null;
     if (scenarios.length === 0) await story(lab);
-    const failed = await act(lab, scenarios, values.short ?? false, () => isOver);
-    say(`\n${proofs.count} times slash32 verify proved the flows of Open vSwitch equal to the intent`);
-    if (!values.keep) return failed > 0 ? 1 : 0;
+    const failed = await act(lab, scenarios, wishes.isShort, isOver);
+    const count = proofs?.count ?? (await lab.control!.prove());
+    say(`\n${count} times slash32 verify proved the flows of Open vSwitch equal to the intent`);
+    if (!wishes.isKept) return failed;
     say("the lab stays up; Ctrl-C takes it down");
     return interrupted;
   });
@@ -152,6 +167,37 @@ async function main(): Promise<number> {
     if (lab?.captures) say(`captures of all links: ${lab.captures}`);
     say(`${seconds(started)} in all; nothing is left behind`);
   }
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: OPTIONS });
+  if (values.help) {
+    say(USAGE);
+    return 0;
+  }
+  const parts = partsOf(values);
+  const why = await whyNot();
+  if (why !== null) throw new LabError(why);
+  let isOver = false;
+  const interrupted = new Promise<number>(resolve => {
+    const end = (): void => {
+      isOver = true;
+      resolve(INTERRUPTED);
+    };
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, end);
+  });
+  const numbers = values.arp ? arpNumbers : values.tunnels ? tunnelNumbers : null;
+  if (numbers !== null) return Promise.race([numbers(say).then(() => 0), interrupted]);
+  const { short: isShort = false, keep: isKept = false, captures, engine: engines = [] } = values;
+  let failed = 0;
+  for (const part of parts) {
+    const whyNoPart = part.hasAgents ? await whyNoAgents() : null;
+    if (whyNoPart !== null && parts.length === 1) throw new LabError(whyNoPart);
+    if (whyNoPart !== null) say(`\nno lab with agents: ${whyNoPart}`);
+    else failed += await play(part, { isShort, isKept, captures, engines }, interrupted, () => isOver);
+    if (isOver) return INTERRUPTED;
+  }
+  return failed > 0 ? 1 : 0;
 }
 
 try {

@@ -16,6 +16,15 @@ export const EDGE_ADDRESS = "198.51.100.10";
 export const EDGE_GATEWAY = "198.51.100.1";
 /** The router's leg to the label edge. */
 export const LABEL_LEG_MAC = "02:00:00:00:0c:01";
+/** Who speaks BGP on the management network besides the hypervisors, when the lab has agents. */
+export const SPEAKERS = {
+  reflector: "10.0.0.254",
+  bird: "10.0.0.253",
+  frr: "10.0.0.252",
+  router: "10.0.0.251",
+  border: "10.0.0.250",
+} as const;
+export const MANAGEMENT_BITS = 24;
 export const CORE_MAC = "02:00:00:00:0c:02";
 
 export type Path = "l2" | "dual-l2" | "dual-l3" | "l3";
@@ -31,6 +40,8 @@ export interface HypervisorPlan {
   /** Standing on the router for "the hypervisor at the far end of this label". */
   readonly nextHop: string;
   readonly nextHopMac: string;
+  /** On the management network: where its gobgpd speaks, and the next hop of what it announces. */
+  readonly address: string;
 }
 
 const hypervisor = (number: number, leaf: string): HypervisorPlan => ({
@@ -41,6 +52,7 @@ const hypervisor = (number: number, leaf: string): HypervisorPlan => ({
   mac: `02:00:00:00:00:0${number}`,
   nextHop: `169.254.0.${number}`,
   nextHopMac: `02:00:00:00:0d:0${number}`,
+  address: `10.0.0.${number}`,
 });
 
 export const HYPERVISORS: readonly HypervisorPlan[] = [
@@ -192,17 +204,29 @@ export function coreFlows(): string {
   ].join("\n");
 }
 
+const defaultRoute = (hv: HypervisorPlan): string =>
+  `  - { prefix: 0.0.0.0/0, labels: [${CORE_LABEL}], via: "${leafOf(hv).mac}" }`;
+
+const headOf = (hv: HypervisorPlan): string[] => [
+  `name: ${hv.name}`,
+  "bridge: br0",
+  `label: ${hv.label}`,
+  `virtualMac: ${VIRTUAL_MAC}`,
+  `uplink: { port: uplink0, ofport: 1, mac: "${hv.mac}", mtu: ${FABRIC_MTU} }`,
+];
+
+/** What an agent begins with: the hypervisor itself, and the core for whatever has no other route. */
+export const baseOf = (hv: HypervisorPlan): string =>
+  [...headOf(hv), "routes:", defaultRoute(hv), ""].join("\n");
+
+/** A VM as its hypervisor's agent reads it. */
+export const vmFileOf = ({ id, name, port, ofport, mac, address, path }: Vm): string =>
+  `${JSON.stringify({ id, name, port, ofport, mac, addresses: [address], path })}\n`;
+
 /** The intent of a hypervisor: its own VMs, a /32 for each announced VM elsewhere, and the core for all the rest. */
 export function intentOf(hv: HypervisorPlan, vms: readonly Vm[]): string {
   const via = leafOf(hv).mac;
-  const lines = [
-    `name: ${hv.name}`,
-    "bridge: br0",
-    `label: ${hv.label}`,
-    `virtualMac: ${VIRTUAL_MAC}`,
-    `uplink: { port: uplink0, ofport: 1, mac: "${hv.mac}", mtu: ${FABRIC_MTU} }`,
-    "vms:",
-  ];
+  const lines = [...headOf(hv), "vms:"];
   for (const { id, name, port, ofport, mac, address, path } of vms.filter(vm => vm.hypervisor === hv.name)) {
     const ports = `port: ${port}, ofport: ${ofport}, mac: "${mac}"`;
     lines.push(`  - { id: ${id}, name: ${name}, ${ports}, addresses: [${address}], path: ${path} }`);
@@ -214,7 +238,7 @@ export function intentOf(hv: HypervisorPlan, vms: readonly Vm[]): string {
     const { label } = hypervisorNamed(where);
     lines.push(`  - { prefix: ${address}/32, labels: [${label}], via: "${via}" }`);
   }
-  lines.push(`  - { prefix: 0.0.0.0/0, labels: [${CORE_LABEL}], via: "${via}" }`, "");
+  lines.push(defaultRoute(hv), "");
   return lines.join("\n");
 }
 

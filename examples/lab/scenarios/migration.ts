@@ -1,6 +1,7 @@
 /**
  * A VM walks from the layer-2 path to the layer-3 path and back, while it is pinged from the edge a thousand times a second,
- * pinged by another VM on the layer-2 path, and receives a TCP stream from another hypervisor. Nothing is lost.
+ * pinged by another VM on the layer-2 path, pinged by a VM on the layer-3 path of another hypervisor, and receives a TCP
+ * stream from that. Nothing is lost.
  */
 import type { Lab } from "../lab.ts";
 import { sleep } from "../machine.ts";
@@ -33,6 +34,7 @@ async function migrateOnce(
     host.ping(lab.host(server.name), 2),
   ]);
   const fast = lab.host("edge").startPing(host, 1);
+  const routed = lab.host(server.name).startPing(host, 4);
   const bridged = lab.host(neighbour.name).startPing(host, 10);
   const stream = host.startStream(lab.host(server.name));
   const started = performance.now();
@@ -44,9 +46,11 @@ async function migrateOnce(
     await sleep(pauseMs);
   }
   const seconds = (performance.now() - started) / 1000;
-  const [edge, l2, tcp] = [await fast.stop(), await bridged.stop(), await stream.stop()];
+  const [edge, l3, l2] = [await fast.stop(), await routed.stop(), await bridged.stop()];
+  const tcp = await stream.stop();
   const rate = edge.sent / seconds;
   check(edge.lost === 0, `${name}: ${edge.lost} of ${edge.sent} pings from the edge lost`);
+  check(l3.lost === 0, `${name}: ${l3.lost} of ${l3.sent} pings from ${server.name} (l3) lost`);
   check(l2.lost === 0, `${name}: ${l2.lost} of ${l2.sent} pings from ${neighbour.name} (l2) lost`);
   check(edge.sent > 300 * seconds, `${name}: only ${rounded(rate, 0)} pings a second`);
   check(tcp.error === null, `${name}: the TCP stream ended: ${tcp.error}`);
@@ -54,6 +58,7 @@ async function migrateOnce(
   const lines = [
     `${name} on ${vm.hypervisor} (${lab.engine(vm.hypervisor).name}), ${UP_AND_DOWN.length} steps in ${rounded(seconds)} s:`,
     `  ping edge → ${name}: ${edge.sent} sent (${rounded(rate, 0)} a second), ${edge.lost} lost, ${edge.duplicates} twice, longest gap ${rounded(edge.gapMs)} ms`,
+    `  ping ${server.name} (l3) → ${name}: ${l3.sent} sent, ${l3.lost} lost`,
     `  ping ${neighbour.name} (l2) → ${name}: ${l2.sent} sent, ${l2.lost} lost`,
     `  TCP ${server.name} → ${name}: ${rounded(tcp.bytes / 1e6)} MB, longest stall ${rounded(tcp.stallMs)} ms, all bytes equal`,
   ];
