@@ -536,7 +536,6 @@ test("a bundle larger than a pipe is a file before it is read: whole or not at a
     await bridge.bundle(lines.join(""));
     assert.is(await count(), 2000);
     assert.equal(readdirSync(place.path), before);
-    bridge.close();
   }));
 
 test("a directory that is suddenly empty, or gone, removes nobody, also over a restart; requests and --allow-empty do", () =>

@@ -89,21 +89,19 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
   // Before anything is resolved: a MAC that is found later has a round of its own.
   peers?.onResolved(() => agent.nudge());
   if (announcer !== null) announcer.onBack = () => agent.nudge();
-  const endWatch = bridge.watch(() => {
+  const detach = bridge.attach(() => {
     log("warn", "the switch went away and is back");
     void agent.request("all").catch(() => undefined);
   });
   await agent.start();
-  bridge.prepare();
   return {
     agent,
     handover,
     reopen: () => audit.reopen(),
     async stop() {
-      endWatch();
       await agent.stop();
+      detach();
       await server.close();
-      bridge.close();
       peers?.close();
       audit.close();
     },

@@ -43,12 +43,8 @@ export interface Bridge {
 
 /** A bridge for as long as an agent runs. */
 export interface AttachedBridge extends Bridge {
-  /** Calls back whenever it is there again after it was not: by then it has other rows. Returns what ends that. */
-  watch(onBack: () => void): () => void;
-  /** Has what a write needs started ahead of it. */
-  prepare(): void;
-  /** Nothing is written any more. */
-  close(): void;
+  /** Begins; calls back whenever it is there again after it was not: by then it has other rows. Returns what ends it. */
+  attach(onBack: () => void): () => void;
 }
 
 const TIMEOUT_SECONDS = 60;
@@ -174,18 +170,13 @@ export class OfctlBridge implements AttachedBridge {
     }
   }
 
-  watch(onBack: () => void): () => void {
-    return watchPresence(this.address, onBack);
-  }
-
-  /** Has what writes started, so that the next write does not wait for that. */
-  prepare(): void {
+  attach(onBack: () => void): () => void {
     this.#writer.prepare();
-  }
-
-  /** Nothing is written any more. */
-  close(): void {
-    this.#writer.close();
+    const end = watchPresence(this.address, onBack);
+    return () => {
+      end();
+      this.#writer.close();
+    };
   }
 
   #dumpWords(): string[] {

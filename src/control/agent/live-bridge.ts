@@ -48,13 +48,9 @@ export class LiveBridge implements AttachedBridge {
     yield* slicesOf(new Flows(await this.intent()), flowText);
   }
 
-  watch(onBack: () => void): () => void {
+  attach(onBack: () => void): () => void {
     return watchSocket(this.socket, false, onBack);
   }
-
-  prepare(): void {}
-
-  close(): void {}
 
   /** The intent in force. Rejects with BridgeError, also when it stands on another base. */
   async intent(): Promise<Intent> {
