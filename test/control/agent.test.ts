@@ -175,6 +175,25 @@ test("what is asked while an agent starts waits until it has read the files: it 
     assert.not.match(await sw.dumpFlows(), "nw_dst=203.0.113.1 ");
   }));
 
+test("stopped in mid-round, an agent leaves nothing behind that would keep its process alive", () =>
+  onStage(async ({ place, announcer, start }) => {
+    const timers = (): number => process.getActiveResourcesInfo().filter(name => name === "Timeout").length;
+    place.drop(vmOf(1));
+    const before = timers();
+    const { stop } = await start();
+    const withdraw = announcer.withdraw.bind(announcer);
+    let isWithdrawing = false;
+    announcer.withdraw = async prefixes => {
+      isWithdrawing = true;
+      await new Promise(resolve => setTimeout(resolve, 100));
+      await withdraw(prefixes);
+    };
+    place.take(101);
+    await until("the withdrawal", () => isWithdrawing);
+    await stop();
+    assert.is(timers(), before);
+  }));
+
 test("a switch that was killed is filled as soon as it is back, not at the next look", () =>
   onStage(async ({ sw, said, start }) => {
     await start();
@@ -192,6 +211,7 @@ test("a switch that was killed is filled as soon as it is back, not at the next 
       (await all(bridge.rows()).catch(() => [])).length >= count - 1;
     await until("the flows", isFilled);
     assert.ok(said.some(({ message }) => message === "the switch went away and is back"));
+    assert.not.ok(said.some(({ message }) => message.includes("others changed")));
     again.kill("SIGKILL");
   }));
 

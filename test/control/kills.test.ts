@@ -6,7 +6,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Running, sleep } from "../../examples/lab/machine.ts";
+import { type Running, sleep, until } from "../../examples/lab/machine.ts";
 import { OfctlBridge } from "../../src/control/index.ts";
 import { Flows, flowText, type Path, parseIntent } from "../../src/intent/index.ts";
 import { ask } from "../../src/live/index.ts";
@@ -20,6 +20,7 @@ const KILLS = Number(process.env.AGENT_KILLS ?? 8);
 const PATHS: readonly Path[] = ["l2", "dual-l2", "dual-l3", "l3"];
 const VMS = 8;
 const SETTLE_MS = 60_000;
+const END_MS = 20_000;
 const NODE = "hosts";
 
 /** Where a VM stands at a hypervisor: its path, and the file that says so. */
@@ -174,7 +175,11 @@ interface Blow {
 const agentBlow =
   (signal: NodeJS.Signals): Blow["strike"] =>
   async (station, downMs) => {
-    await station.here.machine.stop(station.agent, signal);
+    let hasEnded = false;
+    void station.here.machine.stop(station.agent, signal).then(() => {
+      hasEnded = true;
+    });
+    await until(`the end of the agent at ${station.name}`, () => hasEnded, END_MS);
     await sleep(downMs);
     station.startAgent(["--take-over"]);
   };

@@ -172,6 +172,12 @@ export class Agent {
     this.#ask("routes", EVENT_MS);
   }
 
+  /** The switch went away and is back, with an empty table most likely. */
+  switchIsBack(): void {
+    this.#options.reconciler.forgetSwitch();
+    this.#ask("all", 0);
+  }
+
   /** Ends after the round that is running; flows and announcements stay as they are. */
   async stop(): Promise<void> {
     this.#isStopped = true;
@@ -419,6 +425,8 @@ export class Agent {
   }
 
   #after(name: string, milliseconds: number, scope: Scope): void {
+    // The round that was running when the agent was stopped plans nothing any more: a timer would keep the process alive.
+    if (this.#isStopped) return;
     clearTimeout(this.#timers.get(name));
     const timer = setTimeout(
       () => void this.request(scope).catch(() => undefined),

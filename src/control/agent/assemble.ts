@@ -91,7 +91,7 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
   if (announcer !== null) announcer.onBack = () => agent.nudge();
   const detach = bridge.attach(() => {
     log("warn", "the switch went away and is back");
-    void agent.request("all").catch(() => undefined);
+    agent.switchIsBack();
   });
   await agent.start();
   return {

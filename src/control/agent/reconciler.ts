@@ -187,6 +187,11 @@ export class Reconciler {
     return isWaiting ? Math.max(...this.#lingering.values()) : null;
   }
 
+  /** What is known of the switch may be no more: the next round looks, and takes nothing that it misses for drift. */
+  forgetSwitch(): void {
+    this.#isKnown = false;
+  }
+
   /** Whether all rows of a VM are in, and announced where it should be. */
   isInStep(id: number): boolean {
     const rows = this.wanted.namesOf(id);
