@@ -23,6 +23,8 @@ export class BgpAnnouncer implements Announcer {
   #last: Promise<unknown> = Promise.resolve();
   /** What was asked of us and holds: what a daemon that restarted is given again. */
   readonly #wanted = new Map<string, FabricRoute>();
+  /** Whether what the daemon announced before we came counts among that: it is not asked of us again. */
+  #hasAdopted = false;
 
   constructor(daemon: Daemon) {
     this.#daemon = daemon;
@@ -64,6 +66,10 @@ export class BgpAnnouncer implements Announcer {
     return this.#inTurn(async () => {
       const paths = await this.#daemon.list();
       const known = this.#remember(paths);
+      if (!this.#hasAdopted)
+        for (const { isLocal, route } of paths)
+          if (isLocal && !this.#wanted.has(route.prefix)) this.#wanted.set(route.prefix, route);
+      this.#hasAdopted = true;
       const routesOf = (isOurs: boolean): FabricRoute[] =>
         paths
           .filter(({ isLocal, route }) => isLocal === isOurs && known.has(route.prefix))

@@ -285,6 +285,20 @@ test("a daemon that comes back with nothing is given again what holds, once it t
   assert.equal(daemon.calls, ["list", `+${A} 100`]);
 });
 
+test("what was announced before we came is given again, too, unless it was withdrawn since", async () => {
+  const daemon = new FakeDaemon();
+  await daemon.announce([route(A), route(B)]);
+  const announcer = new BgpAnnouncer(daemon);
+  assert.is((await announcer.list()).ours.length, 2);
+  await announcer.withdraw([B]);
+  daemon.crash();
+  daemon.calls.length = 0;
+  daemon.comeBack();
+  await until("announced again", () => daemon.local.size > 0);
+  await settle();
+  assert.equal(daemon.calls, ["list", `+${A} 100`]);
+});
+
 test("calls take effect in the order they were made; an address that another claims is seen", async () => {
   const daemon = new FakeDaemon();
   const announcer = new BgpAnnouncer(daemon);
