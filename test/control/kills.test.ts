@@ -227,6 +227,15 @@ const BLOWS: readonly Blow[] = [
   },
 ];
 
+/**
+ * Whether two blows may fall at once. Not a gobgpd and the only reflector: then neither has the routes of the others, and the
+ * reflector, which does not wait for a peer that restarts too, ends its table before they are back (docs/bgp.md).
+ */
+function isPair(one: Blow, other: Blow): boolean {
+  const [first, second] = [one, other].map(({ name }) => name.split(" ")[0]);
+  return first !== second && !([first, second].includes("gobgpd") && [first, second].includes("reflector"));
+}
+
 type Random = (below: number) => number;
 
 /** A deck in which each blow lies as often as its share says, shuffled. */
@@ -491,7 +500,7 @@ test(`${KILLS} kills under random events: flows, announcements and routes are th
       const station = scene.stations[random(2)]!;
       const strokes = [{ blow, station }];
       const more = BLOWS[random(BLOWS.length)]!;
-      if (random(4) === 0 && more.name.split(" ")[0] !== blow.name.split(" ")[0])
+      if (random(4) === 0 && isPair(blow, more))
         strokes.push({ blow: more, station: scene.stations[random(2)]! });
       const ms = await round(scene, random, strokes);
       const name = strokes.map(stroke => stroke.blow.name).join(" + ");
