@@ -1,6 +1,6 @@
 /**
  * Runs every test/**\/*.test.ts, or those whose path contains one of the arguments, each file in a process of its own
- * and as many at a time as there are cores. Prints what each said when it is done, and `N passed, N failed` alone on
+ * and as many at a time as there are cores, and one more that mostly waits for others. Prints what each said when it is done, and `N passed, N failed` alone on
  * the last line, followed by `, N skipped` when there were any.
  */
 import { spawn } from "node:child_process";
@@ -11,7 +11,6 @@ import { bundleTests } from "./bundle.ts";
 const here = import.meta.dirname;
 /** Files that take longest, in this order; they begin first, so that none of them is alone at the end. */
 const LONGEST = [
-  "control/bgp/real.test.ts",
   "bench/bench.test.ts",
   "replay/bad-input.test.ts",
   "fuzz/fuzz.test.ts",
@@ -36,12 +35,19 @@ const LONGEST = [
   "bench/windows.test.ts",
   "openflow/interpret/corners.test.ts",
 ];
+/** Files that mostly wait for daemons: they take turns beside all others. */
+const WAITING = [
+  "control/bgp/real.test.ts",
+  "control/kills.test.ts",
+  "control/joined.test.ts",
+  "control/bgp/corners.test.ts",
+];
 /** Files with limits on time that traffic must keep: they run when nothing else does, after all others. */
 const ALONE = ["lab/lab.test.ts"];
 const all = readdirSync(here, { recursive: true, encoding: "utf8" }).filter(name =>
   name.endsWith(".test.ts"),
 );
-const stranger = [...LONGEST, ...ALONE].find(name => !all.includes(name));
+const stranger = [...LONGEST, ...WAITING, ...ALONE].find(name => !all.includes(name));
 if (stranger !== undefined) throw new Error(`test/run.ts: ${stranger} is no test file`);
 const wanted = process.argv.slice(2);
 const files = [...new Set([...LONGEST, ...all.sort()])].filter(
@@ -80,11 +86,12 @@ async function runFile(name: string): Promise<void> {
   process.stdout.write(`${lines.join("\n")}\n`);
 }
 
-const left = files.filter(name => !ALONE.includes(name)).values();
-async function lane(): Promise<void> {
-  for (const name of left) await runFile(name);
+async function lane(names: Iterable<string>): Promise<void> {
+  for (const name of names) await runFile(name);
 }
-await Promise.all(Array.from({ length: availableParallelism() }, lane));
+const left = files.filter(name => !WAITING.includes(name) && !ALONE.includes(name)).values();
+const waiting = WAITING.filter(name => files.includes(name));
+await Promise.all([...Array.from({ length: availableParallelism() }, () => lane(left)), lane(waiting)]);
 for (const name of files.filter(name => ALONE.includes(name))) await runFile(name);
 
 if (files.length === 0) process.stdout.write("no test matched\n");
