@@ -19,6 +19,7 @@ const USER_ERRORS = new Set([
   "LiveError",
   "BridgeError",
   "SocketError",
+  "StateError",
 ]);
 
 async function run(name: string, args: readonly string[]): Promise<number> {

@@ -1,9 +1,10 @@
 /** Parts of the agent that need no switch: routes as they are told, admission, VM files, and an intent read from a dump. */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import {
   Admission,
+  Audit,
   admit,
   Fabric,
   formatVm,
@@ -372,6 +373,86 @@ test("a server that ends with an answer under way leaves the socket of the one t
     await second.close();
     place.remove();
   }
+});
+
+test("a quarantine is as long as it says: for an address that is lost again, withdrawn late, or over clocks that jump", () => {
+  const place = new Workplace();
+  const path = join(place.path, "quarantine.json");
+  const quarantine = new Quarantine(path, 60_000);
+  const isRefused = (now: number, id = 9): boolean =>
+    quarantine.refusedUntil("203.0.113.1", id, now) !== null;
+  quarantine.add([["203.0.113.1", 101]], 1000);
+  assert.equal([isRefused(60_999), isRefused(61_000), isRefused(2000, 101)], [true, false, false]);
+  // Its owner comes back and goes: that is another loss.
+  quarantine.lift((address, owner) => address === "203.0.113.1" && owner === 101);
+  assert.not.ok(isRefused(2000));
+  quarantine.add([["203.0.113.1", 101]], 50_000);
+  assert.equal([isRefused(109_999), isRefused(110_000)], [true, false]);
+  // Lost at 50 s, withdrawn at 80 s.
+  quarantine.restart(["203.0.113.1", "203.0.113.2"], 80_000);
+  assert.equal([isRefused(139_999), isRefused(140_000)], [true, false]);
+  assert.equal(quarantine.entries.length, 1, "what is not in quarantine is not put there");
+  // The clock was a year ahead, over a restart too.
+  const year = 365 * 86_400_000;
+  quarantine.restart(["203.0.113.1"], year);
+  const again = new Quarantine(path, 1000);
+  assert.is(again.expire(100_000), 160_000);
+  assert.is(new Quarantine(path, 1000).refusedUntil("203.0.113.1", 9, 100_000), 160_000);
+  place.remove();
+});
+
+test("a quarantine file that is damaged is named in one line, whatever is wrong with it", () => {
+  const place = new Workplace();
+  const path = join(place.path, "quarantine.json");
+  for (const text of [
+    "",
+    "{",
+    "null",
+    "[]",
+    '"x"',
+    '{"203.0.113.1":null}',
+    '{"203.0.113.1":{"owner":1}}',
+    '{"x":{"owner":1,"until":2}}',
+  ]) {
+    writeFileSync(path, text);
+    assert.throws(
+      () => new Quarantine(path, 1000),
+      (error: Error) =>
+        error.name === "StateError" &&
+        error.message === `${path}: is damaged; remove it to begin without addresses in quarantine`,
+    );
+  }
+  place.remove();
+});
+
+test("a state folder that cannot be written stops nothing; it is said, and made good", () => {
+  const place = new Workplace();
+  const folder = join(place.path, "state");
+  mkdirSync(folder);
+  const path = join(folder, "quarantine.json");
+  const quarantine = new Quarantine(path, 60_000);
+  const audit = new Audit(join(folder, "audit.jsonl"));
+  rmSync(folder, { recursive: true });
+  writeFileSync(folder, "");
+  quarantine.add([["203.0.113.1", 101]], 1000);
+  audit.reopen();
+  audit.routes("withdraw", ["203.0.113.1/32"]);
+  assert.match(quarantine.problem!, /quarantine\.json: addresses in quarantine are not written down: ENOTDIR/);
+  assert.match(audit.problem!, /audit\.jsonl: nothing is written down: ENOTDIR/);
+  assert.is(quarantine.refusedUntil("203.0.113.1", 9, 1000), 61_000);
+  assert.throws(
+    () => new Audit(join(folder, "audit.jsonl")),
+    (error: Error) => error.name === "StateError",
+  );
+  rmSync(folder);
+  mkdirSync(folder);
+  quarantine.expire(2000);
+  audit.routes("announce", ["203.0.113.2/32"]);
+  assert.equal([quarantine.problem, audit.problem], [null, null]);
+  assert.is(new Quarantine(path, 60_000).refusedUntil("203.0.113.1", 9, 2000), 61_000);
+  assert.match(readFileSync(join(folder, "audit.jsonl"), "utf8"), /"announce","prefix":"203.0.113.2\/32"/);
+  audit.close();
+  place.remove();
 });
 
 test.run();

@@ -1,18 +1,28 @@
 /** Files that are there whole or not at all: written beside their place, flushed, and renamed into it. rename(2), fsync(2). */
-import { closeSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+
+/** A file of the agent's own cannot be had or is damaged: one line for a person. */
+export class StateError extends Error {
+  override readonly name = "StateError";
+}
 
 /** Puts `text` into the file `path`, readable and writable by its owner alone. Survives a crash at any point. */
 export function writeWhole(path: string, text: string): void {
   const beside = join(dirname(path), `.${basename(path)}.${process.pid}.new`);
-  const file = openSync(beside, "w", 0o600);
   try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
+    const file = openSync(beside, "w", 0o600);
+    try {
+      writeFileSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(beside, path);
+  } catch (error) {
+    rmSync(beside, { force: true });
+    throw error;
   }
-  renameSync(beside, path);
   flushFolder(dirname(path));
 }
 

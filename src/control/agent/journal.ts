@@ -3,10 +3,11 @@
  * flow that is written and for each announcement, before it is done, and one for how it ended. Neither holds a secret.
  * The one file with pino.
  */
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import pino from "pino";
 import type { Edit } from "./edits.ts";
 import { bundleLine } from "./edits.ts";
+import { StateError } from "./files.ts";
 
 export type Level = "debug" | "info" | "warn" | "error";
 
@@ -19,21 +20,38 @@ export function logTo(fd: number, level: Level): Log {
   return (severity, message, fields = {}) => logger[severity](fields, message);
 }
 
-/** The audit file; without a path it takes everything and keeps nothing. */
+/**
+ * The audit file; without a path it takes everything and keeps nothing. When it cannot be written, flows are all the same:
+ * that lines are missing is a problem which is said until there is room again.
+ */
 export class Audit {
   #file: number | null = null;
+  #problem: string | null = null;
   #bundle = 0;
   readonly #path: string | null;
 
+  /** Throws StateError when the file cannot be opened at first. */
   constructor(path: string | null) {
     this.#path = path;
     this.reopen();
+    if (this.#problem !== null) throw new StateError(this.#problem);
+  }
+
+  /** Why the last lines are missing; null: they are there. */
+  get problem(): string | null {
+    return this.#problem;
   }
 
   /** Opens the file anew: after it was renamed by whoever rotates logs. */
   reopen(): void {
     this.close();
-    if (this.#path !== null) this.#file = openSync(this.#path, "a", 0o600);
+    if (this.#path === null) return;
+    try {
+      this.#file = openSync(this.#path, "a", 0o600);
+      this.#problem = null;
+    } catch (error) {
+      this.#problem = `${this.#path}: nothing is written down: ${(error as Error).message}`;
+    }
   }
 
   /** Notes the flows of a bundle that is about to be written; gives its number. */
@@ -65,6 +83,16 @@ export class Audit {
   }
 
   #write(lines: readonly string[]): void {
-    if (this.#file !== null && lines.length > 0) writeSync(this.#file, `${lines.join("\n")}\n`);
+    if (lines.length === 0 || this.#path === null) return;
+    // After a line that was cut short, begin a new one.
+    const torn = this.#problem === null ? "" : "\n";
+    if (this.#file === null) this.reopen();
+    if (this.#file === null) return;
+    try {
+      writeFileSync(this.#file, `${torn}${lines.join("\n")}\n`);
+      this.#problem = null;
+    } catch (error) {
+      this.#problem = `${this.#path}: nothing is written down: ${(error as Error).message}`;
+    }
   }
 }

@@ -292,6 +292,8 @@ export class Reconciler {
       await this.#write(names, isFull, mayRemove, tally);
       await this.#announce(tally);
     }
+    for (const { problem } of [this.#options.quarantine, this.#options.audit])
+      if (problem !== null) tally.problems.push(problem);
     return { isFull, ...tally, milliseconds: performance.now() - startedAt };
   }
 
@@ -455,6 +457,7 @@ export class Reconciler {
       () => this.#present(),
       now,
     );
+    quarantine.lift((address, owner) => hasAddress(this.#admitted.vms.get(owner), address));
     const changed = this.wanted.setVms(this.#admitted.vms);
     for (const name of changed) this.#tolerated.delete(name);
     return changed;
@@ -521,14 +524,15 @@ export class Reconciler {
 
   /** Withdraws what is not to be announced; gives whether rows that deliver may be removed. */
   async #withdraw(tally: Tally): Promise<boolean> {
-    const { announcer, audit } = this.#options;
+    const { announcer, audit, quarantine } = this.#options;
     if (announcer === null) return true;
     if (this.#announced === null) return false;
     const stale: string[] = [];
     // While a file cannot be read, an address without a VM may be that file's.
     const released = this.#listing!.hiddenCount > 0 ? this.#releasedPrefixes() : null;
     for (const prefix of this.#announced.keys())
-      if (!this.wanted.announcements.has(prefix) && released?.has(prefix) !== false) stale.push(prefix);
+      if (isHost(prefix) && !this.wanted.announcements.has(prefix) && released?.has(prefix) !== false)
+        stale.push(prefix);
     if (stale.length === 0) return true;
     audit.routes("withdraw", stale);
     try {
@@ -544,6 +548,10 @@ export class Reconciler {
       this.#look?.written.add(prefix);
       this.#lingering.set(prefix.replace(/\/32$/, ""), until);
     }
+    quarantine.restart(
+      stale.map(prefix => prefix.replace(/\/32$/, "")),
+      this.#clock(),
+    );
     tally.withdrawn = stale.length;
     return true;
   }
@@ -709,6 +717,12 @@ export class Reconciler {
     tally.announced = missing.length;
   }
 }
+
+/** No other is a VM's: what else the daemon announces of its own is whoever's asked it to. */
+const isHost = (prefix: string): boolean => prefix.endsWith("/32");
+
+const hasAddress = (vm: Vm | undefined, address: string): boolean =>
+  vm?.addresses.some(own => formatIpv4(own) === address) === true;
 
 const isSameAnnouncement = (a: FabricRoute, b: FabricRoute): boolean =>
   a.nextHop === b.nextHop &&
