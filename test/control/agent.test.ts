@@ -3,7 +3,7 @@
  * with -9 and handed over.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type AgentSettings, OfctlBridge, type Running, startAgent } from "../../src/control/index.ts";
 import { ask } from "../../src/live/index.ts";
@@ -153,6 +153,38 @@ test("the socket: create, path, list, destroy, each twice; refusals say why", ()
     const adds = audit.map(line => JSON.parse(line) as { op?: string; flow?: string });
     assert.ok(adds.some(({ op, flow }) => op === "delete" && flow?.includes("nw_dst=203.0.113.1")));
     assert.ok(adds.some(({ op }) => op === "withdraw"));
+  }));
+
+test("two that want the same at once: one is told no, and nothing of it is written down", () =>
+  onStage(async ({ place, socket, start }) => {
+    await start();
+    const same = bodyOf(2).replace("203.0.113.2", "203.0.113.1");
+    const both = await Promise.all([
+      ask(socket, "PUT", "/v1/vms/101", bodyOf(1)),
+      ask(socket, "PUT", "/v1/vms/102", same),
+      ask(socket, "PUT", "/v1/vms/101", bodyOf(1)),
+      ask(socket, "PUT", "/v1/vms/101", bodyOf(1).replace("203.0.113.1", "203.0.113.9")),
+    ]);
+    assert.equal(both.map(({ status }) => status).sort(), [200, 200, 409, 409].sort());
+    assert.is(readdirSync(place.vms).length, 1);
+    assert.is((await ask(socket, "PUT", "/v1/vms/103", bodyOf(3))).status, 200);
+  }));
+
+test("of two files with one id the first counts, and is the one that is shown and changed", () =>
+  onStage(async ({ place, socket, start }) => {
+    await start();
+    place.drop(vmOf(1, "l2"), "one.yaml");
+    await until("the VM", async () => (await ask(socket, "GET", "/v1/vms/101")).status === 200);
+    place.drop(vmOf(1, "l2", ["203.0.113.9"]), "another.yaml");
+    const states = async (): Promise<string[]> =>
+      (JSON.parse((await ask(socket, "GET", "/v1/vms")).text) as { state: string }[]).map(
+        ({ state }) => state,
+      );
+    await until("both", async () => (await states()).length === 2);
+    assert.equal((await states()).sort(), ["in-step", "refused"]);
+    assert.is((await ask(socket, "PUT", "/v1/vms/101/path", '{"path":"dual-l2"}')).status, 200);
+    assert.match(readFileSync(join(place.vms, "one.yaml"), "utf8"), "path: dual-l2");
+    assert.match(readFileSync(join(place.vms, "another.yaml"), "utf8"), "path: l2");
   }));
 
 test("what is asked while an agent starts waits until it has read the files: it is not told that nothing is there", () =>

@@ -1,5 +1,14 @@
 /** Parts of the agent that need no switch: routes as they are told, admission, VM files, and an intent read from a dump. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import {
@@ -158,6 +167,38 @@ test("a VM is written and read back; what is wrong with a file is said by line a
     parseVm(formatVm(vmOf(1, "l3", ["10.0.0.1", "10.0.0.1"])), "x").errors[0]!.message,
     "used twice",
   );
+});
+
+test("what is no file of a VM is said at once and removes nobody: a pipe, a folder, a link to nothing, a huge one", () => {
+  const place = new Workplace();
+  const directory = new VmDirectory(place.vms);
+  try {
+    place.drop(vmOf(1), "../real");
+    symlinkSync("../real", join(place.vms, "101.yaml"));
+    assert.equal(
+      directory.read().vms.map(({ vm }) => vm.id),
+      [101],
+    );
+    rmSync(join(place.path, "real"));
+    execFileSync("mkfifo", [join(place.vms, "pipe.yaml")]);
+    mkdirSync(join(place.vms, "folder.yaml"));
+    place.dropText("huge.yaml", `${formatVm(vmOf(2))}#${"x".repeat(65_536)}`);
+    const { vms, unreadable } = directory.read();
+    assert.equal(
+      vms.map(({ vm }) => vm.id),
+      [101],
+      "a link to nothing is not the end of its VM",
+    );
+    const why = new Map([...unreadable].map(([path, text]) => [path.slice(place.vms.length + 1), text]));
+    assert.match(why.get("101.yaml")!, "no such file");
+    assert.match(why.get("pipe.yaml")!, "is no regular file");
+    assert.match(why.get("folder.yaml")!, "is no regular file");
+    assert.match(why.get("huge.yaml")!, /has \d+ bytes; a VM has 65536 at most/);
+    rmSync(join(place.vms, "101.yaml"));
+    assert.equal(directory.read().vms, [], "without the link it has gone");
+  } finally {
+    place.remove();
+  }
 });
 
 test("a line of a dump that was not understood is an error and not nobody's flow", () => {
@@ -437,7 +478,10 @@ test("a state folder that cannot be written stops nothing; it is said, and made 
   quarantine.add([["203.0.113.1", 101]], 1000);
   audit.reopen();
   audit.routes("withdraw", ["203.0.113.1/32"]);
-  assert.match(quarantine.problem!, /quarantine\.json: addresses in quarantine are not written down: ENOTDIR/);
+  assert.match(
+    quarantine.problem!,
+    /quarantine\.json: addresses in quarantine are not written down: ENOTDIR/,
+  );
   assert.match(audit.problem!, /audit\.jsonl: nothing is written down: ENOTDIR/);
   assert.is(quarantine.refusedUntil("203.0.113.1", 9, 1000), 61_000);
   assert.throws(

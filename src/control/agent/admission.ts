@@ -48,7 +48,7 @@ export function jumpMessage(from: Path, to: Path): string {
 }
 
 /** Everything that a VM has alone, as one text each. */
-function claimsOf(vm: Pick<Vm, "id" | "name" | "port" | "ofport" | "mac" | "addresses">): string[] {
+export function claimsOf(vm: Pick<Vm, "id" | "name" | "port" | "ofport" | "mac" | "addresses">): string[] {
   return [
     `id ${vm.id}`,
     `name ${vm.name}`,

@@ -7,7 +7,7 @@
 import type { Path, Vm } from "../../intent/index.ts";
 import { formatIpv4, formatMac } from "../../wire/index.ts";
 import type { RouteSource } from "../types.ts";
-import { isStep, jumpMessage, type RefusalCode } from "./admission.ts";
+import { claimsOf, isStep, jumpMessage, type RefusalCode } from "./admission.ts";
 import type { Bridge } from "./bridge.ts";
 import type { Log } from "./journal.ts";
 import { AgentMetrics } from "./metrics.ts";
@@ -63,6 +63,9 @@ export interface VmView {
   readonly reason?: string;
 }
 
+/** A VM that is wanted, and its file; null: it stands in the intent. */
+type Listed = NonNullable<ReturnType<Reconciler["listed"]>>;
+
 const WIDTH: Readonly<Record<Scope, number>> = { routes: 0, vms: 1, all: 2 };
 const RETRY_MS = [250, 500, 1000, 2000, 5000];
 const PROOF_SECONDS = 60;
@@ -88,6 +91,8 @@ export class Agent {
   #isStopped = false;
   /** Whether the source of routes was lost at any time. */
   #wasLost = false;
+  /** What VMs that are being created claim, until their round is over. */
+  readonly #coming = new Map<string, Vm>();
   #failures = 0;
   #lastRoutesAt = Number.NEGATIVE_INFINITY;
   #writes = 0;
@@ -193,17 +198,17 @@ export class Agent {
   // ── What may be asked ───────────────────────────────────────────────────────────────────────────────────────────
 
   list(): VmView[] {
-    return this.#options.reconciler.listing.map(({ vm }) => this.#view(vm));
+    return this.#options.reconciler.listing.map(listed => this.#view(listed));
   }
 
   view(id: number): VmView | null {
     const listed = this.#options.reconciler.listed(id);
-    return listed === null ? null : this.#view(listed.vm);
+    return listed === null ? null : this.#view(listed);
   }
 
   /** Has a VM created. The same VM again is no error; another one under the same id is. */
   async create(vm: Vm): Promise<VmView> {
-    const { reconciler, directory } = this.#options;
+    const { reconciler } = this.#options;
     await this.ready();
     const listed = reconciler.listed(vm.id);
     if (listed !== null && formatVm({ ...listed.vm, path: vm.path }) !== formatVm(vm))
@@ -216,10 +221,30 @@ export class Agent {
     if (listed === null) {
       const refusal = reconciler.wouldRefuse(vm);
       if (refusal !== null) throw new RequestError(refusal.code, refusal.message);
-      directory.put(vm);
+      await this.#bring(vm);
+    } else if (!reconciler.isInStep(vm.id)) {
+      // Asked again while its round goes on: that is waited for, too.
       await this.request("vms");
     }
     return this.view(vm.id)!;
+  }
+
+  /** Writes a new VM down and waits for its round; two that want the same at once are told from each other here. */
+  async #bring(vm: Vm): Promise<void> {
+    const claims = claimsOf(vm);
+    const text = formatVm(vm);
+    for (const claim of claims) {
+      const rival = this.#coming.get(claim);
+      if (rival !== undefined && formatVm(rival) !== text)
+        throw new RequestError("conflict", `${claim} is asked for as VM ${rival.id}'s at this moment`);
+    }
+    for (const claim of claims) this.#coming.set(claim, vm);
+    try {
+      this.#options.directory.put(vm);
+      await this.request("vms");
+    } finally {
+      for (const claim of claims) if (this.#coming.get(claim) === vm) this.#coming.delete(claim);
+    }
   }
 
   /** Has a VM destroyed; one that is not there is no error. */
@@ -245,7 +270,7 @@ export class Agent {
     const from = reconciler.installed?.summaryOf(id).path ?? listed.vm.path;
     if (!isStep(from, path)) throw new RequestError("jump", jumpMessage(from, path));
     if (listed.vm.path !== path) {
-      directory.put({ ...listed.vm, path });
+      directory.put({ ...listed.vm, path }, listed.file);
       await this.request("vms");
     }
     return this.view(id)!;
@@ -310,10 +335,10 @@ export class Agent {
       throw new Error(`not ready: ${this.#lastReport?.problems[0] ?? "the switch was not read yet"}`);
   }
 
-  #view(vm: Vm): VmView {
+  #view({ vm, file }: Listed): VmView {
     const { reconciler } = this.#options;
     const taken = reconciler.wanted.vms.get(vm.id);
-    const refusal = reconciler.refusals.find(({ id }) => id === vm.id);
+    const refusal = reconciler.refusals.find(refused => refused.id === vm.id && refused.file === file);
     const path = taken?.path ?? vm.path;
     return {
       id: vm.id,

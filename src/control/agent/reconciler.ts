@@ -16,7 +16,7 @@ import { type Installed, type InstalledRow, isAlike } from "./installed.ts";
 import type { Audit, Log } from "./journal.ts";
 import { Look, readInstalled } from "./look.ts";
 import type { Quarantine } from "./quarantine.ts";
-import type { Listing, VmDirectory } from "./vms.ts";
+import type { Listing, VmDirectory, VmFile } from "./vms.ts";
 import { Wanted } from "./wanted.ts";
 
 /** What a plan is judged by before it is written; null: it is as it should be, else why it is not. */
@@ -229,7 +229,11 @@ export class Reconciler {
   listed(id: number): { readonly vm: Vm; readonly file: string | null } | null {
     const ofBase = this.#options.base.vms.find(vm => vm.id === id);
     if (ofBase !== undefined) return { vm: ofBase, file: null };
-    return this.#listing?.vms.find(({ vm }) => vm.id === id) ?? null;
+    const files = this.#listing?.vms.filter(({ vm }) => vm.id === id) ?? [];
+    // Of several, the one that counts.
+    const isTaken = ({ file }: VmFile): boolean =>
+      !this.refusals.some(refusal => refusal.file === file && refusal.code !== "jump");
+    return (files.length > 1 ? files.find(isTaken) : undefined) ?? files[0] ?? null;
   }
 
   /** All VMs that files and the intent want. */

@@ -3,7 +3,7 @@
  * rename; whoever asks over HTTP has files written here too, so that a restart forgets nothing. A file that cannot be
  * read never removes a VM.
  */
-import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from "node:fs";
+import { type FSWatcher, lstatSync, readdirSync, readFileSync, statSync, watch } from "node:fs";
 import { basename, join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { formatProblem, parseVm, type Vm } from "../../intent/index.ts";
@@ -28,6 +28,7 @@ export interface Listing {
 
 const NAME = /^[^.].*\.(?:ya?ml|json)$/;
 const POLL_MS = 2000;
+const BYTES_MAX = 65_536;
 
 interface Read {
   readonly print: string;
@@ -100,9 +101,9 @@ export class VmDirectory {
     }
   }
 
-  /** Writes a VM: into the file in which its id stands, else into one of its own. */
-  put(vm: Vm): void {
-    const path = this.fileOf(vm.id) ?? join(this.path, `vm-${vm.id}.yaml`);
+  /** Writes a VM: into this file, or the one in which its id stands, else into one of its own. */
+  put(vm: Vm, file: string | null = null): void {
+    const path = file ?? this.fileOf(vm.id) ?? join(this.path, `vm-${vm.id}.yaml`);
     writeWhole(path, formatVm(vm));
     this.#suspects.add(basename(path));
   }
@@ -199,15 +200,21 @@ export class VmDirectory {
     const path = join(this.path, name);
     const before = this.#known.get(name);
     try {
-      const { ino, size, mtimeMs } = statSync(path);
+      const stats = statSync(path);
+      const { ino, size, mtimeMs } = stats;
       const print = `${ino} ${size} ${mtimeMs}`;
       if (before?.print === print) return;
+      // A pipe would be waited for, and a device never end.
+      if (!stats.isFile()) throw new Error("is no regular file; a VM is a file of YAML");
+      if (size > BYTES_MAX) throw new Error(`has ${size} bytes; a VM has ${BYTES_MAX} at most`);
       const { vm, errors } = parseVm(readFileSync(path, "utf8"), path);
       const problem = errors.length === 0 ? null : formatProblem(errors[0]!);
       const file = vm === null ? (before?.file ?? null) : { file: path, modifiedMs: mtimeMs, vm };
       this.#known.set(name, { print, file, problem });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") this.#known.delete(name);
+      // A link to nothing is a file that cannot be read.
+      const isGone = lstatSync(path, { throwIfNoEntry: false }) === undefined;
+      if (isGone) this.#known.delete(name);
       else {
         const problem = `${path}: ${(error as Error).message}`;
         this.#known.set(name, { print: "", file: before?.file ?? null, problem });
