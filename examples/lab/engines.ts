@@ -40,7 +40,7 @@ const verdictOf = (text: string): string => (JSON.parse(text) as { verdict: stri
 const OVS_REASONS: readonly [RegExp, string][] = [
   [/table=10,.*priority=0\b/, "unknown-label"],
   [/table=30,.*priority=100,in_port=/, "no-local-vm"],
-  [/(?!.*table=).*priority=0\b/, "spoofed-source"],
+  [/table=0,.*priority=0\b/, "spoofed-source"],
   [/table=20,.*priority=400,/, "arp-probe"],
   [/table=50,.*priority=100,in_port=/, "bridge-suppressed"],
 ];
