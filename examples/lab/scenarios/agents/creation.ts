@@ -3,6 +3,7 @@
  * /32, until BIRD and FRR show it with its label, until the other hypervisors have the flow, and until the first ping of a
  * VM elsewhere is answered; the same for its end. Each time the VM begins with an empty neighbour cache.
  */
+import { Gobgp3 } from "../../../../src/control/bgp/index.ts";
 import { type AgentProcess, takenAt } from "../../agent-process.ts";
 import { type ControlPlane, controlOf } from "../../control.ts";
 import type { Lab } from "../../lab.ts";
@@ -11,9 +12,14 @@ import { hypervisorNamed, type Vm } from "../../plan.ts";
 import { check, rounded, type Scenario } from "../scenario.ts";
 import { quantiles, ReflectorWatch } from "./watching.ts";
 
-/** Three times what is aimed at: 20 ms for half of them, 100 ms for 99 of 100. Two busy cores carry all of the lab. */
+/**
+ * Three times what is aimed at (20 ms for half of them, 100 ms for 99 of 100), and five times the yardstick of the same run: a
+ * prefix that the border's gobgpd is given, until BIRD shows it. So a machine that is busy elsewhere is not judged for that.
+ */
 const P50_MS = 60;
 const P99_MS = 300;
+const YARDSTICKS = 5;
+const YARDSTICK = "192.0.2.78/32";
 /** bgpd leaves what it is told for so long before it takes it up, when nothing is under way already. */
 const FRR_MS = 50;
 const ASKER = "vm21";
@@ -101,16 +107,40 @@ async function destroy(lab: Lab, watch: ReflectorWatch, vm: Vm): Promise<Times> 
   return timesOf(since, [reflector, bird, frr, rest, last]);
 }
 
+/** Milliseconds from the moment at which the border's gobgpd is given a prefix until BIRD shows it. */
+async function announced(control: ControlPlane): Promise<number> {
+  const border = new Gobgp3(control.border.api);
+  try {
+    // The connection is made before.
+    await border.peers();
+    const since = Date.now();
+    const nextHop = control.border.options.address;
+    await border.announce([{ prefix: YARDSTICK, labels: [1001], nextHop, originator: null }]);
+    const at = await shown(control.bird, YARDSTICK, "1001");
+    await border.withdraw([YARDSTICK]);
+    await shown(control.bird, YARDSTICK, null);
+    return at - since;
+  } finally {
+    border.close();
+  }
+}
+
 const timesOf = (since: number, moments: readonly number[]): Times =>
   Object.fromEntries(WHATS.map((what, index) => [what, moments[index]! - since])) as Times;
 
 /** The quantiles of all that was measured, a line each, and whether they are good enough. */
-function summary(title: string, times: readonly Times[]): { isGood: boolean; lines: string[] } {
+function summary(
+  title: string,
+  times: readonly Times[],
+  yardstick: readonly number[],
+): { isGood: boolean; lines: string[] } {
+  const least = quantiles(yardstick);
   let isGood = true;
   const lines = WHATS.map(what => {
     const { p50, p99 } = quantiles(times.map(each => each[what]));
     const more = what === "FRR" ? FRR_MS : 0;
-    if (p50 > P50_MS + more || p99 > P99_MS + more) isGood = false;
+    if (p50 > P50_MS + more + YARDSTICKS * least.p50) isGood = false;
+    if (p99 > P99_MS + more + YARDSTICKS * least.p99) isGood = false;
     return `${title}, ${what}: p50 ${rounded(p50)} ms, p99 ${rounded(p99)} ms of ${times.length}`;
   });
   return { isGood, lines };
@@ -123,17 +153,24 @@ async function measure(lab: Lab, watch: ReflectorWatch, vm: Vm, times: number): 
   const where = `${vm.hypervisor} (${lab.engine(vm.hypervisor).name})`;
   const said: string[] = [];
   for (let tries = 0; tries < TRIES; tries++) {
-    const [created, destroyed]: [Times[], Times[]] = [[], []];
+    const [created, destroyed, yardstick]: [Times[], Times[], number[]] = [[], [], []];
     for (let nth = 0; nth < times; nth++) {
       destroyed.push(await destroy(lab, watch, vm));
       created.push(await create(lab, watch, vm));
       await controlOf(lab).inStep();
+      yardstick.push(await announced(controlOf(lab)));
     }
-    const summaries = [summary(`${where}, created`, created), summary(`${where}, destroyed`, destroyed)];
+    const summaries = [
+      summary(`${where}, created`, created, yardstick),
+      summary(`${where}, destroyed`, destroyed, yardstick),
+    ];
     said.push(...summaries.flatMap(({ lines }) => lines));
+    const { p50, p99 } = quantiles(yardstick);
+    said.push(`yardstick, announced by a gobgpd until BIRD shows it: p50 ${p50} ms, p99 ${p99} ms`);
     if (summaries.every(({ isGood }) => isGood)) return said;
   }
-  throw new LabError(`${said.join("; ")}: p50 ${P50_MS} ms and p99 ${P99_MS} ms at most would be right`);
+  const right = `p50 ${P50_MS} ms and p99 ${P99_MS} ms, and ${YARDSTICKS} times the yardstick, at most would be right`;
+  throw new LabError(`${said.join("; ")}: ${right}`);
 }
 
 export const creation: Scenario = {

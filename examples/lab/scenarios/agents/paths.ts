@@ -15,7 +15,8 @@ export const paths: Scenario = {
       const vm = lab.vm(name);
       const { status, text } = await control.agent(vm.hypervisor).setPath(vm, "l3");
       check(status === 409 && /dual-l2/.test(text), `${name}: l2 → l3 was answered by ${status}: ${text}`);
-      lines.push(...(await migrate(lab, name, isShort ? 150 : 600)), `  l2 → l3 in one step: ${status}`);
+      const [pauseMs, intervalMs] = isShort ? [150, 5] : [600, 1];
+      lines.push(...(await migrate(lab, name, pauseMs, intervalMs)), `  l2 → l3 in one step: ${status}`);
     }
     return lines;
   },
