@@ -24,10 +24,16 @@ export interface Row {
   readonly run: (effort: Effort, folder: string) => Section | Promise<Section>;
   /** Takes so long that it is run only when it is asked for by its whole name. */
   readonly isOnRequest?: boolean;
+  /** A name that rows which are run on request have in common. */
+  readonly group?: string;
 }
 
 /** Loaded when it is asked for: its packages take long to load. */
 const bgpRow: Row["run"] = async effort => (await import("./control.ts")).bgpRow(effort);
+
+const agentRow = (which: "agentTableRow" | "agentSingleRow" | "agentRestartRow"): Row["run"] => {
+  return async effort => (await import("./agent.ts"))[which](effort);
+};
 
 /**
  * In the order in which they run: processes first, while this one is still small and starts others quickly.
@@ -42,6 +48,9 @@ export const ROWS: readonly Row[] = [
   { name: "live", run: liveRow },
   { name: "live-soak", run: soakRow, isOnRequest: true },
   { name: "bgp", run: bgpRow, isOnRequest: true },
+  { name: "agent-table", run: agentRow("agentTableRow"), isOnRequest: true, group: "agent" },
+  { name: "agent-single", run: agentRow("agentSingleRow"), isOnRequest: true, group: "agent" },
+  { name: "agent-restart", run: agentRow("agentRestartRow"), isOnRequest: true, group: "agent" },
   { name: "routes", run: routesRow },
   { name: "flows-parse", run: parseRow },
   { name: "flows-trace", run: traceRow },
@@ -69,8 +78,8 @@ export function rowsNamed(names: readonly string[]): readonly Row[] {
       `no row is named "${stranger}"; there are ${ROWS.map(({ name }) => name).join(", ")}`,
     );
   }
-  return ROWS.filter(({ name, isOnRequest }) => {
-    if (isOnRequest === true) return names.includes(name);
+  return ROWS.filter(({ name, isOnRequest, group }) => {
+    if (isOnRequest === true) return names.includes(name) || (group !== undefined && names.includes(group));
     return names.length === 0 || names.some(part => name.includes(part));
   });
 }
