@@ -382,7 +382,8 @@ async function changes(stage: Stage, count: number, sink: Sink): Promise<number[
       await stage.announcer.announce([routeOf(0, 100 + (index % 1000))]);
       await until("the change", () => writtenAt > 0 && toldAt > 0, SESSION_MS);
       times.push(writtenAt - toldAt);
-      await sleep(5);
+      // Longer than changes are gathered that follow another.
+      await sleep(40);
     }
   } finally {
     endWatch();
