@@ -32,6 +32,10 @@ export function parsePrefix(text: string): { prefix: number; length: number } | 
   return { prefix, length };
 }
 
+/** The prefix of a VM's address; `addressOf` is the way back. */
+export const hostPrefix = (address: string): string => `${address}/32`;
+export const addressOf = (prefix: string): string => prefix.replace(/\/32$/, "");
+
 export class Fabric {
   readonly #entries = new Map<string, Entry>();
   readonly #changed = new Set<string>();

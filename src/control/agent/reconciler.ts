@@ -8,9 +8,10 @@ import type { Intent, Vm } from "../../intent/index.ts";
 import { formatIpv4 } from "../../wire/index.ts";
 import type { Announcer, FabricRoute } from "../types.ts";
 import { Admission, type Admitted, admit, type Present, type Refusal } from "./admission.ts";
+import { Announcements } from "./announcements.ts";
 import { type Bridge, BridgeError } from "./bridge.ts";
 import { type Edit, editsOf, enter } from "./edits.ts";
-import { Fabric, type NextHopResolver } from "./fabric.ts";
+import { addressOf, Fabric, hostPrefix, type NextHopResolver } from "./fabric.ts";
 import { Guard } from "./guard.ts";
 import { type Installed, type InstalledRow, isAlike } from "./installed.ts";
 import type { Audit, Log } from "./journal.ts";
@@ -48,9 +49,6 @@ export interface ReconcilerOptions {
   /** How long rows that deliver to a VM that stays are left after its address was withdrawn, in milliseconds: 1000. */
   readonly lingerMs?: number;
 }
-
-/** Others hear of a withdrawal within milliseconds, and write their flows within some more. */
-const LINGER_MS = 1000;
 
 /** What a round looks at: everything, the VM files and changed routes, or changed routes only. */
 export type Scope = "all" | "vms" | "routes";
@@ -96,6 +94,7 @@ export class Reconciler {
   readonly wanted: Wanted;
   readonly #options: ReconcilerOptions;
   readonly #clock: () => number;
+  readonly #announcements: Announcements;
   readonly #admission: Admission;
   readonly #guard: Guard;
   #installed: Installed | null = null;
@@ -103,8 +102,6 @@ export class Reconciler {
   #isKnown = false;
   /** False after a dump that failed: then nothing new is announced. */
   #isReachable = false;
-  #announced: Map<string, FabricRoute> | null = null;
-  #contested: readonly FabricRoute[] = [];
   #admitted: Admitted = { vms: new Map(), refusals: [] };
   #listing: Listing | null = null;
   /** Rows that others changed and that are left so (drift: report). */
@@ -112,8 +109,6 @@ export class Reconciler {
   #obstructed: ReadonlySet<string> = new Set();
   /** Rows whose last write failed, or was held back. */
   readonly #open = new Set<string>();
-  /** Addresses that were withdrawn, and until when (by the clock) others may still send to them. */
-  readonly #lingering = new Map<string, number>();
   #isRefused = false;
   /** A look that goes on beside rounds, or waits for the next to take it in. */
   #look: Look | null = null;
@@ -126,6 +121,8 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? Date.now;
+    const { announcer, audit, lingerMs } = options;
+    this.#announcements = new Announcements({ announcer, audit, clock: this.#clock, lingerMs });
     this.#admission = new Admission(options.base, options.quarantine);
     this.#guard = new Guard(options.mayBeEmpty === true);
     this.fabric = new Fabric(options.ownNextHop);
@@ -154,7 +151,7 @@ export class Reconciler {
 
   /** What we announce, as last known. */
   get announced(): ReadonlyMap<string, FabricRoute> | null {
-    return this.#announced;
+    return this.#announcements.known;
   }
 
   /** The lines of the table as the last look that found drift saw it. */
@@ -172,19 +169,18 @@ export class Reconciler {
 
   /** Whether the next round has to ask what is announced. */
   get needsList(): boolean {
-    return this.#options.announcer !== null && this.#announced === null;
+    return this.#announcements.isOn && this.#announcements.known === null;
   }
 
   /** When rows that wait for others to hear of a withdrawal may go, in milliseconds since 1970; null: none does. */
   get lingersUntil(): number | null {
-    const now = this.#clock();
-    for (const [address, until] of this.#lingering) if (until <= now) this.#lingering.delete(address);
-    if (this.#lingering.size === 0) return null;
+    const until = this.#announcements.lingersUntil;
+    if (until === null) return null;
     const isWaiting = [...this.#open].some(name => {
       const row = this.#installed?.ours.get(name);
       return row !== undefined && this.#lingers(row);
     });
-    return isWaiting ? Math.max(...this.#lingering.values()) : null;
+    return isWaiting ? until : null;
   }
 
   /** What is known of the switch may be no more: the next round looks, and takes nothing that it misses for drift. */
@@ -196,12 +192,15 @@ export class Reconciler {
   isInStep(id: number): boolean {
     const rows = this.wanted.namesOf(id);
     if (rows.length === 0 || !this.#isIn(id)) return false;
-    const { announcer } = this.#options;
-    const prefixes = (this.wanted.vms.get(id)?.addresses ?? []).map(address => `${formatIpv4(address)}/32`);
-    return prefixes.every(
-      prefix =>
-        announcer === null || !this.wanted.announcements.has(prefix) || this.#announced?.has(prefix) === true,
-    );
+    if (!this.#announcements.isOn) return true;
+    const addresses = this.wanted.vms.get(id)?.addresses ?? [];
+    return addresses
+      .map(formatIpv4)
+      .map(hostPrefix)
+      .every(prefix => {
+        const wanted = this.wanted.announcements.get(prefix);
+        return wanted === undefined || this.#announcements.has(wanted.route);
+      });
   }
 
   /** Whether a VM stays although its file vanished with nearly all others. */
@@ -245,7 +244,7 @@ export class Reconciler {
   /** Local addresses that somebody else announces too: before they are announced here it is the best path, later one of all. */
   doubleOwners(): DoubleOwner[] {
     const found: DoubleOwner[] = [];
-    const others = new Map(this.#contested.map(route => [route.prefix, route]));
+    const others = new Map(this.#announcements.contested.map(route => [route.prefix, route]));
     for (const [prefix, { vm }] of this.wanted.announcements) {
       const route = this.fabric.routeTo(prefix) ?? others.get(prefix);
       if (route === undefined) continue;
@@ -326,16 +325,8 @@ export class Reconciler {
 
   /** Asks the daemon what is announced. */
   async #list(tally: Tally): Promise<void> {
-    const { announcer } = this.#options;
-    if (announcer === null) return;
-    try {
-      const { ours, contested } = await announcer.list();
-      this.#announced = new Map(ours.map(route => [route.prefix, route]));
-      this.#contested = contested;
-    } catch (error) {
-      this.#announced = null;
-      tally.problems.push(`announcements: ${(error as Error).message}`);
-    }
+    const problem = await this.#announcements.list();
+    if (problem !== null) tally.problems.push(problem);
   }
 
   /** What others changed since the last look. A switch without any row of ours was started anew, which is no drift. */
@@ -373,21 +364,12 @@ export class Reconciler {
     }
     // A switch that was started anew: what was written meanwhile may be there or not.
     if (look.isEmpty) this.#isKnown = false;
-    if (look.announcerError !== null) this.#announced = null;
+    if (look.announcerError !== null) this.#announcements.forget();
     if (this.needsLook) return null;
     tally.haveOthersWritten = !areAlike(this.#installed!.foreign, look.foreign);
     const drifted = look.settle(this.#installed!);
     this.#keepDrift(drifted, tally);
-    if (look.announced !== null) {
-      const next = new Map(look.announced.ours.map(route => [route.prefix, route]));
-      for (const prefix of look.written) {
-        const known = this.#announced?.get(prefix);
-        if (known !== undefined) next.set(prefix, known);
-        else if (this.#announced !== null) next.delete(prefix);
-      }
-      this.#announced = next;
-      this.#contested = look.announced.contested;
-    }
+    if (look.announced !== null) this.#announcements.takeIn(look.announced, look.written);
     return new Set([...drifted.keys(), ...look.suspects]);
   }
 
@@ -398,7 +380,11 @@ export class Reconciler {
     const { resolver } = this.#options;
     const installed = this.#installed!;
     // A look that found all as it should be asks nothing more of 10,000 VMs.
-    const isWhole = scope === "all" && (suspects === null || suspects.size > 0 || this.#hasStale());
+    const isWhole =
+      scope === "all" &&
+      (suspects === null ||
+        suspects.size > 0 ||
+        this.#announcements.stale(this.wanted.announcements).length > 0);
     const changed = scope === "routes" ? new Set<string>() : this.#decideVms(isWhole, tally);
     if (changed === null) return null;
     this.#isTableWhole = this.fabric.isComplete;
@@ -416,13 +402,6 @@ export class Reconciler {
     return suspects === null
       ? allNames(this.wanted, installed)
       : this.#about(new Set([...changed, ...suspects]));
-  }
-
-  /** Whether something is announced that nobody wanted the last time. */
-  #hasStale(): boolean {
-    for (const prefix of this.#announced?.keys() ?? [])
-      if (!this.wanted.announcements.has(prefix)) return true;
-    return false;
   }
 
   /** Names of rows to compare when these changed. */
@@ -515,8 +494,8 @@ export class Reconciler {
       for (const address of installed.summaryOf(owner).addresses)
         if (!held.get(owner)?.has(address)) lost.push([address, owner]);
     const seen = new Set(lost.map(([address]) => address));
-    for (const prefix of this.#announced?.keys() ?? []) {
-      const address = prefix.replace(/\/32$/, "");
+    for (const prefix of this.#announcements.known?.keys() ?? []) {
+      const address = addressOf(prefix);
       if (!address.includes("/") && !all.has(address) && !seen.has(address)) lost.push([address, 0]);
     }
     if (lost.length === 0) return;
@@ -528,34 +507,21 @@ export class Reconciler {
 
   /** Withdraws what is not to be announced; gives whether rows that deliver may be removed. */
   async #withdraw(tally: Tally): Promise<boolean> {
-    const { announcer, audit, quarantine } = this.#options;
-    if (announcer === null) return true;
-    if (this.#announced === null) return false;
-    const stale: string[] = [];
+    if (!this.#announcements.isOn) return true;
+    if (this.#announcements.known === null) return false;
     // While a file cannot be read, an address without a VM may be that file's.
     const released = this.#listing!.hiddenCount > 0 ? this.#releasedPrefixes() : null;
-    for (const prefix of this.#announced.keys())
-      if (isHost(prefix) && !this.wanted.announcements.has(prefix) && released?.has(prefix) !== false)
-        stale.push(prefix);
+    const stale = this.#announcements
+      .stale(this.wanted.announcements)
+      .filter(prefix => released === null || released.has(prefix));
     if (stale.length === 0) return true;
-    audit.routes("withdraw", stale);
-    try {
-      await announcer.withdraw(stale);
-    } catch (error) {
-      this.#announced = null;
-      tally.problems.push(`withdrawals: ${(error as Error).message}`);
+    const problem = await this.#announcements.withdraw(stale);
+    if (problem !== null) {
+      tally.problems.push(problem);
       return false;
     }
-    const until = this.#clock() + (this.#options.lingerMs ?? LINGER_MS);
-    for (const prefix of stale) {
-      this.#announced.delete(prefix);
-      this.#look?.written.add(prefix);
-      this.#lingering.set(prefix.replace(/\/32$/, ""), until);
-    }
-    quarantine.restart(
-      stale.map(prefix => prefix.replace(/\/32$/, "")),
-      this.#clock(),
-    );
+    for (const prefix of stale) this.#look?.written.add(prefix);
+    this.#options.quarantine.restart(stale.map(addressOf), this.#clock());
     tally.withdrawn = stale.length;
     return true;
   }
@@ -564,7 +530,7 @@ export class Reconciler {
   #releasedPrefixes(): Set<string> {
     const owners = this.#installed!.owners.filter(id => this.#guard.isReleased(id));
     const addresses = owners.flatMap(id => [...this.#installed!.summaryOf(id).addresses]);
-    return new Set(addresses.map(address => `${address}/32`));
+    return new Set(addresses.map(hostPrefix));
   }
 
   /**
@@ -574,7 +540,7 @@ export class Reconciler {
   #lingers({ kind, owner, match }: InstalledRow): boolean {
     if (kind !== "L3-in" || !this.wanted.vms.has(owner)) return false;
     const [, address = ""] = /nw_dst=([\d.]+)/.exec(match) ?? [];
-    return (this.#lingering.get(address) ?? 0) > this.#clock();
+    return this.#announcements.lingers(address);
   }
 
   /** Whether an edit has to wait, or is not ours to make. */
@@ -692,46 +658,27 @@ export class Reconciler {
   }
 
   async #announce(tally: Tally): Promise<void> {
-    const { announcer, audit } = this.#options;
-    if (announcer === null || this.#announced === null) return;
+    if (this.#announcements.known === null) return;
     const missing: FabricRoute[] = [];
     const isIn = new Map<number, boolean>();
-    for (const [prefix, { route, vm }] of this.wanted.announcements) {
-      const known = this.#announced.get(prefix);
-      if (known === route || (known !== undefined && isSameAnnouncement(known, route))) continue;
+    for (const { route, vm } of this.wanted.announcements.values()) {
+      if (this.#announcements.has(route)) continue;
       if (!isIn.has(vm)) isIn.set(vm, this.#isReachable && this.#isIn(vm));
       if (isIn.get(vm)) missing.push(route);
     }
     if (missing.length === 0) return;
-    audit.routes(
-      "announce",
-      missing.map(({ prefix }) => prefix),
-    );
-    try {
-      await announcer.announce(missing);
-    } catch (error) {
-      this.#announced = null;
-      tally.problems.push(`announcements: ${(error as Error).message}`);
+    const problem = await this.#announcements.announce(missing);
+    if (problem !== null) {
+      tally.problems.push(problem);
       return;
     }
-    for (const route of missing) {
-      this.#announced.set(route.prefix, route);
-      this.#look?.written.add(route.prefix);
-    }
+    for (const { prefix } of missing) this.#look?.written.add(prefix);
     tally.announced = missing.length;
   }
 }
 
-/** No other is a VM's: what else the daemon announces of its own is whoever's asked it to. */
-const isHost = (prefix: string): boolean => prefix.endsWith("/32");
-
 const hasAddress = (vm: Vm | undefined, address: string): boolean =>
   vm?.addresses.some(own => formatIpv4(own) === address) === true;
-
-const isSameAnnouncement = (a: FabricRoute, b: FabricRoute): boolean =>
-  a.nextHop === b.nextHop &&
-  a.labels.length === b.labels.length &&
-  a.labels.every((label, index) => label === b.labels[index]);
 
 /** Whether a file that was there is not, or is another: addresses may be nobody's any more. New files come last. */
 const hasLost = (before: Listing | null, now: Listing): boolean =>

@@ -6,7 +6,7 @@ import { flowText, type Intent, isSameVm, type Vm } from "../../intent/index.ts"
 import { prefixText } from "../../openflow/index.ts";
 import { formatIpv4 } from "../../wire/index.ts";
 import type { FabricRoute } from "../types.ts";
-import { type Fabric, type NextHopResolver, parsePrefix } from "./fabric.ts";
+import { type Fabric, hostPrefix, type NextHopResolver, parsePrefix } from "./fabric.ts";
 import { pipelineRows, type ResolvedRoute, type Row, routeRows, routesOf, rowName, vmRows } from "./rows.ts";
 
 const ROUTE_TABLE = 40;
@@ -67,7 +67,7 @@ export class Wanted {
       }
       this.#namesOf.delete(id);
       this.vms.delete(id);
-      for (const address of vm.addresses) this.announcements.delete(`${formatIpv4(address)}/32`);
+      for (const address of vm.addresses) this.announcements.delete(hostPrefix(formatIpv4(address)));
     }
     const added = [...vms.values()].filter(({ id }) => !this.vms.has(id));
     for (const [id, rows] of vmRows(this.base, added, this.#tagOf)) {
@@ -130,7 +130,7 @@ export class Wanted {
   #announce(vm: Vm): void {
     if (vm.path === "l2" || this.#ownNextHop === null) return;
     for (const address of vm.addresses) {
-      const prefix = `${formatIpv4(address)}/32`;
+      const prefix = hostPrefix(formatIpv4(address));
       const route = { prefix, labels: this.#labels, nextHop: this.#ownNextHop, originator: null };
       this.announcements.set(prefix, { route, vm: vm.id });
     }
