@@ -2,7 +2,7 @@
  * HTTP and JSON on a unix socket that only its owner may open (0600), and requests to one: what live ports and the agent
  * have in common. The socket also keeps a second process from answering in the same place. Who may ask what is not here.
  */
-import { chmodSync, existsSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, renameSync, unlinkSync } from "node:fs";
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import { connect } from "node:net";
 
@@ -52,42 +52,79 @@ export interface UnixServerOptions {
   readonly handle: (asked: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
 }
 
+/** What an address of AF_UNIX holds, unix(7); the kernel is given the beginning of a longer one. */
+const PATH_BYTES_MAX = 107;
 /** Connections that are still open when it ends are given this long. */
 const LAST_ANSWERS_MS = 100;
 
 export class UnixServer {
   readonly #options: UnixServerOptions;
-  readonly #server: Server;
+  #server: Server;
+  /** The socket's own number: at its path there may be another's by now. */
+  #inode: number | null = null;
 
   private constructor(options: UnixServerOptions) {
     this.#options = options;
-    this.#server = createServer((message, response) => void this.#answer(message, response));
+    this.#server = this.#make();
+  }
+
+  #make(): Server {
+    const server = createServer((message, response) => void this.#answer(message, response));
     // Some only want to hear when it ends, and ask nothing.
-    this.#server.headersTimeout = 0;
-    this.#server.requestTimeout = 0;
+    server.headersTimeout = 0;
+    server.requestTimeout = 0;
+    return server;
   }
 
   /** Begins to answer. Throws SocketError when it cannot, or when somebody else answers there. */
   static async start(options: UnixServerOptions): Promise<UnixServer> {
     const { path } = options;
+    if (Buffer.byteLength(path) > PATH_BYTES_MAX)
+      throw new SocketError(`${path}: is too long for a socket; ${PATH_BYTES_MAX} bytes at most`);
     await clearPath(path, options.isTaken);
     const server = new UnixServer(options);
+    await server.#listen();
+    return server;
+  }
+
+  async #listen(): Promise<void> {
+    const { path } = this.#options;
     const before = process.umask(0o177);
     try {
       await new Promise<void>((resolve, reject) => {
-        server.#server.once("error", (error: Error) => reject(new SocketError(`${path}: ${error.message}`)));
-        server.#server.listen(path, resolve);
+        this.#server.once("error", (error: Error) => reject(new SocketError(`${path}: ${error.message}`)));
+        this.#server.listen(path, resolve);
       });
       chmodSync(path, 0o600);
     } finally {
       process.umask(before);
     }
-    return server;
+    this.#inode = inodeOf(path);
+  }
+
+  /**
+   * Makes the socket anew when somebody removed it: nobody could ask any more, and a second process could begin beside this.
+   * False: that has happened, the socket is another's by now. Rejects with SocketError when it cannot be made.
+   */
+  async keep(): Promise<boolean> {
+    const inode = inodeOf(this.#options.path);
+    if (inode !== null) return inode === this.#inode;
+    this.#server.close();
+    this.#server = this.#make();
+    await this.#listen();
+    return true;
   }
 
   /** Ends; the socket is gone as soon as nobody is answered any more, and may be another's when it resolves. */
   async close(): Promise<void> {
+    const { path } = this.#options;
+    const inode = inodeOf(path);
+    const isOthers = inode !== null && inode !== this.#inode;
+    // What ends here removes whatever is at its path.
+    const aside = `${path}.${process.pid}`;
+    if (isOthers) renameSync(path, aside);
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()));
+    if (isOthers) renameSync(aside, path);
     this.#server.closeIdleConnections();
     setTimeout(() => this.#server.closeAllConnections(), LAST_ANSWERS_MS).unref();
     await closed;
@@ -119,14 +156,21 @@ async function bodyOf(message: IncomingMessage, most: number): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-/** Removes a socket that nobody answers at. Throws SocketError when somebody does. */
+const inodeOf = (path: string): number | null => lstatSync(path, { throwIfNoEntry: false })?.ino ?? null;
+
+/** Removes a socket that nobody answers at. Throws SocketError when somebody does, and for what is no socket. */
 async function clearPath(path: string, isTaken: string): Promise<void> {
-  if (!existsSync(path)) return;
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return;
+  if (!stats.isSocket()) throw new SocketError(`${path}: is there and is no socket; it is not removed`);
   if (await isAnswered(path)) throw new SocketError(`${path}: ${isTaken}`);
   unlinkSync(path);
 }
 
-/** Whether somebody listens at a socket. */
+/** What connect(2) says where nobody listens. */
+const NOBODY = new Set(["ECONNREFUSED", "ENOENT", "ENOTSOCK"]);
+
+/** Whether somebody listens at a socket; one who is too busy to take a connection does. */
 export function isAnswered(path: string): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(path);
@@ -134,16 +178,17 @@ export function isAnswered(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once("error", () => resolve(false));
+    socket.once("error", (error: NodeJS.ErrnoException) => resolve(!NOBODY.has(error.code ?? "")));
   });
 }
 
-/** One request to a socket; what was answered. Rejects with SocketError. */
+/** One request to a socket; what was answered. Rejects with SocketError, also when nothing is said for `withinMs`; 0: never. */
 export function ask(
   path: string,
   method: string,
   target: string,
   body = "",
+  withinMs = 0,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const asked = request({ socketPath: path, method, path: target, agent: false }, response => {
@@ -154,6 +199,7 @@ export function ask(
         resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString("utf8") }),
       );
     });
+    asked.setTimeout(withinMs, () => asked.destroy(new Error(`no answer within ${withinMs / 1000} s`)));
     asked.once("error", error => reject(new SocketError(`${path}: ${error.message}`)));
     asked.end(body);
   });

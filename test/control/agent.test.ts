@@ -131,7 +131,8 @@ test("the socket: create, path, list, destroy, each twice; refusals say why", ()
     assert.is((await call("PUT", "/v1/vms/103", bodyOf(1))).status, 400);
     assert.match(String((await call("PUT", "/v1/vms/101", "{")).body.message), /^body:1:\d+: /);
     assert.is((await call("PUT", "/v1/vms/109/path", '{"path":"l3"}')).status, 404);
-    assert.is((await call("GET", "/v2")).status, 404);
+    for (const path of ["/v2", "/v1/vms/N", "/v1/vms/0", "/v1/vms/4294967296"])
+      for (const method of ["GET", "DELETE"]) assert.is((await call(method, path)).status, 404);
     const list = (await call("GET", "/v1/vms")).body as unknown as { id: number; path: string }[];
     assert.equal(
       list.map(({ id, path }) => [id, path]),

@@ -6,11 +6,13 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import { takeOver } from "../../src/control/agent/server.ts";
 import {
   Admission,
   Audit,
@@ -32,6 +34,14 @@ import { assert, seed, suite } from "../harness.ts";
 import { BASE, best, FakeAnnouncer, resolver, vmOf, Workplace } from "./base.ts";
 
 const test = suite("parts of the agent");
+
+async function rejects(promise: Promise<unknown>, isRight: (error: Error) => boolean): Promise<void> {
+  const error = await promise.then(
+    () => null,
+    (found: Error) => found,
+  );
+  assert.ok(error !== null && isRight(error), String(error));
+}
 
 test("a table that is told again: what is the same is no change, and only the source says what is gone", () => {
   const fabric = new Fabric("10.0.0.1");
@@ -414,6 +424,51 @@ test("a server that ends with an answer under way leaves the socket of the one t
     await second.close();
     place.remove();
   }
+});
+
+/** A server that says `word` to whatever is asked. */
+const serverOf = (path: string, word: string): Promise<UnixServer> =>
+  UnixServer.start({ path, mostBodyBytes: 10, isTaken: "taken", handle: () => jsonAnswer(200, word) });
+
+const isSocketError =
+  (message: RegExp) =>
+  (error: Error): boolean =>
+    error.name === "SocketError" && message.test(error.message);
+
+test("a socket that was removed is made anew; one that is another's by now stays that", async () => {
+  const place = new Workplace();
+  const path = join(place.path, "agent.sock");
+  const first = await serverOf(path, "first");
+  assert.ok(await first.keep());
+  rmSync(path);
+  assert.ok(await first.keep());
+  assert.is((await ask(path, "GET", "/")).text, '"first"\n');
+  assert.is(statSync(path).mode & 0o777, 0o600);
+  rmSync(path);
+  const second = await serverOf(path, "second");
+  assert.not.ok(await first.keep());
+  await first.close();
+  assert.is((await ask(path, "GET", "/")).text, '"second"\n');
+  assert.equal(readdirSync(place.path), ["agent.sock", "vms"]);
+  await second.close();
+  place.remove();
+});
+
+test("what is no socket is not removed for one; a path that is too long is refused; who hangs is not waited for", async () => {
+  const place = new Workplace();
+  const path = join(place.path, "precious");
+  writeFileSync(path, "precious");
+  await rejects(serverOf(path, ""), isSocketError(/precious: is there and is no socket; it is not removed/));
+  assert.is(readFileSync(path, "utf8"), "precious");
+  const long = join(place.path, "x".repeat(108));
+  await rejects(serverOf(long, ""), isSocketError(/is too long for a socket; 107 bytes at most/));
+  const hung = createServer(() => undefined);
+  const socket = join(place.path, "hung.sock");
+  await new Promise<void>(resolve => hung.listen(socket, resolve));
+  await rejects(takeOver(socket, 50), isSocketError(/hung\.sock: no answer within 0\.05 s/));
+  await rejects(serverOf(socket, ""), isSocketError(/hung\.sock: taken/));
+  hung.close();
+  place.remove();
 });
 
 test("a quarantine is as long as it says: for an address that is lost again, withdrawn late, or over clocks that jump", () => {

@@ -5,10 +5,12 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Intent } from "../../intent/index.ts";
+import type { UnixServer } from "../../live/index.ts";
 import type { Announcer, RouteSource } from "../types.ts";
 import { Agent } from "./agent.ts";
 import { type AttachedBridge, bridgeAddress, OfctlBridge } from "./bridge.ts";
 import type { NextHopResolver } from "./fabric.ts";
+import { StateError } from "./files.ts";
 import { Audit, type Log } from "./journal.ts";
 import { LiveBridge } from "./live-bridge.ts";
 import { PatientAnnouncer } from "./patience.ts";
@@ -73,10 +75,34 @@ export interface Running {
 
 const PLAN_SECONDS = 20;
 
-/** Starts an agent. Throws SocketError when its socket is another's; what the switch lacks is retried, not thrown. */
+/** How often it is seen to that the socket is there. */
+const KEEP_MS = 2000;
+
+/**
+ * Starts an agent. Throws SocketError when its socket is another's, StateError when its folders cannot be had or are damaged;
+ * what the switch lacks is retried, not thrown.
+ */
 export async function startAgent(settings: AgentSettings): Promise<Running> {
+  try {
+    return await start(settings);
+  } catch (error) {
+    // Else the connections to those would keep the process.
+    settings.peers?.close();
+    throw error;
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new StateError(`${path}: ${(error as Error).message}`);
+  }
+}
+
+async function start(settings: AgentSettings): Promise<Running> {
   const { log, peers } = settings;
-  for (const folder of [settings.vms, settings.state]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const folder of [settings.vms, settings.state]) makeFolder(folder);
   if (settings.isTakingOver && (await takeOver(settings.socket)))
     log("info", "the agent before has handed over");
   const { agent, announcer, audit, bridge } = partsOf(settings);
@@ -93,6 +119,7 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
     log("warn", "the switch went away and is back");
     agent.switchIsBack();
   });
+  const keeper = keepSocket(server, log, onHandover);
   await agent.start();
   return {
     agent,
@@ -101,11 +128,32 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
     async stop() {
       await agent.stop();
       detach();
+      clearInterval(keeper);
       await server.close();
       peers?.close();
       audit.close();
     },
   };
+}
+
+/** A socket that was removed is made anew; where it is another agent's by now, that one has taken over. */
+function keepSocket(server: UnixServer, log: Log, onTaken: () => void): NodeJS.Timeout {
+  let said = "";
+  const keep = async (): Promise<void> => {
+    try {
+      if (await server.keep()) said = "";
+      else {
+        log("error", "another agent has the socket by now; this one ends");
+        onTaken();
+      }
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== said)
+        log("error", "the socket was removed and cannot be made anew", { error: message });
+      said = message;
+    }
+  };
+  return setInterval(() => void keep(), KEEP_MS).unref();
 }
 
 function partsOf(settings: AgentSettings): {

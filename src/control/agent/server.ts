@@ -115,10 +115,11 @@ export function startServer(agent: Agent, path: string, onHandover: () => void):
 }
 
 async function handle(agent: Agent, { method, path, body }: HttpRequest, onHandover: () => void) {
-  const digits = /^\/v1\/vms\/(\d{1,10})(?=\/|$)/.exec(path)?.[1] ?? "0";
-  const id = Number(digits);
+  const digits = /^\/v1\/vms\/(\d{1,10})(?=\/|$)/.exec(path)?.[1];
+  const id = Number(digits ?? 1);
+  const isNamed = path.startsWith("/v1/vms/N");
   const handler = HANDLERS[`${method} ${path.replace(`/v1/vms/${digits}`, "/v1/vms/N")}`];
-  if (handler === undefined || id > ID_MAX)
+  if (handler === undefined || isNamed || id < 1 || id > ID_MAX)
     throw new HttpError(404, "not-found", `there is no ${method} ${path}`);
   try {
     const { status, type, body: said } = await handler({ agent, id, body, onHandover });
@@ -130,13 +131,13 @@ async function handle(agent: Agent, { method, path, body }: HttpRequest, onHando
 }
 
 /** Has the agent that answers at `path`, if one does, end after its round, and waits until it has. */
-export async function takeOver(path: string): Promise<boolean> {
+export async function takeOver(path: string, withinMs = HANDOVER_MS): Promise<boolean> {
   if (!existsSync(path) || !(await isAnswered(path))) return false;
-  await ask(path, "POST", "/v1/handover");
-  const until = performance.now() + HANDOVER_MS;
+  const until = performance.now() + withinMs;
+  await ask(path, "POST", "/v1/handover", "", withinMs);
   while (existsSync(path) && (await isAnswered(path))) {
     if (performance.now() > until)
-      throw new SocketError(`${path}: the agent there did not end within ${HANDOVER_MS / 1000} s`);
+      throw new SocketError(`${path}: the agent there did not end within ${withinMs / 1000} s`);
     await new Promise(resolve => setTimeout(resolve, 10));
   }
   return true;
