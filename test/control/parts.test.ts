@@ -537,7 +537,7 @@ test("a state folder that cannot be written stops nothing; it is said, and made 
     quarantine.problem!,
     /quarantine\.json: addresses in quarantine are not written down: ENOTDIR/,
   );
-  assert.match(audit.problem!, /audit\.jsonl: nothing is written down: ENOTDIR/);
+  assert.match(audit.mend()!, /audit\.jsonl: nothing is written down: ENOTDIR/);
   assert.is(quarantine.refusedUntil("203.0.113.1", 9, 1000), 61_000);
   assert.throws(
     () => new Audit(join(folder, "audit.jsonl")),
@@ -546,10 +546,17 @@ test("a state folder that cannot be written stops nothing; it is said, and made 
   rmSync(folder);
   mkdirSync(folder);
   quarantine.expire(2000);
+  assert.equal([quarantine.problem, audit.mend()], [null, null]);
   audit.routes("announce", ["203.0.113.2/32"]);
-  assert.equal([quarantine.problem, audit.problem], [null, null]);
   assert.is(new Quarantine(path, 60_000).refusedUntil("203.0.113.1", 9, 2000), 61_000);
-  assert.match(readFileSync(join(folder, "audit.jsonl"), "utf8"), /"announce","prefix":"203.0.113.2\/32"/);
+  const lines = readFileSync(join(folder, "audit.jsonl"), "utf8").trim().split("\n");
+  assert.equal(
+    lines.map(line => ({ ...(JSON.parse(line) as object), time: "" })),
+    [
+      { time: "", lost: 1 },
+      { time: "", op: "announce", prefix: "203.0.113.2/32" },
+    ],
+  );
   audit.close();
   place.remove();
 });

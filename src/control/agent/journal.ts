@@ -27,6 +27,8 @@ export function logTo(fd: number, level: Level): Log {
 export class Audit {
   #file: number | null = null;
   #problem: string | null = null;
+  /** How many lines could not be written. */
+  #lostCount = 0;
   #bundle = 0;
   readonly #path: string | null;
 
@@ -37,8 +39,9 @@ export class Audit {
     if (this.#problem !== null) throw new StateError(this.#problem);
   }
 
-  /** Why the last lines are missing; null: they are there. */
-  get problem(): string | null {
+  /** Why lines are missing; null: none is. Tries again: where they would be, the file says how many there were. */
+  mend(): string | null {
+    if (this.#problem !== null) this.#write([]);
     return this.#problem;
   }
 
@@ -83,14 +86,17 @@ export class Audit {
   }
 
   #write(lines: readonly string[]): void {
-    if (lines.length === 0 || this.#path === null) return;
-    // After a line that was cut short, begin a new one.
-    const torn = this.#problem === null ? "" : "\n";
+    const lost = this.#lostCount;
+    if (lines.length + lost === 0 || this.#path === null) return;
     if (this.#file === null) this.reopen();
+    this.#lostCount += lines.length;
     if (this.#file === null) return;
+    // The last line may have been cut short: begin a new one.
+    const gap = lost === 0 ? "" : `\n${JSON.stringify({ time: new Date().toISOString(), lost })}\n`;
     try {
-      writeFileSync(this.#file, `${torn}${lines.join("\n")}\n`);
+      writeFileSync(this.#file, gap + lines.map(line => `${line}\n`).join(""));
       this.#problem = null;
+      this.#lostCount = 0;
     } catch (error) {
       this.#problem = `${this.#path}: nothing is written down: ${(error as Error).message}`;
     }

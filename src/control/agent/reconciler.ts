@@ -295,7 +295,8 @@ export class Reconciler {
       await this.#write(names, isFull, mayRemove, tally);
       await this.#announce(tally);
     }
-    for (const { problem } of [this.#options.quarantine, this.#options.audit])
+    const { quarantine, audit } = this.#options;
+    for (const problem of [quarantine.problem, audit.mend()])
       if (problem !== null) tally.problems.push(problem);
     return { isFull, ...tally, milliseconds: performance.now() - startedAt };
   }
