@@ -47,11 +47,11 @@ export function joinBgp({ gobgp, nextHop, isUnicast, gateway, macs }: BgpSetting
   };
 }
 
-/** What a doctor says of a gobgpd: rejects unless it answers and has a session that is up. */
-export async function examineBgp({ gobgp }: BgpSettings): Promise<string> {
-  const daemon = new Gobgp3(gobgp);
+/** What a doctor says of a gobgpd: rejects unless it answers, and has a session that is up and carries our family. */
+export async function examineBgp({ gobgp, isUnicast }: BgpSettings): Promise<string> {
+  const daemon = new Gobgp3(gobgp, isUnicast ? "unicast" : "labelled");
   try {
-    return await sessionsOf(daemon);
+    return await sessionsOf(daemon, isUnicast ? "ipv4-unicast" : "ipv4-labelled-unicast");
   } catch (error) {
     // A doctor names what it looks at itself.
     throw new BgpError((error as Error).message.replace(`gobgpd at ${gobgp}: `, ""));
@@ -60,12 +60,19 @@ export async function examineBgp({ gobgp }: BgpSettings): Promise<string> {
   }
 }
 
-async function sessionsOf(daemon: Daemon): Promise<string> {
+/** `family`: as gobgpd's settings call it. */
+async function sessionsOf(daemon: Daemon, family: string): Promise<string> {
   const peers = await daemon.peers();
   const down = peers.filter(({ isUp }) => !isUp).map(({ address }) => address);
   if (peers.length === 0) throw new BgpError("it has no peer; see docs/bgp.md for its settings");
   if (down.length === peers.length) throw new BgpError(`no session is up: ${down.join(", ")}`);
-  const missing = down.length === 0 ? "" : ` (not ${down.join(", ")})`;
+  const mute = peers.filter(({ isUp, hasFamily }) => isUp && !hasFamily).map(({ address }) => address);
+  if (down.length + mute.length === peers.length)
+    throw new BgpError(
+      `${family} is not spoken with ${mute.join(", ")}: afi-safi-name is missing here or there`,
+    );
+  const without = mute.length === 0 ? "" : `, without ${family} ${mute.join(", ")}`;
+  const missing = (down.length === 0 ? "" : ` (not ${down.join(", ")})`) + without;
   return `${peers.length - down.length} of ${peers.length} sessions up${missing}`;
 }
 

@@ -22,6 +22,8 @@ export interface DaemonPath {
 export interface DaemonPeer {
   readonly address: string;
   readonly isUp: boolean;
+  /** Whether our family is configured here and the peer said that it speaks it; without, nothing of ours gets there. */
+  readonly hasFamily: boolean;
   /** Whether its End-of-RIB of our family has come since the session is up (RFC 4724). */
   readonly hasEnded: boolean;
   /** Whether it has graceful restart for our family, and so is certain to send one. */

@@ -59,7 +59,8 @@ message MpGracefulRestart { MpGracefulRestartState state = 2; }
 message AfiSafiState { Family family = 1; uint64 received = 3; }
 message AfiSafi { MpGracefulRestart mp_graceful_restart = 1; AfiSafiState state = 3; }
 message PeerConf { string neighbor_address = 4; }
-message PeerState { string neighbor_address = 5; uint32 session_state = 13; }
+message PeerState { string neighbor_address = 5; uint32 session_state = 13; repeated Any remote_cap = 18; }
+message MultiProtocolCapability { Family family = 1; }
 message Peer { PeerConf conf = 2; PeerState state = 5; repeated AfiSafi afi_safis = 10; }
 service GobgpApi {
   rpc WatchEvent(WatchEventRequest) returns (stream WatchEventResponse);
@@ -92,7 +93,11 @@ interface GracefulState {
 
 interface PeerMessage {
   readonly conf: { readonly neighbor_address: string } | null;
-  readonly state: { readonly neighbor_address: string; readonly session_state: number } | null;
+  readonly state: {
+    readonly neighbor_address: string;
+    readonly session_state: number;
+    readonly remote_cap: readonly AnyMessage[];
+  } | null;
   readonly afi_safis: readonly {
     readonly mp_graceful_restart: { readonly state: GracefulState | null } | null;
     readonly state: { readonly family: { readonly safi: number } | null; readonly received: unknown } | null;
@@ -242,12 +247,22 @@ export class Gobgp3 implements Daemon {
     });
   }
 
+  /** Whether a capability of a peer's is that it speaks our family (RFC 4760, section 8). */
+  #isFamily({ type_url, value }: AnyMessage): boolean {
+    if (type_url !== `${TYPE_URL}MultiProtocolCapability`) return false;
+    const { family } = MULTI_PROTOCOL.decode(value) as unknown as {
+      family: { afi: number; safi: number } | null;
+    };
+    return family?.afi === AFI_IP && family.safi === this.#familyMessage.safi;
+  }
+
   #peerOf({ conf, state, afi_safis }: PeerMessage): DaemonPeer {
     const family = afi_safis.find(one => one.state?.family?.safi === this.#familyMessage.safi);
     const graceful = family?.mp_graceful_restart?.state;
     return {
       address: state?.neighbor_address || conf?.neighbor_address || "",
       isUp: state?.session_state === ESTABLISHED,
+      hasFamily: family !== undefined && (state?.remote_cap ?? []).some(one => this.#isFamily(one)),
       hasEnded: graceful?.end_of_rib_received === true,
       willEnd: graceful?.received === true,
       receivedCount: Number(family?.state?.received ?? 0),
@@ -371,6 +386,7 @@ function splitPrefix(prefix: string): [string, number] {
   return [address, Number(length)];
 }
 
+const MULTI_PROTOCOL = typeOf("MultiProtocolCapability");
 const MP_REACH = typeOf("MpReachNLRIAttribute");
 const NEXT_HOP = typeOf("NextHopAttribute");
 const ORIGINATOR = typeOf("OriginatorIdAttribute");

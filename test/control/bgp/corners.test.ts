@@ -5,6 +5,7 @@
 import { addRoutingNode, missingDaemons, Speaker } from "../../../examples/lab/daemons.ts";
 import { Machine, whyNot } from "../../../examples/lab/machine.ts";
 import { BgpAnnouncer, BgpRoutes, Gobgp3 } from "../../../src/control/bgp/index.ts";
+import { examineBgp } from "../../../src/control/index.ts";
 import { bundleModule } from "../../bundle.ts";
 import { assert, skip, suite } from "../../harness.ts";
 import { until } from "./fake.ts";
@@ -66,6 +67,10 @@ test("a withdrawal is one whatever its label says; a stack comes outermost first
       await until(`withdrawn with ${name}`, () => !source!.routes.has(`203.0.113.${index}/32`));
     }
     assert.equal([...source.routes.keys()], ["203.0.113.200/32"]);
+    const settings = { gobgp: speaker.api, nextHop: HERE, gateway: undefined, macs: [] };
+    assert.is(await examineBgp({ ...settings, isUnicast: false }), "1 of 1 sessions up");
+    const silence = await examineBgp({ ...settings, isUnicast: true }).catch((error: Error) => error.message);
+    assert.is(silence, `ipv4-unicast is not spoken with ${ODD}: afi-safi-name is missing here or there`);
   } finally {
     await source?.close();
     daemon?.close();

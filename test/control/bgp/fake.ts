@@ -21,7 +21,7 @@ export class FakeDaemon implements Daemon {
   readonly remote = new Map<string, FabricRoute>();
   readonly local = new Map<string, FabricRoute>();
   peerStates: DaemonPeer[] = [
-    { address: "10.0.0.254", isUp: true, hasEnded: true, willEnd: true, receivedCount: 0 },
+    { address: "10.0.0.254", isUp: true, hasFamily: true, hasEnded: true, willEnd: true, receivedCount: 0 },
   ];
   /** What came over the interface, in order. */
   readonly calls: string[] = [];

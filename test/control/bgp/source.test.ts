@@ -88,20 +88,20 @@ test("a daemon that was away: one loss told, the same table is no change, what i
   assert.equal(lines, [], "nothing is gone while the daemon is away");
   // Back, its session not yet up: its empty table is not the truth.
   daemon.peerStates = [
-    { address: "10.0.0.254", isUp: false, hasEnded: false, willEnd: true, receivedCount: 0 },
+    { address: "10.0.0.254", isUp: false, hasFamily: true, hasEnded: false, willEnd: true, receivedCount: 0 },
   ];
   daemon.isDown = false;
   await new Promise(resolve => setTimeout(resolve, 700));
   assert.equal(lines, []);
   daemon.peerStates = [
-    { address: "10.0.0.254", isUp: true, hasEnded: false, willEnd: true, receivedCount: 0 },
+    { address: "10.0.0.254", isUp: true, hasFamily: true, hasEnded: false, willEnd: true, receivedCount: 0 },
   ];
   daemon.learn(A, route(A));
   // A reflector that restarted itself is up long before it has all routes; it is not taken for quiet.
   await new Promise(resolve => setTimeout(resolve, 1400));
   assert.equal(lines, []);
   daemon.peerStates = [
-    { address: "10.0.0.254", isUp: true, hasEnded: true, willEnd: true, receivedCount: 1 },
+    { address: "10.0.0.254", isUp: true, hasFamily: true, hasEnded: true, willEnd: true, receivedCount: 1 },
   ];
   await until("complete again", () => lines.includes("complete"));
   assert.equal(lines, [`-${B}`, "complete"]);
@@ -112,7 +112,7 @@ test("a daemon that was away: one loss told, the same table is no change, what i
 test("a peer without graceful restart has ended when it is quiet; a table without peers is complete in time", async () => {
   const quiet = new FakeDaemon();
   quiet.peerStates = [
-    { address: "10.0.0.254", isUp: true, hasEnded: false, willEnd: false, receivedCount: 5 },
+    { address: "10.0.0.254", isUp: true, hasFamily: true, hasEnded: false, willEnd: false, receivedCount: 5 },
   ];
   const first = follow(quiet);
   const start = performance.now();
@@ -121,7 +121,7 @@ test("a peer without graceful restart has ended when it is quiet; a table withou
   await first.source.close();
   const alone = new FakeDaemon();
   alone.peerStates = [
-    { address: "10.0.0.254", isUp: false, hasEnded: false, willEnd: true, receivedCount: 0 },
+    { address: "10.0.0.254", isUp: false, hasFamily: true, hasEnded: false, willEnd: true, receivedCount: 0 },
   ];
   const second = follow(alone, 300);
   await until("deferred", () => second.lines.includes("complete"));
