@@ -1,5 +1,6 @@
 /** A program that waits for its input: used once, replaced, ended with its owner; and what it says when it goes wrong. */
 import { readFileSync } from "node:fs";
+import { run } from "../../src/control/agent/bridge.ts";
 import { ReadyProgram } from "../../src/control/agent/ready.ts";
 import { assert, suite } from "../harness.ts";
 
@@ -57,6 +58,17 @@ test("one that was ended while it waited is replaced", async () => {
   assert.is(code, 3);
   assert.match(output, /\nc\n$/);
   program.close();
+});
+
+test("a bridge without OpenFlow 1.3 is said to be one: ovs-ofctl itself speaks of a broken pipe", async () => {
+  const said =
+    "vconn|WARN|unix:x: version negotiation failed (we support version 0x04, peer supports version 0x01)";
+  const script = `echo '${said}' >&2; echo 'sh: x: failed to connect to socket (Broken pipe)' >&2; exit 1`;
+  const error = await run("sh", ["-c", script], null).catch((found: Error) => found);
+  assert.match(
+    String(error),
+    /sh: x: failed to connect to socket \(Broken pipe\); it speaks no OpenFlow 1\.3, which/,
+  );
 });
 
 test("two at once, one that hangs, and one that is not there", async () => {

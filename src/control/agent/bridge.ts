@@ -77,13 +77,17 @@ export function run(program: string, words: readonly string[], input: string | n
   });
 }
 
+const NO_VERSION =
+  "; it speaks no OpenFlow 1.3, which ovs-vsctl set bridge NAME protocols=OpenFlow10,OpenFlow13 would mend";
+
 /** What a program that ended badly said, as one error. */
 function errorOf(program: string, code: number | null, complaint: string): BridgeError {
   const lines = complaint.trim().split("\n");
   const line = lines.find(text => text.includes(`${program}: `)) ?? lines[0] ?? "";
   const isRefusal = /OFPT_ERROR|(?:^|: )(?:-|\S+\.flows):\d+|OFPFMFC|OFPBFC|OFPBAC/m.test(complaint);
+  const hint = complaint.includes("version negotiation failed") ? NO_VERSION : "";
   return new BridgeError(
-    `${program}: ${line.replace(`${program}: `, "") || `ended with ${code}`}`,
+    `${program}: ${line.replace(`${program}: `, "") || `ended with ${code}`}${hint}`,
     isRefusal,
   );
 }
