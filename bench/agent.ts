@@ -336,6 +336,9 @@ async function tables(stage: Stage, sizes: Sizes): Promise<Case[]> {
 
 // ── One at a time ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** Between one and the next: longer than what follows another is gathered, and than a writer takes to be ready again. */
+const ALONE_MS = 60;
+
 /** Milliseconds from a file's rename until the reflector tells its address. */
 async function creates(stage: Stage, count: number): Promise<number[]> {
   const agent = stage.startAgent();
@@ -348,7 +351,7 @@ async function creates(stage: Stage, count: number): Promise<number[]> {
       stage.drop(n);
       await until(prefix, () => stage.toldAt.has(prefix), SESSION_MS);
       times.push(stage.toldAt.get(prefix)! - start);
-      await sleep(10);
+      await sleep(ALONE_MS);
     }
   } finally {
     await stage.stop(agent);
@@ -381,8 +384,7 @@ async function changes(stage: Stage, count: number, sink: Sink): Promise<number[
       await stage.announcer.announce([routeOf(0, 100 + (index % 1000))]);
       await until("the change", () => writtenAt > 0 && toldAt > 0, SESSION_MS);
       times.push(writtenAt - toldAt);
-      // Longer than changes are gathered that follow another.
-      await sleep(40);
+      await sleep(ALONE_MS);
     }
   } finally {
     endWatch();

@@ -75,12 +75,23 @@ const BATCH_MS = 20;
 const SHOWN = 5;
 const REMIND_MS = 60_000;
 
+/** Calls back within so many milliseconds; what is due now does not wait for the clock. Returns what calls it off. */
+function soon(callback: () => void, withinMs: number): () => void {
+  if (withinMs > 0) {
+    const timer = setTimeout(callback, withinMs);
+    return () => clearTimeout(timer);
+  }
+  const immediate = setImmediate(callback);
+  return () => clearImmediate(immediate);
+}
+
 export class Agent {
   readonly #options: AgentOptions;
   readonly #metrics = new AgentMetrics();
   #pending: Scope | null = null;
   #waiting: ((report: RoundReport) => void)[] = [];
-  #timer: NodeJS.Timeout | null = null;
+  /** Calls off the round that is to begin. */
+  #cancel: () => void = () => undefined;
   #dueAt = Number.POSITIVE_INFINITY;
   #running: Promise<void> | null = null;
   #looking: Promise<void> = Promise.resolve();
@@ -165,9 +176,9 @@ export class Agent {
     const done = new Promise<RoundReport>(resolve => this.#waiting.push(resolve));
     const dueAt = performance.now() + withinMs;
     if (this.#running === null && dueAt < this.#dueAt) {
-      if (this.#timer !== null) clearTimeout(this.#timer);
+      this.#cancel();
       this.#dueAt = dueAt;
-      this.#timer = setTimeout(() => this.#begin(), withinMs);
+      this.#cancel = soon(() => this.#begin(), withinMs);
     }
     return done;
   }
@@ -186,7 +197,7 @@ export class Agent {
   /** Ends after the round that is running; flows and announcements stay as they are. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#cancel();
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#options.directory.close();
     await this.#looking;
@@ -371,7 +382,6 @@ export class Agent {
   }
 
   #begin(): void {
-    this.#timer = null;
     this.#dueAt = Number.POSITIVE_INFINITY;
     if (this.#running !== null || this.#isStopped) return;
     this.#running = this.#run().finally(() => {
