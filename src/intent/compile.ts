@@ -69,11 +69,12 @@ export class Flows {
   readonly #actions: (string | undefined)[];
   #lines: ReadonlyMap<string, number> | null = null;
 
-  constructor(intent: Intent) {
+  /** `kin`: flows of an intent that differs in VMs and routes only; what checks them is made once for both. */
+  constructor(intent: Intent, kin: Flows | null = null) {
     this.#intent = intent;
     const constants = constantsOf(intent);
     this.#values = { ...constants };
-    this.#recognizer = new Recognizer(constants);
+    this.#recognizer = kin === null ? new Recognizer(constants) : kin.#recognizer;
     this.#fixed = sorted([...pipelineFlows(constants), ...vmFlows(intent.vms, constants)]);
     const behind = this.#fixed.findIndex(
       ({ table, priority }) => table > ROUTE_TABLE || (table === ROUTE_TABLE && priority < ROUTE_PRIORITY),

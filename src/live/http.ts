@@ -3,7 +3,14 @@
  * have in common. The socket also keeps a second process from answering in the same place. Who may ask what is not here.
  */
 import { chmodSync, lstatSync, renameSync, unlinkSync } from "node:fs";
-import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
+import {
+  type Agent,
+  createServer,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import { connect } from "node:net";
 
 /** The socket cannot be had: one line for a person. */
@@ -182,16 +189,17 @@ export function isAnswered(path: string): Promise<boolean> {
   });
 }
 
-/** One request to a socket; what was answered. Rejects with SocketError, also when nothing is said for `withinMs`; 0: never. */
+/** One request to a socket; what was answered. Rejects with SocketError, also when nothing is said for `withinMs`; 0: never. `connections` are used again; false: one for each. */
 export function ask(
   path: string,
   method: string,
   target: string,
   body = "",
   withinMs = 0,
+  connections: Agent | false = false,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath: path, method, path: target, agent: false }, response => {
+    const asked = request({ socketPath: path, method, path: target, agent: connections }, response => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.once("error", error => reject(new SocketError(`${path}: ${error.message}`)));

@@ -3,8 +3,7 @@
  * A row is deleted by its exact match, priority and cookie, so that a row of somebody else's in the same place stays.
  */
 import { flowText } from "../../intent/index.ts";
-import type { RowInstance } from "../../openflow/index.ts";
-import { type Installed, type InstalledRow, isSameRow } from "./installed.ts";
+import { type Installed, type InstalledRow, installedOf, isSameRow } from "./installed.ts";
 import type { Row } from "./rows.ts";
 
 /** One flow that is written. */
@@ -51,10 +50,4 @@ export function enter(installed: Installed, edits: readonly Edit[]): void {
     if (edit.op === "delete") installed.delete(edit.name);
     else installed.set(edit.name, installedOf(edit.row, edit.row.extras));
   }
-}
-
-/** A row as it is found once it was written. */
-export function installedOf(row: RowInstance, extras: string): InstalledRow {
-  const { table, priority, cookie, match, actions, kind, owner } = row;
-  return { table, priority, cookie, match, actions, kind, owner, extras };
 }

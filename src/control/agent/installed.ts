@@ -11,6 +11,7 @@ import {
   KIND_BITS,
   matchWords,
   parseFlow,
+  type RowInstance,
   type RowKind,
 } from "../../openflow/index.ts";
 import { type Row, rowName } from "./rows.ts";
@@ -108,10 +109,22 @@ export function meaningOf(row: InstalledRow | Row): string | null {
   return [row.table, row.priority, ...said, ...rest].join();
 }
 
+/** Rows that were entered as they are wanted: there is no other spelling of them to look for. */
+const ownSpelling = new WeakSet<InstalledRow>();
+
+/** A row as it is found once it was written. */
+export function installedOf(row: RowInstance, extras: string): InstalledRow {
+  const { table, priority, cookie, match, actions, kind, owner } = row;
+  const installed = { table, priority, cookie, match, actions, kind, owner, extras };
+  ownSpelling.add(installed);
+  return installed;
+}
+
 /** Whether an installed row is the wanted one, but perhaps for its spelling. */
 export function isSameRow(installed: InstalledRow, wanted: Row): boolean {
   if (installed.cookie !== wanted.cookie || installed.extras !== wanted.extras) return false;
   if (installed.actions === wanted.actions) return true;
+  if (ownSpelling.has(installed)) return false;
   const [a, b] = [flowOf(installed), flowOf(wanted)];
   return a !== null && b !== null && canonicalText(a.actions) === canonicalText(b.actions);
 }

@@ -3,6 +3,7 @@
  * compiles to, and what is written are its VMs and routes. A VM is written whole, since its name, port and MTU stand in no
  * flow. Label, MACs and uplink are what the live ports were started with, and must be the agent's.
  */
+import { Agent } from "node:http";
 import {
   EditError,
   Flows,
@@ -16,19 +17,21 @@ import {
 import { ask, SocketError } from "../../live/index.ts";
 import type { RowInstance } from "../../openflow/index.ts";
 import { type AttachedBridge, BridgeError } from "./bridge.ts";
-import { type Edit, installedOf } from "./edits.ts";
+import type { Edit } from "./edits.ts";
 import { parsePrefix } from "./fabric.ts";
-import type { InstalledRow } from "./installed.ts";
+import { type InstalledRow, installedOf } from "./installed.ts";
 import { watchSocket } from "./presence.ts";
 import type { Wanted } from "./wanted.ts";
 
 const TARGET = "/v1/intent";
 const SLICE = 2000;
+const WITHIN_MS = 60_000;
 
 /** Live ports behind a control socket. */
 export class LiveBridge implements AttachedBridge {
   readonly socket: string;
   readonly #base: Intent;
+  readonly #connections = new Agent({ keepAlive: true, maxSockets: 1 });
 
   /** `base` is the agent's: live ports with another one are not written to. */
   constructor(socket: string, base: Intent) {
@@ -49,7 +52,11 @@ export class LiveBridge implements AttachedBridge {
   }
 
   attach(onBack: () => void): () => void {
-    return watchSocket(this.socket, false, onBack);
+    const end = watchSocket(this.socket, false, onBack);
+    return () => {
+      end();
+      this.#connections.destroy();
+    };
   }
 
   /** The intent in force. Rejects with BridgeError, also when it stands on another base. */
@@ -96,7 +103,7 @@ export class LiveBridge implements AttachedBridge {
   async #ask(method: string, body: string): Promise<string> {
     let answer: { status: number; text: string };
     try {
-      answer = await ask(this.socket, method, TARGET, body);
+      answer = await ask(this.socket, method, TARGET, body, WITHIN_MS, this.#connections);
     } catch (error) {
       if (!(error instanceof SocketError)) throw error;
       throw new BridgeError(`${error.message}; slash32 live --control ${this.socket} is to run there`, false);

@@ -46,9 +46,21 @@ const named = (row: RowInstance, extras = "", route: ResolvedRoute | null = null
   route,
 });
 
+const pipelines = new WeakMap<Intent, Flows>();
+
+/** The pipeline of a base, which is kin to all that is compiled for it: one VM or route costs no more than itself. */
+function pipelineOf(base: Intent): Flows {
+  let flows = pipelines.get(base);
+  if (flows === undefined) {
+    flows = new Flows({ ...base, vms: [], routes: NO_ROUTES });
+    pipelines.set(base, flows);
+  }
+  return flows;
+}
+
 /** The rows that are there whatever VMs and routes there are. */
 export function pipelineRows(base: Intent): Row[] {
-  return [...new Flows({ ...base, vms: [], routes: NO_ROUTES })].map(row => named(row));
+  return [...pipelineOf(base)].map(row => named(row));
 }
 
 /** The rows of VMs, by their ids. */
@@ -60,7 +72,7 @@ export function vmRows(
   const rows = new Map<number, Row[]>(vms.map(({ id }) => [id, []]));
   const tags = new Map(vms.map(vm => [vm.id, tagOf?.(vm) ?? ""]));
   if (vms.length > 0)
-    for (const row of new Flows({ ...base, vms, routes: NO_ROUTES }))
+    for (const row of new Flows({ ...base, vms, routes: NO_ROUTES }, pipelineOf(base)))
       rows.get(row.owner)?.push(named(row, tags.get(row.owner)));
   return rows;
 }
@@ -68,7 +80,7 @@ export function vmRows(
 /** The rows of routes, one each, in no order. */
 export function routeRows(base: Intent, routes: readonly ResolvedRoute[]): Row[] {
   if (routes.length === 0) return [];
-  const flows = new Flows({ ...base, vms: [], routes: columnsOf(routes) });
+  const flows = new Flows({ ...base, vms: [], routes: columnsOf(routes) }, pipelineOf(base));
   const rows: Row[] = [];
   for (let index = 0; index < flows.count; index++) {
     const route = routes[flows.routeAt(index)];
