@@ -28,11 +28,17 @@ export function editsOf(
   return edits;
 }
 
+/**
+ * All of a cookie but bit 31, which no cookie of the pipeline has. Open vSwitch looks for an exact cookie among all flows that
+ * have it, and all routes have one: 10,000 deletions among 100,000 flows take half a minute so, and 0.2 s with any other mask.
+ */
+const COOKIE_MASK = "0xffffffff7fffffff";
+
 /** The line of a bundle. */
 export function bundleLine(edit: Edit): string {
   if (edit.op === "add") return `add ${flowText(edit.row)}`;
   const { cookie, table, priority, match } = edit.before;
-  return `delete_strict cookie=${cookie}/-1,table=${table},priority=${priority}${match === "" ? "" : `,${match}`}`;
+  return `delete_strict cookie=${cookie}/${COOKIE_MASK},table=${table},priority=${priority}${match === "" ? "" : `,${match}`}`;
 }
 
 /**
