@@ -231,7 +231,7 @@ test("an agent over live ports follows files, and proves what is in force", () =
       await scene.assertVms([vmOf(1)]);
       await scene.live!.end("SIGKILL");
       await scene.start();
-      await until(() => said.includes("the switch went away and is back"));
+      await until(() => said.includes("the switch is back"));
       await until(() => scene.has("tap101"));
     } finally {
       await running.stop();

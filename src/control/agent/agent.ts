@@ -188,8 +188,8 @@ export class Agent {
     this.#ask("routes", EVENT_MS);
   }
 
-  /** The switch went away and is back, with an empty table most likely. */
-  switchIsBack(): void {
+  /** The switch went away, or is back with an empty table, most likely. */
+  switchChanged(): void {
     this.#options.reconciler.forgetSwitch();
     this.#ask("all", 0);
   }

@@ -74,6 +74,7 @@ export interface Running {
 }
 
 const PLAN_SECONDS = 20;
+const STOP_MS = 5000;
 
 /** How often it is seen to that the socket is there. */
 const KEEP_MS = 2000;
@@ -115,9 +116,9 @@ async function start(settings: AgentSettings): Promise<Running> {
   // Before anything is resolved: a MAC that is found later has a round of its own.
   peers?.onResolved(() => agent.nudge());
   if (announcer !== null) announcer.onBack = () => agent.nudge();
-  const detach = bridge.attach(() => {
-    log("warn", "the switch went away and is back");
-    agent.switchIsBack();
+  const detach = bridge.attach(isThere => {
+    log("warn", isThere ? "the switch is back" : "the switch went away");
+    agent.switchChanged();
   });
   const keeper = keepSocket(server, log, onHandover);
   await agent.start();
@@ -126,7 +127,10 @@ async function start(settings: AgentSettings): Promise<Running> {
     handover,
     reopen: () => audit.reopen(),
     async stop() {
+      // A switch that hangs is not waited for: a bundle is taken whole or not at all, and whoever comes next looks.
+      const late = setTimeout(detach, STOP_MS);
       await agent.stop();
+      clearTimeout(late);
       detach();
       clearInterval(keeper);
       await server.close();

@@ -43,8 +43,11 @@ export interface Bridge {
 
 /** A bridge for as long as an agent runs. */
 export interface AttachedBridge extends Bridge {
-  /** Begins; calls back whenever it is there again after it was not: by then it has other rows. Returns what ends it. */
-  attach(onBack: () => void): () => void;
+  /**
+   * Begins; calls back whenever it went away, and whenever it is there again: by then it has other rows. Returns what ends
+   * it, with all that is under way.
+   */
+  attach(onChange: (isThere: boolean) => void): () => void;
 }
 
 const TIMEOUT_SECONDS = 60;
@@ -57,10 +60,15 @@ export function bridgeAddress(bridge: string, database: string | undefined): str
   return join(dirname(database.replace(/^unix:/, "")), `${bridge}.mgmt`);
 }
 
-/** Runs a program to its end and gives what it wrote. Rejects with BridgeError. */
-export function run(program: string, words: readonly string[], input: string | null): Promise<string> {
+/** Runs a program to its end, or until the signal, and gives what it wrote. Rejects with BridgeError. */
+export function run(
+  program: string,
+  words: readonly string[],
+  input: string | null,
+  signal?: AbortSignal,
+): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"] });
+    const child = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"], ...(signal && { signal }) });
     const said: Buffer[] = [];
     let complaint = "";
     child.stdout.on("data", (chunk: Buffer) => said.push(chunk));
@@ -101,8 +109,12 @@ const startErrorOf = (program: string, error: NodeJS.ErrnoException): BridgeErro
   );
 
 /** Runs a program and gives what it writes as it comes. Throws BridgeError when it ends badly. */
-async function* follow(program: string, words: readonly string[]): AsyncGenerator<Buffer> {
-  const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"] });
+async function* follow(
+  program: string,
+  words: readonly string[],
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"], signal });
   let complaint = "";
   child.stderr.on("data", (chunk: Buffer) => {
     complaint += chunk;
@@ -127,6 +139,7 @@ export class OfctlBridge implements AttachedBridge {
   readonly tagOf = null;
   readonly #writer: ReadyProgram;
   readonly #file: string;
+  readonly #ended = new AbortController();
 
   /** @param folder where large bundles are put on their way */
   constructor(address: string, folder = tmpdir()) {
@@ -141,7 +154,7 @@ export class OfctlBridge implements AttachedBridge {
 
   async *lines(): AsyncGenerator<readonly string[]> {
     let rest = "";
-    for await (const piece of follow("ovs-ofctl", this.#dumpWords())) {
+    for await (const piece of follow("ovs-ofctl", this.#dumpWords(), this.#ended.signal)) {
       const lines = (rest + piece.toString("latin1")).split("\n");
       rest = lines.pop()!;
       yield lines;
@@ -168,18 +181,19 @@ export class OfctlBridge implements AttachedBridge {
     try {
       await writeFile(this.#file, bundle, { encoding: "latin1", mode: 0o600 });
       const words = [`--timeout=${TIMEOUT_SECONDS}`, ...this.#writeWords(this.#file)];
-      await run("ovs-ofctl", words, null);
+      await run("ovs-ofctl", words, null, this.#ended.signal);
     } finally {
       await rm(this.#file, { force: true });
     }
   }
 
-  attach(onBack: () => void): () => void {
+  attach(onChange: (isThere: boolean) => void): () => void {
     this.#writer.prepare();
-    const end = watchPresence(this.address, onBack);
+    const end = watchPresence(this.address, onChange);
     return () => {
       end();
       this.#writer.close();
+      this.#ended.abort();
     };
   }
 

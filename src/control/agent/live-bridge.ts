@@ -51,8 +51,8 @@ export class LiveBridge implements AttachedBridge {
     yield* slicesOf(new Flows(await this.intent()), flowText);
   }
 
-  attach(onBack: () => void): () => void {
-    const end = watchSocket(this.socket, false, onBack);
+  attach(onChange: (isThere: boolean) => void): () => void {
+    const end = watchSocket(this.socket, false, onChange);
     return () => {
       end();
       this.#connections.destroy();

@@ -46,16 +46,21 @@ function answer(socket: Socket, bytes: Buffer): Buffer {
   return rest;
 }
 
-/** Calls `onBack` whenever the switch is there again after it was not. Returns what ends it. */
-export function watchPresence(bridge: string, onBack: () => void): () => void {
+/** Calls back whenever the switch went away, and whenever it is there again. Returns what ends it. */
+export function watchPresence(bridge: string, onChange: (isThere: boolean) => void): () => void {
   const path = socketOf(bridge);
-  return path === null ? () => undefined : watchSocket(path, true, onBack);
+  return path === null ? () => undefined : watchSocket(path, true, onChange);
 }
 
 /** The same of whoever listens at a socket; `isSwitch`: it speaks OpenFlow, others are told nothing. */
-export function watchSocket(path: string, isSwitch: boolean, onBack: () => void): () => void {
+export function watchSocket(
+  path: string,
+  isSwitch: boolean,
+  onChange: (isThere: boolean) => void,
+): () => void {
   let isOver = false;
-  let wasAway = false;
+  /** Null: it was never there. */
+  let isThere: boolean | null = null;
   let socket: Socket | null = null;
   let timer: NodeJS.Timeout | null = null;
   const begin = (): void => {
@@ -65,16 +70,18 @@ export function watchSocket(path: string, isSwitch: boolean, onBack: () => void)
     made.unref();
     made.once("connect", () => {
       if (isSwitch) made.write(headerOf(HELLO, HEADER_BYTES, 1));
-      if (wasAway) onBack();
-      wasAway = false;
+      if (isThere === false) onChange(true);
+      isThere = true;
     });
     made.on("data", (chunk: Buffer) => {
       if (isSwitch) pending = answer(made, Buffer.concat([pending, chunk]));
     });
     made.on("error", () => undefined);
     made.once("close", () => {
-      wasAway = true;
-      if (!isOver) timer = setTimeout(begin, AGAIN_MS).unref();
+      if (isOver) return;
+      if (isThere === true) onChange(false);
+      isThere = false;
+      timer = setTimeout(begin, AGAIN_MS).unref();
     });
   };
   begin();

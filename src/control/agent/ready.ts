@@ -29,6 +29,7 @@ export class ReadyProgram {
   readonly #words: readonly string[];
   readonly #timeoutMs: number;
   #waiting: Waiting | null = null;
+  readonly #running = new Set<ChildProcessWithoutNullStreams>();
   #timer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
@@ -61,19 +62,22 @@ export class ReadyProgram {
     this.#waiting = null;
     setReferenced(child, true);
     const timer = setTimeout(() => child.kill(), this.#timeoutMs);
+    this.#running.add(child);
     child.stdin.end(input);
     const result = await ended;
+    this.#running.delete(child);
     clearTimeout(timer);
     this.prepare();
     return result;
   }
 
-  /** Ends the one that waits, before the end of its input would have it write nothing to the switch. */
+  /** Ends those that run, and the one that waits before the end of its input would have it write nothing to the switch. */
   close(): void {
     this.#isClosed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#waiting?.child.kill("SIGKILL");
     this.#waiting = null;
+    for (const child of this.#running) child.kill();
   }
 
   #start(): Waiting {
