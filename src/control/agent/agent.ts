@@ -185,7 +185,7 @@ export class Agent {
 
   /** Something around has changed: a next hop is another station, the routing daemon answers again. */
   nudge(): void {
-    this.#ask("routes", EVENT_MS);
+    this.#ask("vms", EVENT_MS);
   }
 
   /** The switch went away, or is back with an empty table, most likely. */
@@ -433,7 +433,7 @@ export class Agent {
     this.#failures = needsLook || needsList ? this.#failures + 1 : 0;
     const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length) - 1]!;
     if (needsLook) this.#after("retry", wait, "all");
-    else if (needsList) this.#after("retry", wait, "routes");
+    else if (needsList) this.#after("retry", wait, "vms");
     if (lingersUntil !== null) this.#after("linger", Math.max(lingersUntil - Date.now(), 0) + 5, "routes");
     const next = quarantine.entries.reduce((least, { until }) => Math.min(least, until), Infinity);
     if (next !== Infinity) this.#after("quarantine", Math.max(next - Date.now(), 0) + 5, "vms");
