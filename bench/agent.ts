@@ -433,7 +433,21 @@ async function singles(stage: Stage, sizes: Sizes): Promise<Case[]> {
   ];
 }
 
+const QUIET_MS = 3000;
+
 // ── Restart ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Waits until the reflector has told so many paths, and has told nothing for a while: nothing of before is under way. */
+async function quiet(stage: Stage, least: number): Promise<void> {
+  let count = -1;
+  let since = 0;
+  const isQuiet = (): boolean => {
+    const now = performance.now();
+    if (count !== stage.toldCount) [count, since] = [stage.toldCount, now];
+    return count >= least && now - since >= QUIET_MS;
+  };
+  await until("quiet", isQuiet, TABLE_MS);
+}
 
 async function restarts(stage: Stage, sizes: Sizes): Promise<Case[]> {
   for (let n = 1; n <= sizes.vms; n++) writeFileSync(join(stage.vms, `vm-${n}.yaml`), vmText(n));
@@ -452,6 +466,7 @@ async function restarts(stage: Stage, sizes: Sizes): Promise<Case[]> {
     await stage.untilStatus("filled", isIn);
     await until("rows", async () => (await stage.routeRows("switch")) >= sizes.routes, TABLE_MS);
     for (let round = 0; round < sizes.restarts; round++) {
+      await quiet(stage, sizes.vms + sizes.routes);
       await stage.stop(agent, "SIGKILL");
       const toldBefore = stage.toldCount;
       const start = performance.now();
