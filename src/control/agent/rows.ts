@@ -99,7 +99,7 @@ export function routesOf({ count, prefixes, lengths, nextHopOf, nextHops }: Rout
 }
 
 /** A list of routes as an intent holds them. */
-export function columnsOf(routes: readonly ResolvedRoute[]): Routes {
+function columnsOf(routes: readonly ResolvedRoute[]): Routes {
   const nextHops: NextHop[] = [];
   const known = new Map<string, number>();
   const nextHopOf = Uint32Array.from(routes, ({ labels, via }) => {
