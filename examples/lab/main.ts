@@ -186,6 +186,10 @@ async function main(): Promise<number> {
     };
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, end);
   });
+  // What fails because the lab is taken down has nothing to say, also where nobody waits for it any more.
+  process.on("unhandledRejection", error => {
+    if (!isOver) throw error;
+  });
   const numbers = values.arp ? arpNumbers : values.tunnels ? tunnelNumbers : null;
   if (numbers !== null) return Promise.race([numbers(say).then(() => 0), interrupted]);
   const { short: isShort = false, keep: isKept = false, captures, engine: engines = [] } = values;
