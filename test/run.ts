@@ -11,6 +11,8 @@ import { bundleTests } from "./bundle.ts";
 const here = import.meta.dirname;
 /** Files that take longest, in this order; they begin first, so that none of them is alone at the end. */
 const LONGEST = [
+  "verify/tiny.test.ts",
+  "verify/whole-language.test.ts",
   "bench/bench.test.ts",
   "replay/bad-input.test.ts",
   "fuzz/fuzz.test.ts",
