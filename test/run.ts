@@ -39,6 +39,7 @@ const LONGEST = [
 ];
 /** Files that mostly wait for daemons: they take turns beside all others. */
 const WAITING = [
+  "lab/agents.test.ts",
   "control/bgp/real.test.ts",
   "control/kills.test.ts",
   "control/joined.test.ts",
