@@ -10,7 +10,7 @@ import { ask } from "../../src/live/index.ts";
 import { Switch } from "../../src/verify/index.ts";
 import { PROGRAM } from "../cli/base.ts";
 import { assert, peer, suite } from "../harness.ts";
-import { all, BASE, best, FakeAnnouncer, FakeRoutes, peersOf, vmOf, Workplace } from "./base.ts";
+import { all, BASE, best, FakeAnnouncer, FakeRoutes, peersOf, settingsAt, vmOf, Workplace } from "./base.ts";
 
 const test = suite("the agent");
 /** The private switch's own flow, which leads every frame of its markers to every port. */
@@ -37,18 +37,9 @@ async function onStage(body: (scene: Scene) => Promise<void>): Promise<void> {
   const socket = join(place.path, "agent.sock");
   const start = async (more: Partial<AgentSettings> = {}): Promise<Running> => {
     const one = await startAgent({
-      base: { ...BASE, bridge: managementOf(sw) },
-      vms: place.vms,
-      state: join(place.path, "state"),
-      socket,
+      ...settingsAt(place, { ...BASE, bridge: managementOf(sw) }),
       peers: peersOf(announcer, routes),
-      everySeconds: 3600,
-      quarantineSeconds: 60,
-      drift: "repair",
-      isForced: false,
-      isProved: false,
       ignoredCookies: [MARKER],
-      isTakingOver: false,
       log: (_, message, fields = {}) => {
         if (process.env.AGENT_LOG === "1") process.stdout.write(`${message} ${JSON.stringify(fields)}\n`);
         said.push({ message, fields });

@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  type AgentSettings,
   type Announced,
   type Announcer,
   Audit,
@@ -19,7 +20,7 @@ import {
   type RouteSource,
   VmDirectory,
 } from "../../src/control/index.ts";
-import { parseIntent, type Vm } from "../../src/intent/index.ts";
+import { type Intent, parseIntent, type Vm } from "../../src/intent/index.ts";
 import { formatIpv4, formatMac, parseMac } from "../../src/wire/index.ts";
 
 export const BASE = parseIntent(
@@ -186,6 +187,23 @@ export const resolver = (nextHop: string): number | null => {
   const found = /^10\.0\.0\.(\d+)$/.exec(nextHop);
   return found === null ? null : parseMac("02:00:00:00:01:00")! + Number(found[1]);
 };
+
+/** Settings of an agent that works at a place, without proofs, and looks when it is asked to. */
+export function settingsAt(place: Workplace, base: Intent): Omit<AgentSettings, "peers" | "log"> {
+  return {
+    base,
+    vms: place.vms,
+    state: join(place.path, "state"),
+    socket: join(place.path, "agent.sock"),
+    everySeconds: 3600,
+    quarantineSeconds: 60,
+    drift: "repair",
+    isForced: false,
+    isProved: false,
+    ignoredCookies: [],
+    isTakingOver: false,
+  };
+}
 
 /** All that a bridge gives, in one piece. */
 export async function all<T>(pieces: AsyncIterable<readonly T[]>): Promise<T[]> {

@@ -10,7 +10,7 @@ import { type AgentSettings, joinBgp, type Running, startAgent } from "../../src
 import { type Intent, parseIntent } from "../../src/intent/index.ts";
 import { Switch } from "../../src/verify/index.ts";
 import { peer, skip } from "../harness.ts";
-import { Workplace } from "./base.ts";
+import { settingsAt, Workplace } from "./base.ts";
 
 export const REFLECTOR = "10.77.0.254";
 /** The private switch's own flow, which leads every frame of its markers to every port. */
@@ -77,18 +77,9 @@ export class Hypervisor {
   async start(more: Partial<AgentSettings> = {}, isUnicast = false): Promise<Running> {
     const bgp = { gobgp: this.speaker.api, nextHop: this.nextHop, isUnicast, gateway: GATEWAY, macs: [] };
     const running = await startAgent({
-      base: this.base,
-      vms: this.place.vms,
-      state: this.state,
-      socket: this.socket,
+      ...settingsAt(this.place, this.base),
       peers: joinBgp(bgp),
-      everySeconds: 3600,
-      quarantineSeconds: 60,
-      drift: "repair",
-      isForced: false,
-      isProved: false,
       ignoredCookies: [MARKER],
-      isTakingOver: false,
       log: (_, message, fields = {}) => void this.said.push({ message, fields }),
       ...more,
     });

@@ -10,7 +10,7 @@ import { ROUTES, type Running, startAgent } from "../../src/control/index.ts";
 import { ask } from "../../src/live/index.ts";
 import { Switch } from "../../src/verify/index.ts";
 import { assert, peer, suite } from "../harness.ts";
-import { BASE, best, FakeAnnouncer, FakeRoutes, peersOf, vmOf, Workplace } from "./base.ts";
+import { BASE, best, FakeAnnouncer, FakeRoutes, peersOf, settingsAt, vmOf, Workplace } from "./base.ts";
 
 const test = suite("the agent's contract");
 const FILE = join(import.meta.dirname, "..", "..", "docs", "agent.openapi.json");
@@ -114,18 +114,8 @@ async function onStage(
   const running: Running[] = [];
   const start = async (bridge = join(sw.whereabouts.folder, "br0.mgmt")): Promise<Running> => {
     const one = await startAgent({
-      base: { ...BASE, bridge, vms: [vmOf(90, "l2")] },
-      vms: place.vms,
-      state: join(place.path, "state"),
-      socket,
+      ...settingsAt(place, { ...BASE, bridge, vms: [vmOf(90, "l2")] }),
       peers: peersOf(announcer, routes),
-      everySeconds: 3600,
-      quarantineSeconds: 60,
-      drift: "repair",
-      isForced: false,
-      isProved: false,
-      ignoredCookies: [],
-      isTakingOver: false,
       log: () => undefined,
     });
     running.push(one);

@@ -16,7 +16,7 @@ import { Flows, type Vm } from "../../src/intent/index.ts";
 import { Switch } from "../../src/verify/index.ts";
 import { formatIpv4 } from "../../src/wire/index.ts";
 import { assert, peer, suite } from "../harness.ts";
-import { BASE, best, FakeAnnouncer, FakeRoutes, peersOf, vmOf, Workplace } from "./base.ts";
+import { BASE, best, FakeAnnouncer, FakeRoutes, peersOf, settingsAt, vmOf, Workplace } from "./base.ts";
 
 const test = suite("the agent at size");
 const isFull = process.env.AGENT_SIZE === "full";
@@ -57,17 +57,7 @@ async function onStage(body: (scene: Scene) => Promise<void>): Promise<void> {
   const place = new Workplace();
   const running: Running[] = [];
   const settings: Omit<AgentSettings, "peers"> = {
-    base: { ...BASE, bridge: join(sw.whereabouts.folder, "br0.mgmt") },
-    vms: place.vms,
-    state: join(place.path, "state"),
-    socket: join(place.path, "agent.sock"),
-    everySeconds: 3600,
-    quarantineSeconds: 60,
-    drift: "repair",
-    isForced: false,
-    isProved: false,
-    ignoredCookies: [],
-    isTakingOver: false,
+    ...settingsAt(place, { ...BASE, bridge: join(sw.whereabouts.folder, "br0.mgmt") }),
     log: (_, message, fields = {}) => {
       if (process.env.AGENT_LOG === "1") process.stdout.write(`${message} ${JSON.stringify(fields)}\n`);
       scene.said.push(message);

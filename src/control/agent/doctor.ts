@@ -78,16 +78,20 @@ async function bridgeAnswer(bridge: string): Promise<string> {
   return `speaks OpenFlow 1.3 and has ${count} flows`;
 }
 
-/** A folder that is not there yet is fine when it can be made. */
-function folderState(path: string): string {
-  let mode: number;
+/** The permissions of what is there; null when it is not there and can be made. */
+function modeOf(path: string): number | null {
   try {
-    mode = statSync(path).mode & MODE_BITS;
+    return statSync(path).mode & MODE_BITS;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     accessSync(dirname(path), constants.W_OK | constants.X_OK);
-    return "is not there, and will be made";
+    return null;
   }
+}
+
+function folderState(path: string): string {
+  const mode = modeOf(path);
+  if (mode === null) return "is not there, and will be made";
   accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   const octal = mode.toString(8).padStart(4, "0");
   if ((mode & 0o022) !== 0) throw new Error(`mode ${octal}: others may write there; 0700 would be right`);
@@ -95,14 +99,8 @@ function folderState(path: string): string {
 }
 
 async function socketState(path: string): Promise<string> {
-  let mode: number;
-  try {
-    mode = statSync(path).mode & MODE_BITS;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    accessSync(dirname(path), constants.W_OK | constants.X_OK);
-    return "no agent runs";
-  }
+  const mode = modeOf(path);
+  if (mode === null) return "no agent runs";
   if (mode !== 0o600) throw new Error(`mode ${mode.toString(8)}: 600 would be right`);
   return timed(async () => {
     const { status } = await ask(path, "GET", "/v1/status");
