@@ -511,7 +511,8 @@ export const COMMANDS: readonly Command[] = [
       "A ROW is part of a name: start, capture-inbound, capture-outbound, large-inbound, large-outbound, stream, routes, " +
         "flows-parse, flows-trace, flows-against, flows-compile, proof, live, size, core-inbound, core-outbound, core-arp, " +
         "core-bridge, core-drop, core-mix, core-counters, frames, edits, prefixes. Without one, all rows are run: some " +
-        "fifteen minutes, with --short three. live-soak, ten minutes of live traffic, bgp, agent-table, agent-single and agent-restart are run when they are named.",
+        "fifteen minutes, with --short three. live-soak, ten minutes of live traffic, bgp, agent-table, agent-single and " +
+        "agent-restart are run when they are named.",
       "The native yardstick is compiled when the benchmark starts, and programs to compare with are those that are " +
         "installed; where one is missing its column is empty and says why.",
       "BENCH_DIR names a folder for the files (up to 1 GB), which are kept there; without it they are removed.",
