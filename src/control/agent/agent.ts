@@ -29,8 +29,9 @@ export interface AgentOptions {
   readonly ignoredCookies?: readonly bigint[];
   /** Seconds between looks at everything: 30. */
   readonly everySeconds?: number;
-  /** How long changes of routes are gathered that follow another: 20 ms, at most 100. */
+  /** How long changes of routes are gathered that follow another, and when they come by the hundred: 20 ms, 100 ms. */
   readonly batchMs?: number;
+  readonly bulkMs?: number;
   /** How long nothing is written before the table is proved, and the least time between proofs: 1 s, 5 s. */
   readonly quietMs?: number;
   readonly proofGapMs?: number;
@@ -72,6 +73,9 @@ const PROOF_SECONDS = 60;
 /** How long events of the directory and of routes are gathered. */
 const EVENT_MS = 1;
 const BATCH_MS = 20;
+const BULK_MS = 100;
+/** Changes of routes in one round from which on a table is being told, and not routes one by one. */
+const BULK_COUNT = 100;
 const SHOWN = 5;
 const REMIND_MS = 60_000;
 
@@ -106,6 +110,9 @@ export class Agent {
   readonly #coming = new Map<string, Vm>();
   #failures = 0;
   #lastRoutesAt = Number.NEGATIVE_INFINITY;
+  /** Changes of routes that the next round takes in, and that the last one did. */
+  #changeCount = 0;
+  #lastChangeCount = 0;
   #writes = 0;
   #lastProofAt = Number.NEGATIVE_INFINITY;
   #lastProof: { verdict: string; witness: string | null; at: string } | null = null;
@@ -132,7 +139,7 @@ export class Agent {
         reconciler.fabric.apply(changes, isComplete);
         const isNews = isComplete && !wasComplete;
         if (isNews) log("info", "the table of routes is complete", { routes: reconciler.fabric.count });
-        this.#ask("routes", this.#gatherMs());
+        this.#ask("routes", this.#gatherMs(changes.length));
         // What happened meanwhile, nobody told.
         if (isNews && this.#wasLost) this.#ask("all", 0);
       },
@@ -175,12 +182,16 @@ export class Agent {
     if (this.#pending === null || WIDTH[scope] > WIDTH[this.#pending]) this.#pending = scope;
     const done = new Promise<RoundReport>(resolve => this.#waiting.push(resolve));
     const dueAt = performance.now() + withinMs;
-    if (this.#running === null && dueAt < this.#dueAt) {
-      this.#cancel();
+    if (dueAt < this.#dueAt) {
       this.#dueAt = dueAt;
-      this.#cancel = soon(() => this.#begin(), withinMs);
+      if (this.#running === null) this.#schedule();
     }
     return done;
+  }
+
+  #schedule(): void {
+    this.#cancel();
+    this.#cancel = soon(() => this.#begin(), this.#dueAt - performance.now());
   }
 
   /** Something around has changed: a next hop is another station, the routing daemon answers again. */
@@ -372,36 +383,42 @@ export class Agent {
     if (!this.#isStopped) void this.request(scope, withinMs).catch(() => undefined);
   }
 
-  /** A change of routes that comes by itself is done at once; when they come thick and fast, those of some time are one round. */
-  #gatherMs(): number {
-    const { batchMs = BATCH_MS } = this.#options;
+  /**
+   * A change of routes that comes by itself is done at once. When they come thick and fast, those of some time are one
+   * round; more time while a table is told, since each round costs a write.
+   */
+  #gatherMs(count: number): number {
+    const { batchMs = BATCH_MS, bulkMs = BULK_MS } = this.#options;
     const now = performance.now();
-    const isAlone = now - this.#lastRoutesAt > batchMs;
+    this.#changeCount += count;
+    const isBulk = Math.max(this.#changeCount, this.#lastChangeCount) >= BULK_COUNT;
+    const gatherMs = isBulk ? bulkMs : batchMs;
+    const isAlone = now - this.#lastRoutesAt > gatherMs;
     this.#lastRoutesAt = now;
-    return isAlone ? 0 : batchMs;
+    return isAlone ? 0 : gatherMs;
   }
 
   #begin(): void {
-    this.#dueAt = Number.POSITIVE_INFINITY;
-    if (this.#running !== null || this.#isStopped) return;
+    if (this.#isStopped) return;
     this.#running = this.#run().finally(() => {
       this.#running = null;
-      if (this.#pending !== null && !this.#isStopped) this.#begin();
+      if (this.#pending !== null && !this.#isStopped) this.#schedule();
     });
   }
 
   async #run(): Promise<void> {
-    while (this.#pending !== null && !this.#isStopped) {
-      const scope = this.#pending;
-      const waiting = this.#waiting;
-      this.#pending = null;
-      this.#waiting = [];
-      const report = await this.#options.reconciler.round(scope);
-      this.#lastReport = report;
-      if (scope !== "routes" || report.isFull) this.#lastWide = report;
-      this.#note(report);
-      for (const resolve of waiting) resolve(report);
-    }
+    const scope = this.#pending!;
+    const waiting = this.#waiting;
+    this.#pending = null;
+    this.#waiting = [];
+    this.#dueAt = Number.POSITIVE_INFINITY;
+    this.#lastChangeCount = this.#changeCount;
+    this.#changeCount = 0;
+    const report = await this.#options.reconciler.round(scope);
+    this.#lastReport = report;
+    if (scope !== "routes" || report.isFull) this.#lastWide = report;
+    this.#note(report);
+    for (const resolve of waiting) resolve(report);
   }
 
   #note(report: RoundReport): void {

@@ -3,7 +3,7 @@
  * A row is deleted by its exact match, priority and cookie, so that a row of somebody else's in the same place stays.
  */
 import { flowText } from "../../intent/index.ts";
-import { type Installed, type InstalledRow, installedOf, isSameRow } from "./installed.ts";
+import { type Installed, type InstalledRow, isSameRow } from "./installed.ts";
 import type { Row } from "./rows.ts";
 
 /** One flow that is written. */
@@ -54,6 +54,6 @@ export function bundleOf(edits: readonly Edit[]): string {
 export function enter(installed: Installed, edits: readonly Edit[]): void {
   for (const edit of edits) {
     if (edit.op === "delete") installed.delete(edit.name);
-    else installed.set(edit.name, installedOf(edit.row, edit.row.extras));
+    else installed.set(edit.name, edit.row);
   }
 }

@@ -38,7 +38,7 @@ export const addressOf = (prefix: string): string => prefix.replace(/\/32$/, "")
 
 export class Fabric {
   readonly #entries = new Map<string, Entry>();
-  readonly #changed = new Set<string>();
+  #changed = new Set<string>();
   readonly #ownNextHop: string | null;
   readonly #rejected = new Map<string, string>();
   /** False until the whole table was told, at first and after a loss. */
@@ -72,9 +72,9 @@ export class Fabric {
   }
 
   /** The prefixes that changed since the last call. */
-  takeChanged(): string[] {
-    const changed = [...this.#changed];
-    this.#changed.clear();
+  takeChanged(): Set<string> {
+    const changed = this.#changed;
+    this.#changed = new Set();
     return changed;
   }
 
@@ -107,8 +107,11 @@ export class Fabric {
       this.#remove(text);
       return;
     }
-    const at = parsePrefix(text);
-    const labels = route.labels.filter(label => label !== IMPLICIT_NULL);
+    const before = this.#entries.get(text);
+    const at = before ?? parsePrefix(text);
+    const labels = route.labels.includes(IMPLICIT_NULL)
+      ? route.labels.filter(label => label !== IMPLICIT_NULL)
+      : route.labels;
     const problem = problemOf(at !== null, labels);
     if (at === null || problem !== null) {
       this.#remove(text);
@@ -116,12 +119,11 @@ export class Fabric {
       return;
     }
     this.#rejected.delete(text);
-    const before = this.#entries.get(text);
     const isSame =
       before !== undefined &&
       before.route.nextHop === route.nextHop &&
       before.labels.join() === labels.join();
-    this.#entries.set(text, { route, ...at, labels });
+    this.#entries.set(text, { route, prefix: at.prefix, length: at.length, labels });
     if (!isSame) this.#changed.add(text);
   }
 }

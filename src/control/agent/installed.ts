@@ -11,7 +11,6 @@ import {
   KIND_BITS,
   matchWords,
   parseFlow,
-  type RowInstance,
   type RowKind,
 } from "../../openflow/index.ts";
 import { type Row, rowName } from "./rows.ts";
@@ -28,6 +27,8 @@ export interface InstalledRow {
   readonly extras: string;
   readonly kind: RowKind | null;
   readonly owner: number;
+  /** Entered as it was written, and not read from a dump: there is no other spelling of it to look for. */
+  readonly isAsWritten: boolean;
 }
 
 const KINDS = new Map<number, RowKind>(
@@ -66,6 +67,7 @@ export function readLine(line: string): InstalledRow | null {
     extras: extras.replace(AGES, "").trim(),
     kind: whose?.kind ?? null,
     owner: whose?.owner ?? 0,
+    isAsWritten: false,
   };
 }
 
@@ -75,7 +77,7 @@ const textOf = ({
   priority,
   match,
   actions,
-}: Omit<InstalledRow, "cookie" | "extras" | "kind" | "owner">) =>
+}: Pick<InstalledRow, "table" | "priority" | "match" | "actions">) =>
   `table=${table},priority=${priority}${match === "" ? "" : `,${match}`} actions=${actions}`;
 
 /** The flows among lines of a dump. Throws for one that cannot be read. */
@@ -109,22 +111,11 @@ export function meaningOf(row: InstalledRow | Row): string | null {
   return [row.table, row.priority, ...said, ...rest].join();
 }
 
-/** Rows that were entered as they are wanted: there is no other spelling of them to look for. */
-const ownSpelling = new WeakSet<InstalledRow>();
-
-/** A row as it is found once it was written. */
-export function installedOf(row: RowInstance, extras: string): InstalledRow {
-  const { table, priority, cookie, match, actions, kind, owner } = row;
-  const installed = { table, priority, cookie, match, actions, kind, owner, extras };
-  ownSpelling.add(installed);
-  return installed;
-}
-
 /** Whether an installed row is the wanted one, but perhaps for its spelling. */
 export function isSameRow(installed: InstalledRow, wanted: Row): boolean {
   if (installed.cookie !== wanted.cookie || installed.extras !== wanted.extras) return false;
   if (installed.actions === wanted.actions) return true;
-  if (ownSpelling.has(installed)) return false;
+  if (installed.isAsWritten) return false;
   const [a, b] = [flowOf(installed), flowOf(wanted)];
   return a !== null && b !== null && canonicalText(a.actions) === canonicalText(b.actions);
 }
@@ -174,7 +165,8 @@ export class Installed {
   }
 
   set(name: string, row: InstalledRow): void {
-    this.delete(name);
+    const before = this.ours.get(name);
+    if (before !== undefined && before.owner !== 0) this.delete(name);
     this.ours.set(name, row);
     if (row.owner === 0) return;
     this.#summaries.delete(row.owner);

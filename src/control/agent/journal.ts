@@ -60,10 +60,13 @@ export class Audit {
   /** Notes the flows of a bundle that is about to be written; gives its number. */
   bundle(edits: readonly Edit[], cause: string): number {
     const bundle = ++this.#bundle;
+    if (this.#path === null) return bundle;
     const time = new Date().toISOString();
+    // Written out, since a table of routes is a hundred thousand of them.
+    const head = JSON.stringify({ time, bundle, cause }).slice(0, -1);
     const lines = edits.map(edit => {
-      const before = edit.before === null ? {} : { before: edit.before.actions };
-      return JSON.stringify({ time, bundle, cause, op: edit.op, flow: bundleLine(edit), ...before });
+      const before = edit.before === null ? "" : `,"before":${JSON.stringify(edit.before.actions)}`;
+      return `${head},"op":"${edit.op}","flow":${JSON.stringify(bundleLine(edit))}${before}}`;
     });
     this.#write(lines);
     return bundle;

@@ -19,7 +19,7 @@ import type { RowInstance } from "../../openflow/index.ts";
 import { type AttachedBridge, BridgeError } from "./bridge.ts";
 import type { Edit } from "./edits.ts";
 import { parsePrefix } from "./fabric.ts";
-import { type InstalledRow, installedOf } from "./installed.ts";
+import type { InstalledRow } from "./installed.ts";
 import { watchSocket } from "./presence.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -44,7 +44,11 @@ export class LiveBridge implements AttachedBridge {
   async *rows(): AsyncGenerator<readonly InstalledRow[]> {
     const intent = await this.intent();
     const tags = new Map(intent.vms.map(vm => [vm.id, this.tagOf(vm)]));
-    yield* slicesOf(new Flows(intent), row => installedOf(row, tags.get(row.owner) ?? ""));
+    yield* slicesOf(new Flows(intent), row => ({
+      ...row,
+      extras: tags.get(row.owner) ?? "",
+      isAsWritten: true,
+    }));
   }
 
   async *lines(): AsyncGenerator<readonly string[]> {

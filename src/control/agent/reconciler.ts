@@ -389,10 +389,9 @@ export class Reconciler {
     const changed = scope === "routes" ? new Set<string>() : this.#decideVms(isWhole, tally);
     if (changed === null) return null;
     this.#isTableWhole = this.fabric.isComplete;
-    const touched = this.fabric.takeChanged();
-    const moved = this.wanted.movedRoutes(this.fabric, resolver);
-    const prefixes = [...touched, ...moved];
-    for (const name of this.wanted.setRoutes(this.fabric, new Set(prefixes), resolver)) changed.add(name);
+    const prefixes = this.fabric.takeChanged();
+    for (const prefix of this.wanted.movedRoutes(this.fabric, resolver)) prefixes.add(prefix);
+    for (const name of this.wanted.setRoutes(this.fabric, prefixes, resolver)) changed.add(name);
     if (scope !== "all") {
       for (const name of changed) this.#tolerated.delete(name);
       return this.#about(changed);
@@ -407,7 +406,9 @@ export class Reconciler {
 
   /** Names of rows to compare when these changed. */
   #about(changed: ReadonlySet<string>): Set<string> {
-    const names = new Set([...changed, ...this.#namesAbout(changed), ...this.#open]);
+    const names = new Set(changed);
+    for (const name of this.#namesAbout(changed)) names.add(name);
+    for (const name of this.#open) names.add(name);
     if (this.#hasOldRoutes && this.#isTableWhole) {
       for (const [name, { kind }] of this.#installed!.ours)
         if (kind === "route" && !this.wanted.rows.has(name)) names.add(name);

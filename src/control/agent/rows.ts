@@ -6,7 +6,7 @@
 import { Flows, type Intent, type NextHop, type Routes, type Vm } from "../../intent/index.ts";
 import type { RowInstance } from "../../openflow/index.ts";
 
-/** A row that should be there. */
+/** A row that should be there; once it was written, it is the installed one as well. */
 export interface Row extends RowInstance {
   /** Table, priority and match; two rows of one name are one flow to Open vSwitch. */
   readonly name: string;
@@ -14,6 +14,7 @@ export interface Row extends RowInstance {
   readonly extras: string;
   /** The route that it is; null for other rows. */
   readonly route: ResolvedRoute | null;
+  readonly isAsWritten: true;
 }
 
 /** A route with its next hop's MAC known. */
@@ -27,8 +28,15 @@ export interface ResolvedRoute {
 
 /** The name of a row; the words of a match may stand in any order. */
 export function rowName(table: number, priority: number, match: string): string {
-  const words = match.includes(",") ? match.split(",").sort().join(",") : match;
-  return `${table}/${priority}/${words}`;
+  return `${table}/${priority}/${sortedWords(match)}`;
+}
+
+/** The words of a match in order. Those of a route, of which there are most, are two and stand so. */
+function sortedWords(match: string): string {
+  const comma = match.indexOf(",");
+  if (comma < 0) return match;
+  if (match.indexOf(",", comma + 1) < 0 && match.slice(0, comma) < match.slice(comma + 1)) return match;
+  return match.split(",").sort().join(",");
 }
 
 const NO_ROUTES: Routes = {
@@ -39,12 +47,11 @@ const NO_ROUTES: Routes = {
   nextHops: [],
 };
 
-const named = (row: RowInstance, extras = "", route: ResolvedRoute | null = null): Row => ({
-  ...row,
-  name: rowName(row.table, row.priority, row.match),
-  extras,
-  route,
-});
+function named(row: RowInstance, extras = "", route: ResolvedRoute | null = null): Row {
+  const { table, priority, kind, owner, cookie, match, actions } = row;
+  const name = rowName(table, priority, match);
+  return { table, priority, kind, owner, cookie, match, actions, name, extras, route, isAsWritten: true };
+}
 
 const pipelines = new WeakMap<Intent, Flows>();
 

@@ -97,19 +97,27 @@ export class Wanted {
     const changed = new Set<string>();
     const resolved: ResolvedRoute[] = [];
     for (const prefix of prefixes) {
+      const nextHop = fabric.routeTo(prefix)?.nextHop;
+      const route = fabric.resolve(prefix, resolver);
+      // The first answer stays until all its routes are made anew: others may still stand on it.
+      if (nextHop !== undefined && !this.#viaOf.has(nextHop)) this.#viaOf.set(nextHop, route?.via ?? null);
+      if (route !== null) {
+        resolved.push(route);
+        continue;
+      }
       const name = routeName(prefix);
       if (name === null || this.#static.has(name)) continue;
       changed.add(name);
-      const route = fabric.resolve(prefix, resolver);
-      const nextHop = fabric.routeTo(prefix)?.nextHop;
-      // The first answer stays until all its routes are made anew: others may still stand on it.
-      if (nextHop !== undefined && !this.#viaOf.has(nextHop)) this.#viaOf.set(nextHop, route?.via ?? null);
-      this.unresolved.delete(name);
       this.rows.delete(name);
-      if (route !== null) resolved.push(route);
-      else if (fabric.routeTo(prefix) !== null) this.unresolved.set(name, prefix);
+      if (nextHop === undefined) this.unresolved.delete(name);
+      else this.unresolved.set(name, prefix);
     }
-    for (const row of routeRows(this.base, resolved)) this.rows.set(row.name, row);
+    for (const row of routeRows(this.base, resolved)) {
+      if (this.#static.has(row.name)) continue;
+      changed.add(row.name);
+      this.unresolved.delete(row.name);
+      this.rows.set(row.name, row);
+    }
     return changed;
   }
 
