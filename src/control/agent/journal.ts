@@ -97,7 +97,7 @@ export class Audit {
     // The last line may have been cut short: begin a new one.
     const gap = lost === 0 ? "" : `\n${JSON.stringify({ time: new Date().toISOString(), lost })}\n`;
     try {
-      writeFileSync(this.#file, gap + lines.map(line => `${line}\n`).join(""));
+      writeFileSync(this.#file, lines.length === 0 ? gap : `${gap}${lines.join("\n")}\n`);
       this.#problem = null;
       this.#lostCount = 0;
     } catch (error) {
