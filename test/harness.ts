@@ -60,6 +60,9 @@ export function peer(command: string): void {
   if (found.status !== 0) skip(`${command} is not installed`);
 }
 
+/** How many draws a random test makes: all of `full` with DRAWS=all, as in `.ci/run`; a third of them in everyday runs. */
+export const draws = (full: number): number => (process.env.DRAWS === "all" ? full : Math.ceil(full / 3));
+
 /** What the draws of a plain run begin with: the same commit gives the same answer twice. */
 const USUAL_SEED = 20_261_123;
 

@@ -11,10 +11,10 @@ import { bundleTests } from "./bundle.ts";
 const here = import.meta.dirname;
 /** Files that take longest, in this order; they begin first, so that none of them is alone at the end. */
 const LONGEST = [
-  "verify/tiny.test.ts",
-  "verify/whole-language.test.ts",
-  "bench/bench.test.ts",
   "replay/bad-input.test.ts",
+  "bench/bench.test.ts",
+  "verify/whole-language.test.ts",
+  "verify/tiny.test.ts",
   "fuzz/fuzz.test.ts",
   "bench/native.test.ts",
   "cli/compile.test.ts",
@@ -44,6 +44,8 @@ const WAITING = [
   "control/kills.test.ts",
   "control/joined.test.ts",
   "control/bgp/corners.test.ts",
+  "lab/ends.test.ts",
+  "control/unit.test.ts",
 ];
 /** Files with limits on time that traffic must keep: they run when nothing else does, after all others. */
 const ALONE = ["lab/lab.test.ts"];

@@ -111,16 +111,16 @@ export function execute(
 
 export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
-/** Waits until `isSo` answers true, asked every few milliseconds. Throws a LabError saying what did not happen. */
+/** Waits until `isSo` answers true, asked every few milliseconds, and less often as time goes by. Throws a LabError saying what did not happen. */
 export async function until(
   what: string,
   isSo: () => boolean | Promise<boolean>,
   timeoutMs = 10_000,
 ): Promise<void> {
   const end = performance.now() + timeoutMs;
-  while (!(await isSo())) {
+  for (let pauseMs = 3; !(await isSo()); pauseMs = Math.min(pauseMs * 1.2, 50)) {
     if (performance.now() > end) throw new LabError(`${what}: not within ${timeoutMs / 1000} s`);
-    await sleep(5);
+    await sleep(pauseMs);
   }
 }
 

@@ -13,12 +13,12 @@ import { pcapHeader } from "../../src/capture/index.ts";
 import { Core, type Counters } from "../../src/core/index.ts";
 import { parseIntent } from "../../src/intent/index.ts";
 import { replay } from "../../src/replay/index.ts";
-import { assert, peer, seed, suite } from "../harness.ts";
+import { assert, draws, peer, seed, suite } from "../harness.ts";
 import { randomFrame, randomIntent, rng } from "../model/random.ts";
 
 const test = suite("native yardstick");
 const first = seed();
-const INTENTS = 20;
+const INTENTS = draws(20);
 const FRAMES = 400;
 
 /** What the yardstick prints for a capture. */

@@ -16,7 +16,7 @@ import { all, randomOf, rowNames, textOf, vmOf } from "./base.ts";
 import { GATEWAY, type Hypervisor, Hypervisors, MARKER } from "./hypervisors.ts";
 
 const test = suite("processes killed at random");
-const KILLS = Number(process.env.AGENT_KILLS ?? 5);
+const KILLS = Number(process.env.AGENT_KILLS ?? 3);
 const PATHS: readonly Path[] = ["l2", "dual-l2", "dual-l3", "l3"];
 const VMS = 8;
 const SETTLE_MS = 60_000;

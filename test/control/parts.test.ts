@@ -49,13 +49,13 @@ test("a table that is told again: what is the same is no change, and only the so
     [best("198.51.100.1/32", 2001), best("198.51.100.2/32", 2002), best("198.51.100.3/32", 1001, "10.0.0.1")],
     true,
   );
-  assert.equal(fabric.takeChanged(), ["198.51.100.1/32", "198.51.100.2/32"]);
+  assert.equal([...fabric.takeChanged()], ["198.51.100.1/32", "198.51.100.2/32"]);
   fabric.lose();
   assert.not.ok(fabric.isComplete);
   fabric.apply([best("198.51.100.1/32", 2001)], false);
-  assert.equal([fabric.count, fabric.takeChanged()], [2, []]);
+  assert.equal([fabric.count, ...fabric.takeChanged()], [2]);
   fabric.apply([{ type: "gone", prefix: "198.51.100.2/32" }], true);
-  assert.equal([fabric.count, fabric.takeChanged()], [1, ["198.51.100.2/32"]]);
+  assert.equal([fabric.count, ...fabric.takeChanged()], [1, "198.51.100.2/32"]);
   assert.ok(fabric.isComplete);
 });
 

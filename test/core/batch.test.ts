@@ -5,13 +5,13 @@
  */
 import type { Core, Counters } from "../../src/core/index.ts";
 import { eth, formatIpv4, formatMac, parseIpv4 } from "../../src/wire/index.ts";
-import { assert, seed, suite } from "../harness.ts";
+import { assert, draws, seed, suite } from "../harness.ts";
 import type { ModelIntent } from "../model/model.ts";
 import { type Rng, rng } from "../model/random.ts";
 import { allCores, captured, install, makeWorld } from "./compare.ts";
 
 const test = suite("batches");
-const WORLDS = 60;
+const WORLDS = draws(60);
 const FRAMES = 400;
 
 function run(core: Core, inPort: number, frames: readonly Uint8Array[]): { out: Buffer; counters: Counters } {

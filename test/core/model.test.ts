@@ -2,11 +2,11 @@
  * The core against the independent model: every verdict, reason, port, table and byte, on random frames over random
  * intents, in all three builds. INTENTS and FRAMES make it longer; SEED repeats a run.
  */
-import { assert, seed, suite } from "../harness.ts";
+import { assert, draws, seed, suite } from "../harness.ts";
 import { allCores, firstDifference, makeWorld } from "./compare.ts";
 
 const test = suite("core against model");
-const intents = Number(process.env.INTENTS ?? 300);
+const intents = Number(process.env.INTENTS ?? draws(300));
 const framesEach = Number(process.env.FRAMES ?? 1000);
 
 test(`${intents} random intents, ${framesEach} random frames each`, () => {

@@ -22,7 +22,7 @@ import {
 } from "./world.ts";
 
 const test = suite("fuzz");
-const wanted = Number(process.env.FUZZ_FRAMES ?? 3000);
+const wanted = Number(process.env.FUZZ_FRAMES ?? 1500);
 /** 3,000 frames, as in the test of random tables. */
 const CANARY_ROUNDS = 12;
 const CANARY_FRAMES = 250;

@@ -14,8 +14,8 @@ import { assert, skip, suite } from "../harness.ts";
 
 const test = suite("lab with agents");
 const isAll = process.env.LAB === "all";
-/** Short, together under 45 seconds on two busy cores; what restarts daemons waits for their sessions. */
-const USUAL = ["agent-create", "agent-migration", "agent-labels", "agent-addresses", "agent-kills"];
+/** Short, together under 30 seconds on two busy cores; kills are test/control/kills.test.ts' as well. */
+const USUAL = ["agent-create", "agent-migration", "agent-labels", "agent-addresses"];
 
 /** One lab for all tests of this file; it goes with the last, and with the process. */
 let lab: Promise<Lab> | undefined;

@@ -6,13 +6,13 @@ import { adoptImage, Core } from "../../src/core/index.ts";
 import { EditError, type Route } from "../../src/intent/index.ts";
 import { IntentTables, stepsToEdit } from "../../src/live/tables.ts";
 import { compileMutant } from "../core/mutant.ts";
-import { assert, seed, suite } from "../harness.ts";
+import { assert, draws, seed, suite } from "../harness.ts";
 import { rng } from "../model/random.ts";
 import { answersOf, editsDiffer, framesFor, Reference, type Tally } from "./edits.ts";
 
 const test = suite("edited tables");
 const first = seed();
-const SEQUENCES = 8;
+const SEQUENCES = draws(8);
 const EDITS = 1000;
 
 const MUTATIONS = [

@@ -28,12 +28,12 @@ import {
   pcapRecord,
   section,
 } from "../cli/base.ts";
-import { assert, seed, skip, suite } from "../harness.ts";
+import { assert, draws, seed, skip, suite } from "../harness.ts";
 import { type Rng, rng } from "../model/random.ts";
 import { type Walk, walk } from "./walk.ts";
 
 const test = suite("damaged captures");
-const runs = Number(process.env.RUNS ?? 10_000);
+const runs = Number(process.env.RUNS ?? draws(10_000));
 const PORTS: ReadonlySet<string> = new Set(["uplink0", "tap101", "tap102"]);
 const PCAPS = join(import.meta.dirname, "..", "..", "pcaps");
 /** Longer than any run takes on a slow machine, shorter than a hang. */

@@ -8,7 +8,7 @@ import { KEPT } from "./whole/kept.ts";
 import { judge, pairText, run } from "./whole/run.ts";
 
 const test = suite("verify › whole language");
-const PAIRS = Number(process.env.WHOLE_PAIRS ?? 60);
+const PAIRS = Number(process.env.WHOLE_PAIRS ?? 20);
 const FRAMES = Number(process.env.WHOLE_FRAMES ?? 200);
 
 test("what is proven equal is equal for frames of every kind, and what differs can be shown", () => {

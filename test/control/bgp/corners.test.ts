@@ -3,12 +3,11 @@
  * a real gobgpd by a speaker that can send anything; and a reflector that stays away.
  */
 import { addRoutingNode, missingDaemons, Speaker } from "../../../examples/lab/daemons.ts";
-import { Machine, whyNot } from "../../../examples/lab/machine.ts";
+import { Machine, until, whyNot } from "../../../examples/lab/machine.ts";
 import { BgpAnnouncer, BgpRoutes, Gobgp3 } from "../../../src/control/bgp/index.ts";
 import { examineBgp } from "../../../src/control/index.ts";
 import { bundleModule } from "../../bundle.ts";
 import { assert, skip, suite } from "../../harness.ts";
-import { until } from "./fake.ts";
 
 const test = suite("control: corners of real peers");
 const HERE = "10.77.0.1";

@@ -124,12 +124,3 @@ export class FakeDaemon implements Daemon {
     return [...ours, ...theirs];
   }
 }
-
-/** Waits until `isSo`, at most five seconds. */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>, ms = 5000): Promise<void> {
-  const end = performance.now() + ms;
-  while (!(await isSo())) {
-    if (performance.now() > end) throw new Error(`${what}: not within ${ms / 1000} s`);
-    await new Promise(resolve => setTimeout(resolve, 3));
-  }
-}

@@ -1,10 +1,9 @@
 /** MACs of next hops: from the table, from a fake kernel whose answers are those of iproute2 6.1, and from a real one. */
 import { execFile } from "node:child_process";
-import { Machine, whyNot } from "../../../examples/lab/machine.ts";
+import { Machine, until, whyNot } from "../../../examples/lab/machine.ts";
 import { NextHops } from "../../../src/control/bgp/index.ts";
 import { parseMac } from "../../../src/wire/index.ts";
 import { assert, skip, suite } from "../../harness.ts";
-import { until } from "./fake.ts";
 
 const test = suite("control: next hops");
 const MAC = "02:00:00:00:00:fe";

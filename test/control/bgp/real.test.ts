@@ -4,11 +4,10 @@
  * "nothing is told" means that forwarding does not stop.
  */
 import { addRoutingNode, Bird, Frr, missingDaemons, Speaker } from "../../../examples/lab/daemons.ts";
-import { Machine, whyNot } from "../../../examples/lab/machine.ts";
+import { Machine, until, whyNot } from "../../../examples/lab/machine.ts";
 import { BgpAnnouncer, BgpRoutes, Gobgp3 } from "../../../src/control/bgp/index.ts";
 import type { FabricRoute } from "../../../src/control/types.ts";
 import { assert, skip, suite } from "../../harness.ts";
-import { until } from "./fake.ts";
 
 const test = suite("control: real peers");
 const HV1 = "10.77.0.1";
@@ -22,7 +21,7 @@ const SESSION_MS = 60_000;
 const TABLE_MS = 240_000;
 /** `LAB=all` is everything in full. */
 const isAll = process.env.LAB === "all";
-const MANY = isAll ? 100_000 : 10_000;
+const MANY = isAll ? 100_000 : 2_000;
 /** A crash, and a stop that says goodbye to the peers, which is the harder to bridge. */
 const SIGNALS = isAll ? (["SIGKILL", "SIGTERM"] as const) : (["SIGTERM"] as const);
 

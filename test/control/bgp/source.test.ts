@@ -1,8 +1,10 @@
 /** The table of the fabric's routes over a daemon that comes and goes, and announcements that are said once; with a fake daemon. */
+
+import { until } from "../../../examples/lab/machine.ts";
 import { BgpAnnouncer, BgpRoutes } from "../../../src/control/bgp/index.ts";
 import type { FabricRoute, RouteChange } from "../../../src/control/types.ts";
 import { assert, seed, suite } from "../../harness.ts";
-import { FakeDaemon, route, until } from "./fake.ts";
+import { FakeDaemon, route } from "./fake.ts";
 
 const test = suite("control: routes");
 

@@ -2,12 +2,12 @@
 import { Core } from "../../../src/core/index.ts";
 import { CachingInterpreter, Interpreter } from "../../../src/openflow/index.ts";
 import { install, makeWorld } from "../../core/compare.ts";
-import { assert, seed, suite } from "../../harness.ts";
+import { assert, draws, seed, suite } from "../../harness.ts";
 import { flowsOf as pipelineOf } from "../../model/flows.ts";
 import { flowsOf, hexOf } from "./compare.ts";
 
 const test = suite("interpreter against core");
-const intents = Number(process.env.INTENTS ?? 60);
+const intents = Number(process.env.INTENTS ?? draws(60));
 const framesEach = Number(process.env.FRAMES ?? 300);
 
 /** Verdict, port and bytes as text. Frame lengths and MTUs are the host's to check, and no flow's. */
