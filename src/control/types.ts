@@ -42,6 +42,8 @@ export interface Announced {
 export interface Announcer {
   announce(routes: readonly FabricRoute[]): Promise<void>;
   withdraw(prefixes: readonly string[]): Promise<void>;
-  /** What is announced now, asked of the daemon. */
+  /** Our announcements, asked of the daemon. */
+  ours(): Promise<readonly FabricRoute[]>;
+  /** The same with what others claim of them, asked of the daemon; holds up nothing else, and takes seconds with a large table. */
   list(): Promise<Announced>;
 }

@@ -133,6 +133,10 @@ export class FakeAnnouncer implements Announcer {
     }
   }
 
+  async ours(): Promise<readonly FabricRoute[]> {
+    return (await this.list()).ours;
+  }
+
   async list(): Promise<Announced> {
     if (this.error !== null) throw this.error;
     return { ours: [...this.routes.values()], contested: this.contested };

@@ -58,6 +58,7 @@ const fusedBridge = (inner: Bridge, fuse: Fuse): Bridge => ({
 const fusedAnnouncer = (inner: Announcer, fuse: Fuse): Announcer => ({
   announce: routes => fuse.run(() => inner.announce(routes)),
   withdraw: prefixes => fuse.run(() => inner.withdraw(prefixes)),
+  ours: () => fuse.run(() => inner.ours()),
   list: () => fuse.run(() => inner.list()),
 });
 

@@ -75,7 +75,7 @@ test("labels: the implicit null is not pushed; what the switch cannot hold is re
   assert.is(fabric.rejected.has("10.3.0.0/16"), false);
 });
 
-test("an announcer that hangs holds nobody up, and a list that came late is not lost", async () => {
+test("an announcer that hangs holds nobody up, and an answer that came late is not lost", async () => {
   const inner = new FakeAnnouncer();
   const held: (() => void)[] = [];
   let isHanging = true;
@@ -90,13 +90,14 @@ test("an announcer that hangs holds nobody up, and a list that came late is not 
         await inner.announce(routes);
       },
       withdraw: prefixes => inner.withdraw(prefixes),
-      list: async () => {
+      ours: async () => {
         calls.listed++;
         await hang();
-        return inner.list();
+        return inner.ours();
       },
+      list: () => inner.list(),
     },
-    { fewMs: 10, listMs: 10 },
+    { fewMs: 10, oursMs: 10 },
   );
   let backs = 0;
   announcer.onBack = () => backs++;
@@ -108,18 +109,18 @@ test("an announcer that hangs holds nobody up, and a list that came late is not 
     );
   assert.is(await failed(announcer.announce([route])), "the routing daemon does not answer");
   assert.is(await failed(announcer.withdraw(["203.0.113.2/32"])), "the routing daemon does not answer");
-  assert.is(await failed(announcer.list()), "the routing daemon does not answer");
+  assert.is(await failed(announcer.ours()), "the routing daemon does not answer");
   assert.equal([inner.history, calls], [[], { announced: 1, listed: 0 }], "nothing else was asked meanwhile");
   held.pop()!();
   await soon(5);
   assert.equal([backs, inner.history], [1, ["announce 203.0.113.1/32"]]);
-  assert.is(await failed(announcer.list()), "the routing daemon does not answer");
+  assert.is(await failed(announcer.ours()), "the routing daemon does not answer");
   held.pop()!();
   await soon(5);
   assert.is(backs, 2);
-  assert.equal((await announcer.list()).ours, [route], "what came late");
+  assert.equal(await announcer.ours(), [route], "what came late");
   isHanging = false;
-  await announcer.list();
+  await announcer.ours();
   assert.is(calls.listed, 2, "once, and then it is asked again");
   assert.is(await failed(announcer.withdraw([route.prefix])), "done");
 });

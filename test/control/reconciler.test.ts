@@ -613,6 +613,7 @@ test("double ownership is seen, and our own announcement is none", () =>
     await reconciler.round("routes");
     assert.equal(reconciler.doubleOwners(), []);
     announcer.contested = [{ ...claimed, labels: [1007] }];
+    await reconciler.look();
     await reconciler.round("all");
     assert.equal(reconciler.doubleOwners(), [claimed]);
   }));

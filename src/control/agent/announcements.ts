@@ -55,7 +55,7 @@ export class Announcements {
     const { announcer } = this.#options;
     if (announcer === null) return null;
     try {
-      this.takeIn(await announcer.list(), new Set());
+      this.takeIn({ ours: await announcer.ours(), contested: this.#contested }, new Set());
       return null;
     } catch (error) {
       return this.#failed("announcements", error);

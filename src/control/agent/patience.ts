@@ -1,19 +1,21 @@
 /**
  * An announcer that holds nobody up. A daemon that hangs, or is busy with a table, answers late or never, while flows need not
  * wait for it: what takes too long counts as failed, and until it has come to its end everything else fails at once. Whether
- * it was done after all is seen when the daemon is asked again; a list that came late is kept for whoever asks next.
+ * it was done after all is seen when the daemon is asked again; an answer that came late is kept for whoever asks next. Nobody
+ * waits for a list of all paths, and it may take its time.
  */
 import type { Announced, Announcer, FabricRoute } from "../types.ts";
 
-/** Time for a few prefixes, and for each of many; a list may have a whole table. */
+/** Time for a few prefixes, and for each of many; to say what is announced, the daemon goes through its whole table. */
 const PATIENCE_MS = 2000;
 const PREFIX_MS = 1;
-const LIST_MS = 5000;
+const OURS_MS = 8000;
+const LIST_MS = 30_000;
 const STUCK = "the routing daemon does not answer";
 
 export interface Patience {
   readonly fewMs?: number;
-  readonly listMs?: number;
+  readonly oursMs?: number;
 }
 
 export class PatientAnnouncer implements Announcer {
@@ -21,16 +23,16 @@ export class PatientAnnouncer implements Announcer {
   onBack: () => void = () => undefined;
   readonly #inner: Announcer;
   readonly #fewMs: number;
-  readonly #listMs: number;
+  readonly #oursMs: number;
   /** Whether a call is given up that has not ended. */
   #isStuck = false;
   /** Nothing else was asked since it came: it still holds. */
-  #lateList: Announced | null = null;
+  #late: readonly FabricRoute[] | null = null;
 
-  constructor(inner: Announcer, { fewMs = PATIENCE_MS, listMs = LIST_MS }: Patience = {}) {
+  constructor(inner: Announcer, { fewMs = PATIENCE_MS, oursMs = OURS_MS }: Patience = {}) {
     this.#inner = inner;
     this.#fewMs = fewMs;
-    this.#listMs = listMs;
+    this.#oursMs = oursMs;
   }
 
   announce(routes: readonly FabricRoute[]): Promise<void> {
@@ -41,19 +43,26 @@ export class PatientAnnouncer implements Announcer {
     return this.#within(this.#fewMs + prefixes.length * PREFIX_MS, () => this.#inner.withdraw(prefixes));
   }
 
-  list(): Promise<Announced> {
-    const late = this.#lateList;
+  ours(): Promise<readonly FabricRoute[]> {
+    const late = this.#late;
     if (late !== null) {
-      this.#lateList = null;
+      this.#late = null;
       return Promise.resolve(late);
     }
     return this.#within(
-      this.#listMs,
-      () => this.#inner.list(),
-      list => {
-        this.#lateList = list;
+      this.#oursMs,
+      () => this.#inner.ours(),
+      ours => {
+        this.#late = ours;
       },
     );
+  }
+
+  async list(): Promise<Announced> {
+    if (this.#isStuck) throw new Error(STUCK);
+    const first = await within(LIST_MS, this.#inner.list());
+    if (first === "late") throw new Error(STUCK);
+    return first[0];
   }
 
   /** Asks, and waits for so long; `onLate` is given an answer that came after that. */
@@ -63,15 +72,9 @@ export class PatientAnnouncer implements Announcer {
     onLate: (answer: T) => void = () => undefined,
   ): Promise<T> {
     if (this.#isStuck) throw new Error(STUCK);
-    this.#lateList = null;
+    this.#late = null;
     const asked = ask();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<"late">(resolve => {
-      timer = setTimeout(() => resolve("late"), ms);
-    });
-    const first = await Promise.race([asked.then(answer => [answer] as const), late]).finally(() =>
-      clearTimeout(timer),
-    );
+    const first = await within(ms, asked);
     if (first !== "late") return first[0];
     this.#isStuck = true;
     const end = (): void => {
@@ -81,4 +84,13 @@ export class PatientAnnouncer implements Announcer {
     asked.then(onLate).then(end, end);
     throw new Error(STUCK);
   }
+}
+
+/** What was answered within a time, or that it was not. */
+async function within<T>(ms: number, asked: Promise<T>): Promise<readonly [T] | "late"> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<"late">(resolve => {
+    timer = setTimeout(() => resolve("late"), ms);
+  });
+  return Promise.race([asked.then(answer => [answer] as const), late]).finally(() => clearTimeout(timer));
 }

@@ -305,9 +305,10 @@ export class Reconciler {
 
   /** Reads everything anew, within a round: nothing is written meanwhile. */
   async #lookAfresh(tally: Tally): Promise<void> {
-    const { bridge } = this.#options;
+    const { bridge, directory } = this.#options;
     this.#look = null;
     const listing = this.#list(tally);
+    const ahead = directory.readAhead();
     try {
       const next = await readInstalled(bridge);
       const foreign = this.#installed?.foreign ?? new Map<string, InstalledRow>();
@@ -321,7 +322,7 @@ export class Reconciler {
       this.#isReachable = false;
       tally.problems.push((error as Error).message);
     }
-    await listing;
+    await Promise.all([listing, ahead]);
   }
 
   /** Asks the daemon what is announced. */

@@ -38,6 +38,7 @@ interface Read {
 
 /** How many files are looked at before others have their turn. */
 const SLICE = 200;
+const READ_SLICE = 20;
 
 /** A VM as a file of the directory. */
 export function formatVm(vm: Vm): string {
@@ -85,6 +86,20 @@ export class VmDirectory {
       if (problem !== null) unreadable.set(join(this.path, name), problem);
     }
     return { vms, unreadable, hiddenCount };
+  }
+
+  /** Reads as `read` does, some at a time, so that it finds little left to do. What cannot be read, `read` says. */
+  async readAhead(): Promise<void> {
+    try {
+      if (this.#isStale || this.#watcher === null) this.#suspectAll();
+    } catch {
+      return;
+    }
+    for (const [index, name] of [...this.#suspects].entries()) {
+      this.#suspects.delete(name);
+      this.#readFile(name);
+      if (index % READ_SLICE === READ_SLICE - 1) await turn();
+    }
   }
 
   /** Looks which files are other than known, some at a time; `read` reads those. What it cannot see, `read` says. */

@@ -25,6 +25,8 @@ export class BgpAnnouncer implements Announcer {
   readonly #wanted = new Map<string, FabricRoute>();
   /** Whether what the daemon announced before we came counts among that: it is not asked of us again. */
   #hasAdopted = false;
+  /** What was announced or withdrawn while a list was on its way, of each list. */
+  readonly #meanwhile = new Set<Set<string>>();
 
   constructor(daemon: Daemon) {
     this.#daemon = daemon;
@@ -43,7 +45,8 @@ export class BgpAnnouncer implements Announcer {
   async #announce(wanted: ReadonlyMap<string, FabricRoute>): Promise<void> {
     const announced = await this.#current();
     const missing = [...wanted.values()].filter(route => announced.get(route.prefix) !== keyOf(route));
-    if (missing.length > 0) await this.#daemon.announce(missing);
+    const prefixes = missing.map(({ prefix }) => prefix);
+    if (missing.length > 0) await this.#noting(prefixes, () => this.#daemon.announce(missing));
     for (const route of missing) announced.set(route.prefix, keyOf(route));
   }
 
@@ -52,30 +55,42 @@ export class BgpAnnouncer implements Announcer {
       // Even if the daemon cannot be told now, it is not to get these back.
       for (const prefix of prefixes) this.#wanted.delete(prefix);
       const announced = await this.#current();
+      // What it announced before we came counts as asked of us since a moment ago.
+      for (const prefix of prefixes) this.#wanted.delete(prefix);
       const there = [...new Set(prefixes)].filter(prefix => announced.has(prefix));
-      if (there.length > 0) await this.#daemon.withdraw(there);
+      if (there.length > 0) await this.#noting(there, () => this.#daemon.withdraw(there));
       for (const prefix of there) announced.delete(prefix);
     });
   }
 
-  /**
-   * Asks the daemon, whatever was known before. A prefix that we announce is always best here, so that no watch of best
-   * paths shows who else claims it: the list of all paths does.
-   */
-  list(): Promise<Announced> {
+  /** Asks the daemon, whatever was known before. */
+  ours(): Promise<readonly FabricRoute[]> {
     return this.#inTurn(async () => {
-      const paths = await this.#daemon.list();
-      const known = this.#remember(paths);
-      if (!this.#hasAdopted)
-        for (const { isLocal, route } of paths)
-          if (isLocal && !this.#wanted.has(route.prefix)) this.#wanted.set(route.prefix, route);
-      this.#hasAdopted = true;
-      const routesOf = (isOurs: boolean): FabricRoute[] =>
-        paths
-          .filter(({ isLocal, route }) => isLocal === isOurs && known.has(route.prefix))
-          .map(({ route }) => route);
-      return { ours: routesOf(true), contested: routesOf(false) };
+      const ours = await this.#daemon.ours();
+      this.#remember(ours);
+      return ours;
     });
+  }
+
+  /**
+   * Asks the daemon for all paths. A prefix that we announce is always best here, so that no watch of best paths shows who
+   * else claims it. Takes seconds where there are a hundred thousand: nothing waits for it, and what is announced or
+   * withdrawn meanwhile may stand in the list or not.
+   */
+  async list(): Promise<Announced> {
+    const meanwhile = new Set<string>();
+    this.#meanwhile.add(meanwhile);
+    let paths: readonly DaemonPath[];
+    try {
+      paths = await this.#daemon.list();
+    } finally {
+      this.#meanwhile.delete(meanwhile);
+    }
+    const ours = paths.filter(({ isLocal }) => isLocal).map(({ route }) => route);
+    const prefixes = new Set(ours.map(({ prefix }) => prefix));
+    const contested = paths.filter(({ isLocal, route }) => !isLocal && prefixes.has(route.prefix));
+    this.#adjust(ours, meanwhile);
+    return { ours, contested: contested.map(({ route }) => route) };
   }
 
   /** Gives a daemon that was lost what it should announce, again and again until it takes it or is lost once more. */
@@ -96,13 +111,35 @@ export class BgpAnnouncer implements Announcer {
   async #current(): Promise<Map<string, string>> {
     if (this.#announced !== null && this.#lossCount === this.#daemon.lossCount) return this.#announced;
     this.#lossCount = this.#daemon.lossCount;
-    return this.#remember(await this.#daemon.list());
+    return this.#remember(await this.#daemon.ours());
   }
 
-  #remember(paths: readonly DaemonPath[]): Map<string, string> {
-    const local = paths.filter(({ isLocal }) => isLocal);
-    this.#announced = new Map(local.map(({ route }) => [route.prefix, keyOf(route)]));
+  /** Takes what the daemon announces as all there is. */
+  #remember(ours: readonly FabricRoute[]): Map<string, string> {
+    this.#announced = new Map(ours.map(route => [route.prefix, keyOf(route)]));
+    if (!this.#hasAdopted)
+      for (const route of ours) if (!this.#wanted.has(route.prefix)) this.#wanted.set(route.prefix, route);
+    this.#hasAdopted = true;
     return this.#announced;
+  }
+
+  /** The same from a list, but for the prefixes that changed `meanwhile`: what is known of them holds. */
+  #adjust(ours: readonly FabricRoute[], meanwhile: ReadonlySet<string>): void {
+    const known = this.#announced;
+    if (known === null) return;
+    const listed = new Map(ours.map(route => [route.prefix, keyOf(route)]));
+    for (const prefix of known.keys())
+      if (!listed.has(prefix) && !meanwhile.has(prefix)) known.delete(prefix);
+    for (const [prefix, key] of listed) if (!meanwhile.has(prefix)) known.set(prefix, key);
+  }
+
+  /** Lists that begin or end while it goes on do not know whether they have its prefixes. */
+  async #noting(prefixes: readonly string[], act: () => Promise<void>): Promise<void> {
+    const note = (): void => {
+      for (const meanwhile of this.#meanwhile) for (const prefix of prefixes) meanwhile.add(prefix);
+    };
+    note();
+    await act().finally(note);
   }
 
   #inTurn<T>(body: () => Promise<T>): Promise<T> {

@@ -47,6 +47,8 @@ export interface Daemon {
   announce(routes: readonly FabricRoute[]): Promise<void>;
   /** Resolves when the daemon has taken all of them; a prefix that is not announced is no error. */
   withdraw(prefixes: readonly string[]): Promise<void>;
+  /** What it announces for us, and nothing else: in one piece, where a list of all paths comes path by path. */
+  ours(): Promise<readonly FabricRoute[]>;
   /** All paths of all prefixes, ours and others', best or not. */
   list(): Promise<readonly DaemonPath[]>;
   peers(): Promise<readonly DaemonPeer[]>;

@@ -85,6 +85,10 @@ interface PathMessage {
   readonly neighbor_ip?: string;
 }
 
+interface TableEvent {
+  readonly table: { readonly paths: readonly PathMessage[] } | null;
+}
+
 interface GracefulState {
   /** The peer's capability of graceful restart names the family. */
   readonly received: boolean;
@@ -115,6 +119,8 @@ const AFI_IP = 1;
 const ESTABLISHED = 6;
 const FILTER_BEST = 0;
 const TABLE_GLOBAL = 0;
+/** What is asked by whoever watches: the best paths as they are, then as they change. */
+const BEST_PATHS = { table: { filters: [{ type: FILTER_BEST, init: true }] } };
 const ORIGIN_IGP = 0;
 /** The daemon takes a message as a whole: large enough to be quick, small enough that others get their turn. */
 const PATHS_PER_MESSAGE = 1000;
@@ -177,11 +183,10 @@ export class Gobgp3 implements Daemon {
   }
 
   watch(onPaths: (paths: readonly DaemonPath[]) => void, onEnd: (error: Error) => void): () => void {
-    const request = { table: { filters: [{ type: FILTER_BEST, init: true }] } };
     let isOver = false;
-    const stop = this.#stream<{ table: { paths: PathMessage[] } | null }>(
+    const stop = this.#stream<TableEvent>(
       "WatchEvent",
-      request,
+      BEST_PATHS,
       ({ table }) => {
         if (table === null || isOver) return;
         onPaths(this.#pathsOf(table.paths));
@@ -205,6 +210,29 @@ export class Gobgp3 implements Daemon {
   async withdraw(prefixes: readonly string[]): Promise<void> {
     const nothing = { labels: [], nextHop: "0.0.0.0", originator: null };
     await this.#put(prefixes.map(prefix => this.#messageOf({ prefix, ...nothing }, true)));
+  }
+
+  /** A path of ours is the best of its prefix, always: a watch that ends with its first answer has them all. */
+  async ours(): Promise<readonly FabricRoute[]> {
+    // A daemon that has not read its configuration has no peers; it says nothing to whoever watches, then or later.
+    if ((await this.peers()).length === 0)
+      return (await this.list()).filter(({ isLocal }) => isLocal).map(({ route }) => route);
+    return new Promise((resolve, reject) => {
+      let isOver = false;
+      const stop = this.#stream<TableEvent>(
+        "WatchEvent",
+        BEST_PATHS,
+        ({ table }) => {
+          if (table === null || isOver) return;
+          isOver = true;
+          stop();
+          const local = table.paths.filter(path => isLocalPath(path) && !path.is_withdraw);
+          resolve(this.#pathsOf(local).map(({ route }) => route));
+        },
+        error => isOver || reject(errorOf(this.#address, "announcements", error)),
+        TABLE_MS,
+      );
+    });
   }
 
   async list(): Promise<readonly DaemonPath[]> {
@@ -404,6 +432,8 @@ const READERS: Readonly<Record<string, (value: Uint8Array) => { nextHop?: string
   }),
 };
 
+const isLocalPath = ({ neighbor_ip = "" }: PathMessage): boolean => NO_NEIGHBOUR.has(neighbor_ip);
+
 function pathOf(message: PathMessage, family: RouteFamily): DaemonPath {
   const nlri = NLRI[family].decode(message.nlri!.value) as unknown as {
     labels?: number[];
@@ -411,7 +441,7 @@ function pathOf(message: PathMessage, family: RouteFamily): DaemonPath {
     prefix_len: number;
   };
   let nextHop = "0.0.0.0";
-  const isLocal = NO_NEIGHBOUR.has(message.neighbor_ip ?? "");
+  const isLocal = isLocalPath(message);
   // A path from a reflector has its originator as an attribute; any other originated where it came from.
   let originator = isLocal ? null : message.source_id || null;
   for (const { type_url, value } of message.pattrs) {

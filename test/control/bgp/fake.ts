@@ -64,6 +64,12 @@ export class FakeDaemon implements Daemon {
     }
   }
 
+  async ours(): Promise<readonly FabricRoute[]> {
+    this.#check();
+    this.calls.push("ours");
+    return [...this.local.values()];
+  }
+
   async list(): Promise<readonly DaemonPath[]> {
     this.#check();
     this.calls.push("list");

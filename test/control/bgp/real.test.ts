@@ -177,6 +177,7 @@ test("an announced /32 is seen by the other hypervisor, by BIRD and by FRR, with
   await until("FRR shows 101", async () => (await frr.labels(A)) === "101");
   assert.equal(here.told, [`+${A} 101 ${HV1}`]);
   assert.equal((await announcer.list()).ours, [vm(A, 101)]);
+  assert.equal(await announcer.ours(), [vm(A, 101)]);
   here.told.length = 0;
   await announcer.withdraw([A]);
   await until("gone", () => !source.routes.has(A));

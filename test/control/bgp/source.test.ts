@@ -219,7 +219,7 @@ test("announcements are said once, over any sequence of calls and losses (proper
       const changed = [...wanted.values()].filter(one => model.get(one.prefix)?.labels[0] !== one.labels[0]);
       daemon.calls.length = 0;
       await announcer.announce(routes);
-      const said = daemon.calls.filter(call => call !== "list").sort();
+      const said = daemon.calls.filter(call => call !== "ours").sort();
       assert.equal(
         said,
         changed.map(one => `+${one.prefix} ${one.labels[0]}`).sort(),
@@ -230,7 +230,7 @@ test("announcements are said once, over any sequence of calls and losses (proper
       const there = [...new Set(prefixes)].filter(prefix => model.has(prefix));
       daemon.calls.length = 0;
       await announcer.withdraw(prefixes);
-      const said = daemon.calls.filter(call => call !== "list").sort();
+      const said = daemon.calls.filter(call => call !== "ours").sort();
       assert.equal(said, there.map(prefix => `-${prefix}`).sort(), `seed ${from}, step ${step}`);
       for (const prefix of there) model.delete(prefix);
     }
@@ -284,7 +284,7 @@ test("a daemon that comes back with nothing is given again what holds, once it t
   daemon.comeBack();
   await until("announced again", () => daemon.local.size > 0);
   await settle();
-  assert.equal(daemon.calls, ["list", `+${A} 100`]);
+  assert.equal(daemon.calls, ["ours", `+${A} 100`]);
 });
 
 test("what was announced before we came is given again, too, unless it was withdrawn since", async () => {
@@ -298,7 +298,7 @@ test("what was announced before we came is given again, too, unless it was withd
   daemon.comeBack();
   await until("announced again", () => daemon.local.size > 0);
   await settle();
-  assert.equal(daemon.calls, ["list", `+${A} 100`]);
+  assert.equal(daemon.calls, ["ours", `+${A} 100`]);
 });
 
 test("calls take effect in the order they were made; an address that another claims is seen", async () => {
@@ -309,7 +309,7 @@ test("calls take effect in the order they were made; an address that another cla
     announcer.withdraw([A]),
     announcer.announce([route(A, 7), route(B)]),
   ]);
-  assert.equal(daemon.calls, ["list", `+${A} 100`, `-${A}`, `+${A} 7`, `+${B} 100`]);
+  assert.equal(daemon.calls, ["ours", `+${A} 100`, `-${A}`, `+${A} 7`, `+${B} 100`]);
   daemon.remote.set(A, route(A, 300, "10.0.0.9"));
   daemon.remote.set("203.0.113.9/32", route("203.0.113.9/32"));
   assert.equal((await announcer.list()).contested, [route(A, 300, "10.0.0.9")]);
@@ -317,6 +317,31 @@ test("calls take effect in the order they were made; an address that another cla
     (await announcer.list()).ours.map(({ prefix }) => prefix),
     [A, B],
   );
+});
+
+test("a list of all paths holds up no announcement, and does not undo what changed meanwhile", async () => {
+  const daemon = new FakeDaemon();
+  const announcer = new BgpAnnouncer(daemon);
+  await announcer.announce([route(A), route(B)]);
+  const paths = await daemon.list();
+  let answer: () => void = () => undefined;
+  daemon.list = () => new Promise(resolve => (answer = () => resolve(paths)));
+  const listed = announcer.list();
+  const other = "203.0.113.9/32";
+  await announcer.announce([route(A, 7), route(other)]);
+  await announcer.withdraw([B]);
+  answer();
+  assert.is((await listed).ours.length, 2, "what the daemon said");
+  daemon.calls.length = 0;
+  await announcer.announce([route(A, 7), route(other)]);
+  await announcer.withdraw([B]);
+  assert.equal(daemon.calls, [], "all of it stands as it was left");
+  // Somebody else takes one away.
+  daemon.local.delete(other);
+  daemon.list = FakeDaemon.prototype.list;
+  await announcer.list();
+  await announcer.announce([route(A, 7), route(other)]);
+  assert.equal(daemon.calls, ["list", `+${other} 100`], "a list finds what somebody took away");
 });
 
 test.run();
