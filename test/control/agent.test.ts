@@ -98,6 +98,27 @@ test("files and routes are followed as they come", () =>
     await until("no delivery", async () => !(await sw.dumpFlows()).includes("203.0.113.1"));
   }));
 
+test("a table that is told is written a tenth of a second at a time, a VM that comes meanwhile at once", () =>
+  onStage(async ({ sw, place, announcer, routes, said, start }) => {
+    await start();
+    routes.tell([], true);
+    const begun = performance.now();
+    const [pieces, each] = [80, 25];
+    for (let piece = 0; piece < pieces; piece++) {
+      const told = Array.from({ length: each }, (_, n) => best(`198.18.${piece}.${n}/32`, 2001));
+      routes.tell(told);
+      if (piece === pieces / 2) place.drop(vmOf(1));
+      await new Promise(resolve => setTimeout(resolve, 5));
+    }
+    await until("the announcement", () => announcer.routes.has("203.0.113.1/32"));
+    await until("the last", async () => (await sw.dumpFlows()).includes("198.18.79.24 "));
+    const tenths = (performance.now() - begun) / 100;
+    assert.is((await sw.dumpFlows()).match(/nw_dst=198\.18\./g)!.length, pieces * each);
+    const writes = said.filter(({ message }) => message === "written").length;
+    // One before it is known that a table is told, one for the VM, and the first and the last.
+    assert.ok(writes <= tenths + 4, `${writes} writes in ${tenths.toFixed(1)} tenths of a second`);
+  }));
+
 test("the socket: create, path, list, destroy, each twice; refusals say why", () =>
   onStage(async ({ place, announcer, socket, start }) => {
     await start();

@@ -36,7 +36,7 @@ interface Read {
   readonly problem: string | null;
 }
 
-/** How many files are looked at before others have their turn. */
+/** How many files are looked at, and how many are read, before others have their turn. */
 const SLICE = 200;
 const READ_SLICE = 20;
 
