@@ -214,7 +214,7 @@ export class Gobgp3 implements Daemon {
 
   /** A path of ours is the best of its prefix, always: a watch that ends with its first answer has them all. */
   async ours(): Promise<readonly FabricRoute[]> {
-    // A daemon that has not read its configuration has no peers; it says nothing to whoever watches, then or later.
+    // A daemon that has not read its configuration has no peers, and says nothing to whoever watches.
     if ((await this.peers()).length === 0)
       return (await this.list()).filter(({ isLocal }) => isLocal).map(({ route }) => route);
     return new Promise((resolve, reject) => {

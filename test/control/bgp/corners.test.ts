@@ -1,13 +1,17 @@
 /**
- * Two corners that a whole world of daemons does not show: what stands in the label field of an announcement and of a withdrawal, sent to
- * a real gobgpd by a speaker that can send anything; and a reflector that stays away.
+ * Corners that a whole world of daemons does not show: a gobgpd without its configuration; what stands in the label field of an
+ * announcement and of a withdrawal, sent to a real gobgpd by a speaker that can send anything; and a reflector that stays away.
  */
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { addRoutingNode, missingDaemons, Speaker } from "../../../examples/lab/daemons.ts";
 import { Machine, until, whyNot } from "../../../examples/lab/machine.ts";
 import { BgpAnnouncer, BgpRoutes, Gobgp3 } from "../../../src/control/bgp/index.ts";
 import { examineBgp } from "../../../src/control/index.ts";
 import { bundleModule } from "../../bundle.ts";
-import { assert, skip, suite } from "../../harness.ts";
+import { assert, peer, skip, suite } from "../../harness.ts";
 
 const test = suite("control: corners of real peers");
 const HERE = "10.77.0.1";
@@ -23,6 +27,33 @@ const WITHDRAWALS = {
   "the label itself": "006411",
   another: "0c8001",
 };
+
+test("a gobgpd that has not read its configuration is an error at once, and no empty table", async () => {
+  peer("gobgpd");
+  const folder = mkdtempSync(join(tmpdir(), "slash32-gobgpd-"));
+  const api = `unix://${join(folder, "api.sock")}`;
+  const child = spawn("gobgpd", ["--api-hosts", api, "--pprof-disable"], { stdio: "ignore" });
+  const daemon = new Gobgp3(api);
+  try {
+    await until("it answers", () =>
+      daemon.peers().then(
+        peers => peers.length === 0,
+        () => false,
+      ),
+    );
+    for (const ask of [() => daemon.ours(), () => daemon.list()]) {
+      const message = await ask().then(
+        () => "an answer",
+        (error: Error) => error.message,
+      );
+      assert.match(message, /hasn't started/);
+    }
+  } finally {
+    daemon.close();
+    child.kill();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
 
 test("a withdrawal is one whatever its label says; a stack comes outermost first", async () => {
   const why = await whyNot();
