@@ -111,7 +111,10 @@ export function execute(
 
 export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
-/** Waits until `isSo` answers true, asked every few milliseconds, and less often as time goes by. Throws a LabError saying what did not happen. */
+/**
+ * Waits until `isSo` answers true, asked every few milliseconds, and less often as time goes by. Throws a LabError saying what
+ * did not happen.
+ */
 export async function until(
   what: string,
   isSo: () => boolean | Promise<boolean>,

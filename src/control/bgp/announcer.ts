@@ -52,14 +52,15 @@ export class BgpAnnouncer implements Announcer {
 
   withdraw(prefixes: readonly string[]): Promise<void> {
     return this.#inTurn(async () => {
-      // Even if the daemon cannot be told now, it is not to get these back.
-      for (const prefix of prefixes) this.#wanted.delete(prefix);
-      const announced = await this.#current();
-      // What it announced before we came counts as asked of us since a moment ago.
-      for (const prefix of prefixes) this.#wanted.delete(prefix);
-      const there = [...new Set(prefixes)].filter(prefix => announced.has(prefix));
-      if (there.length > 0) await this.#noting(there, () => this.#daemon.withdraw(there));
-      for (const prefix of there) announced.delete(prefix);
+      try {
+        const announced = await this.#current();
+        const there = [...new Set(prefixes)].filter(prefix => announced.has(prefix));
+        if (there.length > 0) await this.#noting(there, () => this.#daemon.withdraw(there));
+        for (const prefix of there) announced.delete(prefix);
+      } finally {
+        // Even if the daemon cannot be told now, it is not to get these back.
+        for (const prefix of prefixes) this.#wanted.delete(prefix);
+      }
     });
   }
 

@@ -183,24 +183,7 @@ export class Gobgp3 implements Daemon {
   }
 
   watch(onPaths: (paths: readonly DaemonPath[]) => void, onEnd: (error: Error) => void): () => void {
-    let isOver = false;
-    const stop = this.#stream<TableEvent>(
-      "WatchEvent",
-      BEST_PATHS,
-      ({ table }) => {
-        if (table === null || isOver) return;
-        onPaths(this.#pathsOf(table.paths));
-      },
-      error => {
-        if (isOver) return;
-        isOver = true;
-        onEnd(errorOf(this.#address, "watching routes", error));
-      },
-    );
-    return () => {
-      isOver = true;
-      stop();
-    };
+    return this.#watchBest(paths => onPaths(this.#pathsOf(paths)), onEnd);
   }
 
   async announce(routes: readonly FabricRoute[]): Promise<void> {
@@ -218,18 +201,13 @@ export class Gobgp3 implements Daemon {
     if ((await this.peers()).length === 0)
       return (await this.list()).filter(({ isLocal }) => isLocal).map(({ route }) => route);
     return new Promise((resolve, reject) => {
-      let isOver = false;
-      const stop = this.#stream<TableEvent>(
-        "WatchEvent",
-        BEST_PATHS,
-        ({ table }) => {
-          if (table === null || isOver) return;
-          isOver = true;
+      const stop = this.#watchBest(
+        paths => {
           stop();
-          const local = table.paths.filter(path => isLocalPath(path) && !path.is_withdraw);
+          const local = paths.filter(path => isLocalPath(path) && !path.is_withdraw);
           resolve(this.#pathsOf(local).map(({ route }) => route));
         },
-        error => isOver || reject(errorOf(this.#address, "announcements", error)),
+        reject,
         TABLE_MS,
       );
     });
@@ -359,6 +337,32 @@ export class Gobgp3 implements Daemon {
       call.on("error", () => undefined);
       more();
     });
+  }
+
+  /** Best paths of all families as they change, at first all of them; nothing is told any more once it was stopped. */
+  #watchBest(
+    onPaths: (paths: readonly PathMessage[]) => void,
+    onEnd: (error: BgpError) => void,
+    ms?: number,
+  ): () => void {
+    let isOver = false;
+    const stop = this.#stream<TableEvent>(
+      "WatchEvent",
+      BEST_PATHS,
+      ({ table }) => {
+        if (table !== null && !isOver) onPaths(table.paths);
+      },
+      error => {
+        if (isOver) return;
+        isOver = true;
+        onEnd(errorOf(this.#address, "watching routes", error));
+      },
+      ms,
+    );
+    return () => {
+      isOver = true;
+      stop();
+    };
   }
 
   /** All answers of a call that ends by itself. */
