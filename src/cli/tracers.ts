@@ -226,7 +226,7 @@ function middleOf({ packetIns, verdict, unknown, ambiguous }: Outcome): string {
 /** The same where there are only outputs. */
 const PLAIN = Object.fromEntries(
   (["output", "reply", "drop", "unknown", "ambiguous"] as const).map(verdict => {
-    const nothing = { packetIns: [], unknown: [], ambiguous: [], outputs: [], outlives: [], errors: [] };
+    const nothing = { packetIns: [], unknown: [], ambiguous: [], outputs: [], outlives: [], errors: [], effects: null };
     return [verdict, pieceOf(middleOf({ ...nothing, tables: [], verdict }))];
   }),
 ) as Record<Outcome["verdict"], Uint8Array>;

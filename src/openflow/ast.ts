@@ -116,13 +116,15 @@ export type Action = { readonly span: Span } & (
   | { readonly type: "exit" }
   /**
    * What is read and printed back but never executed exactly: learn, ct, multipath, bundle, sample, encap, … `text` is
-   * Open vSwitch's own spelling of it; `nested` the actions inside, where there are any (`ct(exec(…))`).
+   * Open vSwitch's own spelling of it; `nested` the actions inside, where there are any (`ct(exec(…))`); `reads` the fields
+   * whose values its effect depends on.
    */
   | {
       readonly type: "other";
       readonly name: string;
       readonly text: string;
       readonly nested: readonly Action[];
+      readonly reads: readonly Subfield[];
     }
 );
 

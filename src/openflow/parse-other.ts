@@ -15,7 +15,7 @@ import {
   table,
   trimmed,
 } from "./arguments.ts";
-import type { Action } from "./ast.ts";
+import type { Action, Subfield } from "./ast.ts";
 import { plainField } from "./fields.ts";
 import { PROTOCOL } from "./parse-match.ts";
 import { formatActions } from "./print.ts";
@@ -34,8 +34,14 @@ import {
   readValue,
 } from "./values.ts";
 
-function other(pair: Pair, name: string, text: string, nested: readonly Action[] = []): Action {
-  return { type: "other", span: pair.span, name, text, nested };
+function other(
+  pair: Pair,
+  name: string,
+  text: string,
+  nested: readonly Action[] = [],
+  reads: readonly Subfield[] = [],
+): Action {
+  return { type: "other", span: pair.span, name, text, nested, reads };
 }
 
 const oneOf = (text: Token, known: readonly string[], what: string): string => {
@@ -137,14 +143,13 @@ function parseSample(context: ActionReading, pair: Pair): Action {
   }
   // The observation point may be a field from Open vSwitch 3.4 on.
   const point = found.get("obs_point_id");
-  const isField = point !== undefined && /^[A-Za-z]/.test(point.text);
-  parts.push(
-    `obs_point_id=${point === undefined ? 0 : isField ? formatSubfield(parseSubfield(point)) : number(context, point, 0xffffffff, "obs_point_id")}`,
-  );
+  const field = point !== undefined && /^[A-Za-z]/.test(point.text) ? parseSubfield(point) : null;
+  const pointText = point === undefined ? 0 : number(context, point, 0xffffffff, "obs_point_id");
+  parts.push(`obs_point_id=${field === null ? pointText : formatSubfield(field)}`);
   const sampling = found.get("sampling_port");
   if (sampling !== undefined) parts.push(`sampling_port=${formatPort(port(context, sampling))}`);
   for (const direction of ["egress", "ingress"]) if (found.has(direction)) parts.push(direction);
-  return other(pair, "sample", `sample(${parts.join(",")})`);
+  return other(pair, "sample", `sample(${parts.join(",")})`, [], field === null ? [] : [field]);
 }
 
 function parseFinTimeout(context: ActionReading, pair: Pair): Action {
@@ -303,6 +308,7 @@ interface Tracking {
   nat: string;
   alg: string;
   nested: Action[];
+  reads: Subfield[];
 }
 
 type TrackingReader = (context: ActionReading, pair: Pair, ct: Tracking) => void;
@@ -330,6 +336,7 @@ const CT_PARTS: Readonly<Record<string, TrackingReader>> = {
     if (subfield.bits !== 16)
       throw new Fault(value, `a zone has 16 bits, ${value.text} has ${subfield.bits}`);
     ct.zone = formatSubfield(subfield);
+    ct.reads.push(subfield);
   },
   alg: ({ consistency }, { value, span }, ct) => {
     ct.alg = oneOf(value, ["ftp", "tftp"], "helper");
@@ -346,6 +353,7 @@ const CT_PARTS: Readonly<Record<string, TrackingReader>> = {
   exec: (context, { value }, ct) => {
     const inner: ActionReading = { ...context, nesting: "ct", depth: context.depth + 1 };
     ct.nested = context.readList(inner, value);
+    ct.reads.push(...ct.nested.flatMap(action => (action.type === "move" ? action.from : [])));
     const wrong = ct.nested.find(({ type }) => type !== "set" && type !== "move");
     if (wrong !== undefined)
       throw new Fault(wrong.span, "inside of ct(exec(…)) only ct_mark and ct_label are set");
@@ -353,7 +361,16 @@ const CT_PARTS: Readonly<Record<string, TrackingReader>> = {
 };
 
 function parseCt(context: ActionReading, pair: Pair): Action {
-  const ct: Tracking = { isCommit: false, isForce: false, table: "", zone: "", nat: "", alg: "", nested: [] };
+  const ct: Tracking = {
+    isCommit: false,
+    isForce: false,
+    table: "",
+    zone: "",
+    nat: "",
+    alg: "",
+    nested: [],
+    reads: [],
+  };
   for (const part of scanPairs(context.reading.text, pair.value.start, pair.value.end)) {
     const reader = Object.hasOwn(CT_PARTS, part.key.text) ? CT_PARTS[part.key.text]! : null;
     if (reader === null)
@@ -383,7 +400,7 @@ function parseCt(context: ActionReading, pair: Pair): Action {
     ct.nested.length === 0 ? "" : `exec(${formatActions(ct.nested)})`,
     ct.alg === "" ? "" : `alg=${ct.alg}`,
   ];
-  return other(pair, "ct", `ct(${parts.filter(part => part !== "").join(",")})`, ct.nested);
+  return other(pair, "ct", `ct(${parts.filter(part => part !== "").join(",")})`, ct.nested, ct.reads);
 }
 
 /** What learn says about the flow it makes, in the order of printing; 0 and the defaults are not printed. */
@@ -399,9 +416,18 @@ const LEARN_NUMBERS: readonly (readonly [key: string, max: number, isHexadecimal
   ["limit", 0xffffffff],
 ];
 
-/** One specification of learn: a match of the new flow, or an action of it. */
-function learnSpec(context: ActionReading, { key, value, delimiter }: Pair): string {
-  if (key.text === "output") return `output:${formatSubfield(parseSubfield(value))}`;
+/** One specification of learn: a match of the new flow, or an action of it, and the field whose value goes into it. */
+interface LearnSpec {
+  readonly text: string;
+  readonly reads: Subfield | null;
+}
+
+function learnSpec(context: ActionReading, { key, value, delimiter }: Pair): LearnSpec {
+  const constantly = (text: string): LearnSpec => ({ text, reads: null });
+  if (key.text === "output") {
+    const from = parseSubfield(value);
+    return { text: `output:${formatSubfield(from)}`, reads: from };
+  }
   if (key.text === "load") {
     const at = value.text.indexOf("->");
     if (at < 0) throw new Fault(value, "load of learn lacks its ->: load:NXM_OF_IN_PORT[]->reg0[0..15]");
@@ -415,24 +441,29 @@ function learnSpec(context: ActionReading, { key, value, delimiter }: Pair): str
       if (constant > ones(to.bits))
         throw new Fault(left, `${clip(left.text)} does not fit into ${to.bits} bits`);
       context.reading.value(left, to.field);
-      return `load:${formatHex(constant)}->${formatSubfield(to)}`;
+      return constantly(`load:${formatHex(constant)}->${formatSubfield(to)}`);
     }
-    return `load:${formatSubfield(sameWidth(context, left, to.bits))}->${formatSubfield(to)}`;
+    const from = sameWidth(context, left, to.bits);
+    return { text: `load:${formatSubfield(from)}->${formatSubfield(to)}`, reads: from };
   }
   const to = parseSubfield(key);
-  if (delimiter === "") return formatSubfield(to);
+  if (delimiter === "") return { text: formatSubfield(to), reads: to };
   const isWhole = to.start === 0 && to.bits === to.field.bits;
   const constant = isWhole
     ? readValue(to.field, value.text, context.reading.ports)
     : readInteger(value.text, 16);
-  if (typeof constant === "string")
-    return `${formatSubfield(to)}=${formatSubfield(sameWidth(context, value, to.bits))}`;
+  if (typeof constant === "string") {
+    const from = sameWidth(context, value, to.bits);
+    return { text: `${formatSubfield(to)}=${formatSubfield(from)}`, reads: from };
+  }
   context.reading.value(value, to.field);
   if (typeof constant !== "bigint")
-    return `${to.field.name}=${formatValue(to.field, { ...constant, mask: ones(to.field.bits) })}`;
+    return constantly(
+      `${to.field.name}=${formatValue(to.field, { ...constant, mask: ones(to.field.bits) })}`,
+    );
   if (constant > ones(to.bits))
     throw new Fault(value, `${clip(value.text)} does not fit into ${to.bits} bits`);
-  return `${formatSubfield(to)}=${formatHex(constant)}`;
+  return constantly(`${formatSubfield(to)}=${formatHex(constant)}`);
 }
 
 function sameWidth(context: ActionReading, text: Token, bits: number): ReturnType<typeof parseSubfield> {
@@ -445,7 +476,7 @@ function sameWidth(context: ActionReading, text: Token, bits: number): ReturnTyp
 
 function parseLearn(context: ActionReading, pair: Pair): Action {
   const numbers = new Map<string, string>();
-  const specs: string[] = [];
+  const specs: LearnSpec[] = [];
   let [number_, result] = [1, ""];
   for (const one of scanPairs(context.reading.text, pair.value.start, pair.value.end)) {
     const known = LEARN_NUMBERS.find(([key]) => key === one.key.text);
@@ -464,8 +495,10 @@ function parseLearn(context: ActionReading, pair: Pair): Action {
   }
   if (number_ === 255) throw new Fault(pair.span, "learn cannot put flows into table 255");
   const head = LEARN_NUMBERS.flatMap(([key]) => numbers.get(key) ?? []);
-  const parts = [`table=${number_}`, ...head, ...(result === "" ? [] : [result]), ...specs];
-  return other(pair, "learn", `learn(${parts.join(",")})`);
+  const texts = specs.map(({ text }) => text);
+  const parts = [`table=${number_}`, ...head, ...(result === "" ? [] : [result]), ...texts];
+  const reads = specs.flatMap(spec => spec.reads ?? []);
+  return other(pair, "learn", `learn(${parts.join(",")})`, [], reads);
 }
 
 function learnNumber(context: ActionReading, { key, value }: Pair, max: number): bigint {

@@ -53,8 +53,8 @@ export class CachingInterpreter extends Interpreter {
     const made = super.translate(key, scratch, frozen, null);
     // The pass itself holds more than its outcome.
     const { actions, error, tables } = made;
-    const [unknown, ambiguous, outlives] = [kept(made.unknown), kept(made.ambiguous), kept(made.outlives)];
-    const pass: Translation = { actions, error, unknown, ambiguous, outlives, tables };
+    const [unknown, ambiguous] = [kept(made.unknown), kept(made.ambiguous)];
+    const pass: Translation = { actions, error, unknown, ambiguous, tables };
     this.#remember(scratch.reads, pass);
     return pass;
   }

@@ -11,11 +11,12 @@ import { isPort, narrowPort, widePort } from "./access.ts";
 import { applyHeaderAction, type HeaderAction, isMisplaced } from "./datapath.ts";
 import { ARP_BYTES, ETHERNET_BYTES, extract } from "./extract.ts";
 import { Copies, Packet } from "./packet.ts";
-import type { FeatureAt } from "./program.ts";
+import type { FeatureAt, PacketInArguments } from "./program.ts";
 import { Ruleset, type RulesetOptions } from "./ruleset.ts";
 import {
   type Ambiguity,
   type DatapathAction,
+  type EffectAt,
   type Frozen,
   newScratch,
   type Scratch,
@@ -27,13 +28,46 @@ import {
 
 export type Verdict = "output" | "reply" | "drop" | "unknown" | "ambiguous";
 
-/** What became of one frame. Ports as people number them: LOCAL is 65534. */
+/** A frame that left. Ports as people number them: LOCAL is 65534. */
+export interface FrameOut {
+  readonly port: number;
+  readonly frame: Uint8Array;
+  /** Values of ACCOMPANYING_WORDS: queue, mark and tunnel; null when all are zero. */
+  readonly state: Uint32Array | null;
+}
+
+/** A packet for the controller. */
+export interface PacketInSeen extends PacketInArguments {
+  readonly frame: Uint8Array;
+  /** By a TTL that was used up, and not by an action for the controller. */
+  readonly isExpired: boolean;
+  /** Values of PACKET_IN_WORDS. */
+  readonly state: Uint32Array;
+}
+
+/** Everything that a frame brought about, in order of each kind. */
+export interface Effects {
+  readonly outputs: readonly FrameOut[];
+  readonly packetIns: readonly PacketInSeen[];
+  /** `after`: how many frames had left before. */
+  readonly others: readonly (EffectAt & { readonly after: number })[];
+}
+
+/** What a frame brings with it beside its bytes, by word of the key; all other such words are zero. */
+export type EnteringState = ReadonlyMap<number, number>;
+
+/** What became of one frame. */
 export interface Outcome {
   /** `reply`: it leaves, and only by the port it came in by. `unknown` and `ambiguous` stand above the others. */
   readonly verdict: Verdict;
   /** In the order in which the switch emits them; empty when the verdict is unknown or ambiguous. */
-  readonly outputs: readonly { readonly port: number; readonly frame: Uint8Array }[];
-  readonly packetIns: readonly { readonly reason: string; readonly frame: Uint8Array }[];
+  readonly outputs: readonly FrameOut[];
+  readonly packetIns: readonly PacketInSeen[];
+  /**
+   * All that the frame brought about, effects of NORMAL, ct, meters and the like among them, which make the verdict
+   * unknown; null when it is undecided how the packet went on.
+   */
+  readonly effects: Effects | null;
   /** What the outcome depends on, with the line of the flow or group. */
   readonly unknown: readonly FeatureAt[];
   readonly ambiguous: readonly Ambiguity[];
@@ -62,8 +96,9 @@ const THAWED_FROM = KEY.skbPriority;
 
 interface Running {
   verdict: Verdict;
-  outputs: { port: number; frame: Uint8Array }[];
-  packetIns: { reason: string; frame: Uint8Array }[];
+  outputs: FrameOut[];
+  packetIns: PacketInSeen[];
+  others: (EffectAt & { after: number })[];
   unknown: FeatureAt[];
   ambiguous: Ambiguity[];
   outlives: FeatureAt[];
@@ -72,6 +107,7 @@ interface Running {
 }
 
 const EMPTY: readonly never[] = [];
+export const NO_STATE: EnteringState = new Map();
 
 /** What one pass works on; each depth has its own, to be used again by the next frame. */
 interface Workplace {
@@ -91,6 +127,7 @@ export class Interpreter {
   readonly #isTraced: boolean;
   readonly #isFleeting: boolean;
   #watcher: Watcher | null = null;
+  #entering: EnteringState = NO_STATE;
   /** A key that nobody reads. */
   readonly #scratch = new Uint32Array(KEY_WORDS);
   readonly #copies = new Copies();
@@ -106,13 +143,20 @@ export class Interpreter {
    * Runs one frame. `inPort` is a number as people write it: LOCAL 65534. A frame under 14 bytes, or from a number that is
    * no port's, is dropped. A watcher is told what happens on the way.
    */
-  run(inPort: number, frame: Uint8Array, watcher: Watcher | null = null): Outcome {
+  run(
+    inPort: number,
+    frame: Uint8Array,
+    watcher: Watcher | null = null,
+    entering: EnteringState = NO_STATE,
+  ): Outcome {
     this.#watcher = watcher;
+    this.#entering = entering;
     if (this.#isFleeting) this.#copies.forget();
     const outcome: Running = {
       verdict: "drop",
       outputs: [],
       packetIns: [],
+      others: [],
       unknown: [],
       ambiguous: [],
       outlives: [],
@@ -121,10 +165,17 @@ export class Interpreter {
     };
     const port = widePort(inPort);
     if (frame.length >= ETHERNET_BYTES && isPort(inPort)) this.#pass(outcome, frame, port, null, 0);
-    outcome.verdict = verdictOf(outcome, narrowPort(port));
-    if (outcome.verdict === "unknown" || outcome.verdict === "ambiguous")
-      return { ...outcome, outputs: EMPTY, packetIns: EMPTY };
-    return outcome;
+    const { outputs, packetIns, others, ...rest } = outcome;
+    const isDecided = outcome.unknown.length === 0 && outcome.ambiguous.length === 0;
+    const effects = isDecided ? { outputs, packetIns, others } : null;
+    for (const { effect, name, line } of others) {
+      if (effect === "learns") outcome.outlives.push({ feature: name, line });
+      else if (effect !== "samples") outcome.unknown.push({ feature: name, line });
+    }
+    const verdict = verdictOf(outcome, narrowPort(port));
+    if (verdict === "unknown" || verdict === "ambiguous")
+      return { ...rest, verdict, effects, outputs: EMPTY, packetIns: EMPTY };
+    return { ...rest, verdict, effects, outputs, packetIns };
   }
 
   /** Reads the packet, translates it, carries the actions out. */
@@ -135,6 +186,7 @@ export class Interpreter {
     extract(packet.bytes, key, packet, this.rules.vlanLimit);
     key[KEY.inPort] = inPort;
     if (frozen !== null) thaw(key, frozen);
+    else for (const [word, value] of this.#entering) key[word] = value;
     if (depth > 0) this.#watcher?.readAgain(packet.bytes, key);
     const translation = this.translate(key, scratch, frozen, this.#watcher);
     collect(outcome, translation, this.#isTraced);
@@ -171,13 +223,21 @@ export class Interpreter {
           // Truncated and popped, it may be less than a header: no port sends that, and some forget what comes behind it.
           if (frame.length < ETHERNET_BYTES)
             outcome.unknown.push({ feature: "an output of less than 14 bytes", line: lastLine(translation) });
-          outcome.outputs.push({ port: narrowPort(action.port), frame });
+          outcome.outputs.push({ port: narrowPort(action.port), frame, state: action.state });
           break;
         }
         case "packet_in":
-          outcome.packetIns.push({ reason: action.reason, frame: this.#copies.of(packet.bytes) });
+          outcome.packetIns.push({
+            ...action.to,
+            frame: this.#copies.of(packet.bytes),
+            isExpired: action.isExpired,
+            state: action.state,
+          });
           // The datapath reads the packet on its way to the controller. Labels behind an LLC header then lie elsewhere.
           extract(packet.bytes, this.#scratch.fill(0), packet, this.rules.vlanLimit);
+          break;
+        case "effect":
+          outcome.others.push({ ...action, after: outcome.outputs.length });
           break;
         case "recirculate":
           if (depth < MAX_RECIRCULATIONS) this.#pass(outcome, packet.bytes, inPort, action.frozen, depth + 1);
@@ -228,7 +288,6 @@ function collect(outcome: Running, translation: Translation, isTraced: boolean):
   if (translation.error !== null) outcome.errors.push(translation.error);
   if (translation.unknown.length > 0) outcome.unknown.push(...translation.unknown);
   if (translation.ambiguous.length > 0) outcome.ambiguous.push(...translation.ambiguous);
-  if (translation.outlives.length > 0) outcome.outlives.push(...translation.outlives);
 }
 
 function verdictOf({ unknown, ambiguous, outputs }: Running, inPort: number): Verdict {

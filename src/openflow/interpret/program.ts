@@ -5,7 +5,7 @@
  */
 import type { Action, SetSpelling, Subfield } from "../ast.ts";
 import { type Field, fieldNamed, type Prerequisite } from "../fields.ts";
-import { KEY } from "../key.ts";
+import { KEY, KEY_WORDS } from "../key.ts";
 import { type Words, wordsOf } from "./access.ts";
 import { supportOf } from "./features.ts";
 
@@ -13,6 +13,55 @@ import { supportOf } from "./features.ts";
 export interface FeatureAt {
   readonly feature: string;
   readonly line: number;
+}
+
+/** Arguments of a packet-in that the controller sees, beside the packet and its metadata. */
+export interface PacketInArguments {
+  readonly reason: string;
+  readonly id: number;
+  readonly maxBytes: number;
+  /** As hexadecimal digits; null without. */
+  readonly userdata: string | null;
+}
+
+/**
+ * Effects of actions that leave the packet alone. `puts out`: it may leave by ports that the flow does not name; `learns`:
+ * a flow is added for later packets; `samples`: a collector gets a report; `tracks`: a connection, a meter or another state
+ * of the switch changes, which may also hold the packet back.
+ */
+export type Effect = "puts out" | "learns" | "samples" | "tracks";
+
+const wordsFrom = (first: number, end: number): number[] =>
+  Array.from({ length: end - first }, (_, index) => first + index);
+
+/** Words of the key that come in with a packet beside its bytes, and leave with it: queue, mark and tunnel. */
+export const ACCOMPANYING_WORDS: readonly number[] = [
+  KEY.skbPriority,
+  KEY.pktMark,
+  ...wordsFrom(KEY.tunnelId, KEY.ctState),
+];
+
+/** Words of the key that a packet-in carries beside the packet (flow_get_metadata of lib/flow.c); nothing is tracked. */
+export const PACKET_IN_WORDS: readonly number[] = [
+  KEY.pktMark,
+  KEY.inPort,
+  ...wordsFrom(KEY.metadata, KEY.ctState),
+];
+
+const PACKET_WORDS: readonly number[] = wordsFrom(KEY.dlDst, KEY_WORDS);
+
+/** Words of the key that decide what an effect is, beside the fields that the action reads. */
+export function wordsOfEffect(effect: Effect, name: string): readonly number[] {
+  switch (effect) {
+    case "puts out":
+      return [KEY.inPort, ...ACCOMPANYING_WORDS, ...PACKET_WORDS];
+    case "samples":
+      return [KEY.inPort, ...PACKET_WORDS];
+    case "tracks":
+      return name === "meter" ? [] : PACKET_WORDS;
+    case "learns":
+      return [];
+  }
 }
 
 /** What is true of every step. */
@@ -28,8 +77,8 @@ export type Step = StepBase &
     | { readonly do: "output"; readonly port: number }
     | { readonly do: "output_field"; readonly from: Subfield }
     | { readonly do: "output_truncated"; readonly port: number; readonly maxBytes: number }
-    | { readonly do: "controller"; readonly reason: string }
-    | { readonly do: "enqueue"; readonly port: number }
+    | { readonly do: "controller"; readonly to: PacketInArguments }
+    | { readonly do: "enqueue"; readonly port: number; readonly queue: number }
     | { readonly do: "group"; readonly group: number }
     | { readonly do: "resubmit"; readonly port: number | null; readonly table: number | null }
     | { readonly do: "push_vlan"; readonly type: number }
@@ -55,10 +104,20 @@ export type Step = StepBase &
     /** `isUndone`: the datapath works on a copy; otherwise changes are taken back afterwards. */
     | { readonly do: "clone"; readonly steps: readonly Step[]; readonly isCopied: boolean }
     | { readonly do: "exit" }
-    /** Changes nothing of this packet. `outlives`: it changes what later packets meet. */
-    | { readonly do: "nothing"; readonly isFrozen: boolean; readonly outlives: string | null }
-    /** `text`: the action with its arguments, where it is known as text only. */
-    | { readonly do: "unknown"; readonly feature: string; readonly text?: string }
+    /** Changes nothing of this packet or of any other. */
+    | { readonly do: "nothing"; readonly isFrozen: boolean }
+    /**
+     * Leaves the packet alone and has an effect of its own, which depends on its text, the packet, and the fields that
+     * it reads.
+     */
+    | {
+        readonly do: "effect";
+        readonly effect: Effect;
+        readonly name: string;
+        readonly text: string;
+        readonly reads: readonly Subfield[];
+      }
+    | { readonly do: "unknown"; readonly feature: string }
     /** Only among frozen steps: the table in which the next ones stood. */
     | { readonly do: "unroll"; readonly table: number }
   );
@@ -109,21 +168,48 @@ function setStep({ spelling, field, value, mask }: Given<"set">): Compiled {
 }
 
 /** With nothing but a length it is an output by CONTROLLER to Open vSwitch, which needs no new look at the packet. */
-function controllerStep({ reason, id, userdata, pause, meter }: Given<"controller">): Compiled {
+function controllerStep({ reason, id, maxBytes, userdata, pause, meter }: Given<"controller">): Compiled {
   if (pause) return { do: "unknown", feature: "controller(pause)" };
   if (meter !== null) return { do: "unknown", feature: "controller(meter_id)" };
-  return { do: "controller", reason, needsReparse: reason !== "action" || id !== 0 || userdata !== null };
+  return {
+    do: "controller",
+    to: { reason, id, maxBytes, userdata: userdata === null ? null : hexOf(userdata) },
+    needsReparse: reason !== "action" || id !== 0 || userdata !== null,
+  };
 }
+
+const hexOf = (bytes: Uint8Array): string =>
+  Array.from(bytes, byte => byte.toString(16).padStart(2, "0")).join("");
 
 function resubmitStep({ port, table, ct }: Given<"resubmit">): Compiled {
   return ct ? { do: "unknown", feature: "resubmit(ct)" } : { do: "resubmit", port, table };
 }
 
-function otherStep({ name, text }: Given<"other">): Compiled {
-  const isLearned = name === "learn";
-  if (supportOf(name) === "unknown") return { do: "unknown", feature: name, text };
-  if (isLearned && text.includes("result_dst")) return { do: "unknown", feature: "learn(result_dst)" };
-  return { do: "nothing", isFrozen: true, outlives: isLearned ? "learn" : null };
+/** What an action does besides the packet; null: nothing. */
+function effectOf({ name, text }: Given<"other">): Effect | null {
+  switch (name) {
+    case "learn":
+      return "learns";
+    case "sample":
+      return "samples";
+    case "bundle":
+      return "puts out";
+    case "ct":
+      return /[(,](?:table=|nat\b)/.test(text) ? null : "tracks";
+    default:
+      return null;
+  }
+}
+
+function otherStep(action: Given<"other">): Compiled {
+  const { name, text, reads } = action;
+  if (name === "learn" && text.includes("result_dst")) return { do: "unknown", feature: "learn(result_dst)" };
+  const odd = reads.find(({ field }) => !isModelled(field));
+  if (odd !== undefined) return { do: "unknown", feature: `${name} of ${odd.field.name}` };
+  const effect = effectOf(action);
+  if (effect !== null) return { do: "effect", effect, name, text, reads, needsReparse: name !== "bundle" };
+  if (supportOf(name) === "unknown") return { do: "unknown", feature: name };
+  return { do: "nothing", isFrozen: true };
 }
 
 function subfieldStep<S extends Compiled>(step: S, name: string, ...subfields: Subfield[]): Compiled {
@@ -137,7 +223,7 @@ const COMPILE: { [Type in Action["type"]]: (action: Given<Type>, line: number) =
   output_field: ({ from }) => subfieldStep({ do: "output_field", from, needsReparse: false }, "output", from),
   output_truncated: ({ port, maxBytes }) => ({ do: "output_truncated", port, maxBytes, needsReparse: false }),
   controller: controllerStep,
-  enqueue: ({ port }) => ({ do: "enqueue", port, needsReparse: false }),
+  enqueue: ({ port, queue }) => ({ do: "enqueue", port, queue, needsReparse: false }),
   group: ({ group }) => ({ do: "group", group, needsReparse: false }),
   resubmit: resubmitStep,
   goto_table: ({ table }) => ({ do: "resubmit", port: null, table }),
@@ -168,9 +254,9 @@ const COMPILE: { [Type in Action["type"]]: (action: Given<Type>, line: number) =
     steps: compileActions(actions, line),
     isCopied: actions.some(({ type }) => type === "output_truncated"),
   }),
-  meter: () => ({ do: "unknown", feature: "meter" }),
+  meter: ({ meter }) => ({ do: "effect", effect: "tracks", name: "meter", text: `meter:${meter}`, reads: [] }),
   conjunction: () => ({ do: "unknown", feature: "conjunction" }),
-  note: () => ({ do: "nothing", isFrozen: false, outlives: null }),
+  note: () => ({ do: "nothing", isFrozen: false }),
   exit: () => ({ do: "exit" }),
   other: otherStep,
 };

@@ -31,6 +31,8 @@ export interface BucketEntry {
 export interface GroupEntry {
   readonly type: GroupType;
   readonly buckets: readonly BucketEntry[];
+  /** Type, selection and buckets as a text: equal texts are the same group. */
+  readonly text: string;
   readonly line: number;
 }
 
@@ -51,13 +53,14 @@ export class Ruleset {
   constructor(flows: Iterable<Flow> | Flows, options: RulesetOptions = {}) {
     const isSearched = options.isForFew === true && "shapes" in flows;
     this.tables = (isSearched ? new SearchedTables(flows) : new Tables(flows)).byNumber;
-    for (const { id, type, buckets, source } of options.groups ?? []) {
+    for (const { id, type, buckets, source, text } of options.groups ?? []) {
       const entries = buckets.map(({ actions, watchPort, watchGroup }) => ({
         steps: compileActions(actions, source.line),
         watchPort,
         watchGroup,
       }));
-      this.groups.set(id, { type, buckets: entries, line: source.line });
+      const what = text.replace(/^.*?type=/, "");
+      this.groups.set(id, { type, buckets: entries, text: what, line: source.line });
     }
     const ports = options.ports === undefined ? null : new Set([...options.ports].map(widePort));
     ports?.add(PORT.local);

@@ -17,7 +17,15 @@ import { commit } from "./commit.ts";
 import type { HeaderAction } from "./datapath.ts";
 import { FRAGMENT, isIpType, isMplsType, MPLS_LABELS, VLAN_PRESENT } from "./extract.ts";
 import { countLabels, popLabel, pushLabel } from "./mpls.ts";
-import type { FeatureAt, Step } from "./program.ts";
+import {
+  ACCOMPANYING_WORDS,
+  type Effect,
+  type FeatureAt,
+  PACKET_IN_WORDS,
+  type PacketInArguments,
+  type Step,
+  wordsOfEffect,
+} from "./program.ts";
 import type { BucketEntry, GroupEntry, Ruleset } from "./ruleset.ts";
 import { leastBytesOf, mostBytesOf } from "./sizes.ts";
 
@@ -49,11 +57,30 @@ interface StackItem {
 
 export type DatapathAction =
   | HeaderAction
-  | { readonly do: "output"; readonly port: number }
-  /** The whole packet: Open vSwitch keeps no buffers and so heeds no max_len. */
-  | { readonly do: "packet_in"; readonly reason: string; readonly line: number }
+  /** `state`: queue, mark and tunnel (ACCOMPANYING_WORDS); null when all are zero. */
+  | { readonly do: "output"; readonly port: number; readonly state: Uint32Array | null }
+  /**
+   * The whole packet: Open vSwitch keeps no buffers and so heeds no max_len. `state`: the metadata (PACKET_IN_WORDS).
+   * `isExpired`: by a TTL that is used up, and not by an action that sends packets to the controller.
+   */
+  | {
+      readonly do: "packet_in";
+      readonly to: PacketInArguments;
+      readonly isExpired: boolean;
+      readonly state: Uint32Array;
+      readonly line: number;
+    }
+  | ({ readonly do: "effect" } & EffectAt)
   | { readonly do: "recirculate"; readonly frozen: Frozen }
   | { readonly do: "clone"; readonly actions: readonly DatapathAction[] };
+
+/** An effect beside the packet. Two with the same `key` are the same. */
+export interface EffectAt {
+  readonly effect: Effect;
+  readonly name: string;
+  readonly key: string;
+  readonly line: number;
+}
 
 /** A lookup: the table and the flow that was found, null for none. */
 export interface TableHit {
@@ -74,8 +101,6 @@ export interface Translation {
   readonly error: string | null;
   readonly unknown: readonly FeatureAt[];
   readonly ambiguous: readonly Ambiguity[];
-  /** What changes the outcome of later packets. */
-  readonly outlives: readonly FeatureAt[];
   readonly tables: readonly TableHit[];
 }
 
@@ -114,6 +139,23 @@ export function translate(
   return new Pass(rules, key, scratch, watcher).run(thaw);
 }
 
+type EffectOf = Pick<
+  Extract<Step, { do: "effect" }>,
+  "effect" | "name" | "text" | "reads" | "line"
+>;
+
+const putsOut = (name: string, line: number): EffectOf => ({
+  effect: "puts out",
+  name,
+  text: name,
+  reads: [],
+  line,
+});
+
+/** As `actions=CONTROLLER` has it. */
+export const PLAIN_PACKET_IN: PacketInArguments = { reason: "action", id: 0, maxBytes: 0xffff, userdata: null };
+export const EXPIRED: PacketInArguments = { ...PLAIN_PACKET_IN, reason: "invalid_ttl" };
+
 const TYPE_AND_PROTOCOL = [KEY.dlType, KEY.nwProto];
 const LABEL_WORDS = [KEY.mplsLse, KEY.mplsLse + 1, KEY.mplsLse + 2];
 const TAG_WORDS = [KEY.vlanTci, KEY.innerVlanTci];
@@ -127,7 +169,6 @@ const WRITTEN_TOGETHER: ReadonlyMap<number, readonly number[]> = new Map(
 class Pass implements Translation {
   readonly unknown: FeatureAt[] = [];
   readonly ambiguous: Ambiguity[] = [];
-  readonly outlives: FeatureAt[] = [];
   readonly tables: TableHit[] = [];
   actions: DatapathAction[] = [];
   error: string | null = null;
@@ -151,6 +192,8 @@ class Pass implements Translation {
   #isOver = false;
   #isFreezing = false;
   #wasMpls = false;
+  /** The datapath tracks the packet's connection by now, which the key shows once the packet is read again. */
+  #isTracked = false;
   #frozen: Step[] = [];
   #frozenTable = -1;
   readonly #hit: Hit = { entry: null, rival: null };
@@ -273,11 +316,10 @@ class Pass implements Translation {
         this.#outputTruncated(step.port, step.maxBytes);
         return false;
       case "controller":
-        this.#packetIn(step.reason);
+        this.#packetIn(step.to, false);
         return false;
       case "enqueue":
-        if (step.port === PORT.inPort) this.#emit(flow[KEY.inPort]!);
-        else if (step.port !== flow[KEY.inPort]) this.#emit(step.port);
+        this.#enqueue(step.port, step.queue);
         return false;
       case "group":
         return this.#runGroup(step.group, step.line, isLast);
@@ -301,7 +343,9 @@ class Pass implements Translation {
         this.#giveUp(step.feature, step.line);
         return true;
       case "nothing":
-        if (step.outlives !== null) this.outlives.push({ feature: step.outlives, line: step.line });
+        return false;
+      case "effect":
+        this.#effect(step);
         return false;
       case "exit":
         this.#isOver = true;
@@ -462,8 +506,42 @@ class Pass implements Translation {
     if (!this.#rules.hasPort(port)) return;
     this.#commit();
     this.#watcher?.putOut(port, this.#flow);
-    this.actions.push({ do: "output", port });
+    this.actions.push({ do: "output", port, state: this.#accompanying() });
     this.#actionBytes += OUTPUT_BYTES;
+  }
+
+  /** Queue, mark and tunnel as they leave; null when all are zero. */
+  #accompanying(): Uint32Array | null {
+    const flow = this.#flow;
+    for (const word of ACCOMPANYING_WORDS)
+      if (flow[word] !== 0) return Uint32Array.from(ACCOMPANYING_WORDS, word => flow[word]!);
+    return null;
+  }
+
+  /** Puts the packet out by a queue, and forgets the queue again. */
+  #enqueue(port: number, queue: number): void {
+    const flow = this.#flow;
+    const inPort = flow[KEY.inPort]!;
+    if (port === inPort) return;
+    const before = flow[KEY.skbPriority]!;
+    this.#isWritten = true;
+    flow[KEY.skbPriority] = queue;
+    this.#emit(port === PORT.inPort ? inPort : port);
+    flow[KEY.skbPriority] = before;
+  }
+
+  /** What is not done to the packet. */
+  #effect({ effect, name, text, reads, line }: EffectOf): void {
+    const flow = this.#flow;
+    const isTracking = effect === "tracks" && name !== "meter";
+    if (effect === "puts out" || isTracking) this.#commit();
+    this.#isTracked ||= isTracking;
+    for (const { field } of reads) this.#readField(field);
+    const words = wordsOfEffect(effect, name);
+    this.#readAll(words);
+    const values = reads.map(from => readSubfield(flow, from).join("."));
+    const key = [text, ...values, ...words.map(word => flow[word]!.toString(16))].join(" ");
+    this.actions.push({ do: "effect", effect, name, key, line });
   }
 
   #output(port: number, line: number): void {
@@ -476,22 +554,22 @@ class Pass implements Translation {
         this.#resubmit(null, 0, line, false);
         return;
       case PORT.normal:
-        this.#giveUp("NORMAL", line);
+        this.#effect(putsOut("NORMAL", line));
         return;
       case PORT.flood:
-        this.#giveUp("FLOOD", line);
+        this.#effect(putsOut("FLOOD", line));
         return;
       case PORT.all: {
         const ports = this.#rules.ports;
         if (ports === null) {
-          this.#giveUp("ALL", line);
+          this.#effect(putsOut("ALL", line));
           return;
         }
         for (const one of ports) if (one !== inPort) this.#emit(one);
         return;
       }
       case PORT.controller:
-        this.#packetIn("action");
+        this.#packetIn(PLAIN_PACKET_IN, false);
         return;
       case PORT.none:
         return;
@@ -513,9 +591,11 @@ class Pass implements Translation {
     this.#emit(port);
   }
 
-  #packetIn(reason: string): void {
+  #packetIn(to: PacketInArguments, isExpired: boolean): void {
+    const flow = this.#flow;
     this.#commit();
-    this.actions.push({ do: "packet_in", reason, line: this.#line });
+    const state = Uint32Array.from(PACKET_IN_WORDS, word => flow[word]!);
+    this.actions.push({ do: "packet_in", to, isExpired, state, line: this.#line });
     this.#actionBytes += PACKET_IN_BYTES;
   }
 
@@ -526,11 +606,18 @@ class Pass implements Translation {
     if (!this.#mayLookUp(line)) return false;
     const group = this.#rules.groups.get(id);
     if (group === undefined) return true;
-    if (group.type === "select") this.#giveUp("select group", line);
+    if (group.type === "select") this.#selectGroup(group, line);
     else if (group.type === "ff") this.#runFirstLive(group, isLast);
     else
       for (const bucket of group.buckets) this.#runBucket(bucket, isLast && bucket === group.buckets.at(-1));
     return false;
+  }
+
+  /** A bucket that a hash says: an effect where its actions neither ask tables nor leave anything behind. */
+  #selectGroup({ buckets, text }: GroupEntry, line: number): void {
+    if (buckets.every(({ steps }) => steps.every(endsHere)))
+      this.#effect({ ...putsOut("select group", line), text });
+    else this.#giveUp("select group", line);
   }
 
   #runFirstLive(group: GroupEntry, isLast: boolean): void {
@@ -632,6 +719,10 @@ class Pass implements Translation {
 
   /** Hands the packet as it is by now to the next pass. Only a bucket goes on after that: a clone that froze ends all. */
   #finishFreezing(): void {
+    if (this.#isTracked) {
+      this.#giveUp("a packet that is read again behind ct", this.#line);
+      return;
+    }
     if (mostBytesOf(this.#actionSet) > leastBytesOf(this.#frozen)) {
       this.#giveUp("an action set that makes Open vSwitch end itself after pop_mpls", this.#line);
       return;
@@ -693,7 +784,7 @@ class Pass implements Translation {
       flow[KEY.nwTtl] = flow[KEY.nwTtl]! - 1;
       return false;
     }
-    for (let i = 0; i < controllerCount; i++) this.#packetIn("invalid_ttl");
+    for (let i = 0; i < controllerCount; i++) this.#packetIn(EXPIRED, true);
     return true;
   }
 
@@ -706,7 +797,7 @@ class Pass implements Translation {
       flow[KEY.mplsLse] = flow[KEY.mplsLse]! - 1;
       return false;
     }
-    this.#packetIn("invalid_ttl");
+    this.#packetIn(EXPIRED, true);
     return true;
   }
 
@@ -746,6 +837,26 @@ const SPEAKS_OF_TABLE: ReadonlySet<Step["do"]> = new Set([
   "dec_ttl",
   "resubmit",
 ]);
+
+/** Whether a step asks neither a table nor a group, so that its text says all it does. */
+export function endsHere(step: Step): boolean {
+  switch (step.do) {
+    case "resubmit":
+    case "group":
+    case "output_field":
+    case "unknown":
+      return false;
+    case "output":
+      return step.port !== PORT.table;
+    case "clone":
+    case "write_actions":
+      return step.steps.every(endsHere);
+    case "effect":
+      return step.effect !== "learns";
+    default:
+      return true;
+  }
+}
 
 /** A resubmit speaks of its table only when it names none. */
 const isOfTable = (step: Step): boolean => step.do !== "resubmit" || step.table === null;

@@ -3,7 +3,8 @@
  * not written alike may still be equal for every input of the path; each way in which it may not be becomes a path of
  * its own, a *candidate*, for the solver to find a frame on, or to show that there is none.
  */
-import { KEY } from "../../openflow/index.ts";
+import { ACCOMPANYING_WORDS, KEY, PACKET_IN_WORDS, type PacketInArguments } from "../../openflow/index.ts";
+import { portCubes, TUNNEL_WORDS } from "./entering.ts";
 import { TYPES, VLAN_PRESENT } from "./fields.ts";
 import type { Path, Split } from "./path.ts";
 import { type Readings, SNAP_WORD } from "./readings.ts";
@@ -36,15 +37,19 @@ const CUT_TAG_BYTES = 17;
 /** More than neighbour discovery takes without options. */
 const ND_BYTES = 160;
 
+const namesOf = (words: readonly Word[]): string => words.map(({ id }) => id).join(".");
+
 /** The text by which events are the same: all of them equal numbers of equal words. */
 function nameOf(event: Event): string {
   switch (event.is) {
     case "output":
-      return `o ${event.port.id} ${event.notTo?.id} ${event.maxBytes} ${event.wire.id}`;
-    case "packet_in":
-      return `p ${event.reason} ${event.maxBytes} ${event.wire.id}`;
-    case "opaque":
-      return `q ${event.text} ${event.wire.id}`;
+      return `o ${event.port.id} ${event.notTo?.id} ${event.maxBytes} ${event.wire.id} ${namesOf(event.state)}`;
+    case "packet_in": {
+      const { reason, id, maxBytes, userdata } = event.to;
+      return `p ${reason} ${id} ${maxBytes} ${userdata} ${event.wire.id} ${namesOf(event.state)}`;
+    }
+    case "effect":
+      return `e ${event.effect} ${event.text} ${namesOf(event.words)} ${event.wire?.id}`;
   }
 }
 
@@ -120,23 +125,104 @@ function areRewrittenApart(a: Packet, b: Packet): boolean {
   return a.content !== b.content && isRewritten(a) && isRewritten(b);
 }
 
+/** What of an outcome can be left out of the comparison. */
+export const IGNORABLE = ["queue", "mark", "packet-in", "sample", "order"] as const;
+export type Ignored = (typeof IGNORABLE)[number];
+
+type Output = Extract<Event, { is: "output" }>;
+type EffectEvent = Extract<Event, { is: "effect" }>;
+
+/** Whether it is not known what an event does: the switch's own state decides it. */
+const isUncertain = (event: Event): event is EffectEvent =>
+  event.is === "effect" && (event.effect === "puts out" || event.effect === "tracks");
+
 /**
- * Frames that leave and packets for the controller are told apart: each in their order. What is not executed may be both,
- * and nothing is moved past it.
+ * Events in the order in which they are compared: frames that leave, then packets for the controller, what is learned, and
+ * samples, each in their order. What tracks a connection or meters may hold back what comes behind it: nothing is moved
+ * past it.
  */
-export function inOrder(events: readonly Event[]): Event[] {
+export function inOrder(events: readonly Event[], ignored: ReadonlySet<Ignored>): Event[] {
   const out: Event[] = [];
-  let told: Event[] = [];
+  let part: Event[] = [];
+  const flush = (): void => {
+    out.push(...stretch(part, ignored));
+    part = [];
+  };
   for (const event of events) {
-    if (event.is === "packet_in") told.push(event);
-    else if (event.is === "output") out.push(event);
-    else {
-      out.push(...told, event);
-      told = [];
-    }
+    if (event.is === "effect" && event.effect === "tracks") {
+      flush();
+      out.push(event);
+    } else if (!isIgnored(event, ignored)) part.push(event);
   }
-  return [...out, ...told];
+  flush();
+  return out;
 }
+
+function isIgnored(event: Event, ignored: ReadonlySet<Ignored>): boolean {
+  if (event.is === "packet_in") return ignored.has("packet-in");
+  return event.is === "effect" && event.effect === "samples" && ignored.has("sample");
+}
+
+const RANKS = ["leaves", "packet_in", "learns", "samples"] as const;
+
+function rankOf(event: Event): (typeof RANKS)[number] {
+  if (event.is === "packet_in") return "packet_in";
+  return event.is === "effect" && event.effect !== "puts out" && event.effect !== "tracks"
+    ? event.effect
+    : "leaves";
+}
+
+function stretch(events: readonly Event[], ignored: ReadonlySet<Ignored>): Event[] {
+  return RANKS.flatMap(rank => {
+    const own = events.filter(event => rankOf(event) === rank);
+    return rank === "leaves" && ignored.has("order") ? byPort(own) : own;
+  });
+}
+
+/** Outputs by port, where all ports are numbers: no receiver sees in which order others got theirs. */
+function byPort(events: readonly Event[]): readonly Event[] {
+  if (!events.every(event => event.is === "output" && event.port.value !== null)) return events;
+  const portOf = (event: Event): number => (event.is === "output" ? event.port.value! : 0);
+  return [...events].sort((a, b) => portOf(a) - portOf(b));
+}
+
+/** Which of ACCOMPANYING_WORDS are not compared. */
+function withoutIgnored(event: Event, ignored: ReadonlySet<Ignored>, none: Word): Event {
+  if (event.is !== "output" || !(ignored.has("queue") || ignored.has("mark"))) return event;
+  const state = event.state.map((word, index) => {
+    const at = ACCOMPANYING_WORDS[index];
+    const isLeftOut =
+      (at === KEY.skbPriority && ignored.has("queue")) || (at === KEY.pktMark && ignored.has("mark"));
+    return isLeftOut ? none : word;
+  });
+  return { ...event, state };
+}
+
+/** Events of one list that are not in another one; of equal ones so many as are too many. */
+function without(events: readonly Event[], others: readonly Event[]): Event[] {
+  const names = others.map(nameOf);
+  return events.filter(event => {
+    const at = names.indexOf(nameOf(event));
+    if (at >= 0) names.splice(at, 1);
+    return at < 0;
+  });
+}
+
+const comesLater = (a: Event, b: Event): boolean => RANKS.indexOf(rankOf(a)) > RANKS.indexOf(rankOf(b));
+
+/** What is missing on one side: on a's (`isInB`), or on b's. */
+function missingName(event: Event, isInB: boolean): string {
+  if (event.is === "output") return isInB ? "an output too many" : "an output too few";
+  if (event.is === "packet_in") return isInB ? "a packet-in too many" : "a packet-in too few";
+  return `${event.name} on one side only`;
+}
+
+const PACKET_IN_ARGUMENTS: readonly (readonly [keyof PacketInArguments, string])[] = [
+  ["reason", "reason"],
+  ["id", "controller id"],
+  ["maxBytes", "max_len"],
+  ["userdata", "userdata"],
+];
 
 /** Each output may be decided on its own, one call within the other. */
 const MAX_EVENTS = 500;
@@ -151,12 +237,21 @@ export class Comparison {
     this.#found = found;
   }
 
-  /** Gives every candidate; false when `found` has had enough. */
+  /** Gives every candidate of two lists of events; false when `found` has had enough. */
+  compare(a: readonly Event[], b: readonly Event[], path: Path, ignored: ReadonlySet<Ignored>): boolean {
+    const none = this.#readings.terms.constant(0);
+    const [left, right] = [a, b].map(events =>
+      inOrder(events, ignored).map(event => withoutIgnored(event, ignored, none)),
+    );
+    return this.run(left!, right!, path);
+  }
+
   run(a: readonly Event[], b: readonly Event[], path: Path): boolean {
     let at = 0;
     while (at < a.length && at < b.length && sameEvent(a[at]!, b[at]!)) at++;
     const [left, right] = [a.slice(at), b.slice(at)];
     if (left.length === 0 && right.length === 0) return true;
+    if (left.some(isUncertain) || right.some(isUncertain)) return this.#uncertain(left, right, path);
     if (Math.max(left.length, right.length) > MAX_EVENTS) {
       const unknown = { feature: `more than ${MAX_EVENTS} outputs where the two differ`, line: 0 };
       return this.#found({ path, what: "outputs", unknown });
@@ -181,6 +276,7 @@ export class Comparison {
   ): { same: readonly Path[]; different: readonly Path[] } | null {
     if (left?.is !== "output" || right?.is !== "output") return null;
     if (left.notTo === null || left.notTo !== right.notTo || left.maxBytes !== right.maxBytes) return null;
+    if (namesOf(left.state) !== namesOf(right.state)) return null;
     const [a, b] = [left.wire.packet, right.wire.packet];
     if (a.popped !== b.popped || a.pushed !== b.pushed) return null;
     if (typesName(a) !== typesName(b) || a.history !== b.history || areRewrittenApart(a, b)) return null;
@@ -214,34 +310,154 @@ export class Comparison {
 
   #heads(a: readonly Event[], b: readonly Event[], path: Path): boolean {
     const [left, right] = [a[0], b[0]];
-    const opaque = [left, right].find(event => event?.is === "opaque");
-    if (opaque?.is === "opaque") {
-      const { feature } = opaque;
-      return this.#found({ path, what: feature, unknown: { feature, line: opaque.line } });
+    if (left === undefined || right === undefined || rankOf(left) !== rankOf(right)) {
+      const isMissing = left === undefined || (right !== undefined && comesLater(left, right));
+      const what = missingName((isMissing ? right : left)!, isMissing);
+      return this.#found({ path, what, unknown: null });
     }
-    if (left === undefined || right === undefined)
-      return this.#found({
-        path,
-        what: left === undefined ? "an output too many" : "an output too few",
-        unknown: null,
-      });
-    if (left.is !== right.is || left.is === "opaque" || right.is === "opaque")
-      return this.#found({ path, what: "output or packet-in", unknown: null });
+    if (left.is === "output" && right.is === "output") return this.#outputs(left, right, a, b, path);
+    if (left.is === "packet_in" && right.is === "packet_in") return this.#packetIns(left, right, a, b, path);
+    if (left.is === "effect" && right.is === "effect") return this.#effects(left, right, a, b, path);
+    throw new Error("assertion: events of one rank are of one kind");
+  }
+
+  #outputs(left: Output, right: Output, a: readonly Event[], b: readonly Event[], path: Path): boolean {
     if (left.maxBytes !== right.maxBytes) return this.#cut(a, b, path);
-    if (left.is === "packet_in" && right.is === "packet_in" && left.reason !== right.reason)
-      return this.#found({ path, what: "reason", unknown: null });
-    let paths: readonly Path[] = [path];
-    if (left.is === "output" && right.is === "output") {
-      const { yes, no } = path.splitEqual(left.port, right.port);
-      for (const one of no) if (!this.#found({ path: one, what: "port", unknown: null })) return false;
-      paths = yes === null ? [] : [yes];
-    }
-    for (const one of paths) {
-      const equal = this.#packets(left.wire.packet, right.wire.packet, one);
-      if (equal === null) return false;
-      for (const same of equal) if (!this.run(a.slice(1), b.slice(1), same)) return false;
+    const { yes, no } = path.splitEqual(left.port, right.port);
+    for (const one of no) if (!this.#found({ path: one, what: "port", unknown: null })) return false;
+    if (yes === null) return true;
+    const equal = this.#packets(left.wire.packet, right.wire.packet, yes);
+    if (equal === null) return false;
+    for (const same of equal) {
+      const alike = this.#accompanying(left, right, same);
+      if (alike === null) return false;
+      for (const one of alike) if (!this.run(a.slice(1), b.slice(1), one)) return false;
     }
     return true;
+  }
+
+  /** The paths on which queue, mark and tunnel are the same; null when `found` has had enough. */
+  #accompanying(left: Output, right: Output, path: Path): readonly Path[] | null {
+    let paths: readonly Path[] = [path];
+    for (const [index, at] of ACCOMPANYING_WORDS.entries()) {
+      const [one, other] = [left.state[index]!, right.state[index]!];
+      if (one === other) continue;
+      const next: Path[] = [];
+      for (const here of paths) {
+        // By a port that is no tunnel the fields of one go nowhere.
+        const by = TUNNEL_WORDS.includes(at) ? this.#throughTunnel(left.port, here) : { yes: [here], no: [] };
+        next.push(...by.no);
+        for (const path of by.yes) {
+          const { yes, no } = path.splitEqual(one, other);
+          for (const differs of no)
+            if (!this.#found({ path: differs, what: `word ${at}`, unknown: null })) return null;
+          if (yes !== null) next.push(yes);
+        }
+      }
+      paths = next;
+    }
+    return paths;
+  }
+
+  /** The parts of a path on which a port may be a tunnel, and on which it is known to be none. */
+  #throughTunnel(port: Word, path: Path): { readonly yes: readonly Path[]; readonly no: readonly Path[] } {
+    let yes: readonly Path[] = [path];
+    const no: Path[] = [];
+    for (const { mask, value } of portCubes(this.#readings.space.ports.others)) {
+      const splits = yes.map(one => one.split([{ word: port, mask, value }]));
+      for (const split of splits) if (split.yes !== null) no.push(split.yes);
+      yes = splits.flatMap(split => split.no);
+    }
+    return { yes, no };
+  }
+
+  #packetIns(
+    left: Extract<Event, { is: "packet_in" }>,
+    right: Extract<Event, { is: "packet_in" }>,
+    a: readonly Event[],
+    b: readonly Event[],
+    path: Path,
+  ): boolean {
+    for (const [name, what] of PACKET_IN_ARGUMENTS)
+      if (left.to[name] !== right.to[name])
+        return this.#found({ path, what: `${what} of the packet-in`, unknown: null });
+    const equal = this.#packets(left.wire.packet, right.wire.packet, path);
+    if (equal === null) return false;
+    const named = PACKET_IN_WORDS.map(word => `word ${word}`);
+    const alike = equal.flatMap(same => this.#sameWords(left.state, right.state, named, same));
+    if (alike.includes(null)) return false;
+    return alike.every(one => this.run(a.slice(1), b.slice(1), one!));
+  }
+
+  /** Two things that are learned, or two samples. */
+  #effects(
+    left: EffectEvent,
+    right: EffectEvent,
+    a: readonly Event[],
+    b: readonly Event[],
+    path: Path,
+  ): boolean {
+    if (left.text !== right.text) return this.#found({ path, what: left.name, unknown: null });
+    const alike = this.#sameWords(
+      left.words,
+      right.words,
+      left.words.map(() => left.name),
+      path,
+    );
+    if (alike.includes(null)) return false;
+    return alike.every(one => this.run(a.slice(1), b.slice(1), one!));
+  }
+
+  /** The paths on which two lists of words are the same, and null among them when `found` has had enough. */
+  #sameWords(
+    left: readonly Word[],
+    right: readonly Word[],
+    what: readonly string[],
+    path: Path,
+  ): readonly (Path | null)[] {
+    let paths: readonly Path[] = [path];
+    for (const [index, word] of left.entries()) {
+      if (word === right[index]) continue;
+      const next: Path[] = [];
+      for (const one of paths) {
+        const { yes, no } = one.splitEqual(word, right[index]!);
+        for (const differs of no)
+          if (!this.#found({ path: differs, what: what[index]!, unknown: null })) return [null];
+        if (yes !== null) next.push(yes);
+      }
+      paths = next;
+    }
+    return paths;
+  }
+
+  /**
+   * Lists with effects of which the switch's own state decides what they are. The same effects on both sides are the
+   * same: then all else decides. An effect of one side only is a difference where the other side puts out no more: there
+   * are states in which it puts out something (NORMAL floods, a meter lets the packet pass).
+   */
+  #uncertain(left: readonly Event[], right: readonly Event[], path: Path): boolean {
+    const [a, b] = [left.filter(event => !isUncertain(event)), right.filter(event => !isUncertain(event))];
+    const [extraA, extraB] = [without(left, right), without(right, left)].map(extra =>
+      extra.filter(event => event.is === "effect" && event.effect === "puts out"),
+    );
+    const first = [...left, ...right].find(isUncertain)!;
+    const open: Candidate = {
+      path,
+      what: first.name,
+      unknown: { feature: first.name, line: first.line },
+    };
+    if (extraA!.length === 0 && extraB!.length === 0) {
+      let isDifferent = false;
+      const nested = new Comparison(this.#readings, candidate => {
+        isDifferent = true;
+        return this.#found(candidate);
+      });
+      return nested.run(a, b, path) && (isDifferent || this.#found(open));
+    }
+    if (extraA!.length > 0 && extraB!.length > 0) return this.#found(open);
+    const [more, less, extra] = extraA!.length > 0 ? [a, b, extraA!] : [b, a, extraB!];
+    if (without(less, more).length > 0) return this.#found(open);
+    return this.#found({ path, what: missingName(extra[0]!, false), unknown: null });
   }
 
   /** Of outputs that are cut to different lengths: long frames show it, and those that are never long do not. */

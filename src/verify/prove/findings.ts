@@ -2,6 +2,7 @@
  * What a proof has found: differences and overlaps, each with a frame, and what is left open. Plain data; how it is found is
  * in showing.ts.
  */
+import type { Effects, EnteringState } from "../../openflow/index.ts";
 
 export interface FlowLine {
   readonly file: string;
@@ -10,15 +11,17 @@ export interface FlowLine {
 }
 
 /** What one side does with the frame of a difference. */
-export interface Behaviour {
-  readonly outputs: readonly { readonly port: number; readonly frame: Uint8Array }[];
-  readonly packetIns: readonly { readonly reason: string; readonly frame: Uint8Array }[];
+export interface Behaviour extends Effects {
   readonly flows: readonly FlowLine[];
 }
 
 export interface Difference {
   readonly inPort: number;
   readonly frame: Uint8Array;
+  /** What the frame brings with it beside its bytes. */
+  readonly state: EnteringState;
+  /** Ports that must be tunnels for this, of which it is not known whether they are. */
+  readonly tunnels: readonly number[];
   readonly a: Behaviour;
   readonly b: Behaviour;
   /** What differs first, for people: port, checksum, or names of fields with commas between them. */
@@ -31,6 +34,7 @@ export interface Ambiguous {
   readonly side: "a" | "b";
   readonly inPort: number;
   readonly frame: Uint8Array;
+  readonly state: EnteringState;
   readonly flows: readonly [FlowLine, FlowLine];
 }
 

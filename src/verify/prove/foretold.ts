@@ -22,14 +22,23 @@ export function isForetold(events: readonly Event[], path: Path, input: Input, o
     event.is === "output" && (event.notTo === null || read(event.port) !== read(event.notTo));
   const outputs = events.filter(isSent) as Extract<Event, { is: "output" }>[];
   const packetIns = events.filter(({ is }) => is === "packet_in");
-  const seen = outcome.outputs.slice(outcome.outputs.length - outputs.length);
-  const toController = outcome.packetIns.filter(({ reason }) => reason !== "invalid_ttl");
+  const others = events.filter(({ is }) => is === "effect");
+  if (outcome.effects === null) return false;
+  const { effects } = outcome;
+  const seen = effects.outputs.slice(effects.outputs.length - outputs.length);
+  const toController = effects.packetIns.filter(({ isExpired }) => !isExpired);
   return (
     toController.length >= packetIns.length &&
+    effects.others.length >= others.length &&
     seen.length === outputs.length &&
-    outputs.every(({ port, wire }, index) => {
-      const { port: number, frame } = seen[index]!;
-      return (read(port) & 0xffff) === number && agrees(frame, wire.packet, read);
+    outputs.every(({ port, wire, state }, index) => {
+      const { port: number, frame, state: words } = seen[index]!;
+      return (
+        (read(port) & 0xffff) === number &&
+        // Of a port that is no tunnel its fields are left out.
+        state.every((word, at) => word.value === 0 || read(word) === (words?.[at] ?? 0)) &&
+        agrees(frame, wire.packet, read)
+      );
     })
   );
 }

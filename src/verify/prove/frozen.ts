@@ -1,34 +1,8 @@
 /**
- * Which steps a pass keeps for a later one that reads the packet anew, and which steps are themselves all that they do.
+ * Which steps a pass keeps for a later one that reads the packet anew.
  */
-import { PORT, type Step } from "../../openflow/index.ts";
+import type { Step } from "../../openflow/index.ts";
 import { type Bound, type State, tableOf } from "./state.ts";
-
-/** Puts out by a port that a hash says, and leaves the packet alone. */
-export const isOpaque = (step: Extract<Step, { do: "unknown" }>): boolean =>
-  step.feature === "bundle" && step.text !== undefined;
-
-/** Whether a step asks neither a table nor a group, so that its text says all it does. */
-export function endsHere(step: Step): boolean {
-  switch (step.do) {
-    case "resubmit":
-    case "group":
-      return false;
-    case "output":
-      return step.port !== PORT.table;
-    case "output_field":
-      return false;
-    case "clone":
-    case "write_actions":
-      return step.steps.every(endsHere);
-    case "nothing":
-      return step.outlives === null;
-    case "unknown":
-      return isOpaque(step);
-    default:
-      return true;
-  }
-}
 
 const SPEAKS_OF_TABLE: ReadonlySet<Step["do"]> = new Set([
   "output_field",

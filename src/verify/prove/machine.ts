@@ -3,10 +3,23 @@
  * with words that are expressions. Where the way depends on the input the step is not done: a `Fork` says how the path
  * splits, and it is run again on each part. A lookup stops the machine; whoever drives it says what was hit.
  */
-import { KEY, leastBytesOf, mostBytesOf, PORT, type Step } from "../../openflow/index.ts";
+import {
+  ACCOMPANYING_WORDS,
+  endsHere,
+  KEY,
+  leastBytesOf,
+  mostBytesOf,
+  PACKET_IN_WORDS,
+  type PacketInArguments,
+  PLAIN_PACKET_IN,
+  PORT,
+  type Step,
+  wordsOfEffect,
+} from "../../openflow/index.ts";
 import { change, decremented, portOf, writeActions } from "./changes.ts";
+import { isTunnel, TUNNEL_WORDS } from "./entering.ts";
 import { type Decider, isIp, isMpls, readField, VLAN_PRESENT, widePort } from "./fields.ts";
-import { endsHere, isOpaque, keepForLater } from "./frozen.ts";
+import { keepForLater } from "./frozen.ts";
 import { countLabels, MPLS_LABELS, popLabel, pushLabel } from "./labels.ts";
 import { type Path, Undecidable } from "./path.ts";
 import type { Program } from "./program.ts";
@@ -73,9 +86,9 @@ export class Machine implements Decider {
     this.#path = path;
   }
 
-  /** The state in front of a frame that comes in. */
-  static start(readings: Readings, side: 0 | 1): State {
-    const key = readings.firstKey();
+  /** The state in front of a frame that comes in, with or without what only a tunnel gives it. */
+  static start(readings: Readings, side: 0 | 1, isTunnelled: boolean): State {
+    const key = readings.firstKey(isTunnelled);
     const { terms } = readings;
     const packet: Packet = {
       base: key,
@@ -148,8 +161,15 @@ export class Machine implements Decider {
   /** Nothing of this pass is put out, and nothing comes after it. */
   #endSwitch(feature: string): void {
     const state = this.#state;
-    const wire = { packet: state.packet, id: "" };
-    const event: Event = { is: "opaque", text: feature, feature, line: this.#line, wire };
+    const event: Event = {
+      is: "effect",
+      effect: "tracks",
+      name: feature,
+      text: feature,
+      line: this.#line,
+      words: [],
+      wire: null,
+    };
     const out = [...state.out, event];
     this.#state = { ...state, out, left: [], after: [], frames: [], lookup: null, isDone: true };
   }
@@ -217,10 +237,9 @@ export class Machine implements Decider {
       case "output_truncated":
         return this.#emit(state, this.terms.constant(step.port), state.flow[KEY.inPort]!, step.maxBytes);
       case "controller":
-        return this.#packetIn(state, step.reason, 0xffff);
+        return this.#packetIn(state, step.to);
       case "enqueue":
-        if (step.port === PORT.inPort) return this.#emit(state, state.flow[KEY.inPort]!, null);
-        return this.#emit(state, this.terms.constant(step.port), state.flow[KEY.inPort]!);
+        return this.#enqueue(state, step);
       case "group":
         return this.#group(state, step, source, isLast);
       case "resubmit":
@@ -236,10 +255,11 @@ export class Machine implements Decider {
       case "pop_mpls":
         return this.#popMpls(state, step.type);
       case "unknown":
-        return this.#unknown(state, step);
+        throw new Unmodelled(step.feature, step.line);
       case "nothing":
-        if (step.outlives === null) return state;
-        throw new Unmodelled(step.outlives, step.line);
+        return state;
+      case "effect":
+        return this.#effect(state, step);
       case "exit":
         return { ...state, isOver: true };
       default:
@@ -304,7 +324,27 @@ export class Machine implements Decider {
     }
     const next = this.#committed(state);
     const cut = maxBytes === null ? null : this.#cut(maxBytes, state.packet, next.packet);
-    return this.#leave(next, { is: "output", port, notTo: hidden, maxBytes: cut, wire: wireOf(next.packet) });
+    const wire = wireOf(next.packet);
+    const leaving = this.#accompanying(next, port);
+    return this.#leave(next, { is: "output", port, notTo: hidden, maxBytes: cut, wire, state: leaving });
+  }
+
+  /** Queue, mark and tunnel of an output. A port that is known to be no tunnel takes no fields of one along. */
+  #accompanying({ flow }: State, port: Word): readonly Word[] {
+    const isPlain = port.value !== null && isTunnel(this.#readings.space.ports, port.value) === false;
+    const none = this.terms.constant(0);
+    return ACCOMPANYING_WORDS.map(word => (isPlain && TUNNEL_WORDS.includes(word) ? none : flow[word]!));
+  }
+
+  /** Puts the packet out by a queue, and forgets the queue again. */
+  #enqueue(state: State, { port, queue }: Doing<"enqueue">): State {
+    const inPort = state.flow[KEY.inPort]!;
+    const queued = { ...state, flow: state.flow.with(KEY.skbPriority, this.terms.constant(queue)) };
+    const next =
+      port === PORT.inPort
+        ? this.#emit(queued, inPort, null)
+        : this.#emit(queued, this.terms.constant(port), inPort);
+    return { ...next, flow: next.flow.with(KEY.skbPriority, state.flow[KEY.skbPriority]!) };
   }
 
   /** The most bytes that are left: the frame is measured before it is changed, and cut afterwards. */
@@ -339,13 +379,13 @@ export class Machine implements Decider {
         if (state.wasMpls) throw new Unmodelled("a table that is asked by a field after pop_mpls", line);
         return this.#resubmit(state, null, 0, false);
       case PORT.normal:
-        return this.#opaque(state, "NORMAL", line);
+        return this.#putsOut(state, "NORMAL", "NORMAL", line);
       case PORT.flood:
-        return this.#opaque(state, "FLOOD", line);
+        return this.#putsOut(state, "FLOOD", "FLOOD", line);
       case PORT.all:
-        return this.#opaque(state, "ALL", line);
+        return this.#putsOut(state, "ALL", "ALL", line);
       case PORT.controller:
-        return this.#packetIn(state, "action", 0xffff);
+        return this.#packetIn(state, PLAIN_PACKET_IN);
       case PORT.none:
         return state;
       default:
@@ -376,37 +416,47 @@ export class Machine implements Decider {
     return width <= at ? [] : this.terms.slice(looseWord(segments), at, width - at);
   }
 
-  #packetIn(state: State, reason: string, maxBytes: number): State {
+  #packetIn(state: State, to: PacketInArguments): State {
+    const sent = this.#toController(state);
+    const carried = PACKET_IN_WORDS.map(word => sent.flow[word]!);
+    return this.#leave(sent, { is: "packet_in", to, wire: wireOf(sent.packet), state: carried });
+  }
+
+  /** The datapath reads the packet on its way to the controller. What an expired TTL sends there is no part of the contract. */
+  #toController(state: State): State {
     const sent = this.#committed(state);
     const snap = this.terms.atomWord(this.#readings.atom(0, SNAP_WORD));
-    // The datapath reads the packet on its way to the controller.
     const isMoved = isMovedByReading(this, snap, sent.packet);
-    const next = isMoved === sent.packet.isMoved ? sent : { ...sent, packet: { ...sent.packet, isMoved } };
-    // What an expired TTL tells the controller is no part of the contract.
-    if (reason === "invalid_ttl") return next;
-    return this.#leave(next, { is: "packet_in", reason, maxBytes, wire: wireOf(next.packet) });
+    return isMoved === sent.packet.isMoved ? sent : { ...sent, packet: { ...sent.packet, isMoved } };
   }
 
-  /** What is not executed and leaves the packet alone: the same on both sides is the same. */
-  #opaque(state: State, text: string, line: number): State {
-    const next = this.#committed(state);
-    const { flow } = next;
-    const metadata = [KEY.inPort, KEY.pktMark, KEY.skbPriority, KEY.tunnelId, KEY.tunnelId + 1];
-    const named = `${text} ${metadata.map(word => flow[word]!.id).join(" ")}`;
-    const wire = wireOf(next.packet);
-    const event: Event = {
-      is: "opaque",
-      text: named,
-      feature: text.split(" ")[0]!,
-      line,
-      wire: { ...wire, id: `${wire.id} ${flow.map(({ id }) => id)}` },
-    };
-    return this.#leave(next, event);
+  #putsOut(state: State, name: string, text: string, line: number): State {
+    return this.#effect(state, { effect: "puts out", name, text, reads: [], line });
   }
 
-  #unknown(state: State, step: Doing<"unknown">): State {
-    if (isOpaque(step)) return this.#opaque(state, `${step.feature} ${step.text}`, step.line);
-    throw new Unmodelled(step.feature, step.line);
+  /** What is not done to the packet: the same on both sides is the same. */
+  #effect(
+    state: State,
+    { effect, name, text, reads, line }: Pick<Doing<"effect">, "effect" | "name" | "text" | "reads" | "line">,
+  ): State {
+    const isTracking = effect === "tracks" && name !== "meter";
+    const hasBytes = effect === "puts out" || isTracking;
+    const next = hasBytes ? this.#committed(state) : state;
+    const values = reads.flatMap(from => this.#wordsOf(readField(this, next.flow, from)));
+    const words = [...values, ...wordsOfEffect(effect, name).map(word => next.flow[word]!)];
+    const wire = hasBytes ? wireOf(next.packet) : null;
+    const tracked = isTracking ? { ...next, isTracked: true } : next;
+    return this.#leave(tracked, { is: "effect", effect, name, text, line, words, wire });
+  }
+
+  /** A value of any width as words. */
+  #wordsOf(segments: readonly Segment[]): Word[] {
+    const words: Word[] = [];
+    for (let at = 0; ; at += 32) {
+      const rest = this.#from(segments, at);
+      if (rest.length === 0) return words;
+      words.push(this.terms.word(this.#low(rest, 32)));
+    }
   }
 
   // --- Groups and copies ----------------------------------------------------------------------------------------
@@ -425,7 +475,7 @@ export class Machine implements Decider {
       // Which bucket is taken is not known, and what a table says there is not part of the group's text.
       if (lists.some(list => !list.every(({ step }) => endsHere(step))))
         throw new Unmodelled("a select group that goes on to tables or groups", group.source.line);
-      return this.#opaque(state, group.text.replace(/^.*?type=/, "select "), line);
+      return this.#putsOut(state, "select group", group.text.replace(/^.*?type=/, ""), line);
     }
     if (group.type !== "ff") return pushFrame(state, { is: "buckets", lists, index: 0, isLast });
     const first = group.buckets[0];
@@ -490,6 +540,7 @@ export class Machine implements Decider {
 
   /** Hands the packet as it is by now to a later pass. Only a bucket goes on after that: a clone that froze ends all. */
   #finishFreezing(state: State): State {
+    if (state.isTracked) throw new Unmodelled("a packet that is read again behind ct", this.#line);
     const steps = (list: readonly Bound[]): Step[] => list.map(({ step }) => step);
     if (mostBytesOf(steps(state.actionSet)) > leastBytesOf(steps(state.frozen)))
       throw new Unmodelled("an action set that makes Open vSwitch end itself after pop_mpls", this.#line);
@@ -584,7 +635,7 @@ export class Machine implements Decider {
     const less = decremented(this, ttl, 0, this.#line);
     if (less !== null) return { ...state, flow: flow.with(KEY.nwTtl, less) };
     let next = state;
-    for (let i = 0; i < controllerCount; i++) next = this.#packetIn(next, "invalid_ttl", 0xffff);
+    for (let i = 0; i < controllerCount; i++) next = this.#toController(next);
     return this.#return(next);
   }
 
@@ -593,7 +644,7 @@ export class Machine implements Decider {
     if (!isMpls(this, flow)) return this.#return(state);
     const less = decremented(this, flow[KEY.mplsLse]!, 0, this.#line);
     if (less !== null) return { ...state, flow: flow.with(KEY.mplsLse, less) };
-    return this.#return(this.#packetIn(state, "invalid_ttl", 0xffff));
+    return this.#return(this.#toController(state));
   }
 }
 

@@ -4,9 +4,10 @@
  * that leads there, and is remembered. Only where that fails it is gone through again with what is known. So tables
  * behind one another cost their sum, and not their product.
  */
-import type { Step } from "../../openflow/index.ts";
+import { KEY, type Step } from "../../openflow/index.ts";
 import type { Budget } from "./budget.ts";
-import { type Candidate, Comparison, eventsName, inOrder, sameEvent } from "./compare.ts";
+import { type Candidate, Comparison, eventsName, type Ignored, sameEvent } from "./compare.ts";
+import { portCubes, TUNNEL_WORDS } from "./entering.ts";
 import { Lookups } from "./lookup.ts";
 import { Fork, Machine } from "./machine.ts";
 import { Path, Undecidable } from "./path.ts";
@@ -50,10 +51,18 @@ export class Product {
   readonly #programs: readonly [Program, Program];
   readonly #proven = new Map<string, boolean>();
   readonly #budget: Budget;
+  readonly #ignored: ReadonlySet<Ignored>;
   #hadManyLookups = false;
 
-  constructor(a: Program, b: Program, space: Space, budget: Budget) {
+  constructor(
+    a: Program,
+    b: Program,
+    space: Space,
+    budget: Budget,
+    ignored: ReadonlySet<Ignored> = new Set(),
+  ) {
     this.#programs = [a, b];
+    this.#ignored = ignored;
     this.readings = new Readings(space, this.terms);
     this.#lookups = new Lookups(this.terms);
     this.#widening = new Widening(this.#programs, this.terms);
@@ -62,9 +71,32 @@ export class Product {
 
   /** Every frame there is. False when the listener had enough. */
   run(listener: Listener): boolean {
-    const path = Path.of(this.#budget, this.readings.space, this.terms, this.readings.contentsWith([]));
-    const start: Pair = { a: Machine.start(this.readings, 0), b: Machine.start(this.readings, 1), path };
-    return this.#explore(start, listener, Number.POSITIVE_INFINITY);
+    return this.#starts().every(start => this.#explore(start, listener, Number.POSITIVE_INFINITY));
+  }
+
+  /** Frames that may come from a tunnel, and, where fields of tunnels are input, frames that do not. */
+  #starts(): Pair[] {
+    const { space } = this.readings;
+    const path = Path.of(this.#budget, space, this.terms, this.readings.contentsWith([]));
+    const at = (isTunnelled: boolean, paths: readonly Path[]): Pair[] =>
+      paths.map(path => ({
+        a: Machine.start(this.readings, 0, isTunnelled),
+        b: Machine.start(this.readings, 1, isTunnelled),
+        path,
+      }));
+    const isAsked = space.entering.some(word => TUNNEL_WORDS.includes(word));
+    const { tunnels, others } = space.ports;
+    if (!isAsked || others.size === 0) return at(true, [path]);
+    return [...at(false, this.#notFrom(tunnels, path)), ...at(true, this.#notFrom(others, path))];
+  }
+
+  /** The path of frames that come in by other ports than these. */
+  #notFrom(ports: ReadonlySet<number>, path: Path): readonly Path[] {
+    const word = this.readings.firstKey(false)[KEY.inPort]!;
+    return portCubes(ports).reduce<readonly Path[]>(
+      (paths, { mask, value }) => paths.flatMap(one => one.split([{ word, mask, value }]).no),
+      [path],
+    );
   }
 
   #explore(start: Pair, listener: Listener, classes: number): boolean {
@@ -130,7 +162,7 @@ export class Product {
     const comparison = new Comparison(this.readings, candidate =>
       listener.differs({ a, b, path }, candidate),
     );
-    return comparison.run(inOrder(a.out), inOrder(b.out), path);
+    return comparison.compare(a.out, b.out, path, this.#ignored);
   }
 
   /** Answers the lookups that are due in every way. */
@@ -360,7 +392,7 @@ function stateName(state: State, namer: Namer): string {
     namer.left(state.left),
     namer.left(state.after),
     eventsName(state.out),
-    [state.isOver, state.isFreezing, state.wasMpls, state.frozenTable, state.recirculations].join(),
+    [state.isOver, state.isFreezing, state.wasMpls, state.isTracked, state.frozenTable, state.recirculations].join(),
     namer.word(state.priority),
     [state.actionSetHasGroup, state.stackBytes, state.error].join(),
   ].join("\n");
@@ -375,7 +407,9 @@ function hasColumns(state: State): boolean {
     left.some(one =>
       one.is === "recirculate"
         ? one.frozen.list.some(boundHas) || wordsHave(one.frozen.packet.base) || wordsHave(one.frozen.key)
-        : wordsHave(one.wire.packet.base) || (one.is === "output" && one.port.hasColumn),
+        : wordsHave(one.wire?.packet.base ?? []) ||
+          wordsHave(one.is === "effect" ? one.words : one.state) ||
+          (one.is === "output" && one.port.hasColumn),
     );
   return (
     wordsHave(state.flow) ||

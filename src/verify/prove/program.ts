@@ -131,7 +131,7 @@ export class Program {
   readonly flows: FlowColumns;
   readonly tables = new Map<number, readonly Band[]>();
   readonly groups: ReadonlyMap<number, Group>;
-  #templateCount = 0;
+  readonly #templates: Template[] = [];
   readonly #askedFrom = new Map<number, ReadonlySet<number>>();
   readonly #actionsOf = new Map<number, string>();
 
@@ -227,7 +227,15 @@ export class Program {
       if (leaf.of !== "set" && leaf.of !== "output") continue;
       slots.set(stepAt(model.actions, steps, leaf.path), { at, words });
     }
-    return { id: this.#templateCount++, program: this, steps, slots, unknown: unknownOf(model) };
+    const template = {
+      id: this.#templates.length,
+      program: this,
+      steps,
+      slots,
+      unknown: unknownOf(model),
+    };
+    this.#templates.push(template);
+    return template;
   }
 
   /** Rules or one map node for families that compare the same bits at one priority. */
@@ -290,6 +298,19 @@ export class Program {
       for (const { at, shift, mask } of own) word |= (columns.valueAt(flows[i]!, at) << shift) & mask;
       key[from + i] = word;
     }
+  }
+
+  /** Words that any table asks for. */
+  *matchedWords(): Iterable<number> {
+    for (const bands of this.tables.values())
+      for (const { nodes } of bands) for (const node of nodes) yield* wordsOf(node);
+  }
+
+  /** The steps of every flow and bucket, a list each. */
+  *allSteps(): Iterable<readonly Step[]> {
+    for (const { steps } of this.#templates) yield steps;
+    for (const { buckets } of this.groups.values())
+      for (const { actions } of buckets) yield compileActions(actions, 0);
   }
 
   /** Words that tables ask for which a lookup in this one can lead to, itself among them. */

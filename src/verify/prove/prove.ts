@@ -5,12 +5,14 @@
  */
 import type { FlowColumns, Group } from "../../openflow/index.ts";
 import { Budget, OutOfBudget } from "./budget.ts";
+import type { Ignored } from "./compare.ts";
+import { withEntering } from "./entering.ts";
 import { type Ambiguous, type Difference, Findings, type Unknown } from "./findings.ts";
 import { Product } from "./product.ts";
 import { Program } from "./program.ts";
 import { Showing } from "./showing.ts";
 import { countKeys } from "./size.ts";
-import { EVERY_FRAME, type Space } from "./space.ts";
+import { EVERY_FRAME, NO_PORT_KINDS, type PortKinds, type Space } from "./space.ts";
 
 export interface FlowTable {
   readonly flows: FlowColumns;
@@ -32,6 +34,10 @@ export interface Proof {
 
 export interface ProofOptions {
   readonly space?: Space;
+  /** Which ports are tunnels. Nothing is known of the others: each may be one. */
+  readonly ports?: PortKinds;
+  /** What of an outcome is not compared: nothing. */
+  readonly ignored?: ReadonlySet<Ignored>;
   /** Classes of frames before the answer is unknown(budget): 1,000,000. */
   readonly maxClasses?: number;
   /** Seconds: 300. */
@@ -44,15 +50,17 @@ export interface ProofOptions {
 export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): Proof {
   const started = performance.now();
   const budget = new Budget(options.maxClasses ?? 1_000_000, options.maxSeconds ?? 300);
-  const space = options.space ?? EVERY_FRAME;
+  const ignored = options.ignored ?? new Set<Ignored>();
+  let space = options.space ?? EVERY_FRAME;
   const findings = new Findings(options.maxDifferences ?? 20);
   for (const [side, { flows }] of [["a", a] as const, ["b", b] as const])
     if (flows.skipped > 0 || flows.errorCount > 0)
       findings.unknownAt(side, "flows that cannot be read", flows.problems[0]?.line ?? 0);
   try {
     const programs = [new Program(a, budget), new Program(b, budget)] as const;
-    const product = new Product(programs[0], programs[1], space, budget);
-    const showing = new Showing(programs, product, findings);
+    space = withEntering(space, programs, options.ports ?? NO_PORT_KINDS);
+    const product = new Product(programs[0], programs[1], space, budget, ignored);
+    const showing = new Showing(programs, product, findings, ignored);
     try {
       product.run(showing);
     } finally {

@@ -5,7 +5,8 @@
  */
 import { KEY, KEY_WORDS } from "../../openflow/index.ts";
 import { type Decider, TYPES, VLAN_PRESENT } from "./fields.ts";
-import { EVERY_FRAME, INNER_WORDS, INPUT_WORDS, type Space, widthOfWord } from "./space.ts";
+import { TUNNEL_WORDS } from "./entering.ts";
+import { EVERY_FRAME, INNER_WORDS, inputWordsOf, type Space, widthOfWord } from "./space.ts";
 import type { Packet } from "./state.ts";
 import type { Atom, Terms, Word } from "./terms.ts";
 import { typesName } from "./wire.ts";
@@ -71,11 +72,12 @@ export class Readings {
     return [...given, ...this.list.slice(given.length).map(({ kinds }) => kinds)];
   }
 
-  /** The key of a frame that comes in. */
-  firstKey(): Word[] {
+  /** The key of a frame that comes in, with or without what only a tunnel gives it. */
+  firstKey(isTunnelled: boolean): Word[] {
     const { terms } = this;
     const key = Array.from({ length: KEY_WORDS }, () => terms.constant(0));
-    for (const word of INPUT_WORDS) key[word] = terms.atomWord(this.atom(0, word));
+    for (const word of inputWordsOf(this.space))
+      if (isTunnelled || !TUNNEL_WORDS.includes(word)) key[word] = terms.atomWord(this.atom(0, word));
     return key;
   }
 

@@ -3,9 +3,17 @@
  * bytes, and run through the interpreter with both tables. Only what differs there too is told as a difference; differences
  * with the same flows on both sides are one, with a count.
  */
-import { extract, type Flow, KEY, KEY_WORDS, type Outcome } from "../../openflow/index.ts";
+import {
+  type EnteringState,
+  extract,
+  type Flow,
+  KEY,
+  KEY_WORDS,
+  type Outcome,
+} from "../../openflow/index.ts";
 import type { Candidate } from "./compare.ts";
-import { Confirming, chainOf, sameOutcome } from "./confirm.ts";
+import { accompanying, Confirming, chainOf, surelyDiffer, type Yardstick } from "./confirm.ts";
+import { isTunnel, TUNNEL_WORDS } from "./entering.ts";
 import { fieldsBetween } from "./fields-between.ts";
 import type { Behaviour, Difference, Findings, FlowLine } from "./findings.ts";
 import { isForetold } from "./foretold.ts";
@@ -16,7 +24,7 @@ import type { Program } from "./program.ts";
 import { SNAP_WORD } from "./readings.ts";
 import { countLanes, lanesOf } from "./rivals.ts";
 import { isLanes, type LaneSource } from "./sources.ts";
-import { INPUT_WORDS, KINDS } from "./space.ts";
+import { INPUT_WORDS, KINDS, type PortKinds } from "./space.ts";
 import type { State } from "./state.ts";
 import { type Input, Solver } from "./witness.ts";
 
@@ -50,8 +58,15 @@ export class Showing implements Listener {
   /** Of candidates without a frame: what is open unless another one of the same flows has a frame. */
   readonly #unconfirmed = new Map<string, string>();
   readonly #interpreters: readonly [Confirming, Confirming];
+  readonly #yardstick: Yardstick;
 
-  constructor(programs: readonly [Program, Program], product: Product, findings: Findings) {
+  constructor(
+    programs: readonly [Program, Program],
+    product: Product,
+    findings: Findings,
+    ignored: Yardstick["ignored"],
+  ) {
+    this.#yardstick = { ignored, ports: product.readings.space.ports };
     this.#findings = findings;
     this.#product = product;
     this.#solver = new Solver(product.readings);
@@ -78,7 +93,8 @@ export class Showing implements Listener {
       }
       const frame = frameOf(this.#product.readings, search.input, readingOf(pair));
       const inPort = portOf(search.input);
-      const outcome = this.#interpreters[side].run(inPort, frame);
+      const entering = this.#enteringOf(search.input);
+      const outcome = this.#interpreters[side].run(inPort, frame, entering);
       const [found] = outcome.ambiguous;
       isExactly &&= this.#isExact(pair, search.input);
       for (const { feature, line } of outcome.unknown) {
@@ -91,6 +107,7 @@ export class Showing implements Listener {
         side: side === 0 ? "a" : "b",
         inPort,
         frame,
+        state: entering,
         flows: [first!, second!],
       });
       return true;
@@ -152,7 +169,7 @@ export class Showing implements Listener {
     if (!isLess(oddness, group.oddness)) return;
     const { frame, outcomes } = this.#run(pair, path, input, minBytes);
     if (outcomes === null || outcomes.some(isOpen)) return;
-    const told = differenceOf(portOf(input), frame, outcomes, what);
+    const told = this.#differenceOf(input, frame, outcomes, what);
     if (told === null) return;
     group.oddness = oddness;
     this.#findings.differences[group.index] = told;
@@ -210,7 +227,8 @@ export class Showing implements Listener {
     if (this.#isExact(pair, input) && !isReadAs(frame, input)) return { frame, outcomes: null };
     const inPort = portOf(input);
     const [a, b] = this.#interpreters;
-    const outcomes = [a.run(inPort, frame), b.run(inPort, frame)] as const;
+    const entering = this.#enteringOf(input);
+    const outcomes = [a.run(inPort, frame, entering), b.run(inPort, frame, entering)] as const;
     const isAsSaid =
       outcomes.some(isOpen) ||
       (isForetold(pair.a.out, path, input, outcomes[0]) && isForetold(pair.b.out, path, input, outcomes[1]));
@@ -221,38 +239,78 @@ export class Showing implements Listener {
     const { frame, outcomes } = this.#run(pair, path, input, minBytes);
     if (outcomes === null) return null;
     const inPort = portOf(input);
-    if (!outcomes.some(isOpen)) return differenceOf(inPort, frame, outcomes, what);
+    if (!outcomes.some(isOpen)) {
+      const told = this.#differenceOf(input, frame, outcomes, what);
+      if (told !== null || outcomes.every(({ unknown }) => unknown.length === 0)) return told;
+    }
     for (const [side, { unknown, ambiguous }] of outcomes.entries()) {
       const name = side === 0 ? "a" : "b";
       for (const { feature, line } of unknown) this.#findings.unknownAt(name, feature, line);
       for (const { flows } of ambiguous) {
         if (this.#findings.ambiguities.length >= this.#findings.max) break;
         const [first, second] = flows.map(lineOf);
-        this.#findings.ambiguities.push({ side: name, inPort, frame, flows: [first!, second!] });
+        const state = this.#enteringOf(input);
+        this.#findings.ambiguities.push({ side: name, inPort, frame, state, flows: [first!, second!] });
       }
     }
     return "open";
   }
+
+  /** What an input brings with it beside its bytes. */
+  #enteringOf(input: Input): EnteringState {
+    const words = this.#product.readings.space.entering.map(word => [word, input.valueOf(0, word)] as const);
+    return new Map(words.filter(([, value]) => value !== 0));
+  }
+
+  /** Null when the outcomes do not differ for sure. */
+  #differenceOf(
+    input: Input,
+    frame: Uint8Array,
+    [a, b]: readonly [Outcome, Outcome],
+    what: string,
+  ): Difference | null {
+    if (!surelyDiffer(a, b, this.#yardstick)) return null;
+    const inPort = portOf(input);
+    const state = this.#enteringOf(input);
+    const told = what.startsWith("word ") ? fieldsBetween(a, b, this.#yardstick) : what;
+    const tunnels = tunnelsIn(inPort, state, [a, b], this.#yardstick);
+    return { inPort, frame, state, tunnels, a: behaviourOf(a), b: behaviourOf(b), what: told, affected: "" };
+  }
 }
 
-const isOpen = ({ verdict }: Outcome): boolean => verdict === "unknown" || verdict === "ambiguous";
+const isOpen = ({ effects }: Outcome): boolean => effects === null;
 
-/** Null when the outcomes are the same. */
-function differenceOf(
+const behaviourOf = (outcome: Outcome): Behaviour => ({
+  outputs: outcome.effects!.outputs,
+  packetIns: outcome.effects!.packetIns,
+  others: outcome.effects!.others,
+  flows: chainOf(outcome).map(lineOf),
+});
+
+/** Ports of which a difference takes for granted that they are tunnels, though nobody said so. */
+function tunnelsIn(
   inPort: number,
-  frame: Uint8Array,
+  state: EnteringState,
   [a, b]: readonly [Outcome, Outcome],
-  what: string,
-): Difference | null {
-  if (sameOutcome(a, b)) return null;
-  const behaviour = (outcome: Outcome): Behaviour => ({
-    outputs: outcome.outputs,
-    packetIns: outcome.packetIns,
-    flows: chainOf(outcome).map(lineOf),
-  });
-  const told = what.startsWith("word ") ? fieldsBetween(a, b) : what;
-  return { inPort, frame, a: behaviour(a), b: behaviour(b), what: told, affected: "" };
+  by: Yardstick,
+): number[] {
+  const isOpenPort = (ports: PortKinds, port: number): boolean => isTunnel(ports, port) === null;
+  const found = new Set<number>();
+  if ([...state.keys()].some(word => TUNNEL_WORDS.includes(word)) && isOpenPort(by.ports, inPort))
+    found.add(inPort);
+  // Where the frames alone differ, or their ports, what goes along with them need not.
+  const all: PortKinds = { tunnels: new Set(), others: new Set(portsOf(a, b).filter(isOpenPort.bind(null, by.ports))) };
+  if (!surelyDiffer(a, b, { ...by, ports: { ...all, tunnels: by.ports.tunnels, others: new Set([...by.ports.others, ...all.others]) } }))
+    for (const [index, output] of a.effects!.outputs.entries()) {
+      const other = b.effects!.outputs[index];
+      if (other === undefined || accompanying(output, by).join() === accompanying(other, by).join()) continue;
+      if (isOpenPort(by.ports, output.port)) found.add(output.port);
+    }
+  return [...found];
 }
+
+const portsOf = (...outcomes: readonly Outcome[]): number[] =>
+  outcomes.flatMap(({ effects }) => effects!.outputs.map(({ port }) => port));
 
 const lineOf = ({ source, text }: Flow): FlowLine => ({ file: source.file, line: source.line, text });
 

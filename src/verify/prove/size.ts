@@ -1,6 +1,6 @@
 /** How many flow keys a space has: counted kind by kind, word by word, from the cubes. */
 import { cubesOf } from "./solve.ts";
-import { INPUT_WORDS, type Space, widthOfWord } from "./space.ts";
+import { inputWordsOf, type Space, widthOfWord } from "./space.ts";
 
 const bitsIn = (mask: number): number => {
   let count = 0;
@@ -13,7 +13,7 @@ export function countKeys(space: Space): number {
   let total = 0;
   for (const kind of space.kinds) {
     let bits = 0;
-    for (const word of INPUT_WORDS) {
+    for (const word of inputWordsOf(space)) {
       const cubes = cubesOf(space, kind, word);
       const width = widthOfWord(word);
       if (cubes === null) bits += width;

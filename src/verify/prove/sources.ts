@@ -1,7 +1,7 @@
 /**
  * Steps bound to where their values come from: a flow that was hit alone, the rows of a domain, a bucket of a group.
  */
-import { compileActions, type Group, type Step } from "../../openflow/index.ts";
+import { compileActions, type Group, isUndecided, type Step, undecided } from "../../openflow/index.ts";
 import { gathered } from "./lanes.ts";
 import type { MapNode } from "./maps.ts";
 import type { Template } from "./program.ts";
@@ -117,8 +117,8 @@ const END: readonly (readonly Step["do"][])[] = [["resubmit"], ["output", "contr
 /** The list that an action set, as it was written, stands for (ovs-actions(7), "Action sets"). */
 export function orderBound(written: readonly Bound[]): readonly Bound[] {
   if (written.length === 0) return written;
-  const unknown = written.find(({ step }) => step.do === "unknown");
-  if (unknown !== undefined) return [unknown];
+  const unknown = written.find(({ step }) => isUndecided(step));
+  if (unknown !== undefined) return [{ ...unknown, step: undecided(unknown.step) }];
   const lastOf = (kinds: readonly Step["do"][]): Bound[] =>
     written.filter(({ step }) => kinds.includes(step.do)).slice(-1);
   const end = END.flatMap(lastOf);

@@ -48,6 +48,9 @@ const WIDTHS = new Map<number, number>([
   [KEY.tpDst, 16],
   [KEY.tcpFlags, 12],
   [KEY.ndOptionsType, 8],
+  [KEY.tunnelGbp, 24],
+  [KEY.tunnelErspan, 31],
+  [KEY.tunnelGtpu, 16],
 ]);
 
 export const widthOfWord = (word: number): number => WIDTHS.get(word) ?? 32;
@@ -219,22 +222,35 @@ const TAGS: readonly Cube[] = [
   { mask: 0xffff1000, value: 0x88a81000 },
 ];
 
-/** What frames there are: all of them, or, in tests, a few. */
+/** What is known of ports: numbers of those that are tunnels, and of those that are not. Of all others nothing is known. */
+export interface PortKinds {
+  readonly tunnels: ReadonlySet<number>;
+  readonly others: ReadonlySet<number>;
+}
+
+export const NO_PORT_KINDS: PortKinds = { tunnels: new Set(), others: new Set() };
+
+/** What frames there are, and what comes with them: all of them, or, in tests, a few. */
 export interface Space {
   readonly kinds: readonly Kind[];
+  /** Words that come with a frame beside its bytes and can be anything (entering.ts); of all others nothing is read. */
+  readonly entering: readonly number[];
+  readonly ports: PortKinds;
   /** Cubes of the words in front of dl_type, whatever the kind. */
   readonly cubes: ReadonlyMap<number, readonly Cube[]>;
 }
 
 export const EVERY_FRAME: Space = {
   kinds: KINDS,
+  entering: [],
+  ports: NO_PORT_KINDS,
   cubes: new Map([
     [KEY.inPort, IN_PORTS],
     [KEY.vlanTci, TAGS],
   ]),
 };
 
-/** Words of a first reading that a frame decides; all others are zero. */
+/** Words of a first reading that a frame's port and bytes decide. */
 export const INPUT_WORDS: readonly number[] = [
   KEY.inPort,
   KEY.dlDst,
@@ -248,6 +264,10 @@ export const INPUT_WORDS: readonly number[] = [
   KEY.mplsLse + 2,
   ...Array.from({ length: LAST_KIND_WORD - KEY.nwSrc + 1 }, (_, i) => KEY.nwSrc + i),
 ];
+
+/** Words of a first reading that can be anything; all others are zero. */
+export const inputWordsOf = ({ entering }: Space): readonly number[] =>
+  entering.length === 0 ? INPUT_WORDS : [...INPUT_WORDS, ...entering];
 
 /** The words behind the labels, which a second reading makes anew. */
 export const INNER_WORDS: readonly number[] = INPUT_WORDS.filter(word => word >= KEY.nwSrc);

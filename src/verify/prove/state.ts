@@ -3,7 +3,7 @@
  * the packet so far (`base`), what is still to be run, and what has been put out. All of it is immutable; a step copies
  * the object and replaces fields. The names are those of the interpreter (interpret/translate.ts), which says what they mean.
  */
-import { KEY, KEY_WORDS, type Step } from "../../openflow/index.ts";
+import { type Effect, KEY, KEY_WORDS, type PacketInArguments, type Step } from "../../openflow/index.ts";
 import type { SlotPlace, Template } from "./program.ts";
 import type { Segment, Word } from "./terms.ts";
 
@@ -99,15 +99,26 @@ export type Event =
       /** It is cut to so many bytes; null for all. */
       readonly maxBytes: number | null;
       readonly wire: Wire;
+      /** ACCOMPANYING_WORDS, as far as they go along by this port. */
+      readonly state: readonly Word[];
     }
-  | { readonly is: "packet_in"; readonly reason: string; readonly maxBytes: number; readonly wire: Wire }
-  /** Something that is not executed: the same on both sides is the same. */
   | {
-      readonly is: "opaque";
-      readonly text: string;
-      readonly feature: string;
-      readonly line: number;
+      readonly is: "packet_in";
+      readonly to: PacketInArguments;
       readonly wire: Wire;
+      /** PACKET_IN_WORDS. */
+      readonly state: readonly Word[];
+    }
+  /** An effect beside the packet (interpret/program.ts): the same text with the same words is the same effect. */
+  | {
+      readonly is: "effect";
+      readonly effect: Effect;
+      readonly name: string;
+      readonly text: string;
+      readonly line: number;
+      readonly words: readonly Word[];
+      /** Of the packet, where the effect depends on its bytes; null otherwise. */
+      readonly wire: Wire | null;
     };
 
 export interface Frozen {
@@ -153,6 +164,8 @@ export interface State {
   readonly isOver: boolean;
   readonly isFreezing: boolean;
   readonly wasMpls: boolean;
+  /** The datapath tracks the packet's connection by now. */
+  readonly isTracked: boolean;
   readonly frozen: readonly Bound[];
   readonly frozenTable: number;
   readonly priority: Word;
@@ -179,6 +192,7 @@ export const NEW_PASS = {
   isOver: false,
   isFreezing: false,
   wasMpls: false,
+  isTracked: false,
   frozen: [],
   frozenTable: -1,
   error: null,

@@ -2,13 +2,13 @@
  * From a path to frames that are on it: lanes are chosen, bindings become numbers, and the rest is solved (solve.ts);
  * misses are looked up and ruled out one by one. Exact: when there is no frame, the search says so, unless it gave up.
  */
-import { KEY } from "../../openflow/index.ts";
+import { ACCOMPANYING_WORDS, KEY } from "../../openflow/index.ts";
 import type { MapNode } from "./maps.ts";
 import type { Path } from "./path.ts";
 import { type Readings, SNAP_WORD } from "./readings.ts";
 import { type Clause, findInput, type Literal, restrict, type Solution } from "./solve.ts";
 import type { Cube, Kind } from "./space.ts";
-import { INNER_WORDS, INPUT_WORDS } from "./space.ts";
+import { INNER_WORDS, inputWordsOf } from "./space.ts";
 import { type Atom, maskOf, pairsOf, type Segment, type Word } from "./terms.ts";
 
 /** One frame, as the words of its readings. */
@@ -30,6 +30,7 @@ const ORDINARY_ROUNDS = 8;
 
 /** What a frame should look like when nothing speaks against it. */
 const PREFERENCES: readonly { readonly word: number; readonly value: number; readonly mask?: number }[] = [
+  ...ACCOMPANYING_WORDS.map(word => ({ word, value: 0 })),
   { word: SNAP_WORD, value: 0 },
   { word: KEY.dlSrc, value: 0x0200 },
   { word: KEY.dlSrc + 1, value: 1 },
@@ -120,7 +121,7 @@ export class Solver {
 
   #atoms(path: Path): Atom[] {
     return path.contents.flatMap((_, content) =>
-      (content === 0 ? INPUT_WORDS : INNER_WORDS).map(word => this.#readings.atom(content, word)),
+      (content === 0 ? inputWordsOf(path.space) : INNER_WORDS).map(word => this.#readings.atom(content, word)),
     );
   }
 

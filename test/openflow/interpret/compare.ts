@@ -18,7 +18,13 @@ export const hexOf = (bytes: Uint8Array): string =>
 const LOCAL = 65534;
 
 /** An answer as lines: outputs by port, each port's in order; then the packet-ins. */
-export function linesOf({ outputs, packetIns }: Pick<Outcome, "outputs" | "packetIns">): string[] {
+export function linesOf({
+  outputs,
+  packetIns,
+}: {
+  readonly outputs: readonly Pick<Outcome["outputs"][number], "port" | "frame">[];
+  readonly packetIns: readonly Pick<Outcome["packetIns"][number], "reason" | "frame">[];
+}): string[] {
   const seen = outputs.filter(({ port }) => port !== LOCAL);
   const ports = [...new Set(seen.map(({ port }) => port))].sort((a, b) => a - b);
   return [

@@ -4,7 +4,7 @@
  */
 import { KEY } from "../../../src/openflow/index.ts";
 import { SNAP_WORD } from "../../../src/verify/prove/readings.ts";
-import { type Cube, KINDS, type Kind, type Space } from "../../../src/verify/prove/space.ts";
+import { NO_PORT_KINDS, type Cube, KINDS, type Kind, type Space } from "../../../src/verify/prove/space.ts";
 import type { Body, Packet } from "./evaluate.ts";
 
 /** How many bits, or which values, each field of a world has. */
@@ -193,6 +193,8 @@ function kindsOf(world: World): Kind[] {
 export function spaceOf(world: World): Space {
   return {
     kinds: kindsOf(world),
+    entering: [],
+    ports: NO_PORT_KINDS,
     cubes: new Map<number, readonly Cube[]>([
       [KEY.inPort, among(...world.ports)],
       [KEY.dlDst, among(MAC_HIGH)],
