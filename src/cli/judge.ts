@@ -146,13 +146,16 @@ function stepOf(side: Side, { file, line, text }: FlowLine): VerifyStep {
 const WORDS: Readonly<Record<string, string>> = {
   "an output too many": "b puts out what a does not",
   "an output too few": "b does not put out what a does",
-  "output or packet-in": "one puts out what the other sends to the controller",
+  "a packet-in too many": "b sends a packet-in that a does not send",
+  "a packet-in too few": "b does not send a packet-in that a sends",
   port: "the output port differs",
-  reason: "the reason of the packet-in differs",
   "number of labels": "the number of labels differs",
   type: "the Ethernet type differs",
   checksum: "the checksum differs",
 };
 
-const wordsFor = (what: string): string =>
-  WORDS[what] ?? `${what} ${what.includes(", ") ? "differ" : "differs"}`;
+function wordsFor(what: string): string {
+  const only = /^(.*) in ([ab]) only$/.exec(what);
+  if (only !== null) return `only ${only[2]} runs ${only[1]}`;
+  return WORDS[what] ?? `${what} ${what.includes(", ") ? "differ" : "differs"}`;
+}

@@ -18,7 +18,7 @@ const RELABELLED = LINES.map(line =>
 const folder = new Folder({
   "ok.flows": dump(LINES),
   "label.flows": dump(RELABELLED),
-  "odd.flows": dump([...LINES, "table=0,priority=900,ip,nw_dst=9.9.9.9 actions=NORMAL"]),
+  "odd.flows": dump([...LINES, "table=0,priority=900,ip,nw_dst=9.9.9.9 actions=ct(table=70)"]),
   "tie.flows": dump([
     ...LINES,
     "table=0,priority=901,in_port=1,ip actions=output:11",

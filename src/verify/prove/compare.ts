@@ -19,7 +19,7 @@ export interface Candidate {
   /** What differs, for grouping: a word of the key, or what is missing. */
   readonly what: string;
   /** It cannot be said that the bytes differ. */
-  readonly unknown: { readonly feature: string; readonly line: number } | null;
+  readonly unknown: { readonly feature: string; readonly line: number; readonly side?: 0 | 1 } | null;
   /** Only frames of at least so many bytes show it. */
   readonly minBytes?: number;
 }
@@ -125,6 +125,14 @@ function areRewrittenApart(a: Packet, b: Packet): boolean {
   return a.content !== b.content && isRewritten(a) && isRewritten(b);
 }
 
+/** Whether two packets are the same bytes if their words are. */
+const areBuiltAlike = (a: Packet, b: Packet): boolean =>
+  a.popped === b.popped &&
+  a.pushed === b.pushed &&
+  typesName(a) === typesName(b) &&
+  a.history === b.history &&
+  !areRewrittenApart(a, b);
+
 /** What of an outcome can be left out of the comparison. */
 export const IGNORABLE = ["queue", "mark", "packet-in", "sample", "order"] as const;
 export type Ignored = (typeof IGNORABLE)[number];
@@ -214,7 +222,7 @@ const comesLater = (a: Event, b: Event): boolean => RANKS.indexOf(rankOf(a)) > R
 function missingName(event: Event, isInB: boolean): string {
   if (event.is === "output") return isInB ? "an output too many" : "an output too few";
   if (event.is === "packet_in") return isInB ? "a packet-in too many" : "a packet-in too few";
-  return `${event.name} on one side only`;
+  return `${event.name} in ${isInB ? "b" : "a"} only`;
 }
 
 const PACKET_IN_ARGUMENTS: readonly (readonly [keyof PacketInArguments, string])[] = [
@@ -251,7 +259,13 @@ export class Comparison {
     while (at < a.length && at < b.length && sameEvent(a[at]!, b[at]!)) at++;
     const [left, right] = [a.slice(at), b.slice(at)];
     if (left.length === 0 && right.length === 0) return true;
-    if (left.some(isUncertain) || right.some(isUncertain)) return this.#uncertain(left, right, path);
+    if (left.some(isUncertain) || right.some(isUncertain)) {
+      const { same, different } = this.#sameEffect(left[0], right[0], path);
+      return (
+        same.every(one => this.run(left.slice(1), right.slice(1), one)) &&
+        different.every(one => this.#uncertain(left, right, one))
+      );
+    }
     if (Math.max(left.length, right.length) > MAX_EVENTS) {
       const unknown = { feature: `more than ${MAX_EVENTS} outputs where the two differ`, line: 0 };
       return this.#found({ path, what: "outputs", unknown });
@@ -278,8 +292,7 @@ export class Comparison {
     if (left.notTo === null || left.notTo !== right.notTo || left.maxBytes !== right.maxBytes) return null;
     if (namesOf(left.state) !== namesOf(right.state)) return null;
     const [a, b] = [left.wire.packet, right.wire.packet];
-    if (a.popped !== b.popped || a.pushed !== b.pushed) return null;
-    if (typesName(a) !== typesName(b) || a.history !== b.history || areRewrittenApart(a, b)) return null;
+    if (!areBuiltAlike(a, b)) return null;
     const { yes, no } = path.splitEqual(left.port, right.port);
     const different = [...no];
     let same: readonly Path[] = yes === null ? [] : [yes];
@@ -430,6 +443,26 @@ export class Comparison {
     return paths;
   }
 
+  /** Splits a path by whether two events are the same effect: of one text, with the same words and bytes. */
+  #sameEffect(left: Event | undefined, right: Event | undefined, path: Path): Sameness {
+    const apart = { same: [], different: [path] };
+    if (left?.is !== "effect" || right?.is !== "effect" || left.text !== right.text) return apart;
+    const pairs = left.words.map((word, index): readonly [Word, Word] => [word, right.words[index]!]);
+    if (left.wire !== null && right.wire !== null) {
+      const [a, b] = [left.wire.packet, right.wire.packet];
+      if (!areBuiltAlike(a, b)) return apart;
+      pairs.push(...differing(a, b).map(({ left, right }): readonly [Word, Word] => [left, right]));
+    }
+    let same: readonly Path[] = [path];
+    const different: Path[] = [];
+    for (const [one, other] of pairs) {
+      const splits = same.map(path => path.splitEqual(one, other));
+      different.push(...splits.flatMap(({ no }) => no));
+      same = splits.flatMap(({ yes }) => yes ?? []);
+    }
+    return { same, different };
+  }
+
   /**
    * Lists with effects of which the switch's own state decides what they are. The same effects on both sides are the
    * same: then all else decides. An effect of one side only is a difference where the other side puts out no more: there
@@ -440,11 +473,13 @@ export class Comparison {
     const [extraA, extraB] = [without(left, right), without(right, left)].map(extra =>
       extra.filter(event => event.is === "effect" && event.effect === "puts out"),
     );
-    const first = [...left, ...right].find(isUncertain)!;
+    const [inA, inB] = [left.find(isUncertain), right.find(isUncertain)];
+    const { name, line } = (inA ?? inB)!;
+    const side = inB === undefined ? 0 : inA === undefined ? 1 : undefined;
     const open: Candidate = {
       path,
-      what: first.name,
-      unknown: { feature: first.name, line: first.line },
+      what: name,
+      unknown: { feature: name, line, ...(side === undefined ? {} : { side }) },
     };
     if (extraA!.length === 0 && extraB!.length === 0) {
       let isDifferent = false;
@@ -457,7 +492,7 @@ export class Comparison {
     if (extraA!.length > 0 && extraB!.length > 0) return this.#found(open);
     const [more, less, extra] = extraA!.length > 0 ? [a, b, extraA!] : [b, a, extraB!];
     if (without(less, more).length > 0) return this.#found(open);
-    return this.#found({ path, what: missingName(extra[0]!, false), unknown: null });
+    return this.#found({ path, what: missingName(extra[0]!, extra === extraB), unknown: null });
   }
 
   /** Of outputs that are cut to different lengths: long frames show it, and those that are never long do not. */

@@ -136,7 +136,8 @@ export class Showing implements Listener {
         break;
       }
       if (unknown !== null) {
-        this.#findings.unknownAt(null, unknown.feature, unknown.line);
+        const side = unknown.side === undefined ? null : unknown.side === 0 ? "a" : "b";
+        this.#findings.unknownAt(side, unknown.feature, unknown.line);
         return true;
       }
       isExactly &&= this.#isExact(pair, search.input);
