@@ -30,6 +30,8 @@ export interface SwitchOptions {
   ports: readonly SwitchPort[];
   /** What runs before the first `replaceFlows`: nothing (secure, the default) or NORMAL (standalone). */
   failMode?: "secure" | "standalone";
+  /** Ids of controllers whose packet-ins are seen, besides 0: those that `controller(id=…)` names. None by default. */
+  controllerIds?: readonly number[];
 }
 
 /** An OpenFlow version as `ovs-ofctl -O` names it. */
@@ -50,8 +52,8 @@ export interface Output {
 /**
  * What became of one frame. Outputs of one port are in the order in which it sent them; ports are in the order of their
  * numbers, because the userspace datapath collects a frame's outputs by port before it sends any, so that no other
- * order can be seen from outside (`trace` prints that of the actions). Packet-ins are in their order. Not seen: outputs
- * to LOCAL, and packet-ins for a controller id other than 0.
+ * order can be seen from outside (`trace` prints that of the actions). Packet-ins of one controller id are in their order,
+ * ids in theirs. Not seen: outputs to LOCAL, and packet-ins for an id that the switch was not started with.
  */
 export interface Answer {
   outputs: Output[];
@@ -160,14 +162,16 @@ export class Switch {
   readonly #ports: readonly Port[];
   readonly #markers = new Markers();
   readonly #taps: Map<number, MarkedStream<Buffer>>;
-  readonly #packetIns: MarkedStream<PacketIn>;
+  /** By controller id, in the order of the ids. */
+  readonly #packetIns: ReadonlyMap<number, MarkedStream<PacketIn>>;
   readonly #streams: readonly Marked[];
   /** Frames and markers given to each port. */
   readonly #sent: Map<number, number>;
   readonly #sockets: Socket[] = [];
   #daemons!: Daemons;
   #unixctl!: Unixctl;
-  #management!: Management;
+  /** One for each controller id; the first asks, too. */
+  #managements: Management[] = [];
   #startMs = 0;
   #sequence = 0;
   #last: Promise<unknown> = Promise.resolve();
@@ -177,15 +181,22 @@ export class Switch {
   #onMarker: () => void = () => undefined;
   #onEnd: (error: Error) => void = () => undefined;
 
-  private constructor(ports: readonly Port[]) {
+  private constructor(ports: readonly Port[], controllerIds: readonly number[]) {
     const marked = (): void => this.#onMarker();
     const sequenceOf = (frame: Uint8Array): number | undefined => this.#markers.sequenceOf(frame);
     this.#ports = ports;
     this.#taps = new Map(
       ports.map(({ number, name }) => [number, new MarkedStream<Buffer>(`port ${name}`, sequenceOf, marked)]),
     );
-    this.#packetIns = new MarkedStream("packet-ins", ({ frame }) => sequenceOf(frame), marked);
-    this.#streams = [...this.#taps.values(), this.#packetIns];
+    this.#packetIns = new Map(
+      [...new Set([0, ...controllerIds])]
+        .sort((a, b) => a - b)
+        .map(id => [
+          id,
+          new MarkedStream(`packet-ins of id ${id}`, ({ frame }) => sequenceOf(frame), marked),
+        ]),
+    );
+    this.#streams = [...this.#taps.values(), ...this.#packetIns.values()];
     this.#sent = new Map(ports.map(({ number }) => [number, 0]));
   }
 
@@ -194,10 +205,10 @@ export class Switch {
    * ends, however that comes about. An open switch keeps no process alive.
    * @throws SwitchError if Open vSwitch is missing, too old, or does not start
    */
-  static async start({ ports, failMode = "secure" }: SwitchOptions): Promise<Switch> {
+  static async start({ ports, failMode = "secure", controllerIds = [] }: SwitchOptions): Promise<Switch> {
     const startedAt = performance.now();
     const checked = checkPorts(ports);
-    const sw = new Switch(checked);
+    const sw = new Switch(checked, controllerIds);
     try {
       sw.#daemons = await startDaemons(
         checked.map(fifoOf),
@@ -325,7 +336,7 @@ export class Switch {
     this.#ended ??= new SwitchError("the private switch was closed");
     this.#onEnd(this.#ended);
     this.#unixctl?.close();
-    this.#management?.close();
+    for (const management of this.#managements) management.close();
     for (const socket of this.#sockets) socket.destroy();
     await this.#daemons?.stop();
   }
@@ -341,12 +352,15 @@ export class Switch {
       this.#onEnd(this.#ended);
     };
     this.#unixctl = await Unixctl.connect(join(folder, "vswitchd.ctl"), onClose);
-    const onPacketIn = (packetIn: PacketIn): void => this.#packetIns.push(packetIn);
-    this.#management = await Management.connect(this.#bridge, onPacketIn, onClose);
+    for (const [id, stream] of this.#packetIns) {
+      const onPacketIn = (packetIn: PacketIn): void => stream.push(packetIn);
+      this.#managements.push(await Management.connect(this.#bridge, id, onPacketIn, onClose));
+    }
     await this.#writeFlows("", "", {});
-    const counters = await this.#management.portCounters();
+    // Once it has answered, a connection has its controller id.
+    const [counters] = await Promise.all(this.#managements.map(one => one.portCounters()));
     for (const { number, name } of this.#ports)
-      if (!counters.has(number))
+      if (!counters!.has(number))
         throw new SwitchError(`Open vSwitch did not give ${name} the number ${number}`);
   }
 
@@ -375,7 +389,8 @@ export class Switch {
     checkPriorities(text);
     const bundle = protocol === "OpenFlow10" ? [] : ["--bundle"];
     const words = ["-O", protocol, ...bundle, "add-flows", this.#bridge, "-"];
-    const marker = this.#markers.flow(this.#ports.map(({ number }) => number));
+    const ports = this.#ports.map(({ number }) => number);
+    const marker = this.#markers.flow(ports, [...this.#packetIns.keys()]);
     try {
       await this.#ofctl(words, `${before}${text}\n${marker}\n`);
     } catch (error) {
@@ -446,9 +461,10 @@ export class Switch {
     for (const [port, tap] of this.#taps)
       for (const [i, frames] of tap.take(first, window.length).entries())
         for (const frame of frames) answers[window[i]!]!.outputs.push({ port, frame: new Uint8Array(frame) });
-    for (const [i, packetIns] of this.#packetIns.take(first, window.length).entries())
-      for (const { frame, ...rest } of packetIns)
-        answers[window[i]!]!.packetIns.push({ ...rest, frame: new Uint8Array(frame) });
+    for (const stream of this.#packetIns.values())
+      for (const [i, packetIns] of stream.take(first, window.length).entries())
+        for (const { frame, ...rest } of packetIns)
+          answers[window[i]!]!.packetIns.push({ ...rest, frame: new Uint8Array(frame) });
   }
 
   /** Resolves when every port and the controller have got the marker `sequence`. */
@@ -475,7 +491,7 @@ export class Switch {
 
   /** Throws unless the switch took in by every port what was sent, and every frame that it put out came here. */
   async #checkCounters(): Promise<void> {
-    const counters = await this.#management.portCounters();
+    const counters = await this.#managements[0]!.portCounters();
     for (const { number, name } of this.#ports) {
       const { rxFrames, txFrames } = counters.get(number)!;
       const [sent, came] = [this.#sent.get(number)!, this.#taps.get(number)!.count];

@@ -190,12 +190,13 @@ test("packet-ins carry their reason, table, cookie, in_port and the frame as it 
       { inPort: 3, frame: ipFrame(3) },
     ]);
     const { frame: whole, ...rest } = action!.packetIns[0]!;
-    assert.equal(rest, { reason: "action", inPort: 1, table: 0, cookie: 0x12n });
+    const plain = { controllerId: 0, userdata: new Uint8Array(0), metadata: new Map() };
+    assert.equal(rest, { reason: "action", inPort: 1, table: 0, cookie: 0x12n, ...plain });
     assert.is(Buffer.from(whole).toString("hex", 0, 8), "0200000000990200");
     assert.is(whole.length, 60, "OVS heeds no max_len");
     assert.equal(portsOf(invalid!), [3]);
     const { frame: expired, ...why } = invalid!.packetIns[0]!;
-    assert.equal(why, { reason: "invalid_ttl", inPort: 1, table: 4, cookie: 0x34n });
+    assert.equal(why, { reason: "invalid_ttl", inPort: 1, table: 4, cookie: 0x34n, ...plain });
     assert.ok(ipFrame(2, { ttl: 1 }).equals(expired));
     assert.equal(
       miss!.packetIns.map(({ reason, inPort }) => ({ reason, inPort })),
@@ -206,6 +207,49 @@ test("packet-ins carry their reason, table, cookie, in_port and the frame as it 
       [1, 1, 1],
     );
   });
+});
+
+test("a packet-in carries reason, controller id, userdata and what goes beside the packet", async () => {
+  const sw = await Switch.start({ ports: PORTS, controllerIds: [5, 6] });
+  try {
+    await sw.replaceGroups("group_id=1,type=all,bucket=actions=set_field:7->reg3,controller");
+    await sw.replaceFlows(`
+      in_port=1 actions=set_field:9->reg0,set_field:0x1234->reg15,set_field:5->metadata,set_field:3->pkt_mark,set_tunnel:0x64,controller(id=5,userdata=01.02.ff),controller
+      in_port=2 actions=controller(reason=invalid_ttl,id=6),group:1,controller(id=7),write_actions(controller)
+    `);
+    const [all, reasons] = await sw.sendMany([
+      { inPort: 1, frame: ipFrame(1) },
+      { inPort: 2, frame: ipFrame(2) },
+    ]);
+    const words = [
+      ["tun_id", 0x64n],
+      ["metadata", 5n],
+      ["reg0", 9n],
+      ["reg15", 0x1234n],
+      ["pkt_mark", 3n],
+    ] as const;
+    assert.equal(
+      all!.packetIns.map(({ controllerId, userdata, metadata }) => [
+        controllerId,
+        [...userdata],
+        new Map(metadata),
+      ]),
+      [
+        [0, [], new Map(words)],
+        [5, [1, 2, 255], new Map(words)],
+      ],
+    );
+    assert.equal(
+      reasons!.packetIns.map(({ controllerId, reason, metadata }) => [controllerId, reason, [...metadata]]),
+      [
+        [0, "group", [["reg3", 7n]]],
+        [0, "action_set", []],
+        [6, "invalid_ttl", []],
+      ],
+    );
+  } finally {
+    await sw.close();
+  }
 });
 
 test("new flows and groups hold from the next frame on", async () => {

@@ -1,7 +1,7 @@
 /** The execution of flows, by its door: the interpreter and what it can and cannot execute. */
 
 export { isPort } from "./access.ts";
-export { isUndecided, undecided } from "./action-set.ts";
+export type { SetPart } from "./action-set.ts";
 export { crc32c } from "./bytes.ts";
 export { CachingInterpreter } from "./cache.ts";
 export { type Change, changesBetween } from "./changes.ts";

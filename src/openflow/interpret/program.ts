@@ -7,6 +7,7 @@ import type { Action, SetSpelling, Subfield } from "../ast.ts";
 import { type Field, fieldNamed, type Prerequisite } from "../fields.ts";
 import { KEY, KEY_WORDS } from "../key.ts";
 import { type Words, wordsOf } from "./access.ts";
+import type { SetPart } from "./action-set.ts";
 import { supportOf } from "./features.ts";
 
 /** A feature that the outcome depends on and that is not executed, and the line where it stands. */
@@ -70,6 +71,8 @@ interface StepBase {
   readonly line: number;
   /** Whether a packet whose labels were popped must be read anew first (recirc_for_mpls of Open vSwitch). */
   readonly needsReparse: boolean;
+  /** The part of an action set that it belongs to; null: an action set ignores it. */
+  readonly inSet: SetPart | null;
 }
 
 export type Step = StepBase &
@@ -149,7 +152,7 @@ export const isModelled = ({ place }: Field): boolean =>
   place !== null && (place.word < KEY.nshBase || place.word > KEY.nshContext + 3);
 
 type Given<Type extends Action["type"]> = Extract<Action, { type: Type }>;
-type Body<S = Step> = S extends unknown ? Omit<S, "line" | "needsReparse"> : never;
+type Body<S = Step> = S extends unknown ? Omit<S, "line" | "needsReparse" | "inSet"> : never;
 type Compiled = Body & { needsReparse?: boolean };
 
 function setStep({ spelling, field, value, mask }: Given<"set">): Compiled {
@@ -167,15 +170,17 @@ function setStep({ spelling, field, value, mask }: Given<"set">): Compiled {
   };
 }
 
-/** With nothing but a length it is an output by CONTROLLER to Open vSwitch, which needs no new look at the packet. */
-function controllerStep({ reason, id, maxBytes, userdata, pause, meter }: Given<"controller">): Compiled {
-  if (pause) return { do: "unknown", feature: "controller(pause)" };
-  if (meter !== null) return { do: "unknown", feature: "controller(meter_id)" };
-  return {
-    do: "controller",
-    to: { reason, id, maxBytes, userdata: userdata === null ? null : hexOf(userdata) },
-    needsReparse: reason !== "action" || id !== 0 || userdata !== null,
-  };
+/** With nothing but a length it is an output by CONTROLLER to Open vSwitch. */
+const isOutput = ({ reason, id, userdata, pause, meter }: Given<"controller">): boolean =>
+  reason === "action" && id === 0 && userdata === null && !pause && meter === null;
+
+/** An output needs no new look at the packet. */
+function controllerStep(action: Given<"controller">): Compiled {
+  if (action.pause) return { do: "unknown", feature: "controller(pause)" };
+  if (action.meter !== null) return { do: "unknown", feature: "controller(meter_id)" };
+  const { reason, id, maxBytes, userdata } = action;
+  const to = { reason, id, maxBytes, userdata: userdata === null ? null : hexOf(userdata) };
+  return { do: "controller", to, needsReparse: !isOutput(action) };
 }
 
 const hexOf = (bytes: Uint8Array): string =>
@@ -261,6 +266,37 @@ const COMPILE: { [Type in Action["type"]]: (action: Given<Type>, line: number) =
   other: otherStep,
 };
 
+/** Where actions go in an action set; those that are not here are ignored in one. */
+const IN_SET: Partial<Record<Action["type"], SetPart>> = {
+  pop_vlan: "pop_vlan",
+  pop_mpls: "pop_mpls",
+  push_mpls: "push_mpls",
+  push_vlan: "push_vlan",
+  dec_ttl: "dec_ttl",
+  dec_mpls_ttl: "dec_mpls_ttl",
+  dec_nsh_ttl: "dec_nsh_ttl",
+  set: "change",
+  move: "change",
+  set_queue: "change",
+  resubmit: "resubmit",
+  output: "output",
+  group: "group",
+};
+
+/** The same of those that are known by name only. */
+const OTHER_IN_SET: Readonly<Record<string, SetPart>> = {
+  decap: "decap",
+  encap: "encap",
+  ct: "ct",
+  ct_clear: "ct_clear",
+};
+
+function setPartOf(action: Action): SetPart | null {
+  if (action.type === "controller") return isOutput(action) ? "output" : null;
+  if (action.type === "other") return OTHER_IN_SET[action.name] ?? null;
+  return IN_SET[action.type] ?? null;
+}
+
 /** An enqueue as the switch has it: one action, or the three that later versions of OpenFlow say it with. */
 function splitEnqueue(action: Action): Action[] {
   if (action.type !== "enqueue" || !action.isSplit) return [action];
@@ -276,6 +312,6 @@ function splitEnqueue(action: Action): Action[] {
 export function compileActions(actions: readonly Action[], line: number): Step[] {
   return actions.flatMap(splitEnqueue).map(action => {
     const compile = COMPILE[action.type] as (action: Action, line: number) => Compiled;
-    return { needsReparse: true, line, ...compile(action, line) } as Step;
+    return { needsReparse: true, line, inSet: setPartOf(action), ...compile(action, line) } as Step;
   });
 }

@@ -710,7 +710,13 @@ class Pass implements Translation {
     for (const step of steps.slice(index)) {
       if (step.do === "nothing" && !step.isFrozen) continue;
       if (SPEAKS_OF_TABLE.has(step.do) && this.#frozenTable !== this.#table && isOfTable(step)) {
-        this.#frozen.push({ do: "unroll", table: this.#table, line: step.line, needsReparse: false });
+        this.#frozen.push({
+          do: "unroll",
+          table: this.#table,
+          line: step.line,
+          needsReparse: false,
+          inSet: null,
+        });
         this.#frozenTable = this.#table;
       }
       this.#frozen.push(step);

@@ -1,7 +1,7 @@
 /**
  * Steps bound to where their values come from: a flow that was hit alone, the rows of a domain, a bucket of a group.
  */
-import { compileActions, type Group, isUndecided, type Step, undecided } from "../../openflow/index.ts";
+import { compileActions, type Group, type SetPart, type Step } from "../../openflow/index.ts";
 import { gathered } from "./lanes.ts";
 import type { MapNode } from "./maps.ts";
 import type { Template } from "./program.ts";
@@ -103,26 +103,26 @@ export function bindGroup(group: Group): readonly Bound[][] {
   return lists;
 }
 
-const FIRST: readonly Step["do"][] = [
+/** Its parts in the order in which they run. */
+const FIRST: readonly SetPart[] = [
   "pop_vlan",
   "pop_mpls",
+  "decap",
+  "encap",
   "push_mpls",
   "push_vlan",
   "dec_ttl",
   "dec_mpls_ttl",
+  "dec_nsh_ttl",
 ];
-const MIDDLE: readonly Step["do"][] = ["set", "move", "set_queue"];
-const END: readonly (readonly Step["do"][])[] = [["resubmit"], ["output", "controller"], ["group"]];
+const END: readonly SetPart[] = ["ct", "ct_clear", "resubmit", "output", "group"];
 
 /** The list that an action set, as it was written, stands for (ovs-actions(7), "Action sets"). */
 export function orderBound(written: readonly Bound[]): readonly Bound[] {
   if (written.length === 0) return written;
-  const unknown = written.find(({ step }) => isUndecided(step));
-  if (unknown !== undefined) return [{ ...unknown, step: undecided(unknown.step) }];
-  const lastOf = (kinds: readonly Step["do"][]): Bound[] =>
-    written.filter(({ step }) => kinds.includes(step.do)).slice(-1);
+  const lastOf = (part: SetPart): Bound[] => written.filter(({ step }) => step.inSet === part).slice(-1);
   const end = END.flatMap(lastOf);
   if (end.length === 0) return [];
-  const middle = written.filter(({ step }) => MIDDLE.includes(step.do));
-  return [...FIRST.flatMap(kind => lastOf([kind])), ...middle, end.at(-1)!];
+  const changes = written.filter(({ step }) => step.inSet === "change");
+  return [...FIRST.flatMap(lastOf), ...changes, end.at(-1)!];
 }

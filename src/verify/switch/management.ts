@@ -1,5 +1,6 @@
 /**
- * Our connection to the private switch's management socket: packet-ins as they come, port counters when asked for.
+ * A connection to the private switch's management socket: packet-ins of one controller id as they come, port counters
+ * when asked for.
  * Not a controller: the bridge has none, and flows are written by ovs-ofctl. ovs-vswitchd(8) calls such a connection a
  * service connection.
  */
@@ -26,12 +27,19 @@ interface Asked {
 export class Management {
   readonly #socket: Socket;
   readonly #onPacketIn: (packetIn: PacketIn) => void;
+  readonly #controllerId: number;
   readonly #asked = new Map<number, Asked>();
   #pending: Buffer = Buffer.alloc(0);
   #nextXid = 100;
 
-  private constructor(socket: Socket, onPacketIn: (packetIn: PacketIn) => void, onClose: () => void) {
+  private constructor(
+    socket: Socket,
+    controllerId: number,
+    onPacketIn: (packetIn: PacketIn) => void,
+    onClose: () => void,
+  ) {
     this.#socket = socket;
+    this.#controllerId = controllerId;
     this.#onPacketIn = onPacketIn;
     socket.on("data", chunk => this.#take(chunk));
     socket.on("error", () => undefined);
@@ -44,11 +52,12 @@ export class Management {
   }
 
   /**
-   * Connects to the socket at `path`. Packet-ins go to `onPacketIn`, certainly once a `portCounters` was answered;
+   * Connects to the socket at `path`, for this controller id. Packet-ins go to `onPacketIn`, certainly once a `portCounters` was answered;
    * `onClose` is called once, when the switch or we close it, before what was asked fails.
    */
   static connect(
     path: string,
+    controllerId: number,
     onPacketIn: (packetIn: PacketIn) => void,
     onClose: () => void,
   ): Promise<Management> {
@@ -57,8 +66,8 @@ export class Management {
       socket.once("error", reject);
       socket.once("connect", () => {
         socket.removeListener("error", reject);
-        socket.write(greeting());
-        resolve(new Management(socket, onPacketIn, onClose));
+        socket.write(greeting(controllerId));
+        resolve(new Management(socket, controllerId, onPacketIn, onClose));
       });
     });
   }
@@ -84,7 +93,7 @@ export class Management {
   }
 
   #handle(message: Message): void {
-    const packetIn = packetInOf(message);
+    const packetIn = packetInOf(message, this.#controllerId);
     if (packetIn !== undefined) this.#onPacketIn(packetIn);
     const reply = echoReply(message);
     if (reply !== undefined) this.#socket.write(reply);

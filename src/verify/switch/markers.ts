@@ -38,11 +38,12 @@ export class Markers {
     return new DataView(frame.buffer, frame.byteOffset).getUint32(HEADER_BYTES);
   }
 
-  /** The flow that sends a marker out by all of `ports` and to the controller, once each. */
-  flow(ports: readonly number[]): string {
+  /** The flow that sends a marker out by all of `ports` and to the controllers of these ids, once each. */
+  flow(ports: readonly number[], controllerIds: readonly number[]): string {
     const mac = this.#header.subarray(6, 12).toString("hex").match(/../g)!.join(":");
     // An output to the port it came in by is left out by OVS; in_port stands for that one.
-    const actions = ["in_port", ...ports.map(port => `output:${port}`), "controller"];
+    const outputs = ports.map(port => `output:${port}`);
+    const actions = ["in_port", ...outputs, ...controllerIds.map(id => `controller(id=${id})`)];
     const match = `dl_src=${mac},dl_type=0x${ETHERTYPE.toString(16)}`;
     return `cookie=${MARKER_COOKIE},table=0,priority=${MARKER_PRIORITY},${match} actions=${actions.join(",")}`;
   }

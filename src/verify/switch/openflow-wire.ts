@@ -1,10 +1,13 @@
 /**
- * The little OpenFlow 1.3 that the private switch is asked over its management socket: hello, which packet-ins are
- * wanted, port counters; packet-ins as they come. Not a controller: flows are written by ovs-ofctl, whose text and
- * messages are the ones to hold against. OpenFlow Switch Specification 1.3.5, sections 7.1 to 7.4.
+ * The part of OpenFlow 1.5 that the private switch is asked over its management socket: hello, which packet-ins are
+ * sent to which controller id, port counters; packet-ins as they come. Version 1.5, because earlier ones have no number
+ * for the reasons action_set, group and packet_out. Not a controller: flows are written by ovs-ofctl.
+ * OpenFlow Switch Specification 1.5.1, sections 7.1 to 7.4; include/openflow/nicira-ext.h for NXT_PACKET_IN2.
  */
 
-const VERSION = 4;
+import { metadataOf } from "./oxm.ts";
+
+const VERSION = 6;
 const HEADER_BYTES = 8;
 
 const TYPE = {
@@ -12,8 +15,8 @@ const TYPE = {
   error: 1,
   echoRequest: 2,
   echoReply: 3,
+  experimenter: 4,
   setConfig: 9,
-  packetIn: 10,
   multipartRequest: 18,
   multipartReply: 19,
   setAsync: 28,
@@ -21,14 +24,22 @@ const TYPE = {
 
 const MULTIPART_PORT_STATS = 4;
 const MULTIPART_MORE = 1;
-const PORT_STATS_BYTES = 112;
+/** Length, port, life and the counters up to the frames; properties follow. */
+const PORT_STATS_BYTES = 32;
 const PORT_ANY = 0xffffffff;
 /** Whole frames, and (for a service connection such as ours) any packet-in at all: OVS sends none while this is 0. */
 const MISS_SEND_LEN = 0xffff;
-const OXM_IN_PORT = 0x80000004;
 
-const REASONS = ["no_match", "action", "invalid_ttl"] as const;
-/** Why the switch gave a frame to its controller (ofp_packet_in_reason). */
+const NICIRA = 0x2320;
+const NICIRA_TYPE = { setPacketInFormat: 16, setControllerId: 20, packetIn2: 30 } as const;
+const FORMAT_PACKET_IN2 = 2;
+/** Properties of NXT_PACKET_IN2; one that is longer than 0xffff does not exist, so a frame ends within it. */
+const PROPERTY = { packet: 0, table: 3, cookie: 4, reason: 5, metadata: 6, userdata: 7 } as const;
+/** Which packet-ins a connection gets as slave and otherwise, and the same of port status and removed flows: none. */
+const ASYNC = { packetInSlave: 0, packetIn: 1, last: 5 } as const;
+
+const REASONS = ["no_match", "action", "invalid_ttl", "action_set", "group", "packet_out"] as const;
+/** Why the switch gave a frame to its controller (ofp_packet_in_reason). A miss of a flow that matches all is no_match. */
 export type PacketInReason = (typeof REASONS)[number];
 
 /** A frame given to the controller: the whole of it, because OVS keeps no buffers and so heeds no `max_len`. */
@@ -38,6 +49,11 @@ export interface PacketIn {
   inPort: number;
   table: number;
   cookie: bigint;
+  /** The id of the connection that it was sent to: that of controller(id=…). */
+  controllerId: number;
+  userdata: Uint8Array;
+  /** Registers, metadata, tunnel, mark and connection that are not zero, by Open vSwitch's names. */
+  metadata: ReadonlyMap<string, bigint>;
 }
 
 export interface PortCounters {
@@ -62,18 +78,37 @@ function message(type: number, xid: number, body: Uint8Array = Buffer.alloc(0)):
   return Buffer.concat([header, body]);
 }
 
-/** What a connection begins with: hello, whole frames, and packet-ins of all three reasons but no other events. */
-export function greeting(): Buffer {
+function experimenter(subtype: number, xid: number, body: Uint8Array): Buffer {
+  const head = Buffer.alloc(8);
+  head.writeUInt32BE(NICIRA, 0);
+  head.writeUInt32BE(subtype, 4);
+  return message(TYPE.experimenter, xid, Buffer.concat([head, body]));
+}
+
+/**
+ * What a connection begins with: hello, whole frames, packet-ins of all reasons for this controller id with all that they
+ * can carry, and no other events.
+ */
+export function greeting(controllerId = 0): Buffer {
   const config = Buffer.alloc(4);
   config.writeUInt16BE(MISS_SEND_LEN, 2);
-  const masks = Buffer.alloc(24);
   const everyReason = (1 << REASONS.length) - 1;
-  masks.writeUInt32BE(everyReason, 0);
-  masks.writeUInt32BE(everyReason, 4);
+  const events = Buffer.alloc(8 * (ASYNC.last + 1));
+  for (let type = 0; type <= ASYNC.last; type++) {
+    events.writeUInt16BE(type, 8 * type);
+    events.writeUInt16BE(8, 8 * type + 2);
+    events.writeUInt32BE(type <= ASYNC.packetIn ? everyReason : 0, 8 * type + 4);
+  }
+  const format = Buffer.alloc(4);
+  format.writeUInt32BE(FORMAT_PACKET_IN2);
+  const id = Buffer.alloc(8);
+  id.writeUInt16BE(controllerId, 6);
   return Buffer.concat([
     message(TYPE.hello, 1),
     message(TYPE.setConfig, 2, config),
-    message(TYPE.setAsync, 3, masks),
+    message(TYPE.setAsync, 3, events),
+    experimenter(NICIRA_TYPE.setPacketInFormat, 4, format),
+    experimenter(NICIRA_TYPE.setControllerId, 5, id),
   ]);
 }
 
@@ -110,29 +145,28 @@ export function errorText({ type, bytes }: Message): string | undefined {
   return `OpenFlow error type ${bytes.readUInt16BE(8)} code ${bytes.readUInt16BE(10)}`;
 }
 
-/** The in_port among the OXM fields of a packet-in; 0 if it has none. */
-function inPortOf(fields: Buffer): number {
-  let rest = fields;
-  while (rest.length >= 8) {
-    if (rest.readUInt32BE(0) === OXM_IN_PORT) return rest.readUInt32BE(4);
-    rest = rest.subarray(4 + rest[3]!);
+/** A packet-in for the connection of `controllerId` (NXT_PACKET_IN2), or undefined for any other message. */
+export function packetInOf({ type, bytes }: Message, controllerId = 0): PacketIn | undefined {
+  if (type !== TYPE.experimenter || bytes.readUInt32BE(8) !== NICIRA) return undefined;
+  if (bytes.readUInt32BE(12) !== NICIRA_TYPE.packetIn2) return undefined;
+  const properties = new Map<number, Buffer>();
+  for (let at = 16; at + 4 <= bytes.length; ) {
+    const length = Math.max(bytes.readUInt16BE(at + 2), 4);
+    properties.set(bytes.readUInt16BE(at), bytes.subarray(at + 4, at + length));
+    at += (length + 7) & ~7;
   }
-  return 0;
-}
-
-/** A packet-in (section 7.4.1), or undefined for any other message. */
-export function packetInOf({ type, bytes }: Message): PacketIn | undefined {
-  if (type !== TYPE.packetIn) return undefined;
-  const matchAt = 24;
-  const matchBytes = bytes.readUInt16BE(matchAt + 2);
-  const padded = (matchBytes + 7) & ~7;
+  const of = (property: number): Buffer => properties.get(property) ?? Buffer.alloc(0);
+  const { inPort, metadata } = metadataOf(of(PROPERTY.metadata));
   return {
-    reason: REASONS[bytes[14]!] ?? "action",
-    // Two bytes of padding put the frame's layer 3 on a boundary of four.
-    frame: bytes.subarray(matchAt + padded + 2),
-    inPort: inPortOf(bytes.subarray(matchAt + 4, matchAt + matchBytes)),
-    table: bytes[15]!,
-    cookie: bytes.readBigUInt64BE(16),
+    reason: REASONS[of(PROPERTY.reason)[0] ?? 1] ?? "action",
+    frame: of(PROPERTY.packet),
+    inPort,
+    table: of(PROPERTY.table)[0] ?? 0,
+    // Four bytes of padding stand before it.
+    cookie: properties.has(PROPERTY.cookie) ? of(PROPERTY.cookie).readBigUInt64BE(4) : 0n,
+    controllerId,
+    userdata: new Uint8Array(of(PROPERTY.userdata)),
+    metadata,
   };
 }
 
@@ -143,10 +177,11 @@ export function portStatsOf({
 }: Message): { more: boolean; ports: Map<number, PortCounters> } | undefined {
   if (type !== TYPE.multipartReply || bytes.readUInt16BE(8) !== MULTIPART_PORT_STATS) return undefined;
   const ports = new Map<number, PortCounters>();
-  for (let at = 16; at + PORT_STATS_BYTES <= bytes.length; at += PORT_STATS_BYTES) {
-    const rxFrames = Number(bytes.readBigUInt64BE(at + 8));
-    const txFrames = Number(bytes.readBigUInt64BE(at + 16));
-    ports.set(bytes.readUInt32BE(at), { rxFrames, txFrames });
+  for (let at = 16; at + PORT_STATS_BYTES <= bytes.length; ) {
+    const rxFrames = Number(bytes.readBigUInt64BE(at + 16));
+    const txFrames = Number(bytes.readBigUInt64BE(at + 24));
+    ports.set(bytes.readUInt32BE(at + 4), { rxFrames, txFrames });
+    at += Math.max(bytes.readUInt16BE(at), PORT_STATS_BYTES);
   }
   return { more: (bytes.readUInt16BE(10) & MULTIPART_MORE) !== 0, ports };
 }
