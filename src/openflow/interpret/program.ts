@@ -169,7 +169,8 @@ const COMPILE: { [Type in Action["type"]]: (action: Given<Type>, line: number) =
     isCopied: actions.some(({ type }) => type === "output_truncated"),
   }),
   meter: () => ({ do: "unknown", feature: "meter" }),
-  conjunction: () => ({ do: "unknown", feature: "conjunction" }),
+  // A flow of these is looked up as a part of a match and never executed; elsewhere Open vSwitch does nothing.
+  conjunction: () => ({ do: "nothing", isFrozen: false, outlives: null }),
   note: () => ({ do: "nothing", isFrozen: false, outlives: null }),
   exit: () => ({ do: "exit" }),
   other: otherStep,
