@@ -16,7 +16,7 @@ import {
   type Watcher,
 } from "../openflow/index.ts";
 import type { PortNames } from "../replay/index.ts";
-import { type TraceEvent, type TraceReport, type TraceStep, traceJson } from "../report/index.ts";
+import { type TraceClause, type TraceEvent, type TraceReport, type TraceStep, traceJson } from "../report/index.ts";
 import { formatHex, summarize } from "../wire/index.ts";
 import { type Answers, pieceOf } from "./answers.ts";
 import type { Bridge } from "./flows.ts";
@@ -198,7 +198,7 @@ export class FlowTracer implements Tracer {
   }
 
   #stepPiece(hit: TableHit): Uint8Array {
-    if (hit.flow === null) return pieceOf(JSON.stringify(stepOf(hit)));
+    if (hit.flow === null || hit.clauses !== undefined) return pieceOf(JSON.stringify(stepOf(hit)));
     let piece = this.#stepPieces.get(hit.flow);
     if (piece === undefined) {
       piece = pieceOf(JSON.stringify(stepOf(hit)));
@@ -231,16 +231,16 @@ const PLAIN = Object.fromEntries(
   }),
 ) as Record<Outcome["verdict"], Uint8Array>;
 
-function stepOf({ table, flow }: TableHit): TraceStep {
+function stepOf({ table, flow, clauses }: TableHit): TraceStep {
   if (flow === null) return { table, flow: null, line: null, actions: null };
-  const { match, priority, actions, source } = flow;
-  return {
-    table,
-    flow: formatMatch(match, priority),
-    line: source.line,
-    actions: formatActions(actions, {}, match),
-  };
+  return { table, ...flowOf(flow), ...(clauses === undefined ? {} : { clauses: clauses.map(flowOf) }) };
 }
+
+const flowOf = ({ match, priority, actions, source }: Flow): TraceClause => ({
+  flow: formatMatch(match, priority),
+  line: source.line,
+  actions: formatActions(actions, {}, match),
+});
 
 function ambiguousOf({ ambiguous }: Pick<Outcome, "ambiguous">): TraceReport["ambiguous"] {
   return ambiguous.map(({ table, flows }) => ({

@@ -10,6 +10,7 @@ export { type AgainstReport, type ReplayReport, replayJson, replayMarkdown, repl
 export { sarif } from "./sarif.ts";
 export { count, type Palette, palette, table } from "./text.ts";
 export {
+  type TraceClause,
   type TraceEvent,
   type TraceReport,
   type TraceStep,

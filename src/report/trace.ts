@@ -9,6 +9,15 @@ export interface TraceStep {
   /** Line of the flow in its file, or among the compiled flows; counts from 1. */
   readonly line: number | null;
   readonly actions: string | null;
+  /** The flows whose conjunction actions led to it; absent where it matched by itself. */
+  readonly clauses?: readonly TraceClause[];
+}
+
+/** A flow that is a clause of a conjunctive match. */
+export interface TraceClause {
+  readonly flow: string;
+  readonly line: number;
+  readonly actions: string;
 }
 
 /** What happened between one table and the next, for people. */
@@ -87,18 +96,24 @@ export function traceText(trace: TraceReport, paint: Palette): string {
   return `${lines.join("\n")}\n`;
 }
 
-function stepLines({ table, flow, line, actions }: TraceStep, event: TraceEvent | undefined, paint: Palette) {
+function stepLines(step: TraceStep, event: TraceEvent | undefined, paint: Palette) {
+  const { table, flow, line, actions } = step;
   const lines = [
     flow === null
       ? `     ${paint.dim(`table=${table}:`)} no flow matches`
-      : `     ${paint.dim(`table=${table}, line ${line}:`)} ${flow === "" ? "" : `${flow} `}actions=${actions}`,
+      : `     ${paint.dim(`table=${table}, line ${line}:`)} ${flowText(flow, actions)}`,
   ];
+  for (const clause of step.clauses ?? [])
+    lines.push(`       ${paint.dim(`clause, line ${clause.line}:`)} ${flowText(clause.flow, clause.actions)}`);
   for (const { field, before, after } of event?.changes ?? []) {
     lines.push(`       ${paint.cyan(field)}: ${before} → ${after}`);
   }
   if (event?.readAgain != null) lines.push(`       ${paint.dim("read again:")} ${event.readAgain}`);
   return lines;
 }
+
+const flowText = (flow: string, actions: string | null): string =>
+  `${flow === "" ? "" : `${flow} `}actions=${actions}`;
 
 function verdictLines({ verdict, reason, unknown, ambiguous, notes }: TraceReport, paint: Palette): string[] {
   const lines: string[] = [];

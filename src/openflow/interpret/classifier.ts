@@ -3,9 +3,13 @@
  * are asked for by their numbers only when a packet meets them, so that a table of a million is columns (tuple.ts). Two
  * flows of one priority that match the same packet and do different things are both returned: which of them Open
  * vSwitch takes depends on its past. Of flows with the same match and priority the last one stands, as after add-flow.
+ *
+ * Flows that are clauses of a conjunctive match (conjunctions.ts) count where no ordinary flow of their priority or a
+ * higher one matches, as classifier_lookup__() of lib/classifier.c has it.
  */
 import type { Flow } from "../ast.ts";
 import { KEY } from "../key.ts";
+import { type Membership, membershipsOf, possible } from "./conjunctions.ts";
 import { compileActions, isModelled, type Step } from "./program.ts";
 import { Tuple } from "./tuple.ts";
 
@@ -13,14 +17,36 @@ import { Tuple } from "./tuple.ts";
 export interface Entry {
   readonly flow: Flow;
   readonly steps: readonly Step[];
-  /** What of its match cannot be decided, or that it is part of a conjunctive match; null for most. */
+  /** What of its match cannot be decided; null for most. */
   readonly unknown: string | null;
+  /** The clauses of conjunctive matches that it stands for; null for an ordinary flow. */
+  readonly memberships: readonly Membership[] | null;
 }
 
 /** What a lookup found: nothing, one flow, or two that differ. */
 export interface Hit {
   entry: Entry | null;
   rival: Entry | null;
+  /** The flows whose clauses led to the entry; empty when it matched by itself. */
+  clauses: readonly Flow[];
+}
+
+export const NO_CLAUSES: readonly Flow[] = [];
+
+export const newHit = (): Hit => ({ entry: null, rival: null, clauses: NO_CLAUSES });
+
+/** A clause that matches, and the flow that it is of. */
+interface SoftMatch {
+  readonly priority: number;
+  readonly entry: Entry;
+  readonly memberships: readonly Membership[];
+}
+
+/** What an id leads to. */
+interface Answer {
+  readonly entry: Entry;
+  readonly rival: Entry | null;
+  readonly id: number;
 }
 
 const sameActions = (a: Flow, b: Flow): boolean => a === b || describe(a) === describe(b);
@@ -83,14 +109,24 @@ export function comparisonOf(flow: Flow): Comparison {
 /** What of a flow's match makes its lookup undecided. */
 function unknownOf(flow: Flow): string | null {
   const odd = flow.match.find(one => !isCompared(one));
-  if (odd !== undefined) return `match on ${odd.field.name}`;
-  return flow.actions.some(({ type }) => type === "conjunction") ? "conjunction" : null;
+  return odd === undefined ? null : `match on ${odd.field.name}`;
 }
 
 /** Makes a flow ready. */
 export function entryOf(flow: Flow): Entry {
-  return { flow, steps: compileActions(flow.actions, flow.source.line), unknown: unknownOf(flow) };
+  return {
+    flow,
+    steps: compileActions(flow.actions, flow.source.line),
+    unknown: unknownOf(flow),
+    memberships: membershipsOf(flow),
+  };
 }
+
+const isSameAnswer = (a: Answer, b: Answer): boolean =>
+  a.rival === null && b.rival === null && isSameEntry(a.entry, b.entry);
+
+const isSameEntry = (a: Entry, b: Entry): boolean =>
+  a === b || (a.unknown === null && b.unknown === null && sameActions(a.flow, b.flow));
 
 /** One table. Flows cannot be taken out. */
 export class Classifier {
@@ -131,6 +167,19 @@ export class Classifier {
       this.#tuples.sort((a, b) => b.maxPriority - a.maxPriority);
       this.#isSorted = true;
     }
+    hit.clauses = NO_CLAUSES;
+    const soft: SoftMatch[] = [];
+    const best = this.#lookupHard(key, hit, reads, soft);
+    if (soft.length > 0) this.#weigh(soft, best, key, hit, reads);
+    return hit.entry;
+  }
+
+  /**
+   * The ordinary flow of the highest priority, and its priority, -1 for none. Clauses that match are added to `soft`.
+   * Without that list they are no match, and hide the flows of lower priority with just their match: so it is where the
+   * table is asked with a conj_id.
+   */
+  #lookupHard(key: Uint32Array, hit: Hit, reads: Uint32Array, soft: SoftMatch[] | null): number {
     hit.entry = null;
     hit.rival = null;
     let best = -1;
@@ -138,22 +187,78 @@ export class Classifier {
       if (tuple.maxPriority < best) break;
       const { words, masks } = tuple;
       for (let i = 0; i < words.length; i++) reads[words[i]!]! |= masks[i]!;
-      const row = tuple.find(key);
-      if (row < 0) continue;
-      const priority = tuple.priorityOf(row);
-      if (priority < best) continue;
-      const found = this.#entryAt(tuple.refOf(row));
-      if (priority > best) {
-        best = priority;
-        hit.entry = found;
-        hit.rival = null;
-      } else if (found.unknown !== null) {
-        // What is undecided stays in front, so that it is not overlooked.
-        hit.entry = found;
-      } else if (!sameActions(found.flow, hit.entry!.flow)) {
-        hit.rival = found;
+      for (let row = tuple.find(key); row >= 0; row = tuple.below(row)) {
+        const priority = tuple.priorityOf(row);
+        if (priority < best) break;
+        const found = this.#entryAt(tuple.refOf(row));
+        const { memberships } = found;
+        if (memberships !== null && found.unknown === null) {
+          if (soft === null) break;
+          soft.push({ priority, entry: found, memberships });
+          continue;
+        }
+        if (priority > best) {
+          best = priority;
+          hit.entry = found;
+          hit.rival = null;
+        } else if (found.unknown !== null) {
+          // What is undecided stays in front, so that it is not overlooked.
+          hit.entry = found;
+        } else if (!sameActions(found.flow, hit.entry!.flow)) {
+          hit.rival = found;
+        }
+        break;
       }
     }
-    return hit.entry;
+    return best;
   }
+
+  /** Looks for a conjunctive match above the ordinary one that `hit` has, the highest priority first. */
+  #weigh(
+    soft: readonly SoftMatch[],
+    best: number,
+    key: Uint32Array,
+    hit: Hit,
+    reads: Uint32Array,
+  ): void {
+    const above = soft.filter(({ priority }) => priority > best);
+    if (above.length === 0) return;
+    const priority = Math.max(...above.map(one => one.priority));
+    const parts = above.filter(one => one.priority === priority);
+    const ask = (id: number): Answer | null => this.#ask(id, key, reads);
+    const answers = possible(parts, ask, isSameAnswer);
+    const found = answers.filter(answer => answer !== null);
+    // What is undecided stays in front here, too.
+    const first = found.find(({ entry }) => entry.unknown !== null) ?? found[0];
+    if (first === undefined || answers.includes(null)) {
+      const lower = above.filter(one => one.priority < priority);
+      this.#weigh(lower, best, key, hit, reads);
+      if (first === undefined) return;
+    }
+    const other = found.find(answer => answer !== first)?.entry ?? null;
+    // It may be that none is met: then it is what the lower priorities say, or nothing.
+    const below = hit.entry ?? parts[0]!.entry;
+    const without = answers.includes(null) && !isSameEntry(below, first.entry) ? below : null;
+    hit.entry = first.entry;
+    hit.rival = first.rival ?? other ?? without;
+    hit.clauses = clausesOf(first.id, parts);
+  }
+
+  /** Asks with a conj_id. */
+  #ask(id: number, key: Uint32Array, reads: Uint32Array): Answer | null {
+    const given = key[KEY.conjId]!;
+    const hit = newHit();
+    key[KEY.conjId] = id;
+    this.#lookupHard(key, hit, reads, null);
+    key[KEY.conjId] = given;
+    return hit.entry === null ? null : { entry: hit.entry, rival: hit.rival, id };
+  }
+}
+
+/** The flows that have a part in an id, in the order of their lines. */
+function clausesOf(id: number, parts: readonly SoftMatch[]): Flow[] {
+  return parts
+    .filter(({ memberships }) => memberships.some(one => one.id === id))
+    .map(({ entry }) => entry.flow)
+    .sort((a, b) => a.source.line - b.source.line);
 }

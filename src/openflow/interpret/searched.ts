@@ -4,7 +4,9 @@
  * that match are handed to a classifier (classifier.ts), which decides between them as ever.
  */
 import type { Flows } from "../columns.ts";
+import { KEY } from "../key.ts";
 import { Classifier, comparisonOf, type Entry, entryOf, type Hit } from "./classifier.ts";
+import { type Membership, membershipsOf } from "./conjunctions.ts";
 import { type FlowTables, type Lookup, type Rows, rowsOf } from "./load.ts";
 
 /** Flows that compare alike, by number. */
@@ -55,15 +57,13 @@ class SearchedTable implements Lookup {
   }
 
   lookup(key: Uint32Array, hit: Hit, reads: Uint32Array): Entry | null {
-    const found: number[] = [];
-    for (const group of this.groups) {
-      const { words, masks } = group.comparison;
+    for (const { comparison } of this.groups) {
+      const { words, masks } = comparison;
       for (let i = 0; i < words.length; i++) reads[words[i]!]! |= masks[i]!;
-      this.#search(group, key, found);
     }
     const table = new Classifier(this.#entryAt);
     // Of flows with one match and priority the last one stands.
-    for (const index of found.sort((a, b) => a - b)) {
+    for (const index of this.#matching(key)) {
       const flow = this.#flows.flow(index);
       const comparison = comparisonOf(flow);
       table.add(table.tupleOf(comparison), Int32Array.from(comparison.values), flow.priority, index);
@@ -71,7 +71,23 @@ class SearchedTable implements Lookup {
     return table.lookup(key, hit, reads);
   }
 
-  #search({ comparison, fixed, parts, flows }: Group, key: Uint32Array, found: number[]): void {
+  /** The flows that match a key, in order, and those that match it with a conj_id that they may lead to. */
+  #matching(key: Uint32Array): number[] {
+    const found = new Set<number>();
+    const search = (): void => {
+      for (const group of this.groups) this.#search(group, key, found);
+    };
+    search();
+    const given = key[KEY.conjId]!;
+    for (const id of idsMet([...found].map(index => membershipsOf(this.#flows.flow(index))))) {
+      key[KEY.conjId] = id;
+      search();
+    }
+    key[KEY.conjId] = given;
+    return [...found].sort((a, b) => a - b);
+  }
+
+  #search({ comparison, fixed, parts, flows }: Group, key: Uint32Array, found: Set<number>): void {
     const { words, masks } = comparison;
     // What the rows' own values must be.
     const wanted = fixed.map((value, i) => (value ^ key[words[i]!]!) & masks[i]!);
@@ -91,7 +107,20 @@ class SearchedTable implements Lookup {
           isHit = false;
           break;
         }
-      if (isHit) found.push(index);
+      if (isHit) found.add(index);
     }
   }
+}
+
+/** Ids of which the flows that match have so many clauses as one of them asks for, or more. */
+function idsMet(all: readonly (readonly Membership[] | null)[]): number[] {
+  const met = new Map<number, { readonly clauses: Set<number>; least: number }>();
+  for (const { id, clause, clauses } of all.flatMap(memberships => memberships ?? [])) {
+    const one = met.get(id) ?? { clauses: new Set(), least: clauses };
+    met.set(id, one);
+    one.clauses.add(clause);
+    one.least = Math.min(one.least, clauses);
+  }
+  // Of 64 clauses one is enough (conjunctions.ts).
+  return [...met].filter(([, { clauses, least }]) => clauses.size >= least || all.length >= 64).map(([id]) => id);
 }

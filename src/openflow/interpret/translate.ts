@@ -12,7 +12,7 @@ import type { Field, Prerequisite } from "../fields.ts";
 import { KEY, KEY_WORDS } from "../key.ts";
 import { HOLDS, HOLDS_BY, readSubfield, type Words, widePort, writeMasked, writeSubfield } from "./access.ts";
 import { orderActionSet } from "./action-set.ts";
-import type { Hit } from "./classifier.ts";
+import { type Hit, NO_CLAUSES, newHit } from "./classifier.ts";
 import { commit } from "./commit.ts";
 import type { HeaderAction } from "./datapath.ts";
 import { FRAGMENT, isIpType, isMplsType, MPLS_LABELS, VLAN_PRESENT } from "./extract.ts";
@@ -86,6 +86,8 @@ export interface EffectAt {
 export interface TableHit {
   readonly table: number;
   readonly flow: Flow | null;
+  /** The flows whose conjunction actions led to it; absent where it matched by itself. */
+  readonly clauses?: readonly Flow[];
 }
 
 /** Two flows of one priority that match the same packet and differ. */
@@ -196,7 +198,7 @@ class Pass implements Translation {
   #isTracked = false;
   #frozen: Step[] = [];
   #frozenTable = -1;
-  readonly #hit: Hit = { entry: null, rival: null };
+  readonly #hit: Hit = newHit();
   readonly #priority: number;
   readonly #reads: Uint32Array;
   readonly #watcher: Watcher | null;
@@ -476,11 +478,13 @@ class Pass implements Translation {
     if (flow[KEY.nwFrag]! & FRAGMENT.any) flow[KEY.tpSrc] = flow[KEY.tpDst] = 0;
     hit.entry = null;
     hit.rival = null;
+    hit.clauses = NO_CLAUSES;
     const entry = this.#rules.tables.get(table)?.lookup(flow, hit, this.#reads) ?? null;
     flow[KEY.inPort] = port;
     flow[KEY.tpSrc] = src;
     flow[KEY.tpDst] = dst;
-    const looked = { table, flow: entry?.flow ?? null };
+    const { clauses } = hit;
+    const looked = { table, flow: entry?.flow ?? null, ...(clauses.length === 0 ? {} : { clauses }) };
     this.tables.push(looked);
     this.#watcher?.lookedUp(looked, flow);
     return entry?.steps ?? null;

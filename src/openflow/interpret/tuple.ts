@@ -55,6 +55,11 @@ export class Tuple {
     }
   }
 
+  /** The row with the same values and the next lower priority, -1 for none. */
+  below(row: number): number {
+    return this.#next[row]!;
+  }
+
   priorityOf(row: number): number {
     return this.#priorities[row]!;
   }
