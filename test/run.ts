@@ -81,17 +81,21 @@ const files = [...new Set([...LONGEST, ...all.sort()].filter(isWanted)), ...name
 
 const started = new Started();
 let signalled: NodeJS.Signals | null = null;
-for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.on(signal, async () => {
-    if (signalled !== null) return;
-    signalled = signal;
-    await started.end();
-    process.stderr.write(
-      `test/run.ts: ${signal}: ended ${files.length - done} of ${files.length} files early\n`,
-    );
-    process.exit(128 + constants.signals[signal]);
-  });
 let done = 0;
+async function endBy(signal: NodeJS.Signals): Promise<void> {
+  if (signalled !== null) return;
+  signalled = signal;
+  await started.end();
+  process.stderr.write(
+    `test/run.ts: ${signal}: ended ${files.length - done} of ${files.length} files early\n`,
+  );
+  process.exit(128 + constants.signals[signal]);
+}
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => endBy(signal));
+// npm passes SIGTERM on to its shell, which ends without passing it on to us: the parent is then another one.
+const parent = process.ppid;
+if (process.env.npm_lifecycle_event !== undefined)
+  setInterval(() => void (process.ppid !== parent && endBy("SIGTERM")), 200).unref();
 const { folder, bundleOf } = await bundleTests(["file.ts", ...files]);
 
 const total = { passed: 0, failed: 0, skipped: 0 };

@@ -25,13 +25,16 @@ class Run {
   readonly code: Promise<number | null>;
   said = "";
 
-  constructor(words: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  constructor(words: readonly string[], env: NodeJS.ProcessEnv, isByShell: boolean) {
     mkdirSync(this.#inner);
     const { BUNDLE_DIR: _, YARDSTICK_DIR: __, ...rest } = process.env;
     // tsx would keep its cache there.
     const own = { TMPDIR: this.#inner, TSX_DISABLE_CACHE: "1", HANGS_LIST: this.list };
     const inner = { ...rest, ...own, ...env };
-    this.child = spawn(process.execPath, ["--import", "tsx", join("test", "run.ts"), ...words], {
+    // As npm runs it: by a shell that stays the parent.
+    const shell = ["-c", '"$@"; exit $?', "sh", process.execPath];
+    const [program, before] = isByShell ? ["sh", shell] : [process.execPath, []];
+    this.child = spawn(program, [...before, "--import", "tsx", join("test", "run.ts"), ...words], {
       cwd: root,
       env: inner,
       stdio: ["ignore", "pipe", "pipe"],
@@ -64,8 +67,13 @@ class Run {
   }
 }
 
-async function inRun(words: readonly string[], env: NodeJS.ProcessEnv, body: (run: Run) => Promise<void>) {
-  const run = new Run(words, env);
+async function inRun(
+  words: readonly string[],
+  env: NodeJS.ProcessEnv,
+  body: (run: Run) => Promise<void>,
+  isByShell = false,
+) {
+  const run = new Run(words, env, isByShell);
   try {
     await body(run);
   } finally {
@@ -113,6 +121,21 @@ for (const { signal, code, hangs } of CASES) {
     });
   });
 }
+
+test("a signal that only the shell of npm gets ends the run, too", async () => {
+  needsProc();
+  peer("ovs-vswitchd");
+  const env = { HANGS: "waiting", HANGS_NETNS: "0", npm_lifecycle_event: "test" };
+  const body = async (run: Run): Promise<void> => {
+    const { pids, folders } = await run.hanging();
+    run.child.kill("SIGTERM");
+    // "close" comes once nobody holds the pipes any more.
+    await run.code;
+    assert.equal([pids.filter(lives), folders.filter(existsSync)], [[], []], run.said);
+    assert.equal(run.temporary, []);
+  };
+  await inRun([join("test", "run", "hangs.ts")], env, body, true);
+});
 
 test("a file that leaves a process and a file behind has failed, and both are removed", async () => {
   needsProc();
