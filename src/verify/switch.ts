@@ -30,6 +30,8 @@ export interface SwitchOptions {
   ports: readonly SwitchPort[];
   /** What runs before the first `replaceFlows`: nothing (secure, the default) or NORMAL (standalone). */
   failMode?: "secure" | "standalone";
+  /** A folder with another version of Open vSwitch in `bin` and `share/openvswitch`; the installed one by default. */
+  programs?: string;
 }
 
 /** An OpenFlow version as `ovs-ofctl -O` names it. */
@@ -194,7 +196,7 @@ export class Switch {
    * ends, however that comes about. An open switch keeps no process alive.
    * @throws SwitchError if Open vSwitch is missing, too old, or does not start
    */
-  static async start({ ports, failMode = "secure" }: SwitchOptions): Promise<Switch> {
+  static async start({ ports, failMode = "secure", programs }: SwitchOptions): Promise<Switch> {
     const startedAt = performance.now();
     const checked = checkPorts(ports);
     const sw = new Switch(checked);
@@ -206,6 +208,7 @@ export class Switch {
             sw.#sockets.push(readTap(join(folder, fifoOf(port)), sw.#taps.get(port.number)!));
         },
         folder => configurationOf(checked, failMode, folder),
+        programs ?? null,
       );
       await keepingAlive(() => sw.#connect());
     } catch (error) {
