@@ -35,9 +35,12 @@ process.on("exit", () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-/** Bundles modules, given by their paths in `base`, into a new folder that goes when this process ends. */
+/**
+ * Bundles modules, given by their paths in `base`, into a new folder that goes when this process ends. In a test's
+ * process it lies in the folder of the run (BUNDLE_DIR), and goes with it even after SIGKILL.
+ */
 async function bundle(base: string, entries: readonly string[], edit: Edit, more: BuildOptions = {}) {
-  const outdir = mkdtempSync(join(root, "node_modules", ".bundle-"));
+  const outdir = mkdtempSync(join(process.env.BUNDLE_DIR ?? join(root, "node_modules"), ".bundle-"));
   folders.push(outdir);
   await build({
     absWorkingDir: root,

@@ -32,6 +32,8 @@ export interface SwitchOptions {
   failMode?: "secure" | "standalone";
   /** Ids of controllers whose packet-ins are seen, besides 0: those that `controller(id=…)` names. None by default. */
   controllerIds?: readonly number[];
+  /** A folder with another version of Open vSwitch in `bin` and `share/openvswitch`; the installed one by default. */
+  programs?: string;
 }
 
 /** An OpenFlow version as `ovs-ofctl -O` names it. */
@@ -205,7 +207,12 @@ export class Switch {
    * ends, however that comes about. An open switch keeps no process alive.
    * @throws SwitchError if Open vSwitch is missing, too old, or does not start
    */
-  static async start({ ports, failMode = "secure", controllerIds = [] }: SwitchOptions): Promise<Switch> {
+  static async start({
+    ports,
+    failMode = "secure",
+    controllerIds = [],
+    programs,
+  }: SwitchOptions): Promise<Switch> {
     const startedAt = performance.now();
     const checked = checkPorts(ports);
     const sw = new Switch(checked, controllerIds);
@@ -217,6 +224,7 @@ export class Switch {
             sw.#sockets.push(readTap(join(folder, fifoOf(port)), sw.#taps.get(port.number)!));
         },
         folder => configurationOf(checked, failMode, folder),
+        programs ?? null,
       );
       await keepingAlive(() => sw.#connect());
     } catch (error) {

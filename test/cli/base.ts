@@ -8,6 +8,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { assert } from "../harness.ts";
+import { MARKER } from "../started.ts";
 
 export const PROGRAM = join(import.meta.dirname, "..", "..", "bin", "slash32");
 
@@ -39,7 +40,14 @@ export interface RunOptions {
   readonly stdio?: readonly ("pipe" | "ignore" | number)[];
 }
 
-const TIMEOUT_MS = 60_000;
+/** A program that hangs ends; one on a slow machine does not. */
+const TIMEOUT_MS = 600_000;
+
+/** All that the program inherits: its environment is otherwise empty. */
+function inherited(): Record<string, string> {
+  const names = ["PATH", "TMPDIR", MARKER].filter(name => process.env[name] !== undefined);
+  return Object.fromEntries(names.map(name => [name, process.env[name]!]));
+}
 
 /** A folder of its own for a test, with the intent as hv.yaml in it. */
 export class Folder {
@@ -81,7 +89,7 @@ export class Folder {
     const made = spawnSync(command, args, {
       cwd: this.path,
       input: input === undefined ? "" : input,
-      env: { PATH: process.env.PATH, HOME: this.path, ...env },
+      env: { ...inherited(), HOME: this.path, ...env },
       encoding: "utf8",
       timeout: TIMEOUT_MS,
       maxBuffer: 0x10000000,

@@ -10,6 +10,7 @@ import {
   type Protocol,
   Switch,
   SwitchError,
+  type SwitchOptions,
 } from "../../src/verify/index.ts";
 import { linesOfAnswer } from "../openflow/interpret/compare.ts";
 import { PORTS, type Rules } from "./world.ts";
@@ -37,6 +38,7 @@ class Silence extends Error {}
 export class Refusal extends Error {}
 
 export class Rig {
+  readonly #programs: Pick<SwitchOptions, "programs">;
   #switch: Switch | null = null;
   #groups = "";
   /** The rules on the switch, as text, null when that is not sure; and whether they have met frames. */
@@ -49,8 +51,13 @@ export class Rig {
   /** How often it gave no answer in time, and was ended for it. */
   silences = 0;
 
+  /** @param programs which Open vSwitch; the installed one by default */
+  constructor(programs: Pick<SwitchOptions, "programs"> = {}) {
+    this.#programs = programs;
+  }
+
   async #running(): Promise<Switch> {
-    this.#switch ??= await Switch.start({ ports: PORTS });
+    this.#switch ??= await Switch.start({ ports: PORTS, ...this.#programs });
     return this.#switch;
   }
 

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eth } from "../../src/wire/index.ts";
 import { assert, peer, skip } from "../harness.ts";
+import { NETNS_PREFIX, runTag } from "../started.ts";
 
 const PROGRAM = join(import.meta.dirname, "..", "..", "bin", "slash32");
 const START_MS = 20_000;
@@ -244,9 +245,9 @@ export function needsRoot(): void {
   if (!existsSync("/dev/net/tun")) skip("there is no /dev/net/tun");
 }
 
-/** A namespace with a random name, without IPv6; goes with `remove`, and with this process in any case. */
+/** A namespace with a random name that begins with the run's, without IPv6; goes with `remove`, and with this process in any case. */
 export class Netns {
-  readonly name = `s32t${randomBytes(4).toString("hex")}`;
+  readonly name = `${NETNS_PREFIX}${runTag()}${randomBytes(3).toString("hex")}`;
   readonly #onExit = (): void => this.remove();
 
   constructor() {

@@ -24,6 +24,7 @@ test("an uplink is a dummy port of a switch, whichever end listens", async () =>
       ...["--", "add-port", "br0", "p2", "--", "set", "interface", "p2", "type=dummy", "ofport_request=2"],
       `options:stream=unix:${sockets.connects}`,
     ],
+    null,
   );
   try {
     const bridge = join(daemons.folder, "br0.mgmt");

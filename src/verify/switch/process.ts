@@ -80,26 +80,26 @@ export interface Daemons {
   stop(): Promise<void>;
 }
 
-/** PATH, and the sbin beside each of its bins: the daemons lie there, and an unprivileged user's PATH often lacks it. */
-function searchPath(): string {
+/**
+ * PATH behind the `bin` of `programs`, and the sbin beside each of its bins: the daemons lie there, and an unprivileged
+ * user's PATH often lacks it.
+ */
+function searchPath(programs: string | null): string {
   const folders = (process.env.PATH ?? "").split(delimiter).filter(folder => folder !== "");
+  if (programs !== null) folders.unshift(join(programs, "bin"));
   const beside = folders
     .filter(folder => folder.endsWith("/bin"))
     .map(folder => `${folder.slice(0, -3)}sbin`);
   return [...folders, ...beside].join(delimiter);
 }
 
-function isThere(program: string): boolean {
-  return searchPath()
-    .split(delimiter)
-    .some(folder => {
-      try {
-        accessSync(join(folder, program), constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -124,9 +124,15 @@ export function runProgram(
   });
 }
 
-/** The installed version, such as "3.1.0". Throws a SwitchError if there is none or it is too old. */
-async function installedVersion(env: NodeJS.ProcessEnv): Promise<string> {
-  const missing = PROGRAMS.filter(program => !isThere(program));
+/**
+ * The version, such as "3.1.0", of the programs in `programs/bin`, which must all be there, or else on PATH. Throws a
+ * SwitchError if there is none or it is too old.
+ */
+async function installedVersion(env: NodeJS.ProcessEnv, programs: string | null): Promise<string> {
+  const folders = programs === null ? env.PATH!.split(delimiter) : [join(programs, "bin")];
+  const missing = PROGRAMS.filter(program => !folders.some(folder => isExecutable(join(folder, program))));
+  if (missing.length > 0 && programs !== null)
+    throw new SwitchError(`${folders[0]}: no ${missing.join(", ")}`);
   if (missing.length > 0)
     throw new SwitchError(`Open vSwitch is not installed: no ${missing.join(", ")} (${PACKAGE})`);
   const text = await runProgram("ovs-vswitchd", ["--version"], env);
@@ -138,12 +144,15 @@ async function installedVersion(env: NodeJS.ProcessEnv): Promise<string> {
   throw new SwitchError(`Open vSwitch ${found[0]} is too old: ${OLDEST.join(".")} or newer is needed`);
 }
 
-function schemaPath(): string {
-  const folders = [process.env.OVS_PKGDATADIR ?? "", ...SCHEMAS].filter(folder => folder !== "");
+function schemaPath(programs: string | null): string {
+  const usual = [process.env.OVS_PKGDATADIR ?? "", ...SCHEMAS].filter(folder => folder !== "");
+  const folders = programs === null ? usual : [join(programs, "share", "openvswitch")];
   const files = folders.map(folder => join(folder, "vswitch.ovsschema"));
   const found = files.find(file => existsSync(file));
   if (found === undefined)
-    throw new SwitchError(`no vswitch.ovsschema in ${folders.join(", ")} (${PACKAGE})`);
+    throw new SwitchError(
+      `no vswitch.ovsschema in ${folders.join(", ")}${programs === null ? ` (${PACKAGE})` : ""}`,
+    );
   return found;
 }
 
@@ -198,20 +207,22 @@ export function lastWords(folder: string): string {
  * @param onMade called with the folder when they are there; each must be opened for reading then, because the switch
  *   opens them for writing and waits
  * @param configuration words for ovs-vsctl, given the folder
+ * @param programs a folder with another Open vSwitch in `bin` and `share/openvswitch`; null: the installed one
  * @throws SwitchError if Open vSwitch is missing, too old, or does not start
  */
 export async function startDaemons(
   fifos: readonly string[],
   onMade: (folder: string) => void,
   configuration: (folder: string) => string[],
+  programs: string | null,
 ): Promise<Daemons> {
   const folder = join(tmpdir(), `slash32-ovs-${randomBytes(6).toString("hex")}`);
   if (Buffer.byteLength(folder) > FOLDER_BYTES_MAX)
     throw new SwitchError(`${tmpdir()} is too long a path for unix sockets: set TMPDIR to a shorter one`);
   const dirs = { OVS_RUNDIR: folder, OVS_LOGDIR: folder, OVS_DBDIR: folder, OVS_SYSCONFDIR: folder };
-  const env = { ...process.env, PATH: searchPath(), ...dirs };
-  const version = await installedVersion(env);
-  const words = [folder, schemaPath(), fifos.join(" "), ...configuration(folder)];
+  const env = { ...process.env, PATH: searchPath(programs), ...dirs };
+  const version = await installedVersion(env, programs);
+  const words = [folder, schemaPath(programs), fifos.join(" "), ...configuration(folder)];
   // A session of its own: Ctrl-C reaches us and not the shell, which then finds the pipe closed.
   const supervisor = spawn("sh", ["-c", SUPERVISOR, "slash32-switch", ...words], {
     env,
