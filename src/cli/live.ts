@@ -2,7 +2,6 @@
  * `slash32 live`: the pipeline on real devices, until it is told to stop. Signals, the file watch, the page on the
  * terminal and the summary are here; frames are the live room's.
  */
-import { unwatchFile, watchFile } from "node:fs";
 import { Core, REASONS, VERDICTS } from "../core/index.ts";
 import { formatProblem, type Intent, loadIntent } from "../intent/index.ts";
 import {
@@ -14,13 +13,16 @@ import {
   type PortArgument,
   parseMetricsAddress,
   parsePort,
+  parseSize,
   type Snapshot,
   startControl,
   type UnixServer,
+  WatchedFile,
 } from "../live/index.ts";
 import { CachingInterpreter } from "../openflow/index.ts";
 import { Against, PortNames } from "../replay/index.ts";
 import { type LiveReport, liveJson, liveText } from "../report/index.ts";
+import { BackgroundOutput } from "./background-output.ts";
 import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { comparedCode, readBridge } from "./flows.ts";
@@ -31,6 +33,8 @@ const PAGE_MS = 1000;
 /** How often it is looked whether enough frames came in (--count). */
 const COUNT_MS = 20;
 const WATCH_MS = 200;
+/** How often a capture is written out, or tried again. */
+const CAPTURE_MS = 500;
 const CLEAR_PAGE = "\x1b[J";
 
 export async function liveCommand(context: Context): Promise<number> {
@@ -71,6 +75,8 @@ function checkUsage(context: Context, ports: readonly PortArgument[]): void {
   if (report !== undefined && report !== "-" && !/\.(json|ndjson)$/.test(report))
     throw new UsageError(`--report ${report}: live writes .json and .ndjson, and JSON to -`);
   if (context.text("capture") === "-") throw new UsageError("--capture needs a file");
+  if (context.text("capture-limit") !== undefined && context.text("capture") === undefined)
+    throw new UsageError("--capture-limit goes with --capture FILE");
   if (context.text("control") === "-") throw new UsageError("--control needs a path");
   for (const read of ["intent", "against"])
     refuseOverwriting(context, ["capture", "report"], context.text(read));
@@ -103,7 +109,11 @@ class Session {
   #live: Live | null = null;
   #intent: Intent;
   #against: Against | null = null;
+  /** Why comparing had to end; null: it goes on. */
+  #compareProblem: string | null = null;
   #capture: PassingCapture | null = null;
+  /** Whether packets are missing in the capture. */
+  #isCaptureShort = false;
   #metrics: Metrics | null = null;
   #control: UnixServer | null = null;
   #last: LiveReport | null = null;
@@ -118,16 +128,25 @@ class Session {
   #stop: (error?: Error) => void = () => {};
   readonly #stopped: Promise<void>;
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly #watched: WatchedFile;
+  #isOutputStuck = false;
+  readonly #output = new BackgroundOutput(message =>
+    say(`slash32: standard output: ${message}; nothing more is written there, frames go on`),
+  );
 
   constructor(context: Context, ports: readonly PortArgument[]) {
     this.#context = context;
-    this.#intent = context.intent();
-    this.#arguments = withNames(ports, this.#intent);
     this.#stopped = new Promise((resolve, reject) => {
       this.#stop = error => (error === undefined ? resolve() : reject(error));
     });
     // Whoever waits hears of it; before that nobody may.
     this.#stopped.catch(() => {});
+    // Before anything is read: a signal that comes meanwhile is not lost, nor is a change of the file.
+    for (const [signal, act] of Object.entries(this.signals)) process.on(signal, act);
+    this.#watched = new WatchedFile(context.text("intent") ?? "");
+    this.#watched.mark();
+    this.#intent = context.intent();
+    this.#arguments = withNames(ports, this.#intent);
   }
 
   async start(
@@ -138,7 +157,6 @@ class Session {
     const file = context.text("capture");
     if (file !== undefined) this.#beginCapture(file);
     try {
-      this.#listenToSignals();
       this.#live = await Live.start({
         intent: this.#intent,
         ports: this.#arguments,
@@ -157,6 +175,8 @@ class Session {
       throw error;
     }
     this.#announce();
+    if (context.flag("watch")) this.#watched.watch(WATCH_MS, this.signals.SIGHUP);
+    if (this.#isReloadWanted) await this.#reload();
   }
 
   /** Answers at the control socket, if one is wanted. Throws SocketError. */
@@ -185,7 +205,11 @@ class Session {
   }
 
   #say(text: string): void {
-    if (this.#context.isQuiet) return;
+    if (!this.#context.isQuiet) this.#warn(text);
+  }
+
+  /** As `#say`, also with --quiet. */
+  #warn(text: string): void {
     this.#clearPage();
     say(`slash32: ${text}`);
   }
@@ -211,8 +235,16 @@ class Session {
   }
 
   #beginCapture(file: string): void {
-    this.#capture = new PassingCapture(file);
-    this.#capture.begin(this.#namesByNumber());
+    const limit = this.#context.text("capture-limit");
+    const mostBytes = limit === undefined ? null : parseSize("--capture-limit", limit);
+    const capture = new PassingCapture(file, { mostBytes, onNote: text => this.#warn(text) });
+    try {
+      capture.begin(this.#namesByNumber());
+    } catch (error) {
+      capture.abandon();
+      throw error;
+    }
+    this.#capture = capture;
   }
 
   /** The intent in force, edits included. */
@@ -233,24 +265,24 @@ class Session {
     const capture = this.#capture;
     const against = this.#against;
     if (capture === null && against === null) return {};
-    if (capture === null) return { mirror: { every, onMirrored: record => compare(against!, record) } };
+    if (capture === null) return { mirror: { every, onMirrored: record => this.#compare(against!, record) } };
     let seen = 0;
     const onMirrored = (record: Mirrored): void => {
-      try {
-        capture.write(record);
-      } catch (error) {
-        this.#stop(error as Error);
-      }
-      if (against !== null && seen++ % every === 0) compare(against, record);
+      capture.write(record);
+      if (against !== null && seen++ % every === 0) this.#compare(against, record);
     };
     return { mirror: { every: 1, onMirrored } };
   }
 
-  #listenToSignals(): void {
-    const { signals } = this;
-    for (const [signal, act] of Object.entries(signals)) process.on(signal, act);
-    const file = this.#context.text("intent")!;
-    if (this.#context.flag("watch")) watchFile(file, { interval: WATCH_MS }, signals.SIGHUP);
+  /** Compares one frame; what goes wrong ends comparing and nothing else. */
+  #compare(against: Against, record: Mirrored): void {
+    if (this.#compareProblem !== null) return;
+    try {
+      compare(against, record);
+    } catch (error) {
+      this.#compareProblem = (error as Error).message;
+      this.#warn(`--against: ${this.#compareProblem}; nothing more is compared, frames go on`);
+    }
   }
 
   readonly signals = {
@@ -262,9 +294,10 @@ class Session {
   /** Reads the intent (and the flows) again; what is wrong with it is said, and the old one stays. */
   async #reload(): Promise<void> {
     if (this.#isReloading || this.#live === null) {
-      this.#isReloadWanted = this.#live !== null;
+      this.#isReloadWanted = true;
       return;
     }
+    this.#isReloadWanted = false;
     this.#isReloading = true;
     try {
       await this.#take(this.#read());
@@ -276,14 +309,13 @@ class Session {
       say(`slash32: ${(error as Error).message}\nslash32: the new intent is refused; the old one stays`);
     }
     this.#isReloading = false;
-    if (!this.#isReloadWanted) return;
-    this.#isReloadWanted = false;
-    await this.#reload();
+    if (this.#isReloadWanted) await this.#reload();
   }
 
   #read(): Intent {
     const path = this.#context.text("intent")!;
     if (path === "-") throw new UserError("the intent came from standard input, which is read once");
+    this.#watched.mark();
     const { intent, errors } = loadIntent(path);
     if (intent === null) throw new UserError(errors.map(formatProblem).join("\nslash32: "));
     return intent;
@@ -308,6 +340,8 @@ class Session {
       this.#every(COUNT_MS, async () => {
         if ((await this.#live!.snapshot()).counters.frames >= frames) this.#stop();
       });
+    const capture = this.#capture;
+    if (capture !== null) this.#timers.push(setInterval(() => capture.tick(), CAPTURE_MS));
     const isPage = this.#context.format === "text" && process.stdout.isTTY && !this.#context.isQuiet;
     if (isPage || this.#context.format === "ndjson") this.#every(PAGE_MS, () => this.#show());
     await this.#stopped;
@@ -323,17 +357,17 @@ class Session {
     const before = this.#last;
     this.#last = report;
     if (this.#context.format === "ndjson") {
-      print(`${liveJson(report, false)}\n`);
+      this.#output.line(`${liveJson(report, false)}\n`);
       return;
     }
     this.#clearPage();
     const text = liveText(report, before, this.#context.palette(process.stdout));
-    print(text);
+    this.#output.now(text);
     this.#pageLines = text.split("\n").length - 1;
   }
 
   #clearPage(): void {
-    if (this.#pageLines > 0) print(`\x1b[${this.#pageLines}A\r${CLEAR_PAGE}`);
+    if (this.#pageLines > 0) this.#output.now(`\x1b[${this.#pageLines}A\r${CLEAR_PAGE}`);
     this.#pageLines = 0;
   }
 
@@ -346,6 +380,7 @@ class Session {
       edits: this.#edits,
       compared: frames,
       different,
+      capture: this.#capture?.counts ?? null,
     };
     return [snapshot, totals] as const;
   }
@@ -353,29 +388,38 @@ class Session {
   /** Ends everything and prints the totals. */
   async finish(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
-    unwatchFile(this.#context.text("intent")!);
+    this.#watched.close();
     this.#metrics?.close();
     await this.#control?.close();
     const snapshot = await this.#live!.stop().catch(() => null);
     for (const [signal, act] of Object.entries(this.signals)) process.removeListener(signal, act);
     this.#clearPage();
-    if (snapshot === null) {
-      this.#capture?.abandon();
-      return;
-    }
-    this.#capture?.finish();
+    this.#isCaptureShort = this.#capture?.finish() === false;
+    if (snapshot === null) return;
     const report = this.#reportOf(snapshot);
     this.#last = report;
+    await this.#printTotals(report);
     const file = this.#context.text("report");
     if (file !== undefined) writeReport(file, `${liveJson(report)}\n`);
-    if (this.#context.format !== "text") (file === "-" ? say : print)(`${liveJson(report)}\n`);
-    else if (!this.#context.isQuiet && file !== "-")
-      print(liveText(report, null, this.#context.palette(process.stdout)));
+  }
+
+  async #printTotals(report: LiveReport): Promise<void> {
+    const isToStdout = this.#context.text("report") === "-";
+    const isText = this.#context.format === "text";
+    if (isText && (this.#context.isQuiet || isToStdout)) return;
+    if (!isText && isToStdout) return say(liveJson(report));
+    if (this.#output.problem !== null) return;
+    this.#isOutputStuck = !(await this.#output.settle());
+    if (this.#isOutputStuck) return say("slash32: standard output: its reader takes nothing more");
+    print(isText ? liveText(report, null, this.#context.palette(process.stdout)) : `${liveJson(report)}\n`);
   }
 
   exitCode(): number {
     const against = this.#last?.against ?? null;
-    return against === null ? 0 : comparedCode(against, this.#skippedFlows);
+    const compared = against === null ? 0 : comparedCode(against, this.#skippedFlows);
+    const isMute = this.#isOutputStuck || this.#output.problem !== null;
+    const isShort = this.#isCaptureShort || this.#compareProblem !== null || isMute;
+    return compared === 0 && isShort ? 1 : compared;
   }
 
   #reportOf({ counters, ports, undelivered, batches }: Snapshot): LiveReport {
@@ -412,6 +456,7 @@ class Session {
       refused: this.#refused,
       edits: this.#edits,
       missed: this.#live!.missed,
+      capture: this.#capture?.counts ?? null,
     };
   }
 }

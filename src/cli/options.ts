@@ -472,8 +472,13 @@ export const COMMANDS: readonly Command[] = [
       {
         name: "capture",
         value: "OUT.pcapng",
-        help: "write what passes, in and out, the verdict as packet comment",
+        help: "write what passes, in and out, the verdict as packet comment; a full disk does not end live",
         isCommon: true,
+      },
+      {
+        name: "capture-limit",
+        value: "SIZE",
+        help: "end the capture at this size: bytes, or a number with K, M or G (default: no limit)",
       },
       {
         name: "against",

@@ -11,6 +11,8 @@ export { Audit, logTo } from "./agent/journal.ts";
 export { examineLive, LiveBridge } from "./agent/live-bridge.ts";
 export { PatientAnnouncer } from "./agent/patience.ts";
 export { socketOf, watchPresence } from "./agent/presence.ts";
+export { Proofs } from "./agent/proofs.ts";
+export type { Prover } from "./agent/prover.ts";
 export { Quarantine } from "./agent/quarantine.ts";
 export { Reconciler, type ReconcilerOptions, type RoundReport } from "./agent/reconciler.ts";
 export { recoverIntent } from "./agent/recover.ts";

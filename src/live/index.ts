@@ -1,5 +1,5 @@
 /** The live room's only door. */
-export { PassingCapture } from "./capture.ts";
+export { type CaptureCounts, PassingCapture, parseSize } from "./capture.ts";
 export { type Controlled, startControl } from "./control.ts";
 export { ANY, type Backend, type DeviceSpec, type PortArgument, parsePort } from "./device.ts";
 export { LiveError } from "./errors.ts";
@@ -25,3 +25,4 @@ export {
   type Totals,
 } from "./metrics.ts";
 export type { Mirrored } from "./mirror.ts";
+export { WatchedFile } from "./watched-file.ts";

@@ -5,6 +5,7 @@
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, isIP } from "node:net";
 import { Counter, Gauge, Registry } from "prom-client";
+import type { CaptureCounts } from "./capture.ts";
 import { LiveError } from "./errors.ts";
 import type { Snapshot } from "./messages.ts";
 
@@ -16,6 +17,8 @@ export interface Totals {
   readonly edits: number;
   readonly compared: number;
   readonly different: number;
+  /** Null: there is no --capture. */
+  readonly capture: CaptureCounts | null;
 }
 
 /** Where to listen. */
@@ -101,6 +104,22 @@ const METRICS: Readonly<
     labels: [],
     rows: (_, { edits }) => [[{}, edits]],
   },
+  capture_packets_total: {
+    help: "Packets for --capture, by result",
+    labels: ["result"],
+    rows: (_, { capture }) =>
+      capture === null
+        ? []
+        : [
+            [{ result: "written" }, capture.packets],
+            [{ result: "lost" }, capture.lost],
+          ],
+  },
+  capture_bytes_total: {
+    help: "Bytes written by --capture",
+    labels: [],
+    rows: (_, { capture }) => (capture === null ? [] : [[{}, capture.bytes]]),
+  },
   compared_total: {
     help: "Frames compared with the flows (--against), by result",
     labels: ["result"],
@@ -180,6 +199,13 @@ export async function render(snapshot: Snapshot, totals: Totals): Promise<string
     registers: [registry],
   });
   for (const { port, device, isOpen } of snapshot.ports) up.set({ port, device }, isOpen ? 1 : 0);
+  const capturing = new Gauge({
+    name: "slash32_capture_running",
+    help: "Whether --capture is written: 0 while the disk is full, and when it has ended",
+    registers: [registry],
+  });
+  if (totals.capture === null) registry.removeSingleMetric("slash32_capture_running");
+  else capturing.set(totals.capture.state === "running" ? 1 : 0);
   return registry.metrics();
 }
 

@@ -34,6 +34,18 @@ export interface LiveReport extends ReplayReport {
   readonly edits: number;
   /** Frames that --capture or --against should have seen, but came too fast. */
   readonly missed: number;
+  /** What became of --capture; null: there is none. */
+  readonly capture: LiveCapture | null;
+}
+
+/** A capture beside live ports. */
+export interface LiveCapture {
+  /** `running`, `waiting` for room, `limit` reached, `failed`, `done`. */
+  readonly state: string;
+  /** Packets written, and packets that could not be. */
+  readonly packets: number;
+  readonly lost: number;
+  readonly bytes: number;
 }
 
 /** One line of JSON, no line end. `isLast` is false for the lines while it runs. */
@@ -56,6 +68,7 @@ export function liveJson(report: LiveReport, isLast = true): string {
     refused: report.refused,
     edits: report.edits,
     missed: report.missed,
+    ...(report.capture === null ? {} : { capture: report.capture }),
     ports: report.devices.map(device => portJson(device, report)),
     ...(report.against === null ? {} : { against: againstJson(report.against) }),
     ...(isLast ? {} : { running: true }),
@@ -157,6 +170,7 @@ function notes(report: LiveReport): string {
     [report.reloads, "intents taken while running"],
     [report.refused, "intents refused"],
     [report.edits, "edits over the control socket"],
+    [report.capture?.lost ?? 0, "packets that --capture could not write"],
     [report.missed, "frames not looked at by --capture or --against, as they came too fast"],
   ];
   return rows

@@ -11,7 +11,8 @@ import { claimsOf, isStep, jumpMessage, type RefusalCode } from "./admission.ts"
 import type { Bridge } from "./bridge.ts";
 import type { Log } from "./journal.ts";
 import { AgentMetrics } from "./metrics.ts";
-import { bytesOf, type Prover } from "./prover.ts";
+import { Proofs } from "./proofs.ts";
+import type { Prover } from "./prover.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { Reconciler, RoundReport, Scope } from "./reconciler.ts";
 import { formatVm, type VmDirectory } from "./vms.ts";
@@ -35,6 +36,8 @@ export interface AgentOptions {
   /** How long nothing is written before the table is proved, and the least time between proofs: 1 s, 5 s. */
   readonly quietMs?: number;
   readonly proofGapMs?: number;
+  /** How often a failed proof is logged again while it lasts: 5 minutes. */
+  readonly remindMs?: number;
 }
 
 /** Why a request was not done. */
@@ -69,7 +72,6 @@ type Listed = NonNullable<ReturnType<Reconciler["listed"]>>;
 
 const WIDTH: Readonly<Record<Scope, number>> = { routes: 0, vms: 1, all: 2 };
 const RETRY_MS = [250, 500, 1000, 2000, 5000];
-const PROOF_SECONDS = 60;
 /** How long events of the directory and of routes are gathered. */
 const EVENT_MS = 1;
 const BATCH_MS = 20;
@@ -113,9 +115,7 @@ export class Agent {
   /** Changes of routes that the next round takes in, and that the last one did. */
   #changeCount = 0;
   #lastChangeCount = 0;
-  #writes = 0;
-  #lastProofAt = Number.NEGATIVE_INFINITY;
-  #lastProof: { verdict: string; witness: string | null; at: string } | null = null;
+  readonly #proofs: Proofs;
   #lastReport: RoundReport | null = null;
   /** The last one that looked at the VM files, too. */
   #lastWide: RoundReport | null = null;
@@ -126,6 +126,19 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     this.#options = options;
+    const { prover, bridge, reconciler, log, ignoredCookies = [], quietMs, proofGapMs, remindMs } = options;
+    this.#proofs = new Proofs({
+      prover,
+      bridge,
+      reconciler,
+      log,
+      ignoredCookies,
+      onVerdict: verdict => this.#metrics.proof(verdict),
+      isRunning: () => this.#running !== null,
+      ...(quietMs === undefined ? {} : { quietMs }),
+      ...(proofGapMs === undefined ? {} : { gapMs: proofGapMs }),
+      ...(remindMs === undefined ? {} : { remindMs }),
+    });
   }
 
   /** Begins: the first look, then events. Resolves when the first round is over, whether all could be done or not. */
@@ -214,7 +227,7 @@ export class Agent {
     await this.#looking;
     await this.#running;
     await this.#options.routes?.close();
-    await this.#options.prover?.close();
+    await this.#proofs.close();
   }
 
   // ── What may be asked ───────────────────────────────────────────────────────────────────────────────────────────
@@ -320,7 +333,7 @@ export class Agent {
         until: new Date(until).toISOString(),
       })),
       doubleOwners: reconciler.doubleOwners(),
-      proof: this.#lastProof,
+      proof: this.#proofs.state,
     };
   }
 
@@ -336,12 +349,15 @@ export class Agent {
       doubleOwners: reconciler.doubleOwners().length,
       isInStep: this.#isInStep(),
       isFabricComplete: reconciler.fabric.isComplete,
+      isProofFailed: this.#proofs.problem !== null,
     });
   }
 
-  /** What the last rounds could not do. */
+  /** What the last rounds could not do, and why the last proof failed. */
   #problems(): string[] {
-    return [...new Set([...(this.#lastWide?.problems ?? []), ...(this.#lastReport?.problems ?? [])])];
+    const { problem } = this.#proofs;
+    const ofRounds = [...(this.#lastWide?.problems ?? []), ...(this.#lastReport?.problems ?? [])];
+    return [...new Set([...ofRounds, ...(problem === null ? [] : [problem])])];
   }
 
   #isInStep(): boolean {
@@ -440,12 +456,11 @@ export class Agent {
     if (writes + announced + withdrawn > 0) log("info", "written", fields);
     if (drifted.length > 0)
       log("warn", "others changed rows of ours", { count: drifted.length, rows: drifted.slice(0, SHOWN) });
-    if (drifted.length > 0) void this.#showDrift();
+    if (drifted.length > 0) void this.#proofs.showDrift();
     if (haveOthersWritten) log("info", "flows that are not ours have changed");
     this.#tell(problems);
     this.#noteDoubles();
-    this.#writes += writes;
-    if (writes > 0 || drifted.length > 0 || haveOthersWritten) this.#planProof();
+    this.#proofs.noteRound(report);
     const { needsLook, needsList, lingersUntil } = this.#options.reconciler;
     this.#failures = needsLook || needsList ? this.#failures + 1 : 0;
     const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length) - 1]!;
@@ -493,63 +508,5 @@ export class Agent {
       this.#timers.set(name, setTimeout(again, milliseconds));
     };
     this.#timers.set(name, setTimeout(again, milliseconds));
-  }
-
-  // ── Proofs ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Sees to it that the table is proved when nothing was written for a while. */
-  #planProof(): void {
-    const { prover, quietMs = 1000, proofGapMs = 5000 } = this.#options;
-    if (prover === null || this.#isStopped) return;
-    const wait = Math.max(quietMs, this.#lastProofAt + proofGapMs - performance.now());
-    clearTimeout(this.#timers.get("proof"));
-    this.#timers.set(
-      "proof",
-      setTimeout(() => void this.#prove(prover), wait),
-    );
-  }
-
-  /** Says what the table did to frames while others had changed it, repaired meanwhile or not. */
-  async #showDrift(): Promise<void> {
-    const { prover, reconciler, log } = this.#options;
-    if (prover === null) return;
-    try {
-      const isKept = this.#isProved();
-      const found = await bytesOf(reconciler.driftedLines(), isKept);
-      const { verdict, witness } = await prover.ask(
-        await bytesOf(reconciler.wanted.lines()),
-        found,
-        PROOF_SECONDS,
-      );
-      log("warn", "what others changed, as a frame meets it", { verdict, witness });
-    } catch (error) {
-      if (!this.#isStopped) log("warn", "no proof", { error: (error as Error).message });
-    }
-  }
-
-  async #prove(prover: Prover): Promise<void> {
-    const { bridge, reconciler, log } = this.#options;
-    this.#lastProofAt = performance.now();
-    const writes = this.#writes;
-    try {
-      const wanted = await bytesOf(reconciler.wanted.lines());
-      const dump = await bytesOf(bridge.lines(), this.#isProved());
-      const isCurrent = (): boolean =>
-        writes === this.#writes && this.#running === null && reconciler.lingersUntil === null;
-      if (!isCurrent()) return this.#planProof();
-      const { verdict, witness, seconds } = await prover.ask(wanted, dump, PROOF_SECONDS);
-      this.#lastProof = { verdict, witness, at: new Date().toISOString() };
-      this.#metrics.proof(verdict);
-      if (verdict === "equal") log("info", "the table does what is wanted", { seconds });
-      else log("error", "the table does not do what is wanted, or that cannot be told", { verdict, witness });
-    } catch (error) {
-      if (!this.#isStopped) log("warn", "no proof", { error: (error as Error).message });
-    }
-  }
-
-  /** Which lines of a table are proved: all but those with an ignored cookie. */
-  #isProved(): (line: string) => boolean {
-    const ignored = (this.#options.ignoredCookies ?? []).map(cookie => `cookie=0x${cookie.toString(16)},`);
-    return line => !ignored.some(text => line.includes(text));
   }
 }

@@ -13,6 +13,7 @@ export interface Levels {
   readonly doubleOwners: number;
   readonly isInStep: boolean;
   readonly isFabricComplete: boolean;
+  readonly isProofFailed: boolean;
 }
 
 const LEVELS: Readonly<Record<keyof Levels, string>> = {
@@ -23,8 +24,9 @@ const LEVELS: Readonly<Record<keyof Levels, string>> = {
   unresolved: "Routes whose next hop has no known MAC",
   quarantined: "Addresses in quarantine",
   doubleOwners: "Local addresses that somebody else announces too",
-  isInStep: "1 when the last round left nothing to do",
+  isInStep: "1 when the last round left nothing to do and no proof has failed since the last one that held",
   isFabricComplete: "1 when the whole table of routes was told",
+  isProofFailed: "1 from a proof that found a difference or an ambiguity until one holds",
 };
 
 const ROUND_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];

@@ -4,7 +4,7 @@
  * before the removal of flows, and what is right is not written. Events only say that it is time to look: nothing is
  * replayed, so that an agent that is killed anywhere does the rest when it is started again.
  */
-import type { Intent, Vm } from "../../intent/index.ts";
+import { flowText, type Intent, type Vm } from "../../intent/index.ts";
 import { formatIpv4 } from "../../wire/index.ts";
 import type { Announcer, FabricRoute } from "../types.ts";
 import { Admission, type Admitted, admit, type Present, type Refusal } from "./admission.ts";
@@ -109,9 +109,13 @@ export class Reconciler {
   #obstructed: ReadonlySet<string> = new Set();
   /** Rows whose last write failed, or was held back. */
   readonly #open = new Set<string>();
+  /** Of those, the ones that wait on purpose, as they were when they began to; null: to be absent until then. */
+  #kept: ReadonlyMap<string, InstalledRow | null> = new Map();
   #isRefused = false;
   /** A look that goes on beside rounds, or waits for the next to take it in. */
   #look: Look | null = null;
+  /** Addresses that nobody wants and that are installed or announced, as last seen. */
+  #lost: ReadonlySet<string> = new Set();
   /** Whether rows of routes that nobody wants are left from a time when the table of routes was not complete. */
   #hasOldRoutes = false;
   #drifted: ReadonlyMap<string, InstalledRow | null> = new Map();
@@ -152,6 +156,19 @@ export class Reconciler {
   /** What we announce, as last known. */
   get announced(): ReadonlyMap<string, FabricRoute> | null {
     return this.#announcements.known;
+  }
+
+  /**
+   * The flows that should be installed at this moment, a flow a line, without its end: those that are wanted, but for rows
+   * that wait on purpose, which are as they were. Rows of routes that nobody told yet stay until the table is complete.
+   */
+  *expectedLines(): Generator<string> {
+    for (const row of this.wanted.rows.values()) if (!this.#kept.has(row.name)) yield flowText(row);
+    for (const row of this.#kept.values()) if (row !== null) yield lineOf(row).trimEnd();
+    if (this.#isTableWhole) return;
+    for (const [name, row] of this.#installed?.ours ?? [])
+      if (row.kind === "route" && !this.wanted.rows.has(name) && !this.#kept.has(name))
+        yield lineOf(row).trimEnd();
   }
 
   /** The lines of the table as the last look that found drift saw it. */
@@ -501,8 +518,11 @@ export class Reconciler {
       const address = addressOf(prefix);
       if (!address.includes("/") && !all.has(address) && !seen.has(address)) lost.push([address, 0]);
     }
+    const known = this.#lost;
+    this.#lost = new Set(lost.map(([address]) => address));
     if (lost.length === 0) return;
-    const added = quarantine.add(lost, now);
+    // While a withdrawal cannot be made an address is lost in each look, and its time may begin anew: logged once.
+    const added = quarantine.add(lost, now).filter(address => !known.has(address));
     if (added.length > 0) log("info", "addresses in quarantine", { addresses: added });
   }
 
@@ -546,10 +566,15 @@ export class Reconciler {
     return this.#announcements.lingers(address);
   }
 
+  /** Whether a flow of somebody else's stands where one is to be added. */
+  #isObstructed({ op, name }: Edit): boolean {
+    return op === "add" && (this.#obstructed.has(name) || this.#installed!.foreign.has(name));
+  }
+
   /** Whether an edit has to wait, or is not ours to make. */
   #isHeldBack(edit: Edit, mayRemove: boolean): boolean {
     if (this.#tolerated.has(edit.name)) return true;
-    if (edit.op === "add") return this.#obstructed.has(edit.name) || this.#installed!.foreign.has(edit.name);
+    if (edit.op === "add") return this.#isObstructed(edit);
     const { kind, owner } = edit.before;
     if (kind === "route") return !this.#isTableWhole || this.wanted.unresolved.has(edit.name);
     if (owner !== 0 && this.#mayBeHidden(owner)) return true;
@@ -569,9 +594,18 @@ export class Reconciler {
     const all = editsOf(names, this.wanted.rows, this.#installed!);
     const edits = this.#free(all, mayRemove);
     this.#open.clear();
+    const before = this.#kept;
+    const kept = new Map<string, InstalledRow | null>();
+    this.#kept = kept;
     if (edits.length !== all.length) {
       const going = new Set(edits);
-      for (const edit of all) if (!going.has(edit)) this.#keepOpen(edit);
+      for (const edit of all) {
+        if (going.has(edit)) continue;
+        this.#keepOpen(edit);
+        if (this.#tolerated.has(edit.name) || this.#isObstructed(edit)) continue;
+        // As it was at first: whatever somebody else made of it since is not on purpose.
+        kept.set(edit.name, before.has(edit.name) ? before.get(edit.name)! : edit.before);
+      }
     }
     if (edits.length === 0) {
       if (isFull) this.#isRefused = false;
