@@ -16,7 +16,13 @@ import {
   type Watcher,
 } from "../openflow/index.ts";
 import type { PortNames } from "../replay/index.ts";
-import { type TraceClause, type TraceEvent, type TraceReport, type TraceStep, traceJson } from "../report/index.ts";
+import {
+  type TraceClause,
+  type TraceEvent,
+  type TraceReport,
+  type TraceStep,
+  traceJson,
+} from "../report/index.ts";
 import { formatHex, summarize } from "../wire/index.ts";
 import { type Answers, pieceOf } from "./answers.ts";
 import type { Bridge } from "./flows.ts";
@@ -226,7 +232,15 @@ function middleOf({ packetIns, verdict, unknown, ambiguous }: Outcome): string {
 /** The same where there are only outputs. */
 const PLAIN = Object.fromEntries(
   (["output", "reply", "drop", "unknown", "ambiguous"] as const).map(verdict => {
-    const nothing = { packetIns: [], unknown: [], ambiguous: [], outputs: [], outlives: [], errors: [], effects: null };
+    const nothing = {
+      packetIns: [],
+      unknown: [],
+      ambiguous: [],
+      outputs: [],
+      outlives: [],
+      errors: [],
+      effects: null,
+    };
     return [verdict, pieceOf(middleOf({ ...nothing, tables: [], verdict }))];
   }),
 ) as Record<Outcome["verdict"], Uint8Array>;

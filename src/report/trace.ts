@@ -104,7 +104,9 @@ function stepLines(step: TraceStep, event: TraceEvent | undefined, paint: Palett
       : `     ${paint.dim(`table=${table}, line ${line}:`)} ${flowText(flow, actions)}`,
   ];
   for (const clause of step.clauses ?? [])
-    lines.push(`       ${paint.dim(`clause, line ${clause.line}:`)} ${flowText(clause.flow, clause.actions)}`);
+    lines.push(
+      `       ${paint.dim(`clause, line ${clause.line}:`)} ${flowText(clause.flow, clause.actions)}`,
+    );
   for (const { field, before, after } of event?.changes ?? []) {
     lines.push(`       ${paint.cyan(field)}: ${before} → ${after}`);
   }

@@ -18,8 +18,11 @@ export function programsOf(version: Version): Pick<SwitchOptions, "programs"> {
     return {};
   }
   const programs = process.env.OVS35_DIR ?? "";
-  if (programs === "") skipOptional("OVS35_DIR names no folder of test/ovs/setup-3.5.sh with Open vSwitch 3.5");
+  if (programs === "")
+    skipOptional("OVS35_DIR names no folder of test/ovs/setup-3.5.sh with Open vSwitch 3.5");
   if (!existsSync(join(programs, "bin", "ovs-vswitchd")))
-    throw new Error(`OVS35_DIR="${programs}": no bin/ovs-vswitchd; test/ovs/setup-3.5.sh FOLDER puts it there`);
+    throw new Error(
+      `OVS35_DIR="${programs}": no bin/ovs-vswitchd; test/ovs/setup-3.5.sh FOLDER puts it there`,
+    );
   return { programs };
 }

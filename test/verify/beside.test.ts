@@ -47,13 +47,13 @@ const DIFFERENT: Record<string, readonly [a: string, b: string, what: string]> =
     "actions=move:NXM_NX_TUN_ID[0..31]->NXM_NX_REG0[],resubmit(,1)\ntable=1,reg0=6 actions=output:2",
     "an output too few",
   ],
-  "set_tunnel": ["actions=set_tunnel:7,output:2", "actions=set_tunnel:8,output:2", "tun_id"],
-  "set_tunnel64": [
+  set_tunnel: ["actions=set_tunnel:7,output:2", "actions=set_tunnel:8,output:2", "tun_id"],
+  set_tunnel64: [
     "actions=set_tunnel64:0x100000000,output:2",
     "actions=set_tunnel64:0x200000000,output:2",
     "tun_id",
   ],
-  "gbp_id": [
+  gbp_id: [
     "actions=set_field:1->tun_gbp_id,output:2",
     "actions=set_field:2->tun_gbp_id,output:2",
     "tun_gbp_id",
@@ -63,7 +63,7 @@ const DIFFERENT: Record<string, readonly [a: string, b: string, what: string]> =
     "actions=set_field:0->pkt_mark,output:2",
     "pkt_mark",
   ],
-  "set_queue": ["actions=set_queue:1,output:2", "actions=set_queue:2,output:2", "queue"],
+  set_queue: ["actions=set_queue:1,output:2", "actions=set_queue:2,output:2", "queue"],
   "a queue or none": ["actions=set_queue:1,output:2", "actions=output:2", "queue"],
   "pop_queue that is missing": [
     "actions=set_queue:1,output:2,pop_queue,output:3",
@@ -82,13 +82,21 @@ const DIFFERENT: Record<string, readonly [a: string, b: string, what: string]> =
     "userdata of the packet-in",
   ],
   max_len: ["actions=controller:100", "actions=controller:64", "max_len of the packet-in"],
-  "a controller's id": ["actions=controller(id=5)", "actions=controller(id=6)", "controller id of the packet-in"],
+  "a controller's id": [
+    "actions=controller(id=5)",
+    "actions=controller(id=6)",
+    "controller id of the packet-in",
+  ],
   reason: [
     "actions=controller(reason=no_match)",
     "actions=controller(reason=action)",
     "reason of the packet-in",
   ],
-  "a reason that expired TTLs have too": ["actions=controller(reason=invalid_ttl)", "", "a packet-in too few"],
+  "a reason that expired TTLs have too": [
+    "actions=controller(reason=invalid_ttl)",
+    "",
+    "a packet-in too few",
+  ],
   "a register in a packet-in": ["actions=set_field:1->reg0,controller", "actions=controller", "reg0"],
   "metadata in a packet-in": [
     "actions=write_metadata:0x1,goto_table:1\ntable=1 actions=controller",
@@ -115,7 +123,11 @@ const DIFFERENT: Record<string, readonly [a: string, b: string, what: string]> =
     "actions=set_field:2->reg0,learn(table=20,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],load:NXM_NX_REG0[]->NXM_NX_REG1[])",
     "learn",
   ],
-  "drop and ct(commit) before an output": ["ip actions=drop", "ip actions=ct(commit),output:3", "an output too many"],
+  "drop and ct(commit) before an output": [
+    "ip actions=drop",
+    "ip actions=ct(commit),output:3",
+    "an output too many",
+  ],
   "ct(commit) before different outputs": [
     "ip actions=ct(commit),output:2",
     "ip actions=ct(commit),output:3",
@@ -135,9 +147,7 @@ for (const [name, [a, b, what]] of Object.entries(DIFFERENT))
       proof.differences.map(one => one.what).join(),
     );
     const { inPort, frame, state } = proof.differences[0]!;
-    const [left, right] = [a, b].map(text =>
-      new Interpreter(flowsOf(text)).run(inPort, frame, null, state),
-    );
+    const [left, right] = [a, b].map(text => new Interpreter(flowsOf(text)).run(inPort, frame, null, state));
     assert.ok(surelyDiffer(left!, right!), "the frame and its state show it");
     assert.is(compare(`${a}\n`, `${a}\n`).verdict, "equal", "a is equal to itself");
   });
@@ -159,10 +169,7 @@ const EQUAL: Record<string, readonly [a: string, b: string]> = {
     "actions=learn(table=20,priority=32768,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[])",
     "actions=learn(table=20,eth_dst=eth_src,output:in_port)",
   ],
-  "queue and output, and enqueue": [
-    "actions=set_queue:3,output:2,pop_queue",
-    "actions=enqueue:2:3",
-  ],
+  "queue and output, and enqueue": ["actions=set_queue:3,output:2,pop_queue", "actions=enqueue:2:3"],
   "packet-ins and outputs in another order": ["actions=controller,output:2", "actions=output:2,controller"],
 };
 
@@ -218,7 +225,10 @@ test("a port that is no tunnel brings no tunnel fields", () => {
 test("what is not known of a port is said", () => {
   const into = compare("in_port=2,tun_id=7 actions=output:1\n", "in_port=2,tun_id=8 actions=output:1\n");
   assert.equal(into.differences[0]!.tunnels, [2]);
-  const out = compare("in_port=1 actions=set_tunnel:7,output:2\n", "in_port=1 actions=set_tunnel:8,output:2\n");
+  const out = compare(
+    "in_port=1 actions=set_tunnel:7,output:2\n",
+    "in_port=1 actions=set_tunnel:8,output:2\n",
+  );
   assert.equal(out.differences[0]!.tunnels, [2]);
   const known = compare(
     "in_port=1 actions=set_tunnel:7,output:2\n",
@@ -258,7 +268,9 @@ test("ports of rows: a tunnel field counts for the rows whose port may be a tunn
 });
 
 test("parts that are ignored are not compared, and nothing else is", () => {
-  const ignoring = (...parts: string[]): ProofOptions => ({ ignored: new Set(parts) as ProofOptions["ignored"] });
+  const ignoring = (...parts: string[]): ProofOptions => ({
+    ignored: new Set(parts) as ProofOptions["ignored"],
+  });
   const pairs: readonly (readonly [string, string, string])[] = [
     ["queue", "actions=set_queue:1,output:2\n", "actions=output:2\n"],
     ["mark", "actions=set_field:1->pkt_mark,output:2\n", "actions=output:2\n"],
@@ -277,7 +289,10 @@ test("parts that are ignored are not compared, and nothing else is", () => {
       if (other !== part) assert.is(compare(a, b, ignoring(other)).verdict, "different", `${part}, ${other}`);
   }
   // The same port gets both frames: their order is seen there.
-  const tags = ["actions=output:2,mod_vlan_vid:3,output:2\n", "actions=mod_vlan_vid:3,output:2,strip_vlan,output:2\n"];
+  const tags = [
+    "actions=output:2,mod_vlan_vid:3,output:2\n",
+    "actions=mod_vlan_vid:3,output:2,strip_vlan,output:2\n",
+  ];
   assert.is(compare(tags[0]!, tags[1]!, ignoring("order")).verdict, "different");
 });
 

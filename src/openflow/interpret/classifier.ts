@@ -214,13 +214,7 @@ export class Classifier {
   }
 
   /** Looks for a conjunctive match above the ordinary one that `hit` has, the highest priority first. */
-  #weigh(
-    soft: readonly SoftMatch[],
-    best: number,
-    key: Uint32Array,
-    hit: Hit,
-    reads: Uint32Array,
-  ): void {
+  #weigh(soft: readonly SoftMatch[], best: number, key: Uint32Array, hit: Hit, reads: Uint32Array): void {
     const above = soft.filter(({ priority }) => priority > best);
     if (above.length === 0) return;
     const priority = Math.max(...above.map(one => one.priority));

@@ -82,7 +82,9 @@ export function possible<Result>(
   for (const id of ids) answers.set(id, ask(id));
   const found: (Result | null)[] = [];
   const add = (result: Result | null): void => {
-    const isKnown = found.some(one => one === result || (one !== null && result !== null && isSame(one, result)));
+    const isKnown = found.some(
+      one => one === result || (one !== null && result !== null && isSame(one, result)),
+    );
     if (!isKnown) found.push(result);
   };
   for (const answer of answers.values()) add(answer);

@@ -29,4 +29,11 @@ export {
   wordsOfEffect,
 } from "./program.ts";
 export { leastBytesOf, mostBytesOf } from "./sizes.ts";
-export { type Ambiguity, EXPIRED, endsHere, PLAIN_PACKET_IN, type TableHit, type Watcher } from "./translate.ts";
+export {
+  type Ambiguity,
+  EXPIRED,
+  endsHere,
+  PLAIN_PACKET_IN,
+  type TableHit,
+  type Watcher,
+} from "./translate.ts";

@@ -259,7 +259,13 @@ const COMPILE: { [Type in Action["type"]]: (action: Given<Type>, line: number) =
     steps: compileActions(actions, line),
     isCopied: actions.some(({ type }) => type === "output_truncated"),
   }),
-  meter: ({ meter }) => ({ do: "effect", effect: "tracks", name: "meter", text: `meter:${meter}`, reads: [] }),
+  meter: ({ meter }) => ({
+    do: "effect",
+    effect: "tracks",
+    name: "meter",
+    text: `meter:${meter}`,
+    reads: [],
+  }),
   // A flow of these is looked up as a part of a match and never executed; elsewhere Open vSwitch does nothing.
   conjunction: () => ({ do: "nothing", isFrozen: false }),
   note: () => ({ do: "nothing", isFrozen: false }),

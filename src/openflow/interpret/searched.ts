@@ -122,5 +122,7 @@ function idsMet(all: readonly (readonly Membership[] | null)[]): number[] {
     one.least = Math.min(one.least, clauses);
   }
   // Of 64 clauses one is enough (conjunctions.ts).
-  return [...met].filter(([, { clauses, least }]) => clauses.size >= least || all.length >= 64).map(([id]) => id);
+  return [...met]
+    .filter(([, { clauses, least }]) => clauses.size >= least || all.length >= 64)
+    .map(([id]) => id);
 }

@@ -141,10 +141,7 @@ export function translate(
   return new Pass(rules, key, scratch, watcher).run(thaw);
 }
 
-type EffectOf = Pick<
-  Extract<Step, { do: "effect" }>,
-  "effect" | "name" | "text" | "reads" | "line"
->;
+type EffectOf = Pick<Extract<Step, { do: "effect" }>, "effect" | "name" | "text" | "reads" | "line">;
 
 const putsOut = (name: string, line: number): EffectOf => ({
   effect: "puts out",
@@ -155,7 +152,12 @@ const putsOut = (name: string, line: number): EffectOf => ({
 });
 
 /** As `actions=CONTROLLER` has it. */
-export const PLAIN_PACKET_IN: PacketInArguments = { reason: "action", id: 0, maxBytes: 0xffff, userdata: null };
+export const PLAIN_PACKET_IN: PacketInArguments = {
+  reason: "action",
+  id: 0,
+  maxBytes: 0xffff,
+  userdata: null,
+};
 export const EXPIRED: PacketInArguments = { ...PLAIN_PACKET_IN, reason: "invalid_ttl" };
 
 const TYPE_AND_PROTOCOL = [KEY.dlType, KEY.nwProto];

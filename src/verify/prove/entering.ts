@@ -26,7 +26,10 @@ export function portCubes(ports: ReadonlySet<number>): Cube[] {
     cubes.push(...rangeCubes(sorted[from]!, sorted[to]!));
     from = to + 1;
   }
-  return cubes.map(({ mask, value }) => ({ mask, value: value >= 0xff00 ? (value | 0xffff0000) >>> 0 : value }));
+  return cubes.map(({ mask, value }) => ({
+    mask,
+    value: value >= 0xff00 ? (value | 0xffff0000) >>> 0 : value,
+  }));
 }
 
 const wordsOf = ({ place }: Field): number[] =>
@@ -57,7 +60,8 @@ function addWords(steps: readonly Step[], into: Set<number>): void {
   for (const step of steps) {
     for (const field of fieldsOf(step)) for (const word of wordsOf(field)) into.add(word);
     if ("steps" in step) addWords(step.steps, into);
-    if (step.do === "set_queue" || step.do === "enqueue" || step.do === "pop_queue") into.add(KEY.skbPriority);
+    if (step.do === "set_queue" || step.do === "enqueue" || step.do === "pop_queue")
+      into.add(KEY.skbPriority);
   }
 }
 

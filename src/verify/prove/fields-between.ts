@@ -49,7 +49,9 @@ function keyWith(words: readonly number[], values: ArrayLike<number>): Uint32Arr
 }
 
 const framesOf = ({ effects }: Outcome): readonly Uint8Array[] =>
-  [...effects!.outputs, ...effects!.packetIns.filter(({ isExpired }) => !isExpired)].map(({ frame }) => frame);
+  [...effects!.outputs, ...effects!.packetIns.filter(({ isExpired }) => !isExpired)].map(
+    ({ frame }) => frame,
+  );
 
 const isSame = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, index) => byte === b[index]);

@@ -392,7 +392,14 @@ function stateName(state: State, namer: Namer): string {
     namer.left(state.left),
     namer.left(state.after),
     eventsName(state.out),
-    [state.isOver, state.isFreezing, state.wasMpls, state.isTracked, state.frozenTable, state.recirculations].join(),
+    [
+      state.isOver,
+      state.isFreezing,
+      state.wasMpls,
+      state.isTracked,
+      state.frozenTable,
+      state.recirculations,
+    ].join(),
     namer.word(state.priority),
     [state.actionSetHasGroup, state.stackBytes, state.error].join(),
   ].join("\n");

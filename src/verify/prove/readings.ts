@@ -4,8 +4,8 @@
  * are gone. What was read before and is still there is read as it was written.
  */
 import { KEY, KEY_WORDS } from "../../openflow/index.ts";
-import { type Decider, TYPES, VLAN_PRESENT } from "./fields.ts";
 import { TUNNEL_WORDS } from "./entering.ts";
+import { type Decider, TYPES, VLAN_PRESENT } from "./fields.ts";
 import { EVERY_FRAME, INNER_WORDS, inputWordsOf, type Space, widthOfWord } from "./space.ts";
 import type { Packet } from "./state.ts";
 import type { Atom, Terms, Word } from "./terms.ts";

@@ -300,8 +300,16 @@ function tunnelsIn(
   if ([...state.keys()].some(word => TUNNEL_WORDS.includes(word)) && isOpenPort(by.ports, inPort))
     found.add(inPort);
   // Where the frames alone differ, or their ports, what goes along with them need not.
-  const all: PortKinds = { tunnels: new Set(), others: new Set(portsOf(a, b).filter(isOpenPort.bind(null, by.ports))) };
-  if (!surelyDiffer(a, b, { ...by, ports: { ...all, tunnels: by.ports.tunnels, others: new Set([...by.ports.others, ...all.others]) } }))
+  const all: PortKinds = {
+    tunnels: new Set(),
+    others: new Set(portsOf(a, b).filter(isOpenPort.bind(null, by.ports))),
+  };
+  if (
+    !surelyDiffer(a, b, {
+      ...by,
+      ports: { ...all, tunnels: by.ports.tunnels, others: new Set([...by.ports.others, ...all.others]) },
+    })
+  )
     for (const [index, output] of a.effects!.outputs.entries()) {
       const other = b.effects!.outputs[index];
       if (other === undefined || accompanying(output, by).join() === accompanying(other, by).join()) continue;

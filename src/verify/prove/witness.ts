@@ -121,7 +121,9 @@ export class Solver {
 
   #atoms(path: Path): Atom[] {
     return path.contents.flatMap((_, content) =>
-      (content === 0 ? inputWordsOf(path.space) : INNER_WORDS).map(word => this.#readings.atom(content, word)),
+      (content === 0 ? inputWordsOf(path.space) : INNER_WORDS).map(word =>
+        this.#readings.atom(content, word),
+      ),
     );
   }
 

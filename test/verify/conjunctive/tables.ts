@@ -242,14 +242,19 @@ export function lookups(rows: readonly Row[], packet: Packet): (Row | null)[] {
       isMissed ||= led.length === 0;
     }
     if (!isMissed) return [...found.values()];
-    lists = lists.map(list => (group.includes(list[0]!) ? list.slice(1) : list)).filter(({ length }) => length > 0);
+    lists = lists
+      .map(list => (group.includes(list[0]!) ? list.slice(1) : list))
+      .filter(({ length }) => length > 0);
   }
 }
 
 /** Where a packet can go, as ports; 0 is nowhere. More than one: it depends on the past of the switch. */
 export function portsOf(rows: readonly Row[], packet: Packet, table = 0): Set<number> {
   const ports = new Set<number>();
-  for (const row of lookups(rows.filter(one => one.table === table), packet)) {
+  for (const row of lookups(
+    rows.filter(one => one.table === table),
+    packet,
+  )) {
     if (row === null || row.next === null) ports.add(row?.out ?? 0);
     else for (const port of portsOf(rows, packet, row.next)) ports.add(port);
   }
@@ -258,11 +263,16 @@ export function portsOf(rows: readonly Row[], packet: Packet, table = 0): Set<nu
 
 /** How many orders there are at most is bounded by the flows of one priority that match. */
 export const isSmall = (rows: readonly Row[]): boolean =>
-  PACKETS.every(packet => rows.filter(row => row.memberships.length > 0 && matches(row, packet, 0)).length <= 7);
+  PACKETS.every(
+    packet => rows.filter(row => row.memberships.length > 0 && matches(row, packet, 0)).length <= 7,
+  );
 
 /** Whether a lookup comes to flows that differ, though not in where they send a packet. */
 export function isUndecided(rows: readonly Row[], packet: Packet, table = 0): boolean {
-  const found = lookups(rows.filter(one => one.table === table), packet);
+  const found = lookups(
+    rows.filter(one => one.table === table),
+    packet,
+  );
   if (found.length > 1) return true;
   const [only] = found;
   return only?.next != null && isUndecided(rows, packet, only.next);

@@ -4,7 +4,7 @@
  */
 import { KEY } from "../../../src/openflow/index.ts";
 import { SNAP_WORD } from "../../../src/verify/prove/readings.ts";
-import { NO_PORT_KINDS, type Cube, KINDS, type Kind, type Space } from "../../../src/verify/prove/space.ts";
+import { type Cube, KINDS, type Kind, NO_PORT_KINDS, type Space } from "../../../src/verify/prove/space.ts";
 import type { Body, Packet } from "./evaluate.ts";
 
 /** How many bits, or which values, each field of a world has. */
