@@ -2,6 +2,7 @@
  * What a proof has found: differences and overlaps, each with a frame, and what is left open. Plain data; how it is found is
  * in showing.ts.
  */
+import type { FlowPairs } from "./rows.ts";
 
 export interface FlowLine {
   readonly file: string;
@@ -13,6 +14,8 @@ export interface FlowLine {
 export interface Behaviour {
   readonly outputs: readonly { readonly port: number; readonly frame: Uint8Array }[];
   readonly packetIns: readonly { readonly reason: string; readonly frame: Uint8Array }[];
+  /** Limits of the switch that undid everything. */
+  readonly errors: readonly string[];
   readonly flows: readonly FlowLine[];
 }
 
@@ -25,6 +28,10 @@ export interface Difference {
   readonly what: string;
   /** Rows of the table that differ in the same way, of how many that were hit alike. */
   readonly affected: string;
+  /** Where the two part: every pair of flows for which a frame shows that they do. */
+  readonly rows: FlowPairs;
+  /** Rows of the table that are hit alike, those that differ among them; 0: flows by themselves. */
+  readonly alike: number;
 }
 
 export interface Ambiguous {
