@@ -1,6 +1,6 @@
 /** What every command needs from the outside: options read, standard output and error, colours, the intent. */
-import { writeFileSync, writeSync } from "node:fs";
-import { identityOf, ioMessage, touchedBy } from "../capture/index.ts";
+import { writeSync } from "node:fs";
+import { identityOf, ioMessage, Sink, touchedBy } from "../capture/index.ts";
 import { formatProblem, type Intent, loadIntent } from "../intent/index.ts";
 import { type Palette, palette } from "../report/index.ts";
 import { UsageError, UserError } from "./errors.ts";
@@ -94,6 +94,11 @@ export function print(text: string): void {
   write(1, Buffer.from(text));
 }
 
+/** A text in pieces, which may be too long for one string. */
+export function printPieces(pieces: Iterable<string>): void {
+  for (const piece of pieces) print(piece);
+}
+
 /** The same for bytes, which may be used again afterwards. */
 export function printBytes(bytes: Uint8Array): void {
   write(1, bytes);
@@ -132,15 +137,25 @@ export function refuseOverwriting(
   }
 }
 
-/** Writes a report file, `-` being standard output. */
-export function writeReport(name: string, text: string): void {
-  if (name === "-") {
-    print(text);
-    return;
-  }
+/** Pieces of a report are written together up to so many characters. */
+const PIECE = 1 << 18;
+
+/** Writes a report file, `-` being standard output. It appears under its name when it is complete. */
+export function writePieces(name: string, pieces: Iterable<string>): void {
+  const sink = new Sink(name);
+  let text = "";
   try {
-    writeFileSync(name, text);
-  } catch (error) {
-    throw new UserError(`${name}: ${ioMessage(error)}`);
+    for (const piece of pieces) {
+      text += piece;
+      if (text.length < PIECE) continue;
+      sink.write(Buffer.from(text));
+      text = "";
+    }
+    sink.write(Buffer.from(text));
+    sink.finish();
+  } finally {
+    sink.abandon();
   }
 }
+
+export const writeReport = (name: string, text: string): void => writePieces(name, [text]);

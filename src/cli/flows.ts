@@ -12,7 +12,7 @@ import {
   type TextProblem,
 } from "../openflow/index.ts";
 import { PortNames } from "../replay/index.ts";
-import { count } from "../report/index.ts";
+import { count, type LeftOut, plural } from "../report/index.ts";
 import { type Context, say } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 
@@ -27,7 +27,7 @@ export interface Bridge {
   readonly ports: PortNames;
   readonly options: InterpreterOptions & { readonly groups: readonly Group[] };
   /** Flows that --ignore-cookie and --ignore-table left out. */
-  readonly leftOut: number;
+  readonly leftOut: readonly LeftOut[];
 }
 
 /** What is known of a bridge besides the command line. */
@@ -144,15 +144,26 @@ function filterGiven(context: Context): Filter {
   return { tables: new Set(tables), cookies };
 }
 
-/** Leaves out the flows that the options name, before anybody looks at them; gives how many. */
-export function leaveOut(context: Context, flows: FlowColumns): number {
+/**
+ * Leaves out the flows that the options name, before anybody looks at them; gives how many. Throws UserError when that
+ * leaves none: what is compared then would not be what the file holds.
+ */
+export function leaveOut(context: Context, flows: FlowColumns): readonly LeftOut[] {
   const { tables, cookies } = filterGiven(context);
-  if (tables.size === 0 && cookies.length === 0) return 0;
-  return flows.keep(index => {
-    const owner = flows.ownerOf(index);
-    if (tables.has(owner.table)) return false;
-    return !cookies.some(({ cookie, mask }) => (owner.cookie & mask) === cookie);
-  });
+  const isIgnored = (index: number): boolean => {
+    const { cookie } = flows.ownerOf(index);
+    return cookies.some(one => (cookie & one.mask) === one.cookie);
+  };
+  const all = flows.count;
+  const leftOut = [
+    { by: "--ignore-table", flows: flows.keep(index => !tables.has(flows.ownerOf(index).table)) },
+    { by: "--ignore-cookie", flows: cookies.length === 0 ? 0 : flows.keep(index => !isIgnored(index)) },
+  ].filter(one => one.flows > 0);
+  if (all > 0 && flows.count === 0)
+    throw new UserError(
+      `${flows.file}: ${leftOut.map(({ by }) => by).join(" and ")} leaves none of its ${plural(all, "flow")}; there is nothing to compare`,
+    );
+  return leftOut;
 }
 
 /**
@@ -175,6 +186,10 @@ export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told
       `${file}: has neither a flow nor a reply header; expected what ovs-ofctl dump-flows prints`,
     );
   }
+  if (flows.count === 0 && flows.skipped > 0)
+    throw new UserError(
+      `${file}: none of its ${plural(flows.skipped, "flow")} can be read; there is nothing to compare`,
+    );
   if (flows.skipped > 0) {
     say(`${file}: ${count(flows.skipped)} flows cannot be read and are left out; frames may have met them`);
   }

@@ -3,11 +3,22 @@
  * of frames, where in the intent a flow comes from, the command that shows it again).
  */
 import { canonicalText, type FlowColumns, matchWords, parseFlow } from "../openflow/index.ts";
-import type { VerifyBehaviour, VerifyReport, VerifySide, VerifyStep } from "../report/index.ts";
+import {
+  type Compared,
+  plural,
+  type VerifyBehaviour,
+  type VerifyPlace,
+  type VerifyReport,
+  type VerifyRows,
+  type VerifySide,
+  type VerifyStep,
+} from "../report/index.ts";
 import {
   type Behaviour,
+  type CookieMismatches,
   compareCookies,
   type FlowLine,
+  type FlowPairs,
   type Proof,
   type ProofOptions,
   prove,
@@ -15,9 +26,6 @@ import {
 } from "../verify/index.ts";
 import { formatHex, summarize } from "../wire/index.ts";
 import type { Side } from "./sides.ts";
-
-/** Pairs of flows with different cookies that are shown. */
-const COOKIES_SHOWN = 10;
 
 export interface JudgeOptions extends ProofOptions {
   readonly isStrictAboutCookies: boolean;
@@ -31,7 +39,7 @@ export interface Judgement {
 
 export function judge(type: VerifyReport["type"], a: Side, b: Side, options: JudgeOptions): Judgement {
   const proof = prove({ flows: a.flows, groups: a.groups }, { flows: b.flows, groups: b.groups }, options);
-  const cookies = options.isStrictAboutCookies ? compareCookies(a.flows, b.flows, COOKIES_SHOWN) : null;
+  const cookies = options.isStrictAboutCookies ? compareCookies(a.flows, b.flows) : null;
   const unknown = [
     ...proof.unknown.map(one => withSide(one, a, b)),
     ...unsteady(a, "a"),
@@ -51,19 +59,23 @@ export function judge(type: VerifyReport["type"], a: Side, b: Side, options: Jud
     seconds: proof.seconds,
     a: sideOf(a, proof.flows.a),
     b: sideOf(b, proof.flows.b),
+    compared: comparedOf(a, b, options),
     differences: proof.differences.map(difference => ({
       ...shown(difference.inPort, difference.frame, [a, b]),
       what: wordsFor(difference.what),
       affected: difference.affected,
       a: behaviourOf(a, difference.a, nameOf),
       b: behaviourOf(b, difference.b, nameOf),
+      rows: rowsOf(difference.rows, a, b),
+      alike: difference.alike,
     })),
+    isComplete: proof.isComplete,
     ambiguous: proof.ambiguous.map(({ side, inPort, frame, flows }) => {
       const one = side === "a" ? a : b;
       return { side, ...shown(inPort, frame, [one]), flows: [stepOf(one, flows[0]), stepOf(one, flows[1])] };
     }),
     unknown,
-    cookies,
+    cookies: cookies === null ? null : cookiesOf(cookies, a, b),
   };
   return { report, proof };
 }
@@ -110,7 +122,7 @@ const sideOf = ({ name, kind, leftOut, unread, isSteady }: Side, flows: number):
 
 function behaviourOf(
   side: Side,
-  { outputs, packetIns, flows }: Behaviour,
+  { outputs, packetIns, errors, flows }: Behaviour,
   nameOf: (port: number) => string | null,
 ): VerifyBehaviour {
   return {
@@ -121,8 +133,59 @@ function behaviourOf(
       summary: summarize(frame),
     })),
     packetIns: packetIns.map(({ reason, frame }) => ({ reason, hex: formatHex(frame) })),
+    errors,
     flows: flows.map(line => stepOf(side, line)),
   };
+}
+
+/** A flow of an intent is at the line of what it is for; the line that it was compiled to is called that. */
+function placeOf(side: Side, { file, line, text }: FlowLine): VerifyPlace {
+  const plain = { text: text.trim() };
+  if (side.kind !== "intent") return { ...plain, file, line, compiledLine: null, origin: null };
+  const origin = side.placeOf(line);
+  return { ...plain, file: origin?.file ?? file, line: origin?.line ?? 0, compiledLine: line, origin };
+}
+
+/** The rows of a difference, read from their lines when they are asked for. */
+function rowsOf(pairs: FlowPairs, a: Side, b: Side): VerifyRows {
+  const placeAt = (side: Side, flow: number): VerifyPlace | null => {
+    if (flow < 0) return null;
+    const { flows } = side;
+    return placeOf(side, { file: flows.file, line: flows.lineOf(flow), text: flows.textOf(flow) });
+  };
+  return {
+    count: pairs.count,
+    openCount: pairs.openCount,
+    nameAt: index => pairs.nameAt(index),
+    at(index) {
+      const pair = pairs.at(index);
+      return { a: placeAt(a, pair.a), b: placeAt(b, pair.b), missing: pair.missing };
+    },
+  };
+}
+
+const cookiesOf = ({ count, at }: CookieMismatches, a: Side, b: Side): VerifyReport["cookies"] => ({
+  count,
+  at(index) {
+    const pair = at(index);
+    return { a: placeOf(a, pair.a), b: placeOf(b, pair.b) };
+  },
+});
+
+/** What the proof compares of a frame (docs/proof.md). */
+const INCLUDED = [
+  "the ports by which a frame leaves, in their order",
+  "the bytes of each frame that leaves",
+  "packet-ins, their reason and their bytes, but for those of expired TTLs",
+];
+
+function comparedOf(a: Side, b: Side, { isStrictAboutCookies }: JudgeOptions): Compared {
+  const byOption = new Map<string, number>();
+  for (const { by, flows } of [...a.leftOut, ...b.leftOut]) byOption.set(by, (byOption.get(by) ?? 0) + flows);
+  const leftOut = [...byOption].map(([by, flows]) => `${plural(flows, "flow")} left out by ${by}`);
+  const unread = a.unread + b.unread;
+  if (unread > 0) leftOut.push(`${plural(unread, "flow")} that --lenient left out as unreadable`);
+  return { included: [...INCLUDED, ...(isStrictAboutCookies ? ["cookies"] : [])], leftOut };
 }
 
 function stepOf(side: Side, { file, line, text }: FlowLine): VerifyStep {
@@ -132,10 +195,7 @@ function stepOf(side: Side, { file, line, text }: FlowLine): VerifyStep {
   const tests = words.map(({ word, mask, value }) => `${word}/${mask}=${value}`);
   const rest = unplaced.map(({ field, value, mask }) => `${field.name}=${value}/${mask}`);
   return {
-    file,
-    line,
-    text: text.trim(),
-    origin: side.placeOf(line),
+    ...placeOf(side, { file, line, text }),
     match: [flow.table, flow.priority, ...tests, ...rest].join(),
     actions: canonicalText(flow.actions),
     priority: flow.priority,

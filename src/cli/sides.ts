@@ -14,6 +14,7 @@ import {
 } from "../intent/index.ts";
 import { FlowColumns, type Group, isReplyHeader, parsePorts } from "../openflow/index.ts";
 import { PortNames } from "../replay/index.ts";
+import type { LeftOut } from "../report/index.ts";
 import { readLiveBridge } from "../verify/index.ts";
 import { type Context, say } from "./context.ts";
 import { UserError } from "./errors.ts";
@@ -26,7 +27,7 @@ export interface Side {
   readonly groups: readonly Group[];
   readonly ports: PortNames;
   /** Flows that options left out, and those that could not be read. */
-  readonly leftOut: number;
+  readonly leftOut: readonly LeftOut[];
   readonly unread: number;
   /** False when a bridge changed while it was read. */
   readonly isSteady: boolean;

@@ -2,7 +2,7 @@
  * `slash32 verify` and `slash32 diff`: whether two sets of flows do the same with every frame. Loads the sides, has
  * them judged, and writes the answer where it is wanted; the exit code says it too.
  */
-import { appendFileSync, writeFileSync } from "node:fs";
+import { appendFileSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { identityOf, ioMessage, pcapngHeader, pcapngPacket, Sink, touchedBy } from "../capture/index.ts";
@@ -13,6 +13,7 @@ import {
   html,
   junit,
   markdown,
+  placeText,
   sarif,
   type VerifyBehaviour,
   type VerifyReport,
@@ -22,7 +23,7 @@ import {
   verifyText,
 } from "../report/index.ts";
 import type { ProofOptions } from "../verify/index.ts";
-import { type Context, print, say } from "./context.ts";
+import { type Context, print, printPieces, say, writePieces } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { bytesOf } from "./flows.ts";
 import { type Judgement, judge } from "./judge.ts";
@@ -90,11 +91,11 @@ interface Options {
   readonly witness: string | undefined;
 }
 
-type Writer = (report: VerifyReport, findings: Findings) => string;
+type Writer = (report: VerifyReport, findings: Findings) => Iterable<string>;
 
 const WRITERS: Readonly<Record<string, Writer>> = {
-  json: report => `${verifyJson(report)}\n`,
-  ndjson: report => `${verifyNdjson(report)}\n`,
+  json: verifyJson,
+  ndjson: verifyNdjson,
   xml: (_, findings) => junit(findings),
   sarif: (_, findings) => sarif(findings),
   md: (_, findings) => markdown(findings),
@@ -172,8 +173,8 @@ function limitOf(context: Context): Pick<ProofOptions, "maxDifferences"> {
 function answer(context: Context, { reports, witness }: Options, judgement: Judgement): number {
   const { report } = judgement;
   const findings = inRepository(verifyFindings(report, packageJson.version));
-  if (context.format === "json") print(`${verifyJson(report)}\n`);
-  else if (context.format === "ndjson") print(`${verifyNdjson(report)}\n`);
+  if (context.format === "json") printPieces(verifyJson(report));
+  else if (context.format === "ndjson") printPieces(verifyNdjson(report));
   else if (!context.isQuiet) {
     if (witness === "-") say(verifyText(report, context.palette(process.stderr)).trimEnd());
     else print(verifyText(report, context.palette(process.stdout)));
@@ -183,7 +184,7 @@ function answer(context: Context, { reports, witness }: Options, judgement: Judg
     ...reports.map(
       ({ file, write }) =>
         () =>
-          writeFile(file, write(report, findings)),
+          writePieces(file, write(report, findings)),
     ),
     () => {
       if (witness !== undefined) writeWitness(witness, judgement);
@@ -205,14 +206,6 @@ function inTurn(parts: readonly (() => void)[]): void {
   if (failures.length > 0) throw failures[0];
 }
 
-function writeFile(file: string, text: string): void {
-  try {
-    writeFileSync(file, text);
-  } catch (error) {
-    throw new UserError(`${file}: ${ioMessage(error)}`);
-  }
-}
-
 /** Annotations go to standard error, which runners read as well: standard output is data. */
 function tellGithub(findings: Findings): void {
   const { GITHUB_ACTIONS, GITHUB_STEP_SUMMARY } = process.env;
@@ -220,7 +213,7 @@ function tellGithub(findings: Findings): void {
   for (const line of githubAnnotations(findings)) say(line);
   if (GITHUB_STEP_SUMMARY === undefined || GITHUB_STEP_SUMMARY === "") return;
   try {
-    appendFileSync(GITHUB_STEP_SUMMARY, markdown(findings));
+    appendFileSync(GITHUB_STEP_SUMMARY, [...markdown(findings)].join(""));
   } catch (error) {
     throw new UserError(`${GITHUB_STEP_SUMMARY}: ${ioMessage(error)}`);
   }
@@ -237,6 +230,9 @@ function inRepository(findings: Findings): Findings {
     ...finding,
     place: placed(finding.place),
     related: finding.related.map(placed),
+    *rowPlaces() {
+      for (const place of finding.rowPlaces()) yield placed(place);
+    },
     ways: finding.ways.map(way => ({ ...way, steps: way.steps.map(placed) })),
   });
   return { ...findings, findings: findings.findings.map(moved) };
@@ -278,13 +274,16 @@ function writeWitness(path: string, { report, proof }: Judgement): void {
   }
 }
 
-const lineOf = ({ file, line, text }: VerifyBehaviour["flows"][number]): string =>
-  `  ${file}:${line}: ${text}`;
+const lineOf = (place: VerifyBehaviour["flows"][number]): string => `  ${placeText(place)}: ${place.text}`;
 
-function comment(letter: string, name: string, { outputs, packetIns, flows }: VerifyBehaviour): string {
+function comment(
+  letter: string,
+  name: string,
+  { outputs, packetIns, errors, flows }: VerifyBehaviour,
+): string {
   const ends = outputs.map(({ port, portName, hex }) => `out ${portName ?? port}: ${hex}`);
   ends.push(...packetIns.map(({ reason }) => `packet-in ${reason}`));
-  return [`${letter}, ${name}: ${ends.length === 0 ? "drop" : ends.join("; ")}`, ...flows.map(lineOf)].join(
-    "\n",
-  );
+  if (ends.length === 0) ends.push("drop");
+  ends.push(...errors.map(error => `everything is undone: ${error}`));
+  return [`${letter}, ${name}: ${ends.join("; ")}`, ...flows.map(lineOf)].join("\n");
 }

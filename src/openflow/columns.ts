@@ -117,13 +117,16 @@ export class Flows {
     return read.flow;
   }
 
-  /** The same for whoever runs or prints it, made of shape and values: faster, with spans of another line. */
-  shapedFlow(index: number): Flow {
+  /**
+   * The same for whoever runs or prints it, made of shape and values: faster, with spans of another line. `valueAt` gives
+   * other values.
+   */
+  shapedFlow(index: number, valueAt = (at: number): number => this.valueAt(index, at)): Flow {
     const shape = this.shapeOf(index);
     if (shape === null) return this.flow(index);
     return shapedFlow(shape.model, shape.slots, {
       source: this.#source(index),
-      valueAt: at => this.valueAt(index, at),
+      valueAt,
       read: () => this.flow(index),
     });
   }
@@ -152,6 +155,13 @@ export class Flows {
     if (slot === undefined) return { table, cookie };
     const word = (at: number): bigint => BigInt(this.valueAt(index, at));
     return { table, cookie: slot.words === 1 ? word(slot.at) : (word(slot.at) << 32n) | word(slot.at + 1) };
+  }
+
+  /** The text of a flow, as its line says it. */
+  textOf(index: number): string {
+    const start = this.#startOf[index]!;
+    const text = textOf(this.#bytes, start, endOfText(this.#bytes, start, endOfLine(this.#bytes, start)));
+    return flowOfLine(text) ?? text;
   }
 
   #source(index: number): { file: string; line: number } {

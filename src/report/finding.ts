@@ -24,18 +24,26 @@ export interface Way {
 
 export type Rule = "difference" | "cookie" | "ambiguous" | "unknown";
 
+export interface Related extends Location {
+  readonly message: string;
+}
+
 export interface Finding {
   readonly rule: Rule;
   /** An error is something found, a warning something that could not be found out. */
   readonly level: "error" | "warning";
+  /** The same for the same finding in the next run: no line numbers, counts, values or times are in it. */
+  readonly name: string;
   readonly title: string;
   /** Further lines. */
   readonly details: readonly string[];
+  /** All that is concerned, a line each, or the first `most` of them and `how` to see the others. */
+  rows(most: number, how: string): Iterable<string>;
   readonly place: Location;
-  readonly related: readonly (Location & { readonly message: string })[];
+  readonly related: readonly Related[];
+  /** The places of all rows. */
+  rowPlaces(): Iterable<Related>;
   readonly ways: readonly Way[];
-  /** The same for the same finding in the next run: no line numbers, counters or times are in it. */
-  readonly key: string;
 }
 
 /** All that a run has to say. */
@@ -67,6 +75,19 @@ const PASSING =
 /** A flow's table, match and actions, without cookie, counters and ages. */
 export const ruleOf = (text: string): string => text.replace(PASSING, "").trim();
 
+/** A flow's table, priority and match. */
+export const matchOf = (text: string): string => ruleOf(text).replace(/[\s,]*\bactions=.*$/, "");
+
+/** Names of findings that are all different: of equal ones the second is called `… (2)`. */
+export function uniqueNames(findings: readonly Finding[]): string[] {
+  const seen = new Map<string, number>();
+  return findings.map(({ rule, name }) => {
+    const times = (seen.get(`${rule} ${name}`) ?? 0) + 1;
+    seen.set(`${rule} ${name}`, times);
+    return times === 1 ? name : `${name} (${times})`;
+  });
+}
+
 /** Text in XML and HTML; what XML 1.0 §2.2 does not have becomes U+FFFD. */
 export function escapeXml(text: string): string {
   return text
@@ -74,12 +95,17 @@ export function escapeXml(text: string): string {
     .replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`);
 }
 
-/** Finding as plain text: the title is not in it. */
-export function bodyOf({ details, ways }: Finding): string {
-  const lines = [...details];
+/** Finding as lines of plain text, the title aside, with at most so many rows. */
+export function* bodyOf(
+  { details, ways, rows }: Finding,
+  most = Number.POSITIVE_INFINITY,
+  how = "",
+): Generator<string> {
+  yield* details;
   for (const { title, steps, end } of ways) {
-    lines.push(title, ...steps.map(({ file, line, text }) => `  ${file}:${line}: ${text}`));
-    if (end !== "") lines.push(`  ${end}`);
+    yield title;
+    for (const { file, line, text } of steps) yield `  ${file}:${line}: ${text}`;
+    if (end !== "") yield `  ${end}`;
   }
-  return lines.join("\n");
+  yield* rows(most, how);
 }

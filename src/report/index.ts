@@ -1,4 +1,5 @@
 /** The report room's only door. */
+export { plural } from "./causes.ts";
 export { type CheckReport, checkJson, checkText } from "./check.ts";
 export { compileJson, type FlowReport, flowJson } from "./compile.ts";
 export { type Finding, type Findings, RULES } from "./finding.ts";
@@ -19,16 +20,21 @@ export {
   traceText,
 } from "./trace.ts";
 export {
+  type Compared,
   type CookiePair,
+  type LeftOut,
+  placeText,
+  rowsOf,
   type VerifyAmbiguity,
   type VerifyBehaviour,
   type VerifyDifference,
+  type VerifyPlace,
   type VerifyReport,
+  type VerifyRow,
+  type VerifyRows,
   type VerifySide,
   type VerifyStep,
-  verifyFindings,
-  verifyHeadline,
-  verifyJson,
-  verifyNdjson,
-  verifyText,
 } from "./verify.ts";
+export { verifyFindings } from "./verify-findings.ts";
+export { verifyJson, verifyNdjson } from "./verify-json.ts";
+export { verifyHeadline, verifyText } from "./verify-text.ts";

@@ -2,24 +2,29 @@
  * Findings as SARIF 2.1.0 (OASIS), for GitHub's code scanning and its like: one run, a result a finding, the ways of a
  * frame as code flows. A run that found nothing has an empty list of results, which closes what was open before.
  */
-import { type Finding, type Findings, type Location, RULES, type Rule } from "./finding.ts";
+import {
+  type Finding,
+  type Findings,
+  type Location,
+  type Related,
+  RULES,
+  type Rule,
+  uniqueNames,
+} from "./finding.ts";
+import { jsonPieces } from "./json-pieces.ts";
 
 const SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json";
 const ALL_RULES = Object.keys(RULES) as Rule[];
 
-export function sarif(run: Findings): string {
+export function* sarif(run: Findings): Generator<string> {
   const rules = ALL_RULES.map(id => ({
     id,
     shortDescription: { text: `${RULES[id]}.` },
     defaultConfiguration: { level: id === "unknown" ? "warning" : "error" },
   }));
   const driver = { name: "slash32", semanticVersion: run.version, rules };
-  const seen = new Map<string, number>();
-  const results = run.findings.map(finding => {
-    const times = (seen.get(finding.key) ?? 0) + 1;
-    seen.set(finding.key, times);
-    return resultOf(finding, times);
-  });
+  const names = uniqueNames(run.findings);
+  const results = run.findings.map((finding, index) => resultOf(finding, names[index]!));
   const invocation = { executionSuccessful: true, exitCodeDescription: run.headline };
   const log = {
     $schema: SCHEMA,
@@ -34,29 +39,34 @@ export function sarif(run: Findings): string {
       },
     ],
   };
-  return `${JSON.stringify(log, null, 2)}\n`;
+  yield* jsonPieces(log, 2);
+  yield "\n";
 }
 
-function resultOf(finding: Finding, times: number): object {
-  const { rule, level, title, details, place, related, ways, key } = finding;
+function resultOf(finding: Finding, name: string): object {
+  const { rule, level, title, details, place, ways } = finding;
   return {
     ruleId: rule,
     ruleIndex: ALL_RULES.indexOf(rule),
     level,
     message: { text: [title, ...details].join("\n") },
     locations: [{ physicalLocation: physical(place) }],
-    ...(related.length === 0
-      ? {}
-      : {
-          relatedLocations: related.map((location, id) => ({
-            id,
-            physicalLocation: physical(location),
-            message: { text: location.message },
-          })),
-        }),
+    relatedLocations: relatedOf(finding),
     ...(ways.some(({ steps }) => steps.length > 0) ? { codeFlows: [codeFlow(finding)] } : {}),
-    partialFingerprints: { "slash32/v1": `${fnv1a(`${rule}\n${key}`)}:${times}` },
+    partialFingerprints: { "slash32/v1": fnv1a(`${rule}\n${name}`) },
   };
+}
+
+/** Every place once. */
+function* relatedOf({ related, rowPlaces }: Finding): Generator<object> {
+  let id = 0;
+  const of = (location: Related): object => ({
+    id: id++,
+    physicalLocation: physical(location),
+    message: { text: location.message },
+  });
+  for (const location of related) yield of(location);
+  for (const location of rowPlaces()) yield of(location);
 }
 
 function codeFlow({ ways }: Finding): object {

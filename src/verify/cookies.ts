@@ -7,23 +7,27 @@ import type { FlowLine } from "./prove/findings.ts";
 
 export interface CookieMismatches {
   readonly count: number;
-  /** The first of them. */
-  readonly shown: readonly { readonly a: FlowLine; readonly b: FlowLine }[];
+  /** One of them: the lines are read when they are asked for. */
+  at(index: number): { readonly a: FlowLine; readonly b: FlowLine };
 }
 
 /** Compares the cookies, reading every flow once: about a second for 100,000 flows. */
-export function compareCookies(a: FlowColumns, b: FlowColumns, limit: number): CookieMismatches {
+export function compareCookies(a: FlowColumns, b: FlowColumns): CookieMismatches {
   const known = new Map<string, number>();
   for (let index = 0; index < a.count; index++) known.set(nameOf(a, index), index);
-  const shown: { a: FlowLine; b: FlowLine }[] = [];
-  let count = 0;
+  const pairs: (readonly [a: number, b: number])[] = [];
   for (let index = 0; index < b.count; index++) {
     const twin = known.get(nameOf(b, index));
     if (twin === undefined || a.ownerOf(twin).cookie === b.ownerOf(index).cookie) continue;
-    count++;
-    if (shown.length < limit) shown.push({ a: lineOf(a, twin), b: lineOf(b, index) });
+    pairs.push([twin, index]);
   }
-  return { count, shown };
+  return {
+    count: pairs.length,
+    at(index) {
+      const [left, right] = pairs[index]!;
+      return { a: lineOf(a, left), b: lineOf(b, right) };
+    },
+  };
 }
 
 function lineOf(flows: FlowColumns, index: number): FlowLine {

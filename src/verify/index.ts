@@ -2,6 +2,7 @@
 export { type CookieMismatches, compareCookies } from "./cookies.ts";
 export type { Ambiguous, Behaviour, Difference, FlowLine, Unknown } from "./prove/findings.ts";
 export { type FlowTable, type Proof, type ProofOptions, prove } from "./prove/prove.ts";
+export type { FlowPair, FlowPairs } from "./prove/rows.ts";
 export { type LiveBridge, type LiveOptions, readLiveBridge } from "./switch/bridge.ts";
 export type { PacketIn, PacketInReason } from "./switch/openflow-wire.ts";
 export { SwitchError } from "./switch/process.ts";

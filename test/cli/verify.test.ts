@@ -95,7 +95,12 @@ test("different: exit 2, the frame, both outcomes, both chains with file and lin
   assert.is(what, "mpls_label differs");
   assert.is(typeof affected, "string");
   const at = LINES.findIndex(line => line.includes("push_mpls")) + 1;
-  assert.equal([a.flows.at(-1).file, a.flows.at(-1).line], ["hv.yaml", at]);
+  const { file, line, compiled_line } = a.flows.at(-1);
+  assert.equal(
+    [file, line, compiled_line],
+    ["hv.yaml", 9, at],
+    "the intent's line, and the compiled one by name",
+  );
   assert.equal(a.flows.at(-1).intent, { file: "hv.yaml", line: 9 });
   assert.equal([b.flows.at(-1).file, b.flows.at(-1).line], ["label.flows", at + 1]);
   assert.is(b.flows.at(-1).text, RELABELLED[at - 1]!);
@@ -198,7 +203,7 @@ test("cookies and tables that are to be ignored are left out, and how many is sa
   }
   const table = run("verify", "-n", "hv.yaml", "-f", "extra.flows", "--ignore-table", "60");
   assert.is(table.code, 2);
-  assert.match(table.stdout, "1 left out as asked");
+  assert.match(table.stdout, "1 left out by --ignore-table");
   failsWith(run("diff", "ok.flows", "ok.flows", "--ignore-table", "255"), "0 to 254");
   failsWith(run("diff", "ok.flows", "ok.flows", "--ignore-cookie", "beef"), "COOKIE/MASK");
 });

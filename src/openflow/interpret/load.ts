@@ -12,17 +12,20 @@ import type { Tuple } from "./tuple.ts";
 export class Tables implements FlowTables {
   readonly byNumber = new Map<number, Classifier>();
   readonly #flowAt: (index: number) => Flow;
+  readonly #kept: number;
   readonly #entries = new Map<number, Entry>();
   readonly #entryAt = (index: number): Entry => {
     let entry = this.#entries.get(index);
     if (entry === undefined) {
       entry = entryOf(this.#flowAt(index));
+      if (this.#entries.size >= this.#kept) this.#entries.clear();
       this.#entries.set(index, entry);
     }
     return entry;
   };
 
-  constructor(flows: Iterable<Flow> | Flows) {
+  constructor(flows: Iterable<Flow> | Flows, kept = Number.POSITIVE_INFINITY) {
+    this.#kept = kept;
     if ("shapes" in flows) {
       this.#flowAt = index => flows.shapedFlow(index);
       this.#loadColumns(flows);

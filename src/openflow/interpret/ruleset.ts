@@ -20,6 +20,8 @@ export interface RulesetOptions {
   readonly vlanLimit?: number;
   /** Only a few frames will come: a dump in columns is searched then, and not made ready for lookups first. */
   readonly isForFew?: boolean;
+  /** Flows of a dump in columns that are kept once a frame has met them; all by default, and each takes some 3 kB. */
+  readonly keptFlows?: number;
 }
 
 export interface BucketEntry {
@@ -52,7 +54,7 @@ export class Ruleset {
   /** Flows one by one, or a dump in columns, which is not copied. */
   constructor(flows: Iterable<Flow> | Flows, options: RulesetOptions = {}) {
     const isSearched = options.isForFew === true && "shapes" in flows;
-    this.tables = (isSearched ? new SearchedTables(flows) : new Tables(flows)).byNumber;
+    this.tables = (isSearched ? new SearchedTables(flows) : new Tables(flows, options.keptFlows)).byNumber;
     for (const { id, type, buckets, source, text } of options.groups ?? []) {
       const entries = buckets.map(({ actions, watchPort, watchGroup }) => ({
         steps: compileActions(actions, source.line),

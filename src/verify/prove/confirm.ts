@@ -18,6 +18,8 @@ import { NO_PORT_KINDS, type PortKinds } from "./space.ts";
 
 /** So many frames are run before the tables are made ready for many. */
 const FEW = 50;
+/** Flows that are kept ready: when a million rows are wrong, frames meet each of them once. */
+const KEPT_FLOWS = 256;
 
 /** The interpreter of a program: nothing is made ready for it before there is a frame. */
 export class Confirming {
@@ -33,7 +35,11 @@ export class Confirming {
     const count = this.#frames++;
     if (this.#interpreter === null || count === FEW) {
       const { flows, groups } = this.#program;
-      this.#interpreter = new Interpreter(flows, { groups: [...groups.values()], isForFew: count < FEW });
+      this.#interpreter = new Interpreter(flows, {
+        groups: [...groups.values()],
+        isForFew: count < FEW,
+        keptFlows: KEPT_FLOWS,
+      });
     }
     return this.#interpreter.run(inPort, frame, null, entering);
   }
@@ -62,43 +68,76 @@ export function accompanying(output: Output, by: Yardstick = EVERYTHING): number
   return ACCOMPANYING_WORDS.map((word, index) => (counts(word, port, by) ? (state?.[index] ?? 0) : 0));
 }
 
-const hexOf = (bytes: Uint8Array): string => Array.from(bytes, byte => byte.toString(16)).join(".");
+function isSame(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
+}
 
-/** What counts of an outcome, a text for each event: frames that leave, what the controller gets, and all else. */
-function textsOf({ outputs, packetIns, others }: Effects, by: Yardstick) {
-  const isOrdered = !by.ignored.has("order");
-  const sent = isOrdered ? outputs : [...outputs].sort((a, b) => a.port - b.port);
-  const known = packetIns.filter(({ isExpired }) => !isExpired && !by.ignored.has("packet-in"));
-  const silent = others.filter(({ effect }) => effect === "learns" || effect === "samples");
+type PacketIn = Outcome["packetIns"][number];
+type Other = Effects["others"][number];
+
+/** What counts of an outcome: frames that leave, packets for the controller, and the effects that are certain. */
+interface Certain {
+  readonly outputs: readonly Output[];
+  readonly packetIns: readonly PacketIn[];
+  readonly others: readonly Other[];
+}
+
+function certainOf({ outputs, packetIns, others }: Effects, { ignored }: Yardstick): Certain {
+  const isCounted = ({ effect }: Other): boolean =>
+    effect === "learns" || (effect === "samples" && !ignored.has("sample"));
   return {
-    outputs: sent.map(output => `${output.port} ${hexOf(output.frame)} ${accompanying(output, by)}`),
-    packetIns: known.map(
-      ({ reason, id, maxBytes, userdata, state, frame }) =>
-        `${reason} ${id} ${maxBytes} ${userdata} ${state} ${hexOf(frame)}`,
-    ),
-    silent: silent
-      .filter(({ effect }) => effect === "learns" || !by.ignored.has("sample"))
-      .map(({ effect, key }) => `${effect} ${key}`)
-      .sort(),
-    puts: others.filter(({ effect }) => effect === "puts out").map(({ key }) => key),
-    tracks: others.filter(({ effect }) => effect === "tracks").map(({ key, after }) => `${after} ${key}`),
+    outputs: ignored.has("order") ? [...outputs].sort((a, b) => a.port - b.port) : outputs,
+    packetIns: packetIns.filter(({ isExpired }) => !isExpired && !ignored.has("packet-in")),
+    others: others.filter(isCounted).sort((a, b) => (a.key < b.key ? -1 : 1)),
   };
 }
+
+const sameOutput = (a: Output, b: Output, by: Yardstick): boolean =>
+  a.port === b.port &&
+  isSame(a.frame, b.frame) &&
+  ((a.state === null && b.state === null) || isSame(accompanying(a, by), accompanying(b, by)));
+
+const samePacketIn = (a: PacketIn, b: PacketIn): boolean =>
+  a.reason === b.reason &&
+  a.id === b.id &&
+  a.maxBytes === b.maxBytes &&
+  a.userdata === b.userdata &&
+  isSame(a.state, b.state) &&
+  isSame(a.frame, b.frame);
+
+const sameEffect = (a: Other, b: Other): boolean => a.effect === b.effect && a.key === b.key;
+
+const sameLists = <T>(a: readonly T[], b: readonly T[], same: (a: T, b: T) => boolean): boolean =>
+  a.length === b.length && a.every((one, index) => same(one, b[index]!));
+
+const sameCertain = (a: Certain, b: Certain, by: Yardstick): boolean =>
+  sameLists(a.outputs, b.outputs, (one, other) => sameOutput(one, other, by)) &&
+  sameLists(a.packetIns, b.packetIns, samePacketIn) &&
+  sameLists(a.others, b.others, sameEffect);
+
+/** Those of `some` that are not in `others`, one for one. */
+function without<T>(some: readonly T[], others: readonly T[], same: (a: T, b: T) => boolean): T[] {
+  const left = [...others];
+  return some.filter(one => {
+    const at = left.findIndex(other => same(one, other));
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
+}
+
+const putsOut = ({ others }: Effects): Other[] => others.filter(({ effect }) => effect === "puts out");
 
 /** True when two outcomes are the same to everybody outside. Undecided ones are not. */
 export function sameOutcome(a: Outcome, b: Outcome, by: Yardstick = EVERYTHING): boolean {
   if (a.effects === null || b.effects === null) return false;
-  return JSON.stringify(textsOf(a.effects, by)) === JSON.stringify(textsOf(b.effects, by));
-}
-
-/** Those of `some` that are not in `others`, one for one. */
-function without(some: readonly string[], others: readonly string[]): string[] {
-  const left = [...others];
-  return some.filter(one => {
-    const at = left.indexOf(one);
-    if (at >= 0) left.splice(at, 1);
-    return at < 0;
-  });
+  const isUncertain = ({ effect }: Other): boolean => effect === "puts out" || effect === "tracks";
+  const [left, right] = [a.effects.others.filter(isUncertain), b.effects.others.filter(isUncertain)];
+  return (
+    sameLists(left, right, (one, other) => sameEffect(one, other) && one.after === other.after) &&
+    sameCertain(certainOf(a.effects, by), certainOf(b.effects, by), by)
+  );
 }
 
 /**
@@ -107,18 +146,17 @@ function without(some: readonly string[], others: readonly string[]): string[] {
  */
 export function surelyDiffer(a: Outcome, b: Outcome, by: Yardstick = EVERYTHING): boolean {
   if (a.effects === null || b.effects === null) return false;
-  const [left, right] = [textsOf(a.effects, by), textsOf(b.effects, by)];
-  const definite = ({ outputs, packetIns, silent }: ReturnType<typeof textsOf>): string =>
-    JSON.stringify([outputs, packetIns, silent]);
-  const [extraA, extraB] = [without(left.puts, right.puts), without(right.puts, left.puts)];
-  if (extraA.length === 0 && extraB.length === 0) return definite(left) !== definite(right);
+  const [left, right] = [certainOf(a.effects, by), certainOf(b.effects, by)];
+  const [ofA, ofB] = [putsOut(a.effects), putsOut(b.effects)];
+  const [extraA, extraB] = [without(ofA, ofB, sameEffect), without(ofB, ofA, sameEffect)];
+  if (extraA.length === 0 && extraB.length === 0) return !sameCertain(left, right, by);
   if (extraA.length > 0 && extraB.length > 0) return false;
   const [more, less] = extraA.length > 0 ? [left, right] : [right, left];
-  return [
-    [less.outputs, more.outputs],
-    [less.packetIns, more.packetIns],
-    [less.silent, more.silent],
-  ].every(([some, others]) => without(some!, others!).length === 0);
+  return (
+    without(less.outputs, more.outputs, (one, other) => sameOutput(one, other, by)).length === 0 &&
+    without(less.packetIns, more.packetIns, samePacketIn).length === 0 &&
+    without(less.others, more.others, sameEffect).length === 0
+  );
 }
 
 /** The flows that a frame went through. */

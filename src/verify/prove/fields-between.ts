@@ -1,11 +1,13 @@
 /**
- * The names of what differs between two outcomes, read off the bytes that left. It is said of frames that the interpreter
- * made; the symbolic machine has no part in it.
+ * The names of what differs between two outcomes, read off the bytes that left: fields as set_field calls them, and where
+ * they are when they are not the outermost: behind the label, in the inner tag, in the second label stack entry. It is about
+ * frames that the interpreter made; the symbolic machine has no part in it.
  */
 import {
   ACCOMPANYING_WORDS,
   extract,
   FIELDS,
+  type Field,
   KEY,
   KEY_WORDS,
   type Outcome,
@@ -14,8 +16,8 @@ import {
 import { accompanying, type Yardstick } from "./confirm.ts";
 
 /**
- * The fields in which the first outputs that differ do, by the names that set_field has, with commas between them; where
- * no frame differs, the fields that go along with one, then those of packet-ins.
+ * The fields in which the first outputs that differ do, with commas between them; where no frame differs, the fields that
+ * go along with one, then those of packet-ins.
  */
 export function fieldsBetween(a: Outcome, b: Outcome, by: Yardstick): string {
   const [left, right] = [framesOf(a), framesOf(b)];
@@ -24,8 +26,7 @@ export function fieldsBetween(a: Outcome, b: Outcome, by: Yardstick): string {
     return other !== undefined && !isSame(frame, other);
   });
   if (at < 0) return alongBetween(a, b, by) ?? "output";
-  const names = namesBetween(keyOf(left[at]!), keyOf(right[at]!));
-  return names.length === 0 ? "what no field shows" : names.join(", ");
+  return namesOf(left[at]!, right[at]!).join(", ");
 }
 
 /** The fields that go along with frames which are the same; null when none differs. */
@@ -36,8 +37,9 @@ function alongBetween(a: Outcome, b: Outcome, by: Yardstick): string | null {
   ];
   const others = along(b);
   for (const [index, key] of along(a).entries()) {
-    const names = namesBetween(key, others[index] ?? key, 0);
-    if (names.length > 0) return names.map(name => (name === "skb_priority" ? "queue" : name)).join(", ");
+    const fields = fieldsOf(key, others[index] ?? key, 0);
+    if (fields.length > 0)
+      return fields.map(({ name }) => (name === "skb_priority" ? "queue" : name)).join(", ");
   }
   return null;
 }
@@ -56,13 +58,77 @@ const framesOf = ({ effects }: Outcome): readonly Uint8Array[] =>
 const isSame = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, index) => byte === b[index]);
 
-function keyOf(frame: Uint8Array): Uint32Array {
-  const key = new Uint32Array(KEY_WORDS);
-  extract(frame, key, { labelsAt: 0, layer3At: 0, layer4At: 0, paddingBytes: 0 });
-  return key;
+/** Two tags are read, however many the switch reads. */
+const TAGS = 2;
+const ETHERNET_BYTES = 14;
+const LABEL_BYTES = 4;
+/** Entries of a stack that are looked through for its bottom. */
+const MAX_LABELS = 64;
+const PRESENT = 0x1000;
+
+interface Read {
+  readonly frame: Uint8Array;
+  readonly key: Uint32Array;
+  /** Label stack entries, the outermost first; none where there is no label. */
+  readonly labels: readonly number[];
+  /** The packet behind the labels as a frame of its own; null where it is not one of IP. */
+  readonly inner: Uint8Array | null;
+  readonly layer3At: number;
+  readonly layer4At: number;
 }
 
-function namesBetween(left: Uint32Array, right: Uint32Array, from: number = KEY.dlDst): string[] {
+function read(frame: Uint8Array): Read {
+  const key = new Uint32Array(KEY_WORDS);
+  const layers = { labelsAt: 0, layer3At: 0, layer4At: 0, paddingBytes: 0 };
+  extract(frame, key, layers, TAGS);
+  const labels: number[] = [];
+  let at = layers.labelsAt;
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  while (layers.labelsAt >= 0 && at + LABEL_BYTES <= frame.length && labels.length < MAX_LABELS) {
+    labels.push(view.getUint32(at));
+    at += LABEL_BYTES;
+    if ((labels.at(-1)! & 0x100) !== 0) break;
+  }
+  const { layer3At, layer4At } = layers;
+  return { frame, key, labels, inner: labels.length === 0 ? null : innerOf(frame, at), layer3At, layer4At };
+}
+
+/** What follows a label stack has no type: IPv4 and IPv6 say their version in the first four bits (RFC 3032, 2.2). */
+function innerOf(frame: Uint8Array, at: number): Uint8Array | null {
+  const version = (frame[at] ?? 0) >>> 4;
+  if (version !== 4 && version !== 6) return null;
+  const inner = new Uint8Array(ETHERNET_BYTES + frame.length - at);
+  inner.set(version === 4 ? [0x08, 0x00] : [0x86, 0xdd], 12);
+  inner.set(frame.subarray(at), ETHERNET_BYTES);
+  return inner;
+}
+
+/** At least one name. */
+function namesOf(a: Uint8Array, b: Uint8Array): string[] {
+  const [left, right] = [read(a), read(b)];
+  const names = [
+    ...fieldNames(left, right),
+    ...tagNames(left.key[KEY.innerVlanTci]!, right.key[KEY.innerVlanTci]!),
+    ...labelNames(left.labels, right.labels),
+  ];
+  const [inner, other] = [left.inner, right.inner];
+  if (inner !== null && other !== null && !isSame(inner, other)) {
+    const where = left.labels.length === 1 && right.labels.length === 1 ? "the label" : "the labels";
+    names.push(...namesOf(inner, other).map(name => `${name} behind ${where}`));
+  }
+  return names.length > 0 ? names : [bytesName(left, right)];
+}
+
+/** Names of fields of the outer headers. What lies behind a second tag is said to. */
+function fieldNames({ key: left }: Read, { key: right }: Read): string[] {
+  const isBehindTag = [left, right].every(key => (key[KEY.innerVlanTci]! & PRESENT) !== 0);
+  return fieldsOf(left, right, KEY.dlDst).map(({ name, place }) =>
+    isBehindTag && place!.word > KEY.innerVlanTci ? `${name} behind the inner tag` : name,
+  );
+}
+
+/** The fields from a word of the key on in which two keys differ. */
+function fieldsOf(left: Uint32Array, right: Uint32Array, from: number): Field[] {
   const seen = new Set<string>();
   return FIELDS.filter(({ place }) => {
     if (place === null || place.word < from) return false;
@@ -72,5 +138,62 @@ function namesBetween(left: Uint32Array, right: Uint32Array, from: number = KEY.
     // Names for the same bits (nw_tos and ip_dscp) are told once.
     const bits = `${place.word}/${place.shift}`;
     return !seen.has(bits) && seen.add(bits).size > 0;
-  }).map(({ name }) => name);
+  });
+}
+
+/** Parts of a tag, and of a label stack entry: what set_field calls them, and their bits. */
+const TAG_PARTS = [
+  { name: "vlan_vid", mask: 0x0fff },
+  { name: "vlan_pcp", mask: 0xe000 },
+  { name: "the type", mask: 0xffff0000 },
+];
+const LABEL_PARTS = [
+  { name: "mpls_label", mask: 0xfffff000 },
+  { name: "mpls_tc", mask: 0xe00 },
+  { name: "mpls_bos", mask: 0x100 },
+  { name: "mpls_ttl", mask: 0xff },
+];
+
+const partsBetween = (
+  parts: readonly { readonly name: string; readonly mask: number }[],
+  left: number,
+  right: number,
+): string[] => parts.flatMap(({ name, mask }) => (((left ^ right) & mask) === 0 ? [] : [name]));
+
+function tagNames(left: number, right: number): string[] {
+  const [inLeft, inRight] = [left, right].map(tag => (tag & PRESENT) !== 0);
+  if (inLeft !== inRight) return ["the number of tags"];
+  return partsBetween(TAG_PARTS, left, right).map(name => `${name} of the inner tag`);
+}
+
+/** Names in all entries but the outermost, which is a field. */
+function labelNames(left: readonly number[], right: readonly number[]): string[] {
+  if (left.length !== right.length && left.length > 0 && right.length > 0) return ["the number of labels"];
+  const names: string[] = [];
+  for (let entry = 1; entry < Math.min(left.length, right.length); entry++)
+    for (const name of partsBetween(LABEL_PARTS, left[entry]!, right[entry]!))
+      names.push(`${name} of label ${entry + 1}`);
+  return names;
+}
+
+/** Where the checksum of a protocol is in its header. */
+const CHECKSUMS: Readonly<Record<number, { readonly name: string; readonly at: number }>> = {
+  1: { name: "ICMP", at: 2 },
+  6: { name: "TCP", at: 16 },
+  17: { name: "UDP", at: 6 },
+  58: { name: "ICMPv6", at: 2 },
+  132: { name: "SCTP", at: 8 },
+};
+
+/** Bytes that no field covers: a checksum, a length, or else where the first of them is. */
+function bytesName(left: Read, right: Read): string {
+  const [a, b] = [left.frame, right.frame];
+  let at = 0;
+  while (at < Math.min(a.length, b.length) && a[at] === b[at]) at++;
+  const isAt = (from: number, start: number): boolean =>
+    start >= 0 && at >= from + start && at < from + start + 2;
+  if (left.key[KEY.dlType] === 0x0800 && isAt(10, left.layer3At)) return "the IPv4 header checksum";
+  const checksum = CHECKSUMS[left.key[KEY.nwProto]!];
+  if (checksum !== undefined && isAt(checksum.at, left.layer4At)) return `the ${checksum.name} checksum`;
+  return at === Math.min(a.length, b.length) ? "the length" : `byte ${at} (counted from 0)`;
 }

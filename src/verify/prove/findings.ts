@@ -3,6 +3,7 @@
  * in showing.ts.
  */
 import type { Effects, EnteringState } from "../../openflow/index.ts";
+import type { FlowPairs } from "./rows.ts";
 
 export interface FlowLine {
   readonly file: string;
@@ -12,6 +13,8 @@ export interface FlowLine {
 
 /** What one side does with the frame of a difference. */
 export interface Behaviour extends Effects {
+  /** Limits of the switch that undid everything. */
+  readonly errors: readonly string[];
   readonly flows: readonly FlowLine[];
 }
 
@@ -28,6 +31,10 @@ export interface Difference {
   readonly what: string;
   /** Rows of the table that differ in the same way, of how many that were hit alike. */
   readonly affected: string;
+  /** Where the two part: every pair of flows for which a frame shows that they do. */
+  readonly rows: FlowPairs;
+  /** Rows of the table that are hit alike, those that differ among them; 0: flows by themselves. */
+  readonly alike: number;
 }
 
 export interface Ambiguous {

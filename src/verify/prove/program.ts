@@ -30,6 +30,8 @@ export interface SlotPlace {
 export interface Template {
   readonly id: number;
   readonly program: Program;
+  /** Index of the first of them. */
+  readonly first: number;
   readonly steps: readonly Step[];
   /** Values and ports that are in the rows and not in the steps. */
   readonly slots: ReadonlyMap<Step, SlotPlace>;
@@ -194,7 +196,7 @@ export class Program {
   }
 
   *#families(model: Flow, shape: Shape | null, flows: Int32Array): Generator<Family> {
-    const template = this.#template(model, shape);
+    const template = this.#template(model, shape, flows[0]!);
     const tests = testsOf(model.match);
     const slots = matchSlots(model, shape, tests);
     const isByPorts = tests.some(isPortWord);
@@ -220,7 +222,7 @@ export class Program {
     return value;
   }
 
-  #template(model: Flow, shape: Shape | null): Template {
+  #template(model: Flow, shape: Shape | null, first: number): Template {
     const steps = compileActions(model.actions, model.source.line);
     const slots = new Map<Step, SlotPlace>();
     for (const { leaf, at, words } of shape?.slots ?? []) {
@@ -230,6 +232,7 @@ export class Program {
     const template = {
       id: this.#templates.length,
       program: this,
+      first,
       steps,
       slots,
       unknown: unknownOf(model),
@@ -344,6 +347,12 @@ export class Program {
     }
   }
 
+  /** Whether there is a flow with the table, priority and match of another program's flow. */
+  hasMatchOf({ table, priority, match }: Flow): boolean {
+    const nodes = this.tables.get(table)?.find(band => band.priority === priority)?.nodes ?? [];
+    return variantsOf(testsOf(match)).some(tests => nodes.some(node => hasRow(node, tests)));
+  }
+
   /** What a flow does, as a text: equal texts do the same. */
   actionsOf(flow: number): string {
     const known = this.#actionsOf.get(flow);
@@ -356,6 +365,20 @@ export class Program {
     if (this.#actionsOf.size < ACTIONS_KEPT) this.#actionsOf.set(flow, text);
     return text;
   }
+}
+
+/** Whether a node compares just these words, with just these values. */
+function hasRow(node: Node, tests: readonly WordTest[]): boolean {
+  const isIn = (list: readonly WordTest[], { word, mask, value }: WordTest): boolean =>
+    list.some(test => test.word === word && test.mask === mask && test.value === value);
+  if (!(node instanceof MapNode))
+    return node.tests.length === tests.length && tests.every(test => isIn(node.tests, test));
+  if (tests.length !== node.constants.length + node.words.length) return false;
+  if (!node.constants.every(test => isIn(tests, test))) return false;
+  const own = node.words.map((word, k) =>
+    tests.find(test => test.word === word && test.mask === node.masks[k]),
+  );
+  return own.every(test => test !== undefined) && node.find(own.map(test => test!.value)) >= 0;
 }
 
 const wordsOf = (node: Node): readonly number[] =>

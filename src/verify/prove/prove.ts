@@ -30,6 +30,8 @@ export interface Proof {
   readonly differences: readonly Difference[];
   readonly ambiguous: readonly Ambiguous[];
   readonly unknown: readonly Unknown[];
+  /** False when the search for differences ended early, at as many as were asked for or at the end of the budget. */
+  readonly isComplete: boolean;
 }
 
 export interface ProofOptions {
@@ -56,13 +58,14 @@ export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): P
   for (const [side, { flows }] of [["a", a] as const, ["b", b] as const])
     if (flows.skipped > 0 || flows.errorCount > 0)
       findings.unknownAt(side, "flows that cannot be read", flows.problems[0]?.line ?? 0);
+  let isComplete = false;
   try {
     const programs = [new Program(a, budget), new Program(b, budget)] as const;
     space = withEntering(space, programs, options.ports ?? NO_PORT_KINDS);
     const product = new Product(programs[0], programs[1], space, budget, ignored);
     const showing = new Showing(programs, product, findings, ignored);
     try {
-      product.run(showing);
+      isComplete = product.run(showing);
     } finally {
       showing.finish();
     }
@@ -79,5 +82,6 @@ export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): P
     differences: findings.differences,
     ambiguous: findings.ambiguities,
     unknown: [...findings.unknowns.values()],
+    isComplete,
   };
 }

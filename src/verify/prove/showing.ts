@@ -20,12 +20,11 @@ import { isForetold } from "./foretold.ts";
 import { frameOf, isExact } from "./frame.ts";
 import type { Path } from "./path.ts";
 import type { Listener, Pair, Product } from "./product.ts";
-import type { Program } from "./program.ts";
+import type { Program, Template } from "./program.ts";
 import { SNAP_WORD } from "./readings.ts";
-import { countLanes, lanesOf } from "./rivals.ts";
-import { isLanes, type LaneSource } from "./sources.ts";
-import { INPUT_WORDS, KINDS, type PortKinds } from "./space.ts";
-import type { State } from "./state.ts";
+import { countAlike, RowFinder, WrongRows } from "./rows.ts";
+import { INPUT_WORDS, KINDS } from "./space.ts";
+import type { Hit, State } from "./state.ts";
 import { type Input, Solver } from "./witness.ts";
 
 /** No frame is longer. */
@@ -42,7 +41,7 @@ interface Group {
   /** Of the one that is told. */
   index: number;
   /** Rows of the table that are affected, and how many are hit alike. */
-  readonly rows: Set<number>;
+  readonly rows: WrongRows;
   of: number;
   /** How far the frame that is told is from an ordinary one. */
   oddness: readonly number[];
@@ -53,12 +52,14 @@ interface Group {
 export class Showing implements Listener {
   readonly #findings: Findings;
   readonly #product: Product;
+  readonly #programs: readonly [Program, Program];
   readonly #solver: Solver;
   readonly #groups = new Map<string, Group>();
   /** Of candidates without a frame: what is open unless another one of the same flows has a frame. */
   readonly #unconfirmed = new Map<string, string>();
   readonly #interpreters: readonly [Confirming, Confirming];
   readonly #yardstick: Yardstick;
+  readonly #finder: RowFinder;
 
   constructor(
     programs: readonly [Program, Program],
@@ -69,8 +70,16 @@ export class Showing implements Listener {
     this.#yardstick = { ignored, ports: product.readings.space.ports };
     this.#findings = findings;
     this.#product = product;
+    this.#programs = programs;
     this.#solver = new Solver(product.readings);
     this.#interpreters = [new Confirming(programs[0]), new Confirming(programs[1])];
+    this.#finder = new RowFinder(programs, this.#solver, (pair, input, minBytes) => {
+      const frame = padded(frameOf(this.#product.readings, input, readingOf(pair)), minBytes);
+      const entering = this.#enteringOf(input);
+      const [left, right] = this.#interpreters;
+      const [a, b] = [left.run(portOf(input), frame, entering), right.run(portOf(input), frame, entering)];
+      return surelyDiffer(a, b, this.#yardstick) ? [a, b] : null;
+    });
   }
 
   unknown(pair: Pair, side: 0 | 1, feature: string, line: number): boolean {
@@ -123,7 +132,7 @@ export class Showing implements Listener {
     const group = this.#groups.get(name);
     if (group !== undefined) {
       if (unknown === null) this.#plainer(group, pair, path, what, minBytes ?? 0);
-      this.#count(group, pair, path);
+      if (unknown === null) this.#count(group, pair, path, minBytes ?? 0);
       return true;
     }
     let isOpen = false;
@@ -146,14 +155,14 @@ export class Showing implements Listener {
       if (told === null || told === "open") continue;
       const made: Group = {
         index: this.#findings.differences.length,
-        rows: new Set(),
+        rows: told.rows,
         of: 0,
         oddness: oddnessOf(search.input),
         lookedAt: 1,
       };
       this.#groups.set(name, made);
       this.#findings.differences.push(told);
-      this.#count(made, pair, path);
+      this.#count(made, pair, path, minBytes ?? 0);
       return this.#findings.differences.length < this.#findings.max;
     }
     if (isOpen) return true;
@@ -204,17 +213,13 @@ export class Showing implements Listener {
   }
 
   /** Adds the rows of one more path to those that are affected; a row that is hit in several ways is one. */
-  #count(group: Group, pair: Pair, path: Path): void {
-    const source = rowsHit(pair);
-    if (source !== null) {
-      const lanes = lanesOf(source.domain, path);
-      const count = countLanes(source.domain, path);
-      for (let i = 0; i < count; i++) group.rows.add(source.flowOf(lanes(i)));
-      group.of = Math.max(group.of, countLanes(source.domain, pair.path));
-    }
+  #count(group: Group, pair: Pair, path: Path, minBytes: number): void {
+    this.#finder.find(group.rows, pair, path, minBytes);
+    group.of = Math.max(group.of, countAlike(pair));
     const { index, rows, of } = group;
-    const affected = rows.size === 0 ? "every frame of its class" : `${rows.size} of ${of} rows`;
-    this.#findings.differences[index] = { ...this.#findings.differences[index]!, affected };
+    const affected =
+      of === 0 ? "every frame of its class" : `${rows.count} of ${Math.max(of, rows.count)} rows`;
+    this.#findings.differences[index] = { ...this.#findings.differences[index]!, affected, rows, alike: of };
   }
 
   /** A frame of the input, and what both sides do with it; no outcomes where the prover says other things of it. */
@@ -236,7 +241,7 @@ export class Showing implements Listener {
     return { frame, outcomes: isAsSaid ? outcomes : null };
   }
 
-  #confirm(pair: Pair, path: Path, input: Input, what: string, minBytes: number): Difference | "open" | null {
+  #confirm(pair: Pair, path: Path, input: Input, what: string, minBytes: number): Found | "open" | null {
     const { frame, outcomes } = this.#run(pair, path, input, minBytes);
     if (outcomes === null) return null;
     const inPort = portOf(input);
@@ -263,63 +268,57 @@ export class Showing implements Listener {
     return new Map(words.filter(([, value]) => value !== 0));
   }
 
-  /** Null when the outcomes do not differ for sure. */
+  /** Null when the outcomes do not differ for sure. Rows are still to be found. */
   #differenceOf(
     input: Input,
     frame: Uint8Array,
     [a, b]: readonly [Outcome, Outcome],
     what: string,
-  ): Difference | null {
+  ): Found | null {
     if (!surelyDiffer(a, b, this.#yardstick)) return null;
     const inPort = portOf(input);
     const state = this.#enteringOf(input);
     const told = what.startsWith("word ") ? fieldsBetween(a, b, this.#yardstick) : what;
     const tunnels = tunnelsIn(inPort, state, [a, b], this.#yardstick);
-    return { inPort, frame, state, tunnels, a: behaviourOf(a), b: behaviourOf(b), what: told, affected: "" };
+    const rows = new WrongRows(this.#programs);
+    const sides = { a: behaviourOf(a), b: behaviourOf(b) };
+    return { inPort, frame, state, tunnels, ...sides, what: told, affected: "", rows, alike: 0 };
   }
 }
 
 const isOpen = ({ effects }: Outcome): boolean => effects === null;
 
+interface Found extends Difference {
+  readonly rows: WrongRows;
+}
+
 const behaviourOf = (outcome: Outcome): Behaviour => ({
-  outputs: outcome.effects!.outputs,
-  packetIns: outcome.effects!.packetIns,
-  others: outcome.effects!.others,
+  ...outcome.effects!,
+  errors: outcome.errors,
   flows: chainOf(outcome).map(lineOf),
 });
 
-/** Ports of which a difference takes for granted that they are tunnels, though nobody said so. */
+/** Ports that must be tunnels for two outcomes to differ, of which it is not known whether they are. */
 function tunnelsIn(
   inPort: number,
   state: EnteringState,
   [a, b]: readonly [Outcome, Outcome],
   by: Yardstick,
 ): number[] {
-  const isOpenPort = (ports: PortKinds, port: number): boolean => isTunnel(ports, port) === null;
+  const isOpenPort = (port: number): boolean => isTunnel(by.ports, port) === null;
   const found = new Set<number>();
-  if ([...state.keys()].some(word => TUNNEL_WORDS.includes(word)) && isOpenPort(by.ports, inPort))
-    found.add(inPort);
-  // Where the frames alone differ, or their ports, what goes along with them need not.
-  const all: PortKinds = {
-    tunnels: new Set(),
-    others: new Set(portsOf(a, b).filter(isOpenPort.bind(null, by.ports))),
-  };
-  if (
-    !surelyDiffer(a, b, {
-      ...by,
-      ports: { ...all, tunnels: by.ports.tunnels, others: new Set([...by.ports.others, ...all.others]) },
-    })
-  )
-    for (const [index, output] of a.effects!.outputs.entries()) {
-      const other = b.effects!.outputs[index];
-      if (other === undefined || accompanying(output, by).join() === accompanying(other, by).join()) continue;
-      if (isOpenPort(by.ports, output.port)) found.add(output.port);
-    }
+  if ([...state.keys()].some(word => TUNNEL_WORDS.includes(word)) && isOpenPort(inPort)) found.add(inPort);
+  const outputs = [a, b].flatMap(({ effects }) => effects!.outputs.map(({ port }) => port));
+  const others = new Set([...by.ports.others, ...outputs.filter(isOpenPort)]);
+  // Where they differ though no such port is a tunnel, it does not matter whether one is.
+  if (surelyDiffer(a, b, { ...by, ports: { tunnels: by.ports.tunnels, others } })) return [...found];
+  for (const [index, output] of a.effects!.outputs.entries()) {
+    const other = b.effects!.outputs[index];
+    if (other === undefined || !isOpenPort(output.port)) continue;
+    if (accompanying(output, by).join() !== accompanying(other, by).join()) found.add(output.port);
+  }
   return [...found];
 }
-
-const portsOf = (...outcomes: readonly Outcome[]): number[] =>
-  outcomes.flatMap(({ effects }) => effects!.outputs.map(({ port }) => port));
 
 const lineOf = ({ source, text }: Flow): FlowLine => ({ file: source.file, line: source.line, text });
 
@@ -339,7 +338,23 @@ function portOf(input: Input): number {
 
 const readingOf = ({ a, b }: Pair): number => Math.max(a.packet.content, b.packet.content);
 
-const chainName = ({ hits }: State): string => hits.map(({ source }) => source.template?.id).join();
+const kinds = new WeakMap<Template, string>();
+const NUMBERS = /\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b|\b0x[0-9a-f]+\b|\d+/gi;
+
+/** Table, priority and what is left of a flow's text without its numbers: of one kind are the rows of a table, or few flows alike. */
+function kindOf({ source, table }: Hit): string {
+  const { template } = source;
+  if (template === null) return "";
+  let kind = kinds.get(template);
+  if (kind === undefined) {
+    const { priority, text } = template.program.flows.flow(template.first);
+    kind = `${priority} ${text.replace(NUMBERS, "#")}`;
+    kinds.set(template, kind);
+  }
+  return `${table} ${kind}`;
+}
+
+const chainName = ({ hits }: State): string => hits.map(kindOf).join("\n");
 
 /** Whether a frame is read as the words it was made from. */
 function isReadAs(frame: Uint8Array, input: Input): boolean {
@@ -347,15 +362,6 @@ function isReadAs(frame: Uint8Array, input: Input): boolean {
   extract(frame, key, { labelsAt: 0, layer3At: 0, layer4At: 0, paddingBytes: 0 });
   return INPUT_WORDS.every(word => word === KEY.inPort || key[word] === input.valueOf(0, word));
 }
-
-/** The rows that were hit last of those that are hit by many frames alike: a's, or b's where a has none; null: none. */
-const rowsHit = ({ a, b }: Pair): LaneSource | null =>
-  [a, b].flatMap(({ hits }) =>
-    hits
-      .map(({ source }) => source)
-      .filter(isLanes)
-      .slice(-1),
-  )[0] ?? null;
 
 /**
  * How far an input is from what people have on their wires, the gravest first; zeros are as plain as can be. Kinds stand

@@ -1,0 +1,119 @@
+/**
+ * From differences to causes. A proof gives differences one by one, as classes of frames come out differently; people want
+ * the flows that are to blame. Differences that are alike, at flows of one table that compare the same fields, are one
+ * cause, whose rows are all the flows concerned.
+ */
+import { ruleOf } from "./finding.ts";
+import { count } from "./text.ts";
+import type { VerifyDifference, VerifyRow, VerifyStep } from "./verify.ts";
+
+export interface Cause {
+  /** The first is told in full. */
+  readonly differences: readonly VerifyDifference[];
+  /** Where the two part: the index of the first flow that the two do not share. */
+  readonly at: number;
+  /** The same in each run, whatever the values: what differs, and the kind of flow that it is due to. */
+  readonly name: string;
+  readonly rowCount: number;
+  /** Every row once. */
+  rows(): Iterable<VerifyRow>;
+}
+
+const isSame = (a: VerifyStep | undefined, b: VerifyStep | undefined): boolean =>
+  a !== undefined && b !== undefined && a.match === b.match && a.actions === b.actions;
+
+function partingOf({ a, b }: VerifyDifference): number {
+  let at = 0;
+  while (at < a.flows.length && isSame(a.flows[at], b.flows[at])) at++;
+  return at;
+}
+
+/**
+ * The flow or flows to which a parting of ways is due: the one of the higher priority, which the other side does not
+ * take, or both where priorities are equal.
+ */
+function dueTo(left: VerifyStep | undefined, right: VerifyStep | undefined): (VerifyStep | null)[] {
+  const above = (left?.priority ?? -1) - (right?.priority ?? -1);
+  return [above >= 0 ? (left ?? null) : null, above <= 0 ? (right ?? null) : null];
+}
+
+/** `table=40,priority=132,ip,nw_dst`: a flow's match without its values. */
+function kindOf({ text }: VerifyStep): string {
+  const [match] = ruleOf(text).split(/\bactions=/);
+  return match!
+    .split(/[,\s]+/)
+    .filter(part => part !== "")
+    .map(part => (/^(?:table|priority)=/.test(part) ? part : part.replace(/=.*$/, "")))
+    .join();
+}
+
+/** Differences by what differs and the kind of flow that they are due to, those that say most first. */
+export function causesOf(differences: readonly VerifyDifference[]): Cause[] {
+  const byName = new Map<string, { at: number; list: VerifyDifference[] }>();
+  for (const difference of differences) {
+    const at = partingOf(difference);
+    const [ofA, ofB] = dueTo(difference.a.flows[at], difference.b.flows[at]);
+    const kinds = [ofA, ofB].map(step => (step == null ? "" : kindOf(step)));
+    const flows = kinds[0] === kinds[1] ? kinds[0]! : kinds.filter(kind => kind !== "").join(" and ");
+    const name = flows === "" ? difference.what : `${difference.what} (${flows})`;
+    const known = byName.get(name);
+    if (known === undefined) byName.set(name, { at, list: [difference] });
+    else known.list.push(difference);
+  }
+  return [...byName]
+    .map(([name, { at, list }]) => causeOf(name, at, list))
+    .sort((a, b) => b.differences.length - a.differences.length);
+}
+
+function causeOf(name: string, at: number, differences: readonly VerifyDifference[]): Cause {
+  const [first, ...others] = differences as [VerifyDifference, ...VerifyDifference[]];
+  if (others.length === 0) {
+    const { rows } = first;
+    return { differences, at, name, rowCount: rows.count, rows: () => indexed(rows) };
+  }
+  const places = new Map<number, readonly [VerifyDifference["rows"], number]>();
+  for (const { rows } of differences)
+    for (let index = 0; index < rows.count; index++)
+      if (!places.has(rows.nameAt(index))) places.set(rows.nameAt(index), [rows, index]);
+  return {
+    differences,
+    at,
+    name,
+    rowCount: places.size,
+    *rows() {
+      for (const [rows, index] of places.values()) yield rows.at(index);
+    },
+  };
+}
+
+function* indexed(rows: VerifyDifference["rows"]): Generator<VerifyRow> {
+  for (let index = 0; index < rows.count; index++) yield rows.at(index);
+}
+
+export const plural = (number: number, one: string): string =>
+  `${count(number)} ${one}${number === 1 ? "" : "s"}`;
+
+/** What differs, and how much of it there is: with figures, which may change from run to run. */
+export function titleOf({ differences, rowCount }: Cause): string {
+  const [first, ...others] = differences as [VerifyDifference, ...VerifyDifference[]];
+  const alike = Math.max(...differences.map(one => one.alike));
+  const rows = alike > rowCount ? `${count(rowCount)} of ${count(alike)} rows` : plural(rowCount, "row");
+  const affected = rowCount <= 1 && alike === 0 ? "every frame of its class" : rows;
+  const more =
+    others.length === 0
+      ? ""
+      : `; ${plural(others.length, "more difference")} ${others.length === 1 ? "has" : "have"} the same cause`;
+  return `${first.what}: ${affected}${more}`;
+}
+
+/** Why the two part, in one line. */
+export function reasonOf({ differences: [difference], at }: Cause): string {
+  const { a, b } = difference!;
+  const [left, right] = [a.flows[at], b.flows[at]];
+  if (left === undefined && right === undefined) return "both take the same flows; groups or ports differ";
+  if (left?.match === right?.match) return "both have a flow with this match, and its actions differ";
+  const [ofA, ofB] = dueTo(left, right);
+  if (ofB === null) return "b lacks the flow of higher priority that a takes, or its match is narrower";
+  if (ofA === null) return "a lacks the flow of higher priority that b takes, or its match is narrower";
+  return "the two take different flows of one priority";
+}
