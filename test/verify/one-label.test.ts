@@ -54,7 +54,7 @@ test(`among ${ROUTES} routes`, async () => {
     const [{ what, affected, in_port, frame, a, b }] = differences;
     assert.is(what, "mpls_label differs");
     assert.match(affected, /^1 of /);
-    assert.is(a.flows.at(-1).line, wrong + 1);
+    assert.is(a.flows.at(-1).compiled_line, wrong + 1);
     assert.match(b.flows.at(-1).text, "set_field:7->mpls_label");
     const bytes = Uint8Array.from(Buffer.from(frame, "hex"));
     assert.equal(outputsOf(await sw.send(in_port, bytes)), hexOnly(b.outputs), "what is installed");
