@@ -18,8 +18,8 @@ function columnsOf(text: string): FlowColumns {
 const compare = (a: string, b: string, options: ProofOptions = {}): Proof =>
   prove({ flows: columnsOf(a), groups: GROUPS }, { flows: columnsOf(b), groups: GROUPS }, options);
 
-const ports = (tunnels: readonly number[], others: readonly number[]): ProofOptions => ({
-  ports: { tunnels: new Set(tunnels), others: new Set(others) },
+const ports = (tunnels: readonly number[], others: readonly number[], isComplete = false): ProofOptions => ({
+  ports: { tunnels: new Set(tunnels), others: new Set(others), isComplete },
 });
 
 /** Pairs that differ, with the name of what does, and the tables under the other half of the pair. */
@@ -216,6 +216,9 @@ test("a port that is no tunnel brings no tunnel fields", () => {
   assert.is(compare(a, b, ports([], [1, 2])).verdict, "equal");
   assert.is(compare(a, b, ports([2], [1])).verdict, "different");
   assert.is(compare(a, b, ports([], [1])).verdict, "different");
+  assert.is(compare(a, b, ports([], [], true)).verdict, "equal");
+  assert.is(compare(a, b, ports([2], [], true)).verdict, "different");
+  assert.is(compare(a, b, ports([1, 3], [], true)).verdict, "equal");
   const any = ["tun_id=7 actions=output:1\n", "tun_id=8 actions=output:1\n"] as const;
   const { differences, verdict } = compare(...any, ports([3], [1, 2, 4, 5, 6, 7]));
   assert.is(verdict, "different");
@@ -244,6 +247,8 @@ test("a tunnel field in front of an ordinary port changes nothing", () => {
   const [a, b] = ["in_port=1 actions=set_tunnel:7,output:2\n", "in_port=1 actions=output:2\n"];
   assert.is(compare(a, b, ports([], [2])).verdict, "equal");
   assert.is(compare(a, b, ports([3], [2])).verdict, "equal");
+  assert.is(compare(a, b, ports([3], [], true)).verdict, "equal");
+  assert.is(compare(a, b, ports([2], [], true)).verdict, "different");
   assert.is(compare(a, b).verdict, "different");
 });
 

@@ -4,7 +4,7 @@
  * its own, a *candidate*, for the solver to find a frame on, or to show that there is none.
  */
 import { ACCOMPANYING_WORDS, KEY, PACKET_IN_WORDS, type PacketInArguments } from "../../openflow/index.ts";
-import { portCubes, TUNNEL_WORDS } from "./entering.ts";
+import { byTunnel, TUNNEL_WORDS } from "./entering.ts";
 import { TYPES, VLAN_PRESENT } from "./fields.ts";
 import type { Path, Split } from "./path.ts";
 import { type Readings, SNAP_WORD } from "./readings.ts";
@@ -358,9 +358,9 @@ export class Comparison {
       const next: Path[] = [];
       for (const here of paths) {
         // By a port that is no tunnel the fields of one go nowhere.
-        const by = TUNNEL_WORDS.includes(at) ? this.#throughTunnel(left.port, here) : { yes: [here], no: [] };
+        const by = TUNNEL_WORDS.includes(at) ? byTunnel(here, left.port) : { may: [here], no: [] };
         next.push(...by.no);
-        for (const path of by.yes) {
+        for (const path of by.may) {
           const { yes, no } = path.splitEqual(one, other);
           for (const differs of no)
             if (!this.#found({ path: differs, what: `word ${at}`, unknown: null })) return null;
@@ -370,18 +370,6 @@ export class Comparison {
       paths = next;
     }
     return paths;
-  }
-
-  /** The parts of a path on which a port may be a tunnel, and on which it is known to be none. */
-  #throughTunnel(port: Word, path: Path): { readonly yes: readonly Path[]; readonly no: readonly Path[] } {
-    let yes: readonly Path[] = [path];
-    const no: Path[] = [];
-    for (const { mask, value } of portCubes(this.#readings.space.ports.others)) {
-      const splits = yes.map(one => one.split([{ word: port, mask, value }]));
-      for (const split of splits) if (split.yes !== null) no.push(split.yes);
-      yes = splits.flatMap(split => split.no);
-    }
-    return { yes, no };
   }
 
   #packetIns(

@@ -7,7 +7,7 @@
 import { KEY, type Step } from "../../openflow/index.ts";
 import type { Budget } from "./budget.ts";
 import { type Candidate, Comparison, eventsName, type Ignored, sameEvent } from "./compare.ts";
-import { portCubes, TUNNEL_WORDS } from "./entering.ts";
+import { byKnownTunnel, byTunnel, TUNNEL_WORDS } from "./entering.ts";
 import { Lookups } from "./lookup.ts";
 import { Fork, Machine } from "./machine.ts";
 import { Path, Undecidable } from "./path.ts";
@@ -85,18 +85,9 @@ export class Product {
         path,
       }));
     const isAsked = space.entering.some(word => TUNNEL_WORDS.includes(word));
-    const { tunnels, others } = space.ports;
-    if (!isAsked || others.size === 0) return at(true, [path]);
-    return [...at(false, this.#notFrom(tunnels, path)), ...at(true, this.#notFrom(others, path))];
-  }
-
-  /** The path of frames that come in by other ports than these. */
-  #notFrom(ports: ReadonlySet<number>, path: Path): readonly Path[] {
-    const word = this.readings.firstKey(false)[KEY.inPort]!;
-    return portCubes(ports).reduce<readonly Path[]>(
-      (paths, { mask, value }) => paths.flatMap(one => one.split([{ word, mask, value }]).no),
-      [path],
-    );
+    if (!isAsked || (space.ports.others.size === 0 && !space.ports.isComplete)) return at(true, [path]);
+    const inPort = this.readings.firstKey(false)[KEY.inPort]!;
+    return [...at(false, byKnownTunnel(path, inPort).others), ...at(true, byTunnel(path, inPort).may)];
   }
 
   #explore(start: Pair, listener: Listener, classes: number): boolean {

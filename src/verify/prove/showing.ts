@@ -311,7 +311,7 @@ function tunnelsIn(
   const outputs = [a, b].flatMap(({ effects }) => effects!.outputs.map(({ port }) => port));
   const others = new Set([...by.ports.others, ...outputs.filter(isOpenPort)]);
   // Where they differ though no such port is a tunnel, it does not matter whether one is.
-  if (surelyDiffer(a, b, { ...by, ports: { tunnels: by.ports.tunnels, others } })) return [...found];
+  if (surelyDiffer(a, b, { ...by, ports: { ...by.ports, others } })) return [...found];
   for (const [index, output] of a.effects!.outputs.entries()) {
     const other = b.effects!.outputs[index];
     if (other === undefined || !isOpenPort(output.port)) continue;

@@ -222,13 +222,15 @@ const TAGS: readonly Cube[] = [
   { mask: 0xffff1000, value: 0x88a81000 },
 ];
 
-/** What is known of ports: numbers of those that are tunnels, and of those that are not. Of all others nothing is known. */
+/** What is known of ports: numbers of those that are tunnels, and of those that are not. */
 export interface PortKinds {
   readonly tunnels: ReadonlySet<number>;
   readonly others: ReadonlySet<number>;
+  /** All ports that are not in `tunnels` are none. Otherwise nothing is known of those that are in neither set. */
+  readonly isComplete: boolean;
 }
 
-export const NO_PORT_KINDS: PortKinds = { tunnels: new Set(), others: new Set() };
+export const NO_PORT_KINDS: PortKinds = { tunnels: new Set(), others: new Set(), isComplete: false };
 
 /** What frames there are, and what comes with them: all of them, or, in tests, a few. */
 export interface Space {
