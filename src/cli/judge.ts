@@ -17,8 +17,10 @@ import {
   type Behaviour,
   type CookieMismatches,
   compareCookies,
+  type Difference,
   type FlowLine,
   type FlowPairs,
+  type Ignored,
   type Proof,
   type ProofOptions,
   prove,
@@ -26,6 +28,7 @@ import {
 } from "../verify/index.ts";
 import { formatHex, summarize } from "../wire/index.ts";
 import type { Side } from "./sides.ts";
+import { enteringText, shownOutput, shownPacketIn } from "./state-text.ts";
 
 export interface JudgeOptions extends ProofOptions {
   readonly isStrictAboutCookies: boolean;
@@ -46,10 +49,14 @@ export function judge(type: VerifyReport["type"], a: Side, b: Side, options: Jud
     ...unsteady(b, "b"),
   ];
   const nameOf = (port: number): string | null => a.ports.nameOf(port) ?? b.ports.nameOf(port);
-  const shown = (inPort: number, frame: Uint8Array, sides: readonly Side[]) => {
+  const shown = (
+    { inPort, frame, state: entering }: Pick<Difference, "inPort" | "frame" | "state">,
+    sides: readonly Side[],
+  ) => {
     const hex = formatHex(frame);
-    const replay = sides.map(side => side.trace(inPort, hex)).join("; ");
-    return { inPort, inPortName: nameOf(inPort), hex, summary: summarize(frame), replay };
+    const state = enteringText(entering);
+    const replay = sides.map(side => side.trace(inPort, state, hex)).join("; ");
+    return { inPort, inPortName: nameOf(inPort), state, hex, summary: summarize(frame), replay };
   };
   const report: VerifyReport = {
     type,
@@ -61,8 +68,8 @@ export function judge(type: VerifyReport["type"], a: Side, b: Side, options: Jud
     b: sideOf(b, proof.flows.b),
     compared: comparedOf(a, b, options),
     differences: proof.differences.map(difference => ({
-      ...shown(difference.inPort, difference.frame, [a, b]),
-      what: wordsFor(difference.what),
+      ...shown(difference, [a, b]),
+      what: `${wordsFor(difference.what)}${assumed(difference.tunnels, nameOf)}`,
       affected: difference.affected,
       a: behaviourOf(a, difference.a, nameOf),
       b: behaviourOf(b, difference.b, nameOf),
@@ -70,9 +77,10 @@ export function judge(type: VerifyReport["type"], a: Side, b: Side, options: Jud
       alike: difference.alike,
     })),
     isComplete: proof.isComplete,
-    ambiguous: proof.ambiguous.map(({ side, inPort, frame, flows }) => {
+    ambiguous: proof.ambiguous.map(found => {
+      const { side, flows } = found;
       const one = side === "a" ? a : b;
-      return { side, ...shown(inPort, frame, [one]), flows: [stepOf(one, flows[0]), stepOf(one, flows[1])] };
+      return { side, ...shown(found, [one]), flows: [stepOf(one, flows[0]), stepOf(one, flows[1])] };
     }),
     unknown,
     cookies: cookies === null ? null : cookiesOf(cookies, a, b),
@@ -122,17 +130,13 @@ const sideOf = ({ name, kind, leftOut, unread, isSteady }: Side, flows: number):
 
 function behaviourOf(
   side: Side,
-  { outputs, packetIns, errors, flows }: Behaviour,
+  { outputs, packetIns, others, errors, flows }: Behaviour,
   nameOf: (port: number) => string | null,
 ): VerifyBehaviour {
   return {
-    outputs: outputs.map(({ port, frame }) => ({
-      port,
-      portName: nameOf(port),
-      hex: formatHex(frame),
-      summary: summarize(frame),
-    })),
-    packetIns: packetIns.map(({ reason, frame }) => ({ reason, hex: formatHex(frame) })),
+    outputs: outputs.map(output => shownOutput(output, nameOf)),
+    packetIns: packetIns.map(shownPacketIn),
+    others: others.map(({ text }) => text),
     errors,
     flows: flows.map(line => stepOf(side, line)),
   };
@@ -176,16 +180,49 @@ const cookiesOf = ({ count, at }: CookieMismatches, a: Side, b: Side): VerifyRep
 const INCLUDED = [
   "the ports by which a frame leaves, in their order",
   "the bytes of each frame that leaves",
-  "packet-ins, their reason and their bytes, but for those of expired TTLs",
+  "its tunnel fields where the port may be a tunnel",
+  "its queue",
+  "its mark",
+  "packet-ins: reason, controller id, max_len, userdata, metadata, registers and bytes, but for those of expired TTLs",
+  "learned flows",
+  "samples",
 ];
 
-function comparedOf(a: Side, b: Side, { isStrictAboutCookies }: JudgeOptions): Compared {
+/** What of INCLUDED a part of --ignore leaves out, and what the rest of it is then. */
+const IGNORED_PARTS: Readonly<Record<Ignored, readonly [number, string | null]>> = {
+  order: [0, "the ports by which a frame leaves, and the order of the frames of one port"],
+  queue: [3, null],
+  mark: [4, null],
+  "packet-in": [5, null],
+  sample: [7, null],
+};
+
+function includedWithout(ignored: ReadonlySet<Ignored>): string[] {
+  const parts: (string | null)[] = [...INCLUDED];
+  for (const part of ignored) {
+    const [index, rest] = IGNORED_PARTS[part];
+    parts[index] = rest;
+  }
+  return parts.filter(part => part !== null);
+}
+
+/** `, if port 2 is a tunnel`: what a difference takes for granted; empty when that is nothing. */
+function assumed(tunnels: readonly number[], nameOf: (port: number) => string | null): string {
+  if (tunnels.length === 0) return "";
+  const names = tunnels.map(port => nameOf(port) ?? String(port));
+  if (names.length === 1) return `, if port ${names[0]} is a tunnel`;
+  return `, if ports ${names.slice(0, -1).join(", ")} and ${names.at(-1)} are tunnels`;
+}
+
+function comparedOf(a: Side, b: Side, { isStrictAboutCookies, ignored = new Set() }: JudgeOptions): Compared {
   const byOption = new Map<string, number>();
   for (const { by, flows } of [...a.leftOut, ...b.leftOut]) byOption.set(by, (byOption.get(by) ?? 0) + flows);
   const leftOut = [...byOption].map(([by, flows]) => `${plural(flows, "flow")} left out by ${by}`);
   const unread = a.unread + b.unread;
   if (unread > 0) leftOut.push(`${plural(unread, "flow")} that --lenient left out as unreadable`);
-  return { included: [...INCLUDED, ...(isStrictAboutCookies ? ["cookies"] : [])], leftOut };
+  if (ignored.size > 0) leftOut.push(`${[...ignored].join(", ")} left out by --ignore`);
+  const included = includedWithout(ignored);
+  return { included: [...included, ...(isStrictAboutCookies ? ["cookies"] : [])], leftOut };
 }
 
 function stepOf(side: Side, { file, line, text }: FlowLine): VerifyStep {

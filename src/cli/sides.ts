@@ -35,8 +35,8 @@ export interface Side {
   readonly intent: Intent | null;
   /** The part of an intent that the flow of a line is for; null for the pipeline's own flows, and for dumps. */
   placeOf(line: number): { readonly file: string; readonly line: number } | null;
-  /** A shell command that shows a frame's way through this side. */
-  trace(inPort: number, hex: string): string;
+  /** A shell command that shows a frame's way through this side; `state` is what it brings along, as a match. */
+  trace(inPort: number, state: string, hex: string): string;
 }
 
 /** Bytes that a flow of an intent takes as text, roughly: room that is not written to costs nothing. */
@@ -102,10 +102,11 @@ export function intentSide(
       const place = route >= 0 ? places.route(route) : vm === undefined ? null : places.vm(vm);
       return place === null ? null : { file: place.file, line: place.line };
     },
-    trace(inPort, hex) {
+    trace(inPort, state, hex) {
       const filters = filterWords(context);
-      if (filters.length === 0) return shellOf(["slash32", "trace", "-n", path, "-i", String(inPort), hex]);
-      const words = ["slash32", "trace", "-f", "-", ...filters, "-i", String(inPort), hex];
+      const frame = frameWords(inPort, state, hex);
+      if (filters.length === 0) return shellOf(["slash32", "trace", "-n", path, ...frame]);
+      const words = ["slash32", "trace", "-f", "-", ...filters, ...frame];
       return `${shellOf(["slash32", "compile", path])} | ${shellOf(words)}`;
     },
   };
@@ -127,7 +128,8 @@ export function dumpSide(context: Context, path: string, options: DumpOptions, r
   const words = [...tracingWords(context, options), ...(groups === undefined ? [] : ["--groups", groups])];
   return {
     ...sideOf(file, "dump", bridge),
-    trace: (inPort, hex) => shellOf(["slash32", "trace", "-f", path, ...words, "-i", String(inPort), hex]),
+    trace: (inPort, state, hex) =>
+      shellOf(["slash32", "trace", "-f", path, ...words, ...frameWords(inPort, state, hex)]),
   };
 }
 
@@ -146,9 +148,9 @@ export function bridgeSide(context: Context, name: string, options: DumpOptions)
   return {
     ...sideOf(name, "bridge", bridge),
     isSteady: live.isSteady,
-    trace(inPort, hex) {
+    trace(inPort, state, hex) {
       const groups = hasGroups ? ` --groups <(${live.commands.groups})` : "";
-      const rest = shellOf([...words, "-i", String(inPort), hex]);
+      const rest = shellOf([...words, ...frameWords(inPort, state, hex)]);
       return `${live.commands.flows} | slash32 trace -f -${groups} ${rest}`;
     },
   };
@@ -185,6 +187,10 @@ function tracingWords(context: Context, { names }: DumpOptions): string[] {
     ...filterWords(context),
   ];
 }
+
+/** How `trace` is told of a frame, and of what it brings along. */
+const frameWords = (inPort: number, state: string, hex: string): string[] =>
+  state === "" ? ["-i", String(inPort), hex] : [`in_port=${inPort},${state}`, hex];
 
 /** Words as a POSIX shell reads them. */
 function shellOf(words: readonly string[]): string {

@@ -4,10 +4,12 @@
  */
 import { createReadStream } from "node:fs";
 import { ioMessage } from "../capture/index.ts";
+import { type EnteringState, NO_STATE } from "../openflow/index.ts";
 import { traceErrorJson } from "../report/index.ts";
 import { parseHex } from "../wire/index.ts";
 import { Answers } from "./answers.ts";
 import { UserError } from "./errors.ts";
+import { givenFlow } from "./trace-flow.ts";
 import type { Tracer } from "./tracers.ts";
 
 /** Bytes of a file that are read at once. */
@@ -78,7 +80,7 @@ class Batch {
       this.code = 1;
       this.#out.text(traceErrorJson(this.#line, request));
     } else {
-      this.#tracer.write(request.inPort, request.frame, this.#out);
+      this.#tracer.write(request.inPort, request.frame, request.state, this.#out);
     }
     this.#out.endLine();
   }
@@ -88,6 +90,7 @@ interface Request {
   readonly inPort: number;
   /** Valid until the next request is read. */
   readonly frame: Uint8Array;
+  readonly state: EnteringState;
 }
 
 const NEWLINE = 10;
@@ -167,7 +170,8 @@ class RequestReader {
       this.#frame = new Uint8Array(2 * length);
       this.#frames = [];
     }
-    return readHex(bytes, at, stop, this.#frame) ? { inPort, frame: this.#firstBytes(length) } : null;
+    if (!readHex(bytes, at, stop, this.#frame)) return null;
+    return { inPort, frame: this.#firstBytes(length), state: NO_STATE };
   }
 
   #firstBytes(length: number): Uint8Array {
@@ -184,7 +188,7 @@ class RequestReader {
     }
     if (typeof request !== "object" || request === null)
       return 'expected an object: {"in_port":1,"frame":"hex"}';
-    const { in_port, frame } = request as Record<string, unknown>;
+    const { in_port, frame, state = "" } = request as Record<string, unknown>;
     // In JSON a number is a number: only text can be a name.
     const isNumber =
       Number.isInteger(in_port) && (in_port as number) >= 0 && (in_port as number) <= 0xffffffff;
@@ -192,10 +196,19 @@ class RequestReader {
     const inPort = isNumber ? (in_port as number) : named;
     if (inPort === null) return `in_port: ${JSON.stringify(in_port)} is neither a port's name nor a number`;
     if (typeof frame !== "string") return "frame: expected the frame's bytes as text in hex";
+    if (typeof state !== "string") return 'state: expected text, such as "tun_id=0x64,pkt_mark=1"';
     try {
-      return { inPort, frame: parseHex(frame) };
+      return { inPort, frame: parseHex(frame), state: this.#stateOf(state) };
     } catch (error) {
-      return `frame: ${(error as Error).message}`;
+      return error instanceof UserError ? error.message : `frame: ${(error as Error).message}`;
     }
+  }
+
+  #stateOf(text: string): EnteringState {
+    if (text === "") return NO_STATE;
+    const { inPort, state, frame } = givenFlow(text, this.#tracer.ports);
+    if (inPort !== null || frame !== null)
+      throw new UserError('state: expected fields that are neither in_port nor of the packet: "tun_id=0x64"');
+    return state;
   }
 }

@@ -4,6 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { Core } from "../core/index.ts";
+import { type EnteringState, NO_STATE } from "../openflow/index.ts";
 import { type PortNames, parseCaptureArgument, readFrames } from "../replay/index.ts";
 import { type TraceReport, traceText } from "../report/index.ts";
 import { frameOfExpression, isExpression, parseHex } from "../wire/index.ts";
@@ -12,6 +13,7 @@ import { type Context, print } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { portNames, readBridge } from "./flows.ts";
 import { traceBatch } from "./trace-batch.ts";
+import { givenFlow, isFlowText } from "./trace-flow.ts";
 import { CoreTracer, FlowTracer, type Tracer } from "./tracers.ts";
 
 export async function trace(context: Context): Promise<number> {
@@ -60,32 +62,64 @@ function portGiven(context: Context, { ports }: Tracer): number | null {
   return number;
 }
 
-function show(context: Context, tracer: Tracer, inPort: number, frame: Uint8Array): void {
+interface Traced {
+  readonly inPort: number;
+  readonly frame: Uint8Array;
+  readonly state: EnteringState;
+}
+
+function show(context: Context, tracer: Tracer, { inPort, frame, state }: Traced): void {
   if (context.format !== "text") {
     const answers = new Answers();
-    tracer.write(inPort, frame, answers);
+    tracer.write(inPort, frame, state, answers);
     answers.endLine();
     answers.flush();
     return;
   }
-  const report: TraceReport = tracer.trace(inPort, frame);
+  const report: TraceReport = tracer.trace(inPort, frame, state);
   print(traceText(report, context.palette(process.stdout)));
 }
 
 function traceFrames(context: Context, tracer: Tracer, texts: readonly string[]): void {
-  const inPort = portGiven(context, tracer);
-  if (inPort === null)
-    throw new UsageError(
-      `trace needs the port that the frame enters: -i PORT, one of ${tracer.ports.list()}`,
-    );
-  const frames = texts.map(text => {
-    try {
-      return isExpression(text) ? frameOfExpression(text) : parseHex(text);
-    } catch (error) {
-      throw new UserError(`frame: ${(error as Error).message}`);
+  for (const one of framesOf(texts, portGiven(context, tracer), tracer)) show(context, tracer, one);
+}
+
+/**
+ * Frames as they were given. A flow with no field of a packet says the port and the state of the frames behind it, as
+ * `ofproto/trace BRIDGE FLOW PACKET` has it.
+ */
+function framesOf(texts: readonly string[], given: number | null, tracer: Tracer): Traced[] {
+  const frames: Traced[] = [];
+  let [inPort, state] = [given, NO_STATE];
+  const add = (frame: Uint8Array): void => {
+    if (inPort === null)
+      throw new UsageError(
+        `trace needs the port that the frame enters: -i PORT, one of ${tracer.ports.list()}`,
+      );
+    frames.push({ inPort, frame, state });
+  };
+  for (const text of texts) {
+    if (!isFlowText(text)) {
+      add(frameOfText(text));
+      continue;
     }
-  });
-  for (const frame of frames) show(context, tracer, inPort, frame);
+    const flow = givenFlow(text, tracer.ports);
+    if (given !== null && flow.inPort !== null && flow.inPort !== given)
+      throw new UsageError(`-i says port ${given}, and the flow in_port=${flow.inPort}`);
+    [inPort, state] = [flow.inPort ?? given, flow.state];
+    if (flow.frame !== null) add(flow.frame);
+  }
+  if (frames.length === 0)
+    throw new UsageError("trace needs a frame behind the flow, or fields of a packet in it: ip,nw_dst=…");
+  return frames;
+}
+
+function frameOfText(text: string): Uint8Array {
+  try {
+    return isExpression(text) ? frameOfExpression(text) : parseHex(text);
+  } catch (error) {
+    throw new UserError(`frame: ${(error as Error).message}`);
+  }
 }
 
 async function traceCaptures(context: Context, tracer: Tracer, captures: readonly string[]): Promise<void> {
@@ -104,7 +138,7 @@ async function traceCaptures(context: Context, tracer: Tracer, captures: readonl
           `${capture}: frame ${frame.number} is snapped: ${frame.frame.length} of ${frame.length} bytes`,
         );
       }
-      show(context, tracer, frame.inPort, frame.frame);
+      show(context, tracer, { inPort: frame.inPort, frame: frame.frame, state: NO_STATE });
       shown++;
       isFound = true;
       if (number !== null) break;

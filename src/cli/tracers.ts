@@ -7,6 +7,7 @@ import { Flows, type Intent, matchedFlows, popped, ruleText } from "../intent/in
 import {
   CachingInterpreter,
   changesBetween,
+  type EnteringState,
   type Flow,
   formatActions,
   formatMatch,
@@ -17,6 +18,7 @@ import {
 } from "../openflow/index.ts";
 import type { PortNames } from "../replay/index.ts";
 import {
+  type ShownPacketIn,
   type TraceClause,
   type TraceEvent,
   type TraceReport,
@@ -26,12 +28,14 @@ import {
 import { formatHex, summarize } from "../wire/index.ts";
 import { type Answers, pieceOf } from "./answers.ts";
 import type { Bridge } from "./flows.ts";
+import { enteringText, shownOutput, shownPacketIn } from "./state-text.ts";
 
 export interface Tracer {
   readonly ports: PortNames;
-  trace(inPort: number, frame: Uint8Array): TraceReport;
+  /** `state`: what the frame brings with it beside its bytes. */
+  trace(inPort: number, frame: Uint8Array, state: EnteringState): TraceReport;
   /** Writes the line of JSON that says the same, without its end. */
-  write(inPort: number, frame: Uint8Array, to: Answers): void;
+  write(inPort: number, frame: Uint8Array, state: EnteringState, to: Answers): void;
 }
 
 /** The pipeline of an intent, on the core. */
@@ -47,16 +51,18 @@ export class CoreTracer implements Tracer {
     this.#flows = new Flows(intent);
   }
 
-  /** The core is asked with a batch of one. */
-  trace(inPort: number, frame: Uint8Array): TraceReport {
+  /** The core is asked with a batch of one. The pipeline reads no state beside a frame. */
+  trace(inPort: number, frame: Uint8Array, state: EnteringState): TraceReport {
     const out = this.#core.runFrames([{ inPort, frame }])[0]!;
     const seen = out.isPopped ? popped(frame) : frame;
     return {
       inPort,
       inPortName: this.ports.nameOf(inPort),
+      state: enteringText(state),
       before: summarize(frame),
       outputs: this.#outputsOf(out),
-      packetIns: out.reason === "ttl-expired" ? [{ reason: "invalid_ttl", hex: formatHex(seen) }] : [],
+      packetIns: out.reason === "ttl-expired" ? [expired(formatHex(seen))] : [],
+      others: [],
       verdict: out.verdict,
       reason: out.reason,
       unknown: [],
@@ -67,8 +73,8 @@ export class CoreTracer implements Tracer {
     };
   }
 
-  write(inPort: number, frame: Uint8Array, to: Answers): void {
-    to.text(traceJson(this.trace(inPort, frame)));
+  write(inPort: number, frame: Uint8Array, state: EnteringState, to: Answers): void {
+    to.text(traceJson(this.trace(inPort, frame, state)));
   }
 
   /** The flows that the frame matched, in the tables that the core says it met. */
@@ -81,9 +87,21 @@ export class CoreTracer implements Tracer {
 
   #outputsOf({ port, frame }: FrameOut): TraceReport["outputs"] {
     if (port === null || frame === null) return [];
-    return [{ port, portName: this.ports.nameOf(port), hex: formatHex(frame), summary: summarize(frame) }];
+    const hex = formatHex(frame);
+    const portName = this.ports.nameOf(port);
+    return [{ port, portName, along: [], state: "", hex, summary: summarize(frame) }];
   }
 }
+
+/** A packet that the core drops for its TTL: what Open vSwitch would send. */
+const expired = (hex: string): ShownPacketIn => ({
+  reason: "invalid_ttl",
+  id: 0,
+  maxLen: 0xffff,
+  userdata: null,
+  state: "",
+  hex,
+});
 
 /** Looks on and notes what changes between tables. */
 class Recorder implements Watcher {
@@ -114,6 +132,14 @@ class Recorder implements Watcher {
   }
 }
 
+/** Whether an outcome has what the pieces of JSON have no place for. */
+const hasMore = ({ outputs, packetIns }: Outcome): boolean =>
+  outputs.some(({ state }) => state !== null) ||
+  packetIns.some(
+    one =>
+      shownPacketIn(one).state !== "" || one.id !== 0 || one.maxBytes !== 0xffff || one.userdata !== null,
+  );
+
 const hexOf = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
 
@@ -131,26 +157,31 @@ export class FlowTracer implements Tracer {
     this.#interpreter = new CachingInterpreter(flows, { ...options, isFleeting: true });
   }
 
-  trace(inPort: number, frame: Uint8Array): TraceReport {
+  trace(inPort: number, frame: Uint8Array, state: EnteringState): TraceReport {
     const recorder = new Recorder();
-    const outcome = this.#interpreter.run(inPort, frame, recorder);
+    const outcome = this.#interpreter.run(inPort, frame, recorder, state);
+    return this.#reportOf({ inPort, frame, state }, outcome, recorder.events);
+  }
+
+  #reportOf(
+    { inPort, frame, state }: { inPort: number; frame: Uint8Array; state: EnteringState },
+    outcome: Outcome,
+    events: TraceReport["events"],
+  ): TraceReport {
     return {
       inPort,
       inPortName: this.ports.nameOf(inPort),
+      state: enteringText(state),
       before: summarize(frame),
-      outputs: outcome.outputs.map(({ port, frame: out }) => ({
-        port,
-        portName: this.ports.nameOf(port),
-        hex: formatHex(out),
-        summary: summarize(out),
-      })),
-      packetIns: outcome.packetIns.map(({ reason, frame: seen }) => ({ reason, hex: formatHex(seen) })),
+      outputs: outcome.outputs.map(output => shownOutput(output, port => this.ports.nameOf(port))),
+      packetIns: outcome.packetIns.map(shownPacketIn),
+      others: (outcome.effects?.others ?? []).map(({ text }) => text),
       verdict: outcome.verdict,
       reason: null,
       unknown: outcome.unknown.map(({ feature, line }) => ({ feature, line })),
       ambiguous: ambiguousOf(outcome),
       tables: outcome.tables.map(stepOf),
-      events: recorder.events,
+      events,
       notes: [
         ...(isPort(inPort) ? [] : [`${inPort} is no port: no frame comes in by it`]),
         ...(frame.length < 14 ? ["no Ethernet header: Open vSwitch takes no such frame"] : []),
@@ -160,8 +191,12 @@ export class FlowTracer implements Tracer {
     };
   }
 
-  write(inPort: number, frame: Uint8Array, to: Answers): void {
-    const outcome = this.#interpreter.run(inPort, frame);
+  write(inPort: number, frame: Uint8Array, state: EnteringState, to: Answers): void {
+    const outcome = this.#interpreter.run(inPort, frame, null, state);
+    if (state.size > 0 || hasMore(outcome)) {
+      to.text(traceJson(this.#reportOf({ inPort, frame, state }, outcome, [])));
+      return;
+    }
     const { outputs, verdict, tables } = outcome;
     to.piece(this.#headPiece(inPort));
     for (let i = 0; i < outputs.length; i++) {

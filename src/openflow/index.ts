@@ -24,3 +24,4 @@ export {
   type RowKind,
   wordsOf,
 } from "./tables.ts";
+export { ones } from "./values.ts";

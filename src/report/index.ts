@@ -2,6 +2,7 @@
 export { plural } from "./causes.ts";
 export { type CheckReport, checkJson, checkText } from "./check.ts";
 export { compileJson, type FlowReport, flowJson } from "./compile.ts";
+export type { ShownOutput, ShownPacketIn } from "./ends.ts";
 export { type Finding, type Findings, RULES } from "./finding.ts";
 export { githubAnnotations } from "./github.ts";
 export { junit } from "./junit.ts";

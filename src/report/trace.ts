@@ -1,4 +1,12 @@
 /** One frame's way through the pipeline or through flows, as text and JSON. Pure functions of plain data. */
+import {
+  alongText,
+  outputObject,
+  packetInObject,
+  packetInText,
+  type ShownOutput,
+  type ShownPacketIn,
+} from "./ends.ts";
 import { type Palette, tableName } from "./text.ts";
 
 /** A table that the frame met, and the flow it matched there. */
@@ -30,15 +38,14 @@ export interface TraceEvent {
 export interface TraceReport {
   readonly inPort: number;
   readonly inPortName: string | null;
+  /** What the frame brought with it beside its bytes, as a match: `tun_id=0x64`; empty when that is nothing. */
+  readonly state: string;
   /** Summary of the frame as it came in, one line. */
   readonly before: string;
-  readonly outputs: readonly {
-    readonly port: number;
-    readonly portName: string | null;
-    readonly hex: string;
-    readonly summary: string;
-  }[];
-  readonly packetIns: readonly { readonly reason: string; readonly hex: string }[];
+  readonly outputs: readonly ShownOutput[];
+  readonly packetIns: readonly ShownPacketIn[];
+  /** Effects beside the packet, as the actions stand in the flows: learn(…), NORMAL. */
+  readonly others: readonly string[];
   readonly verdict: "output" | "reply" | "drop" | "unknown" | "ambiguous";
   readonly reason: string | null;
   readonly unknown: readonly { readonly feature: string; readonly line: number }[];
@@ -58,12 +65,9 @@ export function traceJson(trace: TraceReport): string {
     schema: 1,
     in_port: trace.inPort,
     ...(trace.inPortName === null ? {} : { in_port_name: trace.inPortName }),
-    outputs: trace.outputs.map(({ port, portName, hex }) => ({
-      port,
-      ...(portName === null ? {} : { port_name: portName }),
-      frame: hex,
-    })),
-    packet_ins: trace.packetIns.map(({ reason, hex }) => ({ reason, frame: hex })),
+    ...(trace.state === "" ? {} : { state: trace.state }),
+    outputs: trace.outputs.map(outputObject),
+    packet_ins: trace.packetIns.map(packetInObject),
     verdict: trace.verdict,
     reason: trace.reason,
     unknown: trace.unknown,
@@ -81,18 +85,20 @@ export function traceErrorJson(line: number, message: string): string {
 export function traceText(trace: TraceReport, paint: Palette): string {
   const port = (number: number, name: string | null): string =>
     name === null ? String(number) : `${name} (${number})`;
-  const lines = [`${paint.bold("in")}   ${port(trace.inPort, trace.inPortName)}: ${trace.before}`];
+  const state = trace.state === "" ? "" : ` with ${trace.state}`;
+  const lines = [`${paint.bold("in")}   ${port(trace.inPort, trace.inPortName)}${state}: ${trace.before}`];
   const tables = trace.tables.map(({ table }) => tableName(table));
   if (tables.length > 0) lines.push(`${paint.dim("via")}  ${tables.join(" → ")}`);
   trace.tables.forEach((step, index) => {
     lines.push(...stepLines(step, trace.events[index], paint));
   });
-  for (const { port: number, portName, summary, hex } of trace.outputs) {
+  for (const output of trace.outputs) {
     const word = trace.verdict === "reply" ? "back" : "out ";
-    lines.push(`${paint.green(word)} ${port(number, portName)}: ${summary}`, `     ${paint.dim(hex)}`);
+    const where = `${port(output.port, output.portName)}${alongText(output)}`;
+    lines.push(`${paint.green(word)} ${where}: ${output.summary}`, `     ${paint.dim(output.hex)}`);
   }
   lines.push(...verdictLines(trace, paint));
-  for (const { reason } of trace.packetIns) lines.push(`     packet-in ${reason}`);
+  for (const packetIn of trace.packetIns) lines.push(`     ${packetInText(packetIn)}`);
   return `${lines.join("\n")}\n`;
 }
 

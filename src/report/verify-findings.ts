@@ -68,7 +68,7 @@ function causeFinding(cause: Cause, { a, b }: VerifyReport): Finding {
   const first = cause.differences[0]!;
   const right = first.b.flows[cause.at];
   const last = right ?? first.b.flows.at(-1);
-  const frame = `in_port ${portText(first.inPort, first.inPortName)}, frame ${first.hex} (${first.summary})`;
+  const frame = frameText(first);
   return {
     rule: "difference",
     level: "error",
@@ -83,6 +83,19 @@ function causeFinding(cause: Cause, { a, b }: VerifyReport): Finding {
   };
 }
 
+const frameText = ({
+  inPort,
+  inPortName,
+  state,
+  hex,
+  summary,
+}: Pick<VerifyAmbiguity, "inPort" | "inPortName" | "state" | "hex" | "summary">): string =>
+  [
+    `in_port ${portText(inPort, inPortName)}`,
+    ...(state === "" ? [] : [state]),
+    `frame ${hex} (${summary})`,
+  ].join(", ");
+
 const NO_ROWS = { rows: () => [], rowPlaces: () => [] };
 
 function ambiguityFinding(one: VerifyAmbiguity, report: VerifyReport): Finding {
@@ -95,10 +108,7 @@ function ambiguityFinding(one: VerifyAmbiguity, report: VerifyReport): Finding {
     level: "error",
     name: `${AMBIGUOUS} (${one.flows.map(({ text }) => matchOf(text)).join(" and ")})`,
     title: `${AMBIGUOUS}: ${places}`,
-    details: [
-      `in_port ${portText(one.inPort, one.inPortName)}, frame ${one.hex} (${one.summary})`,
-      `replay: ${one.replay}`,
-    ],
+    details: [frameText(one), `replay: ${one.replay}`],
     place: first,
     related: [{ ...second, message: "the other flow" }, ...originsOf(one.flows)],
     ways: [{ title: `${one.side}, ${side.name}`, steps: [first, second], end: "" }],

@@ -1,4 +1,5 @@
 /** What verify and diff found, for programs: the object of docs/verify.md, complete, in pieces. */
+import { outputObject, packetInObject } from "./ends.ts";
 import { jsonPieces } from "./json-pieces.ts";
 import {
   rowsOf,
@@ -20,13 +21,10 @@ const placeObject = ({ file, line, text, compiledLine, origin }: VerifyPlace): o
   ...(origin === null ? {} : { intent: { file: origin.file, line: origin.line } }),
 });
 
-const behaviourObject = ({ outputs, packetIns, errors, flows }: VerifyBehaviour): object => ({
-  outputs: outputs.map(({ port, portName, hex }) => ({
-    port,
-    ...(portName === null ? {} : { port_name: portName }),
-    frame: hex,
-  })),
-  packet_ins: packetIns.map(({ reason, hex }) => ({ reason, frame: hex })),
+const behaviourObject = ({ outputs, packetIns, others, errors, flows }: VerifyBehaviour): object => ({
+  outputs: outputs.map(outputObject),
+  packet_ins: packetIns.map(packetInObject),
+  ...(others.length === 0 ? {} : { effects: others }),
   ...(errors.length === 0 ? {} : { errors }),
   flows: flows.map(placeObject),
 });
@@ -34,10 +32,12 @@ const behaviourObject = ({ outputs, packetIns, errors, flows }: VerifyBehaviour)
 const frameObject = ({
   inPort,
   inPortName,
+  state,
   hex,
-}: Pick<VerifyDifference, "inPort" | "inPortName" | "hex">): object => ({
+}: Pick<VerifyDifference, "inPort" | "inPortName" | "state" | "hex">): object => ({
   in_port: inPort,
   ...(inPortName === null ? {} : { in_port_name: inPortName }),
+  ...(state === "" ? {} : { state }),
   frame: hex,
 });
 

@@ -1,5 +1,6 @@
 /** What verify and diff found, for people: the verdict in one line, what was compared, then causes with their rows. */
 import { type Cause, causesOf, plural, reasonOf, titleOf } from "./causes.ts";
+import { alongText, packetInText } from "./ends.ts";
 import { ruleOf } from "./finding.ts";
 import { count, type Palette } from "./text.ts";
 import {
@@ -63,9 +64,11 @@ export function verifyFacts(report: VerifyReport): string[] {
 export const portText = (port: number, name: string | null): string =>
   name === null ? `${port}` : `${name} (${port})`;
 
-export function endsOf({ outputs, packetIns, errors }: VerifyBehaviour): string[] {
-  const ends = outputs.map(({ port, portName, summary }) => `out ${portText(port, portName)}: ${summary}`);
-  ends.push(...packetIns.map(({ reason }) => `packet-in ${reason}`));
+export function endsOf({ outputs, packetIns, others, errors }: VerifyBehaviour): string[] {
+  const ends = outputs.map(
+    output => `out ${portText(output.port, output.portName)}${alongText(output)}: ${output.summary}`,
+  );
+  ends.push(...packetIns.map(packetInText), ...others);
   const undone = errors.map(error => `everything is undone: ${error}`);
   if (ends.length === 0) return [["drop", ...undone].join(", ")];
   return [...ends, ...undone];
@@ -130,10 +133,10 @@ function behaviourLines(letter: string, behaviour: VerifyBehaviour, at: number, 
   ];
 }
 
-type Shown = Pick<VerifyDifference, "inPort" | "inPortName" | "summary" | "hex" | "replay">;
+type Shown = Pick<VerifyDifference, "inPort" | "inPortName" | "state" | "summary" | "hex" | "replay">;
 
-const frameLines = ({ inPort, inPortName, summary, hex }: Shown, paint: Palette): string[] => [
-  `   in ${portText(inPort, inPortName)}: ${summary}`,
+const frameLines = ({ inPort, inPortName, state, summary, hex }: Shown, paint: Palette): string[] => [
+  `   in ${portText(inPort, inPortName)}${state === "" ? "" : ` with ${state}`}: ${summary}`,
   `      ${paint.dim(hex)}`,
 ];
 

@@ -2,6 +2,7 @@
  * What verify and diff found, as plain data: what the two sides are, what was compared, each difference with its frame and
  * with the rows that it is due to. JSON, text and findings are made of it in files of their own.
  */
+import type { ShownOutput, ShownPacketIn } from "./ends.ts";
 import type { Location, Step } from "./finding.ts";
 
 /** Flows that an option left out before anything was compared. */
@@ -47,13 +48,10 @@ export interface VerifyStep extends VerifyPlace {
 }
 
 export interface VerifyBehaviour {
-  readonly outputs: readonly {
-    readonly port: number;
-    readonly portName: string | null;
-    readonly hex: string;
-    readonly summary: string;
-  }[];
-  readonly packetIns: readonly { readonly reason: string; readonly hex: string }[];
+  readonly outputs: readonly ShownOutput[];
+  readonly packetIns: readonly ShownPacketIn[];
+  /** Effects beside the packet, as the actions stand in the flows: learn(…), NORMAL. */
+  readonly others: readonly string[];
   /** Limits of the switch that undid everything: resubmit too deep, too many lookups, too many labels. */
   readonly errors: readonly string[];
   readonly flows: readonly VerifyStep[];
@@ -62,6 +60,8 @@ export interface VerifyBehaviour {
 interface Shown {
   readonly inPort: number;
   readonly inPortName: string | null;
+  /** What the frame brings with it beside its bytes, as a match: `tun_id=0x64`; empty when that is nothing. */
+  readonly state: string;
   readonly hex: string;
   readonly summary: string;
   /** A shell line that shows the frame's way. */

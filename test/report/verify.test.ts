@@ -35,7 +35,14 @@ const step = (file: string, line: number, priority: number, match: string, actio
   priority,
 });
 
-const out = (hex: string) => ({ port: 1, portName: "uplink0", hex, summary: "a frame" });
+const out = (hex: string) => ({
+  port: 1,
+  portName: "uplink0",
+  along: ["queue 3"],
+  state: "skb_priority=0x3",
+  hex,
+  summary: "a frame",
+});
 
 const rowsOf = (list: readonly VerifyRow[], openCount = 0): VerifyRows => ({
   count: list.length,
@@ -53,6 +60,7 @@ function difference(line: number, label: number): VerifyDifference {
   return {
     inPort: 11,
     inPortName: "tap101",
+    state: "",
     hex: "0a0b",
     summary: 'a frame <with> "odd" & | `characters`',
     replay: "slash32 trace -n hv1.yaml -i 11 0a0b; slash32 trace -f br0.flows -i 11 0a0b",
@@ -61,10 +69,11 @@ function difference(line: number, label: number): VerifyDifference {
     a: {
       outputs: [out("0c")],
       packetIns: [],
+      others: [],
       errors: [],
       flows: [left],
     },
-    b: { outputs: [out("0d")], packetIns: [], errors: [], flows: [right] },
+    b: { outputs: [out("0d")], packetIns: [], others: [], errors: [], flows: [right] },
     rows: rowsOf([
       { a: left, b: right, missing: null },
       { a: { ...left, compiledLine: 77 }, b: { ...right, line: 78 }, missing: null },
@@ -108,6 +117,7 @@ const drops: VerifyDifference = {
   b: {
     outputs: [],
     packetIns: [],
+    others: [],
     errors: ["over 64 levels of resubmit"],
     flows: [step("br0.flows", 70, 0, "", "drop")],
   },
@@ -126,6 +136,7 @@ const DIFFERENT: VerifyReport = {
       side: "b",
       inPort: 1,
       inPortName: "uplink0",
+      state: "tun_id=0x64",
       hex: "0e",
       summary: "another frame",
       replay: "slash32 trace -f br0.flows -i 1 0e",

@@ -35,14 +35,16 @@ export class CachingInterpreter extends Interpreter {
     super(flows, options);
   }
 
-  /** With a watcher nothing is remembered: it wants to see the pass. */
+  /**
+   * With a watcher nothing is remembered: it wants to see the pass. Nor is what depends on more than port and bytes.
+   */
   protected override translate(
     key: Uint32Array,
     scratch: Scratch,
     frozen: Frozen | null,
     watcher: Watcher | null,
   ): Translation {
-    if (watcher !== null) return super.translate(key, scratch, frozen, watcher);
+    if (watcher !== null || this.entering.size > 0) return super.translate(key, scratch, frozen, watcher);
     const known = this.#find(key);
     if (known !== null) {
       this.hits++;

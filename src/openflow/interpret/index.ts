@@ -13,6 +13,7 @@ export {
   type FrameOut,
   Interpreter,
   type InterpreterOptions,
+  NO_STATE,
   type Outcome,
   type PacketInSeen,
   type Verdict,
@@ -29,6 +30,7 @@ export {
   wordsOfEffect,
 } from "./program.ts";
 export { leastBytesOf, mostBytesOf } from "./sizes.ts";
+export { type StateField, stateFields } from "./state-text.ts";
 export {
   type Ambiguity,
   EXPIRED,

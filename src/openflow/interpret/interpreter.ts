@@ -127,7 +127,8 @@ export class Interpreter {
   readonly #isTraced: boolean;
   readonly #isFleeting: boolean;
   #watcher: Watcher | null = null;
-  #entering: EnteringState = NO_STATE;
+  /** What the frame that runs brought with it. */
+  protected entering: EnteringState = NO_STATE;
   /** A key that nobody reads. */
   readonly #scratch = new Uint32Array(KEY_WORDS);
   readonly #copies = new Copies();
@@ -150,7 +151,7 @@ export class Interpreter {
     entering: EnteringState = NO_STATE,
   ): Outcome {
     this.#watcher = watcher;
-    this.#entering = entering;
+    this.entering = entering;
     if (this.#isFleeting) this.#copies.forget();
     const outcome: Running = {
       verdict: "drop",
@@ -186,7 +187,7 @@ export class Interpreter {
     extract(packet.bytes, key, packet, this.rules.vlanLimit);
     key[KEY.inPort] = inPort;
     if (frozen !== null) thaw(key, frozen);
-    else for (const [word, value] of this.#entering) key[word] = value;
+    else for (const [word, value] of this.entering) key[word] = value;
     if (depth > 0) this.#watcher?.readAgain(packet.bytes, key);
     const translation = this.translate(key, scratch, frozen, this.#watcher);
     collect(outcome, translation, this.#isTraced);

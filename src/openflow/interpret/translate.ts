@@ -78,6 +78,8 @@ export type DatapathAction =
 export interface EffectAt {
   readonly effect: Effect;
   readonly name: string;
+  /** The action with its arguments. */
+  readonly text: string;
   readonly key: string;
   readonly line: number;
 }
@@ -547,7 +549,7 @@ class Pass implements Translation {
     this.#readAll(words);
     const values = reads.map(from => readSubfield(flow, from).join("."));
     const key = [text, ...values, ...words.map(word => flow[word]!.toString(16))].join(" ");
-    this.actions.push({ do: "effect", effect, name, key, line });
+    this.actions.push({ do: "effect", effect, name, text, key, line });
   }
 
   #output(port: number, line: number): void {

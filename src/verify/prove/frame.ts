@@ -2,9 +2,11 @@
  * The bytes of a frame whose key is given: the smallest one of its kind, with right lengths and checksums.
  * Whether Open vSwitch reads it back as that key is for others to check.
  */
-import { crc32c, KEY } from "../../openflow/index.ts";
+import { crc32c, extract, KEY, KEY_WORDS } from "../../openflow/index.ts";
 import { internetChecksum } from "../../wire/index.ts";
 import { type Readings, SNAP_WORD } from "./readings.ts";
+import { cubesOf } from "./solve.ts";
+import { EVERY_FRAME, INPUT_WORDS, KINDS, type Kind } from "./space.ts";
 import type { Input } from "./witness.ts";
 
 type Word = (word: number) => number;
@@ -145,9 +147,7 @@ function arp(name: string, word: Word): number[] {
   ];
 }
 
-function layer3(input: Input, content: number): number[] {
-  const kind = input.kinds[content]!;
-  const word: Word = index => input.valueOf(content, index);
+function layer3(kind: Kind, word: Word): number[] {
   switch (kind.layer3) {
     case "ip4":
       return ip4(kind.name, word);
@@ -172,23 +172,36 @@ const ENTRIES: Readonly<Record<string, number>> = {
 };
 
 /** The frame; `content` is the reading behind its labels that matters. */
-export function frameOf(readings: Readings, input: Input, content: number): Uint8Array {
-  const kind = input.kinds[0]!;
+export function frameOf({ terms, list }: Readings, input: Input, content: number): Uint8Array {
   const word: Word = index => input.valueOf(0, index);
+  const behind = list[content]?.behind ?? null;
+  const inner = behind === null ? [] : layer3(input.kinds[content]!, index => input.valueOf(content, index));
+  return bytesOf(input.kinds[0]!, word, {
+    isSnap: terms.atoms.some(atom => atom.word === SNAP_WORD) && word(SNAP_WORD) === 1,
+    // What is read in the place of further labels is those labels.
+    labelCount: behind?.popped ?? Number.POSITIVE_INFINITY,
+    inner,
+  });
+}
+
+interface Layout {
+  readonly isSnap: boolean;
+  /** At most so many label stack entries, and the bytes behind them. */
+  readonly labelCount: number;
+  readonly inner: readonly number[];
+}
+
+function bytesOf(kind: Kind, word: Word, { isSnap, labelCount, inner }: Layout): Uint8Array {
   const head = [...mac(word(KEY.dlDst), word(KEY.dlDst + 1)), ...mac(word(KEY.dlSrc), word(KEY.dlSrc + 1))];
   const tag = word(KEY.vlanTci);
   if (tag !== 0) head.push(...u16(tag >>> 16), ...u16(tag & ~0x1000));
   const type = word(KEY.dlType);
   const isTagType = type === 0x8100 || type === 0x88a8;
   if (kind.name === "802.3") return Uint8Array.from([...head, ...u16(4), ...zeros(4)]);
-  const isSnap = readings.terms.atoms.some(atom => atom.word === SNAP_WORD) && word(SNAP_WORD) === 1;
   if (isSnap) head.push(0, 50, 0xaa, 0xaa, 3, 0, 0, 0);
   head.push(...u16(type));
-  if (kind.layer3 !== "mpls") return Uint8Array.from([...head, ...(isTagType ? [] : layer3(input, 0))]);
-  const behind = readings.list[content]?.behind ?? null;
-  const inner = behind === null ? [] : layer3(input, content);
-  // What is read in the place of further labels is those labels.
-  const count = Math.min(ENTRIES[kind.name]!, behind?.popped ?? Number.POSITIVE_INFINITY);
+  if (kind.layer3 !== "mpls") return Uint8Array.from([...head, ...(isTagType ? [] : layer3(kind, word))]);
+  const count = Math.min(ENTRIES[kind.name]!, labelCount);
   const entries = Array.from({ length: count }, (_, i) => u32(word(KEY.mplsLse + i))).flat();
   return Uint8Array.from([...head, ...entries, ...inner]);
 }
@@ -201,4 +214,32 @@ export function isExact(readings: Readings, input: Input, content: number): bool
   const behind = readings.list[content]?.behind ?? null;
   if (behind === null) return true;
   return !behind.isShifted && input.kinds[0]!.name === `mpls ${behind.popped}`;
+}
+
+/** The order in which kinds are tried for a key: those that say more of layer 4 first. */
+const MOST_SPECIFIC: readonly Kind[] = [...KINDS].sort((a, b) => Number(b.hasLayer4) - Number(a.hasLayer4));
+
+/**
+ * The smallest frame that Open vSwitch reads as a key, with right lengths and checksums; null when there is none. The
+ * words of the key that are not of the frame (port, registers, tunnel) do not matter.
+ */
+export function frameOfKey(key: Uint32Array): Uint8Array | null {
+  const given = key.slice();
+  if (given[KEY.vlanTci]! >>> 16 === 0 && given[KEY.vlanTci] !== 0)
+    given[KEY.vlanTci] = (given[KEY.vlanTci]! | 0x81000000) >>> 0;
+  for (const kind of MOST_SPECIFIC) {
+    const isOfKind = INPUT_WORDS.every(
+      word =>
+        word === KEY.inPort ||
+        (cubesOf(EVERY_FRAME, kind, word)?.some(({ mask, value }) => ((given[word]! ^ value) & mask) === 0) ??
+          true),
+    );
+    if (!isOfKind || kind.notTypes.includes(given[KEY.dlType]!)) continue;
+    const layout = { isSnap: false, labelCount: Number.POSITIVE_INFINITY, inner: [] };
+    const frame = bytesOf(kind, word => given[word]!, layout);
+    const seen = new Uint32Array(KEY_WORDS);
+    extract(frame, seen, { labelsAt: 0, layer3At: 0, layer4At: 0, paddingBytes: 0 });
+    if (INPUT_WORDS.every(word => word === KEY.inPort || seen[word] === given[word])) return frame;
+  }
+  return null;
 }

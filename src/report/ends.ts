@@ -1,0 +1,58 @@
+/** What leaves with a frame, for people and for programs: outputs and packet-ins with all that goes along. */
+
+/** A frame that leaves. */
+export interface ShownOutput {
+  readonly port: number;
+  readonly portName: string | null;
+  /** What goes along beside the bytes: `queue 5`, `tun_id=0x64`. */
+  readonly along: readonly string[];
+  /** The same as a match, for programs: `skb_priority=0x5,tun_id=0x64`; empty when there is nothing. */
+  readonly state: string;
+  readonly hex: string;
+  readonly summary: string;
+}
+
+/** A packet for the controller. */
+export interface ShownPacketIn {
+  readonly reason: string;
+  readonly id: number;
+  readonly maxLen: number;
+  /** Hex digits; null without. */
+  readonly userdata: string | null;
+  /** Metadata and registers that it carries, as a match; empty when all are zero. */
+  readonly state: string;
+  readonly hex: string;
+}
+
+/** A packet-in of `actions=CONTROLLER` sends so many bytes at most. */
+const WHOLE_BYTES = 0xffff;
+
+export const outputObject = ({ port, portName, state, hex }: ShownOutput): object => ({
+  port,
+  ...(portName === null ? {} : { port_name: portName }),
+  ...(state === "" ? {} : { state }),
+  frame: hex,
+});
+
+export const packetInObject = ({ reason, id, maxLen, userdata, state, hex }: ShownPacketIn): object => ({
+  reason,
+  ...(id === 0 ? {} : { id }),
+  ...(maxLen === WHOLE_BYTES ? {} : { max_len: maxLen }),
+  ...(userdata === null ? {} : { userdata }),
+  ...(state === "" ? {} : { state }),
+  frame: hex,
+});
+
+/** ` with queue 5, tun_id=0x64`; empty when nothing goes along. */
+export const alongText = ({ along }: Pick<ShownOutput, "along">): string =>
+  along.length === 0 ? "" : ` with ${along.join(", ")}`;
+
+/** `packet-in action, id 5, reg0=0x1`. */
+export const packetInText = ({ reason, id, maxLen, userdata, state }: ShownPacketIn): string =>
+  [
+    `packet-in ${reason}`,
+    ...(id === 0 ? [] : [`id ${id}`]),
+    ...(maxLen === WHOLE_BYTES ? [] : [`max_len ${maxLen}`]),
+    ...(userdata === null ? [] : [`userdata ${userdata === "" ? "of no bytes" : userdata}`]),
+    ...(state === "" ? [] : [state]),
+  ].join(", ");
