@@ -3,6 +3,7 @@ import {
   ACCOMPANYING_WORDS,
   type EnteringState,
   type FrameOut,
+  KEY,
   PACKET_IN_WORDS,
   type PacketInSeen,
   type StateField,
@@ -16,7 +17,15 @@ const matchOf = (fields: readonly StateField[]): string =>
 
 /** `tun_id=0x64,pkt_mark=0x1`: what a frame brings with it, as a match; empty when that is nothing. */
 export const enteringText = (state: EnteringState): string =>
-  matchOf(stateFields([...state.keys()], [...state.values()]));
+  matchOf(
+    stateFields(
+      STATE_WORDS,
+      STATE_WORDS.map(word => state.get(word) ?? 0),
+    ),
+  );
+
+/** All words in front of those of the packet. */
+const STATE_WORDS = Array.from({ length: KEY.dlDst }, (_, word) => word);
 
 /** A frame that leaves. */
 export function shownOutput(
