@@ -2,7 +2,8 @@
  * Names of ports and tables that nothing defines. A dump that a terminal or `--names` printed has names in place of
  * numbers; without a list each name is a *symbol*: it stands for one number, the same wherever it is written, and which
  * one that is does not matter as long as no number that it may be equal to is written beside it. The numbers are chosen
- * here; whoever compares outcomes must ask whether plain numbers were written, too (`portNumbersOf`).
+ * here; whoever compares outcomes must ask whether plain numbers were written, too (`portNumbersOf`). With tables there
+ * is no such question: a switch prints a table that has a name by it, and by nothing else.
  */
 import type { Action, Flow } from "./ast.ts";
 import { PORT } from "./ast.ts";
@@ -18,81 +19,58 @@ const isName = (name: string, isQuoted: boolean): boolean => (isQuoted ? name !=
 export class SymbolNames extends Map<string, number> {
   /** Undefined names by the order in which they were first met. */
   readonly symbols = new Map<string, number>();
-  readonly #next: (taken: (number: number) => boolean) => number;
-  readonly #numbers: Set<number>;
-  #hasClash = false;
+  readonly #next: (taken: ReadonlySet<number>) => number;
 
-  /** `numbers`: numbers that are written in the text and cannot be a symbol's. */
-  constructor(
-    defined: Iterable<readonly [string, number]>,
-    next: (taken: (number: number) => boolean) => number,
-    numbers: Iterable<number> = [],
-  ) {
+  /** `next` gives a number for a symbol that is not `taken`, or -1. */
+  constructor(defined: Iterable<readonly [string, number]>, next: (taken: ReadonlySet<number>) => number) {
     super();
     for (const [name, number] of defined) super.set(name, number);
     this.#next = next;
-    this.#numbers = new Set(numbers);
   }
 
   /** The number of a name, as `get`; a new one for a name that is new. */
   numberOf(name: string, isQuoted: boolean): number | undefined {
     const known = this.get(name);
     if (known !== undefined || !isName(name, isQuoted)) return known;
-    const inUse = new Set([...this.values(), ...this.#numbers]);
-    const number = this.#next(one => inUse.has(one));
+    const number = this.#next(new Set(this.values()));
     if (number < 0) return undefined;
     this.set(name, number);
     this.symbols.set(name, number);
     return number;
   }
 
-  /** Notes that a number was written as such. */
-  noteNumber(number: number): void {
-    if (this.#numbers.has(number)) return;
-    this.#numbers.add(number);
-    if ([...this.symbols.values()].includes(number)) this.#hasClash = true;
-  }
-
-  /** True when a symbol has a number that is written, too: the text must be read again, with `numbers` known before. */
-  get hasClash(): boolean {
-    return this.#hasClash;
-  }
-
-  get numbers(): ReadonlySet<number> {
-    return this.#numbers;
-  }
-
   isSymbol(number: number): boolean {
-    if (this.symbols.size === 0) return false;
     for (const one of this.symbols.values()) if (one === number) return true;
     return false;
   }
 }
 
 const MAX_PORT = 0xfeff;
-const MAX_TABLE = 254;
+/** Tables have numbers up to 254; 255 is none. */
+const FIRST_TABLE = 256;
 
 /** Names of ports: symbols have the highest numbers that no defined name has. */
 export function portSymbols(defined: Iterable<readonly [string, number]>): SymbolNames {
-  return new SymbolNames(defined, isTaken => {
-    for (let number = MAX_PORT; number > 0; number--) if (!isTaken(number)) return number;
+  return new SymbolNames(defined, taken => {
+    for (let number = MAX_PORT; number > 0; number--) if (!taken.has(number)) return number;
     return -1;
   });
 }
 
-/** Names of tables: the table that is met first is where packets enter, unless table 0 is written by its number. */
+/**
+ * Names of tables. Packets enter table 0: that is the first that is met by name, unless `hasZero` says that a text
+ * writes it by its number or a name is defined for it; further ones have numbers that no table of a switch has.
+ */
 export function tableSymbols(
   defined: Iterable<readonly [string, number]>,
-  numbers: Iterable<number> = [],
+  hasZero: () => boolean,
 ): SymbolNames {
-  return new SymbolNames(
-    defined,
-    isTaken => {
-      for (let number = 0; number <= MAX_TABLE; number++) if (!isTaken(number)) return number;
-      return -1;
-    },
-    numbers,
-  );
+  return new SymbolNames(defined, taken => {
+    if (!taken.has(0) && !hasZero()) return 0;
+    let number = FIRST_TABLE;
+    while (taken.has(number)) number++;
+    return number;
+  });
 }
 
 /** The number of a name, a new one where `names` gives symbols; undefined when it is none. */

@@ -5,7 +5,7 @@
  */
 import { PORT } from "./ast.ts";
 import type { Field, Format } from "./fields.ts";
-import { numberOf, SymbolNames } from "./symbols.ts";
+import { numberOf } from "./symbols.ts";
 
 /** A value and the bits of it that count. Bits of the value outside the mask are as written. */
 export interface Masked {
@@ -186,9 +186,7 @@ export function readTableNumber(text: string, names: Names): number | null {
   if (text.startsWith('"')) return numberOf(names, unquoted(text), true) ?? null;
   if (!/^\d{1,9}$/.test(text)) return numberOf(names, text, false) ?? null;
   const number = Number(text);
-  if (number > 255) return null;
-  if (names instanceof SymbolNames) names.noteNumber(number);
-  return number;
+  return number > 255 ? null : number;
 }
 
 /** The name in quotes, with the escapes of JSON; what is no JSON string is no name. */

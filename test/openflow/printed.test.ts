@@ -32,9 +32,9 @@ const AT_ONCE = 150;
 
 /** Printed without their masks: a dump does not show what they match. */
 const UNPRINTED = /tun_(?:gbp_flags|erspan_\w+|gtpu_\w+)/;
-/** What OpenFlow 1.0 cannot show, prints as something else, or cuts on its way into the switch (parts of the TCI). */
+/** What OpenFlow 1.0 cannot show, prints as something else, or cuts on its way into the switch (masks). */
 const NOT_IN_10 =
-  /write_actions|clear_actions|meter:|push_vlan|set_vlan_|goto_table|write_metadata|send_flow_rem|no_\w+_counts|vlan_(?:tci|vid|pcp)=\S+\/|importance/;
+  /write_actions|clear_actions|meter:|push_vlan|set_vlan_|goto_table|write_metadata|send_flow_rem|no_\w+_counts|vlan_(?:tci|vid|pcp)=\S+\/|importance|set_field:[^,]+\/[^,]+->(?!x*reg|metadata|tun_id|pkt_mark)/;
 
 /** A flow's meaning; tunnel options have the width that the switch gives them, which its text does not say. */
 function meaningOf(flow: Flow): string {
@@ -48,7 +48,11 @@ function meaningOf(flow: Flow): string {
   // Whether counters are reset is a matter of OpenFlow 1.0, and each version adds or leaves out this word.
   const flags = flow.flags.filter(flag => flag !== "reset_counts");
   const rest = [table, priority, cookie, idleTimeout, hardTimeout, flags.join()];
-  return [compared, options.join(), ...rest, canonicalText(flow.actions)].join(" | ");
+  const actions = canonicalText(flow.actions).replace(
+    /(set\(tun_metadata\d+,0x[0-9a-f]+),0x[137]?f+\)/g,
+    "$1)",
+  );
+  return [compared, options.join(), ...rest, actions].join(" | ");
 }
 
 interface Round {
@@ -103,7 +107,7 @@ function readBack(round: Round, way: readonly string[]): number {
   const symbolic = new FlowColumns(bytes, "dump", {
     isDetected: true,
     ports: portSymbols([]),
-    tables: tableSymbols([]),
+    tables: tableSymbols([], () => false),
   });
   for (const columns of [named, symbolic])
     for (const { line, column, message } of columns.problems) {
