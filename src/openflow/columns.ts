@@ -7,12 +7,14 @@
  * by itself, and so do the first of its kind: a shape is learned when they are several, which then become rows of it. So the
  * columns are fast without being a second grammar.
  */
-import type { Flow, TextProblem } from "./ast.ts";
+import type { Flow, Source, TextProblem } from "./ast.ts";
 import { type FoundHole, holesOf } from "./holes.ts";
 import {
+  hasUnprintedMask,
   isPrintedText,
   isReplyHeader,
   isSpelledIn10,
+  isSpelledLater,
   messageOf,
   type Origin,
   versionOfHeader,
@@ -76,6 +78,8 @@ export class Flows {
   #version: Protocol | null = null;
   #versionLine = 0;
   #isSpelled10 = 0;
+  #isSpelledLater = 0;
+  #unprinted = 0;
   #broken: TextProblem | null = null;
   /** Of each flow: its shape, or -1 - index into #odd, which may end before that; the first of its words; its line; where that begins. */
   #shapeOf = new Int32Array(1024);
@@ -102,16 +106,30 @@ export class Flows {
     this.errorCount++;
   }
 
+  /** The line of the first flow with a match whose mask is not printed, 0 without one. */
+  get unprintedMask(): number {
+    return this.#isPrinted ? this.#unprinted : 0;
+  }
+
+  /** Reads a flow's text as this text was read. */
+  reread(text: string, source: Source): ParsedFlow {
+    return parseFlow(text, source, { ...this.#options, lenient: true });
+  }
+
+  /** The same text with a push of a tag in place of mod_vlan_vid; null when nothing in it may be one. */
+  readPushed(): Flows | null {
+    if (this.#isSpelled10 === 0) return null;
+    return new Flows(this.#bytes, this.file, { ...this.#options, isDetected: false, isPushing: true });
+  }
+
   /** Where the text comes from. Without `isDetected` nothing is known of it. */
   get origin(): Origin {
     const asked = this.#options.asked ?? null;
     if (this.#version !== null) return { isPrinted: true, version: this.#version, line: this.#versionLine };
-    const is10 = this.#isPrinted && this.#isSpelled10 > 0 && asked === null;
-    return {
-      isPrinted: this.#isPrinted,
-      version: is10 ? "OpenFlow10" : asked,
-      line: is10 ? this.#isSpelled10 : 0,
-    };
+    const isPrinted = this.#isPrinted;
+    if (asked !== null || !isPrinted) return { isPrinted, version: asked, line: 0 };
+    if (this.#isSpelled10 > 0) return { isPrinted, version: "OpenFlow10", line: this.#isSpelled10 };
+    return { isPrinted, version: this.#isSpelledLater > 0 ? "OpenFlow13" : null, line: this.#isSpelledLater };
   }
 
   /** The shape of a flow, null for one that was read by itself. */
@@ -273,6 +291,8 @@ export class Flows {
       return;
     }
     if (this.#isSpelled10 === 0 && isSpelledIn10(clean)) this.#isSpelled10 = line;
+    if (this.#isSpelledLater === 0 && isSpelledLater(clean)) this.#isSpelledLater = line;
+    if (this.#unprinted === 0 && hasUnprintedMask(clean)) this.#unprinted = line;
     const parsed = parseFlow(clean, { file: this.file, line }, this.#options);
     const known = clean === text ? this.#learn(text, start, end, parsed) : null;
     if (known === true) {

@@ -57,6 +57,17 @@ const ONLY_10 =
 
 export const isSpelledIn10 = (line: string): boolean => ONLY_10.test(line);
 
+/** Actions that OpenFlow 1.0 never prints. */
+const NEVER_10 =
+  /(?:^|\s)actions=.*?(?:\b(?:push_vlan|goto_table|meter):|\bpop_vlan\b|\bclear_actions\b|\bwrite_actions\(|->(?:eth|ip|vlan)_\w)/;
+
+export const isSpelledLater = (line: string): boolean => NEVER_10.test(line);
+
+/** Fields of a match that Open vSwitch prints without their masks: it may be another match than the one that is read. */
+const UNPRINTED = /\b(?:tun_gbp_flags|tun_erspan_\w+|gtpu_\w+)=/;
+
+export const hasUnprintedMask = (line: string): boolean => UNPRINTED.test(line.split("actions=")[0]!);
+
 const LOG = /^\d{4}-\d\d-\d\dT[\d:.]+Z\|\d+\|[^|]*\|(INFO|DBG|WARN|ERR|EMER)\|(.*)$/;
 const HEX_DUMP = /^[0-9a-f]{8} {2}(?:[0-9a-f]{2}[ -]| {3}){1,16}/;
 const DECODE_ERROR = /\*\*\*\s*decode error: ([^*]+?)\s*\*\*\*/;

@@ -280,8 +280,9 @@ function vlanSetter(spelling: SetSpelling): ActionParser {
     const value = BigInt(number(context, pair.value, isVid ? 0xfff : 7, spelling));
     if (spelling.startsWith("set_")) context.consistency.demand("tag", pair.span, spelling);
     context.consistency.demand("frame", pair.span, spelling);
-    const { version } = context.reading;
-    const isSent = spelling.startsWith("mod_") && version !== null && version !== "OpenFlow10";
+    const { version, isPushing } = context.reading;
+    const isSent =
+      spelling.startsWith("mod_") && (isPushing || (version !== null && version !== "OpenFlow10"));
     const { vlan } = context.consistency.protocols;
     context.consistency.become({ vlan: "tagged" });
     const set = setOf(

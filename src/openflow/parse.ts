@@ -212,6 +212,7 @@ function readFlow(reading: Reading, start: number): Flow {
   for (const pair of scanPairs(text, start, middle)) takePair(reading, info, match, pair);
   const { fields, protocols } = collectMatch(reading, match);
   const consistency = new Consistency(reading, protocols, !reading.isPrinted);
+  if (reading.isPushing) consistency.become({ vlan: "untagged" });
   const actions = parseInstructions(reading, consistency, {
     start: middle + found[0].length,
     end: text.length,

@@ -39,6 +39,8 @@ export interface ParseOptions {
    * that are printed and not taken as input are read.
    */
   readonly isPrinted?: boolean;
+  /** Read the first `mod_vlan_vid` or `mod_vlan_pcp` of a list as a push of a tag, which is then set. */
+  readonly isPushing?: boolean;
 }
 
 const NO_NAMES: Names = new Map();
@@ -51,6 +53,7 @@ export class Reading {
   readonly protocol: Protocol | null;
   readonly version: Protocol | null;
   readonly isPrinted: boolean;
+  readonly isPushing: boolean;
   readonly problems: TextProblem[] = [];
   readonly values: ValueToken[] = [];
 
@@ -62,6 +65,7 @@ export class Reading {
     this.protocol = options.protocol ?? null;
     this.version = options.version === undefined ? this.protocol : options.version;
     this.isPrinted = options.isPrinted === true;
+    this.isPushing = options.isPushing === true;
   }
 
   warn(span: Span, message: string): void {
