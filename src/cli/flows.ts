@@ -1,20 +1,23 @@
 /**
- * What the commands that take flows read: a dump (`-f`), groups, names of ports. Problems go to standard error with
- * file, line and column; a dump with errors ends the command, unless --lenient leaves such flows out.
+ * What the commands that take flows read: a dump (`-f`), groups, names of ports and tables. Problems go to standard error
+ * with file, line and column; a dump with errors ends the command, unless --lenient leaves such flows out.
  */
+import * as zlib from "node:zlib";
 import { type Intent, readBytes } from "../intent/index.ts";
 import {
   FlowColumns,
   type Group,
   type InterpreterOptions,
+  type Protocol,
   parseGroups,
-  parsePorts,
+  protocolOf,
   type TextProblem,
 } from "../openflow/index.ts";
 import { PortNames } from "../replay/index.ts";
 import { count, type LeftOut, plural } from "../report/index.ts";
 import { type Context, say } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
+import { definePorts, hasTableZero, namesOf, noteSymbols, portClash, type Reader } from "./names.ts";
 
 /** The largest dump that is read. */
 const MAX_BYTES = 2 ** 31 - 16;
@@ -28,6 +31,8 @@ export interface Bridge {
   readonly options: InterpreterOptions & { readonly groups: readonly Group[] };
   /** Flows that --ignore-cookie and --ignore-table left out. */
   readonly leftOut: readonly LeftOut[];
+  /** Why outcomes may be other ones; null when nothing stands in their way. */
+  readonly clash: string | null;
 }
 
 /** What is known of a bridge besides the command line. */
@@ -41,12 +46,43 @@ export interface Told {
   readonly groupsOption?: string;
 }
 
-/** Bytes of a file, or of standard input for `-`. Throws UserError. */
+/** Bytes of a file, or of standard input for `-`, decompressed where they are gzip or zstd. Throws UserError. */
 export function bytesOf(path: string): Uint8Array {
   const name = path === "-" ? "standard input" : path;
   const read = readBytes(path, MAX_BYTES);
   if ("message" in read) throw new UserError(`${name}: ${read.message}`);
-  return read.bytes.subarray(0, read.length);
+  return decompressed(read.bytes.subarray(0, read.length), name);
+}
+
+type Decompress = (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
+
+/** Node has zstd from version 22.15 on. */
+const unzstd = (zlib as { zstdDecompressSync?: Decompress }).zstdDecompressSync;
+
+const isMagic = (bytes: Uint8Array, ...magic: number[]): boolean =>
+  magic.every((byte, at) => bytes[at] === byte);
+
+function decompressed(bytes: Uint8Array, name: string): Uint8Array {
+  const isZstd = isMagic(bytes, 0x28, 0xb5, 0x2f, 0xfd);
+  if (!isZstd && !isMagic(bytes, 0x1f, 0x8b)) return bytes;
+  if (isZstd && unzstd === undefined)
+    throw new UserError(
+      `${name}: is zstd data, which Node.js ${process.versions.node} cannot read; run zstd -d`,
+    );
+  const decompress: Decompress = isZstd ? unzstd! : zlib.gunzipSync;
+  try {
+    return decompress(bytes, { maxOutputLength: MAX_BYTES });
+  } catch (error) {
+    const what = isZstd ? "zstd" : "gzip";
+    const { code } = error as NodeJS.ErrnoException;
+    const why =
+      code === "Z_BUF_ERROR"
+        ? "ends too early"
+        : code === "ERR_BUFFER_TOO_LARGE"
+          ? "is too large"
+          : "is damaged";
+    throw new UserError(`${name}: the ${what} data ${why}`);
+  }
 }
 
 const textOf = (path: string): string => new TextDecoder().decode(bytesOf(path));
@@ -70,49 +106,32 @@ function report(context: Context, problems: readonly TextProblem[], errorCount: 
   throw new UserError(`${file}: ${count(errorCount)} errors; ${hint}`);
 }
 
-interface Named {
-  readonly numbers: ReadonlyMap<string, number>;
-  /** Whether the text listed the ports of a bridge, all of them; else it only named some. */
-  readonly isListing: boolean;
-}
-
-const named = new WeakMap<Context, Named>();
-
-/** What --ports says, read once: it may be standard input. */
-function portsGiven(context: Context): Named {
-  let ports = named.get(context);
-  if (ports === undefined) {
-    ports = readPorts(context);
-    named.set(context, ports);
-  }
-  return ports;
-}
-
-/** `NAME=N,…`, or a file with the text of `ovs-ofctl show` or dump-ports-desc. */
-function readPorts(context: Context): Named {
-  const text = context.text("ports");
-  if (text === undefined) return { numbers: new Map(), isListing: false };
-  const isInline = /^[^\s/]+=[^\s=]+$/.test(text);
-  const { ports, problems } = isInline ? parsePorts(text, "--ports") : parsePorts(textOf(text), text);
-  report(context, problems, problems.filter(({ level }) => level === "error").length);
-  if (ports.size === 0) {
-    throw new UserError(
-      `${isInline ? "--ports" : text}: names no port; expected NAME=N,… or what ovs-ofctl show prints`,
-    );
-  }
-  return { numbers: ports, isListing: !isInline };
-}
+/** How a command reads the files of its names. */
+const readerOf = (context: Context): Reader => ({
+  textOf,
+  report: problems => report(context, problems, problems.filter(({ level }) => level === "error").length),
+});
 
 /** Names of ports, those of the intent among them. */
 export function portNames(context: Context, intent: Intent | null): PortNames {
-  return new PortNames(intent, portsGiven(context).numbers);
+  return new PortNames(intent, namesOf(context, readerOf(context)).given);
 }
 
-function groupsGiven(context: Context, told: Told, ports: ReadonlyMap<string, number>): readonly Group[] {
+/** The version that -O gives, null without it. Throws UsageError. */
+export function protocolGiven(context: Context): Protocol | null {
+  const text = context.text("protocols");
+  if (text === undefined) return null;
+  const protocol = protocolOf(text);
+  if (protocol !== null) return protocol;
+  throw new UsageError(`-O: "${text}" is not a list of OpenFlow versions; expected OpenFlow10 to OpenFlow15`);
+}
+
+function groupsGiven(context: Context, told: Told): readonly Group[] {
   const path = context.text(told.groupsOption ?? "groups");
   const given = told.groups ?? (path === undefined ? null : { text: textOf(path), file: path });
   if (given === null) return [];
-  const { groups, problems } = parseGroups(given.text, given.file, { ports });
+  const { ports, tables } = namesOf(context, readerOf(context));
+  const { groups, problems } = parseGroups(given.text, given.file, { ports, tables });
   report(context, problems, problems.filter(({ level }) => level === "error").length);
   return groups;
 }
@@ -176,10 +195,16 @@ export function readBridge(context: Context, path: string, intent: Intent | null
 
 /** The same with the bytes of the dump. */
 export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told: Told): Bridge {
-  const given = portsGiven(context);
-  const ports = new PortNames(told.intent, new Map([...(told.ports ?? []), ...given.numbers]));
-  const isLenient = context.flag("lenient");
-  const flows = new FlowColumns(bytes, file, { ports: ports.numbers, lenient: isLenient });
+  const names = namesOf(context, readerOf(context));
+  definePorts(names, told.intent, told.ports ?? new Map());
+  names.hasZero = () => hasTableZero(new TextDecoder().decode(bytes));
+  const flows = new FlowColumns(bytes, file, {
+    ports: names.ports,
+    tables: names.tables,
+    lenient: context.flag("lenient"),
+    isDetected: true,
+    asked: protocolGiven(context),
+  });
   report(context, flows.problems, flows.errorCount);
   if (flows.count === 0 && flows.headers === 0 && flows.skipped === 0) {
     throw new UserError(
@@ -194,9 +219,11 @@ export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told
     say(`${file}: ${count(flows.skipped)} flows cannot be read and are left out; frames may have met them`);
   }
   const leftOut = leaveOut(context, flows);
-  const known = given.isListing ? { ports: ports.numbers.values() } : {};
-  const groups = groupsGiven(context, told, ports.numbers);
-  return { flows, ports, leftOut, options: { groups, ...known } };
+  const listed = context.text("ports") === undefined ? {} : { ports: [...names.ports.values()] };
+  const groups = groupsGiven(context, told);
+  noteSymbols(context, file);
+  const ports = new PortNames(told.intent, names.ports);
+  return { flows, ports, leftOut, clash: portClash(context, [flows]), options: { groups, ...listed } };
 }
 
 /**

@@ -2,7 +2,7 @@
  * From two sides to a report: the proof, the cookies, and all that people need beside them (names of ports, summaries
  * of frames, where in the intent a flow comes from, the command that shows it again).
  */
-import { canonicalText, type FlowColumns, matchWords, parseFlow } from "../openflow/index.ts";
+import { canonicalText, type FlowColumns, matchWords } from "../openflow/index.ts";
 import {
   type Compared,
   plural,
@@ -27,10 +27,13 @@ import {
   type Unknown,
 } from "../verify/index.ts";
 import { formatHex, summarize } from "../wire/index.ts";
+import { type DoubtOptions, readAs, weighed } from "./doubts.ts";
 import type { Side } from "./sides.ts";
 import { enteringText, shownOutput, shownPacketIn } from "./state-text.ts";
 
-export interface JudgeOptions extends ProofOptions {
+export interface JudgeOptions extends ProofOptions, DoubtOptions {
+  /** Names that nothing defines, and the numbers they have in this report. */
+  readonly symbols: Compared["symbols"];
   readonly isStrictAboutCookies: boolean;
 }
 
@@ -41,12 +44,16 @@ export interface Judgement {
 }
 
 export function judge(type: VerifyReport["type"], a: Side, b: Side, options: JudgeOptions): Judgement {
-  const proof = prove({ flows: a.flows, groups: a.groups }, { flows: b.flows, groups: b.groups }, options);
+  const proven = prove({ flows: a.flows, groups: a.groups }, { flows: b.flows, groups: b.groups }, options);
+  const again = (ofA: FlowColumns, ofB: FlowColumns): Proof =>
+    prove({ flows: ofA, groups: a.groups }, { flows: ofB, groups: b.groups }, options);
+  const { proof, doubts, extent } = weighed(proven, a, b, options, again);
   const cookies = options.isStrictAboutCookies ? compareCookies(a.flows, b.flows) : null;
   const unknown = [
     ...proof.unknown.map(one => withSide(one, a, b)),
     ...unsteady(a, "a"),
     ...unsteady(b, "b"),
+    ...doubts,
   ];
   const nameOf = (port: number): string | null => a.ports.nameOf(port) ?? b.ports.nameOf(port);
   const shown = (
@@ -66,7 +73,7 @@ export function judge(type: VerifyReport["type"], a: Side, b: Side, options: Jud
     seconds: proof.seconds,
     a: sideOf(a, proof.flows.a),
     b: sideOf(b, proof.flows.b),
-    compared: comparedOf(a, b, options),
+    compared: { ...comparedOf(a, b, options), readAs: readAs([a, b]), extent, symbols: options.symbols },
     differences: proof.differences.map(difference => ({
       ...shown(difference, [a, b]),
       what: `${wordsFor(difference.what)}${assumed(difference.tunnels, nameOf)}`,
@@ -214,7 +221,11 @@ function assumed(tunnels: readonly number[], nameOf: (port: number) => string | 
   return `, if ports ${names.slice(0, -1).join(", ")} and ${names.at(-1)} are tunnels`;
 }
 
-function comparedOf(a: Side, b: Side, { isStrictAboutCookies, ignored = new Set() }: JudgeOptions): Compared {
+function comparedOf(
+  a: Side,
+  b: Side,
+  { isStrictAboutCookies, ignored = new Set() }: JudgeOptions,
+): Pick<Compared, "included" | "leftOut"> {
   const byOption = new Map<string, number>();
   for (const { by, flows } of [...a.leftOut, ...b.leftOut]) byOption.set(by, (byOption.get(by) ?? 0) + flows);
   const leftOut = [...byOption].map(([by, flows]) => `${plural(flows, "flow")} left out by ${by}`);
@@ -226,7 +237,7 @@ function comparedOf(a: Side, b: Side, { isStrictAboutCookies, ignored = new Set(
 }
 
 function stepOf(side: Side, { file, line, text }: FlowLine): VerifyStep {
-  const { flow } = parseFlow(text, { file, line }, { ports: side.ports.numbers, lenient: true });
+  const { flow } = side.flows.reread(text, { file, line });
   if (flow === null) throw new Error(`assertion: ${file}:${line} was read before`);
   const { words, unplaced } = matchWords(flow);
   const tests = words.map(({ word, mask, value }) => `${word}/${mask}=${value}`);

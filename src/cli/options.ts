@@ -50,7 +50,12 @@ const flows: Option = {
 const ports: Option = {
   name: "ports",
   value: "FILE|NAME=N,…",
-  help: "names of ports: what ovs-ofctl show or dump-ports-desc prints, or a list; an intent's are known",
+  help: "the ports of the bridge: the output of ovs-ofctl show or dump-ports-desc, or a list; an intent's are known",
+};
+const tables: Option = {
+  name: "tables",
+  value: "FILE|NAME=N,…",
+  help: "names of tables: the output of ovs-ofctl dump-tables, or a list",
 };
 const groups: Option = {
   name: "groups",
@@ -74,6 +79,10 @@ const filters: readonly Option[] = [
 ];
 const proof: readonly Option[] = [
   ...filters,
+  {
+    name: "of10",
+    help: "accept a dump of OpenFlow 1.0, which does not show write_actions, clear_actions and meters",
+  },
   { name: "strict-cookies", help: "flows with the same table, priority and match must have the same cookie" },
   {
     name: "max-differences",
@@ -126,7 +135,12 @@ const profile: Option = {
   help: "ovs (default): what Open vSwitch does, byte for byte",
 };
 const shared: readonly Option[] = [
-  { name: "protocols", short: "O", value: "PROTOCOLS", help: "accepted for ovs-ofctl's sake" },
+  {
+    name: "protocols",
+    short: "O",
+    value: "PROTOCOLS",
+    help: "OpenFlow versions, as ovs-ofctl -O has them: how a file for add-flows is read (OpenFlow 1.3)",
+  },
   { name: "color", value: "WHEN", help: "auto (default), always or never; NO_COLOR is obeyed" },
   { name: "quiet", short: "q", help: "no progress, no notes, no report in text" },
   { name: "verbose", short: "v", help: "also say how much of each file was read" },
@@ -197,6 +211,7 @@ export const COMMANDS: readonly Command[] = [
       },
       { name: "diff", value: "FILE", help: "write the frames that differ, both ends as packet comment" },
       ports,
+      tables,
       groups,
       lenient,
       { ...inPort, isCommon: false, help: "the port of captures that name none and have none in them" },
@@ -251,7 +266,7 @@ export const COMMANDS: readonly Command[] = [
     examples: [
       'slash32 trace -n hv1.yaml -i uplink0 "020000000001 020000000002 8847 003e913c 4500…"',
       "slash32 trace -n hv1.yaml -r tap101=vm.pcap:17",
-      "ovs-ofctl dump-flows br0 | slash32 trace -f - -r 1=fabric.pcap:17",
+      "ovs-ofctl -O OpenFlow15,OpenFlow13 dump-flows br0 | slash32 trace -f - -r 1=fabric.pcap:17",
     ],
     options: [
       intent,
@@ -260,6 +275,7 @@ export const COMMANDS: readonly Command[] = [
       { ...read, value: "[PORT=]CAPTURE[:N]", help: "take frames from a capture: the Nth, or all" },
       { name: "batch", value: "FILE", help: "frames as lines of JSON; - is standard input", isCommon: true },
       ports,
+      tables,
       groups,
       lenient,
       ...filters,
@@ -282,7 +298,7 @@ export const COMMANDS: readonly Command[] = [
     ],
     examples: [
       "slash32 verify -n hv1.yaml -f br0.flows",
-      "ovs-ofctl dump-flows br0 | slash32 verify -n hv1.yaml -f - --report verify.sarif",
+      "ovs-ofctl -O OpenFlow15,OpenFlow13 dump-flows br0 | slash32 verify -n hv1.yaml -f - --report verify.sarif",
       "slash32 verify -n hv1.yaml --bridge br0 --format json",
     ],
     options: [
@@ -296,6 +312,7 @@ export const COMMANDS: readonly Command[] = [
       },
       { name: "db", value: "SOCKET", help: "the database's socket; the bridge's lies beside it" },
       ports,
+      tables,
       groups,
       lenient,
       ...proof,
@@ -303,7 +320,10 @@ export const COMMANDS: readonly Command[] = [
       reports,
       ...shared.map(option =>
         option.name === "protocols"
-          ? { ...option, help: "passed on to ovs-ofctl (OpenFlow15,OpenFlow13)" }
+          ? {
+              ...option,
+              help: "with --bridge: passed to ovs-ofctl (OpenFlow15,OpenFlow13); else how a file for add-flows is read",
+            }
           : option,
       ),
     ],
@@ -324,6 +344,7 @@ export const COMMANDS: readonly Command[] = [
     options: [
       { ...intent, help: "an intent that gives names to ports", isCommon: false },
       ports,
+      tables,
       { ...groups, help: "groups of both sides, as ovs-ofctl dump-groups prints them" },
       { ...groups, name: "groups-a", help: "groups of the first side" },
       { ...groups, name: "groups-b", help: "groups of the second side" },
@@ -488,6 +509,7 @@ export const COMMANDS: readonly Command[] = [
       },
       { name: "every", value: "N", help: "with --against: every N-th frame (1000)" },
       ports,
+      tables,
       groups,
       lenient,
       {

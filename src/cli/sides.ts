@@ -19,6 +19,7 @@ import { readLiveBridge } from "../verify/index.ts";
 import { type Context, say } from "./context.ts";
 import { UserError } from "./errors.ts";
 import { bridgeOf, bytesOf, leaveOut } from "./flows.ts";
+import { portWord } from "./names.ts";
 
 export interface Side {
   readonly name: string;
@@ -37,6 +38,8 @@ export interface Side {
   placeOf(line: number): { readonly file: string; readonly line: number } | null;
   /** A shell command that shows a frame's way through this side; `state` is what it brings along, as a match. */
   trace(inPort: number, state: string, hex: string): string;
+  /** The flows with a push of a tag in place of mod_vlan_vid; null when nothing in them may be one. */
+  readPushed(): FlowColumns | null;
 }
 
 /** Bytes that a flow of an intent takes as text, roughly: room that is not written to costs nothing. */
@@ -102,6 +105,7 @@ export function intentSide(
       const place = route >= 0 ? places.route(route) : vm === undefined ? null : places.vm(vm);
       return place === null ? null : { file: place.file, line: place.line };
     },
+    readPushed: () => null,
     trace(inPort, state, hex) {
       const filters = filterWords(context);
       const frame = frameWords(inPort, state, hex);
@@ -127,9 +131,16 @@ export function dumpSide(context: Context, path: string, options: DumpOptions, r
   const groups = context.text(options.groupsOption);
   const words = [...tracingWords(context, options), ...(groups === undefined ? [] : ["--groups", groups])];
   return {
-    ...sideOf(file, "dump", bridge),
+    ...sideOf(context, file, "dump", bridge),
     trace: (inPort, state, hex) =>
-      shellOf(["slash32", "trace", "-f", path, ...words, ...frameWords(inPort, state, hex)]),
+      shellOf([
+        "slash32",
+        "trace",
+        "-f",
+        path,
+        ...words,
+        ...frameWords(portWord(context, inPort), state, hex),
+      ]),
   };
 }
 
@@ -146,7 +157,7 @@ export function bridgeSide(context: Context, name: string, options: DumpOptions)
   const hasGroups = bridge.options.groups.length > 0;
   const words = [...tracingWords(context, { ...options, names: null })];
   return {
-    ...sideOf(name, "bridge", bridge),
+    ...sideOf(context, name, "bridge", bridge),
     isSteady: live.isSteady,
     trace(inPort, state, hex) {
       const groups = hasGroups ? ` --groups <(${live.commands.groups})` : "";
@@ -156,7 +167,12 @@ export function bridgeSide(context: Context, name: string, options: DumpOptions)
   };
 }
 
-function sideOf(name: string, kind: Side["kind"], bridge: ReturnType<typeof bridgeOf>): Omit<Side, "trace"> {
+function sideOf(
+  context: Context,
+  name: string,
+  kind: Side["kind"],
+  bridge: ReturnType<typeof bridgeOf>,
+): Omit<Side, "trace"> {
   const { flows, ports, leftOut, options } = bridge;
   const { groups } = options;
   const unread = flows.skipped;
@@ -172,6 +188,11 @@ function sideOf(name: string, kind: Side["kind"], bridge: ReturnType<typeof brid
     isSteady: true,
     intent: null,
     placeOf: nowhere,
+    readPushed() {
+      const pushed = flows.readPushed();
+      if (pushed !== null) leaveOut(context, pushed);
+      return pushed;
+    },
   };
 }
 
@@ -179,17 +200,21 @@ const filterWords = (context: Context): string[] =>
   ["ignore-table", "ignore-cookie"].flatMap(name => context.texts(name).flatMap(text => [`--${name}`, text]));
 
 function tracingWords(context: Context, { names }: DumpOptions): string[] {
-  const ports = context.text("ports");
+  const protocols = context.text("protocols");
   return [
     ...(names === null || names.path === "-" ? [] : ["-n", names.path]),
-    ...(ports === undefined ? [] : ["--ports", ports]),
+    ...["ports", "tables"].flatMap(name => {
+      const text = context.text(name);
+      return text === undefined ? [] : [`--${name}`, text];
+    }),
+    ...(protocols === undefined ? [] : ["-O", protocols]),
     ...(context.flag("lenient") ? ["--lenient"] : []),
     ...filterWords(context),
   ];
 }
 
 /** How `trace` is told of a frame, and of what it brings along. */
-const frameWords = (inPort: number, state: string, hex: string): string[] =>
+const frameWords = (inPort: number | string, state: string, hex: string): string[] =>
   state === "" ? ["-i", String(inPort), hex] : [`in_port=${inPort},${state}`, hex];
 
 /** Words as a POSIX shell reads them. */

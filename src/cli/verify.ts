@@ -27,6 +27,7 @@ import { type Context, print, printPieces, say, writePieces } from "./context.ts
 import { UsageError, UserError } from "./errors.ts";
 import { bytesOf } from "./flows.ts";
 import { type Judgement, judge } from "./judge.ts";
+import { portClash, symbolsOf } from "./names.ts";
 import { bridgeSide, dumpSide, intentSide, isIntentFile, loadedIntent, type Side } from "./sides.ts";
 
 const EXIT_CODES = { equal: 0, different: 2, ambiguous: 2, unknown: 1 } as const;
@@ -49,7 +50,7 @@ export function verify(context: Context): number {
   const names = { intent: loaded.intent, path: intent };
   const dump = { names, groupsOption: "groups" };
   const b = bridge === undefined ? dumpSide(context, flows!, dump) : bridgeSide(context, bridge, dump);
-  return answer(context, options, judge("verify", intentSide(context, intent, loaded), b, options.judge));
+  return judged(context, options, "verify", intentSide(context, intent, loaded), b);
 }
 
 export function diff(context: Context): number {
@@ -78,7 +79,13 @@ export function diff(context: Context): number {
     return dumpSide(context, path, { names, groupsOption }, bytes);
   }) as [Side, Side];
   if (!context.isQuiet) say(`${a.name} is ${KINDS[a.kind]}, ${b.name} ${KINDS[b.kind]}`);
-  return answer(context, options, judge("diff", a, b, options.judge));
+  return judged(context, options, "diff", a, b);
+}
+
+function judged(context: Context, options: Options, type: "verify" | "diff", a: Side, b: Side): number {
+  const clash = portClash(context, [a.flows, b.flows]);
+  const symbols = symbolsOf(context);
+  return answer(context, options, judge(type, a, b, { ...options.judge, clash, symbols }));
 }
 
 const KINDS = { intent: "an intent", dump: "a dump of flows", bridge: "a bridge" } as const;
@@ -86,7 +93,7 @@ const KINDS = { intent: "an intent", dump: "a dump of flows", bridge: "a bridge"
 // ── Options ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 interface Options {
-  readonly judge: Parameters<typeof judge>[3];
+  readonly judge: Omit<Parameters<typeof judge>[3], "clash" | "symbols">;
   readonly reports: readonly { readonly file: string; readonly write: Writer }[];
   readonly witness: string | undefined;
 }
@@ -104,7 +111,10 @@ const WRITERS: Readonly<Record<string, Writer>> = {
 
 /** Checks all options before anything long begins. Throws UsageError. */
 function optionsOf(context: Context, inputs: readonly (string | undefined)[]): Options {
-  const read = [...inputs, ...["groups", "groups-a", "groups-b", "ports"].map(name => context.text(name))];
+  const read = [
+    ...inputs,
+    ...["groups", "groups-a", "groups-b", "ports", "tables"].map(name => context.text(name)),
+  ];
   const stdin = read.filter(path => path === "-").length;
   if (stdin > 1) throw new UsageError("standard input can be one of the inputs, not two");
   const reports = context.texts("report").map(file => {
@@ -126,7 +136,12 @@ function optionsOf(context: Context, inputs: readonly (string | undefined)[]): O
     read.filter(path => path !== undefined && path !== "-") as string[],
   );
   const isStrictAboutCookies = context.flag("strict-cookies");
-  return { judge: { ...budgetOf(context), ...limitOf(context), isStrictAboutCookies }, reports, witness };
+  const isOf10Enough = context.flag("of10");
+  return {
+    judge: { ...budgetOf(context), ...limitOf(context), isStrictAboutCookies, isOf10Enough },
+    reports,
+    witness,
+  };
 }
 
 /** Ends the command when an output would replace an input or another output. */

@@ -5,8 +5,8 @@
 import type { Action, Span } from "./ast.ts";
 import type { Consistency } from "./consistency.ts";
 import type { Reading } from "./reading.ts";
-import { clip, Fault, nearest, type Pair, scanPairs, type Token, unquote } from "./scan.ts";
-import { RESERVED_PORTS, readInteger, readPort } from "./values.ts";
+import { clip, Fault, nearest, type Pair, scanPairs, type Token } from "./scan.ts";
+import { RESERVED_PORTS, readInteger, readPort, readTableNumber } from "./values.ts";
 
 /** Where a list of actions stands: some may stand at the top only, or in an action set. */
 export type Nesting = "flow" | "write_actions" | "clone" | "ct" | "bucket";
@@ -21,15 +21,20 @@ export interface ActionReading {
   readonly readList: (context: ActionReading, text: Span) => Action[];
 }
 
-/** Reads one action from its pair; what has no effect gives nothing. */
-export type ActionParser = (context: ActionReading, pair: Pair) => Action | null;
+/** What a pair says: one action, none where it has no effect, or several that a version of OpenFlow has for it. */
+export type ParsedAction = Action | readonly Action[] | null;
+
+/** Reads one action from its pair. */
+export type ActionParser = (context: ActionReading, pair: Pair) => ParsedAction;
 
 /** Reads a number of at most `max`; `what` names it in messages. */
 export function number(context: ActionReading, text: Token, max: number, what: string): number {
   const value = readInteger(text.text, 8);
   if (typeof value === "string" || value > BigInt(max)) {
     const reason = text.text === "" ? "is missing" : `cannot be ${clip(text.text)}`;
-    throw new Fault(text, `${what} ${reason}: it is a number from 0 to ${max}`);
+    // Some of these ovs-ofctl cuts to the width of the message, others it refuses; no switch ever prints one.
+    const cut = typeof value === "string" ? "" : "; a wider one is refused here, where ovs-ofctl may cut it";
+    throw new Fault(text, `${what} ${reason}: it is a number from 0 to ${max}${cut}`);
   }
   context.reading.value(text);
   return Number(value);
@@ -48,12 +53,11 @@ export function port(context: ActionReading, text: Token): number {
 
 /** Reads a table by number or name. */
 export function table(context: ActionReading, text: Token): number {
-  const found =
-    context.reading.tables.get(unquote(text)) ?? (/^\d{1,9}$/.test(text.text) ? Number(text.text) : -1);
-  if (found < 0 || found > 255)
+  const found = readTableNumber(text.text, context.reading.tables);
+  if (found === null)
     throw new Fault(
       text,
-      `there is no table ${clip(text.text) || "here"}: tables are numbers from 0 to 254, or known names`,
+      `there is no table ${clip(text.text) || "here"}: tables are numbers from 0 to 254, or names of --tables`,
     );
   context.reading.value(text);
   return found;

@@ -7,11 +7,21 @@
  * by itself, and so do the first of its kind: a shape is learned when they are several, which then become rows of it. So the
  * columns are fast without being a second grammar.
  */
-import type { Flow, TextProblem } from "./ast.ts";
+import type { Flow, Source, TextProblem } from "./ast.ts";
 import { type FoundHole, holesOf } from "./holes.ts";
-import { flowOfLine, isReplyHeader, type ParsedFlow, parseFlow } from "./parse.ts";
+import {
+  hasUnprintedMask,
+  isPrintedText,
+  isReplyHeader,
+  isSpelledIn10,
+  isSpelledLater,
+  messageOf,
+  type Origin,
+  versionOfHeader,
+} from "./origin.ts";
+import { flowOfLine, notWhole, type ParsedFlow, parseFlow } from "./parse.ts";
 import { meaningsOf, type Slot } from "./probe.ts";
-import type { ParseOptions } from "./reading.ts";
+import type { ParseOptions, Protocol } from "./reading.ts";
 import { type Filled, HOLE_BASE, ShapeTree } from "./shape-tree.ts";
 import { shapedFlow } from "./shaped.ts";
 
@@ -27,6 +37,12 @@ export interface Shape {
 export interface ColumnOptions extends ParseOptions {
   /** Lines of a kind that make it worth a shape, at least 2; 8 by default, as to learn one takes as long as to read some. */
   readonly learnedAt?: number;
+  /**
+   * Find out whether a switch printed the text, and read it so (`isPrinted`). A text that none printed is read as a file
+   * for add-flows, by the version `asked`; OpenFlow 1.3 decides what its words mean when that is null.
+   */
+  readonly isDetected?: boolean;
+  readonly asked?: Protocol | null;
 }
 
 /** Shapes of a dump; a line that would make one more is read by itself. */
@@ -58,6 +74,13 @@ export class Flows {
   readonly shapes: Shape[] = [];
   readonly #bytes: Uint8Array;
   readonly #options: ColumnOptions;
+  readonly #isPrinted: boolean;
+  #version: Protocol | null = null;
+  #versionLine = 0;
+  #isSpelled10 = 0;
+  #isSpelledLater = 0;
+  #unprinted = 0;
+  #broken: TextProblem | null = null;
   /** Of each flow: its shape, or -1 - index into #odd, which may end before that; the first of its words; its line; where that begins. */
   #shapeOf = new Int32Array(1024);
   #rowAt = new Uint32Array(1024);
@@ -74,8 +97,39 @@ export class Flows {
     this.#bytes = bytes;
     this.#tree = new ShapeTree(bytes);
     this.file = file;
-    this.#options = options;
+    this.#isPrinted =
+      options.isPrinted ?? (options.isDetected === true && isPrintedText(linesOfBytes(bytes)));
+    this.#options = options.isDetected === true ? readingOptions(options, this.#isPrinted) : options;
     this.#readAll();
+    if (this.#broken === null) return;
+    this.problems.push(this.#broken);
+    this.errorCount++;
+  }
+
+  /** The line of the first flow with a match whose mask is not printed, 0 without one. */
+  get unprintedMask(): number {
+    return this.#isPrinted ? this.#unprinted : 0;
+  }
+
+  /** Reads a flow's text as this text was read. */
+  reread(text: string, source: Source): ParsedFlow {
+    return parseFlow(text, source, { ...this.#options, lenient: true });
+  }
+
+  /** The same text with a push of a tag in place of mod_vlan_vid; null when nothing in it may be one. */
+  readPushed(): Flows | null {
+    if (this.#isSpelled10 === 0) return null;
+    return new Flows(this.#bytes, this.file, { ...this.#options, isDetected: false, isPushing: true });
+  }
+
+  /** Where the text comes from. Without `isDetected` nothing is known of it. */
+  get origin(): Origin {
+    const asked = this.#options.asked ?? null;
+    if (this.#version !== null) return { isPrinted: true, version: this.#version, line: this.#versionLine };
+    const isPrinted = this.#isPrinted;
+    if (asked !== null || !isPrinted) return { isPrinted, version: asked, line: 0 };
+    if (this.#isSpelled10 > 0) return { isPrinted, version: "OpenFlow10", line: this.#isSpelled10 };
+    return { isPrinted, version: this.#isSpelledLater > 0 ? "OpenFlow13" : null, line: this.#isSpelledLater };
   }
 
   /** The shape of a flow, null for one that was read by itself. */
@@ -228,9 +282,17 @@ export class Flows {
 
   #readUnknown(start: number, end: number, line: number): void {
     const text = textOf(this.#bytes, start, end);
-    if (isReplyHeader(text)) this.headers++;
+    if (isReplyHeader(text)) this.#readHeader(text, line);
     const clean = flowOfLine(text);
     if (clean === null) return;
+    const message = messageOf(clean);
+    if (message !== null) {
+      if (message.reason !== null) this.#broken ??= notWhole(this.file, line, message.reason);
+      return;
+    }
+    if (this.#isSpelled10 === 0 && isSpelledIn10(clean)) this.#isSpelled10 = line;
+    if (this.#isSpelledLater === 0 && isSpelledLater(clean)) this.#isSpelledLater = line;
+    if (this.#unprinted === 0 && hasUnprintedMask(clean)) this.#unprinted = line;
     const parsed = parseFlow(clean, { file: this.file, line }, this.#options);
     const known = clean === text ? this.#learn(text, start, end, parsed) : null;
     if (known === true) {
@@ -244,6 +306,22 @@ export class Flows {
     known?.push(this.count);
     this.#addLine(-1 - this.#odd.length, start, line);
     if (this.#odd.length < MAX_KEPT) this.#odd.push(parsed.flow);
+  }
+
+  #readHeader(text: string, line: number): void {
+    this.headers++;
+    const version = versionOfHeader(text);
+    if (this.#version === null) {
+      this.#version = version;
+      this.#versionLine = line;
+    } else if (this.#version !== version) {
+      const first = `${this.#version === "OpenFlow10" ? "" : "not "}of OpenFlow 1.0`;
+      const message = `this reply has another version than that of line ${this.#versionLine}, which is ${first}: give one dump`;
+      if (this.#version === "OpenFlow10" || version === "OpenFlow10") {
+        this.problems.push({ file: this.file, line, column: 1, level: "error", message });
+        this.errorCount++;
+      }
+    }
   }
 
   /** Flows that were read by themselves become rows of a shape that was made since. */
@@ -344,6 +422,21 @@ function symbolsOf(bytes: Uint8Array, holes: readonly FoundHole[]): number[] {
     from = end;
   }
   return [...symbols, ...bytes.subarray(from)];
+}
+
+/** How a text is read once it is known where it comes from. */
+function readingOptions(options: ColumnOptions, isPrinted: boolean): ColumnOptions {
+  if (isPrinted) return { ...options, isPrinted, version: null };
+  const { asked } = options;
+  return asked == null ? { ...options, version: "OpenFlow13" } : { ...options, protocol: asked };
+}
+
+function* linesOfBytes(bytes: Uint8Array): Generator<string> {
+  for (let start = 0; start < bytes.length; ) {
+    const end = endOfLine(bytes, start);
+    yield textOf(bytes, start, endOfText(bytes, start, end));
+    start = end + 1;
+  }
 }
 
 const decoder = new TextDecoder();

@@ -33,12 +33,17 @@ export class Consistency {
   #now: Protocols;
   readonly #reading: Reading;
   readonly #isKnown: boolean;
+  readonly #isSet: boolean;
 
-  /** `isKnown` false: there is no match (a group's bucket), and nothing is asked of it. */
-  constructor(reading: Reading, protocols: Protocols, isKnown = true) {
+  /**
+   * `isKnown` false: nothing is asked, as there is no match (a group's bucket) or the switch has the flow already.
+   * `isSet`: an action set, which is carried out later; what it needs then, Open vSwitch does not ask.
+   */
+  constructor(reading: Reading, protocols: Protocols, isKnown = true, isSet = false) {
     this.#reading = reading;
     this.#now = protocols;
     this.#isKnown = isKnown;
+    this.#isSet = isSet;
   }
 
   /** False where any packet may come. */
@@ -51,8 +56,9 @@ export class Consistency {
   }
 
   /** A copy for a list inside: what happens there is not seen behind it. */
-  inner(): Consistency {
-    return new Consistency(this.#reading, this.#now, this.#isKnown);
+  inner(what: "list" | "set" | "unchecked" = "list"): Consistency {
+    const isKnown = this.#isKnown && what !== "unchecked";
+    return new Consistency(this.#reading, this.#now, isKnown, this.#isSet || what === "set");
   }
 
   /** From here on the packet is something else. */
@@ -63,7 +69,7 @@ export class Consistency {
   /** Asks for something that OpenFlow 1.0 lets an action go without: it then does nothing. */
   demand(what: Demand, span: Span, action: string): void {
     const [holds, remedy] = DEMANDS[what];
-    if (!this.#isKnown || holds(this.#now)) return;
+    if (!this.#isKnown || this.#isSet || holds(this.#now)) return;
     const message = `${action} needs ${remedy} in the match: OpenFlow 1.1 and later refuse this flow (OFPBAC_MATCH_INCONSISTENT)`;
     if (this.#reading.protocol !== null && this.#reading.protocol !== "OpenFlow10")
       throw new Fault(span, message);

@@ -6,10 +6,12 @@ export { type InterfacePort, isInterfaceList, parseInterfaces } from "./interfac
 export * from "./interpret/index.ts";
 export { KEY, KEY_WORDS, type Place } from "./key.ts";
 export * from "./normalize.ts";
+export { isReplyHeader, type Origin, protocolOf } from "./origin.ts";
 export * from "./parse.ts";
 export * from "./parse-groups.ts";
 export * from "./print.ts";
 export type { ParseOptions, Protocol, ValueToken } from "./reading.ts";
+export { portNumbersOf, portSymbols, SymbolNames, tableSymbols } from "./symbols.ts";
 export {
   cookieOf,
   fill,

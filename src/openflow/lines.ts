@@ -31,9 +31,21 @@ export function* linesOf(text: string): Generator<Line> {
 /** A line without colours and comment; null when nothing is left. */
 export function saidIn(raw: string): string | null {
   const plain = raw.includes("\u001b") ? raw.replace(COLOUR, "") : raw;
-  const comment = plain.indexOf("#");
+  const comment = commentIn(plain);
   const said = comment < 0 ? plain : plain.slice(0, comment);
   return said.trim() === "" ? null : said;
+}
+
+/** Where a comment begins, or -1: a `#` in a quoted name is none. */
+function commentIn(text: string): number {
+  let at = text.indexOf("#");
+  if (at < 0 || !text.includes('"')) return at;
+  while (at >= 0) {
+    const quotes = text.slice(0, at).replace(/\\./g, "").match(/"/g)?.length ?? 0;
+    if (quotes % 2 === 0) return at;
+    at = text.indexOf("#", at + 1);
+  }
+  return -1;
 }
 
 /** Runs a reader of a line; a `Fault` becomes a problem at its place. */

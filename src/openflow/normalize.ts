@@ -1,12 +1,13 @@
 /**
  * One form for what is the same: `mod_dl_dst`, `load` and `set_field` become a setting of bits of the widest field
- * underneath, whatever OpenFlow version spelt them, and a match becomes the words of the key that it compares. Nothing
- * is concluded from what actions do together: two settings are not merged, and a `resubmit(,n)` at the end stays
- * another thing than `goto_table:n`, because a table miss treats them differently (the one drops, the other asks the
+ * underneath, whatever OpenFlow version spelt them, and a match becomes the words of the key that it compares. Settings
+ * of one field that follow each other become one, as a switch prints one with a mask as several `load`s. Nothing else is
+ * concluded from what actions do together: a `resubmit(,n)` at the end stays another thing than `goto_table:n`, because a table miss treats them differently (the one drops, the other asks the
  * controller where a switch is configured so).
  */
 import type { Action, Flow, MatchField } from "./ast.ts";
 import { type Field, fieldNamed } from "./fields.ts";
+import type { Place } from "./key.ts";
 import { formatActions } from "./print.ts";
 import { ones } from "./values.ts";
 import { emptyMatch, readPlace, setMatch } from "./words.ts";
@@ -81,6 +82,13 @@ function canonical(action: Action): CanonicalAction[] {
     case "clone":
     case "write_actions":
       return [{ type: action.type, actions: canonicalActions(action.actions) }];
+    case "enqueue":
+      if (!action.isSplit) break;
+      return [
+        plain({ type: "set_queue", span: action.span, queue: action.queue }),
+        plain({ type: "output", span: action.span, port: action.port }),
+        plain({ type: "pop_queue", span: action.span }),
+      ];
     case "dec_ttl":
       // Without a list it is the controller of id 0 that is told.
       if (action.controllers.length === 0) return [plain({ ...action, controllers: [0] })];
@@ -94,8 +102,54 @@ const plain = (action: Action): CanonicalAction => ({ type: "plain", action, tex
 
 /** A list of actions in its one form. */
 export function canonicalActions(actions: readonly Action[]): CanonicalAction[] {
-  return actions.flatMap(canonical);
+  return merged(actions.flatMap(canonical));
 }
+
+/** Settings of one field become one when nothing but settings of other words stands between them. */
+function merged(actions: readonly CanonicalAction[]): CanonicalAction[] {
+  const result: CanonicalAction[] = [];
+  let run: CanonicalSet[] = [];
+  const end = (): void => {
+    result.push(...run);
+    run = [];
+  };
+  for (const action of actions) {
+    if (action.type !== "set") {
+      end();
+      result.push(action);
+      continue;
+    }
+    const same = run.findIndex(({ field }) => field === action.field);
+    if (same >= 0) run[same] = bothOf(run[same]!, action);
+    else {
+      if (!run.every(other => areApart(other.field, action.field))) end();
+      run.push(action);
+      run.sort((a, b) => a.field.id - b.field.id);
+    }
+  }
+  end();
+  return result;
+}
+
+/** Fields in different words, neither of which decides whether a packet has the other: ND fields need an ICMPv6 type. */
+function areApart(one: Field, other: Field): boolean {
+  if (one.place === null || other.place === null) return false;
+  if ([one, other].some(({ prerequisite }) => /^(ND|ICMP)/.test(prerequisite))) return false;
+  const [a, b] = [wordsOfPlace(one.place), wordsOfPlace(other.place)];
+  return a[1] <= b[0] || b[1] <= a[0];
+}
+
+const wordsOfPlace = ({ word, shift, bits }: Place): [from: number, to: number] => [
+  word,
+  word + Math.ceil((shift + bits) / 32),
+];
+
+/** What two settings of a field do, one after the other. */
+const bothOf = (first: CanonicalSet, second: CanonicalSet): CanonicalSet => ({
+  ...first,
+  value: (first.value & ~second.mask) | second.value,
+  mask: first.mask | second.mask,
+});
 
 /** The one form as text: two lists that are spelt differently and are the same have the same text. */
 export function canonicalText(actions: readonly Action[]): string {

@@ -12,6 +12,7 @@ import {
   listed,
   type Nesting,
   number,
+  type ParsedAction,
   port,
   required,
   table,
@@ -25,10 +26,20 @@ import { OTHER_ACTIONS } from "./parse-other.ts";
 import type { Reading } from "./reading.ts";
 import { clip, Fault, nearest, type Pair, scanPairs, type Token } from "./scan.ts";
 import { parseSubfield } from "./subfield.ts";
-import { ones, RESERVED_PORTS, readDotted, readInteger, readMac, readPort, readValue } from "./values.ts";
+import {
+  isKnownPort,
+  ones,
+  RESERVED_PORTS,
+  readDotted,
+  readInteger,
+  readMac,
+  readPort,
+  readPrintedValue,
+  readValue,
+} from "./values.ts";
 
-/** clone() and write_actions() nest no deeper: hostile input, not flows, is what goes on. */
-const MAX_DEPTH = 32;
+/** ovs-ofctl takes no deeper lists (MAX_OFPACT_PARSE_DEPTH); a message of 64 kB, which a dump may come from, has room for these. */
+const MAX_DEPTH = { written: 99, printed: 4095 };
 
 function outputTo(pair: Pair, to: number): Action {
   if (to === PORT.none || to === PORT.unset || (to >= 0xff00 && to <= 0xffff))
@@ -77,7 +88,7 @@ function parseOutput(context: ActionReading, pair: Pair): Action {
     return { type: "output_truncated", span: pair.span, port: to, maxBytes };
   }
   const isField = text.text.includes("[") || findField(text.text) !== undefined;
-  if (isField && readPort(text.text, context.reading.ports) === null) {
+  if (isField && !isKnownPort(text.text, context.reading.ports)) {
     const from = parseSubfield(text);
     if (from.bits > 32 && from.bits !== 992)
       context.reading.warn(text, `only the low bits of ${from.field.name} are a port`);
@@ -124,7 +135,11 @@ function readBytes(text: Token): Uint8Array {
 }
 
 function parseEnqueue(context: ActionReading, pair: Pair): Action {
-  const found = /^([^:,q ]+)[:,q ](.+)$/.exec(pair.value.text);
+  // A name in quotes, or one that ends at the last colon, as it is printed; else the port ends where strtok() ends it.
+  const found =
+    /^("(?:[^"\\]|\\.)*")[:,q ](.+)$/.exec(pair.value.text) ??
+    /^([A-Za-z][^:,"]*):(\d+)$/.exec(pair.value.text) ??
+    /^([^:,q ]+)[:,q ](.+)$/.exec(pair.value.text);
   if (found === null)
     throw new Fault(pair.span, "enqueue takes a port and a queue: enqueue:1:2 or enqueue(1,2)");
   const { start, end } = pair.value;
@@ -136,13 +151,13 @@ function parseEnqueue(context: ActionReading, pair: Pair): Action {
     0xffffffff,
     "the queue",
   );
-  const { protocol } = context.reading;
+  const { version } = context.reading;
   return {
     type: "enqueue",
     span: pair.span,
     port: to,
     queue,
-    isSplit: protocol !== null && protocol !== "OpenFlow10",
+    isSplit: version !== null && version !== "OpenFlow10",
   };
 }
 
@@ -244,8 +259,8 @@ const SENT_AS_SET_FIELD: ReadonlySet<SetSpelling> = new Set([
   "set_vlan_pcp",
 ]);
 
-const sentAs = (spelling: SetSpelling, protocol: Reading["protocol"]): SetSpelling =>
-  SENT_AS_SET_FIELD.has(spelling) && protocol !== null && protocol !== "OpenFlow10" ? "set_field" : spelling;
+const sentAs = (spelling: SetSpelling, version: Reading["version"]): SetSpelling =>
+  SENT_AS_SET_FIELD.has(spelling) && version !== null && version !== "OpenFlow10" ? "set_field" : spelling;
 
 function numberSetter(spelling: SetSpelling): ActionParser {
   const { field, max, demand } = NUMBER_SETTERS[spelling]!;
@@ -255,7 +270,7 @@ function numberSetter(spelling: SetSpelling): ActionParser {
     if ((value & ~target.valid) !== 0n)
       throw new Fault(pair.value, `${spelling}:${value} would touch the ECN bits: a multiple of 4 would not`);
     if (demand !== null) context.consistency.demand(demand, pair.span, spelling);
-    return setOf(pair, sentAs(spelling, context.reading.protocol), target, value);
+    return setOf(pair, sentAs(spelling, context.reading.version), target, value);
   };
 }
 
@@ -265,13 +280,20 @@ function vlanSetter(spelling: SetSpelling): ActionParser {
     const value = BigInt(number(context, pair.value, isVid ? 0xfff : 7, spelling));
     if (spelling.startsWith("set_")) context.consistency.demand("tag", pair.span, spelling);
     context.consistency.demand("frame", pair.span, spelling);
+    const { version, isPushing } = context.reading;
+    const isSent =
+      spelling.startsWith("mod_") && (isPushing || (version !== null && version !== "OpenFlow10"));
+    const { vlan } = context.consistency.protocols;
     context.consistency.become({ vlan: "tagged" });
-    return setOf(
+    const set = setOf(
       pair,
-      sentAs(spelling, context.reading.protocol),
+      isSent ? "set_field" : sentAs(spelling, version),
       fieldNamed(isVid ? "vlan_vid" : "vlan_pcp"),
       isVid ? value | 0x1000n : value,
     );
+    // From OpenFlow 1.1 on ovs-ofctl sends a push first, unless the match, or an action before, says that there is a tag.
+    if (!isSent || vlan === "tagged") return set;
+    return [{ type: "push_vlan", span: pair.span, ethertype: 0x8100 }, set];
   };
 }
 
@@ -368,7 +390,8 @@ function parseSetField(context: ActionReading, pair: Pair): Action | null {
   const [left, right] = arrow(pair);
   const field = target(right);
   writable(field, right, context.nesting);
-  const masked = readValue(field, left.text, context.reading.ports);
+  const read = context.reading.isPrinted ? readPrintedValue : readValue;
+  const masked = read(field, left.text, context.reading.ports);
   if (typeof masked === "string")
     throw new Fault(left.text === "" ? pair.span : left, `${field.name}: ${clip(left.text)} ${masked}`);
   context.reading.value(left, field);
@@ -379,7 +402,8 @@ function parseSetField(context: ActionReading, pair: Pair): Action | null {
       left,
       `${field.name} has no value ${clip(left.text)}: 0x${valid.toString(16)} has all its bits`,
     );
-  if (!field.isMaskable && field.format !== "port" && mask !== 0n && mask !== valid)
+  const { isPrinted } = context.reading;
+  if (!isPrinted && !field.isMaskable && field.format !== "port" && mask !== 0n && mask !== valid)
     throw new Fault(left, `${field.name} takes no mask: it is set whole`);
   if (context.reading.protocol === "OpenFlow15" && (masked.value & ~mask) !== 0n)
     throw new Fault(left, "OpenFlow 1.5 takes no value with bits outside its mask (OFPBMC_BAD_WILDCARDS)");
@@ -448,11 +472,37 @@ function parseMetadata(context: ActionReading, pair: Pair): Action {
   return { type: "write_metadata", span: pair.span, value: masked.value, mask: masked.mask };
 }
 
+/** Actions that are no member of an action set (ofpact_is_allowed_in_actions_set()): a switch refuses the flow. */
+const NOT_IN_SETS: ReadonlySet<string> = new Set([
+  ..."bundle bundle_load check_pkt_larger clone controller debug_recirc debug_slow delete_field enqueue exit".split(
+    " ",
+  ),
+  ..."fin_timeout learn multipath note output_field output_truncated pop pop_queue push sample".split(" "),
+]);
+
+function checkSet(actions: readonly Action[]): void {
+  for (const action of actions) {
+    const name = action.type === "other" ? action.name : action.type;
+    if (!NOT_IN_SETS.has(name) || (action.type === "controller" && isPlainController(action))) continue;
+    const what = action.type === "controller" ? "controller with arguments other than max_len" : name;
+    throw new Fault(action.span, `${what} cannot stand inside of write_actions (OFPBAC_BAD_TYPE)`);
+  }
+}
+
+const isPlainController = (action: Action & { type: "controller" }): boolean =>
+  action.reason === "action" &&
+  action.id === 0 &&
+  action.userdata === null &&
+  !action.pause &&
+  action.meter === null;
+
 function parseNested(context: ActionReading, pair: Pair, type: "clone" | "write_actions"): Action | null {
+  const consistency = context.consistency.inner(type === "clone" ? "list" : "set");
   const actions = parseActionList(
-    { ...context, nesting: type, depth: context.depth + 1, consistency: context.consistency.inner() },
+    { ...context, nesting: type, depth: context.depth + 1, consistency },
     pair.value,
   );
+  if (type === "write_actions" && !context.reading.isPrinted) checkSet(actions);
   // An action set of nothing is no instruction at all.
   return type === "write_actions" && actions.length === 0 ? null : { type, span: pair.span, actions };
 }
@@ -557,7 +607,7 @@ const ACTIONS: Readonly<Record<string, ActionParser>> = {
 
 const NAMES = [...Object.keys(ACTIONS), ...Object.keys(OTHER_ACTIONS), "drop", ...RESERVED_PORTS.keys()];
 
-function parseAction(context: ActionReading, pair: Pair): Action | null {
+function parseAction(context: ActionReading, pair: Pair): ParsedAction {
   const name = pair.key.text.toLowerCase();
   const parser = Object.hasOwn(ACTIONS, name)
     ? ACTIONS[name]
@@ -567,7 +617,8 @@ function parseAction(context: ActionReading, pair: Pair): Action | null {
   if (parser !== undefined) return parser(context, pair);
   if (name === "apply_actions")
     throw new Fault(pair.span, "apply_actions is what actions are without it: leave it out");
-  const to = readPort(pair.key.text, context.reading.ports);
+  const { ports } = context.reading;
+  const to = isKnownPort(pair.key.text, ports) ? readPort(pair.key.text, ports) : null;
   if (to === null)
     throw new Fault(pair.key, `there is no action ${clip(pair.key.text)}${nearest(pair.key.text, NAMES)}`);
   context.reading.value(pair.key);
@@ -605,7 +656,8 @@ const TOP_ONLY = ["meter", "clear_actions", "write_actions", "write_metadata", "
 
 /** Reads a list of actions inside of parentheses or at the end of a flow. */
 export function parseActionList(context: ActionReading, text: Span): Action[] {
-  if (context.depth > MAX_DEPTH) throw new Fault(text, `actions are nested more than ${MAX_DEPTH} deep`);
+  const limit = MAX_DEPTH[context.reading.isPrinted ? "printed" : "written"];
+  if (context.depth > limit) throw new Fault(text, `actions are nested more than ${limit} deep`);
   const actions: Action[] = [];
   let drop: Span | null = null;
   let count = 0;
@@ -615,11 +667,11 @@ export function parseActionList(context: ActionReading, text: Span): Action[] {
       continue;
     }
     count++;
-    const action = parseAction(context, pair);
-    if (action === null) continue;
-    if (context.nesting !== "flow" && TOP_ONLY.includes(action.type))
-      throw new Fault(action.span, `${action.type} cannot stand inside of ${context.nesting}`);
-    actions.push(action);
+    for (const action of [parseAction(context, pair) ?? []].flat()) {
+      if (context.nesting !== "flow" && TOP_ONLY.includes(action.type))
+        throw new Fault(action.span, `${action.type} cannot stand inside of ${context.nesting}`);
+      actions.push(action);
+    }
   }
   if (drop !== null && count > 0) throw new Fault(drop, "drop stands alone: it is a list of no actions");
   checkConjunctions(actions);

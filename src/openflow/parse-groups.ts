@@ -11,7 +11,7 @@ import { parseActionList } from "./parse-actions.ts";
 import { newMatch, protocolsOf } from "./parse-match.ts";
 import { type ParseOptions, Reading } from "./reading.ts";
 import { clip, Fault, nearest, type Pair, problemAt, scanPairs } from "./scan.ts";
-import { readPort } from "./values.ts";
+import { readPort, readTableNumber } from "./values.ts";
 
 export interface ParsedGroups {
   readonly groups: readonly Group[];
@@ -151,28 +151,58 @@ const PORT_LINE = /^\s*(\d+|[A-Z_]+)\(("(?:[^"\\]|\\.)*"|[^)"]*)\):/;
 
 /**
  * Reads which port has which name: the text of `ovs-ofctl show` or dump-ports-desc, or `NAME=N,…`. Lines that speak of
- * something else are passed over; a number that is no port is an error.
+ * something else are passed over; a number that is no port is an error, and so is a name with two numbers.
  */
 export function parsePorts(
   text: string,
   file = "ports",
-): { ports: ReadonlyMap<string, number>; problems: readonly TextProblem[] } {
-  const ports = new Map<string, number>();
+): ParsedNames & { readonly ports: ReadonlyMap<string, number> } {
+  const read = (number: string): number | null => readPort(number, new Map());
+  const parsed = parseNames(text, file, PORT_LINE, read, "no port number: 1 to 65279 are, and LOCAL");
+  return { ...parsed, ports: parsed.names };
+}
+
+/** `  table 3 ("acl"):`, as `ovs-ofctl dump-tables` and dump-table-features have it; a name may hold anything. */
+const TABLE_LINE = /^\s*table (\d+) \((".*")\)/;
+
+/** Reads which table has which name: the text of `ovs-ofctl dump-tables` or dump-table-features, or `NAME=N,…`. */
+export function parseTables(text: string, file = "tables"): ParsedNames {
+  const read = (number: string): number | null => {
+    const found = readTableNumber(number, new Map());
+    return found === 255 ? null : found;
+  };
+  return parseNames(text, file, TABLE_LINE, read, "no table number: 0 to 254 are");
+}
+
+export interface ParsedNames {
+  readonly names: ReadonlyMap<string, number>;
+  readonly problems: readonly TextProblem[];
+}
+
+/** `NAME=N`, where the name may stand in quotes. */
+const PART = /^(?:("(?:[^"\\]|\\.)*")|([^=]+))=([^=]+)$/;
+
+function parseNames(
+  text: string,
+  file: string,
+  listing: RegExp,
+  read: (number: string) => number | null,
+  wrong: string,
+): ParsedNames {
+  const names = new Map<string, number>();
   const problems: TextProblem[] = [];
   const add = (name: string, number: string, line: number, column: number): void => {
-    const found = readPort(number, new Map());
-    if (found !== null) ports.set(name, found);
-    else
-      problems.push({
-        file,
-        line,
-        column,
-        level: "error",
-        message: `${clip(number)} is no port number: 1 to 65279 are, and LOCAL`,
-      });
+    const found = read(number);
+    const say = (message: string): void => {
+      problems.push({ file, line, column, level: "error", message });
+    };
+    if (found === null) say(`${clip(number)} is ${wrong}`);
+    else if (names.has(name) && names.get(name) !== found)
+      say(`${clip(name)} is ${names.get(name)} and ${found}: a name has one number`);
+    else names.set(name, found);
   };
   for (const { text: said, line } of linesOf(text)) {
-    const listed = PORT_LINE.exec(said);
+    const listed = listing.exec(said);
     if (listed !== null) {
       add(
         listed[2]!.startsWith('"') ? nameOf(listed[2]!) : listed[2]!,
@@ -180,14 +210,15 @@ export function parsePorts(
         line,
         said.indexOf(listed[1]!) + 1,
       );
-    } else if (/^[^\s:(]+=[^\s:]+$/.test(said.trim())) {
-      for (const part of said.trim().split(",").filter(Boolean)) {
-        const at = part.lastIndexOf("=");
-        add(part.slice(0, at), part.slice(at + 1), line, said.indexOf(part) + 1);
+    } else if (/^(?:"|[^\s:(]+=)\S*=?[^\s:]+$/.test(said.trim())) {
+      for (const part of said.trim().match(/(?:"(?:[^"\\]|\\.)*"|[^,"])+/g) ?? []) {
+        const [, quoted, bare, number] = PART.exec(part) ?? [];
+        if (number !== undefined)
+          add(quoted === undefined ? bare! : nameOf(quoted), number, line, said.indexOf(part) + 1);
       }
     }
   }
-  return { ports, problems };
+  return { names, problems };
 }
 
 function nameOf(quoted: string): string {

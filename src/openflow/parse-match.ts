@@ -1,15 +1,15 @@
 /**
  * The match of a flow: pairs such as `nw_dst=10.0.0.0/8`, shorthands such as `tcp6`, written into key words in the
  * order in which they stand and read back as fields, as Open vSwitch does (ofp_parse_field(), ofputil_normalize_match()).
- * A field whose protocol is not matched is dropped there without a word; here it becomes a warning with its place.
+ * A field whose protocol is not matched is dropped there; here it becomes a warning with its place.
  */
-import type { MatchField, Span } from "./ast.ts";
+import type { MatchField, Span, Subfield } from "./ast.ts";
 import { type Field, fieldNamed, plainField } from "./fields.ts";
 import { KEY } from "./key.ts";
 import type { Reading } from "./reading.ts";
 import { clip, Fault, type Pair } from "./scan.ts";
 import { parseSubfield } from "./subfield.ts";
-import { bytesOf, type Masked, ones, readInteger, readValue } from "./values.ts";
+import { bytesOf, type Masked, ones, readInteger, readPrintedValue, readValue } from "./values.ts";
 import { clearMatch, emptyMatch, type KeyMatch, readPlace, setMatch } from "./words.ts";
 
 /** Ethernet types and IP protocols that have a name. */
@@ -161,9 +161,13 @@ function excessOf(field: Field, { value, mask }: Masked): string | null {
 
 function readMatchValue(reading: Reading, field: Field, pair: Pair): Masked {
   const text = pair.value.text === "" ? "0/0" : pair.value.text;
-  const masked = readValue(field, text, reading.ports);
+  const read = reading.isPrinted ? readPrintedValue : readValue;
+  const masked = read(field, text, reading.ports);
   if (typeof masked === "string")
     throw new Fault(pair.value.text === "" ? pair.key : pair.value, `${field.name}: ${clip(text)} ${masked}`);
+  // It may stand in what ovs-appctl prints of hidden flows.
+  if (!reading.isPrinted && field.nxm === null && !field.name.startsWith("dl_vlan"))
+    throw new Fault(pair.key, `${field.name} has no number in OpenFlow: ovs-ofctl cannot send a match on it`);
   if (!field.isMaskable && field.format !== "port" && !isExactOrNone(masked.mask, 8 * bytesOf(field)))
     throw new Fault(pair.value, `${field.name} takes no mask: it is matched whole or not at all`);
   if (field.name === "nsh_mdtype" && masked.mask !== 0n && (masked.value < 1n || masked.value > 2n))
@@ -183,6 +187,17 @@ function setSubfield(reading: Reading, match: MatchReading, pair: Pair): void {
   if (value > ones(bits))
     throw new Fault(pair.value, `${clip(pair.value.text)} does not fit into ${bits} bits`);
   if (pair.value.text !== "") reading.values.push({ span: pair.value, role: "match", field });
+  writeBits(match, { field, start, bits }, value, pair.span, pair.key);
+}
+
+/** Matches some bits of a field, beside those that are matched already (mf_write_subfield()). */
+export function writeBits(
+  match: MatchReading,
+  { field, start, bits }: Subfield,
+  value: bigint,
+  span: Span,
+  name: Span,
+): void {
   const place = field.place;
   const shift = BigInt(start);
   const added = ones(bits) << shift;
@@ -193,8 +208,8 @@ function setSubfield(reading: Reading, match: MatchReading, pair: Pair): void {
       : [readPlace(match.key.values, place), readPlace(match.key.masks, place)];
   const masked = { value: (oldValue & ~added) | (value << shift), mask: oldMask | added };
   if (!field.isMaskable && masked.mask !== ones(place?.bits ?? field.bits) && field.format !== "port")
-    throw new Fault(pair.key, `${field.name} takes no mask: it is matched whole or not at all`);
-  setField(match, field, masked, pair.span);
+    throw new Fault(name, `${field.name} takes no mask: it is matched whole or not at all`);
+  setField(match, field, masked, span);
 }
 
 /** Takes a pair into a match; false when its key is no field and no shorthand. */
@@ -214,6 +229,8 @@ export function takeMatchPair(reading: Reading, match: MatchReading, pair: Pair)
   }
   const field = plainField(name);
   if (field !== undefined) {
+    if (match.unplaced.has(field) && !reading.isPrinted)
+      throw new Fault(pair.key, `${field.name} is matched twice; ovs-ofctl takes it once`);
     setField(match, field, readMatchValue(reading, field, pair), pair.span);
     if (field.prerequisite !== "none" && field.prerequisite !== "CT") setDefaultPacketType(match, pair.span);
     return true;
@@ -418,10 +435,11 @@ function isKept(reading: Reading, field: Field, p: Protocols, key: KeyMatch, spa
     (REFUSED.has(field.prerequisite) || (field.name === "ipv6_label" && p.dlType === ETHERTYPE.ip))
   )
     throw new Fault(span, `${field.name} may be matched only together with ${remedy}`);
-  reading.warn(
-    span,
-    `${field.name} is not matched: it needs ${remedy} in the same match, and Open vSwitch drops it without a word`,
-  );
+  const isNormalized = !isLacking && field.prerequisite !== "NSH" && field.prerequisite !== "CT";
+  const who = isNormalized
+    ? 'ovs-ofctl drops it ("normalization changed ofp_match")'
+    : "Open vSwitch drops it";
+  reading.warn(span, `${field.name} is not matched: it needs ${remedy} in the same match, and ${who}`);
   return false;
 }
 
@@ -431,9 +449,18 @@ function isKept(reading: Reading, field: Field, p: Protocols, key: KeyMatch, spa
  */
 function checkPriority(reading: Reading, { key, spans }: MatchReading): void {
   const [value, mask] = [key.values[KEY.vlanTci]!, key.masks[KEY.vlanTci]!];
-  if (reading.protocol === null || reading.protocol === "OpenFlow10") return;
-  if ((mask & 0xe000) === 0 || (value & 0x1000) !== 0) return;
+  if (reading.version === null || reading.version === "OpenFlow10") return;
+  if ((mask & 0xe000) === 0) return;
   const span = spans.get(KEY.vlanTci)!;
+  if ((value & 0x1000) !== 0) {
+    if ((mask & 0xe000) === 0xe000) return;
+    key.masks[KEY.vlanTci] = mask | 0xe000;
+    reading.warn(
+      span,
+      `the VLAN priority is matched as ${value >>> 13}: it has no mask in OpenFlow 1.2 and later, and Open vSwitch compares all of its bits`,
+    );
+    return;
+  }
   if ((value & 0xfff) !== 0)
     throw new Fault(
       span,

@@ -1,7 +1,7 @@
 /**
  * Actions that are read strictly and printed back but not modelled: learn, ct, multipath, bundle, sample and their
  * kind (ovs-actions(7)). Each keeps Open vSwitch's own spelling as `text`, so that two of them are the same exactly
- * when they print alike. The fields that learn writes into its new flow are not held against that flow's own match.
+ * when they print alike.
  */
 import {
   type ActionParser,
@@ -16,8 +16,15 @@ import {
   trimmed,
 } from "./arguments.ts";
 import type { Action, Subfield } from "./ast.ts";
-import { plainField } from "./fields.ts";
-import { PROTOCOL } from "./parse-match.ts";
+import { findField, plainField } from "./fields.ts";
+import {
+  type MatchReading,
+  newMatch,
+  PREREQUISITES,
+  PROTOCOL,
+  protocolsOf,
+  writeBits,
+} from "./parse-match.ts";
 import { formatActions } from "./print.ts";
 import { clip, Fault, nearest, type Pair, scanPairs, type Token } from "./scan.ts";
 import { formatSubfield, parseSubfield } from "./subfield.ts";
@@ -87,6 +94,13 @@ function parseMultipath(context: ActionReading, pair: Pair): Action {
   return other(pair, "multipath", `multipath(${text.join(",")})`);
 }
 
+/** `members:[2,3]` is what `members:2,3` is. */
+function withoutBrackets({ reading }: ActionReading, start: number, end: number): [from: number, to: number] {
+  const { text } = trimmed({ text: reading.text.slice(start, end), start, end });
+  if (!text.startsWith("[") || !text.endsWith("]")) return [start, end];
+  return [reading.text.indexOf("[", start) + 1, reading.text.lastIndexOf("]", end - 1)];
+}
+
 /** bundle(hash,basis,algorithm,ofport,members:1,2) and bundle_load with a field before the members. */
 function bundle(name: "bundle" | "bundle_load"): ActionParser {
   return (context, pair) => {
@@ -104,9 +118,9 @@ function bundle(name: "bundle" | "bundle_load"): ActionParser {
         pair.span,
         `${name} takes ${isLoad ? 5 : 4} arguments before its members, not ${head.length}`,
       );
-    const from = start + at.index + at[0].length;
+    const [from, to] = withoutBrackets(context, start + at.index + at[0].length, pair.value.end);
     const members: string[] = [];
-    for (const { key } of scanPairs(context.reading.text, from, pair.value.end))
+    for (const { key } of scanPairs(context.reading.text, from, to))
       members.push(formatPort(port(context, key)));
     const parts = [
       oneOf(head[0]!, HASHES, "hash"),
@@ -144,8 +158,8 @@ function parseSample(context: ActionReading, pair: Pair): Action {
   // The observation point may be a field from Open vSwitch 3.4 on.
   const point = found.get("obs_point_id");
   const field = point !== undefined && /^[A-Za-z]/.test(point.text) ? parseSubfield(point) : null;
-  const pointText = point === undefined ? 0 : number(context, point, 0xffffffff, "obs_point_id");
-  parts.push(`obs_point_id=${field === null ? pointText : formatSubfield(field)}`);
+  const idOf = (): number => (point === undefined ? 0 : number(context, point, 0xffffffff, "obs_point_id"));
+  parts.push(`obs_point_id=${field === null ? idOf() : formatSubfield(field)}`);
   const sampling = found.get("sampling_port");
   if (sampling !== undefined) parts.push(`sampling_port=${formatPort(port(context, sampling))}`);
   for (const direction of ["egress", "ingress"]) if (found.has(direction)) parts.push(direction);
@@ -244,12 +258,16 @@ function parseDeleteField(_: ActionReading, pair: Pair): Action {
   return other(pair, "delete_field", `delete_field:${field.name}`);
 }
 
+/** An address of either family, IPv6 in brackets or without: without them it takes all colons. */
+const NAT_RANGES = [
+  /^(\d[\d.]*)(?:-(\d[\d.]*))?(?::(\d+)(?:-(\d+))?)?$/,
+  /^\[([^\]]+)\](?:-\[([^\]]+)\])?(?::(\d+)(?:-(\d+))?)?$/,
+  /^([\da-f:.]*:[\da-f:.]*)(?:-([\da-f:.]+))?()()$/i,
+];
+
 /** An address range with ports, `1.2.3.4-1.2.3.9:80-90`, `[::1]-[::9]:80`, as nat prints it. */
 function natRange(text: Token): { text: string; isV6: boolean } {
-  const found =
-    /^(?:\[([^\]]+)\](?:-\[([^\]]+)\])?|([0-9a-f:.]+?(?=$|-|(?<=\.\d+):))(?:-([0-9a-f:.]+?))?)(?::(\d+)(?:-(\d+))?)?$/i.exec(
-      text.text,
-    );
+  const found = NAT_RANGES.map(range => range.exec(text.text)).find(one => one !== null) ?? null;
   const bad = (): never => {
     throw new Fault(
       text,
@@ -257,14 +275,15 @@ function natRange(text: Token): { text: string; isV6: boolean } {
     );
   };
   if (found === null) return bad();
-  const [low, high] = [found[1] ?? found[3]!, found[2] ?? found[4]];
+  const [low, high] = [found[1]!, found[2]];
   const isV6 = low.includes(":");
   const read = isV6 ? readIpv6Address : readDotted;
   const first = read(low);
   const last = high === undefined ? first : read(high);
-  const [from, to] = [Number(found[5] ?? 0), Number(found[6] ?? found[5] ?? 0)];
+  const [from, to] = [Number(found[3] || 0), Number(found[4] || found[3] || 0)];
   if (first === null || last === null || last < first || to < from || to > 0xffff) return bad();
-  const hasPorts = found[5] !== undefined;
+  // Port 0 is none.
+  const hasPorts = from > 0;
   const print = (address: bigint): string =>
     isV6
       ? hasPorts
@@ -351,7 +370,8 @@ const CT_PARTS: Readonly<Record<string, TrackingReader>> = {
     ct.nat = formatNat(context, pair);
   },
   exec: (context, { value }, ct) => {
-    const inner: ActionReading = { ...context, nesting: "ct", depth: context.depth + 1 };
+    const consistency = context.consistency.inner();
+    const inner: ActionReading = { ...context, nesting: "ct", depth: context.depth + 1, consistency };
     ct.nested = context.readList(inner, value);
     ct.reads.push(...ct.nested.flatMap(action => (action.type === "move" ? action.from : [])));
     const wrong = ct.nested.find(({ type }) => type !== "set" && type !== "move");
@@ -360,7 +380,11 @@ const CT_PARTS: Readonly<Record<string, TrackingReader>> = {
   },
 };
 
-function parseCt(context: ActionReading, pair: Pair): Action {
+/** A zone that is a field: Open vSwitch checks it, and then nothing inside (check_CT()). */
+const hasFieldZone = (parts: readonly Pair[]): boolean =>
+  parts.some(({ key, value }) => key.text === "zone" && !/^\d/.test(value.text));
+
+function parseCt(outer: ActionReading, pair: Pair): Action {
   const ct: Tracking = {
     isCommit: false,
     isForce: false,
@@ -371,7 +395,11 @@ function parseCt(context: ActionReading, pair: Pair): Action {
     nested: [],
     reads: [],
   };
-  for (const part of scanPairs(context.reading.text, pair.value.start, pair.value.end)) {
+  const parts = [...scanPairs(outer.reading.text, pair.value.start, pair.value.end)];
+  const unchecked = { ...outer, consistency: outer.consistency.inner("unchecked") };
+  const isUnchecked = hasFieldZone(parts);
+  for (const part of parts) {
+    const context = isUnchecked && (part.key.text === "nat" || part.key.text === "exec") ? unchecked : outer;
     const reader = Object.hasOwn(CT_PARTS, part.key.text) ? CT_PARTS[part.key.text]! : null;
     if (reader === null)
       throw new Fault(
@@ -383,24 +411,51 @@ function parseCt(context: ActionReading, pair: Pair): Action {
   if (ct.isForce && !ct.isCommit) throw new Fault(pair.span, "force of ct needs commit");
   if (!ct.isCommit && (ct.nested.length > 0 || ct.nat.startsWith("nat(")))
     throw new Fault(pair.span, "ct sets marks and addresses only with commit (OFPBAC_BAD_ARGUMENT)");
-  const { dlType, isInvalid } = context.consistency.protocols;
+  checkTracking(outer, pair, ct);
+  return other(pair, "ct", `ct(${partsOf(ct).join(",")})`, ct.nested, ct.reads);
+}
+
+function checkTracking({ consistency }: ActionReading, pair: Pair, ct: Tracking): void {
+  if (!consistency.isKnown) return;
+  const { dlType, isInvalid } = consistency.protocols;
   if (ct.isCommit && isInvalid)
     throw new Fault(
       pair.span,
       "ct(commit) needs a packet that is not ct_state=+inv (OFPBAC_MATCH_INCONSISTENT)",
     );
-  if (context.consistency.isKnown && dlType !== 0x800 && dlType !== 0x86dd)
+  if (dlType !== 0x800 && dlType !== 0x86dd)
     throw new Fault(pair.span, "ct needs ip or ipv6 in the match (OFPBAC_MATCH_INCONSISTENT)");
+}
+
+/**
+ * The settings inside of ct, each by set_field, and those of one field that follow each other as one: OpenFlow 1.3 prints
+ * one with a mask as several loads.
+ */
+function marksOf(nested: readonly Action[]): Action[] {
+  const marks: Action[] = [];
+  for (const action of nested) {
+    const last = marks.at(-1);
+    if (action.type !== "set") marks.push(action);
+    else if (last?.type === "set" && last.field === action.field) {
+      const [value, mask] = [(last.value & ~action.mask) | action.value, last.mask | action.mask];
+      marks[marks.length - 1] = { ...last, value, mask };
+    } else marks.push({ ...action, spelling: "set_field" });
+  }
+  return marks;
+}
+
+/** The parts of ct in the order of printing. */
+function partsOf(ct: Tracking): string[] {
   const parts = [
     ct.isCommit ? "commit" : "",
     ct.isForce ? "force" : "",
     ct.table === "" ? "" : `table=${ct.table}`,
     ct.zone === "" ? "" : `zone=${ct.zone}`,
     ct.nat,
-    ct.nested.length === 0 ? "" : `exec(${formatActions(ct.nested)})`,
+    ct.nested.length === 0 ? "" : `exec(${formatActions(marksOf(ct.nested))})`,
     ct.alg === "" ? "" : `alg=${ct.alg}`,
   ];
-  return other(pair, "ct", `ct(${parts.filter(part => part !== "").join(",")})`, ct.nested, ct.reads);
+  return parts.filter(part => part !== "");
 }
 
 /** What learn says about the flow it makes, in the order of printing; 0 and the defaults are not printed. */
@@ -416,16 +471,40 @@ const LEARN_NUMBERS: readonly (readonly [key: string, max: number, isHexadecimal
   ["limit", 0xffffffff],
 ];
 
+/** What learn's new flow is known to match, as far as constants say (learn_check()). */
+type Learned = MatchReading;
+
+/** Asks that the new flow's match has what a field needs. */
+function learnable(context: ActionReading, learned: Learned, to: Subfield, text: Token, what: string): void {
+  if (!context.consistency.isKnown) return;
+  const [holds, remedy] = PREREQUISITES[to.field.prerequisite];
+  if (holds(protocolsOf(learned.key))) return;
+  throw new Fault(
+    text,
+    `${what} of ${to.field.name} needs ${remedy} in the match that learn makes (OFPBAC_MATCH_INCONSISTENT)`,
+  );
+}
+
+/** A constant to be loaded, or null when the text is no number; one that is too wide is an error. */
+function constantOf(text: Token, bits: number): bigint | null {
+  const constant = readInteger(text.text, 16);
+  if (typeof constant === "bigint" && constant <= ones(bits)) return constant;
+  if (!/^[+-]?\d/.test(text.text)) return null;
+  throw new Fault(text, `${clip(text.text)} does not fit into ${bits} bits`);
+}
+
 /** One specification of learn: a match of the new flow, or an action of it, and the field whose value goes into it. */
 interface LearnSpec {
   readonly text: string;
   readonly reads: Subfield | null;
 }
 
-function learnSpec(context: ActionReading, { key, value, delimiter }: Pair): LearnSpec {
-  const constantly = (text: string): LearnSpec => ({ text, reads: null });
+const constantly = (text: string): LearnSpec => ({ text, reads: null });
+
+function learnSpec(context: ActionReading, learned: Learned, { key, value, delimiter }: Pair): LearnSpec {
   if (key.text === "output") {
     const from = parseSubfield(value);
+    context.consistency.field(from.field, value, "learn");
     return { text: `output:${formatSubfield(from)}`, reads: from };
   }
   if (key.text === "load") {
@@ -436,10 +515,10 @@ function learnSpec(context: ActionReading, { key, value, delimiter }: Pair): Lea
       { text: value.text.slice(at + 2), start: value.start + at + 2, end: value.end },
     ];
     const to = parseSubfield(right);
-    const constant = readInteger(left.text, 16);
-    if (typeof constant === "bigint") {
-      if (constant > ones(to.bits))
-        throw new Fault(left, `${clip(left.text)} does not fit into ${to.bits} bits`);
+    if (!to.field.isWritable) throw new Fault(right, `${to.field.name} is read-only`);
+    learnable(context, learned, to, right, "load");
+    const constant = constantOf(left, to.bits);
+    if (constant !== null) {
       context.reading.value(left, to.field);
       return constantly(`load:${formatHex(constant)}->${formatSubfield(to)}`);
     }
@@ -447,16 +526,39 @@ function learnSpec(context: ActionReading, { key, value, delimiter }: Pair): Lea
     return { text: `load:${formatSubfield(from)}->${formatSubfield(to)}`, reads: from };
   }
   const to = parseSubfield(key);
+  learnable(context, learned, to, key, "a match");
   if (delimiter === "") return { text: formatSubfield(to), reads: to };
+  return learnMatch(context, learned, to, key, value);
+}
+
+/** What Open vSwitch reads as a field before it tries a number or a port's name. */
+const isSubfield = (text: string): boolean => {
+  const name = /^([A-Za-z]\w*)(?:\[[\d.]*\])?$/.exec(text)?.[1];
+  return name !== undefined && findField(name) !== undefined;
+};
+
+/** A match of the new flow on a constant or on a field of the packet. */
+function learnMatch(
+  context: ActionReading,
+  learned: Learned,
+  to: Subfield,
+  key: Token,
+  value: Token,
+): LearnSpec {
   const isWhole = to.start === 0 && to.bits === to.field.bits;
-  const constant = isWhole
-    ? readValue(to.field, value.text, context.reading.ports)
-    : readInteger(value.text, 16);
+  const constant = isSubfield(value.text)
+    ? "is a field"
+    : isWhole
+      ? readValue(to.field, value.text, context.reading.ports)
+      : readInteger(value.text, 16);
   if (typeof constant === "string") {
+    if (/^\d/.test(value.text)) throw new Fault(value, `${to.field.name}: ${clip(value.text)} ${constant}`);
     const from = sameWidth(context, value, to.bits);
     return { text: `${formatSubfield(to)}=${formatSubfield(from)}`, reads: from };
   }
   context.reading.value(value, to.field);
+  const bits = typeof constant === "bigint" ? constant : constant.value;
+  if (bits <= ones(to.bits)) writeBits(learned, to, bits, value, key);
   if (typeof constant !== "bigint")
     return constantly(
       `${to.field.name}=${formatValue(to.field, { ...constant, mask: ones(to.field.bits) })}`,
@@ -477,6 +579,7 @@ function sameWidth(context: ActionReading, text: Token, bits: number): ReturnTyp
 function parseLearn(context: ActionReading, pair: Pair): Action {
   const numbers = new Map<string, string>();
   const specs: LearnSpec[] = [];
+  const learned = newMatch();
   let [number_, result] = [1, ""];
   for (const one of scanPairs(context.reading.text, pair.value.start, pair.value.end)) {
     const known = LEARN_NUMBERS.find(([key]) => key === one.key.text);
@@ -485,7 +588,7 @@ function parseLearn(context: ActionReading, pair: Pair): Action {
       const subfield = parseSubfield(one.value);
       if (subfield.bits !== 1) throw new Fault(one.value, "result_dst is one bit: reg0[0] would be one");
       result = `result_dst=${formatSubfield(subfield)}`;
-    } else if (known === undefined) specs.push(learnSpec(context, one));
+    } else if (known === undefined) specs.push(learnSpec(context, learned, one));
     else if (known[1] === 0) numbers.set(known[0], known[0]);
     else {
       const value = learnNumber(context, one, known[1]);
@@ -531,4 +634,7 @@ export const OTHER_ACTIONS: Readonly<Record<string, ActionParser>> = {
   decap: parseDecap,
   check_pkt_larger: parseCheckPacketLarger,
   delete_field: parseDeleteField,
+  // Open vSwitch has these two for its own tests only.
+  debug_recirc: (_, pair) => other(pair, "debug_recirc", "debug_recirc"),
+  debug_slow: (_, pair) => other(pair, "debug_slow", "debug_slow"),
 };

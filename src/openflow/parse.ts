@@ -7,11 +7,13 @@ import type { Action, Flow, FlowStats, MatchField, Source, TextProblem } from ".
 import { Consistency } from "./consistency.ts";
 import { FIELD_NAMES } from "./fields.ts";
 import { guarded, linesOf, saidIn } from "./lines.ts";
+import { isReplyHeader, messageOf } from "./origin.ts";
 import { parseInstructions } from "./parse-actions.ts";
 import { collectMatch, type MatchReading, newMatch, protocolsOf, takeMatchPair } from "./parse-match.ts";
 import { type ParseOptions, Reading, type ValueToken } from "./reading.ts";
-import { clip, Fault, nearest, type Pair, scanPairs, unquote } from "./scan.ts";
-import { readInteger } from "./values.ts";
+import { clip, Fault, nearest, type Pair, scanPairs } from "./scan.ts";
+import { SymbolNames } from "./symbols.ts";
+import { readInteger, readTableNumber } from "./values.ts";
 
 /** What became of one line. `flow` is null when the line has an error. */
 export interface ParsedFlow {
@@ -75,14 +77,13 @@ const flag =
   };
 
 function readTable(reading: Reading, info: Info, pair: Pair): void {
-  const name = unquote(pair.value);
-  const number = reading.tables.get(name) ?? (/^\d{1,9}$/.test(name) ? Number(name) : 256);
-  if (number > 255) {
-    const known =
-      reading.tables.size > 0 ? nearest(name, reading.tables.keys()) : "; a name needs a list of tables";
+  const number = readTableNumber(pair.value.text, reading.tables);
+  if (number === null) {
+    const name = clip(pair.value.text);
+    const known = reading.tables.size > 0 ? nearest(name, reading.tables.keys()) : ", or names of --tables";
     throw new Fault(
       pair.value.text === "" ? pair.key : pair.value,
-      `there is no table ${clip(name)}: tables are numbers from 0 to 254${known}`,
+      `there is no table ${name || "here"}: tables are numbers from 0 to 254${known}`,
     );
   }
   reading.values.push({ span: pair.value, role: "info", field: null });
@@ -159,7 +160,23 @@ const MATCH_WORDS = [
   "actions",
 ];
 
+/** Fields that a switch prints by other names than it takes. */
+const PRINTED_NAMES: ReadonlyMap<string, string> = new Map([
+  ["gtpu_flags", "tun_gtpu_flags"],
+  ["gtpu_msgtype", "tun_gtpu_msgtype"],
+]);
+
 function takePair(reading: Reading, info: Info, match: MatchReading, pair: Pair): void {
+  const real = PRINTED_NAMES.get(pair.key.text);
+  if (real !== undefined) {
+    if (!reading.isPrinted)
+      throw new Fault(
+        pair.key,
+        `${pair.key.text} is how a dump prints ${real}; ovs-ofctl takes ${real} only`,
+      );
+    takePair(reading, info, match, { ...pair, key: { ...pair.key, text: real } });
+    return;
+  }
   if (takeMatchPair(reading, match, pair)) return;
   const reader = INFO.get(pair.key.text);
   if (reader !== undefined) {
@@ -194,20 +211,23 @@ function readFlow(reading: Reading, start: number): Flow {
   const middle = start + found.index;
   for (const pair of scanPairs(text, start, middle)) takePair(reading, info, match, pair);
   const { fields, protocols } = collectMatch(reading, match);
-  const consistency = new Consistency(reading, protocols);
+  const consistency = new Consistency(reading, protocols, !reading.isPrinted);
+  if (reading.isPushing) consistency.become({ vlan: "untagged" });
   const actions = parseInstructions(reading, consistency, {
     start: middle + found[0].length,
     end: text.length,
   });
-  checkGoto(actions, info.table ?? 0);
+  checkGoto(reading, actions, info.table ?? 0);
   const { table, stats, flags, ...rest } = info;
   return { ...rest, table: table ?? 0, flags, stats, match: fields, actions, source, text };
 }
 
 /** A flow without a table goes into table 0. */
-function checkGoto(actions: readonly Action[], table: number): void {
+function checkGoto({ tables }: Reading, actions: readonly Action[], table: number): void {
   const last = actions.at(-1);
   if (last?.type !== "goto_table" || last.table > table) return;
+  // The number of a symbol says nothing about the order.
+  if (tables instanceof SymbolNames && (tables.isSymbol(table) || tables.isSymbol(last.table))) return;
   throw new Fault(
     last.span,
     `goto_table:${last.table} from table ${table}: it goes forward only (OFPBIC_BAD_TABLE_ID)`,
@@ -241,14 +261,16 @@ export function parseFlow(
   return { flow, problems: reading.problems, values: reading.values };
 }
 
-const HEADER = /^\s*(?:NXST|OFPST)_FLOW reply(?: \(OF1\.\d\))? \(xid=0x[0-9a-f]+\):(?: flags=\[more\])?\s*$/;
-/** True for a line that begins the reply of a switch. It may stand in front of any flow. */
-export const isReplyHeader = (line: string): boolean => HEADER.test(line);
-
 /** What is a flow in a line of a file: without colours and comment; null for a reply header and where nothing stands. */
 export function flowOfLine(line: string): string | null {
   const said = saidIn(line);
-  return said === null || HEADER.test(said) ? null : said;
+  return said === null || isReplyHeader(said) ? null : said;
+}
+
+/** The error of a text that has lines of ovs-ofctl's which say that flows are missing. */
+export function notWhole(file: string, line: number, reason: string): TextProblem {
+  const message = `this dump is not whole: ${reason}; dump it again with ovs-ofctl -O OpenFlow15,OpenFlow13 dump-flows BRIDGE`;
+  return { file, line, column: 1, level: "error", message };
 }
 
 /** Reads a dump or a file of flows: one flow a line, reply headers, comments (`#`) and empty lines between them. */
@@ -257,9 +279,15 @@ export function parseFlows(text: string, file: string, options: ParseOptions = {
   const problems: TextProblem[] = [];
   let skipped = 0;
   let headers = 0;
+  let broken: TextProblem | null = null;
   for (const { text: clean, line } of linesOf(text)) {
     if (isReplyHeader(clean)) {
       headers++;
+      continue;
+    }
+    const message = messageOf(clean);
+    if (message !== null) {
+      if (message.reason !== null && broken === null) broken = notWhole(file, line, message.reason);
       continue;
     }
     const parsed = parseFlow(clean, { file, line }, options);
@@ -270,6 +298,7 @@ export function parseFlows(text: string, file: string, options: ParseOptions = {
         parsed.flow === null && options.lenient === true ? { ...problem, level: "warning" } : problem,
       );
   }
+  if (broken !== null) problems.push(broken);
   return { flows, problems, skipped, headers };
 }
 

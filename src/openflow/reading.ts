@@ -21,14 +21,26 @@ export interface ValueToken {
 export type Protocol = "OpenFlow10" | "OpenFlow13" | "OpenFlow15";
 
 export interface ParseOptions {
-  /** Numbers of ports by name: `--names` dumps need it. */
+  /** Numbers of ports by name: `--names` dumps need it. `SymbolNames` gives one to every name. */
   readonly ports?: Names;
-  /** Numbers of tables by name. */
+  /** Numbers of tables by name, in the same way. */
   readonly tables?: Names;
   /** Flows that cannot be read are left out and counted instead of being errors. */
   readonly lenient?: boolean;
   /** Reject what this version rejects: from 1.1 on, actions that do not fit the match. Without it they are warnings. */
   readonly protocol?: Protocol;
+  /**
+   * The version whose meaning the words have that change with it (`mod_vlan_vid`, `enqueue`, …); `protocol` when it is
+   * left out. Null: `mod_vlan_vid` sets the VLAN of a tagged packet, and pushes a tag onto another one.
+   */
+  readonly version?: Protocol | null;
+  /**
+   * True for text that a switch printed. It has what it says it has: the checks of add-flow do not apply, and spellings
+   * that are printed and not taken as input are read.
+   */
+  readonly isPrinted?: boolean;
+  /** Read the first `mod_vlan_vid` or `mod_vlan_pcp` of a list as a push of a tag, which is then set. */
+  readonly isPushing?: boolean;
 }
 
 const NO_NAMES: Names = new Map();
@@ -39,6 +51,9 @@ export class Reading {
   readonly ports: Names;
   readonly tables: Names;
   readonly protocol: Protocol | null;
+  readonly version: Protocol | null;
+  readonly isPrinted: boolean;
+  readonly isPushing: boolean;
   readonly problems: TextProblem[] = [];
   readonly values: ValueToken[] = [];
 
@@ -48,6 +63,9 @@ export class Reading {
     this.ports = options.ports ?? NO_NAMES;
     this.tables = options.tables ?? NO_NAMES;
     this.protocol = options.protocol ?? null;
+    this.version = options.version === undefined ? this.protocol : options.version;
+    this.isPrinted = options.isPrinted === true;
+    this.isPushing = options.isPushing === true;
   }
 
   warn(span: Span, message: string): void {

@@ -5,6 +5,7 @@
  */
 import { PORT } from "./ast.ts";
 import type { Field, Format } from "./fields.ts";
+import { numberOf } from "./symbols.ts";
 
 /** A value and the bits of it that count. Bits of the value outside the mask are as written. */
 export interface Masked {
@@ -14,6 +15,8 @@ export interface Masked {
 
 /** Port numbers and table numbers by name. */
 export type Names = ReadonlyMap<string, number>;
+
+const NO_NAMES: Names = new Map();
 
 export const ones = (bits: number): bigint => (1n << BigInt(bits)) - 1n;
 
@@ -127,14 +130,15 @@ export function readIpv6Address(text: string): bigint | null {
   return groups.reduce((sum, group) => (sum << 16n) | group, 0n);
 }
 
-/** A mask that begins with a digit is a prefix length: Open vSwitch reads no address there. */
-function readIpv6(text: string): Masked | string {
+/** A mask that begins with a digit is a prefix length: Open vSwitch reads no address there, but prints one. */
+function readIpv6(text: string, isPrinted = false): Masked | string {
   const slash = text.indexOf("/");
   const value = readIpv6Address(slash < 0 ? text : text.slice(0, slash));
   if (value === null) return "is no IPv6 address: 2001:db8::1 and 2001:db8::/32 are";
   if (slash < 0) return { value, mask: ones(128) };
   const tail = text.slice(slash + 1);
-  const mask = /^\d/.test(tail) ? readPrefix(tail, 128) : readIpv6Address(tail);
+  const isAddress = !/^\d/.test(tail) || (isPrinted && tail.includes(":"));
+  const mask = isAddress ? readIpv6Address(tail) : readPrefix(tail, 128);
   return mask === null
     ? "has no mask behind its slash: a length from 0 to 128 or an address would be"
     : { value, mask };
@@ -159,18 +163,30 @@ RESERVED_NAMES.set(PORT.none, "ANY");
 
 /**
  * Reads a port: a decimal number (of 16 bits, or an OpenFlow 1.1 one of 32), a reserved name in any case, or one of
- * `names`; null when it is none of them.
+ * `names`, in this order, as Open vSwitch does; null when it is none of them.
  */
 export function readPort(text: string, names: Names): number | null {
   // A quoted name is a name and nothing else: "1" is no number, "LOCAL" no reserved port.
-  if (text.startsWith('"')) return names.get(unquoted(text)) ?? null;
-  const named = names.get(text);
-  if (named !== undefined) return named;
-  if (!/^\d{1,10}$/.test(text)) return RESERVED_PORTS.get(text.toUpperCase()) ?? null;
+  if (text.startsWith('"')) return numberOf(names, unquoted(text), true) ?? null;
+  if (!/^\d{1,10}$/.test(text))
+    return RESERVED_PORTS.get(text.toUpperCase()) ?? numberOf(names, text, false) ?? null;
   const number = Number(text);
   if (number < 0xfff7) return number;
   if (number <= 0xffff) return 0xffff0000 + number;
   return number >= 0xffffff00 && number <= 0xffffffff ? portOf32(number) : null;
+}
+
+/** Whether a text is a port without a name being given a number for it. */
+export function isKnownPort(text: string, names: Names): boolean {
+  return text.startsWith('"') || readPort(text, NO_NAMES) !== null || names.has(text);
+}
+
+/** Reads a table, 0 to 255: a decimal number, or one of `names`; null when it is neither. */
+export function readTableNumber(text: string, names: Names): number | null {
+  if (text.startsWith('"')) return numberOf(names, unquoted(text), true) ?? null;
+  if (!/^\d{1,9}$/.test(text)) return numberOf(names, text, false) ?? null;
+  const number = Number(text);
+  return number > 255 ? null : number;
 }
 
 /** The name in quotes, with the escapes of JSON; what is no JSON string is no name. */
@@ -222,11 +238,19 @@ const FLAGS: Partial<Record<Format, readonly string[]>> = {
 /** Bits that may be written of a field of flags; TCP has three reserved ones, known as [200], [400] and [800]. */
 const allowedFlags = (format: Format): bigint => ones(format === "tcp flags" ? 12 : FLAGS[format]!.length);
 
+/** Which bit has this name; TCP's reserved ones are named by their value, `[200]`. -1 when none has it. */
+function flagBit(name: string, names: readonly string[]): number {
+  const bit = names.indexOf(name);
+  if (bit >= 0 || !names.includes("syn")) return bit;
+  const reserved = ["[200]", "[400]", "[800]"].indexOf(name);
+  return reserved < 0 ? -1 : names.length + reserved;
+}
+
 function readSignedFlags(text: string, names: readonly string[]): Masked | string {
   let value = 0n;
   let mask = 0n;
   for (const part of text.split(/(?=[+-])/)) {
-    const bit = names.indexOf(part.slice(1));
+    const bit = flagBit(part.slice(1), names);
     if (bit < 0) return `has no flag ${part.slice(1) || "behind its sign"}: ${names.join(", ")} are flags`;
     const flag = 1n << BigInt(bit);
     if ((mask & flag) !== 0n) return `has the flag ${part.slice(1)} twice`;
@@ -239,7 +263,7 @@ function readSignedFlags(text: string, names: readonly string[]): Masked | strin
 /** Reads `+est-new`, `est|new`, `0x12/0x12` or `0x12`. */
 function readFlags(text: string, format: Format, bits: number): Masked | string {
   const names = FLAGS[format]!;
-  if (/^[+-][a-z]/.test(text)) return readSignedFlags(text, names);
+  if (/^[+-][a-z[]/.test(text)) return readSignedFlags(text, names);
   if (text.includes("/")) {
     const pair = readIntegers(text, 4);
     if (typeof pair !== "string" && ((pair.value | pair.mask) & ~allowedFlags(format)) !== 0n)
@@ -248,7 +272,7 @@ function readFlags(text: string, format: Format, bits: number): Masked | string 
   }
   let value = 0n;
   for (const part of text.split("|")) {
-    const bit = names.indexOf(part);
+    const bit = flagBit(part, names);
     const number = bit >= 0 ? 1n << BigInt(bit) : readInteger(part, 8);
     if (typeof number === "string" || (number & ~allowedFlags(format)) !== 0n)
       return `is made of no flags: ${names.join(", ")} are`;
@@ -296,6 +320,20 @@ export function readValue(field: Field, text: string, ports: Names): Masked | st
     default:
       return readIntegers(text, bytesOf(field));
   }
+}
+
+/**
+ * Reads a value as a switch prints it, where that is more than it takes: bits of a port, an IPv6 mask that begins with a
+ * digit, a TOS without its 0x, bit 1 of nw_frag alone (which no packet has), an empty mask.
+ */
+export function readPrintedValue(field: Field, text: string, ports: Names): Masked | string {
+  if (text === "ANY" && field.format !== "port") return { value: 0n, mask: 0n };
+  if (field.format === "port" && text.includes("/") && !text.startsWith('"'))
+    return readIntegers(text, bytesOf(field));
+  if (field.format === "ipv6") return readIpv6(text, true);
+  if (field.name === "tun_tos") return readIntegers(`0x${text}`, 1);
+  if (field.name === "ip_frag" && text === "<error>") return { value: 2n, mask: 3n };
+  return readValue(field, text, ports);
 }
 
 /** Prints a MAC address in lower case, with colons. */

@@ -124,7 +124,7 @@ function unknownFinding(one: VerifyUnknown, report: VerifyReport): Finding {
     level: "warning",
     name: `not decided: ${one.feature}${one.side === null ? "" : ` in ${name}`}`,
     title: `not decided: ${one.feature}`,
-    details: [],
+    details: one.note === undefined ? [] : [one.note],
     place: { file: name, line },
     related: [],
     ways: [],

@@ -29,21 +29,25 @@ function apartFrom(report: VerifyReport): string {
 export function verifyHeadline(report: VerifyReport): string {
   const { verdict, a, b, differences, ambiguous, unknown, cookies } = report;
   const apart = apartFrom(report);
-  if (verdict === "equal")
-    return `equal${apart}: ${a.name} and ${b.name} do the same with every frame on every port`;
+  const { extent } = report.compared;
+  const read = report.compared.readAs.map(how => `, ${how}`).join("");
+  if (verdict === "equal") {
+    const limited = extent === null ? "" : `, ${extent}`;
+    return `equal${apart}${limited}: ${a.name} and ${b.name} do the same with every frame on every port${read}`;
+  }
   if (verdict === "ambiguous") {
     const where = [...new Set(ambiguous.map(({ side }) => report[side].name))].join(" and ");
-    return `ambiguous: what ${where} does with some frames depends on which flow was installed first`;
+    return `ambiguous: what ${where} does with some frames depends on which flow was installed first${read}`;
   }
   if (verdict === "unknown") {
     const reasons = plural(unknown.length, "reason");
-    return `unknown: no difference between ${a.name} and ${b.name} was found${apart}, but not all could be decided (${reasons})`;
+    return `unknown: no difference between ${a.name} and ${b.name} was found${apart}, but not all could be decided (${reasons})${read}`;
   }
   if (differences.length === 0)
     return `different: ${plural(cookies?.count ?? 0, "cookie")} of ${a.name} and ${b.name}, and nothing else`;
   const causes = causesOf(differences).length;
   const found = `${plural(differences.length, "difference")} with ${plural(causes, "cause")}`;
-  return `different: ${found} between ${a.name} and ${b.name}`;
+  return `different: ${found} between ${a.name} and ${b.name}${read}`;
 }
 
 /** What was compared, a line each. */
@@ -227,7 +231,11 @@ export function verifyText(report: VerifyReport, paint: Palette): string {
 
 export const AMBIGUOUS = "two flows of one priority match this frame and do different things";
 
-function unknownText({ feature, line, side }: VerifyUnknown, report: VerifyReport): string {
+function unknownText({ note, ...one }: VerifyUnknown, report: VerifyReport): string {
+  return note === undefined ? placed(one, report) : `${placed(one, report)}: ${note}`;
+}
+
+function placed({ feature, line, side }: VerifyUnknown, report: VerifyReport): string {
   if (side === null) return line === 0 ? feature : `${feature}, line ${line}`;
   const { name, kind } = report[side];
   if (line === 0) return `${name}: ${feature}`;

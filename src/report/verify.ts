@@ -106,6 +106,8 @@ export interface VerifyUnknown {
   /** 0 where no line is to blame. */
   readonly line: number;
   readonly side: "a" | "b" | null;
+  /** What is known beside it, and what to do. */
+  readonly note?: string;
 }
 
 /** Two flows that say the same but for their cookies. */
@@ -118,6 +120,15 @@ export interface CookiePair {
 export interface Compared {
   readonly included: readonly string[];
   readonly leftOut: readonly string[];
+  /** How texts were read that do not tell: `read as OpenFlow 1.3+`. */
+  readonly readAs: readonly string[];
+  /** What "equal" holds for, when that is less than the tables: `as far as OpenFlow 1.0 shows`. */
+  readonly extent: string | null;
+  /** Names of ports and tables that nothing defines, and the numbers that stand for them here. */
+  readonly symbols: {
+    readonly ports: Readonly<Record<string, number>>;
+    readonly tables: Readonly<Record<string, number>>;
+  } | null;
 }
 
 export interface VerifyReport {

@@ -25,14 +25,14 @@ export function stateFields(words: readonly number[], values: ArrayLike<number>)
   for (const field of FIELDS) {
     if (field.place === null || /^x+reg|_oxm$/.test(field.name)) continue;
     if (!wordsIn(field).every(word => words.includes(word))) continue;
-    const value = valueOf(key, field);
+    const value = read(key, field);
     if (value === 0n) continue;
     found.push({ name: field.name, value: formatValue(field, { value, mask: ones(field.bits) }) });
   }
   return found;
 }
 
-function valueOf(key: Uint32Array, field: Field): bigint {
+function read(key: Uint32Array, field: Field): bigint {
   const { shift, bits } = field.place!;
   const all = wordsIn(field).reduce((sum, word) => (sum << 32n) | BigInt(key[word]!), 0n);
   return (all >> BigInt(shift)) & ones(bits);

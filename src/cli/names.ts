@@ -1,0 +1,173 @@
+/**
+ * Names of ports and tables: what --ports and --tables define, what an intent or a bridge adds, and symbols for the rest.
+ * One command has one set of symbols, so that a name is the same port in both of its inputs. A note on standard error
+ * lists the names that nothing defines, once.
+ */
+import type { Intent } from "../intent/index.ts";
+import {
+  type FlowColumns,
+  parsePorts,
+  parseTables,
+  portNumbersOf,
+  portSymbols,
+  type SymbolNames,
+  type TextProblem,
+  tableSymbols,
+} from "../openflow/index.ts";
+import { PortNames } from "../replay/index.ts";
+import { count } from "../report/index.ts";
+import { type Context, say } from "./context.ts";
+import { UserError } from "./errors.ts";
+
+/** Names of a note that are written out. */
+const SHOWN = 8;
+
+interface Known {
+  readonly ports: SymbolNames;
+  readonly tables: SymbolNames;
+  /** Names of ports that the command line defines. */
+  readonly given: ReadonlyMap<string, number>;
+  /** Looks for table 0 in the text that is being read. */
+  hasZero: () => boolean;
+  /** How many symbols the last note has named. */
+  noted: number;
+}
+
+const known = new WeakMap<Context, Known>();
+
+/** Reads a file, `-` being standard input, and reports the problems of a text. */
+export interface Reader {
+  textOf(path: string): string;
+  report(problems: readonly TextProblem[]): void;
+}
+
+const isInline = (text: string): boolean => /^[^\s/]+=[^\s=]+$/.test(text);
+
+/** What an option of names says: `NAME=N,…`, or a file. */
+function readNames(
+  context: Context,
+  reader: Reader,
+  option: "ports" | "tables",
+  expected: string,
+): ReadonlyMap<string, number> {
+  const text = context.text(option);
+  if (text === undefined) return new Map();
+  const parse = option === "ports" ? parsePorts : parseTables;
+  const [content, file] = isInline(text) ? [text, `--${option}`] : [reader.textOf(text), text];
+  const { names, problems } = parse(content, file);
+  reader.report(problems);
+  if (names.size > 0) return names;
+  const what = option === "ports" ? "port" : "table";
+  throw new UserError(`${file}: names no ${what}; expected NAME=N,… or ${expected}`);
+}
+
+/** The names that the command line gives, read once: they may come from standard input. */
+export function namesOf(context: Context, reader: Reader): Known {
+  const before = known.get(context);
+  if (before !== undefined) return before;
+  const given = readNames(context, reader, "ports", "the output of ovs-ofctl show");
+  const tables = readNames(context, reader, "tables", "the output of ovs-ofctl dump-tables");
+  const made: Known = {
+    ports: portSymbols(given),
+    tables: tableSymbols(tables, () => made.hasZero()),
+    given,
+    hasZero: () => false,
+    noted: 0,
+  };
+  known.set(context, made);
+  return made;
+}
+
+/** Defines the ports of an intent and of a bridge, where --ports does not. */
+export function definePorts(
+  { ports, given }: Known,
+  intent: Intent | null,
+  others: ReadonlyMap<string, number>,
+): void {
+  for (const [name, number] of [...new PortNames(intent).numbers, ...others])
+    if (!given.has(name)) ports.set(name, number);
+}
+
+/** What a flow that enters table 0 looks like: no table is written, or its number. */
+const ZERO = /\b(?:table|table_id)=0\b|\b(?:goto_table:|resubmit\([^,()]*,)0\b/;
+
+/** Whether a text has flows of table 0 by its number. */
+export function hasTableZero(text: string): boolean {
+  return text
+    .split("\n")
+    .some(line => ZERO.test(line) || (/\bactions?=/.test(line) && !/\btable(?:_id)?=/.test(line)));
+}
+
+/** Says which names are symbols, when there are new ones. */
+export function noteSymbols(context: Context, file: string): void {
+  const names = known.get(context);
+  if (names === undefined || context.isQuiet) return;
+  const { ports, tables } = names;
+  const total = ports.symbols.size + tables.symbols.size;
+  if (total === names.noted) return;
+  names.noted = total;
+  const parts = [listed("port", ports), listed("table", tables)].filter(part => part !== "");
+  const entry = [...tables.symbols].find(([, number]) => number === 0)?.[0];
+  const first = entry === undefined ? "" : `; packets enter ${JSON.stringify(entry)}, the first table`;
+  say(`${file}: no list defines ${parts.join(" and ")}: each stands for one number${first}`);
+}
+
+function listed(what: string, { symbols }: SymbolNames): string {
+  if (symbols.size === 0) return "";
+  const names = [...symbols.keys()].slice(0, SHOWN).map(name => JSON.stringify(name));
+  const rest = symbols.size > SHOWN ? ` and ${count(symbols.size - SHOWN)} more` : "";
+  return `${what}${symbols.size === 1 ? "" : "s"} ${names.join(", ")}${rest}`;
+}
+
+/** A port on a command line: by its name when it has no other number than a symbol's. */
+export function portWord(context: Context, port: number): string {
+  for (const [name, number] of known.get(context)?.ports.symbols ?? []) if (number === port) return name;
+  return String(port);
+}
+
+/** The symbols of a command by name, for JSON; null when there are none. */
+export function symbolsOf(
+  context: Context,
+): { ports: Record<string, number>; tables: Record<string, number> } | null {
+  const names = known.get(context);
+  if (names === undefined || names.ports.symbols.size + names.tables.symbols.size === 0) return null;
+  return {
+    ports: Object.fromEntries(names.ports.symbols),
+    tables: Object.fromEntries(names.tables.symbols),
+  };
+}
+
+/** The flows of an input as sorted text, without what changes while they stay. */
+function linesOf(flows: FlowColumns): string {
+  const lines = Array.from({ length: flows.count }, (_, index) =>
+    flows
+      .flow(index)
+      .text.replace(/\b(?:duration|n_packets|n_bytes|idle_age|hard_age)=[^,\s]*,?\s*/g, "")
+      .trim(),
+  );
+  return lines.sort().join("\n");
+}
+
+/**
+ * Why an outcome may be another one: a port's name that nothing defines beside a port's number that has no name, which
+ * may be the same port. Null when there is no such pair, or when no names are undefined.
+ */
+export function portClash(context: Context, inputs: readonly FlowColumns[]): string | null {
+  const names = known.get(context);
+  if (names === undefined || names.ports.symbols.size === 0) return null;
+  // Whatever the names stand for, the same flows do the same.
+  const [first, ...others] = inputs.map(linesOf);
+  if (others.length > 0 && others.every(lines => lines === first)) return null;
+  const numbers = new Set<number>();
+  let isMoved = false;
+  for (const flows of inputs) {
+    const used = portNumbersOf(flows, names.ports);
+    for (const number of used.numbers) numbers.add(number);
+    isMoved ||= used.isMoved;
+  }
+  if (numbers.size === 0 && !isMoved) return null;
+  const [name] = names.ports.symbols.keys();
+  const [number] = [...numbers].sort((a, b) => a - b);
+  const beside = number === undefined ? "ports in registers" : `port ${number}`;
+  return `the number of port ${JSON.stringify(name)} beside ${beside} (--ports defines it)`;
+}
