@@ -6,6 +6,8 @@
 import type { Intent } from "../intent/index.ts";
 import {
   type FlowColumns,
+  isInterfaceList,
+  parseInterfaces,
   parsePorts,
   parseTables,
   portNumbersOf,
@@ -52,13 +54,25 @@ function readNames(
 ): ReadonlyMap<string, number> {
   const text = context.text(option);
   if (text === undefined) return new Map();
-  const parse = option === "ports" ? parsePorts : parseTables;
   const [content, file] = isInline(text) ? [text, `--${option}`] : [reader.textOf(text), text];
+  if (option === "ports" && isInterfaceList(content)) return interfacesOf(content, file);
+  const parse = option === "ports" ? parsePorts : parseTables;
   const { names, problems } = parse(content, file);
   reader.report(problems);
   if (names.size > 0) return names;
   const what = option === "ports" ? "port" : "table";
   throw new UserError(`${file}: names no ${what}; expected NAME=N,… or ${expected}`);
+}
+
+/** Ports by name of a list of interfaces. Names are unique in a switch, numbers in a bridge. */
+function interfacesOf(text: string, file: string): ReadonlyMap<string, number> {
+  const interfaces = parseInterfaces(text);
+  if (typeof interfaces === "string") throw new UserError(`${file}: ${interfaces}`);
+  const named = interfaces.ports.flatMap(({ name, number }) =>
+    number === null ? [] : [[name, number] as const],
+  );
+  if (named.length === 0) throw new UserError(`${file}: has no interface with an OpenFlow port`);
+  return new Map(named);
 }
 
 /** The names that the command line gives, read once: they may come from standard input. */

@@ -77,8 +77,19 @@ const filters: readonly Option[] = [
     help: "leave out the flows of this table; may be repeated",
   },
 ];
+const ignore: Option = {
+  name: "ignore",
+  value: "PART,…",
+  help: "leave out parts of an outcome: queue, mark, packet-in, sample, order (of outputs to different ports)",
+};
 const proof: readonly Option[] = [
   ...filters,
+  ignore,
+  {
+    name: "tunnel-ports",
+    value: "PORT,…|none",
+    help: "the ports that are tunnels; all others are none (default: by type, and any port whose type is not known)",
+  },
   {
     name: "of10",
     help: "accept a dump of OpenFlow 1.0, which does not show write_actions, clear_actions and meters",

@@ -20,6 +20,7 @@ import { type Context, say } from "./context.ts";
 import { UserError } from "./errors.ts";
 import { bridgeOf, bytesOf, leaveOut } from "./flows.ts";
 import { portWord } from "./names.ts";
+import { type PortTypes, typesIn } from "./port-kinds.ts";
 
 export interface Side {
   readonly name: string;
@@ -27,6 +28,8 @@ export interface Side {
   readonly flows: FlowColumns;
   readonly groups: readonly Group[];
   readonly ports: PortNames;
+  /** Which ports are tunnels, as far as the switch said. */
+  readonly types: PortTypes;
   /** Flows that options left out, and those that could not be read. */
   readonly leftOut: readonly LeftOut[];
   readonly unread: number;
@@ -95,6 +98,7 @@ export function intentSide(
     flows,
     groups: [],
     ports: new PortNames(intent),
+    types: new Map(),
     leftOut,
     unread: 0,
     isSteady: true,
@@ -158,6 +162,7 @@ export function bridgeSide(context: Context, name: string, options: DumpOptions)
   const words = [...tracingWords(context, { ...options, names: null })];
   return {
     ...sideOf(context, name, "bridge", bridge),
+    types: live.interfaces === null ? new Map() : typesIn(live.interfaces, port => ports.has(port)),
     isSteady: live.isSteady,
     trace(inPort, state, hex) {
       const groups = hasGroups ? ` --groups <(${live.commands.groups})` : "";
@@ -183,6 +188,7 @@ function sideOf(
     flows,
     groups,
     ports,
+    types: new Map(),
     leftOut,
     unread,
     isSteady: true,

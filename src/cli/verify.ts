@@ -22,12 +22,13 @@ import {
   verifyNdjson,
   verifyText,
 } from "../report/index.ts";
-import type { ProofOptions } from "../verify/index.ts";
+import { IGNORABLE, type Ignored, type ProofOptions } from "../verify/index.ts";
 import { type Context, print, printPieces, say, writePieces } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { bytesOf } from "./flows.ts";
 import { type Judgement, judge } from "./judge.ts";
 import { portClash, symbolsOf } from "./names.ts";
+import { portKinds } from "./port-kinds.ts";
 import { bridgeSide, dumpSide, intentSide, isIntentFile, loadedIntent, type Side } from "./sides.ts";
 
 const EXIT_CODES = { equal: 0, different: 2, ambiguous: 2, unknown: 1 } as const;
@@ -85,7 +86,8 @@ export function diff(context: Context): number {
 function judged(context: Context, options: Options, type: "verify" | "diff", a: Side, b: Side): number {
   const clash = portClash(context, [a.flows, b.flows]);
   const symbols = symbolsOf(context);
-  return answer(context, options, judge(type, a, b, { ...options.judge, clash, symbols }));
+  const ports = portKinds(context, [a, b]);
+  return answer(context, options, judge(type, a, b, { ...options.judge, ports, clash, symbols }));
 }
 
 const KINDS = { intent: "an intent", dump: "a dump of flows", bridge: "a bridge" } as const;
@@ -135,10 +137,11 @@ function optionsOf(context: Context, inputs: readonly (string | undefined)[]): O
     ],
     read.filter(path => path !== undefined && path !== "-") as string[],
   );
+  const ignored = ignoredGiven(context);
   const isStrictAboutCookies = context.flag("strict-cookies");
   const isOf10Enough = context.flag("of10");
   return {
-    judge: { ...budgetOf(context), ...limitOf(context), isStrictAboutCookies, isOf10Enough },
+    judge: { ...budgetOf(context), ...limitOf(context), ignored, isStrictAboutCookies, isOf10Enough },
     reports,
     witness,
   };
@@ -155,6 +158,19 @@ function refuseInputs(outputs: readonly (readonly [string, string])[], inputs: r
     if (why !== undefined) throw new UsageError(`--${option} ${path}: ${why}; choose another output`);
     for (const identity of touchedBy(path)) taken.set(identity, `${path} is also being written`);
   }
+}
+
+/** `queue,mark`: parts of an outcome that are not compared. Throws UsageError. */
+export function ignoredGiven(context: Context): ReadonlySet<Ignored> {
+  const text = context.text("ignore");
+  if (text === undefined) return new Set();
+  const isPart = (part: string): part is Ignored => (IGNORABLE as readonly string[]).includes(part);
+  return new Set(
+    text.split(",").map(part => {
+      if (isPart(part)) return part;
+      throw new UsageError(`--ignore: "${part}" is not a part; expected ${IGNORABLE.join(", ")}`);
+    }),
+  );
 }
 
 /** `60s`, `1000000`, or both: `60s,1000000`. */

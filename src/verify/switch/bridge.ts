@@ -22,6 +22,8 @@ export interface LiveBridge {
   readonly groups: string;
   /** As `dump-ports-desc` prints them. */
   readonly ports: string;
+  /** As `ovs-vsctl --format=json list interface` prints them; null when the database cannot be asked. */
+  readonly interfaces: string | null;
   /** False when the last two readings differ. */
   readonly isSteady: boolean;
   /** Shell commands that print the same again. */
@@ -30,6 +32,7 @@ export interface LiveBridge {
 
 const PROTOCOLS = "OpenFlow15,OpenFlow13";
 const TIMEOUT_SECONDS = 120;
+const DATABASE_SECONDS = 10;
 const READINGS = 3;
 const MAX_BYTES = 2 ** 31 - 1;
 const PIECE_BYTES = 1 << 24;
@@ -74,7 +77,27 @@ export function readLiveBridge(bridge: string, { database, protocols }: LiveOpti
     groups: shell(words("dump-groups")),
     ports: shell(words("dump-ports-desc")),
   };
-  return { flows: last.flows, groups: last.groups, ports, isSteady, commands };
+  const interfaces = readInterfaces(database);
+  return { flows: last.flows, groups: last.groups, ports, interfaces, isSteady, commands };
+}
+
+/** The interfaces of the switch and their types; a bridge whose database is out of reach has none. */
+function readInterfaces(database: string | undefined): string | null {
+  const where =
+    database === undefined ? [] : [`--db=${/^\w+:/.test(database) ? database : `unix:${database}`}`];
+  const { status, stdout } = spawnSync(
+    "ovs-vsctl",
+    [
+      `--timeout=${DATABASE_SECONDS}`,
+      ...where,
+      "--format=json",
+      "--columns=name,ofport,type",
+      "list",
+      "interface",
+    ],
+    { maxBuffer: MAX_BYTES, stdio: ["ignore", "pipe", "ignore"], encoding: "utf8" },
+  );
+  return status === 0 ? stdout : null;
 }
 
 const quotedForShell = (word: string): string =>
