@@ -120,20 +120,32 @@ const hexOf = (bytes: Uint8Array): string =>
 /** Flows, through the interpreter. */
 export class FlowTracer implements Tracer {
   readonly ports: PortNames;
+  readonly #bridge: Bridge;
   readonly #interpreter: CachingInterpreter;
   /** Pieces of JSON: of flows, of ports in front of a frame, of ports that frames come in by. */
   readonly #stepPieces = new Map<Flow, Uint8Array>();
   readonly #portPieces = new Map<number, Uint8Array>();
   readonly #headPieces = new Map<number, Uint8Array>();
 
-  constructor({ flows, ports, options }: Bridge) {
+  constructor(bridge: Bridge) {
+    const { flows, ports, options } = bridge;
     this.ports = ports;
+    this.#bridge = bridge;
     this.#interpreter = new CachingInterpreter(flows, { ...options, isFleeting: true });
+  }
+
+  /** The outcome, unknown where a name that nothing defines may be the number of another port. */
+  #run(inPort: number, frame: Uint8Array, recorder: Recorder | null = null): Outcome {
+    const outcome = this.#interpreter.run(inPort, frame, recorder);
+    const clash = this.#bridge.clashWith(inPort);
+    if (clash === null) return outcome;
+    const unknown = [...outcome.unknown, { feature: clash, line: 0 }];
+    return { ...outcome, verdict: "unknown", outputs: [], packetIns: [], unknown };
   }
 
   trace(inPort: number, frame: Uint8Array): TraceReport {
     const recorder = new Recorder();
-    const outcome = this.#interpreter.run(inPort, frame, recorder);
+    const outcome = this.#run(inPort, frame, recorder);
     return {
       inPort,
       inPortName: this.ports.nameOf(inPort),
@@ -149,7 +161,7 @@ export class FlowTracer implements Tracer {
       reason: null,
       unknown: outcome.unknown.map(({ feature, line }) => ({ feature, line })),
       ambiguous: ambiguousOf(outcome),
-      tables: outcome.tables.map(stepOf),
+      tables: outcome.tables.map(hit => stepOf(hit, this.#bridge.symbols)),
       events: recorder.events,
       notes: [
         ...(isPort(inPort) ? [] : [`${inPort} is no port: no frame comes in by it`]),
@@ -161,7 +173,7 @@ export class FlowTracer implements Tracer {
   }
 
   write(inPort: number, frame: Uint8Array, to: Answers): void {
-    const outcome = this.#interpreter.run(inPort, frame);
+    const outcome = this.#run(inPort, frame);
     const { outputs, verdict, tables } = outcome;
     to.piece(this.#headPiece(inPort));
     for (let i = 0; i < outputs.length; i++) {
@@ -204,10 +216,11 @@ export class FlowTracer implements Tracer {
   }
 
   #stepPiece(hit: TableHit): Uint8Array {
-    if (hit.flow === null || hit.clauses !== undefined) return pieceOf(JSON.stringify(stepOf(hit)));
+    if (hit.flow === null || hit.clauses !== undefined)
+      return pieceOf(JSON.stringify(stepOf(hit, this.#bridge.symbols)));
     let piece = this.#stepPieces.get(hit.flow);
     if (piece === undefined) {
-      piece = pieceOf(JSON.stringify(stepOf(hit)));
+      piece = pieceOf(JSON.stringify(stepOf(hit, this.#bridge.symbols)));
       this.#stepPieces.set(hit.flow, piece);
     }
     return piece;
@@ -245,15 +258,17 @@ const PLAIN = Object.fromEntries(
   }),
 ) as Record<Outcome["verdict"], Uint8Array>;
 
-function stepOf({ table, flow, clauses }: TableHit): TraceStep {
+/** Ports and tables without a number are printed by their names. */
+function stepOf({ table, flow, clauses }: TableHit, symbols: Bridge["symbols"]): TraceStep {
   if (flow === null) return { table, flow: null, line: null, actions: null };
-  return { table, ...flowOf(flow), ...(clauses === undefined ? {} : { clauses: clauses.map(flowOf) }) };
+  const clausesOf = clauses?.map(one => flowOf(one, symbols));
+  return { table, ...flowOf(flow, symbols), ...(clausesOf === undefined ? {} : { clauses: clausesOf }) };
 }
 
-const flowOf = ({ match, priority, actions, source }: Flow): TraceClause => ({
-  flow: formatMatch(match, priority),
+const flowOf = ({ match, priority, actions, source }: Flow, symbols: Bridge["symbols"]): TraceClause => ({
+  flow: formatMatch(match, priority, symbols),
   line: source.line,
-  actions: formatActions(actions, {}, match),
+  actions: formatActions(actions, symbols, match),
 });
 
 function ambiguousOf({ ambiguous }: Pick<Outcome, "ambiguous">): TraceReport["ambiguous"] {
