@@ -8,16 +8,26 @@ import {
   FlowColumns,
   type Group,
   type InterpreterOptions,
+  type PrintOptions,
   type Protocol,
   parseGroups,
   protocolOf,
+  type SymbolNames,
   type TextProblem,
 } from "../openflow/index.ts";
 import { PortNames } from "../replay/index.ts";
 import { count, type LeftOut, plural } from "../report/index.ts";
 import { type Context, say } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
-import { definePorts, hasTableZero, namesOf, noteSymbols, portClash, type Reader } from "./names.ts";
+import {
+  definePorts,
+  hasTableZero,
+  nameClash,
+  namesOf,
+  noteSymbols,
+  portClash,
+  type Reader,
+} from "./names.ts";
 
 /** The largest dump that is read. */
 const MAX_BYTES = 2 ** 31 - 16;
@@ -31,8 +41,12 @@ export interface Bridge {
   readonly options: InterpreterOptions & { readonly groups: readonly Group[] };
   /** Flows that --ignore-cookie and --ignore-table left out. */
   readonly leftOut: readonly LeftOut[];
-  /** Why outcomes may be other ones; null when nothing stands in their way. */
+  /** Names that nothing defines, by the numbers that stand for them. */
+  readonly symbols: Required<Pick<PrintOptions, "ports" | "tables">>;
+  /** Why outcomes may be other ones: a name that nothing defines may be a port that has a number. Null without any. */
   readonly clash: string | null;
+  /** The same for a frame that enters this port. */
+  clashWith(inPort: number): string | null;
 }
 
 /** What is known of a bridge besides the command line. */
@@ -193,6 +207,13 @@ export function readBridge(context: Context, path: string, intent: Intent | null
   return bridgeOf(context, path === "-" ? "standard input" : path, bytesOf(path), { intent });
 }
 
+const OF10_NOTE =
+  "a dump of OpenFlow 1.0 does not show write_actions, clear_actions and meters; ovs-ofctl -O OpenFlow15,OpenFlow13 dump-flows does";
+
+/** verify and diff have a verdict that says so. */
+const isComparing = ({ command, isQuiet }: Context): boolean =>
+  isQuiet || command.name === "verify" || command.name === "diff";
+
 /** The same with the bytes of the dump. */
 export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told: Told): Bridge {
   const names = namesOf(context, readerOf(context));
@@ -215,6 +236,8 @@ export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told
     throw new UserError(
       `${file}: none of its ${plural(flows.skipped, "flow")} can be read; there is nothing to compare`,
     );
+  if (flows.origin.isPrinted && flows.origin.version === "OpenFlow10" && !isComparing(context))
+    say(`${file}: ${OF10_NOTE}`);
   if (flows.skipped > 0) {
     say(`${file}: ${count(flows.skipped)} flows cannot be read and are left out; frames may have met them`);
   }
@@ -223,7 +246,18 @@ export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told
   const groups = groupsGiven(context, told);
   noteSymbols(context, file);
   const ports = new PortNames(told.intent, names.ports);
-  return { flows, ports, leftOut, clash: portClash(context, [flows]), options: { groups, ...listed } };
+  const clash = portClash(context, [flows]);
+  const clashWith = (inPort: number): string | null => clash ?? nameClash(context, inPort);
+  const byNumber = ({ symbols }: SymbolNames): ReadonlyMap<number, string> =>
+    new Map([...symbols].map(([name, number]) => [number, name]));
+  const symbols = { ports: byNumber(names.ports), tables: byNumber(names.tables) };
+  return { flows, ports, leftOut, symbols, clash, clashWith, options: { groups, ...listed } };
+}
+
+/** Ends a comparison of frames with flows whose ports are not known. Throws UserError. */
+export function refuseClash(context: Context, { clash }: Bridge): void {
+  if (clash !== null)
+    throw new UserError(`${context.text("against")}: frames cannot be compared: they depend on ${clash}`);
 }
 
 /**

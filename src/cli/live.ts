@@ -25,7 +25,7 @@ import { type LiveReport, liveJson, liveText } from "../report/index.ts";
 import { BackgroundOutput } from "./background-output.ts";
 import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
-import { comparedCode, readBridge } from "./flows.ts";
+import { comparedCode, readBridge, refuseClash } from "./flows.ts";
 import { againstReport } from "./replay.ts";
 
 const EVERY_DEFAULT = 1000;
@@ -220,6 +220,7 @@ class Session {
     const file = context.text("against");
     if (file === undefined) return;
     const bridge = readBridge(context, file, this.#intent);
+    refuseClash(context, bridge);
     const interpreter = new CachingInterpreter(bridge.flows, { ...bridge.options, isFleeting: true });
     this.#skippedFlows = bridge.flows.skipped;
     if (this.#against !== null) this.#against.replace(interpreter);

@@ -180,8 +180,19 @@ export function portClash(context: Context, inputs: readonly FlowColumns[]): str
     isMoved ||= used.isMoved;
   }
   if (numbers.size === 0 && !isMoved) return null;
-  const [name] = names.ports.symbols.keys();
   const [number] = [...numbers].sort((a, b) => a - b);
-  const beside = number === undefined ? "ports in registers" : `port ${number}`;
+  return clashText(names, number === undefined ? "ports in registers" : `port ${number}`);
+}
+
+function clashText({ ports }: Known, beside: string): string {
+  const [name] = ports.symbols.keys();
   return `the number of port ${JSON.stringify(name)} beside ${beside} (--ports defines it)`;
+}
+
+/** The same for a port that a frame enters by its number, where flows have names that nothing defines. */
+export function nameClash(context: Context, inPort: number): string | null {
+  const names = known.get(context);
+  if (names === undefined || names.ports.symbols.size === 0) return null;
+  for (const number of names.ports.values()) if (number === inPort) return null;
+  return clashText(names, `port ${inPort}`);
 }

@@ -20,7 +20,7 @@ import {
 import { formatHex } from "../wire/index.ts";
 import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
-import { type Bridge, comparedCode, portNames, readBridge } from "./flows.ts";
+import { type Bridge, comparedCode, portNames, readBridge, refuseClash } from "./flows.ts";
 import { progressLine } from "./progress.ts";
 
 const REPORT_WRITERS: Record<string, (report: ReplayReport) => string> = {
@@ -82,6 +82,7 @@ function threadsOf(context: Context): number | undefined {
 
 function againstOf(context: Context, bridge: Bridge | null): { against?: AgainstOption } {
   if (bridge === null) return {};
+  refuseClash(context, bridge);
   const interpreter = new CachingInterpreter(bridge.flows, { ...bridge.options, isFleeting: true });
   return { against: { interpreter, diff: context.text("diff") } };
 }

@@ -14,7 +14,7 @@ import { UsageError, UserError } from "./errors.ts";
 import { portNames, readBridge } from "./flows.ts";
 import { traceBatch } from "./trace-batch.ts";
 import { givenFlow, isFlowText } from "./trace-flow.ts";
-import { CoreTracer, FlowTracer, type Tracer } from "./tracers.ts";
+import { CoreTracer, FlowTracer, type Traced, type Tracer } from "./tracers.ts";
 
 export async function trace(context: Context): Promise<number> {
   const batch = context.text("batch");
@@ -60,12 +60,6 @@ function portGiven(context: Context, { ports }: Tracer): number | null {
   const number = ports.resolve(text);
   if (number === null) throw new UsageError(`-i: ${ports.stranger(text)}`);
   return number;
-}
-
-interface Traced {
-  readonly inPort: number;
-  readonly frame: Uint8Array;
-  readonly state: EnteringState;
 }
 
 function show(context: Context, tracer: Tracer, { inPort, frame, state }: Traced): void {

@@ -30,6 +30,13 @@ import { type Answers, pieceOf } from "./answers.ts";
 import type { Bridge } from "./flows.ts";
 import { enteringText, shownOutput, shownPacketIn } from "./state-text.ts";
 
+/** A frame, and what it brings with it beside its bytes. */
+export interface Traced {
+  readonly inPort: number;
+  readonly frame: Uint8Array;
+  readonly state: EnteringState;
+}
+
 export interface Tracer {
   readonly ports: PortNames;
   /** `state`: what the frame brings with it beside its bytes. */
@@ -146,28 +153,36 @@ const hexOf = (bytes: Uint8Array): string =>
 /** Flows, through the interpreter. */
 export class FlowTracer implements Tracer {
   readonly ports: PortNames;
+  readonly #bridge: Bridge;
   readonly #interpreter: CachingInterpreter;
   /** Pieces of JSON: of flows, of ports in front of a frame, of ports that frames come in by. */
   readonly #stepPieces = new Map<Flow, Uint8Array>();
   readonly #portPieces = new Map<number, Uint8Array>();
   readonly #headPieces = new Map<number, Uint8Array>();
 
-  constructor({ flows, ports, options }: Bridge) {
+  constructor(bridge: Bridge) {
+    const { flows, ports, options } = bridge;
     this.ports = ports;
+    this.#bridge = bridge;
     this.#interpreter = new CachingInterpreter(flows, { ...options, isFleeting: true });
+  }
+
+  /** The outcome, unknown where a name that nothing defines may be the number of another port. */
+  #run({ inPort, frame, state }: Traced, recorder: Recorder | null = null): Outcome {
+    const outcome = this.#interpreter.run(inPort, frame, recorder, state);
+    const clash = this.#bridge.clashWith(inPort);
+    if (clash === null) return outcome;
+    const unknown = [...outcome.unknown, { feature: clash, line: 0 }];
+    return { ...outcome, verdict: "unknown", outputs: [], packetIns: [], effects: null, unknown };
   }
 
   trace(inPort: number, frame: Uint8Array, state: EnteringState): TraceReport {
     const recorder = new Recorder();
-    const outcome = this.#interpreter.run(inPort, frame, recorder, state);
+    const outcome = this.#run({ inPort, frame, state }, recorder);
     return this.#reportOf({ inPort, frame, state }, outcome, recorder.events);
   }
 
-  #reportOf(
-    { inPort, frame, state }: { inPort: number; frame: Uint8Array; state: EnteringState },
-    outcome: Outcome,
-    events: TraceReport["events"],
-  ): TraceReport {
+  #reportOf({ inPort, frame, state }: Traced, outcome: Outcome, events: TraceReport["events"]): TraceReport {
     return {
       inPort,
       inPortName: this.ports.nameOf(inPort),
@@ -180,7 +195,7 @@ export class FlowTracer implements Tracer {
       reason: null,
       unknown: outcome.unknown.map(({ feature, line }) => ({ feature, line })),
       ambiguous: ambiguousOf(outcome),
-      tables: outcome.tables.map(stepOf),
+      tables: outcome.tables.map(hit => stepOf(hit, this.#bridge.symbols)),
       events,
       notes: [
         ...(isPort(inPort) ? [] : [`${inPort} is no port: no frame comes in by it`]),
@@ -192,7 +207,7 @@ export class FlowTracer implements Tracer {
   }
 
   write(inPort: number, frame: Uint8Array, state: EnteringState, to: Answers): void {
-    const outcome = this.#interpreter.run(inPort, frame, null, state);
+    const outcome = this.#run({ inPort, frame, state });
     if (state.size > 0 || hasMore(outcome)) {
       to.text(traceJson(this.#reportOf({ inPort, frame, state }, outcome, [])));
       return;
@@ -239,10 +254,11 @@ export class FlowTracer implements Tracer {
   }
 
   #stepPiece(hit: TableHit): Uint8Array {
-    if (hit.flow === null || hit.clauses !== undefined) return pieceOf(JSON.stringify(stepOf(hit)));
+    if (hit.flow === null || hit.clauses !== undefined)
+      return pieceOf(JSON.stringify(stepOf(hit, this.#bridge.symbols)));
     let piece = this.#stepPieces.get(hit.flow);
     if (piece === undefined) {
-      piece = pieceOf(JSON.stringify(stepOf(hit)));
+      piece = pieceOf(JSON.stringify(stepOf(hit, this.#bridge.symbols)));
       this.#stepPieces.set(hit.flow, piece);
     }
     return piece;
@@ -280,15 +296,17 @@ const PLAIN = Object.fromEntries(
   }),
 ) as Record<Outcome["verdict"], Uint8Array>;
 
-function stepOf({ table, flow, clauses }: TableHit): TraceStep {
+/** Ports and tables without a number are printed by their names. */
+function stepOf({ table, flow, clauses }: TableHit, symbols: Bridge["symbols"]): TraceStep {
   if (flow === null) return { table, flow: null, line: null, actions: null };
-  return { table, ...flowOf(flow), ...(clauses === undefined ? {} : { clauses: clauses.map(flowOf) }) };
+  const clausesOf = clauses?.map(one => flowOf(one, symbols));
+  return { table, ...flowOf(flow, symbols), ...(clausesOf === undefined ? {} : { clauses: clausesOf }) };
 }
 
-const flowOf = ({ match, priority, actions, source }: Flow): TraceClause => ({
-  flow: formatMatch(match, priority),
+const flowOf = ({ match, priority, actions, source }: Flow, symbols: Bridge["symbols"]): TraceClause => ({
+  flow: formatMatch(match, priority, symbols),
   line: source.line,
-  actions: formatActions(actions, {}, match),
+  actions: formatActions(actions, symbols, match),
 });
 
 function ambiguousOf({ ambiguous }: Pick<Outcome, "ambiguous">): TraceReport["ambiguous"] {

@@ -95,7 +95,7 @@ const parsed = new WeakMap<object, Flow | null>();
 function flowOf(row: InstalledRow | Row): Flow | null {
   let flow = parsed.get(row);
   if (flow === undefined) {
-    flow = parseFlow(textOf(row)).flow;
+    flow = parseFlow(textOf(row), undefined, { isPrinted: true }).flow;
     parsed.set(row, flow);
   }
   return flow;

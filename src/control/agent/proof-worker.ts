@@ -43,9 +43,21 @@ function witnessOf({ differences, ambiguous, unknown }: Proof): string | null {
 
 parentPort?.on("message", ({ id, a, b, maxSeconds }: Question) => {
   const columns = (bytes: Uint8Array, name: string) => ({
-    flows: new FlowColumns(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), name),
+    flows: new FlowColumns(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), name, {
+      isPrinted: true,
+    }),
   });
-  const proof = prove(columns(a, "wanted"), columns(b, "installed"), { maxSeconds, maxDifferences: 1 });
+  const [wanted, installed] = [columns(a, "wanted"), columns(b, "installed")];
+  // A flow that cannot be read would be left out of the proof.
+  const unread = [wanted, installed]
+    .flatMap(({ flows }) => flows.problems)
+    .find(({ level }) => level === "error");
+  if (unread !== undefined) {
+    const witness = `cannot be proved: ${unread.file}:${unread.line}:${unread.column}: ${unread.message}`;
+    parentPort!.postMessage({ id, verdict: "unknown", witness, seconds: 0 } satisfies Verdict);
+    return;
+  }
+  const proof = prove(wanted, installed, { maxSeconds, maxDifferences: 1 });
   const answer: Verdict = { id, verdict: proof.verdict, witness: witnessOf(proof), seconds: proof.seconds };
   parentPort!.postMessage(answer);
 });
