@@ -36,10 +36,10 @@ export class Context {
     return typeof value === "string" ? value : undefined;
   }
 
-  /** The texts of a repeatable option. */
+  /** The texts of a repeatable option, in the same way. */
   texts(name: string): readonly string[] {
     const value = this.#values[name];
-    return Array.isArray(value) ? value.map(String) : [];
+    return Array.isArray(value) ? value.map(text => (text === "/dev/stdout" ? "-" : String(text))) : [];
   }
 
   flag(name: string): boolean {
@@ -131,9 +131,11 @@ export function refuseOverwriting(
   if (input === undefined || input === "-") return;
   const read = identityOf(input);
   for (const option of outputs) {
-    const name = context.text(option);
-    if (name === undefined || read === null || !touchedBy(name).includes(read)) continue;
-    throw new UsageError(`--${option} ${name}: ${what} also being read; choose another output`);
+    const names = [context.text(option), ...context.texts(option)];
+    for (const name of names) {
+      if (name === undefined || read === null || !touchedBy(name).includes(read)) continue;
+      throw new UsageError(`--${option} ${name}: ${what} also being read; choose another output`);
+    }
   }
 }
 

@@ -2,7 +2,7 @@
  * From two sides to a report: the proof, the cookies, and all that people need beside them (names of ports, summaries
  * of frames, where in the intent a flow comes from, the command that shows it again).
  */
-import { canonicalText, type FlowColumns, matchWords, parseFlow } from "../openflow/index.ts";
+import { canonicalText, type FlowColumns, identityText, parseFlow } from "../openflow/index.ts";
 import {
   type Compared,
   plural,
@@ -228,12 +228,9 @@ function comparedOf(a: Side, b: Side, { isStrictAboutCookies, ignored = new Set(
 function stepOf(side: Side, { file, line, text }: FlowLine): VerifyStep {
   const { flow } = parseFlow(text, { file, line }, { ports: side.ports.numbers, lenient: true });
   if (flow === null) throw new Error(`assertion: ${file}:${line} was read before`);
-  const { words, unplaced } = matchWords(flow);
-  const tests = words.map(({ word, mask, value }) => `${word}/${mask}=${value}`);
-  const rest = unplaced.map(({ field, value, mask }) => `${field.name}=${value}/${mask}`);
   return {
     ...placeOf(side, { file, line, text }),
-    match: [flow.table, flow.priority, ...tests, ...rest].join(),
+    match: identityText(flow),
     actions: canonicalText(flow.actions),
     priority: flow.priority,
   };

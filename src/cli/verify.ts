@@ -27,7 +27,8 @@ import { type Context, print, printPieces, say, writePieces } from "./context.ts
 import { UsageError, UserError } from "./errors.ts";
 import { bytesOf } from "./flows.ts";
 import { type Judgement, judge } from "./judge.ts";
-import { bridgeSide, dumpSide, intentSide, isIntentFile, loadedIntent, type Side } from "./sides.ts";
+import { loadedIntent } from "./places.ts";
+import { bridgeSide, dumpSide, intentSide, isIntentFile, type Side } from "./sides.ts";
 
 const EXIT_CODES = { equal: 0, different: 2, ambiguous: 2, unknown: 1 } as const;
 
