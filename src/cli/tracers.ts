@@ -68,6 +68,7 @@ export class CoreTracer implements Tracer {
       unknown: [],
       ambiguous: [],
       tables: this.#stepsOf(inPort, frame, out),
+      isPipeline: true,
       events: [],
       notes: [],
     };
@@ -181,6 +182,7 @@ export class FlowTracer implements Tracer {
       unknown: outcome.unknown.map(({ feature, line }) => ({ feature, line })),
       ambiguous: ambiguousOf(outcome),
       tables: outcome.tables.map(stepOf),
+      isPipeline: false,
       events,
       notes: [
         ...(isPort(inPort) ? [] : [`${inPort} is no port: no frame comes in by it`]),
