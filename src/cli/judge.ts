@@ -20,6 +20,7 @@ import {
   type Difference,
   type FlowLine,
   type FlowPairs,
+  type FlowTable,
   type Ignored,
   type Proof,
   type ProofOptions,
@@ -27,6 +28,7 @@ import {
   type Unknown,
 } from "../verify/index.ts";
 import { formatHex, summarize } from "../wire/index.ts";
+import { work } from "./second-thread.ts";
 import type { Side } from "./sides.ts";
 import { enteringText, shownOutput, shownPacketIn } from "./state-text.ts";
 
@@ -40,8 +42,11 @@ export interface Judgement {
   readonly proof: Proof;
 }
 
+/** Compares two sides; all that is long asks `work` whether it is to go on. */
 export function judge(type: VerifyReport["type"], a: Side, b: Side, options: JudgeOptions): Judgement {
-  const proof = prove({ flows: a.flows, groups: a.groups }, { flows: b.flows, groups: b.groups }, options);
+  work.begin();
+  const tables = [a, b].map(({ flows, groups }) => ({ flows, groups })) as [FlowTable, FlowTable];
+  const proof = prove(...tables, { ...options, isStopped: work.isStopped });
   const cookies = options.isStrictAboutCookies ? compareCookies(a.flows, b.flows) : null;
   const unknown = [
     ...proof.unknown.map(one => withSide(one, a, b)),

@@ -25,6 +25,7 @@ import { UsageError, UserError } from "./errors.ts";
 import { type Bridge, comparedCode, portNames, readBridge } from "./flows.ts";
 import { loadedIntent, type Origins, originsOf, shellOf } from "./places.ts";
 import { progressLine } from "./progress.ts";
+import { isScreen } from "./terminal.ts";
 
 const REPORT_WRITERS: Record<string, (report: ReplayReport) => string> = {
   ".json": report => `${replayJson(report)}\n`,
@@ -47,7 +48,7 @@ export async function replayCommand(context: Context): Promise<number> {
   const bridge = flows === undefined ? null : readBridge(context, flows, intent);
   const core = Core.load();
   core.install(intent);
-  const progress = process.stderr.isTTY && !context.isQuiet ? progressLine(process.stderr) : null;
+  const progress = isScreen(2) && !context.isQuiet ? progressLine(process.stderr) : null;
   let result: ReplayResult;
   try {
     result = await replay({
@@ -266,7 +267,7 @@ function show(context: Context, report: ReplayReport): void {
   if (context.format !== "text") {
     (isTaken ? say : (line: string) => print(`${line}\n`))(replayJson(report));
   } else if (!context.isQuiet) {
-    const text = replayText(report, context.palette(isTaken ? process.stderr : process.stdout));
+    const text = replayText(report, context.palette(isTaken ? 2 : 1));
     if (isTaken) say(text.trimEnd());
     else print(text);
   }

@@ -77,7 +77,7 @@ function show(context: Context, tracer: Tracer, { inPort, frame, state }: Traced
     return;
   }
   const report: TraceReport = tracer.trace(inPort, frame, state);
-  print(traceText(report, context.palette(process.stdout)));
+  print(traceText(report, context.palette(1)));
 }
 
 function traceFrames(context: Context, tracer: Tracer, texts: readonly string[]): void {
