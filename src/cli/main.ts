@@ -48,13 +48,14 @@ async function run(name: string, args: readonly string[]): Promise<number> {
   if (name === "check") return (await import("./check.ts")).check(context);
   if (name === "compile") return (await import("./compile.ts")).compile(context);
   if (name === "replay") return (await import("./replay.ts")).replayCommand(context);
-  if (IS_LONG.has(name) && canMove) return runInSecondThread(name, args);
+  const isLong = IS_LONG.has(name) || (name === "compile" && (context.text("write") ?? "-") !== "-");
+  if (isLong && canMove) return runInSecondThread(name, args);
   if (name === "verify") return (await import("./verify.ts")).verify(context);
   if (name === "diff") return (await import("./verify.ts")).diff(context);
   if (name === "live") return (await import("./live.ts")).liveCommand(context);
   if (name === "agent") return (await import("./agent.ts")).agentCommand(context);
   if (name === "init") return (await import("./init.ts")).init(context);
-  if (name === "bench") return (await import("./bench.ts")).benchCommand(context);
+  if (name === "bench") return (await import("./bench.ts")).benchCommand(context, args);
   return (await import("./trace.ts")).trace(context);
 }
 
