@@ -25,6 +25,13 @@ const PART = ".part";
 /** What is wrong with an output, in one line that begins with its name. */
 export class SinkError extends Error {
   override readonly name = "SinkError";
+  /** The reader of a pipe ended: whoever has had enough needs no message. */
+  readonly isClosedPipe: boolean;
+
+  constructor(message: string, isClosedPipe = false) {
+    super(message);
+    this.isClosedPipe = isClosedPipe;
+  }
 }
 
 export class Sink {
@@ -99,7 +106,9 @@ export class Sink {
   }
 
   #failure(error: unknown): SinkError {
-    return new SinkError(`${this.name === "-" ? "standard output" : this.name}: ${ioMessage(error)}`);
+    const isClosedPipe = this.name === "-" && (error as NodeJS.ErrnoException).code === "EPIPE";
+    const name = this.name === "-" ? "standard output" : this.name;
+    return new SinkError(`${name}: ${ioMessage(error)}`, isClosedPipe);
   }
 }
 

@@ -23,7 +23,7 @@ export function check(context: Context): number {
     for (const error of report.errors) say(formatProblem(error));
     if (!context.isQuiet) {
       for (const warning of report.warnings) say(`${formatProblem(warning)} (warning)`);
-      print(checkText(report, context.palette(process.stdout)));
+      print(checkText(report, context.palette(1)));
     }
   }
   return report.errors.length === 0 ? 0 : 1;

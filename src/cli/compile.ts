@@ -3,7 +3,8 @@ import { Sink } from "../capture/index.ts";
 import { Flows, flowText, formatProblem, type Intent, loadIntent } from "../intent/index.ts";
 import { compileJson, flowJson } from "../report/index.ts";
 import { type Context, refuseOverwriting, say } from "./context.ts";
-import { UsageError } from "./errors.ts";
+import { UsageError, UserError } from "./errors.ts";
+import { work } from "./second-thread.ts";
 
 const PIECE_BYTES = 256 * 1024;
 
@@ -46,12 +47,15 @@ const LINES: Record<Context["format"], (intent: Intent, flows: Flows) => Iterabl
   },
 };
 
+/** A signal leaves nothing behind. */
 function writeLines(sink: Sink, lines: Iterable<string>): void {
+  work.begin();
   const piece = Buffer.allocUnsafe(PIECE_BYTES);
   let used = 0;
   for (const line of lines) {
     // A character takes three bytes at most, and no line is long: an intent's name has at most 255 characters.
     if (used + line.length * 3 > PIECE_BYTES) {
+      if (work.isStopped()) throw new UserError(`${sink.name}: interrupted, and removed`);
       sink.write(piece.subarray(0, used));
       used = 0;
     }

@@ -3,8 +3,9 @@ import { writeSync } from "node:fs";
 import { identityOf, ioMessage, Sink, touchedBy } from "../capture/index.ts";
 import { formatProblem, type Intent, loadIntent } from "../intent/index.ts";
 import { type Palette, palette } from "../report/index.ts";
-import { UsageError, UserError } from "./errors.ts";
+import { ClosedPipe, UsageError, UserError } from "./errors.ts";
 import type { Command, Parsed } from "./options.ts";
+import { isColored, type Stream } from "./terminal.ts";
 
 export type Format = "text" | "json" | "ndjson";
 
@@ -36,10 +37,10 @@ export class Context {
     return typeof value === "string" ? value : undefined;
   }
 
-  /** The texts of a repeatable option. */
+  /** The texts of a repeatable option, in the same way. */
   texts(name: string): readonly string[] {
     const value = this.#values[name];
-    return Array.isArray(value) ? value.map(String) : [];
+    return Array.isArray(value) ? value.map(text => (text === "/dev/stdout" ? "-" : String(text))) : [];
   }
 
   flag(name: string): boolean {
@@ -65,11 +66,8 @@ export class Context {
   }
 
   /** Colours for a stream that may be a terminal. */
-  palette(stream: { isTTY?: boolean }): Palette {
-    const when = this.text("color") ?? "auto";
-    const { NO_COLOR } = process.env;
-    const isAllowed = NO_COLOR === undefined || NO_COLOR === "";
-    return palette(when === "always" || (when === "auto" && stream.isTTY === true && isAllowed));
+  palette(stream: Stream): Palette {
+    return palette(isColored(stream, this.text("color") ?? "auto"));
   }
 
   /** Loads an intent; its problems go to standard error, an intent with errors ends the command. */
@@ -104,7 +102,7 @@ export function printBytes(bytes: Uint8Array): void {
   write(1, bytes);
 }
 
-function write(fd: 1 | 2, bytes: Uint8Array): void {
+function write(fd: Stream, bytes: Uint8Array): void {
   let at = 0;
   while (at < bytes.length) {
     try {
@@ -116,6 +114,7 @@ function write(fd: 1 | 2, bytes: Uint8Array): void {
         continue;
       }
       if (fd === 2) return;
+      if (code === "EPIPE") throw new ClosedPipe();
       throw new UserError(`standard output: ${ioMessage(error)}`);
     }
   }
@@ -131,9 +130,11 @@ export function refuseOverwriting(
   if (input === undefined || input === "-") return;
   const read = identityOf(input);
   for (const option of outputs) {
-    const name = context.text(option);
-    if (name === undefined || read === null || !touchedBy(name).includes(read)) continue;
-    throw new UsageError(`--${option} ${name}: ${what} also being read; choose another output`);
+    const names = [context.text(option), ...context.texts(option)];
+    for (const name of names) {
+      if (name === undefined || read === null || !touchedBy(name).includes(read)) continue;
+      throw new UsageError(`--${option} ${name}: ${what} also being read; choose another output`);
+    }
   }
 }
 

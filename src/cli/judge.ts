@@ -2,7 +2,7 @@
  * From two sides to a report: the proof, the cookies, and all that people need beside them (names of ports, summaries
  * of frames, where in the intent a flow comes from, the command that shows it again).
  */
-import { canonicalText, type FlowColumns, matchWords } from "../openflow/index.ts";
+import { canonicalText, type FlowColumns, identityText } from "../openflow/index.ts";
 import {
   type Compared,
   plural,
@@ -20,6 +20,7 @@ import {
   type Difference,
   type FlowLine,
   type FlowPairs,
+  type FlowTable,
   type Ignored,
   type Proof,
   type ProofOptions,
@@ -28,6 +29,7 @@ import {
 } from "../verify/index.ts";
 import { formatHex, summarize } from "../wire/index.ts";
 import { type DoubtOptions, readAs, weighed } from "./doubts.ts";
+import { work } from "./second-thread.ts";
 import type { Side } from "./sides.ts";
 import { enteringText, shownOutput, shownPacketIn } from "./state-text.ts";
 
@@ -43,10 +45,14 @@ export interface Judgement {
   readonly proof: Proof;
 }
 
+/** Compares two sides; all that is long asks `work` whether it is to go on. */
 export function judge(type: VerifyReport["type"], a: Side, b: Side, options: JudgeOptions): Judgement {
-  const proven = prove({ flows: a.flows, groups: a.groups }, { flows: b.flows, groups: b.groups }, options);
+  work.begin();
+  const tables = [a, b].map(({ flows, groups }) => ({ flows, groups })) as [FlowTable, FlowTable];
+  const judged = { ...options, isStopped: work.isStopped };
+  const proven = prove(...tables, judged);
   const again = (ofA: FlowColumns, ofB: FlowColumns): Proof =>
-    prove({ flows: ofA, groups: a.groups }, { flows: ofB, groups: b.groups }, options);
+    prove({ flows: ofA, groups: a.groups }, { flows: ofB, groups: b.groups }, judged);
   const { proof, doubts, extent } = weighed(proven, a, b, options, again);
   const cookies = options.isStrictAboutCookies ? compareCookies(a.flows, b.flows) : null;
   const unknown = [
@@ -239,12 +245,9 @@ function comparedOf(
 function stepOf(side: Side, { file, line, text }: FlowLine): VerifyStep {
   const { flow } = side.flows.reread(text, { file, line });
   if (flow === null) throw new Error(`assertion: ${file}:${line} was read before`);
-  const { words, unplaced } = matchWords(flow);
-  const tests = words.map(({ word, mask, value }) => `${word}/${mask}=${value}`);
-  const rest = unplaced.map(({ field, value, mask }) => `${field.name}=${value}/${mask}`);
   return {
     ...placeOf(side, { file, line, text }),
-    match: [flow.table, flow.priority, ...tests, ...rest].join(),
+    match: identityText(flow),
     actions: canonicalText(flow.actions),
     priority: flow.priority,
   };

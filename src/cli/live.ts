@@ -27,6 +27,7 @@ import { type Context, print, refuseOverwriting, say, writeReport } from "./cont
 import { UsageError, UserError } from "./errors.ts";
 import { comparedCode, readBridge, refuseClash } from "./flows.ts";
 import { againstReport } from "./replay.ts";
+import { isScreen } from "./terminal.ts";
 
 const EVERY_DEFAULT = 1000;
 const PAGE_MS = 1000;
@@ -343,7 +344,7 @@ class Session {
       });
     const capture = this.#capture;
     if (capture !== null) this.#timers.push(setInterval(() => capture.tick(), CAPTURE_MS));
-    const isPage = this.#context.format === "text" && process.stdout.isTTY && !this.#context.isQuiet;
+    const isPage = this.#context.format === "text" && isScreen(1) && !this.#context.isQuiet;
     if (isPage || this.#context.format === "ndjson") this.#every(PAGE_MS, () => this.#show());
     await this.#stopped;
   }
@@ -362,7 +363,7 @@ class Session {
       return;
     }
     this.#clearPage();
-    const text = liveText(report, before, this.#context.palette(process.stdout));
+    const text = liveText(report, before, this.#context.palette(1));
     this.#output.now(text);
     this.#pageLines = text.split("\n").length - 1;
   }
@@ -412,7 +413,7 @@ class Session {
     if (this.#output.problem !== null) return;
     this.#isOutputStuck = !(await this.#output.settle());
     if (this.#isOutputStuck) return say("slash32: standard output: its reader takes nothing more");
-    print(isText ? liveText(report, null, this.#context.palette(process.stdout)) : `${liveJson(report)}\n`);
+    print(isText ? liveText(report, null, this.#context.palette(1)) : `${liveJson(report)}\n`);
   }
 
   exitCode(): number {

@@ -4,9 +4,12 @@
  */
 import packageJson from "../../package.json" with { type: "json" };
 import { Context, print, say } from "./context.ts";
-import { UsageError, UserError } from "./errors.ts";
+import { ClosedPipe, UsageError, UserError } from "./errors.ts";
 import { COMMANDS, commandNamed, helpOf, nearest, parse, programHelp } from "./options.ts";
+import { canMove, runInSecondThread } from "./second-thread.ts";
 
+/** Commands that compute for long without a pause. */
+const IS_LONG = new Set(["verify", "diff"]);
 const HELP = new Set(["--help", "-h", "help"]);
 /** Names of the errors of other rooms that are the user's to mend; naming them does not load the rooms. */
 const USER_ERRORS = new Set([
@@ -21,6 +24,9 @@ const USER_ERRORS = new Set([
   "SocketError",
   "StateError",
 ]);
+
+/** The exit status that a shell gives a program that SIGPIPE ended: 128 + 13. */
+const CLOSED_PIPE = 141;
 
 async function run(name: string, args: readonly string[]): Promise<number> {
   const command = commandNamed(name);
@@ -42,12 +48,14 @@ async function run(name: string, args: readonly string[]): Promise<number> {
   if (name === "check") return (await import("./check.ts")).check(context);
   if (name === "compile") return (await import("./compile.ts")).compile(context);
   if (name === "replay") return (await import("./replay.ts")).replayCommand(context);
+  const isLong = IS_LONG.has(name) || (name === "compile" && (context.text("write") ?? "-") !== "-");
+  if (isLong && canMove) return runInSecondThread(name, args);
   if (name === "verify") return (await import("./verify.ts")).verify(context);
   if (name === "diff") return (await import("./verify.ts")).diff(context);
   if (name === "live") return (await import("./live.ts")).liveCommand(context);
   if (name === "agent") return (await import("./agent.ts")).agentCommand(context);
   if (name === "init") return (await import("./init.ts")).init(context);
-  if (name === "bench") return (await import("./bench.ts")).benchCommand(context);
+  if (name === "bench") return (await import("./bench.ts")).benchCommand(context, args);
   return (await import("./trace.ts")).trace(context);
 }
 
@@ -67,6 +75,8 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     return await start(args);
   } catch (error) {
+    if (error instanceof ClosedPipe || (error as { isClosedPipe?: boolean }).isClosedPipe === true)
+      return CLOSED_PIPE;
     if (error instanceof UserError || USER_ERRORS.has((error as Error).name)) {
       say(`slash32: ${(error as Error).message}`);
       return 1;

@@ -233,7 +233,7 @@ export const COMMANDS: readonly Command[] = [
         help: "use at most N cores, 1 or 2 (default: 2 where there are, for one plain capture of 64 MiB or more)",
       },
       format,
-      report,
+      { ...report, isRepeatable: true, help: "also write a report: .json, .ndjson or .md; may be repeated" },
       profile,
       { name: "allow-empty", help: "exit 0 even if no frame was read" },
       { name: "allow-truncated", help: "exit 0 even if a capture ends inside a record" },
@@ -594,9 +594,34 @@ export function parse(command: Command, args: readonly string[]): Parsed {
     ]),
   );
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+    const parsed = parseArgs({
+      args: [...args],
+      options,
+      allowPositionals: true,
+      strict: true,
+      tokens: true,
+    });
+    refuseRepeated(command, parsed.tokens);
+    return parsed;
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     throw new UsageError(rephrase(command, error as Error & { code?: string }));
+  }
+}
+
+/** Of two values of an option that takes one, the first would be lost without a word. */
+function refuseRepeated(
+  { options }: Command,
+  tokens: readonly { readonly kind: string; readonly name?: string; readonly value?: unknown }[],
+): void {
+  const given = new Map<string, unknown>();
+  for (const { kind, name, value } of tokens) {
+    const option = kind === "option" ? options.find(one => one.name === name) : undefined;
+    if (option?.value === undefined || option.isRepeatable === true) continue;
+    const before = given.get(option.name);
+    if (before !== undefined)
+      throw new UsageError(`--${option.name} takes one value; it is given twice: "${before}" and "${value}"`);
+    given.set(option.name, value);
   }
 }
 

@@ -5,6 +5,7 @@ import { CachingInterpreter } from "../openflow/index.ts";
 import {
   type AgainstResult,
   type Damage,
+  type FlowAt,
   type ReplayResult,
   replay,
   startSecondCore,
@@ -16,12 +17,15 @@ import {
   replayJson,
   replayMarkdown,
   replayText,
+  type VerifyPlace,
 } from "../report/index.ts";
 import { formatHex } from "../wire/index.ts";
 import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { type Bridge, comparedCode, portNames, readBridge, refuseClash } from "./flows.ts";
+import { loadedIntent, type Origins, originsOf, shellOf } from "./places.ts";
 import { progressLine } from "./progress.ts";
+import { isScreen } from "./terminal.ts";
 
 const REPORT_WRITERS: Record<string, (report: ReplayReport) => string> = {
   ".json": report => `${replayJson(report)}\n`,
@@ -32,17 +36,19 @@ const REPORT_WRITERS: Record<string, (report: ReplayReport) => string> = {
 
 export async function replayCommand(context: Context): Promise<number> {
   const captures = context.texts("read");
-  const file = context.text("report");
-  checkUsage(context, captures, file);
+  const files = context.texts("report");
+  checkUsage(context, captures, files);
   const plan = { captures, threads: threadsOf(context), count: context.number("count") };
   const flows = context.text("against");
   // The interpreter follows the frames in their order, on one core.
   const second = flows === undefined ? startSecondCore(plan) : undefined;
-  const intent = context.intent();
+  const path = context.text("intent");
+  const loaded = flows === undefined || path === undefined ? null : loadedIntent(context, path);
+  const intent = loaded?.intent ?? context.intent();
   const bridge = flows === undefined ? null : readBridge(context, flows, intent);
   const core = Core.load();
   core.install(intent);
-  const progress = process.stderr.isTTY && !context.isQuiet ? progressLine(process.stderr) : null;
+  const progress = isScreen(2) && !context.isQuiet ? progressLine(process.stderr) : null;
   let result: ReplayResult;
   try {
     result = await replay({
@@ -60,8 +66,8 @@ export async function replayCommand(context: Context): Promise<number> {
   } finally {
     progress?.clear();
   }
-  const report = reportOf(context, result);
-  if (file !== undefined) writeReport(file, REPORT_WRITERS[extensionOf(file)]!(report));
+  const report = reportOf(context, result, loaded);
+  for (const file of files) writeReport(file, REPORT_WRITERS[extensionOf(file)]!(report));
   show(context, report);
   if (!context.isQuiet) for (const note of result.notes) say(note);
   if (context.flag("verbose")) {
@@ -116,7 +122,7 @@ const WORDS: Record<string, string> = {
   ports: "the ports are",
 };
 
-function checkUsage(context: Context, captures: readonly string[], file: string | undefined): void {
+function checkUsage(context: Context, captures: readonly string[], files: readonly string[]): void {
   if (context.positionals.length > 0) {
     throw new UsageError(`"${context.positionals[0]}" is not expected; a capture is given with -r`);
   }
@@ -130,34 +136,45 @@ function checkUsage(context: Context, captures: readonly string[], file: string 
   );
   if (idle !== undefined && context.text("against") === undefined)
     throw new UsageError(`--${idle} goes with --against FLOWS`);
-  if (file !== undefined && !(extensionOf(file) in REPORT_WRITERS)) {
-    throw new UsageError(`--report ${file}: replay writes .json, .ndjson and .md, and JSON to -`);
+  for (const file of files) {
+    if (!(extensionOf(file) in REPORT_WRITERS))
+      throw new UsageError(`--report ${file}: replay writes .json, .ndjson and .md, and JSON to -`);
   }
   if (onStandardOutput(context).length > 1) {
     throw new UsageError(`${onStandardOutput(context).join(" and ")} cannot all be standard output`);
   }
   for (const read of ["intent", "against", "groups", "ports"])
     refuseOverwriting(context, ["write", "drops", "diff", "report"], context.text(read), WORDS[read]);
-  refuseReport(context, captures, file);
+  refuseReports(context, captures, files);
 }
 
-/** The report is written last: it must not replace a capture, read or written. */
-function refuseReport(context: Context, captures: readonly string[], file: string | undefined): void {
-  const own = file === undefined || file === "-" ? null : identityOf(file);
+/** Reports are written last: none may replace a capture, read or written, or another report. */
+function refuseReports(context: Context, captures: readonly string[], files: readonly string[]): void {
   const written = ["write", "drops", "diff"]
     .map(option => context.text(option))
     .filter(name => name !== undefined);
   const read = captures.flatMap(text => [text, text.slice(text.indexOf("=") + 1)]);
-  const touched = [...written.flatMap(touchedBy), ...read.map(identityOf)];
-  if (own !== null && touched.includes(own)) {
-    throw new UsageError(`--report ${file}: is also a capture that is read or written; choose another file`);
+  const touched = new Set([...written.flatMap(touchedBy), ...read.map(identityOf)]);
+  const reports = new Set<string>();
+  for (const file of files.filter(name => name !== "-")) {
+    const own = touchedBy(file);
+    if (own.some(identity => touched.has(identity)))
+      throw new UsageError(
+        `--report ${file}: is also a capture that is read or written; choose another file`,
+      );
+    if (own.some(identity => reports.has(identity)))
+      throw new UsageError(`--report ${file}: is also being written; choose another file`);
+    for (const identity of own) reports.add(identity);
   }
 }
 
 /** The options whose data goes to standard output. */
 function onStandardOutput(context: Context): string[] {
-  const options = { write: "-w", drops: "--drops", diff: "--diff", report: "--report" };
-  return Object.entries(options).flatMap(([name, shown]) => (context.text(name) === "-" ? [shown] : []));
+  const options = { write: "-w", drops: "--drops", diff: "--diff" };
+  const data = Object.entries(options).flatMap(([name, shown]) =>
+    context.text(name) === "-" ? [shown] : [],
+  );
+  return [...data, ...context.texts("report").flatMap(file => (file === "-" ? ["--report"] : []))];
 }
 
 /** What the writer of a report goes by: the extension, or `-` itself. */
@@ -165,7 +182,12 @@ function extensionOf(file: string): string {
   return file === "-" ? file : (/\.[^./]+$/.exec(file)?.[0] ?? "");
 }
 
-function reportOf(context: Context, { counters, ports, seconds, against }: ReplayResult): ReplayReport {
+function reportOf(
+  context: Context,
+  { counters, ports, seconds, against }: ReplayResult,
+  loaded: ReturnType<typeof loadedIntent> | null,
+): ReplayReport {
+  const origins = loaded === null ? undefined : originsOf(loaded.intent, loaded.places);
   return {
     frames: counters.frames,
     snapped: counters.snapped,
@@ -173,7 +195,7 @@ function reportOf(context: Context, { counters, ports, seconds, against }: Repla
     seconds,
     drops: counters.drops,
     tables: counters.tables,
-    against: against === null ? null : againstReport(context, against, port => ports.nameOf(port)),
+    against: against === null ? null : againstReport(context, against, port => ports.nameOf(port), origins),
     ports: counters.ports.map(port => ({
       port: port.port,
       name: ports.nameOf(port.port),
@@ -187,41 +209,57 @@ function reportOf(context: Context, { counters, ports, seconds, against }: Repla
   };
 }
 
-/** Bytes of a frame that fit a command line. */
-const MOST_HEX_BYTES = 256;
-
 /** What was compared, with the commands that show the differences. */
 export function againstReport(
   context: Context,
   { differences, ...rest }: AgainstResult,
   nameOf: (port: number) => string | null,
+  origins: Origins = () => null,
 ): AgainstReport {
   const [intent, file, diff] = ["intent", "against", "diff"].map(option => context.text(option));
-  const sides = ["ports", "groups"].flatMap(option => {
+  const [ports, groups] = ["ports", "groups"].map(option => {
     const text = context.text(option);
     return text === undefined ? [] : [`--${option}`, text];
-  });
-  const command = (inPort: number, frame: Uint8Array, index: number): string => {
-    const isWritten = diff !== undefined && diff !== "-";
-    const isShort = frame.length <= MOST_HEX_BYTES;
-    const hex = `${formatHex(isShort ? frame : frame.subarray(0, MOST_HEX_BYTES))}${isShort ? "" : "…"}`;
-    const which = isWritten ? ["-r", `${diff}:${index + 1}`] : ["-i", nameOf(inPort) ?? String(inPort), hex];
-    return ["slash32", "trace", "-n", intent!, "-f", file!, ...sides, ...which].map(quoted).join(" ");
+  }) as [string[], string[]];
+  const lenient = context.flag("lenient") ? ["--lenient"] : [];
+  const isWritten = diff !== undefined && diff !== "-";
+  const command = ({ inPort, frame, number }: AgainstResult["differences"][number]): string => {
+    const which = isWritten ? ["-r", `${diff}:${number}`] : ["-i", String(inPort), formatHex(frame)];
+    const sides = [
+      ["-n", intent!, ...ports],
+      ["-n", intent!, "-f", file!, ...ports, ...groups, ...lenient],
+    ];
+    return sides.map(words => shellOf(["slash32", "trace", ...words, ...which])).join("; ");
   };
   return {
     ...rest,
     file: file!,
-    differences: differences.map(({ inPort, frame, core, flows }, index) => ({
-      core,
-      flows,
-      command: command(inPort, frame, index),
+    differences: differences.map(one => ({
+      frames: one.frames,
+      inPort: one.inPort,
+      inPortName: nameOf(one.inPort),
+      hex: formatHex(one.frame),
+      core: one.core,
+      flows: one.flows,
+      compiled: one.compiled === null ? null : compiledPlace(intent!, one.compiled, origins),
+      installed:
+        one.installed === null
+          ? null
+          : {
+              file: file!,
+              line: one.installed.line,
+              text: one.installed.text,
+              compiledLine: null,
+              origin: null,
+            },
+      command: command(one),
     })),
   };
 }
 
-/** An argument as the shell takes it. */
-function quoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+function compiledPlace(intent: string, { line, text }: FlowAt, origins: Origins): VerifyPlace {
+  const origin = origins(line);
+  return { file: origin?.file ?? intent, line: origin?.line ?? 0, text, compiledLine: line, origin };
 }
 
 /** The report goes to standard output, unless data does. */
@@ -230,7 +268,7 @@ function show(context: Context, report: ReplayReport): void {
   if (context.format !== "text") {
     (isTaken ? say : (line: string) => print(`${line}\n`))(replayJson(report));
   } else if (!context.isQuiet) {
-    const text = replayText(report, context.palette(isTaken ? process.stderr : process.stdout));
+    const text = replayText(report, context.palette(isTaken ? 2 : 1));
     if (isTaken) say(text.trimEnd());
     else print(text);
   }

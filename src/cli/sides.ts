@@ -3,23 +3,15 @@
  * Whatever a side was, from here on it is flows in columns with a name, and knows which part of an intent a flow comes
  * from and which command line traces a frame through it.
  */
-import {
-  Flows,
-  flowText,
-  formatProblem,
-  type Intent,
-  intentOfBytes,
-  loadIntent,
-  type Places,
-} from "../intent/index.ts";
+import { Flows, flowText, type Intent } from "../intent/index.ts";
 import { FlowColumns, type Group, isReplyHeader, parsePorts } from "../openflow/index.ts";
 import { PortNames } from "../replay/index.ts";
 import type { LeftOut } from "../report/index.ts";
 import { readLiveBridge } from "../verify/index.ts";
 import { type Context, say } from "./context.ts";
-import { UserError } from "./errors.ts";
 import { bridgeOf, bytesOf, leaveOut } from "./flows.ts";
 import { portWord } from "./names.ts";
+import { type loadedIntent, originsOf, shellOf } from "./places.ts";
 import { type PortTypes, typesIn } from "./port-kinds.ts";
 
 export interface Side {
@@ -66,20 +58,6 @@ function textOf(flows: Flows): Uint8Array {
   return bytes.subarray(0, used);
 }
 
-/** Loads an intent; problems go to standard error, an intent with errors ends the command. */
-export function loadedIntent(
-  context: Context,
-  path: string,
-  read?: Uint8Array,
-): { intent: Intent; places: Places } {
-  const { intent, places, errors, warnings } =
-    read === undefined ? loadIntent(path) : intentOfBytes(path, read);
-  if (!context.isQuiet) for (const warning of warnings) say(`${formatProblem(warning)} (warning)`);
-  if (intent !== null && places !== undefined) return { intent, places };
-  for (const error of errors.slice(0, -1)) say(formatProblem(error));
-  throw new UserError(formatProblem(errors.at(-1)!));
-}
-
 /** An intent as a side. Line N of its flows is line N of what `slash32 compile` prints. */
 export function intentSide(
   context: Context,
@@ -91,7 +69,6 @@ export function intentSide(
   const flows = new FlowColumns(textOf(compiled), name);
   if (flows.errorCount > 0) throw new Error(`assertion: ${flows.problems[0]!.message}`);
   const leftOut = leaveOut(context, flows);
-  const vms = new Map(intent.vms.map(({ id }, index) => [id, index]));
   return {
     name,
     kind: "intent",
@@ -103,13 +80,8 @@ export function intentSide(
     unread: 0,
     isSteady: true,
     intent,
-    placeOf(line) {
-      const route = compiled.routeAt(line - 1);
-      const vm = vms.get(compiled.at(line - 1).owner);
-      const place = route >= 0 ? places.route(route) : vm === undefined ? null : places.vm(vm);
-      return place === null ? null : { file: place.file, line: place.line };
-    },
     readPushed: () => null,
+    placeOf: originsOf(intent, places, compiled),
     trace(inPort, state, hex) {
       const filters = filterWords(context);
       const frame = frameWords(inPort, state, hex);
@@ -222,13 +194,6 @@ function tracingWords(context: Context, { names }: DumpOptions): string[] {
 /** How `trace` is told of a frame, and of what it brings along. */
 const frameWords = (inPort: number | string, state: string, hex: string): string[] =>
   state === "" ? ["-i", String(inPort), hex] : [`in_port=${inPort},${state}`, hex];
-
-/** Words as a POSIX shell reads them. */
-function shellOf(words: readonly string[]): string {
-  const quoted = (word: string): string =>
-    /^[\w./:,=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-  return words.map(quoted).join(" ");
-}
 
 const INTENT_NAME = /\.(?:ya?ml|json)$/i;
 /** What an intent begins with, and a flow does not. */

@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { Core } from "../core/index.ts";
-import { type EnteringState, NO_STATE } from "../openflow/index.ts";
+import { NO_STATE } from "../openflow/index.ts";
 import { type PortNames, parseCaptureArgument, readFrames } from "../replay/index.ts";
 import { type TraceReport, traceText } from "../report/index.ts";
 import { frameOfExpression, isExpression, parseHex } from "../wire/index.ts";
@@ -71,7 +71,7 @@ function show(context: Context, tracer: Tracer, { inPort, frame, state }: Traced
     return;
   }
   const report: TraceReport = tracer.trace(inPort, frame, state);
-  print(traceText(report, context.palette(process.stdout)));
+  print(traceText(report, context.palette(1)));
 }
 
 function traceFrames(context: Context, tracer: Tracer, texts: readonly string[]): void {

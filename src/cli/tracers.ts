@@ -75,6 +75,7 @@ export class CoreTracer implements Tracer {
       unknown: [],
       ambiguous: [],
       tables: this.#stepsOf(inPort, frame, out),
+      isPipeline: true,
       events: [],
       notes: [],
     };
@@ -196,6 +197,7 @@ export class FlowTracer implements Tracer {
       unknown: outcome.unknown.map(({ feature, line }) => ({ feature, line })),
       ambiguous: ambiguousOf(outcome),
       tables: outcome.tables.map(hit => stepOf(hit, this.#bridge.symbols)),
+      isPipeline: false,
       events,
       notes: [
         ...(isPort(inPort) ? [] : [`${inPort} is no port: no frame comes in by it`]),

@@ -24,12 +24,13 @@ import {
 } from "../report/index.ts";
 import { IGNORABLE, type Ignored, type ProofOptions } from "../verify/index.ts";
 import { type Context, print, printPieces, say, writePieces } from "./context.ts";
-import { UsageError, UserError } from "./errors.ts";
+import { ClosedPipe, UsageError, UserError } from "./errors.ts";
 import { bytesOf } from "./flows.ts";
 import { type Judgement, judge } from "./judge.ts";
 import { portClash, symbolsOf } from "./names.ts";
+import { loadedIntent } from "./places.ts";
 import { portKinds } from "./port-kinds.ts";
-import { bridgeSide, dumpSide, intentSide, isIntentFile, loadedIntent, type Side } from "./sides.ts";
+import { bridgeSide, dumpSide, intentSide, isIntentFile, type Side } from "./sides.ts";
 
 const EXIT_CODES = { equal: 0, different: 2, ambiguous: 2, unknown: 1 } as const;
 
@@ -204,13 +205,8 @@ function limitOf(context: Context): Pick<ProofOptions, "maxDifferences"> {
 function answer(context: Context, { reports, witness }: Options, judgement: Judgement): number {
   const { report } = judgement;
   const findings = inRepository(verifyFindings(report, packageJson.version));
-  if (context.format === "json") printPieces(verifyJson(report));
-  else if (context.format === "ndjson") printPieces(verifyNdjson(report));
-  else if (!context.isQuiet) {
-    if (witness === "-") say(verifyText(report, context.palette(process.stderr)).trimEnd());
-    else print(verifyText(report, context.palette(process.stdout)));
-  }
   inTurn([
+    () => show(context, report, witness),
     () => tellGithub(findings),
     ...reports.map(
       ({ file, write }) =>
@@ -222,6 +218,19 @@ function answer(context: Context, { reports, witness }: Options, judgement: Judg
     },
   ]);
   return EXIT_CODES[report.verdict];
+}
+
+/** A reader that has had enough, as `head`, changes nothing about the answer. */
+function show(context: Context, report: VerifyReport, witness: string | undefined): void {
+  try {
+    if (context.format === "json") printPieces(verifyJson(report));
+    else if (context.format === "ndjson") printPieces(verifyNdjson(report));
+    else if (context.isQuiet) return;
+    else if (witness === "-") say(verifyText(report, context.palette(2)).trimEnd());
+    else print(verifyText(report, context.palette(1)));
+  } catch (error) {
+    if (!(error instanceof ClosedPipe)) throw error;
+  }
 }
 
 /** Does all of it, and throws what the first that failed threw: one folder that is missing costs no other report. */

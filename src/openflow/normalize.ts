@@ -198,3 +198,14 @@ export function matchWords(flow: Pick<Flow, "match">): {
   }
   return { words, unplaced };
 }
+
+/** Table, priority and match of a flow as text: equal where two flows are one to Open vSwitch, however they are spelt. */
+export function identityText(flow: Pick<Flow, "table" | "priority" | "match">): string {
+  const { words, unplaced } = matchWords(flow);
+  const tests = words.map(({ word, mask, value }) => `${word}/${mask}=${value}`);
+  const rest = unplaced.map(({ field, value, mask }) => `${field.name}=${value}/${mask}`);
+  return [flow.table, flow.priority, ...tests, ...rest].join();
+}
+
+/** That and what the flow does. */
+export const meaningText = (flow: Flow): string => `${identityText(flow)} ${canonicalText(flow.actions)}`;

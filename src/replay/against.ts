@@ -6,16 +6,35 @@
 import * as abi from "../../assembly/abi.ts";
 import { pcapngHeader, pcapngPacket, Sink } from "../capture/index.ts";
 import { Core, type FrameIn, type FrameOut, REASONS } from "../core/index.ts";
-import type { Intent } from "../intent/index.ts";
-import type { CachingInterpreter, Outcome } from "../openflow/index.ts";
+import { Flows, flowText, type Intent, matchedFlows } from "../intent/index.ts";
+import {
+  type CachingInterpreter,
+  type Flow,
+  meaningText,
+  type Outcome,
+  parseFlow,
+} from "../openflow/index.ts";
 import type { PortNames } from "./ports.ts";
 
-/** A frame with two ends, both in words. */
+/** A flow: of the bridge, with its file, or of the intent, with its line among the compiled flows. */
+export interface FlowAt {
+  readonly file: string | null;
+  readonly line: number;
+  readonly text: string;
+}
+
+/** Frames for which core and flows part at the same two flows, and come out in the same two ways. */
 export interface Difference {
+  readonly frames: number;
+  /** The first of them, its two ends in words, and its number among all frames that differ, from 1 on. */
   readonly inPort: number;
   readonly frame: Uint8Array;
   readonly core: string;
   readonly flows: string;
+  readonly number: number;
+  /** The flows at which the two part; null where none matches, or where it is not known. */
+  readonly compiled: FlowAt | null;
+  readonly installed: FlowAt | null;
 }
 
 /** What the flows leave open, and for how many frames. */
@@ -30,8 +49,10 @@ export interface AgainstResult {
   readonly different: number;
   readonly unknown: number;
   readonly ambiguous: number;
-  /** The first few. */
+  /** By the flows at which the two part, those with most frames first. */
   readonly differences: readonly Difference[];
+  /** Frames that differ in more ways than are kept. */
+  readonly others: number;
   readonly undecided: readonly Undecided[];
 }
 
@@ -45,8 +66,10 @@ function isSameEnd({ port, frame }: FrameOut, { outputs, packetIns }: Outcome): 
   return outputs.length === 1 && only!.port === port && firstDifference(only!.frame, frame) < 0;
 }
 
-/** Differences that are kept to be shown. */
-const KEPT = 5;
+/** Differences that are kept: pairs of flows, of which there are not many, unless everything is wrong. */
+const KEPT = 100_000;
+
+type Counted = { -readonly [Key in keyof Difference]: Difference[Key] };
 
 export class Against {
   #interpreter: CachingInterpreter;
@@ -58,7 +81,12 @@ export class Against {
   readonly #core: Core;
   /** The memory of that core. */
   readonly #memory: Buffer;
-  readonly #differences: Difference[] = [];
+  readonly #differences = new Map<string, Counted>();
+  /** Where two ways part, by the flows on them. */
+  readonly #partings = new Map<string, Parting>();
+  readonly #intent: Intent;
+  #compiled: Flows | null = null;
+  #others = 0;
   readonly #undecided = new Map<string, number>();
   #frames = 0;
   #different = 0;
@@ -76,6 +104,7 @@ export class Against {
   }) {
     this.#core = options.core ?? Core.load();
     this.#memory = Buffer.from(this.#core.bytes.buffer);
+    this.#intent = options.intent;
     this.#interpreter = options.interpreter;
     this.#ports = options.ports;
     this.#interfaces = options.interfaces;
@@ -170,17 +199,61 @@ export class Against {
     timeLow: number,
   ): void {
     this.#different++;
-    const difference = {
-      inPort,
-      frame: frame.slice(),
-      core: this.#coreText(out),
-      flows: this.#flowsText(outcome) + differsFrom(out, outcome),
-    };
-    if (this.#differences.length < KEPT) this.#differences.push(difference);
+    const core = this.#coreText(out);
+    const flows = this.#flowsText(outcome);
+    const parting = this.#partingOf(inPort, frame, out, outcome);
+    const name = [parting.name, core, flows].join("\n");
+    const known = this.#differences.get(name);
+    if (known !== undefined) known.frames++;
+    else if (this.#differences.size >= KEPT) this.#others++;
+    else
+      this.#differences.set(name, {
+        frames: 1,
+        inPort,
+        frame: frame.slice(),
+        core,
+        flows: flows + differsFrom(out, outcome),
+        number: this.#different,
+        compiled: parting.compiled,
+        installed: parting.installed,
+      });
     if (this.#sink === null) return;
     const time = (BigInt(timeHigh) << 32n) | BigInt(timeLow);
-    const comment = `core: ${difference.core}; flows: ${difference.flows}`;
-    this.#sink.write(pcapngPacket(this.#interfaces.indexOf(inPort), time, difference.frame, comment));
+    const comment = `core: ${core}; flows: ${flows}${differsFrom(out, outcome)}`;
+    this.#sink.write(pcapngPacket(this.#interfaces.indexOf(inPort), time, frame, comment));
+  }
+
+  /** The first flows in which the compiled ones that the core's tables stand for and those of the bridge differ. */
+  #partingOf(inPort: number, frame: Uint8Array, { tables }: FrameOut, outcome: Outcome): Parting {
+    const isKnown = tables.length > 0 && frame.length >= ETHERNET_BYTES;
+    this.#compiled ??= isKnown ? new Flows(this.#intent) : null;
+    const own = isKnown ? matchedFlows(this.#compiled!, tables, inPort, frame) : [];
+    const theirs = outcome.tables.flatMap(({ flow }) => (flow === null ? [] : [flow]));
+    const name = `${own.join()} ${theirs.map(({ source }) => source.line).join()}`;
+    let parting = this.#partings.get(name);
+    if (parting === undefined) {
+      parting = this.#partingAt(own, theirs);
+      if (this.#partings.size >= KEPT) this.#partings.clear();
+      this.#partings.set(name, parting);
+    }
+    return parting;
+  }
+
+  #partingAt(own: readonly number[], theirs: readonly Flow[]): Parting {
+    const texts = own.map(index => flowText(this.#compiled!.at(index)));
+    const isSame = (at: number): boolean =>
+      theirs[at] !== undefined && meaningText(compiledFlow(texts[at]!)) === meaningText(theirs[at]);
+    let at = 0;
+    while (at < texts.length && isSame(at)) at++;
+    // Without the core's way, or where both are the same, the last flow is what people look at.
+    const last = own.length === 0 || at >= Math.max(own.length, theirs.length);
+    const [left, right] = last ? [own.length - 1, theirs.length - 1] : [at, at];
+    const compiled =
+      texts[left] === undefined ? null : { file: null, line: own[left]! + 1, text: texts[left] };
+    const flow = theirs[right];
+    const installed =
+      flow === undefined ? null : { file: flow.source.file, line: flow.source.line, text: flow.text.trim() };
+    return { name: `${compiled?.line} ${installed?.line}`, compiled, installed };
   }
 
   #leaveOpen({ verdict, unknown, ambiguous }: Outcome): void {
@@ -223,7 +296,8 @@ export class Against {
       different: this.#different,
       unknown: this.#unknown,
       ambiguous: this.#ambiguous,
-      differences: this.#differences,
+      differences: [...this.#differences.values()].sort((a, b) => b.frames - a.frames),
+      others: this.#others,
       undecided: [...this.#undecided].map(([what, frames]) => ({ what, frames })),
     };
   }
@@ -235,6 +309,20 @@ export class Against {
   abandon(): void {
     this.#sink?.abandon();
   }
+}
+
+interface Parting {
+  readonly name: string;
+  readonly compiled: FlowAt | null;
+  readonly installed: FlowAt | null;
+}
+
+const ETHERNET_BYTES = 14;
+
+function compiledFlow(text: string): Flow {
+  const { flow } = parseFlow(text, { file: "compiled", line: 1 });
+  if (flow === null) throw new Error(`assertion: a compiled flow is read: ${text}`);
+  return flow;
 }
 
 /** Where two frames begin to differ, -1 where they do not. */

@@ -1,6 +1,6 @@
 /** The replay room's only door. */
 
-export { Against, type AgainstResult, type Difference } from "./against.ts";
+export { Against, type AgainstResult, type Difference, type FlowAt } from "./against.ts";
 export { type SecondCore, startSecondCore } from "./ahead.ts";
 export { ReplayError } from "./errors.ts";
 export { type CapturedFrame, readFrames } from "./frames.ts";

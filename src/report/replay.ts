@@ -2,7 +2,12 @@
  * What a replay did, as text, JSON and Markdown. Pure functions of plain data: nothing here reads a file, a clock or
  * the terminal.
  */
+import { ruleOf } from "./finding.ts";
+import { code, fenced, plain } from "./markdown.ts";
 import { bar, count as n, type Palette, table, tableName } from "./text.ts";
+
+import { placeText, type VerifyPlace } from "./verify.ts";
+import { placeObject } from "./verify-json.ts";
 
 /** Frames and bytes of one port. */
 export interface PortReport {
@@ -17,6 +22,20 @@ export interface PortReport {
   readonly drops: number;
 }
 
+export interface AgainstDifference {
+  readonly frames: number;
+  readonly inPort: number;
+  readonly inPortName: string | null;
+  readonly hex: string;
+  readonly core: string;
+  readonly flows: string;
+  /** A flow of the intent, where the core's tables say which, and one of the bridge. */
+  readonly compiled: VerifyPlace | null;
+  readonly installed: VerifyPlace | null;
+  /** A shell line that shows the first frame's way on both sides. */
+  readonly command: string;
+}
+
 /** What the same frames did in the flows of a bridge. */
 export interface AgainstReport {
   /** The file of the flows. */
@@ -27,12 +46,10 @@ export interface AgainstReport {
   /** Frames whose end the flows leave open. */
   readonly unknown: number;
   readonly ambiguous: number;
-  /** The first few, in words, with the command that shows them. */
-  readonly differences: readonly {
-    readonly core: string;
-    readonly flows: string;
-    readonly command: string;
-  }[];
+  /** By the flows at which the two part, those with most frames first; each with its first frame. */
+  readonly differences: readonly AgainstDifference[];
+  /** Frames that differ in further ways, which are not listed. */
+  readonly others: number;
   readonly undecided: readonly { readonly what: string; readonly frames: number }[];
 }
 
@@ -81,14 +98,30 @@ export function replayJson(report: ReplayReport): string {
 }
 
 /** Zero rows are left out, but for the two of the contract. */
-export function againstJson({ frames, different, unknown, ambiguous }: AgainstReport): object {
+export function againstJson(report: AgainstReport): object {
+  const { frames, different, unknown, ambiguous, differences, others, undecided } = report;
   return {
     frames,
     different,
     ...(unknown === 0 ? {} : { unknown }),
     ...(ambiguous === 0 ? {} : { ambiguous }),
+    ...(differences.length === 0 ? {} : { differences: differences.map(differenceObject) }),
+    ...(others === 0 ? {} : { others }),
+    ...(undecided.length === 0 ? {} : { undecided }),
   };
 }
+
+const differenceObject = (one: AgainstDifference): object => ({
+  frames: one.frames,
+  in_port: one.inPort,
+  ...(one.inPortName === null ? {} : { in_port_name: one.inPortName }),
+  frame: one.hex,
+  core: one.core,
+  flows: one.flows,
+  a: one.compiled === null ? null : placeObject(one.compiled),
+  b: one.installed === null ? null : placeObject(one.installed),
+  replay: one.command,
+});
 
 /** A page of text with bars. */
 export function replayText(report: ReplayReport, paint: Palette): string {
@@ -140,8 +173,9 @@ function ports(report: ReplayReport, paint: Palette): string {
   return table([head, ...rows], "lrrrrrr");
 }
 
-/** Undecided causes that are shown. */
+/** Undecided causes, and differences, that are shown. */
 const SHOWN = 5;
+const DIFFERENCES_SHOWN = 10;
 
 /** What was compared, as a section of a page. */
 export function againstText(report: AgainstReport, paint: Palette): string {
@@ -155,14 +189,31 @@ export function againstText(report: AgainstReport, paint: Palette): string {
   const counted = rows.filter(([, met]) => met > 0);
   const lines = [section(`against ${file}`, counted, frames, paint, paint.cyan)];
   if (counted.length === 0) lines.push(`${paint.bold(`against ${file}`)}: no frame was compared`);
-  for (const { core, flows, command } of differences) {
-    lines.push(`  ${paint.red("core:")} ${core}; ${paint.red("flows:")} ${flows}`, `    ${command}`);
-  }
-  if (different > differences.length) lines.push(`  … and ${n(different - differences.length)} more`);
+  for (const one of differences.slice(0, DIFFERENCES_SHOWN)) lines.push(...differenceLines(one, paint));
+  const rest = differences.slice(DIFFERENCES_SHOWN);
+  const further = rest.reduce((sum, one) => sum + one.frames, report.others);
+  if (further > 0)
+    lines.push(
+      `  … and ${n(further)} more ${frameWord(further)} at ${n(rest.length)} more pairs of flows; --format json or --report FILE.json has all`,
+    );
   for (const { what, frames: met } of undecided.slice(0, SHOWN))
     lines.push(`  ${paint.yellow("open:")} ${what} (${n(met)})`);
   if (undecided.length > SHOWN) lines.push(`  … and ${n(undecided.length - SHOWN)} more`);
   return lines.filter(line => line !== "").join("\n");
+}
+
+const frameWord = (frames: number): string => (frames === 1 ? "frame" : "frames");
+
+function differenceLines(one: AgainstDifference, paint: Palette): string[] {
+  const { frames, core, flows, compiled, installed, command } = one;
+  const row = (sign: string, place: VerifyPlace | null): string[] =>
+    place === null ? [] : [`    ${sign} ${paint.dim(`${placeText(place)}:`)} ${ruleOf(place.text)}`];
+  return [
+    `  ${n(frames)} ${frameWord(frames)}: ${paint.red("core:")} ${core}; ${paint.red("flows:")} ${flows}`,
+    ...row("-", compiled),
+    ...row("+", installed),
+    `    ${paint.cyan("$")} ${command}`,
+  ];
 }
 
 /** The same as Markdown, for a summary page of CI. */
@@ -171,7 +222,7 @@ export function replayMarkdown(report: ReplayReport): string {
   const drops = [...report.drops].map(([reason, dropped]) => `| \`${reason}\` | ${n(dropped)} |`);
   const portRows = report.ports.map(
     ({ port, name, rxFrames, txFrames, replies, drops: dropped }) =>
-      `| ${port} ${name ?? ""} | ${n(rxFrames)} | ${n(txFrames)} | ${n(replies)} | ${n(dropped)} |`,
+      `| ${port} ${plain(name ?? "")} | ${n(rxFrames)} | ${n(txFrames)} | ${n(replies)} | ${n(dropped)} |`,
   );
   return `${[
     "# Replay",
@@ -191,14 +242,26 @@ export function replayMarkdown(report: ReplayReport): string {
 }
 
 function againstMarkdown(report: AgainstReport): string[] {
-  const { file, frames, different, unknown, ambiguous, differences } = report;
+  const { file, frames, different, unknown, ambiguous, differences, others } = report;
+  const shown = differences.slice(0, MARKDOWN_SHOWN);
+  const rest = different - others - shown.reduce((sum, one) => sum + one.frames, 0) + others;
+  const rows = shown.map(
+    one => `| ${n(one.frames)} | ${plain(one.core)} | ${plain(one.flows)} | ${whereOf(one)} |`,
+  );
+  const table = ["", "| frames | core | flows | where |", "|--:|---|---|---|", ...rows];
   return [
     "",
-    `Against \`${file}\`: ${n(frames)} frames compared, ${n(different)} differ, ${n(unknown + ambiguous)} are left open.`,
-    "",
-    ...differences.map(({ core, flows, command }) => `- core: ${core}; flows: ${flows}<br>\`${command}\``),
+    `Against ${code(file)}: ${n(frames)} frames compared, ${n(different)} differ, ${n(unknown + ambiguous)} are left open.`,
+    ...(rows.length === 0 ? [] : [...table, "", fenced(shown.map(({ command }) => command).join("\n"))]),
+    ...(rest === 0 ? [] : ["", `${n(rest)} more ${frameWord(rest)}; a .json report has all.`]),
   ];
 }
+
+/** Differences that are told in Markdown; GitHub takes a megabyte a step. */
+const MARKDOWN_SHOWN = 50;
+
+const whereOf = ({ compiled, installed }: AgainstDifference): string =>
+  [compiled, installed].flatMap(place => (place === null ? [] : [code(placeText(place))])).join(" ");
 
 function percent(part: number, whole: number): string {
   return whole === 0 ? "" : `${((100 * part) / whole).toFixed(1)} %`;

@@ -52,6 +52,8 @@ export interface TraceReport {
   /** Flows of one table and priority that both match and differ. */
   readonly ambiguous: readonly { readonly table: number; readonly lines: readonly number[] }[];
   readonly tables: readonly TraceStep[];
+  /** Whether the tables are those of the pipeline, whose names are known. */
+  readonly isPipeline: boolean;
   /** One for each table, or none at all. */
   readonly events: readonly TraceEvent[];
   /** What else is worth knowing: why everything was undone. */
@@ -87,7 +89,7 @@ export function traceText(trace: TraceReport, paint: Palette): string {
     name === null ? String(number) : `${name} (${number})`;
   const state = trace.state === "" ? "" : ` with ${trace.state}`;
   const lines = [`${paint.bold("in")}   ${port(trace.inPort, trace.inPortName)}${state}: ${trace.before}`];
-  const tables = trace.tables.map(({ table }) => tableName(table));
+  const tables = trace.tables.map(({ table }) => (trace.isPipeline ? tableName(table) : String(table)));
   if (tables.length > 0) lines.push(`${paint.dim("via")}  ${tables.join(" → ")}`);
   trace.tables.forEach((step, index) => {
     lines.push(...stepLines(step, trace.events[index], paint));

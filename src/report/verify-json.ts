@@ -13,7 +13,7 @@ import {
   type VerifySide,
 } from "./verify.ts";
 
-const placeObject = ({ file, line, text, compiledLine, origin }: VerifyPlace): object => ({
+export const placeObject = ({ file, line, text, compiledLine, origin }: VerifyPlace): object => ({
   file,
   line,
   text,

@@ -25,6 +25,13 @@ function apartFrom(report: VerifyReport): string {
   return leftOut.length === 0 ? "" : `, apart from ${leftOut.join(" and ")}`;
 }
 
+/** Whether a signal ended the proof: what there is was found until then. */
+const isInterrupted = ({ unknown }: VerifyReport): boolean =>
+  unknown.some(({ feature, side }) => feature === "interrupted" && side === null);
+
+const classText = ({ classes }: VerifyReport): string =>
+  `${plural(classes, "class").replace(/classs$/, "classes")} of frames`;
+
 /** `equal: …`: the verdict and what it means, in one line. It claims no more than was compared. */
 export function verifyHeadline(report: VerifyReport): string {
   const { verdict, a, b, differences, ambiguous, unknown, cookies } = report;
@@ -39,6 +46,8 @@ export function verifyHeadline(report: VerifyReport): string {
     const where = [...new Set(ambiguous.map(({ side }) => report[side].name))].join(" and ");
     return `ambiguous: what ${where} does with some frames depends on which flow was installed first${read}`;
   }
+  if (verdict === "unknown" && isInterrupted(report))
+    return `interrupted: no difference between ${a.name} and ${b.name} was found${apart} in the ${classText(report)} compared until then; this is no verdict`;
   if (verdict === "unknown") {
     const reasons = plural(unknown.length, "reason");
     return `unknown: no difference between ${a.name} and ${b.name} was found${apart}, but not all could be decided (${reasons})${read}`;
@@ -52,7 +61,7 @@ export function verifyHeadline(report: VerifyReport): string {
 
 /** What was compared, a line each. */
 export function verifyFacts(report: VerifyReport): string[] {
-  const { a, b, classes, packets, seconds } = report;
+  const { a, b, packets, seconds } = report;
   const side = (letter: string, { name, kind, flows, leftOut, unread, isSteady }: VerifySide): string =>
     [
       `${letter}: ${name}, ${kind}, ${plural(flows, "flow")}`,
@@ -61,7 +70,7 @@ export function verifyFacts(report: VerifyReport): string[] {
       ...(isSteady ? [] : ["changed while it was read"]),
     ].join(", ");
   const time = seconds < 1 ? `${(seconds * 1000).toFixed(0)} ms` : `${seconds.toFixed(2)} s`;
-  const told = `${plural(classes, "class").replace(/classs$/, "classes")} of frames, ${packets} flow keys, ${time}`;
+  const told = `${classText(report)}, ${packets} flow keys, ${time}`;
   return [side("a", a), side("b", b), told];
 }
 

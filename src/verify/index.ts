@@ -3,7 +3,7 @@ export { type CookieMismatches, compareCookies } from "./cookies.ts";
 export { IGNORABLE, type Ignored } from "./prove/compare.ts";
 export type { Ambiguous, Behaviour, Difference, FlowLine, Unknown } from "./prove/findings.ts";
 export { frameOfKey } from "./prove/frame.ts";
-export { type FlowTable, type Proof, type ProofOptions, prove } from "./prove/prove.ts";
+export { type FlowTable, INTERRUPTED, type Proof, type ProofOptions, prove } from "./prove/prove.ts";
 export type { FlowPair, FlowPairs } from "./prove/rows.ts";
 export type { PortKinds } from "./prove/space.ts";
 export { type LiveBridge, type LiveOptions, readLiveBridge } from "./switch/bridge.ts";

@@ -2,6 +2,7 @@
  * `slash32 replay --against`: flows that do what the intent says agree with the core on every frame; a flow that was
  * changed is found, with both ends, a capture of the frames, and exit code 2; what the flows leave open is inconclusive.
  */
+import { readFileSync } from "node:fs";
 import { Core } from "../../src/core/index.ts";
 import { parseIntent } from "../../src/intent/index.ts";
 import { CachingInterpreter, FlowColumns } from "../../src/openflow/index.ts";
@@ -9,7 +10,7 @@ import { replay } from "../../src/replay/index.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { flowsOf } from "../model/flows.ts";
 import { randomFrame, randomIntent, rng } from "../model/random.ts";
-import { delivered, INTENT, mixed, type Outcome, PcapNg, pcap, Sandbox, TAP11 } from "./base.ts";
+import { delivered, INTENT, mixed, type Outcome, PcapNg, pcap, routed, Sandbox, TAP11 } from "./base.ts";
 
 const test = suite("replay --against");
 const intents = Number(process.env.INTENTS ?? 10);
@@ -20,7 +21,41 @@ interface Report {
   frames: number;
   snapped: number;
   drops: Record<string, number>;
-  against?: { frames: number; different: number; unknown?: number; ambiguous?: number };
+  against?: Counts & {
+    differences?: {
+      frames: number;
+      core: string;
+      flows: string;
+      a: Place;
+      b: Place;
+      frame: string;
+      replay: string;
+    }[];
+    undecided?: { what: string; frames: number }[];
+  };
+}
+
+interface Counts {
+  frames: number;
+  different: number;
+  unknown?: number;
+  ambiguous?: number;
+}
+
+interface Place {
+  file: string;
+  line: number;
+  compiled_line?: number;
+  text: string;
+}
+
+/** Of what was compared only how many frames there are of each kind. */
+function countsOf({ against: compared }: Report): Counts | undefined {
+  if (compared === undefined) return undefined;
+  const { differences, undecided, ...counts } = compared;
+  const all = (differences ?? []).reduce((sum, { frames }) => sum + frames, 0);
+  assert.is(all, counts.different, "every frame that differs is in a group");
+  return counts;
 }
 
 /** Traffic both ways in one capture; bytes enough that the output is full several times within a batch. */
@@ -110,7 +145,7 @@ test("another port: exit 2, each differing frame written with both ends", () => 
   const box = boxWith(changed("output:3"), capture(300, 1400));
   const ran = against(box, "--diff", "diff.pcapng", "--format", "json");
   assert.is(ran.code, 2, ran.stderr);
-  assert.equal(reportOf(ran).against, { frames: 300, different: 100 });
+  assert.equal(countsOf(reportOf(ran)), { frames: 300, different: 100 });
   const { packets } = box.capture("diff.pcapng");
   assert.is(packets.length, 100);
   packets.forEach(({ name, frame, comments, time }, index) => {
@@ -140,11 +175,74 @@ test("other bytes, two outputs, a packet-in: all of them are differences", () =>
 test("the line that is shown for a difference shows it", () => {
   const box = boxWith(changed("output:3"), capture(9));
   const ran = against(box);
-  const line = /^ {4}(slash32 trace .*)$/m.exec(ran.stdout.toString())?.[1];
+  const line = /^ {4}\$ (slash32 trace .*)$/m.exec(ran.stdout.toString())?.[1];
   assert.ok(line !== undefined, ran.stdout.toString());
   const shown = box.shell(line);
   assert.is(shown.code, 0, shown.stderr);
-  assert.match(shown.stdout.toString(), /out {2}tap3 \(3\)/);
+  assert.match(
+    shown.stdout.toString(),
+    /out {2}tap11 \(11\)[\s\S]*out {2}tap3 \(3\)/,
+    "the one way, then the other",
+  );
+});
+
+test("frames are grouped by the flows at which the two part, all of them; a long frame's hex is whole", () => {
+  const lines = changed("output:3").map(line =>
+    /table=40,.*actions=/.test(line)
+      ? line.replace(/set_field:\d+->mpls_label/, "set_field:99->mpls_label")
+      : line,
+  );
+  const box = boxWith(lines, capture(90, 1400));
+  const ran = against(box, "--report", "r.json", "--report", "r.md");
+  assert.is(ran.code, 2);
+  const { differences } = reportOf({ ...ran, stdout: readFileSync(box.path("r.json")) }).against!;
+  assert.ok(differences!.length >= 2, ran.stdout.toString());
+  const pairs = differences!.map(({ core, flows, a, b }) => `${core} ${flows} ${a?.text} ${b?.text}`);
+  assert.is(new Set(pairs).size, pairs.length);
+  for (const { frames, a, b, frame, replay: line } of differences!) {
+    assert.ok(frames > 0);
+    assert.match(a.text, /^cookie=|^table=/);
+    assert.is(typeof a.compiled_line, "number");
+    assert.is(lines[b.line - 1], b.text, "the installed flow is in its line");
+    assert.match(line, frame);
+  }
+  const long = differences!.find(({ frame }) => frame.length > 2000)!;
+  const traced = box.shell(long.replay);
+  assert.is(traced.code, 0, traced.stderr);
+  const page = readFileSync(box.path("r.md"), "utf8");
+  assert.match(page, long.frame);
+  assert.not.match(page, "…");
+  assert.match(ran.stdout.toString(), /^ {4}\+ flows\.txt:\d+: table=/m);
+});
+
+/** An IPv4 frame without a label, with another protocol, which no capture can tell from a real one. */
+function withProtocol(frame: Buffer, protocol: number): Buffer {
+  frame[23] = protocol;
+  frame.writeUInt16BE(0, 24);
+  let sum = 0;
+  for (let at = 14; at < 34; at += 2) sum += frame.readUInt16BE(at);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  frame.writeUInt16BE(~sum & 0xffff, 24);
+  return frame;
+}
+
+test("text stops at ten groups and says how to see the others", () => {
+  const others = Array.from(
+    { length: 14 },
+    (_, n) => `table=0,priority=9${10 + n},ip,nw_proto=${n + 100} actions=output:3`,
+  );
+  const box = boxWith([...FLOWS, ...others], Buffer.alloc(0));
+  const file = new PcapNg().section().interface({ name: "tap11" });
+  for (let n = 0; n < 14; n++) file.packet(BigInt(n), withProtocol(routed(n), n + 100));
+  box.put("in.pcapng", file.bytes());
+  const ran = against(box);
+  const text = ran.stdout.toString();
+  assert.is([...text.matchAll(/ core: /g)].length, 10, text);
+  assert.match(
+    text,
+    "… and 4 more frames at 4 more pairs of flows; --format json or --report FILE.json has all",
+  );
+  assert.is(reportOf(against(box, "--format", "json")).against!.differences!.length, 14);
 });
 
 test("what the flows leave open is inconclusive, unless something differs", () => {
@@ -152,13 +250,13 @@ test("what the flows leave open is inconclusive, unless something differs", () =
   const ran = against(open, "--format", "json");
   assert.is(ran.code, 1);
   assert.match(ran.stderr, /inconclusive: no frame differs, but the flows leave 3 of 9 open/);
-  assert.equal(reportOf(ran).against, { frames: 9, different: 0, unknown: 3 });
+  assert.equal(countsOf(reportOf(ran)), { frames: 9, different: 0, unknown: 3 });
   assert.match(against(open).stdout.toString(), /open: NORMAL, line \d+ \(3\)/);
   const double = changed("output:11").find(line => DELIVERY.test(line))!;
   const tied = [...FLOWS, double.replace("ip,", "ip,in_port=5,").replace("output:11", "output:3")];
   const ambiguous = against(boxWith(tied, capture(9)), "--format", "json");
   assert.is(ambiguous.code, 1);
-  assert.equal(reportOf(ambiguous).against, { frames: 9, different: 0, ambiguous: 3 });
+  assert.equal(countsOf(reportOf(ambiguous)), { frames: 9, different: 0, ambiguous: 3 });
   const both = boxWith([...changed("NORMAL").filter(line => !/arp_op=1/.test(line))], capture(9));
   assert.is(against(both).code, 2);
 });
@@ -177,7 +275,8 @@ test("snapped frames are not compared; -c counts them all the same", () => {
   );
   const ran = against(box, "-c", "2", "--format", "json");
   assert.is(ran.code, 2, ran.stderr);
-  const { frames, snapped, against: compared } = reportOf(ran);
+  const { frames, snapped } = reportOf(ran);
+  const compared = countsOf(reportOf(ran));
   assert.equal(
     { frames, snapped, compared },
     { frames: 2, snapped: 1, compared: { frames: 1, different: 1 } },

@@ -6,6 +6,9 @@
 /** The proof may take no more. */
 export class OutOfBudget extends Error {}
 
+/** Somebody asked for the end. */
+export class Interrupted extends OutOfBudget {}
+
 /** The clock is looked at once in so many steps. */
 const STEPS = 64;
 
@@ -16,15 +19,20 @@ export class Budget {
   /** Classes of frames that were taken. */
   classes = 0;
 
-  /** Time runs from now on. */
-  constructor(maxClasses: number, maxSeconds: number) {
+  readonly #isStopped: () => boolean;
+
+  /** Time runs from now on. `isStopped` is asked now and then. */
+  constructor(maxClasses: number, maxSeconds: number, isStopped: () => boolean = () => false) {
+    this.#isStopped = isStopped;
     this.#maxClasses = maxClasses;
     this.#until = performance.now() + maxSeconds * 1000;
   }
 
   /** One small piece of work. Throws OutOfBudget. */
   step(): void {
-    if (++this.#steps % STEPS === 0 && performance.now() > this.#until) throw new OutOfBudget("seconds");
+    if (++this.#steps % STEPS !== 0) return;
+    if (performance.now() > this.#until) throw new OutOfBudget("seconds");
+    if (this.#isStopped()) throw new Interrupted("interrupted");
   }
 
   /** One more class of frames. Throws OutOfBudget. */

@@ -4,7 +4,7 @@
  * but cannot be shown, makes the answer "unknown", never "equal".
  */
 import type { FlowColumns, Group } from "../../openflow/index.ts";
-import { Budget, OutOfBudget } from "./budget.ts";
+import { Budget, Interrupted, OutOfBudget } from "./budget.ts";
 import type { Ignored } from "./compare.ts";
 import { withEntering } from "./entering.ts";
 import { type Ambiguous, type Difference, Findings, type Unknown } from "./findings.ts";
@@ -46,12 +46,17 @@ export interface ProofOptions {
   readonly maxSeconds?: number;
   /** Differences of different kinds that are looked for: 20. */
   readonly maxDifferences?: number;
+  /** Asked now and then; true ends the proof with what is known by then, and with `unknown` INTERRUPTED. */
+  readonly isStopped?: () => boolean;
 }
+
+/** The feature that is unknown when a proof was ended before its time. */
+export const INTERRUPTED = "interrupted";
 
 /** Compares two flow tables. */
 export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): Proof {
   const started = performance.now();
-  const budget = new Budget(options.maxClasses ?? 1_000_000, options.maxSeconds ?? 300);
+  const budget = new Budget(options.maxClasses ?? 1_000_000, options.maxSeconds ?? 300, options.isStopped);
   const ignored = options.ignored ?? new Set<Ignored>();
   let space = options.space ?? EVERY_FRAME;
   const findings = new Findings(options.maxDifferences ?? 20);
@@ -71,7 +76,7 @@ export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): P
     }
   } catch (error) {
     if (!(error instanceof OutOfBudget)) throw error;
-    findings.unknownAt(null, "budget", 0);
+    findings.unknownAt(null, error instanceof Interrupted ? INTERRUPTED : "budget", 0);
   }
   return {
     verdict: findings.verdict,

@@ -4,7 +4,7 @@
  * flows that differ are a row. Every row is confirmed by itself: a frame that takes just these flows goes through the
  * interpreter with both tables. A row for which there is no such frame is not listed, as nothing can show it.
  */
-import { canonicalText, type Flow, matchWords, type Outcome } from "../../openflow/index.ts";
+import { meaningText, type Outcome } from "../../openflow/index.ts";
 import { chainOf } from "./confirm.ts";
 import type { Path } from "./path.ts";
 import type { Pair } from "./product.ts";
@@ -101,14 +101,6 @@ function missingOf([left, right]: readonly [Program, Program], a: number, b: num
 /** What two flows have in common when their words are the same: null when that cannot be said of their shapes. */
 type Alignment = readonly { readonly a: number; readonly b: number }[] | null;
 
-/** Table, priority, match and actions of a flow, however they are spelt. */
-const nameOf = (flow: Flow): string => {
-  const { words, unplaced } = matchWords(flow);
-  const tests = words.map(({ word, mask, value }) => `${word}/${mask}=${value}`);
-  const rest = unplaced.map(({ field, value, mask }) => `${field.name}=${value}/${mask}`);
-  return [flow.table, flow.priority, ...tests, ...rest, canonicalText(flow.actions)].join();
-};
-
 /** Whether flows of two tables say the same. Flows of two shapes that were compared once are compared by their words. */
 export class SameFlows {
   readonly #programs: readonly [Program, Program];
@@ -122,7 +114,7 @@ export class SameFlows {
     if (a === NO_FLOW || b === NO_FLOW) return a === b;
     const [left, right] = this.#programs.map(({ flows }) => flows) as [Program["flows"], Program["flows"]];
     const alignment = this.#alignment(a, b);
-    if (alignment === null) return nameOf(left.flow(a)) === nameOf(right.flow(b));
+    if (alignment === null) return meaningText(left.flow(a)) === meaningText(right.flow(b));
     return alignment.every(words => left.valueAt(a, words.a) === right.valueAt(b, words.b));
   }
 
@@ -158,7 +150,7 @@ export class SameFlows {
       const place = places.get(at);
       return place === undefined ? left.valueAt(a, at) : right.valueAt(b, place);
     });
-    if (nameOf(mixed) !== nameOf(right.flow(b))) return null;
+    if (meaningText(mixed) !== meaningText(right.flow(b))) return null;
     return [...places].map(([own, others]) => ({ a: own, b: others }));
   }
 }
