@@ -26,6 +26,7 @@ const CODES: Readonly<Record<RequestError["code"], number>> = {
   conflict: 409,
   quarantine: 409,
   jump: 409,
+  full: 409,
 };
 
 interface Answer {
