@@ -154,7 +154,15 @@ class Stage {
 
   /** Starts the agent; resolves at once. */
   startAgent(sink: Sink = "switch"): Running {
-    const places = ["--vms", this.vms, "--state", join(this.#folder, "state"), "--socket", this.#socket];
+    const places = [
+      "--create-folders",
+      "--vms",
+      this.vms,
+      "--state",
+      join(this.#folder, "state"),
+      "--socket",
+      this.#socket,
+    ];
     const fabric = ["--gobgp", this.api, "--next-hop", HERE!, "--gateway", GATEWAY];
     const to = sink === "core" ? ["--live", this.#live] : ["--ignore-cookie", `0x${MARKER.toString(16)}`];
     return this.#program("agent", ["agent", "-n", this.#base, ...places, ...fabric, ...to, "-q"]);

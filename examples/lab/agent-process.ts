@@ -79,7 +79,17 @@ export class AgentProcess {
   async start(isTakingOver = false): Promise<void> {
     const { name, address } = this.hypervisor;
     const before = this.#running;
-    const files = ["-n", "base.yaml", "--vms", "vms", "--state", "state", "--socket", "agent.sock"];
+    const files = [
+      "-n",
+      "base.yaml",
+      "--create-folders",
+      "--vms",
+      "vms",
+      "--state",
+      "state",
+      "--socket",
+      "agent.sock",
+    ];
     const words = files.map(word => (/^-/.test(word) ? word : this.#at(word)));
     words.push(...this.#ties.sink, "--gobgp", this.#ties.gobgp, "--next-hop", address);
     words.push("--gateway", leafOf(this.hypervisor).mac, ...(isTakingOver ? ["--take-over"] : []));

@@ -23,10 +23,53 @@ export async function agentCommand(context: Context): Promise<number> {
   const [word, ...more] = context.positionals;
   if (more.length > 0 || (word !== undefined && word !== "doctor"))
     throw new UsageError(`agent takes no ${more[0] ?? word}; slash32 agent doctor is the one word there is`);
-  const settings = settingsOf(context);
-  const bgp = bgpOf(context);
-  if (word === "doctor") return doctor(context, settings, bgp);
-  return run({ ...settings, peers: bgp === null ? null : joinBgp(bgp) });
+  if (word === "doctor") return doctor(context, settingsOf(context), bgpOf(context));
+  // Before anything is read or opened: a signal that comes meanwhile is not lost, and SIGHUP ends nothing.
+  const signals = new Signals();
+  try {
+    const settings = settingsOf(context);
+    const bgp = bgpOf(context);
+    return await run({ ...settings, peers: bgp === null ? null : joinBgp(bgp) }, signals);
+  } finally {
+    signals.close();
+  }
+}
+
+/** SIGINT and SIGTERM end the agent, SIGHUP opens its audit file anew, at any time from the first moment on. */
+class Signals {
+  /** Resolves at the first signal that is to end the agent. */
+  readonly ended: Promise<void>;
+  #running: Running | null = null;
+  #isReopenWanted = false;
+  readonly #handlers: Readonly<Record<string, () => void>>;
+
+  constructor() {
+    let end: () => void = () => undefined;
+    this.ended = new Promise(resolve => {
+      end = () => resolve();
+    });
+    this.#handlers = { SIGINT: end, SIGTERM: end, SIGHUP: () => this.#reopen() };
+    for (const [signal, act] of Object.entries(this.#handlers)) process.on(signal, act);
+  }
+
+  get running(): Running | null {
+    return this.#running;
+  }
+
+  /** From now on there is something to end, and a file to open anew. */
+  begun(running: Running): void {
+    this.#running = running;
+    if (this.#isReopenWanted) this.#reopen();
+  }
+
+  close(): void {
+    for (const [signal, act] of Object.entries(this.#handlers)) process.removeListener(signal, act);
+  }
+
+  #reopen(): void {
+    this.#isReopenWanted = this.#running === null;
+    this.#running?.reopen();
+  }
 }
 
 function seconds(context: Context, name: string, usual: number): number {
@@ -79,6 +122,7 @@ function settingsOf(context: Context): AgentSettings {
     everySeconds,
     quarantineSeconds: seconds(context, "quarantine", QUARANTINE_SECONDS),
     drift,
+    mayCreateFolders: context.flag("create-folders"),
     mayBeEmpty: context.flag("allow-empty"),
     isForced: context.flag("force"),
     isProved: !context.flag("no-proof"),
@@ -88,25 +132,21 @@ function settingsOf(context: Context): AgentSettings {
   };
 }
 
-async function run(settings: AgentSettings): Promise<number> {
-  const signals = new Set(["SIGINT", "SIGTERM"] as const);
-  let stop: () => void = () => undefined;
-  const told = new Promise<void>(resolve => {
-    stop = resolve;
-  });
-  let running: Running | null = null;
-  const reopen = (): void => running?.reopen();
-  for (const signal of signals) process.on(signal, stop);
-  process.on("SIGHUP", reopen);
-  running = await startAgent(settings);
-  settings.log("info", "the agent runs", {
-    bridge: settings.live ?? settings.base.bridge,
-    socket: settings.socket,
-  });
-  await Promise.race([told, running.handover.then(() => settings.log("info", "handing over"))]);
+async function run(settings: AgentSettings, signals: Signals): Promise<number> {
+  const started = startAgent({ ...settings, onBegun: running => signals.begun(running) });
+  // What becomes of it once the agent is to end is of no interest.
+  started.catch(() => undefined);
+  const first = await Promise.race([started, signals.ended]);
+  if (first !== undefined) {
+    settings.log("info", "the agent runs", {
+      bridge: settings.live ?? settings.base.bridge,
+      socket: settings.socket,
+    });
+    await Promise.race([signals.ended, first.handover.then(() => settings.log("info", "handing over"))]);
+  }
+  // Told to end in its first round, which may wait for a switch that hangs, it is ended in it.
+  const running = signals.running ?? (await started);
   await running.stop();
-  for (const signal of signals) process.removeListener(signal, stop);
-  process.removeListener("SIGHUP", reopen);
   return 0;
 }
 
@@ -120,6 +160,7 @@ async function doctor(context: Context, settings: AgentSettings, bgp: BgpSetting
     vms,
     state,
     socket,
+    mayCreateFolders: settings.mayCreateFolders === true,
     peers: bgp === null ? [] : [{ name: `gobgpd ${bgp.gobgp}`, check: () => examineBgp(bgp) }],
   });
   if (context.format === "text")

@@ -6,6 +6,7 @@ import { Core, REASONS, VERDICTS } from "../core/index.ts";
 import { formatProblem, type Intent, loadIntent } from "../intent/index.ts";
 import {
   ANY,
+  harmlessJson,
   Live,
   Metrics,
   type Mirrored,
@@ -359,7 +360,7 @@ class Session {
     const before = this.#last;
     this.#last = report;
     if (this.#context.format === "ndjson") {
-      this.#output.line(`${liveJson(report, false)}\n`);
+      this.#output.line(`${harmlessJson(liveJson(report, false))}\n`);
       return;
     }
     this.#clearPage();

@@ -403,6 +403,10 @@ export const COMMANDS: readonly Command[] = [
         help: "where quarantine and audit are kept (/var/lib/slash32)",
         isCommon: true,
       },
+      {
+        name: "create-folders",
+        help: "create the folders of --vms and --state if they do not exist (default: that is an error)",
+      },
       { name: "db", value: "SOCKET", help: "the database's socket; the bridge's lies beside it" },
       {
         name: "gobgp",

@@ -17,7 +17,7 @@ export {
   readIntentDocument,
   type VmChange,
 } from "./edit.ts";
-export { LABELS_MAX, LIMITS, type Limits } from "./limits.ts";
+export { formatCount, LABELS_MAX, LIMITS, type Limits } from "./limits.ts";
 export { intentOfBytes, loadIntent, parseIntent, parseVm } from "./load.ts";
 export { matchedFlows, popped } from "./matched.ts";
 export { formatProblem } from "./problems.ts";

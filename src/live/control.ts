@@ -3,7 +3,7 @@
  * the socket may do both. The contract stands in docs/live.md; the edits themselves are checked by the intent room.
  */
 import { EditError, formatIntent, type Intent, type IntentEdit, parseEdit } from "../intent/index.ts";
-import { HttpError, type HttpRequest, jsonAnswer, UnixServer } from "./http.ts";
+import { HttpError, type HttpRequest, jsonAnswer, refusalOf, UnixServer } from "./http.ts";
 import type { Edited } from "./live.ts";
 
 /** What the socket speaks for. */
@@ -15,6 +15,8 @@ export interface Controlled {
 
 /** A million routes are some 70 MB. */
 const BODY_BYTES_MAX = 128 * 1024 * 1024;
+const PATH = "/v1/intent";
+const METHODS: readonly string[] = ["GET", "PATCH"];
 const STATUS: Readonly<Record<EditError["code"], number>> = { bad: 400, conflict: 409, full: 409 };
 
 /** Answers at `path` until it is closed. Throws SocketError. */
@@ -28,12 +30,8 @@ export function startControl(path: string, live: Controlled): Promise<UnixServer
 }
 
 async function handle({ method, path, body }: HttpRequest, live: Controlled) {
-  if (path !== "/v1/intent" || (method !== "GET" && method !== "PATCH"))
-    throw new HttpError(
-      404,
-      "not-found",
-      `there is no ${method} ${path}; GET and PATCH /v1/intent are there`,
-    );
+  const methods = path === PATH ? METHODS : [];
+  if (!methods.includes(method)) throw refusalOf(method, path, methods);
   if (method === "GET")
     return { status: 200, type: "application/json", body: formatIntent(live.intent) } as const;
   try {

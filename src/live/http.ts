@@ -23,12 +23,31 @@ export class HttpError extends Error {
   override readonly name = "HttpError";
   readonly status: number;
   readonly code: string;
+  /** Of 405: what is answered at this path. */
+  readonly allow: readonly string[];
 
-  constructor(status: number, code: string, message: string) {
+  constructor(status: number, code: string, message: string, allow: readonly string[] = []) {
     super(message);
     this.status = status;
     this.code = code;
+    this.allow = allow;
   }
+}
+
+/**
+ * The methods of a path in the order of an Allow header: where there is GET there is HEAD, which is GET without its body.
+ * RFC 9110, 9.3.2 and 10.2.1.
+ */
+export function allowed(methods: readonly string[]): string[] {
+  return methods.flatMap(method => (method === "GET" ? ["GET", "HEAD"] : [method]));
+}
+
+/** Nothing is at a path, or something that does not take this method (RFC 9110, 15.5.5 and 15.5.6). */
+export function refusalOf(method: string, path: string, methods: readonly string[]): HttpError {
+  if (methods.length === 0) return new HttpError(404, "not-found", `there is no ${path}`);
+  const allow = allowed(methods);
+  const message = `${path} does not take ${method}; expected ${allow.join(", ")}`;
+  return new HttpError(405, "method-not-allowed", message, allow);
 }
 
 export interface HttpRequest {
@@ -47,7 +66,19 @@ export interface HttpAnswer {
 
 /** An answer of JSON, in one line. */
 export function jsonAnswer(status: number, body: unknown): HttpAnswer {
-  return { status, type: "application/json", body: `${JSON.stringify(body)}\n` };
+  return { status, type: "application/json", body: `${harmlessJson(JSON.stringify(body))}\n` };
+}
+
+/** What a terminal would act upon and JSON.stringify leaves as it is: DEL and C1 controls, direction marks, separators. */
+const ACTED_UPON = /[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** The same JSON with such characters as escapes. */
+export function harmlessJson(json: string): string {
+  return json.replace(ACTED_UPON, sign =>
+    [...Array(sign.length).keys()]
+      .map(at => `\\u${sign.charCodeAt(at).toString(16).padStart(4, "0")}`)
+      .join(""),
+  );
 }
 
 export interface UnixServerOptions {
@@ -80,6 +111,8 @@ export class UnixServer {
     // Some only want to hear when it ends, and ask nothing.
     server.headersTimeout = 0;
     server.requestTimeout = 0;
+    // A connection that cannot be taken (no descriptor is left) is its caller's trouble, and ends nothing else.
+    server.on("error", () => undefined);
     return server;
   }
 
@@ -138,28 +171,50 @@ export class UnixServer {
   }
 
   async #answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
-    const send = ({ status, type, body }: HttpAnswer): void => {
-      response.writeHead(status, { "content-type": type }).end(body);
+    const send = (
+      { status, type, body }: HttpAnswer,
+      headers: Readonly<Record<string, string>> = {},
+    ): void => {
+      const length = Buffer.byteLength(body);
+      // To HEAD Node sends no body, whatever it is given.
+      response.writeHead(status, { "content-type": type, "content-length": length, ...headers }).end(body);
     };
     try {
       const path = (message.url ?? "").replace(/\?.*$/, "");
       const body = await bodyOf(message, this.#options.mostBodyBytes);
-      send(await this.#options.handle({ method: message.method ?? "", path, body }));
+      const method = message.method === "HEAD" ? "GET" : (message.method ?? "");
+      send(await this.#options.handle({ method, path, body }));
     } catch (error) {
-      const { status, code } = error instanceof HttpError ? error : { status: 503, code: "unavailable" };
-      send(jsonAnswer(status, { code, message: (error as Error).message }));
+      const isOurs = error instanceof HttpError;
+      const { status, code } = isOurs ? error : { status: 503, code: "unavailable" };
+      const headers: Record<string, string> = {};
+      if (isOurs && error.allow.length > 0) headers.allow = error.allow.join(", ");
+      // What is left of a body that is too large is not read.
+      if (status === 413) headers.connection = "close";
+      send(jsonAnswer(status, { code, message: (error as Error).message }), headers);
     }
   }
 }
 
+/** How much of a body that is too large is read on, so that its sender comes to read the answer. */
+const DISCARDED_BYTES = 16 * 1024 * 1024;
+
+/** Throws HttpError for a body that is too large (RFC 9110, 15.5.14). */
 async function bodyOf(message: IncomingMessage, most: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of message as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > most) throw new HttpError(400, "bad-request", `a body has at most ${most} bytes`);
-    chunks.push(chunk);
-  }
+  await new Promise<void>((resolve, reject) => {
+    message.once("error", reject);
+    message.once("end", resolve);
+    message.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= most) chunks.push(chunk);
+      else chunks.length = 0;
+      if (bytes > most + DISCARDED_BYTES) resolve();
+    });
+  });
+  if (bytes > most)
+    throw new HttpError(413, "too-large", `the body is too large; expected at most ${most} bytes`);
   return Buffer.concat(chunks).toString("utf8");
 }
 

@@ -8,8 +8,10 @@ export {
   type HttpAnswer,
   HttpError,
   type HttpRequest,
+  harmlessJson,
   isAnswered,
   jsonAnswer,
+  refusalOf,
   SocketError,
   UnixServer,
 } from "./http.ts";

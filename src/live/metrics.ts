@@ -159,8 +159,12 @@ export class Metrics {
   ): Promise<Metrics> {
     const server = createServer(async (request, response) => {
       try {
-        if (request.url !== "/metrics") {
+        if (request.url?.replace(/\?.*$/, "") !== "/metrics") {
           response.writeHead(404).end("there is /metrics\n");
+          return;
+        }
+        if (request.method !== "GET" && request.method !== "HEAD") {
+          response.writeHead(405, { allow: "GET, HEAD", connection: "close" }).end("expected GET or HEAD\n");
           return;
         }
         const text = await render(...(await look()));
@@ -175,6 +179,8 @@ export class Metrics {
       );
       server.listen(where.port, where.host, resolve);
     });
+    // A connection that cannot be taken (no descriptor is left) ends nothing else.
+    server.on("error", () => undefined);
     return new Metrics(server);
   }
 

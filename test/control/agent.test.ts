@@ -391,6 +391,7 @@ test("slash32 agent: killed with -9 and started again, no flow that is right is 
       file,
       "--vms",
       place.vms,
+      "--create-folders",
       "--state",
       join(place.path, "state"),
       "--socket",

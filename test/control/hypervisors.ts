@@ -89,7 +89,15 @@ export class Hypervisor {
 
   /** The words that start the program in place of `start`. */
   get words(): string[] {
-    const places = ["--vms", this.place.vms, "--state", this.state, "--socket", this.socket];
+    const places = [
+      "--create-folders",
+      "--vms",
+      this.place.vms,
+      "--state",
+      this.state,
+      "--socket",
+      this.socket,
+    ];
     const fabric = ["--gobgp", this.speaker.api, "--next-hop", this.nextHop, "--gateway", GATEWAY];
     const cookie = ["--ignore-cookie", `0x${MARKER.toString(16)}`];
     return ["-n", join(this.place.path, "base.yaml"), ...places, ...fabric, ...cookie];

@@ -244,6 +244,7 @@ test("slash32 agent doctor --live looks at the socket in place of a bridge", () 
     const folders = [
       "--vms",
       scene.place.vms,
+      "--create-folders",
       "--state",
       scene.place.path,
       "--socket",

@@ -4,6 +4,7 @@
  * with ajv for JSON Schema 2020-12, which is what OpenAPI 3.1 speaks.
  */
 import { readFileSync } from "node:fs";
+import http from "node:http";
 import { join } from "node:path";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import { ROUTES, type Running, startAgent } from "../../src/control/index.ts";
@@ -23,7 +24,11 @@ interface Operation {
 }
 interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: object;
+  readonly components: {
+    readonly responses: Readonly<
+      Record<"NotFound" | "MethodNotAllowed", { readonly content: Content; readonly headers?: object }>
+    >;
+  };
 }
 
 const METHODS = ["get", "put", "post", "delete", "patch"];
@@ -103,6 +108,7 @@ async function onStage(
     readonly announcer: FakeAnnouncer;
     readonly routes: FakeRoutes;
     readonly sw: Switch;
+    readonly socket: string;
     start(bridge?: string): Promise<Running>;
   }) => Promise<void>,
 ): Promise<void> {
@@ -122,7 +128,7 @@ async function onStage(
     return one;
   };
   try {
-    await body({ caller: new Caller(socket), announcer, routes, sw, start });
+    await body({ caller: new Caller(socket), announcer, routes, sw, socket, start });
   } finally {
     for (const one of running) await one.stop().catch(() => undefined);
     place.remove();
@@ -133,6 +139,92 @@ async function onStage(
 test("every route of the agent is documented, and none else", () => {
   assert.equal([...OPERATIONS.keys()].sort(), [...ROUTES].sort());
 });
+
+/** One request by node:http, with all of the answer. */
+function request(
+  socketPath: string,
+  method: string,
+  path: string,
+  body: Buffer | string = "",
+): Promise<{ status: number; allow: string | undefined; length: string | undefined; text: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = http.request({ socketPath, method, path, agent: false }, answer => {
+      let text = "";
+      answer.on("data", piece => {
+        text += piece;
+      });
+      answer.on("end", () =>
+        resolve({
+          status: answer.statusCode!,
+          allow: answer.headers.allow,
+          length: answer.headers["content-length"],
+          text,
+        }),
+      );
+    });
+    asked.once("error", reject);
+    asked.end(body);
+  });
+}
+
+test("a path with another method answers 405 with Allow, an unknown one 404, HEAD as GET", () =>
+  onStage(async ({ start, socket }) => {
+    await start();
+    const { NotFound, MethodNotAllowed } = components.responses;
+    const isNone = compiled(NotFound.content["application/json"]!.schema);
+    const isRefusal = compiled(MethodNotAllowed.content["application/json"]!.schema);
+    for (const [path, item] of Object.entries(paths)) {
+      const at = path.replace("{id}", "101");
+      const taken = METHODS.filter(method => method in item).map(method => method.toUpperCase());
+      if (taken.includes("GET")) {
+        const [got, head] = [await request(socket, "GET", at), await request(socket, "HEAD", at)];
+        assert.equal([head.status, head.text], [got.status, ""]);
+        if (path !== "/metrics" && path !== "/v1/status") assert.is(head.length, got.length);
+        assert.is((await request(socket, "GET", `${at}?a=b`)).status, got.status);
+        taken.push("HEAD");
+      }
+      for (const method of ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE"]) {
+        if (taken.includes(method)) continue;
+        const { status, allow, text } = await request(socket, method, at);
+        assert.is(status, 405, `${method} ${path}`);
+        assert.equal(allow?.split(", ").sort(), [...taken].sort());
+        if (method === "HEAD") continue;
+        assert.ok(isRefusal(JSON.parse(text)), text);
+        assert.match(text, `${at} does not take ${method}; expected `);
+      }
+    }
+    for (const path of [
+      "/",
+      "/v1",
+      "/v1/vms/",
+      "/v1/vms/0",
+      "/v1/vms/x",
+      "/v1/vms/101/paths",
+      "/v1/vms/N",
+      "/metrics/",
+    ])
+      for (const method of ["GET", "DELETE", "POST"]) {
+        const { status, allow, text } = await request(socket, method, path);
+        assert.equal([status, allow], [404, undefined], `${method} ${path}: ${text}`);
+        assert.ok(isNone(JSON.parse(text)), text);
+      }
+  }));
+
+test("a body is taken up to its limit and answered beyond it, however large it is", () =>
+  onStage(async ({ start, socket }) => {
+    await start();
+    const whole = bodyOf(1);
+    const exact = whole + " ".repeat(65_536 - whole.length);
+    assert.is((await request(socket, "PUT", "/v1/vms/101", exact)).status, 200);
+    for (const bytes of [65_537, 1_000_000, 12_000_000]) {
+      const { status, text } = await request(socket, "PUT", "/v1/vms/102", Buffer.alloc(bytes, " "));
+      assert.is(status, 413);
+      assert.match(
+        text,
+        '"code":"too-large","message":"the body is too large; expected at most 65536 bytes"',
+      );
+    }
+  }));
 
 test("schemas refuse what the agent refuses", () => {
   const isVm = compiled(OPERATIONS.get("PUT /v1/vms/{id}")!.requestBody!.content["application/json"]!.schema);
@@ -178,6 +270,9 @@ test("every documented answer comes, and is as documented", () =>
       bodyOf(1, { addresses: ["203.0.113.256"] }),
     ])
       assert.is((await call("PUT /v1/vms/{id}", 400, { body: wrong })).code, "bad-request");
+    const large = `${bodyOf(1)}${" ".repeat(65_536)}`;
+    assert.is((await call("PUT /v1/vms/{id}", 413, { body: large })).code, "too-large");
+    assert.is((await call("PUT /v1/vms/{id}/path", 413, { body: large })).code, "too-large");
     for (const wrong of ["{", "null", pathBody("l4")])
       await call("PUT /v1/vms/{id}/path", 400, { body: wrong });
     await call("GET /v1/vms/{id}", 404, { id: 109 });

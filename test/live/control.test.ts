@@ -261,7 +261,15 @@ test("bad input is refused in one line, and nothing changes", () =>
       assert.not.match(answer.message, /\n/);
     }
     assert.is((await scene.intent()).text, text);
-    assert.is((await ask(scene.socket, "PUT", "/v1/intent", "{}")).status, 404);
+    const refused = await ask(scene.socket, "PUT", "/v1/intent", "{}");
+    assert.is(refused.status, 405);
+    assert.match(refused.text, "/v1/intent does not take PUT; expected GET, HEAD, PATCH");
+    assert.is((await ask(scene.socket, "PUT", "/v1/intents", "{}")).status, 404);
+    const head = spawnSync("curl", ["-sI", "--unix-socket", scene.socket, "http://live/v1/intent"]);
+    if (head.status === 0) assert.match(head.stdout.toString(), /^HTTP\/1.1 200 OK\r\n.*\r\n\r\n$/s);
+    const options = ["-siX", "DELETE", "--unix-socket", scene.socket, "http://live/v1/intent"];
+    const none = spawnSync("curl", options);
+    if (none.status === 0) assert.match(none.stdout.toString(), /405.*\nallow: GET, HEAD, PATCH\r/is);
     assert.is((await scene.patch({})).how, "nothing");
     assert.is(
       (await scene.patch({ vms: { remove: [77] }, routes: { remove: ["10.0.0.1/32"] } })).how,

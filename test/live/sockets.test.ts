@@ -314,6 +314,11 @@ test("--metrics answers Prometheus on loopback only", () =>
     assert.match(text, /^slash32_drops_total\{reason="spoofed-source"\} 1$/m);
     assert.match(text, /^slash32_port_up\{port="a",device="punix:[^"]*"\} 1$/m);
     assert.is((await fetch(url.replace("/metrics", "/other"))).status, 404);
+    const refused = await fetch(url, { method: "POST", body: "x".repeat(100_000) });
+    assert.equal([refused.status, refused.headers.get("allow")], [405, "GET, HEAD"]);
+    const head = await fetch(url, { method: "HEAD" });
+    assert.equal([head.status, await head.text()], [200, ""]);
+    assert.is((await fetch(`${url}?name=slash32`)).status, 200);
     assert.is((await live.end()).code, 0);
   }));
 

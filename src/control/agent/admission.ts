@@ -3,7 +3,7 @@
  * address in quarantine, and a path is left by one step at a time, in the order of a migration (docs/pipeline.md). Pure:
  * the same files, state and clock give the same answer, whatever came first.
  */
-import type { Intent, Path, Vm } from "../../intent/index.ts";
+import { formatCount, type Intent, LIMITS, type Limits, type Path, type Vm } from "../../intent/index.ts";
 import { formatIpv4, formatMac } from "../../wire/index.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { VmFile } from "./vms.ts";
@@ -18,7 +18,7 @@ export interface Present {
   readonly addresses: ReadonlySet<string>;
 }
 
-export type RefusalCode = "conflict" | "quarantine" | "jump";
+export type RefusalCode = "conflict" | "quarantine" | "jump" | "full";
 
 /** Why a VM is not as its file says. */
 export interface Refusal {
@@ -80,10 +80,15 @@ export class Admission {
   /** What each VM has alone, of all that are taken; null: somebody was refused. */
   #claims: Set<string> | null = null;
   #admitted: Admitted = { vms: new Map(), refusals: [] };
+  /** Addresses of all that are taken. */
+  #addressCount = 0;
+  readonly #limits: Limits;
 
-  constructor(base: Intent, quarantine: Quarantine) {
+  /** `limits` are an intent's but in tests. */
+  constructor(base: Intent, quarantine: Quarantine, limits: Limits = LIMITS) {
     this.#base = base;
     this.#quarantine = quarantine;
+    this.#limits = limits;
   }
 
   /** As `admit`. `presentOf` tells what is known of one VM, `present` of all. */
@@ -100,7 +105,8 @@ export class Admission {
       this.#admitted = { vms, refusals: [] };
       return this.#admitted;
     }
-    this.#admitted = admit(this.#base, files, present(), this.#quarantine, nowMs);
+    this.#admitted = admit(this.#base, files, present(), this.#quarantine, nowMs, this.#limits);
+    this.#addressCount = addressesIn(this.#admitted.vms.values());
     this.#claims = this.#admitted.refusals.length > 0 ? null : new Set(fixedClaims(this.#base).keys());
     for (const { vm } of this.#claims === null ? [] : files)
       for (const claim of claimsOf(vm)) this.#claims!.add(claim);
@@ -109,7 +115,10 @@ export class Admission {
 
   /** Whether a VM that comes beside all others would be taken without a question; if not, `admit` tells why. */
   wouldTake(vm: Vm, present: Present | null, nowMs: number): boolean {
-    return this.#claims !== null && isFree(vm, this.#claims, present, this.#quarantine, nowMs);
+    const isRoom =
+      this.#admitted.vms.size < this.#limits.vms &&
+      this.#addressCount + vm.addresses.length <= this.#limits.addresses;
+    return isRoom && this.#claims !== null && isFree(vm, this.#claims, present, this.#quarantine, nowMs);
   }
 
   /** The VMs after so many came and went; null when somebody has to be refused. */
@@ -121,7 +130,9 @@ export class Admission {
   ): ReadonlyMap<number, Vm> | null {
     const vms = new Map(this.#admitted.vms);
     const claims = this.#claims!;
+    let addressCount = this.#addressCount + addressesIn(came.map(({ vm }) => vm));
     for (const { vm } of went) {
+      addressCount -= vm.addresses.length;
       vms.delete(vm.id);
       for (const claim of claimsOf(vm)) claims.delete(claim);
     }
@@ -133,6 +144,11 @@ export class Admission {
       vms.set(vm.id, vm);
       for (const claim of claimsOf(vm)) claims.add(claim);
     }
+    if (vms.size > this.#limits.vms || addressCount > this.#limits.addresses) {
+      this.#claims = null;
+      return null;
+    }
+    this.#addressCount = addressCount;
     return vms;
   }
 }
@@ -175,22 +191,65 @@ function fixedClaims(base: Intent): Map<string, string> {
   return holders;
 }
 
-/** Decides. `base` has VMs of its own, which are always taken. */
+const addressesIn = (vms: Iterable<Vm>): number => {
+  let count = 0;
+  for (const { addresses } of vms) count += addresses.length;
+  return count;
+};
+
+/**
+ * Of VMs that may all be taken, in order, those that an intent has no room for, with the reason. Whoever is there already
+ * has its place: a file that comes later takes nobody's.
+ */
+function beyondLimits(
+  base: Intent,
+  files: readonly VmFile[],
+  present: ReadonlyMap<number, Present>,
+  { vms, addresses }: Limits,
+): Map<VmFile, string> {
+  const over = new Map<VmFile, string>();
+  let vmCount = base.vms.length;
+  let addressCount = addressesIn(base.vms);
+  const isThere = ({ vm }: VmFile): boolean => present.has(vm.id);
+  for (const file of [...files.filter(isThere), ...files.filter(one => !isThere(one))]) {
+    const count = addressCount + file.vm.addresses.length;
+    if (vmCount >= vms)
+      over.set(file, `there are ${formatCount(vms)} VMs already, as many as an intent holds`);
+    else if (count > addresses)
+      over.set(
+        file,
+        `all VMs together would have ${formatCount(count)} addresses; an intent holds ${formatCount(addresses)}`,
+      );
+    else {
+      vmCount++;
+      addressCount = count;
+    }
+  }
+  return over;
+}
+
+/** Decides. `base` has VMs of its own, which are always taken. `limits` are an intent's but in tests. */
 export function admit(
   base: Intent,
   files: readonly VmFile[],
   present: ReadonlyMap<number, Present>,
   quarantine: Quarantine,
   nowMs: number,
+  limits: Limits = LIMITS,
 ): Admitted {
   const vms = new Map<number, Vm>();
   const refusals: Refusal[] = [];
   const holders = fixedClaims(base);
   for (const vm of base.vms) vms.set(vm.id, vm);
-  for (const { file, vm } of inOrder(files, present)) {
-    const refuse = (code: RefusalCode, message: string, until: number | null = null): void => {
+  const accepted: VmFile[] = [];
+  const refuseOf =
+    ({ file, vm }: VmFile) =>
+    (code: RefusalCode, message: string, until: number | null = null): void => {
       refusals.push({ id: vm.id, file, code, message, until });
     };
+  for (const one of inOrder(files, present)) {
+    const { vm } = one;
+    const refuse = refuseOf(one);
     const taken = claimsOf(vm).find(claim => holders.has(claim));
     if (taken !== undefined) {
       refuse("conflict", `${taken} is ${holders.get(taken)}'s; give each VM its own`);
@@ -205,10 +264,17 @@ export function admit(
       continue;
     }
     for (const claim of claimsOf(vm)) holders.set(claim, `VM ${vm.id}`);
+    accepted.push(one);
+  }
+  const over = beyondLimits(base, accepted, present, limits);
+  for (const one of accepted) {
+    const { vm } = one;
     const from = present.get(vm.id)?.path ?? null;
-    if (from === null || isStep(from, vm.path)) vms.set(vm.id, vm);
+    const reason = over.get(one);
+    if (reason !== undefined) refuseOf(one)("full", reason);
+    else if (from === null || isStep(from, vm.path)) vms.set(vm.id, vm);
     else {
-      refuse("jump", jumpMessage(from, vm.path));
+      refuseOf(one)("jump", jumpMessage(from, vm.path));
       vms.set(vm.id, { ...vm, path: from });
     }
   }

@@ -2,8 +2,9 @@
  * An agent from its settings: the one place that knows all of its parts. Who speaks to the fabric is given from outside, and
  * without it the agent keeps the switch in step with files and intent, and announces nothing.
  */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { ioMessage } from "../../capture/index.ts";
 import type { Intent } from "../../intent/index.ts";
 import type { UnixServer } from "../../live/index.ts";
 import type { Announcer, RouteSource } from "../types.ts";
@@ -41,10 +42,12 @@ export interface AgentSettings {
   readonly database?: string | undefined;
   /** The control socket of live ports, in place of a bridge. */
   readonly live?: string | undefined;
-  /** The watched directory of VM files; made when it is not there. */
+  /** The watched directory of VM files. */
   readonly vms: string;
-  /** Where quarantine and audit are kept; made when it is not there. */
+  /** Where quarantine and audit are kept. */
   readonly state: string;
+  /** Whether these two are made when they are missing; else that is an error: their names may be mistyped. */
+  readonly mayCreateFolders?: boolean;
   /** The unix socket that answers. */
   readonly socket: string;
   readonly peers: Peers | null;
@@ -59,6 +62,8 @@ export interface AgentSettings {
   readonly ignoredCookies: readonly bigint[];
   readonly isTakingOver: boolean;
   readonly log: Log;
+  /** Called when the agent answers, before its first round: from here on it can be ended, and its audit file renewed. */
+  readonly onBegun?: (running: Running) => void;
   /** Tests only: moments of the proof. */
   readonly quietMs?: number;
 }
@@ -93,17 +98,25 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
   }
 }
 
-function makeFolder(path: string): void {
+/** Sees to it that a folder is there. Throws StateError. */
+function checkFolder(option: string, path: string, mayCreate: boolean): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    if (mayCreate) mkdirSync(path, { recursive: true, mode: 0o700 });
+    if (statSync(path).isDirectory()) return;
   } catch (error) {
-    throw new StateError(`${path}: ${(error as Error).message}`);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT")
+      throw new StateError(`${option} ${path}: there is no such folder; create it, or add --create-folders`);
+    if (code !== "EEXIST") throw new StateError(`${option} ${path}: ${ioMessage(error)}`);
   }
+  throw new StateError(`${option} ${path}: is not a folder`);
 }
 
 async function start(settings: AgentSettings): Promise<Running> {
   const { log, peers } = settings;
-  for (const folder of [settings.vms, settings.state]) makeFolder(folder);
+  const mayCreate = settings.mayCreateFolders === true;
+  checkFolder("--vms", settings.vms, mayCreate);
+  checkFolder("--state", settings.state, mayCreate);
   if (settings.isTakingOver && (await takeOver(settings.socket)))
     log("info", "the agent before has handed over");
   const { agent, announcer, audit, bridge } = partsOf(settings);
@@ -121,8 +134,7 @@ async function start(settings: AgentSettings): Promise<Running> {
     agent.switchChanged();
   });
   const keeper = keepSocket(server, log, onHandover);
-  await agent.start();
-  return {
+  const running: Running = {
     agent,
     handover,
     reopen: () => audit.reopen(),
@@ -138,6 +150,9 @@ async function start(settings: AgentSettings): Promise<Running> {
       audit.close();
     },
   };
+  settings.onBegun?.(running);
+  await agent.start();
+  return running;
 }
 
 /** A socket that was removed is made anew; where it is another agent's by now, that one has taken over. */

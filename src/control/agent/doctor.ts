@@ -19,6 +19,8 @@ export interface Needs {
   readonly vms: string;
   readonly state: string;
   readonly socket: string;
+  /** Whether the agent makes the two folders. */
+  readonly mayCreateFolders: boolean;
   /** Further peers, each by a check that gives a line or rejects with one. */
   readonly peers: readonly { readonly name: string; check(): Promise<string> }[];
 }
@@ -33,8 +35,8 @@ export async function examine(needs: Needs): Promise<Finding[]> {
   const checks: Check[] = [
     ["node", nodeVersion],
     ...bridgeChecks(needs.bridge),
-    [`VM files ${needs.vms}`, () => folderState(needs.vms)],
-    [`state ${needs.state}`, () => folderState(needs.state)],
+    [`VM files ${needs.vms}`, () => folderState(needs.vms, needs.mayCreateFolders)],
+    [`state ${needs.state}`, () => folderState(needs.state, needs.mayCreateFolders)],
     [`socket ${needs.socket}`, () => socketState(needs.socket)],
     ["capabilities", capabilities],
     ...needs.peers.map(({ name, check }): Check => [name, () => timed(check)]),
@@ -89,9 +91,15 @@ function modeOf(path: string): number | null {
   }
 }
 
-function folderState(path: string): string {
-  const mode = modeOf(path);
-  if (mode === null) return "is not there, and will be made";
+function folderState(path: string, mayCreate: boolean): string {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) {
+    if (!mayCreate)
+      throw new Error("there is no such folder; create it, or start the agent with --create-folders");
+    return "does not exist; the agent creates it (--create-folders)";
+  }
+  if (!stats.isDirectory()) throw new Error("is not a folder");
+  const mode = stats.mode & MODE_BITS;
   accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   const octal = mode.toString(8).padStart(4, "0");
   if ((mode & 0o022) !== 0) throw new Error(`mode ${octal}: others may write there; 0700 would be right`);

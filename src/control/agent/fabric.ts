@@ -3,7 +3,7 @@
  * prefixes have changed since somebody asked. Over a loss it stays as it is: what did not come back is said to be gone by the
  * source, when its table is whole again. RFC 8277 (labels; 3 is the implicit null and is not pushed).
  */
-import { LABELS_MAX } from "../../intent/index.ts";
+import { formatCount, LABELS_MAX, LIMITS } from "../../intent/index.ts";
 import { maskOf, parseIpv4 } from "../../wire/index.ts";
 import type { FabricRoute, RouteChange } from "../types.ts";
 import type { ResolvedRoute } from "./rows.ts";
@@ -41,12 +41,19 @@ export class Fabric {
   #changed = new Set<string>();
   readonly #ownNextHop: string | null;
   readonly #rejected = new Map<string, string>();
+  /** Routes for which there is no room, in the order in which they came: they are taken when there is. */
+  readonly #waiting = new Map<string, FabricRoute>();
+  readonly #most: number;
   /** False until the whole table was told, at first and after a loss. */
   isComplete = false;
 
-  /** `ownNextHop` is this hypervisor's: routes to it are its own announcements, which are no routes here. */
-  constructor(ownNextHop: string | null) {
+  /**
+   * `ownNextHop` is this hypervisor's: routes to it are its own announcements, which are no routes here. `most`: how many
+   * routes there is room for, an intent's beside them left out.
+   */
+  constructor(ownNextHop: string | null, most = LIMITS.routes) {
     this.#ownNextHop = ownNextHop;
+    this.#most = most;
   }
 
   get count(): number {
@@ -56,6 +63,14 @@ export class Fabric {
   /** Routes that cannot be used, with the reason. */
   get rejected(): ReadonlyMap<string, string> {
     return this.#rejected;
+  }
+
+  /** What does not fit, in one line; null: all does. */
+  get problem(): string | null {
+    if (this.#waiting.size === 0) return null;
+    const [first] = this.#waiting.keys();
+    const count = formatCount(this.#waiting.size);
+    return `${count} routes of the fabric are left out, ${first} the first of them: there is room for ${formatCount(this.#most)}`;
   }
 
   apply(changes: readonly RouteChange[], isComplete: boolean): void {
@@ -98,7 +113,11 @@ export class Fabric {
 
   #remove(prefix: string): void {
     this.#rejected.delete(prefix);
-    if (this.#entries.delete(prefix)) this.#changed.add(prefix);
+    this.#waiting.delete(prefix);
+    if (!this.#entries.delete(prefix)) return;
+    this.#changed.add(prefix);
+    const [next] = this.#waiting.values();
+    if (next !== undefined) this.#set(next);
   }
 
   #set(route: FabricRoute): void {
@@ -119,6 +138,11 @@ export class Fabric {
       return;
     }
     this.#rejected.delete(text);
+    if (before === undefined && this.#entries.size >= this.#most) {
+      this.#waiting.set(text, route);
+      return;
+    }
+    this.#waiting.delete(text);
     const isSame =
       before !== undefined &&
       before.route.nextHop === route.nextHop &&

@@ -11,7 +11,9 @@ export class StateError extends Error {
 export function writeWhole(path: string, text: string): void {
   const beside = join(dirname(path), `.${basename(path)}.${process.pid}.new`);
   try {
-    const file = openSync(beside, "w", 0o600);
+    // Of somebody else's making, it might lead elsewhere: what lies there is never written into.
+    rmSync(beside, { force: true });
+    const file = openSync(beside, "wx", 0o600);
     try {
       writeFileSync(file, text);
       fsyncSync(file);

@@ -3,8 +3,9 @@
  * flow that is written and for each announcement, before it is done, and one for how it ended. Neither holds a secret.
  * The one file with pino.
  */
-import { closeSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import pino from "pino";
+import { harmlessJson } from "../../live/index.ts";
 import type { Edit } from "./edits.ts";
 import { bundleLine } from "./edits.ts";
 import { StateError } from "./files.ts";
@@ -16,8 +17,40 @@ export type Log = (level: Level, message: string, fields?: Readonly<Record<strin
 
 /** Log lines of at least this level, as JSON, to a file descriptor (2: standard error). */
 export function logTo(fd: number, level: Level): Log {
-  const logger = pino({ level, base: { name: "slash32-agent" } }, pino.destination({ dest: fd, sync: true }));
+  const logger = pino({ level, base: { name: "slash32-agent" } }, new LogOutput(fd));
   return (severity, message, fields = {}) => logger[severity](fields, message);
+}
+
+/**
+ * Where log lines are written, whatever becomes of it: what a full disk or a reader that has gone does not take is left
+ * out, and counted in a line of its own as soon as one is taken again. Nothing in a line acts upon a terminal.
+ */
+class LogOutput {
+  readonly #fd: number;
+  #lostCount = 0;
+  /** Whether the last line that was written was cut short. */
+  #isTorn = false;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  write(line: string): void {
+    const lost =
+      this.#lostCount === 0
+        ? ""
+        : `${JSON.stringify({ level: 40, time: Date.now(), lost: this.#lostCount, msg: "log lines were lost" })}\n`;
+    const bytes = Buffer.from(`${this.#isTorn ? "\n" : ""}${lost}${harmlessJson(line)}`);
+    let at = 0;
+    try {
+      while (at < bytes.length) at += writeSync(this.#fd, bytes, at);
+      this.#lostCount = 0;
+      this.#isTorn = false;
+    } catch {
+      this.#lostCount++;
+      if (at > 0) this.#isTorn = bytes[at - 1] !== 10;
+    }
+  }
 }
 
 /**

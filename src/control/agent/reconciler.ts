@@ -4,7 +4,7 @@
  * before the removal of flows, and what is right is not written. Events only say that it is time to look: nothing is
  * replayed, so that an agent that is killed anywhere does the rest when it is started again.
  */
-import { flowText, type Intent, type Vm } from "../../intent/index.ts";
+import { flowText, type Intent, LIMITS, type Vm } from "../../intent/index.ts";
 import { formatIpv4 } from "../../wire/index.ts";
 import type { Announcer, FabricRoute } from "../types.ts";
 import { Admission, type Admitted, admit, type Present, type Refusal } from "./admission.ts";
@@ -129,7 +129,7 @@ export class Reconciler {
     this.#announcements = new Announcements({ announcer, audit, clock: this.#clock, lingerMs });
     this.#admission = new Admission(options.base, options.quarantine);
     this.#guard = new Guard(options.mayBeEmpty === true);
-    this.fabric = new Fabric(options.ownNextHop);
+    this.fabric = new Fabric(options.ownNextHop, LIMITS.routes - options.base.routes.count);
     if (!options.hasRoutes) this.fabric.isComplete = true;
     const labels = options.isLabelled === false ? [] : [options.base.label];
     this.wanted = new Wanted(options.base, options.ownNextHop, labels, options.bridge.tagOf);
@@ -281,6 +281,7 @@ export class Reconciler {
     this.#look = look;
     await look.run(bridge, announcer, this.#installed!, this.wanted.rows);
     await directory.scan();
+    await directory.readAhead();
     look.isOver = true;
   }
 
@@ -313,7 +314,7 @@ export class Reconciler {
       await this.#announce(tally);
     }
     const { quarantine, audit } = this.#options;
-    for (const problem of [quarantine.problem, audit.mend()])
+    for (const problem of [quarantine.problem, audit.mend(), this.fabric.problem])
       if (problem !== null) tally.problems.push(problem);
     return { isFull, ...tally, milliseconds: performance.now() - startedAt };
   }

@@ -10,6 +10,7 @@ import {
   type HttpRequest,
   isAnswered,
   jsonAnswer,
+  refusalOf,
   SocketError,
   UnixServer,
 } from "../../live/index.ts";
@@ -25,6 +26,7 @@ const CODES: Readonly<Record<RequestError["code"], number>> = {
   conflict: 409,
   quarantine: 409,
   jump: 409,
+  full: 409,
 };
 
 interface Answer {
@@ -104,6 +106,13 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
 /** All that is answered, as method and path. */
 export const ROUTES: readonly string[] = Object.keys(HANDLERS).map(key => key.replace("/N", "/{id}"));
 
+/** The methods that are answered at a path, N standing for an id. */
+const methodsAt = (pattern: string): string[] =>
+  Object.keys(HANDLERS).flatMap(key => {
+    const [method = "", path] = key.split(" ");
+    return path === pattern ? [method] : [];
+  });
+
 /** Begins to answer at `path`. Throws SocketError when it cannot, or when another agent answers there. */
 export function startServer(agent: Agent, path: string, onHandover: () => void): Promise<UnixServer> {
   return UnixServer.start({
@@ -117,10 +126,10 @@ export function startServer(agent: Agent, path: string, onHandover: () => void):
 async function handle(agent: Agent, { method, path, body }: HttpRequest, onHandover: () => void) {
   const digits = /^\/v1\/vms\/(\d{1,10})(?=\/|$)/.exec(path)?.[1];
   const id = Number(digits ?? 1);
-  const isNamed = path.startsWith("/v1/vms/N");
-  const handler = HANDLERS[`${method} ${path.replace(`/v1/vms/${digits}`, "/v1/vms/N")}`];
-  if (handler === undefined || isNamed || id < 1 || id > ID_MAX)
-    throw new HttpError(404, "not-found", `there is no ${method} ${path}`);
+  const isNone = path.startsWith("/v1/vms/N") || id < 1 || id > ID_MAX;
+  const pattern = isNone ? "" : path.replace(`/v1/vms/${digits}`, "/v1/vms/N");
+  const handler = HANDLERS[`${method} ${pattern}`];
+  if (handler === undefined) throw refusalOf(method, path, methodsAt(pattern));
   try {
     const { status, type, body: said } = await handler({ agent, id, body, onHandover });
     return type === undefined ? jsonAnswer(status, said) : { status, type, body: String(said) };

@@ -1,9 +1,24 @@
 /**
  * The watched directory: one YAML file for each VM, the only memory of which VMs there should be. Files come and go by
  * rename; whoever asks over HTTP has files written here too, so that a restart forgets nothing. A file that cannot be
- * read never removes a VM.
+ * read never removes a VM. Links are followed within the directory only: others may be able to write here who may not read
+ * what a link can point to. open(2), symlink(7), inode(7).
  */
-import { type FSWatcher, lstatSync, readdirSync, readFileSync, statSync, watch } from "node:fs";
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  type FSWatcher,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+  watch,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { formatProblem, parseVm, type Vm } from "../../intent/index.ts";
@@ -31,10 +46,19 @@ const POLL_MS = 2000;
 const BYTES_MAX = 65_536;
 
 interface Read {
+  /** How it looked from outside; empty when it is to be read again in any case. */
   readonly print: string;
+  /** What it held; null when that is not known. */
+  readonly text: string | null;
   readonly file: VmFile | null;
   readonly problem: string | null;
 }
+
+/**
+ * Two writes in one tick of the clock that stamps files leave one time, and may leave one size. A file that was changed so
+ * lately when it was read is read once more; some file systems' clocks tick in seconds.
+ */
+const COARSE_MS = 2000;
 
 /** How many files are looked at, and how many are read, before others have their turn. */
 const SLICE = 200;
@@ -162,6 +186,8 @@ export class VmDirectory {
       const watcher = watch(this.path, (_, name) => {
         if (name === null) this.#isStale = true;
         else if (NAME.test(name)) this.#suspects.add(name);
+        // What links lead through may have changed.
+        else if (this.#hasLinks()) this.#isStale = true;
         else return;
         onChange();
       });
@@ -179,6 +205,12 @@ export class VmDirectory {
     this.#watcher?.close();
     this.#watcher = null;
     if (this.#poll !== null) clearInterval(this.#poll);
+  }
+
+  #hasLinks(): boolean {
+    const isLink = (name: string): boolean =>
+      lstatSync(join(this.path, name), { throwIfNoEntry: false })?.isSymbolicLink() === true;
+    return this.#names().some(isLink);
   }
 
   #fingerprint(): string {
@@ -215,34 +247,106 @@ export class VmDirectory {
     const path = join(this.path, name);
     const before = this.#known.get(name);
     try {
-      const stats = statSync(path);
-      const { ino, size, mtimeMs } = stats;
-      const print = `${ino} ${size} ${mtimeMs}`;
-      if (before?.print === print) return;
-      // A pipe would be waited for, and a device never end.
-      if (!stats.isFile()) throw new Error("is no regular file; a VM is a file of YAML");
-      if (size > BYTES_MAX) throw new Error(`has ${size} bytes; a VM has ${BYTES_MAX} at most`);
-      const { vm, errors } = parseVm(readFileSync(path, "utf8"), path);
-      const problem = errors.length === 0 ? null : formatProblem(errors[0]!);
-      const file = vm === null ? (before?.file ?? null) : { file: path, modifiedMs: mtimeMs, vm };
-      this.#known.set(name, { print, file, problem });
+      const print = printOf(path);
+      if (print !== "" && before?.print === print) return;
+      const { text, modifiedMs } = this.#textOf(path);
+      const isSettled = Math.abs(Date.now() - modifiedMs) >= COARSE_MS;
+      this.#known.set(name, {
+        print: isSettled ? print : "",
+        text,
+        ...parsed(path, text, modifiedMs, before),
+      });
     } catch (error) {
       // A link to nothing is a file that cannot be read.
       const isGone = lstatSync(path, { throwIfNoEntry: false }) === undefined;
       if (isGone) this.#known.delete(name);
       else {
         const problem = `${path}: ${(error as Error).message}`;
-        this.#known.set(name, { print: "", file: before?.file ?? null, problem });
+        this.#known.set(name, { print: "", text: null, file: before?.file ?? null, problem });
       }
+    }
+  }
+
+  /** Reads a regular file of this directory. Throws for anything else, without waiting for it or waking it up. */
+  #textOf(path: string): { text: string; modifiedMs: number } {
+    const isLink = lstatSync(path).isSymbolicLink();
+    const folder = isLink ? realpathSync(this.path) : "";
+    const target = isLink ? realpathSync(path) : path;
+    if (isLink && !target.startsWith(`${folder}/`)) throw new Error(OUTSIDE);
+    // A pipe would be waited for, and a device may do something when it is opened.
+    checkKind(lstatSync(target));
+    const file = openSync(target, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const stats = fstatSync(file);
+      checkKind(stats);
+      // Somebody may have put a link in the place of a folder meanwhile.
+      if (isLink && !openedAt(file, target).startsWith(`${folder}/`)) throw new Error(OUTSIDE);
+      if (stats.size > BYTES_MAX) throw new Error(`has ${stats.size} bytes; a VM has ${BYTES_MAX} at most`);
+      return { text: readFileSync(file, "utf8"), modifiedMs: stats.mtimeMs };
+    } finally {
+      closeSync(file);
     }
   }
 }
 
-/** What a file looks like from outside; empty when it cannot be seen. */
-function printOf(path: string): string {
+const OUTSIDE =
+  "is a link to a file outside of this directory, which is not followed; put the file itself here";
+
+/** What a file says, as far as it is not known from before. */
+function parsed(
+  path: string,
+  text: string,
+  modifiedMs: number,
+  before: Read | undefined,
+): Pick<Read, "file" | "problem"> {
+  if (before !== undefined && before.text === text) {
+    const { file, problem } = before;
+    // The same object as before, unless its time is another.
+    const isSame = file === null || problem !== null || file.modifiedMs === modifiedMs;
+    return { file: isSame ? file : { ...file, modifiedMs }, problem };
+  }
+  const { vm, errors } = parseVm(text, path);
+  const problem = errors.length === 0 ? null : formatProblem(errors[0]!);
+  return { file: vm === null ? (before?.file ?? null) : { file: path, modifiedMs, vm }, problem };
+}
+
+interface Kind {
+  isFile(): boolean;
+  isDirectory(): boolean;
+  isFIFO(): boolean;
+  isSocket(): boolean;
+}
+
+/** Throws for what is no regular file. */
+function checkKind(stats: Kind): void {
+  if (stats.isFile()) return;
+  const what = stats.isDirectory()
+    ? "a folder"
+    : stats.isFIFO()
+      ? "a named pipe"
+      : stats.isSocket()
+        ? "a socket"
+        : "a device";
+  throw new Error(`is ${what}, not a regular file; a VM is a file of YAML`);
+}
+
+/** Where an open file lies by now; where the system does not tell, where it was looked for. */
+function openedAt(file: number, path: string): string {
   try {
-    const { ino, size, mtimeMs } = statSync(path);
-    return `${ino} ${size} ${mtimeMs}`;
+    return readlinkSync(`/proc/self/fd/${file}`);
+  } catch {
+    return path;
+  }
+}
+
+/** What a file looks like from outside, of a link both ends; empty when it cannot be seen. */
+function printOf(path: string): string {
+  const lookOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
+    `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`;
+  try {
+    const stats = lstatSync(path, { bigint: true });
+    const target = stats.isSymbolicLink() ? ` ${lookOf(statSync(path, { bigint: true }))}` : "";
+    return lookOf(stats) + target;
   } catch {
     return "";
   }
