@@ -22,6 +22,7 @@ import { type Context, print, refuseOverwriting, say, writeReport } from "./cont
 import { UsageError, UserError } from "./errors.ts";
 import { type Bridge, comparedCode, portNames, readBridge } from "./flows.ts";
 import { progressLine } from "./progress.ts";
+import { Interruption } from "./signals.ts";
 
 const REPORT_WRITERS: Record<string, (report: ReplayReport) => string> = {
   ".json": report => `${replayJson(report)}\n`,
@@ -43,6 +44,7 @@ export async function replayCommand(context: Context): Promise<number> {
   const core = Core.load();
   core.install(intent);
   const progress = process.stderr.isTTY && !context.isQuiet ? progressLine(process.stderr) : null;
+  const interruption = new Interruption();
   let result: ReplayResult;
   try {
     result = await replay({
@@ -51,6 +53,8 @@ export async function replayCommand(context: Context): Promise<number> {
       ...plan,
       second,
       inPort: context.text("in-port"),
+      leavesOut: context.flag("skip-other-interfaces"),
+      interruption,
       output: context.text("write"),
       drops: context.text("drops"),
       ...againstOf(context, bridge),
@@ -58,17 +62,26 @@ export async function replayCommand(context: Context): Promise<number> {
       onProgress: progress?.update,
     });
   } finally {
+    interruption.dispose();
     progress?.clear();
   }
-  const report = reportOf(context, result);
+  const report = reportOf(context, result, interruption.name);
   if (file !== undefined) writeReport(file, REPORT_WRITERS[extensionOf(file)]!(report));
   show(context, report);
   if (!context.isQuiet) for (const note of result.notes) say(note);
   if (context.flag("verbose")) {
     for (const { name, readBytes } of result.captures) say(`${name}: ${count(readBytes)} bytes read`);
   }
-  const code = exitCode(context, report, result.damages);
+  if (interruption.name !== null) say(`slash32: ${interruptedText(result, interruption.name)}`);
+  const code = interruption.exitCode(exitCode(context, report, result.damages));
+  if (interruption.name !== null) return code;
   return report.against === null ? code : againstCode(context, report.against, bridge!, code);
+}
+
+/** How far the captures were read when a signal came. */
+function interruptedText({ captures }: ReplayResult, signal: string): string {
+  const bytes = captures.reduce((sum, { readBytes }) => sum + readBytes, 0);
+  return `interrupted by ${signal} after ${count(bytes)} bytes; all frames read so far are in the report and in the output files`;
 }
 
 /** The cores to use at most; undefined: as many as there are. */
@@ -164,8 +177,14 @@ function extensionOf(file: string): string {
   return file === "-" ? file : (/\.[^./]+$/.exec(file)?.[0] ?? "");
 }
 
-function reportOf(context: Context, { counters, ports, seconds, against }: ReplayResult): ReplayReport {
+function reportOf(
+  context: Context,
+  { counters, ports, seconds, leftOut, against }: ReplayResult,
+  interruptedBy: string | null,
+): ReplayReport {
   return {
+    leftOut,
+    ...(interruptedBy === null ? {} : { interruptedBy }),
     frames: counters.frames,
     snapped: counters.snapped,
     bytes: counters.bytes,
@@ -243,7 +262,12 @@ function exitCode(context: Context, report: ReplayReport, damages: readonly Dama
     if (!isAllowed) code = 1;
     if (!isAllowed || !context.isQuiet) say(`slash32: ${message}${isAllowed ? " (allowed)" : ""}`);
   }
-  if (report.frames === 0 && code === 0 && !context.flag("allow-empty")) {
+  if (
+    report.frames === 0 &&
+    code === 0 &&
+    report.interruptedBy === undefined &&
+    !context.flag("allow-empty")
+  ) {
     throw new UserError("no frame was read; --allow-empty makes that no error");
   }
   return code;

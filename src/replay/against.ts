@@ -8,6 +8,7 @@ import { pcapngHeader, pcapngPacket, Sink } from "../capture/index.ts";
 import { Core, type FrameIn, type FrameOut, REASONS } from "../core/index.ts";
 import type { Intent } from "../intent/index.ts";
 import type { CachingInterpreter, Outcome } from "../openflow/index.ts";
+import type { Timescale } from "./input.ts";
 import type { PortNames } from "./ports.ts";
 
 /** A frame with two ends, both in words. */
@@ -97,10 +98,10 @@ export class Against {
     else if (!isSameEnd(out, outcome)) this.#note(input, out, outcome, 0, 0);
   }
 
-  /** Begins the file of differences, or a new section of it with finer timestamps. */
-  begin(resolution: number): void {
+  /** Begins the file of differences, or a new section of it with other timestamps. */
+  begin({ resolution, base }: Timescale): void {
     const names = this.#interfaces.map(port => this.#ports.nameOf(port) ?? String(port));
-    this.#sink?.write(pcapngHeader(names, resolution));
+    this.#sink?.write(pcapngHeader(names, resolution, base));
   }
 
   /** Compares `count` packets that a core has queued, from the one with index `first` on; their bytes still stand. */
