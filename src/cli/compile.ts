@@ -6,6 +6,8 @@ import { type Context, refuseOverwriting, say } from "./context.ts";
 import { UsageError } from "./errors.ts";
 
 const PIECE_BYTES = 256 * 1024;
+/** Flows are no traffic: their file is as other programs make it. */
+const FLOWS_MODE = 0o666;
 
 export function compile(context: Context): number {
   const named = context.text("intent");
@@ -16,7 +18,7 @@ export function compile(context: Context): number {
   for (const error of errors) say(formatProblem(error));
   if (!context.isQuiet) for (const warning of warnings) say(`${formatProblem(warning)} (warning)`);
   if (intent === null) return 1;
-  const sink = new Sink(context.text("write") ?? "-");
+  const sink = new Sink(context.text("write") ?? "-", FLOWS_MODE);
   try {
     writeLines(sink, LINES[context.format](intent, new Flows(intent)));
     sink.finish();

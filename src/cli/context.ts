@@ -2,7 +2,7 @@
 import { writeFileSync, writeSync } from "node:fs";
 import { identityOf, ioMessage, touchedBy } from "../capture/index.ts";
 import { formatProblem, type Intent, loadIntent } from "../intent/index.ts";
-import { type Palette, palette } from "../report/index.ts";
+import { type Palette, palette, visible, visibleLine } from "../report/index.ts";
 import { UsageError, UserError } from "./errors.ts";
 import type { Command, Parsed } from "./options.ts";
 
@@ -86,15 +86,20 @@ export class Context {
 
 /** One line to standard error. */
 export function say(line: string): void {
-  write(2, Buffer.from(`${line}\n`));
+  write(2, Buffer.from(`${visibleLine(line)}\n`));
 }
 
-/** Data to standard output, whole, even if it is a slow pipe. */
+/** Lines to standard error. */
+export function sayText(text: string): void {
+  write(2, Buffer.from(`${visible(text.trimEnd())}\n`));
+}
+
+/** Text or JSON to standard output, whole, even if it is a slow pipe. */
 export function print(text: string): void {
-  write(1, Buffer.from(text));
+  write(1, Buffer.from(visible(text)));
 }
 
-/** The same for bytes, which may be used again afterwards. */
+/** Bytes to standard output, as they are; they may be used again afterwards. */
 export function printBytes(bytes: Uint8Array): void {
   write(1, bytes);
 }
@@ -139,7 +144,7 @@ export function writeReport(name: string, text: string): void {
     return;
   }
   try {
-    writeFileSync(name, text);
+    writeFileSync(name, visible(text));
   } catch (error) {
     throw new UserError(`${name}: ${ioMessage(error)}`);
   }

@@ -20,7 +20,7 @@ import {
 } from "../live/index.ts";
 import { CachingInterpreter } from "../openflow/index.ts";
 import { Against, PortNames } from "../replay/index.ts";
-import { type LiveReport, liveJson, liveText } from "../report/index.ts";
+import { control, type LiveReport, liveJson, liveText } from "../report/index.ts";
 import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { comparedCode, readBridge } from "./flows.ts";
@@ -31,7 +31,7 @@ const PAGE_MS = 1000;
 /** How often it is looked whether enough frames came in (--count). */
 const COUNT_MS = 20;
 const WATCH_MS = 200;
-const CLEAR_PAGE = "\x1b[J";
+const CLEAR_PAGE = control("J");
 
 export async function liveCommand(context: Context): Promise<number> {
   const ports = portsOf(context);
@@ -273,7 +273,8 @@ class Session {
     } catch (error) {
       this.#refused++;
       this.#clearPage();
-      say(`slash32: ${(error as Error).message}\nslash32: the new intent is refused; the old one stays`);
+      say(`slash32: ${(error as Error).message}`);
+      say("slash32: the new intent is refused; the old one stays");
     }
     this.#isReloading = false;
     if (!this.#isReloadWanted) return;
@@ -333,7 +334,7 @@ class Session {
   }
 
   #clearPage(): void {
-    if (this.#pageLines > 0) print(`\x1b[${this.#pageLines}A\r${CLEAR_PAGE}`);
+    if (this.#pageLines > 0) print(control(`${this.#pageLines}A`) + control("G") + CLEAR_PAGE);
     this.#pageLines = 0;
   }
 

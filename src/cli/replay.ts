@@ -18,7 +18,7 @@ import {
   replayText,
 } from "../report/index.ts";
 import { formatHex } from "../wire/index.ts";
-import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
+import { type Context, print, refuseOverwriting, say, sayText, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { type Bridge, comparedCode, portNames, readBridge } from "./flows.ts";
 import { progressLine } from "./progress.ts";
@@ -249,7 +249,7 @@ function show(context: Context, report: ReplayReport): void {
     (isTaken ? say : (line: string) => print(`${line}\n`))(replayJson(report));
   } else if (!context.isQuiet) {
     const text = replayText(report, context.palette(isTaken ? process.stderr : process.stdout));
-    if (isTaken) say(text.trimEnd());
+    if (isTaken) sayText(text);
     else print(text);
   }
 }

@@ -20,9 +20,10 @@ import {
   verifyJson,
   verifyNdjson,
   verifyText,
+  visible,
 } from "../report/index.ts";
 import type { ProofOptions } from "../verify/index.ts";
-import { type Context, print, say } from "./context.ts";
+import { type Context, print, say, sayText } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { bytesOf } from "./flows.ts";
 import { type Judgement, judge } from "./judge.ts";
@@ -175,7 +176,7 @@ function answer(context: Context, { reports, witness }: Options, judgement: Judg
   if (context.format === "json") print(`${verifyJson(report)}\n`);
   else if (context.format === "ndjson") print(`${verifyNdjson(report)}\n`);
   else if (!context.isQuiet) {
-    if (witness === "-") say(verifyText(report, context.palette(process.stderr)).trimEnd());
+    if (witness === "-") sayText(verifyText(report, context.palette(process.stderr)));
     else print(verifyText(report, context.palette(process.stdout)));
   }
   inTurn([
@@ -207,7 +208,7 @@ function inTurn(parts: readonly (() => void)[]): void {
 
 function writeFile(file: string, text: string): void {
   try {
-    writeFileSync(file, text);
+    writeFileSync(file, visible(text));
   } catch (error) {
     throw new UserError(`${file}: ${ioMessage(error)}`);
   }
@@ -220,7 +221,7 @@ function tellGithub(findings: Findings): void {
   for (const line of githubAnnotations(findings)) say(line);
   if (GITHUB_STEP_SUMMARY === undefined || GITHUB_STEP_SUMMARY === "") return;
   try {
-    appendFileSync(GITHUB_STEP_SUMMARY, markdown(findings));
+    appendFileSync(GITHUB_STEP_SUMMARY, visible(markdown(findings)));
   } catch (error) {
     throw new UserError(`${GITHUB_STEP_SUMMARY}: ${ioMessage(error)}`);
   }

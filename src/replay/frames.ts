@@ -5,7 +5,7 @@
 import * as abi from "../../assembly/abi.ts";
 import type { Core } from "../core/index.ts";
 import { ReplayError } from "./errors.ts";
-import { Input } from "./input.ts";
+import { type Damage, Input } from "./input.ts";
 import { InterfacePool } from "./interface-pool.ts";
 import { type PortNames, parseCaptureArgument } from "./ports.ts";
 
@@ -20,23 +20,26 @@ export interface CapturedFrame {
 
 export interface ReadOptions {
   /** Whether packets of interfaces that cannot be used are left out. */
-  readonly leavesOut?: boolean;
+  readonly leavesOut: boolean;
   /** Given what is worth knowing and no error, at the end. */
-  readonly onNote?: (note: string) => void;
+  readonly onNote: (note: string) => void;
+  /** Given what is wrong with the capture, behind the frames that could be read. */
+  readonly onDamage: (damage: Damage) => void;
 }
 
+/** Timestamps play no part here: whatever they are, none is odd. */
 const SCALE = { resolution: 0, base: 0n };
 
 /**
- * Frames of one capture (`[PORT=]CAPTURE`) in order. Throws ReplayError when it is no capture, lacks a port, or is
- * damaged, the frames before the damage having been given.
+ * Frames of one capture (`[PORT=]CAPTURE`) in order, as far as a replay reads them. Throws ReplayError when it is no
+ * capture or lacks a port.
  */
 export async function* readFrames(
   core: Core,
   ports: PortNames,
   capture: string,
   inPort: number | null,
-  { leavesOut = false, onNote }: ReadOptions = {},
+  { leavesOut, onNote, onDamage }: ReadOptions,
 ): AsyncGenerator<CapturedFrame> {
   const argument = parseCaptureArgument(capture, ports);
   const named = argument.port === null ? null : ports.resolve(argument.port);
@@ -62,10 +65,8 @@ export async function* readFrames(
       yield { number, ...input.head() };
       core.exports.runCaptures(1, 1);
     }
-    for (const note of input.notes()) onNote?.(note);
-    // Timestamps play no part, so they cannot be odd.
-    const [damage] = input.damages(SCALE);
-    if (damage !== undefined) throw new ReplayError(damage.message);
+    for (const note of input.notes()) onNote(note);
+    for (const damage of input.damages(SCALE)) onDamage(damage);
   } finally {
     input.close();
   }
