@@ -17,7 +17,7 @@
  *   FRAMES   ├──────────────────────────────┤
  *            │ descriptors, then frames     │   4 MiB
  *   INTERFACES──────────────────────────────┤
- *            │ capture interfaces × 32 B    │   2 MiB
+ *            │ capture interfaces × 64 B    │   8 MiB
  *   INPUT    ├──────────────────────────────┤
  *            │ windows on the captures read │  32 MiB
  *   OUTPUT   ├──────────────────────────────┤
@@ -33,7 +33,7 @@
  * All integers are little-endian as WebAssembly stores them, except where *network order* is said.
  */
 
-export const VERSION: u32 = 3;
+export const VERSION: u32 = 4;
 
 // ── Limits ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -53,8 +53,8 @@ export const MAX_LABELS: u32 = 3;
 export const MAX_PORT_NUMBER: u32 = 65535;
 /** Captures read at the same time. */
 export const MAX_CAPTURES: u32 = 64;
-/** Interfaces of all captures read at the same time. */
-export const MAX_INTERFACES: u32 = 65536;
+/** Interface records for all captures read at the same time. */
+export const MAX_INTERFACES: u32 = 131072;
 /** Captured bytes of one record; libpcap's MAXIMUM_SNAPLEN. */
 export const MAX_RECORD_BYTES: u32 = 262144;
 /** Frames in one call of `runFrames`. */
@@ -116,7 +116,7 @@ export const CONTROL: u32 = 0x10000;
 
 /** Capture states, MAX_CAPTURES of them. */
 export const CAPTURES: u32 = CONTROL;
-export const CAPTURE_BYTES: u32 = 128;
+export const CAPTURE_BYTES: u32 = 256;
 /** 0 not in use, then a CaptureFormat. */
 export const CAPTURE_FORMAT: u32 = 0;
 /** 1 when the capture's numbers are big-endian. */
@@ -149,6 +149,37 @@ export const CAPTURE_FAULT_VALUE: u32 = 100;
 export const CAPTURE_EMPTY_FRAMES: u32 = 104;
 /** Address of the first of them, until the window moves. */
 export const CAPTURE_EMPTY_AT: u32 = 108;
+/** The same for records with more bytes captured than the frame had, and for times that cannot be kept. */
+export const CAPTURE_LONG_RECORDS: u32 = 112;
+export const CAPTURE_LONG_AT: u32 = 116;
+export const CAPTURE_ODD_TIMES: u32 = 120;
+export const CAPTURE_ODD_TIME_AT: u32 = 124;
+/** Packets left out because their interface is; u32. */
+export const CAPTURE_LEFT_OUT: u32 = 128;
+/** Order of the two lengths in a pcap record, a RecordLengths. */
+export const CAPTURE_LENGTHS: u32 = 132;
+/** What is odd about the packet looked at, bits of OddPacket; where its options are, and their bytes (QUEUE_OPTIONS). */
+export const CAPTURE_HEAD_ODD: u32 = 136;
+export const CAPTURE_HEAD_OPTIONS: u32 = 140;
+export const CAPTURE_HEAD_OPTIONS_BYTES: u32 = 144;
+
+/** Old versions of pcap have the lengths of a record the other way round (libpcap, sf-pcap.c). */
+export enum RecordLengths {
+  /** Captured, then on the wire: version 2.4. */
+  Usual = 0,
+  /** Before 2.3. */
+  Swapped = 1,
+  /** 2.3: swapped where the first is the larger one. */
+  Either = 2,
+}
+
+/** Bits that say what is odd about a packet that is read all the same. */
+export enum OddPacket {
+  /** More bytes were captured than the frame had. */
+  Long = 1,
+  /** Its time lies outside of what output units can hold. */
+  Time = 2,
+}
 
 export enum CaptureFormat {
   Unused = 0,
@@ -157,7 +188,7 @@ export enum CaptureFormat {
 }
 
 /** Packets on their way from captures through the tables, oldest first. */
-export const QUEUE: u32 = 0x12000;
+export const QUEUE: u32 = 0x14000;
 export const QUEUE_ENTRIES: u32 = 256;
 export const QUEUE_ENTRY_BYTES: u32 = 32;
 /**
@@ -172,9 +203,16 @@ export const ENTRY_TIME: u32 = 16;
 /** The decision (assembly/decision.ts), u64. */
 export const ENTRY_DECISION: u32 = 24;
 
-/** pcapng options that say a reason: u32 length, then the bytes (an opt_comment and opt_endofopt). */
-export const REASON_OPTIONS: u32 = 0x14000;
+/** pcapng options that say a reason: u32 length, then the bytes (an opt_comment without opt_endofopt). */
+export const REASON_OPTIONS: u32 = 0x16000;
 export const REASON_OPTIONS_BYTES: u32 = 64;
+/** A place for each queue entry: address of the packet's pcapng options, 0 for none; their bytes. */
+export const QUEUE_OPTIONS: u32 = 0x17000;
+export const QUEUE_OPTIONS_BYTES: u32 = 8;
+/** Set in the number of bytes when the options are big-endian. */
+export const OPTIONS_SWAPPED: u32 = 0x80000000;
+/** Options of one packet that are carried along, in bytes; the rest of them is left out. */
+export const MAX_OPTIONS_BYTES: u32 = 0xfe00;
 
 /** u32 a place for route tables: its bytes that may not be zero. */
 export const PLACES: u32 = 0x18000;
@@ -189,6 +227,9 @@ export const COUNTERS_OUTCOMES: u32 = COUNTERS;
 /** Captured bytes of all frames, and frames that were snapped (they have no outcome). */
 export const COUNTERS_BYTES: u32 = COUNTERS + 0x4000;
 export const COUNTERS_SNAPPED: u32 = COUNTERS + 0x4008;
+/** Packets written without some of their options, and with another time than theirs because pcap cannot hold it. */
+export const COUNTERS_CUT_OPTIONS: u32 = COUNTERS + 0x4010;
+export const COUNTERS_CUT_TIMES: u32 = COUNTERS + 0x4018;
 /** One record a port number; numbers above MAX_PORT_NUMBER have none. */
 export const COUNTERS_PORTS: u32 = COUNTERS + 0x5000;
 export const COUNTERS_PORT_BYTES: u32 = 64;
@@ -236,9 +277,9 @@ export const FRAME_HEADROOM_BYTES: u32 = 64;
 
 // ── Capture input and output ────────────────────────────────────────────────────────────────────────────────────
 
-/** Interface records, shared out among the captures that are read. */
+/** Interface records; the host gives each capture a stretch of them. */
 export const INTERFACES: u32 = 0x940000;
-export const INTERFACE_BYTES: u32 = 32;
+export const INTERFACE_BYTES: u32 = 64;
 /** Number of the port that frames of this interface enter. */
 export const INTERFACE_IN_PORT: u32 = 0;
 /** Interface of the drops capture. */
@@ -248,17 +289,30 @@ export const INTERFACE_SNAPLEN: u32 = 8;
 /** Output time = time × multiplier ÷ divisor + offset (u32, u32, u64). */
 export const INTERFACE_MULTIPLIER: u32 = 12;
 export const INTERFACE_DIVISOR: u32 = 16;
+/** What is done with its packets, an InterfaceUse. */
+export const INTERFACE_USE: u32 = 20;
 export const INTERFACE_OFFSET: u32 = 24;
+/** u64 each: the first and the last pcapng timestamp whose output time is 0 to 2^64 - 1. */
+export const INTERFACE_FIRST_TIME: u32 = 32;
+export const INTERFACE_LAST_TIME: u32 = 40;
 
-export const INPUT: u32 = 0xb40000;
+export enum InterfaceUse {
+  Read = 0,
+  /** Its packets are passed over, and counted. */
+  LeaveOut = 1,
+  /** The first packet is a CaptureFault. */
+  Refuse = 2,
+}
+
+export const INPUT: u32 = 0x1140000;
 /** One window a capture, at INPUT + index × WINDOW_BYTES. */
 export const WINDOW_BYTES: u32 = 0x80000;
 /** Readable bytes behind a window, and writable ones behind OUTPUT and DROPS. */
 export const SLACK_BYTES: u32 = 0x10000;
 
-export const OUTPUT: u32 = 0x2b50000;
+export const OUTPUT: u32 = 0x3150000;
 export const OUTPUT_BYTES: u32 = 0x40000;
-export const DROPS: u32 = 0x2c70000;
+export const DROPS: u32 = 0x3270000;
 export const DROPS_BYTES: u32 = 0x100000;
 
 export enum OutputFormat {
@@ -286,8 +340,8 @@ export enum CaptureFault {
   None = 0,
   /** The file ends inside a record or block; value: bytes that are there. */
   CutShort = 1,
-  /** More bytes captured than the frame had; value: captured bytes. */
-  CapturedOverLength = 2,
+  /** A packet of an interface that cannot be used; value: the interface. */
+  UnusableInterface = 2,
   /** More bytes captured than MAX_RECORD_BYTES; value: captured bytes. */
   RecordTooLarge = 3,
   /** A block length below 12 or no multiple of 4; value: the length. */
@@ -320,7 +374,7 @@ export enum Status {
 }
 
 /** Two complete sets of tables: one that frames see, one being built. */
-export const BANKS: u32 = 0x2d80000;
+export const BANKS: u32 = 0x3380000;
 export const BANK_BYTES: u32 = 0x2930000;
 
 /** Offsets in a bank. */
@@ -351,7 +405,7 @@ export const BANK_DENSE_EXACT: u32 = 0x2500000;
  * Room for exact-match tables of routes: two in each bank's use. A table that grows takes a free place, so that one
  * bank alone may use three.
  */
-export const ROUTE_TABLES: u32 = 0x7fe0000;
+export const ROUTE_TABLES: u32 = 0x85e0000;
 export const ROUTE_TABLE_BYTES: u32 = 0x1000000;
 export const ROUTE_TABLE_COUNT: u32 = 4;
 
@@ -434,4 +488,4 @@ export const NEXT_HOP_LABEL_COUNT: u32 = 12;
 export const NEXT_HOP_LABELS: u32 = 16;
 
 /** 64 KiB pages of the whole memory. */
-export const MEMORY_PAGES: u32 = 3070;
+export const MEMORY_PAGES: u32 = 3166;

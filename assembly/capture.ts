@@ -18,8 +18,17 @@ import {
   CAPTURE_FORMAT,
   CAPTURE_HEAD,
   CAPTURE_HEAD_ENTRY,
+  CAPTURE_HEAD_ODD,
+  CAPTURE_HEAD_OPTIONS,
+  CAPTURE_HEAD_OPTIONS_BYTES,
   CAPTURE_INTERFACE_COUNT,
   CAPTURE_INTERFACES,
+  CAPTURE_LEFT_OUT,
+  CAPTURE_LENGTHS,
+  CAPTURE_LONG_AT,
+  CAPTURE_LONG_RECORDS,
+  CAPTURE_ODD_TIME_AT,
+  CAPTURE_ODD_TIMES,
   CAPTURE_SKIP,
   CAPTURE_SKIP_BLOCK,
   CAPTURE_START,
@@ -35,13 +44,22 @@ import {
   Event,
   INTERFACE_BYTES,
   INTERFACE_DIVISOR,
+  INTERFACE_FIRST_TIME,
+  INTERFACE_LAST_TIME,
   INTERFACE_MULTIPLIER,
   INTERFACE_OFFSET,
   INTERFACE_SNAPLEN,
+  INTERFACE_USE,
+  InterfaceUse,
   MAX_RECORD_BYTES,
+  OddPacket,
+  OPTIONS_SWAPPED,
   QUEUE,
   QUEUE_ENTRIES,
   QUEUE_ENTRY_BYTES,
+  QUEUE_OPTIONS,
+  QUEUE_OPTIONS_BYTES,
+  RecordLengths,
   WINDOW_BYTES,
 } from "./abi";
 
@@ -62,14 +80,23 @@ const ENHANCED_PACKET_BYTES: u32 = 28;
 /** What `advance` answers when an entry was written, and at the end of the capture; beside the Events. */
 const READY: u32 = 0xff;
 const ENDED: u32 = 0xfe;
+/** The same from `readPacket`: the packet was passed over. */
+const LEFT_OUT: u32 = 0xfd;
 
 /** Address of a capture's state. */
 export function captureAt(index: u32): usize {
   return CAPTURES + index * CAPTURE_BYTES;
 }
 
+/** Of the packet that `advance` gave last: bits of OddPacket; where its options are, 0 for none; their bytes. */
+let odd: u32 = 0;
+let options_at: u32 = 0;
+let options_bytes: u32 = 0;
+
 /** Consumes the capture's next packet and writes it to a queue entry. READY, ENDED or the Event in the way. */
 function advance(capture: usize, entry: usize): u32 {
+  odd = 0;
+  options_at = 0;
   const is_pcap = load<u32>(capture, CAPTURE_FORMAT) == CaptureFormat.Pcap;
   return is_pcap ? advancePcap(capture, entry) : advancePcapNg(capture, entry);
 }
@@ -101,24 +128,49 @@ function wantMore(capture: usize, available: u32): u32 {
 }
 
 function advancePcap(capture: usize, entry: usize): u32 {
-  const at = load<u32>(capture, CAPTURE_AT);
-  const available = load<u32>(capture, CAPTURE_END) - <u32>at;
-  if (available < RECORD_HEADER_BYTES) return wantMore(capture, available);
-  const captured = word(capture, at + 8);
-  const length = word(capture, at + 12);
-  if (captured > MAX_RECORD_BYTES) return fault(capture, CaptureFault.RecordTooLarge, captured);
-  if (captured > length) return fault(capture, CaptureFault.CapturedOverLength, captured);
-  if (available - RECORD_HEADER_BYTES < captured) return wantMore(capture, available);
-  const link = load<u32>(capture, CAPTURE_INTERFACES);
-  // A pcap interface counts in fractions of a second: its multiplier turns them into output units, its divisor
-  // holds the output units of a second.
-  const time =
-    <u64>word(capture, at) * <u64>load<u32>(link, INTERFACE_DIVISOR) +
-    <u64>word(capture, at + 4) * <u64>load<u32>(link, INTERFACE_MULTIPLIER);
-  write(entry, at + RECORD_HEADER_BYTES, captured, length, link, time);
-  store<u32>(capture, <u32>at, CAPTURE_START);
-  store<u32>(capture, <u32>at + RECORD_HEADER_BYTES + captured, CAPTURE_AT);
-  return READY;
+  for (;;) {
+    const at = load<u32>(capture, CAPTURE_AT);
+    const available = load<u32>(capture, CAPTURE_END) - <u32>at;
+    if (available < RECORD_HEADER_BYTES) return wantMore(capture, available);
+    let captured = word(capture, at + 8);
+    let length = word(capture, at + 12);
+    if (hasSwappedLengths(capture, captured, length)) {
+      const first = captured;
+      captured = length;
+      length = first;
+    }
+    if (captured > MAX_RECORD_BYTES) return fault(capture, CaptureFault.RecordTooLarge, captured);
+    if (available - RECORD_HEADER_BYTES < captured) return wantMore(capture, available);
+    const link = load<u32>(capture, CAPTURE_INTERFACES);
+    const use = load<u32>(link, INTERFACE_USE);
+    if (use == InterfaceUse.Refuse) return fault(capture, CaptureFault.UnusableInterface, 0);
+    store<u32>(capture, <u32>at, CAPTURE_START);
+    store<u32>(capture, <u32>at + RECORD_HEADER_BYTES + captured, CAPTURE_AT);
+    if (use == InterfaceUse.LeaveOut) {
+      increment(capture + CAPTURE_LEFT_OUT);
+      continue;
+    }
+    // A pcap interface counts in fractions of a second: its multiplier turns them into output units, its divisor
+    // holds the output units of a second.
+    const time =
+      <u64>word(capture, at) * <u64>load<u32>(link, INTERFACE_DIVISOR) +
+      <u64>word(capture, at + 4) * <u64>load<u32>(link, INTERFACE_MULTIPLIER) +
+      load<u64>(link, INTERFACE_OFFSET);
+    write(entry, at + RECORD_HEADER_BYTES, captured, wireLength(captured, length), link, time);
+    return READY;
+  }
+}
+
+function hasSwappedLengths(capture: usize, captured: u32, length: u32): bool {
+  const lengths = load<u32>(capture, CAPTURE_LENGTHS);
+  return lengths != RecordLengths.Usual && (lengths == RecordLengths.Swapped || captured > length);
+}
+
+/** Bytes that a frame had. No frame has fewer than were captured of it, though a record may say so. */
+function wireLength(captured: u32, length: u32): u32 {
+  if (captured <= length) return length;
+  odd |= OddPacket.Long;
+  return captured;
 }
 
 function write(entry: usize, frame: usize, captured: u32, length: u32, link: usize, time: u64): void {
@@ -154,7 +206,9 @@ function advancePcapNg(capture: usize, entry: usize): u32 {
     if (available < length) return wantMore(capture, available);
     if (!hasTrailer(capture, at, length)) return badTrailer(capture, at, length);
     if (kind == SECTION_HEADER || kind == INTERFACE_DESCRIPTION) return Event.Block;
-    return readPacket(capture, entry, at, length, kind);
+    const event = readPacket(capture, entry, at, length, kind);
+    if (event == LEFT_OUT) continue;
+    return event;
   }
 }
 
@@ -229,7 +283,6 @@ function readPacket(capture: usize, entry: usize, at: usize, block_bytes: u32, k
     captured = word(capture, at + 20);
   }
   if (captured > MAX_RECORD_BYTES) return fault(capture, CaptureFault.RecordTooLarge, captured);
-  if (captured > length) return fault(capture, CaptureFault.CapturedOverLength, captured);
   const padded_bytes = (captured + 3) & ~3;
   if (fixed_bytes + padded_bytes + 4 > block_bytes)
     return fault(capture, CaptureFault.PacketOverrun, captured);
@@ -239,11 +292,21 @@ function readPacket(capture: usize, entry: usize, at: usize, block_bytes: u32, k
     const broken = brokenOption(capture, options, end);
     if (broken >= 0) return fault(capture, CaptureFault.OptionOverrun, broken);
   }
-  const time = timeOf(capture, at, link, is_simple);
-  write(entry, at + fixed_bytes, captured, length, link, time);
-  store<u64>(capture, time, CAPTURE_CLOCK);
+  const use = load<u32>(link, INTERFACE_USE);
+  if (use == InterfaceUse.Refuse) return fault(capture, CaptureFault.UnusableInterface, number);
   store<u32>(capture, <u32>at, CAPTURE_START);
   store<u32>(capture, <u32>at + block_bytes, CAPTURE_AT);
+  if (use == InterfaceUse.LeaveOut) {
+    increment(capture + CAPTURE_LEFT_OUT);
+    return LEFT_OUT;
+  }
+  if (options != end && !is_simple) {
+    options_at = <u32>options;
+    options_bytes = <u32>(end - options) | (load<u32>(capture, CAPTURE_SWAPPED) != 0 ? OPTIONS_SWAPPED : 0);
+  }
+  const time = timeOf(capture, at, link, is_simple);
+  write(entry, at + fixed_bytes, captured, wireLength(captured, length), link, time);
+  store<u64>(capture, time, CAPTURE_CLOCK);
   return READY;
 }
 
@@ -251,6 +314,12 @@ function readPacket(capture: usize, entry: usize, at: usize, block_bytes: u32, k
 function timeOf(capture: usize, at: usize, link: usize, is_simple: bool): u64 {
   if (is_simple) return load<u64>(capture, CAPTURE_CLOCK);
   const time = ((<u64>word(capture, at + 12)) << 32) | <u64>word(capture, at + 16);
+  const is_early = time < load<u64>(link, INTERFACE_FIRST_TIME);
+  if (is_early || time > load<u64>(link, INTERFACE_LAST_TIME)) {
+    odd |= OddPacket.Time;
+    return is_early ? 0 : u64.MAX_VALUE;
+  }
+  // Each step may wrap round where the offset is negative; the sum is right, because it lies in the range.
   const multiplier = <u64>load<u32>(link, INTERFACE_MULTIPLIER);
   const divisor = <u64>load<u32>(link, INTERFACE_DIVISOR);
   const offset = load<u64>(link, INTERFACE_OFFSET);
@@ -276,11 +345,31 @@ function brokenOption(capture: usize, first: usize, end: usize): i32 {
 /** Entries written, and the first of them that is not dealt with yet. */
 let filled: u32 = 0;
 let first: u32 = 0;
+/** Whether one of them has options; only then QUEUE_OPTIONS holds anything. */
+let has_options: bool = false;
 
 /** Forgets what is queued. */
 export function emptyQueue(): void {
   first = 0;
   filled = 0;
+  has_options = false;
+}
+
+/** Notes where the options of the youngest packet are. */
+function noteOptions(at: u32, bytes: u32): void {
+  if (!has_options) memory.fill(QUEUE_OPTIONS, 0, QUEUE_ENTRIES * QUEUE_OPTIONS_BYTES);
+  has_options = true;
+  const place = QUEUE_OPTIONS + filled * QUEUE_OPTIONS_BYTES;
+  store<u32>(place, at);
+  store<u32>(place, bytes, 4);
+}
+
+/** Address of a queued packet's place in QUEUE_OPTIONS, 0 when it has no options. */
+export function optionsOf(entry: usize): usize {
+  if (!has_options) return 0;
+  const index = <u32>(entry - QUEUE) / QUEUE_ENTRY_BYTES;
+  const place = QUEUE_OPTIONS + index * QUEUE_OPTIONS_BYTES;
+  return load<u32>(place) == 0 ? 0 : place;
 }
 
 /** Address of the oldest packet's entry, 0 when the queue is empty. */
@@ -317,12 +406,13 @@ export function fill(capture_count: u32, most: u32): u32 {
 
 function fillFromOne(capture: usize, wanted: u32): u32 {
   if (load<u32>(capture, CAPTURE_HEAD) != 0) takeHead(capture);
-  if (load<u32>(capture, CAPTURE_FORMAT) == CaptureFormat.Pcap) fillFromPcap(capture, wanted);
+  if (isPlainPcap(capture)) fillFromPcap(capture, wanted);
   while (filled < wanted) {
     const entry = entryAt(filled);
     const event = load<u32>(capture, CAPTURE_DONE) != 0 ? ENDED : advance(capture, entry);
     if (event != READY) return event == ENDED ? Event.Done : event;
-    if (load<u32>(entry, ENTRY_LENGTH) == 0) noteEmptyFrame(capture);
+    noteOddities(capture, entry, odd);
+    if (options_at != 0) noteOptions(options_at, options_bytes);
     filled++;
   }
   return Event.Done;
@@ -334,17 +424,27 @@ function fillFromOne(capture: usize, wanted: u32): u32 {
  */
 export function walk(): u32 {
   const capture = captureAt(0);
-  if (load<u32>(capture, CAPTURE_FORMAT) == CaptureFormat.Pcap && load<u32>(capture, CAPTURE_SWAPPED) == 0)
-    return walkPcap(capture);
+  if (isPlainPcap(capture)) return walkPcap(capture);
   const entry = entryAt(0);
   let behind = load<u32>(capture, CAPTURE_AT);
   let clock = load<u64>(capture, CAPTURE_CLOCK);
-  while (advance(capture, entry) == READY && load<u32>(entry, ENTRY_LENGTH) != 0) {
+  const left_out = load<u32>(capture, CAPTURE_LEFT_OUT);
+  while (advance(capture, entry) == READY && load<u32>(entry, ENTRY_LENGTH) != 0 && odd == 0) {
+    if (load<u32>(capture, CAPTURE_LEFT_OUT) != left_out) break;
     behind = load<u32>(capture, CAPTURE_AT);
     clock = load<u64>(capture, CAPTURE_CLOCK);
   }
   store<u64>(capture, clock, CAPTURE_CLOCK);
+  store<u32>(capture, left_out, CAPTURE_LEFT_OUT);
   return behind;
+}
+
+/** Whether a capture is a pcap of our own byte order and of a version with its lengths in the usual order, and read. */
+function isPlainPcap(capture: usize): bool {
+  if (load<u32>(capture, CAPTURE_FORMAT) != CaptureFormat.Pcap) return false;
+  if (load<u32>(capture, CAPTURE_SWAPPED) != 0) return false;
+  if (load<u32>(capture, CAPTURE_LENGTHS) != RecordLengths.Usual) return false;
+  return load<u32>(load<u32>(capture, CAPTURE_INTERFACES), INTERFACE_USE) == InterfaceUse.Read;
 }
 
 /**
@@ -372,11 +472,11 @@ function walkPcap(capture: usize): u32 {
 
 /** Queues pcap records of our own byte order as long as nothing is odd; what is odd is left to `advance`. */
 function fillFromPcap(capture: usize, wanted: u32): void {
-  if (load<u32>(capture, CAPTURE_SWAPPED) != 0) return;
   const end = load<u32>(capture, CAPTURE_END);
   const link = load<u32>(capture, CAPTURE_INTERFACES);
   const multiplier = <u64>load<u32>(link, INTERFACE_MULTIPLIER);
   const units = <u64>load<u32>(link, INTERFACE_DIVISOR);
+  const offset = load<u64>(link, INTERFACE_OFFSET);
   const stop = entryAt(wanted);
   let at = load<u32>(capture, CAPTURE_AT);
   let entry = entryAt(filled);
@@ -390,7 +490,7 @@ function fillFromPcap(capture: usize, wanted: u32): void {
     if (captured > length) break;
     const next = at + RECORD_HEADER_BYTES + captured;
     if (next > end) break;
-    const time = <u64>load<u32>(at) * units + <u64>load<u32>(at, 4) * multiplier;
+    const time = <u64>load<u32>(at) * units + <u64>load<u32>(at, 4) * multiplier + offset;
     write(entry, at + RECORD_HEADER_BYTES, captured, length, link, time);
     at = next;
     entry += QUEUE_ENTRY_BYTES;
@@ -425,22 +525,41 @@ function look(capture: usize): u32 {
   if (load<u32>(capture, CAPTURE_HEAD) != 0) return READY;
   if (load<u32>(capture, CAPTURE_DONE) != 0) return ENDED;
   const event = advance(capture, capture + CAPTURE_HEAD_ENTRY);
-  if (event == READY) store<u32>(capture, 1, CAPTURE_HEAD);
-  return event;
+  if (event != READY) return event;
+  store<u32>(capture, 1, CAPTURE_HEAD);
+  store<u32>(capture, odd, CAPTURE_HEAD_ODD);
+  store<u32>(capture, options_at, CAPTURE_HEAD_OPTIONS);
+  store<u32>(capture, options_bytes, CAPTURE_HEAD_OPTIONS_BYTES);
+  return READY;
 }
 
 /** Moves a capture's head into the queue. */
 function takeHead(capture: usize): void {
   const head = capture + CAPTURE_HEAD_ENTRY;
   memory.copy(entryAt(filled), head, QUEUE_ENTRY_BYTES);
+  noteOddities(capture, head, load<u32>(capture, CAPTURE_HEAD_ODD));
+  const options = load<u32>(capture, CAPTURE_HEAD_OPTIONS);
+  if (options != 0) noteOptions(options, load<u32>(capture, CAPTURE_HEAD_OPTIONS_BYTES));
   filled++;
-  if (load<u32>(head, ENTRY_LENGTH) == 0) noteEmptyFrame(capture);
   store<u32>(capture, 0, CAPTURE_HEAD);
 }
 
-/** A frame of no bytes is `too-short` like any other, but a capture that has one is most likely damaged. */
-function noteEmptyFrame(capture: usize): void {
-  const seen = load<u32>(capture, CAPTURE_EMPTY_FRAMES);
-  if (seen == 0) store<u32>(capture, load<u32>(capture, CAPTURE_START), CAPTURE_EMPTY_AT);
-  if (seen != 0xffffffff) store<u32>(capture, seen + 1, CAPTURE_EMPTY_FRAMES);
+/** Counts what is odd about a packet that is taken, and keeps where the first one stands. */
+function noteOddities(capture: usize, entry: usize, what: u32): void {
+  // A frame of no bytes is `too-short` like any other, but a capture that has one is most likely damaged.
+  if (load<u32>(entry, ENTRY_LENGTH) == 0) note(capture, CAPTURE_EMPTY_FRAMES, CAPTURE_EMPTY_AT);
+  if (what == 0) return;
+  if ((what & OddPacket.Long) != 0) note(capture, CAPTURE_LONG_RECORDS, CAPTURE_LONG_AT);
+  if ((what & OddPacket.Time) != 0) note(capture, CAPTURE_ODD_TIMES, CAPTURE_ODD_TIME_AT);
+}
+
+function note(capture: usize, count: u32, at: u32): void {
+  if (load<u32>(capture + count) == 0) store<u32>(capture + at, load<u32>(capture, CAPTURE_START));
+  increment(capture + count);
+}
+
+/** Counts one more, as far as 32 bits go. */
+function increment(at: usize): void {
+  const count = load<u32>(at);
+  if (count != u32.MAX_VALUE) store<u32>(at, count + 1);
 }

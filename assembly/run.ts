@@ -34,7 +34,7 @@ import {
   Verdict,
 } from "./abi";
 import { decideBatch } from "./batch";
-import { consumeUpTo, emptyQueue, fill, oldest, queueEnd } from "./capture";
+import { consumeUpTo, emptyQueue, fill, oldest, optionsOf, queueEnd } from "./capture";
 import { countIn, countLeaving, countOutcome, startCounting } from "./count";
 import { isPopped, pathOf, reasonOf, verdictOf } from "./decision";
 import { areDropsWanted, emptyOutput, finishPacket, isFull, isWanted, packetAt, writeDrop } from "./output";
@@ -136,7 +136,7 @@ function writePackets(bank: usize, start: usize, end: usize): usize {
     if (!isWanted()) continue;
     rewrite(bank, decision, load<u32>(entry, ENTRY_FRAME), length, packetAt());
     const link = load<u32>(outPort(bank, decision), PORT_OUTPUT_INTERFACE);
-    finishPacket(link, load<u64>(entry, ENTRY_TIME), outLength(decision, length));
+    finishPacket(link, load<u64>(entry, ENTRY_TIME), outLength(decision, length), optionsOf(entry));
   }
   return end;
 }
@@ -144,5 +144,6 @@ function writePackets(bank: usize, start: usize, end: usize): usize {
 function writeDropped(entry: usize, why: Reason): void {
   const link = load<u32>(load<u32>(entry, ENTRY_INTERFACE), INTERFACE_DROPS);
   const frame = load<u32>(entry, ENTRY_FRAME);
-  writeDrop(link, load<u64>(entry, ENTRY_TIME), frame, load<u32>(entry, ENTRY_LENGTH), why);
+  const length = load<u32>(entry, ENTRY_LENGTH);
+  writeDrop(link, load<u64>(entry, ENTRY_TIME), frame, length, why, optionsOf(entry));
 }

@@ -50,7 +50,7 @@ export class CoreWindows {
   /** What is made of the frames that leave: nothing, or packets of a pcapng. */
   set mode(mode: Mode) {
     const output = mode === "write" ? abi.OutputFormat.PcapNg : abi.OutputFormat.None;
-    this.core.exports.setOutput(output, abi.OutputFormat.None, UNITS_PER_SECOND);
+    this.core.exports.setOutput(output, abi.OutputFormat.None, UNITS_PER_SECOND, 0);
   }
 
   /** Runs every window from its start to its end; `onOutput` is given whatever was written, when it has to go. */

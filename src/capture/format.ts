@@ -3,6 +3,8 @@
  * here (the core finds and writes them). Formats: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
  */
 
+import { foreignFormat } from "./foreign.ts";
+
 /** Headers that something is wrong with; the message says what, and what would be right. */
 export class FormatError extends Error {}
 
@@ -20,41 +22,6 @@ const IF_TSOFFSET = 14;
 
 export const PCAP_HEADER_BYTES = 24;
 
-/** Names of link types that people meet, from the IANA registry of PCAP link types. */
-const LINK_TYPES: ReadonlyMap<number, string> = new Map([
-  [0, "NULL (BSD loopback)"],
-  [1, "EN10MB (Ethernet)"],
-  [6, "IEEE802_5 (token ring)"],
-  [9, "PPP"],
-  [10, "FDDI"],
-  [12, "RAW (bare IP)"],
-  [50, "PPP_HDLC"],
-  [51, "PPP_ETHER"],
-  [101, "RAW (bare IP)"],
-  [104, "C_HDLC (Cisco HDLC)"],
-  [105, "IEEE802_11 (Wi-Fi)"],
-  [108, "LOOP (OpenBSD loopback)"],
-  [113, "LINUX_SLL (Linux cooked, as from tcpdump -i any)"],
-  [127, "IEEE802_11_RADIOTAP (Wi-Fi)"],
-  [187, "BLUETOOTH_HCI_H4"],
-  [189, "USB_LINUX"],
-  [192, "PPI"],
-  [195, "IEEE802_15_4_WITHFCS"],
-  [220, "USB_LINUX_MMAPPED"],
-  [227, "CAN_SOCKETCAN"],
-  [228, "IPV4"],
-  [229, "IPV6"],
-  [239, "NFLOG"],
-  [249, "USBPCAP"],
-  [276, "LINUX_SLL2 (Linux cooked, as from tcpdump -i any)"],
-]);
-
-/** `113 LINUX_SLL …`, or the bare number. */
-export function linkTypeName(linkType: number): string {
-  const name = LINK_TYPES.get(linkType);
-  return name === undefined ? String(linkType) : `${linkType} ${name}`;
-}
-
 /** What the first bytes of a capture say. */
 export type Opening =
   | {
@@ -62,25 +29,20 @@ export type Opening =
       readonly isSwapped: boolean;
       /** 6: timestamps in microseconds, 9: in nanoseconds. */
       readonly resolution: 6 | 9;
+      /** Order of the two lengths in a record; `either`: swapped where the first one is the larger. */
+      readonly lengths: "usual" | "swapped" | "either";
       readonly linkType: number;
     }
   | { readonly format: "pcapng" };
+
+/** Of the pcap header's last word: the low half is the link type, the high 6 bits are about an FCS (draft, section 4). */
+const RESERVED_NETWORK_BITS = 0x0bff0000;
 
 const PCAP_MAGICS: ReadonlyMap<number, { isSwapped: boolean; resolution: 6 | 9 }> = new Map([
   [0xa1b2c3d4, { isSwapped: false, resolution: 6 }],
   [0xd4c3b2a1, { isSwapped: true, resolution: 6 }],
   [0xa1b23c4d, { isSwapped: false, resolution: 9 }],
   [0x4d3cb2a1, { isSwapped: true, resolution: 9 }],
-]);
-
-/** Formats that are no pcap, by the number their first four bytes make. */
-const STRANGERS: ReadonlyMap<number, string> = new Map([
-  [0x34cdb2a1, "a pcap of Kuznetzov's modified format"],
-  [0xa1b2cd34, "a pcap of Kuznetzov's modified format"],
-  [0x6f6f6e73, "a snoop capture"],
-  [0x04034b50, "a zip archive"],
-  [0x587a37fd, "an xz file"],
-  [0x184d2204, "an lz4 file"],
 ]);
 
 /** Reads the beginning of a capture: at least 24 bytes, or all there are. Throws FormatError. */
@@ -94,18 +56,31 @@ export function readOpening(bytes: Uint8Array): Opening {
   if (magic === SECTION_HEADER) return { format: "pcapng" };
   const pcap = PCAP_MAGICS.get(magic);
   if (pcap === undefined) {
-    const name = STRANGERS.get(magic);
-    const first = [...bytes.subarray(0, 4)].map(byte => byte.toString(16).padStart(2, "0")).join(" ");
-    const what = name === undefined ? `it begins with ${first}` : `it is ${name}`;
-    throw new FormatError(`not a capture: ${what}; expected pcap (a1 b2 c3 d4 …) or pcapng (0a 0d 0d 0a)`);
+    throw new FormatError(`not a capture: ${foreignFormat(bytes)}`);
   }
   if (bytes.length < PCAP_HEADER_BYTES) {
     throw new FormatError(`the pcap header is cut short: ${bytes.length} of ${PCAP_HEADER_BYTES} bytes`);
   }
   const major = view.getUint16(4, !pcap.isSwapped);
-  if (major !== 2) throw new FormatError(`pcap version ${major} is unknown; expected 2.4`);
-  // The upper bits hold the FCS length and are no part of the link type.
-  return { format: "pcap", ...pcap, linkType: view.getUint32(20, !pcap.isSwapped) & 0xffff };
+  const minor = view.getUint16(6, !pcap.isSwapped);
+  const network = view.getUint32(20, !pcap.isSwapped);
+  if ((network & RESERVED_NETWORK_BITS) !== 0) {
+    const hex = network.toString(16).padStart(8, "0");
+    throw new FormatError(
+      `link type 0x${hex}: reserved bits are set; only the length of an FCS may stand there`,
+    );
+  }
+  return { format: "pcap", ...pcap, lengths: lengthsOf(major, minor), linkType: network & 0xffff };
+}
+
+/**
+ * Order of the lengths by version, as libpcap has it (sf-pcap.c): 2.4 is the one in use; before 2.3, and in 543.0 of
+ * DG/UX, they are swapped; in 2.3 they may be.
+ */
+function lengthsOf(major: number, minor: number): "usual" | "swapped" | "either" {
+  if (major === 2 && minor <= 4) return minor === 4 ? "usual" : minor === 3 ? "either" : "swapped";
+  if (major === 543 && minor === 0) return "swapped";
+  throw new FormatError(`pcap version ${major}.${minor} is unknown; expected 2.4 or an earlier 2.x`);
 }
 
 /** An interface description. */
@@ -132,7 +107,10 @@ export function readHeaderBlock(block: Uint8Array, isSwapped: boolean): HeaderBl
     if (block.length < 28)
       throw new FormatError(`a section header of ${block.length} bytes; it has at least 28`);
     const major = view.getUint16(12, !isSwapped);
-    if (major !== 1) throw new FormatError(`pcapng version ${major} is unknown; expected 1.0`);
+    const minor = view.getUint16(14, !isSwapped);
+    // Readers must treat 1.2 like 1.0 (draft-ietf-opsawg-pcapng, 4.1).
+    if (major !== 1 || (minor !== 0 && minor !== 2))
+      throw new FormatError(`pcapng version ${major}.${minor} is unknown; expected 1.0 or 1.2`);
     // Nobody needs what they say, but they must lie inside their block.
     for (const _ of options(view, 24, block.length - 4, !isSwapped));
     return { type: "section" };
@@ -206,12 +184,18 @@ export function pcapHeader(resolution: 6 | 9): Uint8Array {
   return new Uint8Array(header.buffer);
 }
 
-/** A pcapng section header and one Ethernet interface per name, in order; timestamps in 10^-resolution seconds. */
-export function pcapngHeader(names: readonly string[], resolution: number): Uint8Array {
+/**
+ * A pcapng section header and one Ethernet interface per name, in order; timestamps in 10^-resolution seconds since
+ * `base`, in seconds of 1970.
+ */
+export function pcapngHeader(names: readonly string[], resolution: number, base = 0n): Uint8Array {
   const section = new DataView(new ArrayBuffer(16));
   section.setUint32(0, BYTE_ORDER_MAGIC, true);
   section.setUint16(4, 1, true);
   section.setBigInt64(8, -1n, true);
+  const offset = new DataView(new ArrayBuffer(8));
+  offset.setBigInt64(0, base, true);
+  const offsetOption = base === 0n ? [] : [option(IF_TSOFFSET, new Uint8Array(offset.buffer))];
   const blocks = names.map(name => {
     const fixed = new DataView(new ArrayBuffer(8));
     fixed.setUint16(0, ETHERNET, true);
@@ -219,6 +203,7 @@ export function pcapngHeader(names: readonly string[], resolution: number): Uint
       new Uint8Array(fixed.buffer),
       option(IF_NAME, new TextEncoder().encode(name)),
       option(IF_TSRESOL, Uint8Array.of(resolution)),
+      ...offsetOption,
       option(OPT_END, new Uint8Array(0)),
     ];
     return block(INTERFACE_DESCRIPTION, concat(body));
@@ -254,9 +239,14 @@ export function pcapngPacketWith(
   return bytes;
 }
 
+/** A comment as one of a packet's options. */
+export function commentOption(text: string): Uint8Array {
+  return option(OPT_COMMENT, new TextEncoder().encode(text));
+}
+
 /** The options of a packet that carries a comment: the comment, and the end of options. */
-export function commentOptions(text: string): Uint8Array {
-  return concat([option(OPT_COMMENT, new TextEncoder().encode(text)), option(OPT_END, new Uint8Array(0))]);
+function commentOptions(text: string): Uint8Array {
+  return concat([commentOption(text), option(OPT_END, new Uint8Array(0))]);
 }
 
 /** The same for a packet that also says whether it came in or went out (§4.3.1, bits 0 and 1). */

@@ -1,11 +1,10 @@
 /** The capture room's only door. */
 export {
-  commentOptions,
+  commentOption,
   directionOptions,
   ETHERNET,
   FormatError,
   type InterfaceDescription,
-  linkTypeName,
   type Opening,
   PCAP_HEADER_BYTES,
   pcapHeader,
@@ -16,5 +15,7 @@ export {
   readOpening,
 } from "./format.ts";
 export { ioMessage } from "./io-message.ts";
+export { linkTypeName } from "./link-types.ts";
 export { identityOf, Sink, SinkError, touchedBy } from "./sink.ts";
-export { openSource, type Source, SourceError } from "./source.ts";
+export { openSource, type Source } from "./source.ts";
+export { SourceError } from "./source-error.ts";

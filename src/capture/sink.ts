@@ -2,6 +2,7 @@
  * Where captures go: a file or standard output. A regular file is written under a name with `.part` behind it and
  * renamed when it is complete, so that whatever stops the program, a half-written capture never carries the name of
  * a whole one. Of a link, the file it points to is replaced. Devices, pipes and standard output are written directly.
+ * A new file can be read and written by its owner only: captures hold other people's traffic.
  * A name that ends in `.gz` is compressed, one gzip member a piece, which RFC 1952 §2.2 allows.
  */
 import {
@@ -21,6 +22,8 @@ import { gzipSync } from "node:zlib";
 import { ioMessage } from "./io-message.ts";
 
 const PART = ".part";
+/** Read and written by the owner. */
+const PRIVATE = 0o600;
 
 /** What is wrong with an output, in one line that begins with its name. */
 export class SinkError extends Error {
@@ -42,8 +45,8 @@ export class Sink {
   readonly #isGzip: boolean;
   #isOpen = true;
 
-  /** Opens a file, or standard output for `-`. Throws SinkError. */
-  constructor(name: string) {
+  /** Opens a file, or standard output for `-`; `mode` is that of a new file, less the umask. Throws SinkError. */
+  constructor(name: string, mode = PRIVATE) {
     this.name = name;
     this.#isGzip = name.endsWith(".gz");
     if (/\.(zst|zstd)$/.test(name)) {
@@ -51,7 +54,7 @@ export class Sink {
     }
     this.#part = name === "-" || isSpecial(name) ? null : partOf(name);
     try {
-      this.#fd = name === "-" ? 1 : openSync(this.#part ?? name, "w");
+      this.#fd = name === "-" ? 1 : this.#part === null ? openSync(name, "w") : openNew(this.#part, mode);
     } catch (error) {
       throw this.#failure(error);
     }
@@ -110,6 +113,12 @@ export class Sink {
     const name = this.name === "-" ? "standard output" : this.name;
     return new SinkError(`${name}: ${ioMessage(error)}`, isClosedPipe);
   }
+}
+
+/** Makes a file; one that a killed process left there goes first, with its mode, and a link is not followed. */
+function openNew(name: string, mode: number): number {
+  rmSync(name, { force: true });
+  return openSync(name, "wx", mode);
 }
 
 /** The name of an existing directory, device, pipe or socket: no place for a `.part` beside it. */

@@ -2,6 +2,7 @@
  * Lines of JSON on their way to standard output, as bytes: put together from pieces that were encoded once, because a
  * batch is bounded by that. What a line says is its writer's business.
  */
+import { visible } from "../report/index.ts";
 import { printBytes } from "./context.ts";
 
 /** Bytes that are written at once. */
@@ -18,13 +19,14 @@ const SHORT = 24;
 const encoder = new TextEncoder();
 
 /** A text as a piece for `Answers.piece`. */
-export const pieceOf = (text: string): Uint8Array => encoder.encode(text);
+export const pieceOf = (text: string): Uint8Array => encoder.encode(visible(text));
 
 export class Answers {
   #bytes = Buffer.allocUnsafe(1 << 12);
   #at = 0;
 
-  text(text: string): void {
+  text(line: string): void {
+    const text = visible(line);
     // A UTF-16 unit is three bytes at most.
     this.#makeRoom(3 * text.length);
     this.#at += this.#bytes.write(text, this.#at);

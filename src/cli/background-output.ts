@@ -5,6 +5,7 @@
  */
 import { write, writeSync } from "node:fs";
 import { ioMessage } from "../capture/index.ts";
+import { visible } from "../report/index.ts";
 
 const STDOUT = 1;
 const AGAIN_MS = 20;
@@ -36,7 +37,7 @@ export class BackgroundOutput {
       this.skipped++;
       return;
     }
-    this.#writing = this.#pour(Buffer.from(text)).finally(() => {
+    this.#writing = this.#pour(Buffer.from(visible(text))).finally(() => {
       this.#writing = null;
     });
   }
@@ -44,7 +45,7 @@ export class BackgroundOutput {
   /** Writes at once, for a terminal. */
   now(text: string): void {
     if (this.#problem !== null) return;
-    const bytes = Buffer.from(text);
+    const bytes = Buffer.from(visible(text));
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(STDOUT, bytes, at);
     } catch (error) {

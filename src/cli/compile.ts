@@ -7,6 +7,8 @@ import { UsageError, UserError } from "./errors.ts";
 import { work } from "./second-thread.ts";
 
 const PIECE_BYTES = 256 * 1024;
+/** Flows are no traffic: their file is as other programs make it. */
+const FLOWS_MODE = 0o666;
 
 export function compile(context: Context): number {
   const named = context.text("intent");
@@ -17,7 +19,7 @@ export function compile(context: Context): number {
   for (const error of errors) say(formatProblem(error));
   if (!context.isQuiet) for (const warning of warnings) say(`${formatProblem(warning)} (warning)`);
   if (intent === null) return 1;
-  const sink = new Sink(context.text("write") ?? "-");
+  const sink = new Sink(context.text("write") ?? "-", FLOWS_MODE);
   try {
     writeLines(sink, LINES[context.format](intent, new Flows(intent)));
     sink.finish();

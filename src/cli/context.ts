@@ -2,7 +2,7 @@
 import { writeSync } from "node:fs";
 import { identityOf, ioMessage, Sink, touchedBy } from "../capture/index.ts";
 import { formatProblem, type Intent, loadIntent } from "../intent/index.ts";
-import { type Palette, palette } from "../report/index.ts";
+import { type Palette, palette, visible, visibleLine } from "../report/index.ts";
 import { ClosedPipe, UsageError, UserError } from "./errors.ts";
 import type { Command, Parsed } from "./options.ts";
 import { isColored, type Stream } from "./terminal.ts";
@@ -84,12 +84,17 @@ export class Context {
 
 /** One line to standard error. */
 export function say(line: string): void {
-  write(2, Buffer.from(`${line}\n`));
+  write(2, Buffer.from(`${visibleLine(line)}\n`));
 }
 
-/** Data to standard output, whole, even if it is a slow pipe. */
+/** Lines to standard error. */
+export function sayText(text: string): void {
+  write(2, Buffer.from(`${visible(text.trimEnd())}\n`));
+}
+
+/** Text or JSON to standard output, whole, even if it is a slow pipe. */
 export function print(text: string): void {
-  write(1, Buffer.from(text));
+  write(1, Buffer.from(visible(text)));
 }
 
 /** A text in pieces, which may be too long for one string. */
@@ -97,7 +102,7 @@ export function printPieces(pieces: Iterable<string>): void {
   for (const piece of pieces) print(piece);
 }
 
-/** The same for bytes, which may be used again afterwards. */
+/** Bytes to standard output, as they are; they may be used again afterwards. */
 export function printBytes(bytes: Uint8Array): void {
   write(1, bytes);
 }
@@ -149,10 +154,10 @@ export function writePieces(name: string, pieces: Iterable<string>): void {
     for (const piece of pieces) {
       text += piece;
       if (text.length < PIECE) continue;
-      sink.write(Buffer.from(text));
+      sink.write(Buffer.from(visible(text)));
       text = "";
     }
-    sink.write(Buffer.from(text));
+    sink.write(Buffer.from(visible(text)));
     sink.finish();
   } finally {
     sink.abandon();

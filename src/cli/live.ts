@@ -22,7 +22,7 @@ import {
 } from "../live/index.ts";
 import { CachingInterpreter } from "../openflow/index.ts";
 import { Against, PortNames } from "../replay/index.ts";
-import { type LiveReport, liveJson, liveText } from "../report/index.ts";
+import { control, type LiveReport, liveJson, liveText } from "../report/index.ts";
 import { BackgroundOutput } from "./background-output.ts";
 import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
@@ -37,7 +37,7 @@ const COUNT_MS = 20;
 const WATCH_MS = 200;
 /** How often a capture is written out, or tried again. */
 const CAPTURE_MS = 500;
-const CLEAR_PAGE = "\x1b[J";
+const CLEAR_PAGE = control("J");
 
 export async function liveCommand(context: Context): Promise<number> {
   const ports = portsOf(context);
@@ -309,7 +309,8 @@ class Session {
     } catch (error) {
       this.#refused++;
       this.#clearPage();
-      say(`slash32: ${(error as Error).message}\nslash32: the new intent is refused; the old one stays`);
+      say(`slash32: ${(error as Error).message}`);
+      say("slash32: the new intent is refused; the old one stays");
     }
     this.#isReloading = false;
     if (this.#isReloadWanted) await this.#reload();
@@ -370,7 +371,7 @@ class Session {
   }
 
   #clearPage(): void {
-    if (this.#pageLines > 0) this.#output.now(`\x1b[${this.#pageLines}A\r${CLEAR_PAGE}`);
+    if (this.#pageLines > 0) this.#output.now(control(`${this.#pageLines}A`) + control("G") + CLEAR_PAGE);
     this.#pageLines = 0;
   }
 

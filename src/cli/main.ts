@@ -3,7 +3,7 @@
  * ours (not of the input) keep their stack.
  */
 import packageJson from "../../package.json" with { type: "json" };
-import { Context, print, say } from "./context.ts";
+import { Context, print, say, sayText } from "./context.ts";
 import { ClosedPipe, UsageError, UserError } from "./errors.ts";
 import { COMMANDS, commandNamed, helpOf, nearest, parse, programHelp } from "./options.ts";
 import { canMove, runInSecondThread } from "./second-thread.ts";
@@ -61,7 +61,7 @@ async function run(name: string, args: readonly string[]): Promise<number> {
 
 async function start([name, ...rest]: readonly string[]): Promise<number> {
   if (name === undefined) {
-    say(programHelp(packageJson.version).trimEnd());
+    sayText(programHelp(packageJson.version));
     return 1;
   }
   if (HELP.has(name)) print(programHelp(packageJson.version));
@@ -81,7 +81,7 @@ export async function main(args: readonly string[]): Promise<number> {
       say(`slash32: ${(error as Error).message}`);
       return 1;
     }
-    say(`slash32: this is a bug of ours, please report it\n${(error as Error).stack}`);
+    sayText(`slash32: this is a bug of ours, please report it\n${(error as Error).stack}`);
     return 1;
   }
 }

@@ -128,6 +128,10 @@ const read: Option = {
   help: "a capture, and the port its frames enter (without: by the names of its interfaces); may be repeated",
   isCommon: true,
 };
+const skipOtherInterfaces: Option = {
+  name: "skip-other-interfaces",
+  help: "skip packets of interfaces that are not Ethernet or not named after a port, and count them",
+};
 const count: Option = { name: "count", short: "c", value: "N", help: "read at most N frames in total" };
 const report: Option = {
   name: "report",
@@ -226,6 +230,7 @@ export const COMMANDS: readonly Command[] = [
       groups,
       lenient,
       { ...inPort, isCommon: false, help: "the port of captures that name none and have none in them" },
+      skipOtherInterfaces,
       count,
       {
         name: "threads",
@@ -284,6 +289,7 @@ export const COMMANDS: readonly Command[] = [
       flows,
       inPort,
       { ...read, value: "[PORT=]CAPTURE[:N]", help: "take frames from a capture: the Nth, or all" },
+      skipOtherInterfaces,
       { name: "batch", value: "FILE", help: "frames as lines of JSON; - is standard input", isCommon: true },
       ports,
       tables,

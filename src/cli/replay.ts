@@ -20,11 +20,12 @@ import {
   type VerifyPlace,
 } from "../report/index.ts";
 import { formatHex } from "../wire/index.ts";
-import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
+import { type Context, print, refuseOverwriting, say, sayText, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { type Bridge, comparedCode, portNames, readBridge, refuseClash } from "./flows.ts";
 import { loadedIntent, type Origins, originsOf, shellOf } from "./places.ts";
 import { progressLine } from "./progress.ts";
+import { Interruption } from "./signals.ts";
 import { isScreen } from "./terminal.ts";
 
 const REPORT_WRITERS: Record<string, (report: ReplayReport) => string> = {
@@ -49,6 +50,7 @@ export async function replayCommand(context: Context): Promise<number> {
   const core = Core.load();
   core.install(intent);
   const progress = isScreen(2) && !context.isQuiet ? progressLine(process.stderr) : null;
+  const interruption = new Interruption();
   let result: ReplayResult;
   try {
     result = await replay({
@@ -57,6 +59,8 @@ export async function replayCommand(context: Context): Promise<number> {
       ...plan,
       second,
       inPort: context.text("in-port"),
+      leavesOut: context.flag("skip-other-interfaces"),
+      interruption,
       output: context.text("write"),
       drops: context.text("drops"),
       ...againstOf(context, bridge),
@@ -64,17 +68,26 @@ export async function replayCommand(context: Context): Promise<number> {
       onProgress: progress?.update,
     });
   } finally {
+    interruption.dispose();
     progress?.clear();
   }
-  const report = reportOf(context, result, loaded);
+  const report = reportOf(context, result, loaded, interruption.name);
   for (const file of files) writeReport(file, REPORT_WRITERS[extensionOf(file)]!(report));
   show(context, report);
   if (!context.isQuiet) for (const note of result.notes) say(note);
   if (context.flag("verbose")) {
     for (const { name, readBytes } of result.captures) say(`${name}: ${count(readBytes)} bytes read`);
   }
-  const code = exitCode(context, report, result.damages);
+  if (interruption.name !== null) say(`slash32: ${interruptedText(result, interruption.name)}`);
+  const code = interruption.exitCode(exitCode(context, report, result.damages));
+  if (interruption.name !== null) return code;
   return report.against === null ? code : againstCode(context, report.against, bridge!, code);
+}
+
+/** How far the captures were read when a signal came. */
+function interruptedText({ captures }: ReplayResult, signal: string): string {
+  const bytes = captures.reduce((sum, { readBytes }) => sum + readBytes, 0);
+  return `interrupted by ${signal} after ${count(bytes)} bytes; all frames read so far are in the report and in the output files`;
 }
 
 /** The cores to use at most; undefined: as many as there are. */
@@ -184,11 +197,14 @@ function extensionOf(file: string): string {
 
 function reportOf(
   context: Context,
-  { counters, ports, seconds, against }: ReplayResult,
+  { counters, ports, seconds, leftOut, against }: ReplayResult,
   loaded: ReturnType<typeof loadedIntent> | null,
+  interruptedBy: string | null,
 ): ReplayReport {
   const origins = loaded === null ? undefined : originsOf(loaded.intent, loaded.places);
   return {
+    leftOut,
+    ...(interruptedBy === null ? {} : { interruptedBy }),
     frames: counters.frames,
     snapped: counters.snapped,
     bytes: counters.bytes,
@@ -269,7 +285,7 @@ function show(context: Context, report: ReplayReport): void {
     (isTaken ? say : (line: string) => print(`${line}\n`))(replayJson(report));
   } else if (!context.isQuiet) {
     const text = replayText(report, context.palette(isTaken ? 2 : 1));
-    if (isTaken) say(text.trimEnd());
+    if (isTaken) sayText(text);
     else print(text);
   }
 }
@@ -282,7 +298,12 @@ function exitCode(context: Context, report: ReplayReport, damages: readonly Dama
     if (!isAllowed) code = 1;
     if (!isAllowed || !context.isQuiet) say(`slash32: ${message}${isAllowed ? " (allowed)" : ""}`);
   }
-  if (report.frames === 0 && code === 0 && !context.flag("allow-empty")) {
+  if (
+    report.frames === 0 &&
+    code === 0 &&
+    report.interruptedBy === undefined &&
+    !context.flag("allow-empty")
+  ) {
     throw new UserError("no frame was read; --allow-empty makes that no error");
   }
   return code;

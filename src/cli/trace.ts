@@ -9,7 +9,7 @@ import { type PortNames, parseCaptureArgument, readFrames } from "../replay/inde
 import { type TraceReport, traceText } from "../report/index.ts";
 import { frameOfExpression, isExpression, parseHex } from "../wire/index.ts";
 import { Answers } from "./answers.ts";
-import { type Context, print } from "./context.ts";
+import { type Context, print, say } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { portNames, readBridge } from "./flows.ts";
 import { traceBatch } from "./trace-batch.ts";
@@ -26,8 +26,8 @@ export async function trace(context: Context): Promise<number> {
   checkStandardInput(context, captures);
   const tracer = tracerFor(context);
   if (batch !== undefined) return traceBatch(tracer, batch);
-  if (captures.length > 0) await traceCaptures(context, tracer, captures);
-  else traceFrames(context, tracer, frames);
+  if (captures.length > 0) return traceCaptures(context, tracer, captures);
+  traceFrames(context, tracer, frames);
   return 0;
 }
 
@@ -116,34 +116,57 @@ function frameOfText(text: string): Uint8Array {
   }
 }
 
-async function traceCaptures(context: Context, tracer: Tracer, captures: readonly string[]): Promise<void> {
+/**
+ * Frames of captures, read as a replay reads them: a snapped frame and a damaged capture are named on standard error,
+ * and the next one follows. Exit status 1 if a capture was damaged, or a frame that was asked for could not be traced.
+ */
+async function traceCaptures(context: Context, tracer: Tracer, captures: readonly string[]): Promise<number> {
   const inPort = portGiven(context, tracer);
   const reader = Core.load();
   let left = context.number("count") ?? Number.POSITIVE_INFINITY;
+  let code = 0;
   let shown = 0;
+  let snapped = 0;
+  let isDamaged = false;
+  const options = {
+    leavesOut: context.flag("skip-other-interfaces"),
+    onNote: (note: string) => {
+      if (!context.isQuiet) say(note);
+    },
+    onDamage: ({ message }: { readonly message: string }) => {
+      say(`slash32: ${message}`);
+      isDamaged = true;
+      code = 1;
+    },
+  };
   for (const text of captures) {
     const { capture, number } = splitNumber(text, tracer.ports);
     let isFound = number === null;
-    for await (const frame of readFrames(reader, tracer.ports, capture, inPort)) {
+    isDamaged = false;
+    for await (const frame of readFrames(reader, tracer.ports, capture, inPort, options)) {
       if (left-- <= 0) break;
       if (number !== null && frame.number !== number) continue;
-      if (frame.length !== frame.frame.length) {
-        throw new UserError(
-          `${capture}: frame ${frame.number} is snapped: ${frame.frame.length} of ${frame.length} bytes`,
-        );
-      }
-      show(context, tracer, { inPort: frame.inPort, frame: frame.frame, state: NO_STATE });
-      shown++;
       isFound = true;
+      if (frame.length !== frame.frame.length) {
+        say(
+          `slash32: ${capture}: frame ${frame.number} is snapped: ${frame.frame.length} of ${frame.length} bytes; not traced`,
+        );
+        snapped++;
+        if (number !== null) code = 1;
+      } else {
+        show(context, tracer, { inPort: frame.inPort, frame: frame.frame, state: NO_STATE });
+        shown++;
+      }
       if (number !== null) break;
     }
-    if (!isFound) {
+    if (!isFound && !isDamaged) {
       throw new UserError(
         `${capture}: has no frame ${number}${left < 0 ? " among those that -c allows" : ""}`,
       );
     }
   }
-  if (shown === 0) throw new UserError("no frame was read");
+  if (shown === 0 && snapped === 0 && code === 0) throw new UserError("no frame was read");
+  return shown === 0 ? 1 : code;
 }
 
 /** `CAPTURE:N`, unless a file has just that name. */

@@ -21,9 +21,10 @@ import {
   verifyJson,
   verifyNdjson,
   verifyText,
+  visible,
 } from "../report/index.ts";
 import { IGNORABLE, type Ignored, type ProofOptions } from "../verify/index.ts";
-import { type Context, print, printPieces, say, writePieces } from "./context.ts";
+import { type Context, print, printPieces, say, sayText, writePieces } from "./context.ts";
 import { ClosedPipe, UsageError, UserError } from "./errors.ts";
 import { bytesOf } from "./flows.ts";
 import { type Judgement, judge } from "./judge.ts";
@@ -226,7 +227,7 @@ function show(context: Context, report: VerifyReport, witness: string | undefine
     if (context.format === "json") printPieces(verifyJson(report));
     else if (context.format === "ndjson") printPieces(verifyNdjson(report));
     else if (context.isQuiet) return;
-    else if (witness === "-") say(verifyText(report, context.palette(2)).trimEnd());
+    else if (witness === "-") sayText(verifyText(report, context.palette(2)));
     else print(verifyText(report, context.palette(1)));
   } catch (error) {
     if (!(error instanceof ClosedPipe)) throw error;
@@ -253,7 +254,7 @@ function tellGithub(findings: Findings): void {
   for (const line of githubAnnotations(findings)) say(line);
   if (GITHUB_STEP_SUMMARY === undefined || GITHUB_STEP_SUMMARY === "") return;
   try {
-    appendFileSync(GITHUB_STEP_SUMMARY, [...markdown(findings)].join(""));
+    appendFileSync(GITHUB_STEP_SUMMARY, visible([...markdown(findings)].join("")));
   } catch (error) {
     throw new UserError(`${GITHUB_STEP_SUMMARY}: ${ioMessage(error)}`);
   }

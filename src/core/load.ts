@@ -41,7 +41,7 @@ export interface CoreExports {
   runFrames(frameCount: number): number;
   runCaptures(captureCount: number, most: number): number;
   framesRead(): number;
-  setOutput(output: number, drops: number, unitsPerSecond: number): void;
+  setOutput(output: number, drops: number, unitsPerSecond: number, baseSeconds: number): void;
   emptyOutput(): void;
   usedBytes(): number;
   usedDropsBytes(): number;

@@ -14,6 +14,7 @@ import {
   type Outcome,
   parseFlow,
 } from "../openflow/index.ts";
+import type { Timescale } from "./input.ts";
 import type { PortNames } from "./ports.ts";
 
 /** A flow: of the bridge, with its file, or of the intent, with its line among the compiled flows. */
@@ -126,10 +127,10 @@ export class Against {
     else if (!isSameEnd(out, outcome)) this.#note(input, out, outcome, 0, 0);
   }
 
-  /** Begins the file of differences, or a new section of it with finer timestamps. */
-  begin(resolution: number): void {
+  /** Begins the file of differences, or a new section of it with other timestamps. */
+  begin({ resolution, base }: Timescale): void {
     const names = this.#interfaces.map(port => this.#ports.nameOf(port) ?? String(port));
-    this.#sink?.write(pcapngHeader(names, resolution));
+    this.#sink?.write(pcapngHeader(names, resolution, base));
   }
 
   /** Compares `count` packets that a core has queued, from the one with index `first` on; their bytes still stand. */

@@ -8,7 +8,8 @@ import { Worker } from "node:worker_threads";
 import * as abi from "../../assembly/abi.ts";
 import { type Core, imageOf } from "../core/index.ts";
 import { ReplayError } from "./errors.ts";
-import { type LaneFiles, type Place, runLane, Shared, usedPieces } from "./lane.ts";
+import { type LaneFiles, type Place, runPiece, Shared, usedPieces } from "./lane.ts";
+import type { Interruption } from "./replay.ts";
 import type { LaneSetup } from "./worker.ts";
 
 /** Below this a second core costs more than it gives: starting it takes as long as replaying 50 MB. */
@@ -68,12 +69,13 @@ export interface AheadOptions {
   readonly second: SecondCore;
   readonly files: LaneFiles;
   readonly output: LaneSetup["output"];
-  /** Interfaces of the capture that are described so far. */
-  readonly interfaceCount: number;
+  /** Where the records of the capture's interfaces are, and how many are described so far. */
+  readonly interfaces: { readonly at: number; readonly count: number };
   /** Where the first packet begins in the file. */
   readonly offset: number;
-  /** Called after each piece of this thread's with its bytes and frames. */
+  /** Called after each piece of this thread's with the bytes and frames that all threads have done. */
   readonly onPiece: (bytes: number, frames: number) => void;
+  readonly interruption: Interruption | undefined;
 }
 
 /** The worker's program lies beside the bundled program, or in build/ of a checkout. */
@@ -86,7 +88,7 @@ function workerFile(): URL {
  * Runs pieces on two cores until something other than whole packets comes; gives where the ordinary replay goes on.
  * Throws what reading and writing throw.
  */
-export function runAhead(options: AheadOptions): Place {
+export async function runAhead(options: AheadOptions): Promise<Place> {
   const { core, second, files, output } = options;
   const shared = new Shared();
   shared.start = { offset: options.offset, clock: 0n };
@@ -103,7 +105,7 @@ export function runAhead(options: AheadOptions): Place {
     tables: imageOf(core),
     memory: [
       piece(abi.CAPTURES, abi.CAPTURE_BYTES),
-      piece(abi.INTERFACES, options.interfaceCount * abi.INTERFACE_BYTES),
+      piece(options.interfaces.at, options.interfaces.count * abi.INTERFACE_BYTES),
       piece(abi.REASON_OPTIONS, abi.REASON_COUNT * abi.REASON_OPTIONS_BYTES),
     ],
     output,
@@ -113,7 +115,11 @@ export function runAhead(options: AheadOptions): Place {
   };
   second.begin(setup);
   try {
-    runLane(core, shared, files, options.offset, options.onPiece);
+    while (runPiece(core, shared, files, options.offset)) {
+      options.onPiece(shared.doneBytes, shared.doneFrames);
+      await options.interruption?.turn();
+      if (options.interruption?.signal.aborted) shared.stop();
+    }
   } catch (error) {
     shared.fail((error as Error).message);
     shared.awaitFinish();

@@ -17,6 +17,7 @@ import {
 } from "../capture/index.ts";
 import type { Core } from "../core/index.ts";
 import { ReplayError } from "./errors.ts";
+import type { InterfacePool } from "./interface-pool.ts";
 import type { PortNames } from "./ports.ts";
 
 /** An interface's share of the clock: how fine it counts, and how many seconds to add. */
@@ -36,14 +37,43 @@ export interface Damage {
 /** Bytes read at a time: the window may hold more, but what is in flight should stay in the processor's cache. */
 const READ_BYTES = 0x40000;
 
+/** Interface records that a capture begins with. */
+const FIRST_INTERFACES = 16;
+
+/** The earliest time 0 of the core's clock, in seconds of 1970: 272 years before, so that 312 years after are left. */
+const EARLIEST_BASE = -(2n ** 33n);
+const MAX_TIME = 2n ** 64n - 1n;
+
+/** How the core counts time: in 10^-resolution seconds since `base`, which is in seconds of 1970 and never later. */
+export interface Timescale {
+  readonly resolution: number;
+  readonly base: bigint;
+}
+
 /** Decimal digits that are kept of a timestamp's fraction: nanoseconds. */
 export const FINEST_RESOLUTION = 9;
 
 const { CaptureFault } = abi;
 
+const LENGTHS = {
+  usual: abi.RecordLengths.Usual,
+  swapped: abi.RecordLengths.Swapped,
+  either: abi.RecordLengths.Either,
+} as const;
+
+/** Counters of odd packets, and where the first one of each is. */
+const ODDITIES: readonly (readonly [number, number])[] = [
+  [abi.CAPTURE_EMPTY_FRAMES, abi.CAPTURE_EMPTY_AT],
+  [abi.CAPTURE_LONG_RECORDS, abi.CAPTURE_LONG_AT],
+  [abi.CAPTURE_ODD_TIMES, abi.CAPTURE_ODD_TIME_AT],
+];
+
+/** What an interface that is not read counts in. */
+const NO_RESOLUTION = { exponent: 0, isBinary: false } as const;
+
+const LEAVE_OUT = "; --skip-other-interfaces leaves such interfaces out";
+
 const FAULTS: Record<number, (value: number) => string> = {
-  [CaptureFault.CapturedOverLength]: value =>
-    `the record says that ${value} bytes were captured of a shorter frame; the capture is damaged`,
   [CaptureFault.RecordTooLarge]: value =>
     `the record says that ${value} bytes were captured; at most ${abi.MAX_RECORD_BYTES} are possible`,
   [CaptureFault.BlockLength]: value =>
@@ -73,21 +103,28 @@ export class Input {
   readonly #dropsInterface: (port: number) => number;
   readonly #state: number;
   readonly #window: number;
-  readonly #interfaces: number;
-  readonly #mostInterfaces: number;
+  #interfaces: number;
+  #mostInterfaces = FIRST_INTERFACES;
+  readonly #pool: InterfacePool;
+  readonly #leavesOut: boolean;
   #clocks: Clock[] = [];
+  /** Why interfaces cannot be used, by number. */
+  #reasons = new Map<number, string>();
   /** The finest of them, in digits. */
   #digits = 0;
   /** File offset of the window's first byte. */
   #offset = 0;
-  /** File offset of the first frame of zero bytes. */
-  #emptyOffset: number | null = null;
+  /** File offsets of the first packets of each kind of oddity, by the field that counts them. */
+  readonly #oddOffsets = new Map<number, number>();
   #damage: Damage | null = null;
+  #isStopped = false;
 
   constructor(options: {
     core: Core;
     index: number;
-    inputCount: number;
+    pool: InterfacePool;
+    /** Whether packets of interfaces that cannot be used are left out. */
+    leavesOut: boolean;
     capture: string;
     port: number | null;
     fallback: number | null;
@@ -101,8 +138,9 @@ export class Input {
     this.#dropsInterface = options.dropsInterface;
     this.#state = abi.CAPTURES + options.index * abi.CAPTURE_BYTES;
     this.#window = abi.INPUT + options.index * abi.WINDOW_BYTES;
-    this.#mostInterfaces = Math.floor(abi.MAX_INTERFACES / options.inputCount);
-    this.#interfaces = abi.INTERFACES + options.index * this.#mostInterfaces * abi.INTERFACE_BYTES;
+    this.#pool = options.pool;
+    this.#leavesOut = options.leavesOut;
+    this.#interfaces = options.pool.take(FIRST_INTERFACES)!;
     this.name = options.capture;
   }
 
@@ -128,6 +166,7 @@ export class Input {
     if (opening.format === "pcapng") return;
     this.#set(abi.CAPTURE_FORMAT, abi.CaptureFormat.Pcap);
     this.#set(abi.CAPTURE_SWAPPED, opening.isSwapped ? 1 : 0);
+    this.#set(abi.CAPTURE_LENGTHS, LENGTHS[opening.lengths]);
     this.#set(abi.CAPTURE_AT, start + PCAP_HEADER_BYTES);
     if (this.#port === null && this.#fallback === null) {
       throw this.error(
@@ -142,6 +181,14 @@ export class Input {
       resolution: { exponent: resolution, isBinary: false },
       offsetSeconds: 0n,
     });
+    const reason = this.#reasons.get(0);
+    if (reason !== undefined && !this.#leavesOut) throw this.error(reason);
+  }
+
+  /** Reads no further: a file ends here, a pipe soon. Nothing that is missing behind is damage then. */
+  stop(): void {
+    this.#isStopped = true;
+    this.source?.stop();
   }
 
   /** File offset of the next packet's record, for a plain file. */
@@ -152,6 +199,11 @@ export class Input {
   /** Interfaces that are described so far. */
   get interfaceCount(): number {
     return this.#clocks.length;
+  }
+
+  /** Address of the first one's record. */
+  get interfaceRecords(): number {
+    return this.#interfaces;
   }
 
   /** Goes on at a file offset, as if everything before it had been read; `clock` is the last packet's timestamp. */
@@ -170,7 +222,7 @@ export class Input {
     const { bytes } = this.#core;
     const at = this.#get(abi.CAPTURE_AT);
     const end = this.#get(abi.CAPTURE_END);
-    this.#noteEmptyFrame();
+    this.#noteOddOffsets();
     bytes.copyWithin(this.#window, at, end);
     this.#offset += at - this.#window;
     const left = this.#window + (end - at);
@@ -184,10 +236,12 @@ export class Input {
       if (read === 0) this.#set(abi.CAPTURE_EOF, 1);
     } catch (error) {
       if (!(error instanceof SourceError)) throw error;
-      this.#damage = {
-        message: `byte ${this.#offset + left - this.#window}: ${error.message}`,
-        isTruncation: error.isTruncation,
-      };
+      const isMissing = this.#isStopped && error.isTruncation;
+      if (!isMissing)
+        this.#damage = {
+          message: `byte ${this.#offset + left - this.#window}: ${error.message}`,
+          isTruncation: error.isTruncation,
+        };
       this.#set(abi.CAPTURE_EOF, 1);
     }
   }
@@ -202,6 +256,7 @@ export class Input {
     if (block.type === "section") {
       this.#set(abi.CAPTURE_INTERFACE_COUNT, 0);
       this.#clocks = [];
+      this.#reasons = new Map();
       this.#digits = 0;
     } else {
       this.#describe(block);
@@ -211,42 +266,72 @@ export class Input {
 
   #describe(description: InterfaceDescription): void {
     const number = this.#get(abi.CAPTURE_INTERFACE_COUNT);
-    const { exponent, isBinary } = description.resolution;
-    if (description.linkType !== ETHERNET) {
-      const where = this.#get(abi.CAPTURE_FORMAT) === abi.CaptureFormat.PcapNg ? `interface ${number}: ` : "";
-      throw this.error(
-        `${where}link type ${linkTypeName(description.linkType)}; only 1 EN10MB (Ethernet) can be replayed`,
-      );
-    }
-    if (number === this.#mostInterfaces)
-      throw this.error(`more than ${number} interfaces; that many are held`);
-    if (exponent > (isBinary ? 40 : 18)) {
-      throw this.error(
-        `interface ${number}: timestamps of ${isBinary ? 2 : 10}^-${exponent} s are finer than can be read`,
-      );
-    }
-    const port = this.#port ?? this.#portOf(number, description.name);
+    if (number === this.#mostInterfaces) this.#grow(number);
+    const reason = this.#reasonAgainst(number, description);
+    const port = reason === null ? this.#portOf(description.name)! : 0;
+    const { exponent, isBinary } = reason === null ? description.resolution : NO_RESOLUTION;
+    const isLeftOut = reason !== null && this.#leavesOut;
+    const use = isLeftOut ? abi.InterfaceUse.LeaveOut : abi.InterfaceUse.Refuse;
     const record = (this.#interfaces + number * abi.INTERFACE_BYTES) >>> 2;
     const { words } = this.#core;
+    words.fill(0, record, record + (abi.INTERFACE_BYTES >>> 2));
     words[record + (abi.INTERFACE_IN_PORT >>> 2)] = port;
     words[record + (abi.INTERFACE_DROPS >>> 2)] = this.#dropsInterface(port);
     words[record + (abi.INTERFACE_SNAPLEN >>> 2)] = description.snapBytes;
+    words[record + (abi.INTERFACE_USE >>> 2)] = reason === null ? abi.InterfaceUse.Read : use;
     // Some clock until setClock says which.
     words[record + (abi.INTERFACE_MULTIPLIER >>> 2)] = 1;
     words[record + (abi.INTERFACE_DIVISOR >>> 2)] = 1;
-    this.#clocks.push({ exponent, isBinary, offsetSeconds: description.offsetSeconds });
+    words.fill(
+      0xffffffff,
+      record + (abi.INTERFACE_LAST_TIME >>> 2),
+      record + (abi.INTERFACE_LAST_TIME >>> 2) + 2,
+    );
+    if (reason !== null) this.#reasons.set(number, reason);
+    const offsetSeconds = reason === null ? description.offsetSeconds : 0n;
+    this.#clocks.push({ exponent, isBinary, offsetSeconds });
     this.#digits = Math.max(this.#digits, exponent);
     this.#set(abi.CAPTURE_INTERFACE_COUNT, number + 1);
   }
 
-  #portOf(number: number, name: string | null): number {
-    const port = (name === null ? null : this.#ports.byName(name)) ?? this.#fallback;
-    if (port !== null) return port;
+  /** Moves the records to a stretch that is twice as long. The packet brought forward is the only one that knows its. */
+  #grow(number: number): void {
+    const at = this.#pool.take(2 * number);
+    if (at === null)
+      throw this.error(
+        `more than ${number} interfaces; there is room for ${abi.MAX_INTERFACES} in all captures together`,
+      );
+    const before = this.#interfaces;
+    this.#core.bytes.copyWithin(at, before, before + number * abi.INTERFACE_BYTES);
+    this.#interfaces = at;
+    this.#mostInterfaces = 2 * number;
+    this.#set(abi.CAPTURE_INTERFACES, at);
+    const head = abi.CAPTURE_HEAD_ENTRY + abi.ENTRY_INTERFACE;
+    if (this.#get(abi.CAPTURE_HEAD) === 1) this.#set(head, this.#get(head) + at - before);
+  }
+
+  /** Why packets of an interface cannot be read, null when they can. */
+  #reasonAgainst(number: number, { linkType, resolution, name }: InterfaceDescription): string | null {
+    const isPcap = this.#get(abi.CAPTURE_FORMAT) === abi.CaptureFormat.Pcap;
+    const { exponent, isBinary } = resolution;
+    if (linkType !== ETHERNET) {
+      const where = isPcap ? "" : `interface ${number}: `;
+      return `${where}link type ${linkTypeName(linkType)}; only 1 EN10MB (Ethernet) can be replayed${LEAVE_OUT}`;
+    }
+    if (exponent > (isBinary ? 40 : 18)) {
+      const unit = `${isBinary ? 2 : 10}^-${exponent} s`;
+      return `interface ${number}: timestamps of ${unit} are finer than can be read${LEAVE_OUT}`;
+    }
+    if (this.#portOf(name) !== null) return null;
     const which =
       name === null ? `interface ${number}, which has no name,` : `interface ${number}, "${name}",`;
-    throw this.error(
-      `${which} is no port${this.#ports.ofIntent()}; write PORT=${this.name}, or name interfaces ${this.#ports.list()}`,
-    );
+    const remedy = `write PORT=${this.name}, or name interfaces ${this.#ports.list()}`;
+    return `${which} is no port${this.#ports.ofIntent()}; ${remedy}${LEAVE_OUT}`;
+  }
+
+  /** The port that frames of an interface of this name enter, null when that is not known. */
+  #portOf(name: string | null): number | null {
+    return this.#port ?? (name === null ? null : this.#ports.byName(name)) ?? this.#fallback;
   }
 
   /**
@@ -262,31 +347,51 @@ export class Input {
     return this.#clocks.some(({ exponent, isBinary }) => exponent > (isBinary ? 29 : FINEST_RESOLUTION));
   }
 
+  /** The second that the earliest timestamps may be counted from: 1970, or before it where an if_tsoffset says so. */
+  base(): bigint {
+    const offsets = this.#clocks.map(({ offsetSeconds }) => offsetSeconds);
+    const least = offsets.reduce((least, offset) => (offset < least ? offset : least), 0n);
+    return least < EARLIEST_BASE ? EARLIEST_BASE : least;
+  }
+
   /**
-   * Makes the core count in 10^-resolution seconds; what it knew of timestamps in the unit before is converted. All
-   * interfaces are told, or those from `first` on: a capture may describe tens of thousands, one after the other.
+   * Sets the core's clock; what it knew of timestamps on the clock before is converted. All interfaces are told, or
+   * those from `first` on: a capture may describe tens of thousands, one after the other.
    */
-  setClock(resolution: number, before: number, first = 0): void {
-    const { words } = this.#core;
-    const units = 10n ** BigInt(resolution);
-    for (let number = first; number < this.#clocks.length; number++) {
-      const { exponent, isBinary, offsetSeconds } = this.#clocks[number]!;
-      const record = this.#interfaces + number * abi.INTERFACE_BYTES;
-      const own = (isBinary ? 2n : 10n) ** BigInt(exponent);
-      // pcap counts seconds apart from their fraction: the divisor's place holds the output units of a second.
-      const isPcap = this.#get(abi.CAPTURE_FORMAT) === abi.CaptureFormat.Pcap;
-      const shared = isPcap ? own : gcd(units, own);
-      words[(record + abi.INTERFACE_MULTIPLIER) >>> 2] = Number(units / shared);
-      words[(record + abi.INTERFACE_DIVISOR) >>> 2] = Number(isPcap ? units : own / shared);
-      const view = new DataView(words.buffer);
-      view.setBigUint64(record + abi.INTERFACE_OFFSET, BigInt.asUintN(64, offsetSeconds * units), true);
-    }
-    const view = new DataView(words.buffer);
+  setClock(scale: Timescale, before: Timescale, first = 0): void {
+    for (let number = first; number < this.#clocks.length; number++) this.#setInterfaceClock(number, scale);
+    const view = new DataView(this.#core.words.buffer);
     const clock = view.getBigUint64(this.#state + abi.CAPTURE_CLOCK, true);
-    view.setBigUint64(this.#state + abi.CAPTURE_CLOCK, clock * 10n ** BigInt(resolution - before), true);
+    const moved = clock + (before.base - scale.base) * 10n ** BigInt(before.resolution);
+    const converted = clamped(moved * 10n ** BigInt(scale.resolution - before.resolution));
+    view.setBigUint64(this.#state + abi.CAPTURE_CLOCK, converted, true);
     // The head, if there is one, is looked at again: its timestamp is in the old unit.
     if (this.#get(abi.CAPTURE_HEAD) === 1) this.#set(abi.CAPTURE_AT, this.#get(abi.CAPTURE_START));
     this.#set(abi.CAPTURE_HEAD, 0);
+  }
+
+  #setInterfaceClock(number: number, { resolution, base }: Timescale): void {
+    const { words } = this.#core;
+    const { exponent, isBinary, offsetSeconds } = this.#clocks[number]!;
+    const record = this.#interfaces + number * abi.INTERFACE_BYTES;
+    const units = 10n ** BigInt(resolution);
+    const own = (isBinary ? 2n : 10n) ** BigInt(exponent);
+    const offset = (offsetSeconds - base) * units;
+    // pcap counts seconds apart from their fraction: the divisor's place holds the output units of a second.
+    const isPcap = this.#get(abi.CAPTURE_FORMAT) === abi.CaptureFormat.Pcap;
+    const shared = isPcap ? own : gcd(units, own);
+    words[(record + abi.INTERFACE_MULTIPLIER) >>> 2] = Number(units / shared);
+    words[(record + abi.INTERFACE_DIVISOR) >>> 2] = Number(isPcap ? units : own / shared);
+    const view = new DataView(words.buffer);
+    view.setBigUint64(record + abi.INTERFACE_OFFSET, BigInt.asUintN(64, offset), true);
+    // Timestamps t with 0 <= floor(t × units ÷ own) + offset <= 2^64 - 1.
+    const earliest = offset < 0n ? divideUp(-offset * own, units) : 0n;
+    const latest = divideUp((MAX_TIME - offset + 1n) * own, units) - 1n;
+    // Where there are none the first one is above the last one, and every timestamp is odd.
+    const [first, last] =
+      latest < 0n ? [1n, 0n] : earliest > MAX_TIME ? [MAX_TIME, MAX_TIME - 1n] : [earliest, latest];
+    view.setBigUint64(record + abi.INTERFACE_FIRST_TIME, first, true);
+    view.setBigUint64(record + abi.INTERFACE_LAST_TIME, clamped(last), true);
   }
 
   /** Does what the core asks of this capture. A promise only where one is needed. */
@@ -321,34 +426,70 @@ export class Input {
   /** Notes what the core found wrong, and ends the capture there. */
   #fault(): void {
     const fault = this.#get(abi.CAPTURE_FAULT);
+    if (fault === CaptureFault.UnusableInterface)
+      throw this.error(this.#reasons.get(this.#get(abi.CAPTURE_FAULT_VALUE))!);
     const isTruncation = fault === CaptureFault.CutShort;
     const value = this.#get(abi.CAPTURE_FAULT_VALUE);
     const what = isTruncation
       ? `the file ends inside a record, ${value} bytes after its start`
       : FAULTS[fault]!(value);
     // A compressed file that ended early says so better than the record that it cut.
-    this.#damage ??= { message: `byte ${this.#position()}: ${what}`, isTruncation };
+    if (!(this.#isStopped && isTruncation))
+      this.#damage ??= { message: `byte ${this.#position()}: ${what}`, isTruncation };
     this.#set(abi.CAPTURE_DONE, 1);
   }
 
-  /** What is wrong with the capture, as far as it was read; null when nothing is. */
-  damage(): Damage | null {
-    if (this.#damage !== null) {
-      return { ...this.#damage, message: `${label(this.name)}: ${this.#damage.message}` };
-    }
-    this.#noteEmptyFrame();
-    const empty = this.#get(abi.CAPTURE_EMPTY_FRAMES);
-    if (empty === 0) return null;
-    const frames = empty === 1 ? "a frame of zero bytes" : `the first of ${empty} frames of zero bytes`;
-    return {
-      message: `${label(this.name)}: byte ${this.#emptyOffset}: ${frames}; the capture is damaged (counted as too-short)`,
-      isTruncation: false,
-    };
+  /** What is wrong with the capture, as far as it was read. */
+  damages({ resolution, base }: Timescale): Damage[] {
+    this.#noteOddOffsets();
+    const damages = this.#damage === null ? [] : [this.#damage];
+    const empty = this.#oddity(abi.CAPTURE_EMPTY_FRAMES, "a frame of zero bytes", "frames of zero bytes");
+    if (empty !== null)
+      damages.push({
+        message: `${empty}; the capture is damaged (counted as too-short)`,
+        isTruncation: false,
+      });
+    const [from, to] = yearsOf(resolution, base);
+    const odd = this.#oddity(abi.CAPTURE_ODD_TIMES, "a timestamp", "timestamps");
+    if (odd !== null)
+      damages.push({
+        message: `${odd} outside the years ${from} to ${to}; the nearest time in them is used`,
+        isTruncation: false,
+      });
+    return damages.map(damage => ({ ...damage, message: `${label(this.name)}: ${damage.message}` }));
   }
 
-  #noteEmptyFrame(): void {
-    if (this.#emptyOffset !== null || this.#get(abi.CAPTURE_EMPTY_FRAMES) === 0) return;
-    this.#emptyOffset = this.#offset + this.#get(abi.CAPTURE_EMPTY_AT) - this.#window;
+  /** Things worth saying that are no errors. */
+  notes(): string[] {
+    this.#noteOddOffsets();
+    const notes: string[] = [];
+    const long = this.#oddity(abi.CAPTURE_LONG_RECORDS, "a record", "records");
+    if (long !== null)
+      notes.push(`${long} with more bytes captured than the frame had; all of them are used`);
+    const leftOut = this.#get(abi.CAPTURE_LEFT_OUT);
+    if (leftOut > 0)
+      notes.push(`${leftOut} ${leftOut === 1 ? "packet" : "packets"} of other interfaces left out`);
+    return notes.map(note => `${label(this.name)}: ${note}`);
+  }
+
+  /** `byte 40: a frame …` or `byte 40: the first of 3 frames …`; null when there are none. */
+  #oddity(counter: number, one: string, many: string): string | null {
+    const count = this.#get(counter);
+    if (count === 0) return null;
+    return `byte ${this.#oddOffsets.get(counter)}: ${count === 1 ? one : `the first of ${count} ${many}`}`;
+  }
+
+  /** Packets that were left out because their interface is. */
+  get leftOut(): number {
+    return this.#get(abi.CAPTURE_LEFT_OUT);
+  }
+
+  /** Remembers where oddities begin in the file, before the window moves. */
+  #noteOddOffsets(): void {
+    for (const [counter, at] of ODDITIES) {
+      if (this.#oddOffsets.has(counter) || this.#get(counter) === 0) continue;
+      this.#oddOffsets.set(counter, this.#offset + this.#get(at) - this.#window);
+    }
   }
 
   close(): void {
@@ -396,4 +537,22 @@ function label(name: string): string {
 
 function gcd(a: bigint, b: bigint): bigint {
   return b === 0n ? a : gcd(b, a % b);
+}
+
+/** a ÷ b, rounded up; b is positive. */
+function divideUp(a: bigint, b: bigint): bigint {
+  return a > 0n ? (a + b - 1n) / b : -(-a / b);
+}
+
+/** The nearest number of 64 bits. */
+function clamped(value: bigint): bigint {
+  return value < 0n ? 0n : value > MAX_TIME ? MAX_TIME : value;
+}
+
+const SECONDS_A_YEAR = 31_556_952;
+
+/** The years in which the core's clock begins and ends. */
+function yearsOf(resolution: number, base: bigint): [from: number, to: number] {
+  const year = (seconds: number): number => 1970 + Math.floor(seconds / SECONDS_A_YEAR);
+  return [year(Number(base)), year(Number(base) + 2 ** 64 / 10 ** resolution)];
 }

@@ -43,7 +43,10 @@ const NOT_WANTED = 3;
 /** Indices of the shared 64-bit numbers, which stand behind. */
 const START = 0;
 const CLOCK = 1;
+const DONE_BYTES = 2;
+const DONE_FRAMES = 3;
 const WORDS_BYTES = 32;
+const LONGS_BYTES = 32;
 
 /** Where a packet begins in the file, and the timestamp of the one before it. */
 export interface Place {
@@ -58,11 +61,11 @@ export class Shared {
   readonly #longs: BigUint64Array;
   readonly #message: Uint8Array;
 
-  constructor(buffer = new SharedArrayBuffer(WORDS_BYTES + 16 + MESSAGE_BYTES)) {
+  constructor(buffer = new SharedArrayBuffer(WORDS_BYTES + LONGS_BYTES + MESSAGE_BYTES)) {
     this.buffer = buffer;
     this.#words = new Int32Array(buffer, 0, WORDS_BYTES / 4);
-    this.#longs = new BigUint64Array(buffer, WORDS_BYTES, 2);
-    this.#message = new Uint8Array(buffer, WORDS_BYTES + 16, MESSAGE_BYTES);
+    this.#longs = new BigUint64Array(buffer, WORDS_BYTES, LONGS_BYTES / 8);
+    this.#message = new Uint8Array(buffer, WORDS_BYTES + LONGS_BYTES, MESSAGE_BYTES);
   }
 
   /** Where the first piece that nobody has walked over begins. Only for its lane, or when all lanes have ended. */
@@ -72,6 +75,18 @@ export class Shared {
   set start({ offset, clock }: Place) {
     this.#longs[START] = BigInt(offset);
     this.#longs[CLOCK] = clock;
+  }
+
+  /** Bytes and frames of the pieces that all lanes have done. */
+  get doneBytes(): number {
+    return Number(Atomics.load(this.#longs, DONE_BYTES));
+  }
+  get doneFrames(): number {
+    return Number(Atomics.load(this.#longs, DONE_FRAMES));
+  }
+  did(bytes: number, frames: number): void {
+    Atomics.add(this.#longs, DONE_BYTES, BigInt(bytes));
+    Atomics.add(this.#longs, DONE_FRAMES, BigInt(frames));
   }
 
   /** The number of a piece that nobody has taken yet. */
@@ -167,35 +182,28 @@ export interface LaneFiles {
 }
 
 /**
- * Works off pieces of a capture whose first packet begins at `first`, until all lanes stop. The core's capture 0 is set
- * up, tables and outputs too; `onPiece` is told the bytes and frames of each piece that is done. Throws ReplayError
- * when the operating system refuses.
+ * Does one piece of a capture whose first packet begins at `first`. False when the lanes have stopped. The core's capture
+ * 0 is set up, tables and outputs too. Throws ReplayError when the operating system refuses.
  */
-export function runLane(
-  core: Core,
-  shared: Shared,
-  files: LaneFiles,
-  first: number,
-  onPiece: (bytes: number, frames: number) => void,
-): void {
+export function runPiece(core: Core, shared: Shared, files: LaneFiles, first: number): boolean {
+  if (shared.isStopped) return false;
   const isWriting = files.output !== null || files.drops !== null;
-  while (!shared.isStopped) {
-    const number = shared.take();
-    const bytes = takePiece(core, shared, files, { number, at: first + number * PIECE_BYTES });
-    if (bytes === 0) return;
-    let frames = 0;
-    for (;;) {
-      const event = core.exports.runCaptures(1, 0xffffffff);
-      frames += core.exports.framesRead();
-      if (event !== abi.Event.Full) break;
-      if (isWriting && !shared.awaitTurn(number)) return;
-      write(core, files);
-    }
-    if (isWriting && !shared.awaitTurn(number)) return;
+  const number = shared.take();
+  const bytes = takePiece(core, shared, files, { number, at: first + number * PIECE_BYTES });
+  if (bytes === 0) return false;
+  let frames = 0;
+  for (;;) {
+    const event = core.exports.runCaptures(1, 0xffffffff);
+    frames += core.exports.framesRead();
+    if (event !== abi.Event.Full) break;
+    if (isWriting && !shared.awaitTurn(number)) return false;
     write(core, files);
-    if (isWriting) shared.wrote(number);
-    onPiece(bytes, frames);
   }
+  if (isWriting && !shared.awaitTurn(number)) return false;
+  write(core, files);
+  if (isWriting) shared.wrote(number);
+  shared.did(bytes, frames);
+  return true;
 }
 
 /**

@@ -3,8 +3,9 @@
  * intent, in the order of their numbers; the drops have one more for every other number that frames came in by.
  */
 import * as abi from "../../assembly/abi.ts";
-import { commentOptions, pcapHeader, pcapngHeader, type Sink } from "../capture/index.ts";
+import { commentOption, pcapHeader, pcapngHeader, type Sink } from "../capture/index.ts";
 import { type Core, REASONS } from "../core/index.ts";
+import type { Timescale } from "./input.ts";
 
 /** pcap for names that end so, else pcapng. */
 export function isPcapName(name: string): boolean {
@@ -39,10 +40,12 @@ export class Output {
     return { isOpen: this.#sink === null || fd !== null, fd };
   }
 
-  /** Writes a file header, or, in the middle of a pcapng, a new section with finer timestamps. */
-  begin(resolution: number): void {
+  /** Writes a file header, or, in the middle of a pcapng, a new section with other timestamps. */
+  begin({ resolution, base }: Timescale): void {
     if (this.#isPcap && this.#bytesWritten > 0) return;
-    this.#write(this.#isPcap ? pcapHeader(resolution > 6 ? 9 : 6) : pcapngHeader(this.#names, resolution));
+    this.#write(
+      this.#isPcap ? pcapHeader(resolution > 6 ? 9 : 6) : pcapngHeader(this.#names, resolution, base),
+    );
   }
 
   /** Writes out what stands in the area. */
@@ -69,7 +72,7 @@ export class Output {
 export function setReasonComments(core: Core): void {
   REASONS.forEach((reason, index) => {
     const at = abi.REASON_OPTIONS + index * abi.REASON_OPTIONS_BYTES;
-    const options = commentOptions(reason);
+    const options = commentOption(reason);
     core.words[at >>> 2] = options.length;
     core.bytes.set(options, at + 4);
   });

@@ -10,7 +10,8 @@ import type { CachingInterpreter } from "../openflow/index.ts";
 import { Against, type AgainstResult } from "./against.ts";
 import { MIN_BYTES, mayUseTwo, runAhead, SecondCore } from "./ahead.ts";
 import { ReplayError } from "./errors.ts";
-import { type Damage, FINEST_RESOLUTION, Input } from "./input.ts";
+import { type Damage, FINEST_RESOLUTION, Input, type Timescale } from "./input.ts";
+import { InterfacePool } from "./interface-pool.ts";
 import { isPcapName, Output, setReasonComments } from "./output.ts";
 import { type CaptureArgument, PortNames, parseCaptureArgument } from "./ports.ts";
 
@@ -32,10 +33,20 @@ export interface ReplayOptions {
   readonly count?: number | undefined;
   /** Cores to use at most, 1 or 2; as many as there are when not given. The result is the same. */
   readonly threads?: number | undefined;
+  /** Whether packets of interfaces that cannot be used are left out; if not, the first one ends the replay. */
+  readonly leavesOut?: boolean | undefined;
+  /** A request to end early: nothing more is read then, and all that was read is finished. */
+  readonly interruption?: Interruption | undefined;
   /** A second core that is already starting (`startSecondCore`), in case it is of use. */
   readonly second?: SecondCore | undefined;
   /** Called now and then with the progress so far. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+export interface Interruption {
+  readonly signal: AbortSignal;
+  /** A promise to await when it is time to let the request be noticed, else null. */
+  turn(): Promise<void> | null;
 }
 
 export interface Progress {
@@ -54,6 +65,8 @@ export interface ReplayResult {
   readonly captures: readonly { readonly name: string; readonly readBytes: number }[];
   readonly damages: readonly Damage[];
   readonly against: AgainstResult | null;
+  /** Packets that were left out because their interface is. */
+  readonly leftOut: number;
   /** Things worth saying that are no errors. */
   readonly notes: readonly string[];
 }
@@ -86,8 +99,8 @@ class Replay {
   /** Port numbers in the order of the interfaces of the two output captures. */
   readonly #outputPorts: readonly number[];
   #dropsPorts: readonly number[] = [];
-  /** Timestamps are in 10^-resolution seconds. */
-  #resolution = 0;
+  /** How the core counts timestamps. */
+  #scale: Timescale = { resolution: 0, base: 0n };
   #frames = 0;
   /** Whether timestamps finer than a pcap's that was begun already came later. */
   #isCutShort = false;
@@ -105,17 +118,18 @@ class Replay {
     this.#planInputs();
     for (const input of this.#inputs) await input.open();
     this.#checkNames();
+    this.#listen();
     this.#core.resetCounters();
     this.#core.exports.resetCaptures();
     await this.#prime();
     this.#openOutputs();
-    this.#runAhead();
+    await this.#runAhead();
     await this.#loop();
     this.#flush();
     for (const output of this.#outputs) output.finish();
     this.#against?.finish();
     const seconds = Number(process.hrtime.bigint() - start) / 1e9;
-    const damages = this.#inputs.map(input => input.damage()).filter(damage => damage !== null);
+    const damages = this.#inputs.flatMap(input => input.damages(this.#scale));
     return {
       counters: this.#core.counters(),
       ports: this.#ports,
@@ -123,6 +137,7 @@ class Replay {
       captures: this.#inputs.map(({ name, source }) => ({ name, readBytes: source?.readBytes ?? 0 })),
       damages,
       against: this.#against?.result() ?? null,
+      leftOut: this.#inputs.reduce((sum, { leftOut }) => sum + leftOut, 0),
       notes: this.#notes(),
     };
   }
@@ -135,7 +150,50 @@ class Replay {
     return this.#inputs
       .filter(input => input.isCutShort())
       .map(input => `${input.name}: timestamps are kept to the nanosecond, and cut there`)
-      .concat(pcap ? [`${pcap}: ${cut}; write pcapng to keep them`] : []);
+      .concat(pcap ? [`${pcap}: ${cut}; write pcapng to keep them`] : [])
+      .concat(this.#inputs.flatMap(input => input.notes()))
+      .concat(this.#outputNotes())
+      .concat(this.#offloadNotes());
+  }
+
+  /** Frames that are too long are mostly what a network card would have cut. */
+  #offloadNotes(): string[] {
+    const frames = this.#core.counters().drops.get("too-long") ?? 0;
+    if (frames === 0) return [];
+    const what = `${frames} ${frames === 1 ? "frame is" : "frames are"} too long (too-long)`;
+    return [
+      `${what}: a capture made where the network card segments (GSO, TSO) or joins (GRO, LRO) has frames ` +
+        "that were never on a wire; capture where they are whole, or switch that off: ethtool -K DEVICE tso off gso off gro off",
+    ];
+  }
+
+  /** What the outputs could not hold. */
+  #outputNotes(): string[] {
+    const view = new DataView(this.#core.bytes.buffer);
+    const counted = (at: number): number => Number(view.getBigUint64(at, true));
+    const options = counted(abi.COUNTERS_CUT_OPTIONS);
+    const times = counted(abi.COUNTERS_CUT_TIMES);
+    const packets = (count: number): string => (count === 1 ? "1 packet is" : `${count} packets are`);
+    return [
+      ...(options === 0
+        ? []
+        : [`${packets(options)} written without some comments: more than ${abi.MAX_OPTIONS_BYTES} bytes`]),
+      ...(times === 0
+        ? []
+        : [
+            `${packets(times)} written with the nearest time of 1970 to 2106; write pcapng to keep the times`,
+          ]),
+    ];
+  }
+
+  /** Has the captures end where they are when that is asked for. */
+  #listen(): void {
+    const signal = this.#options.interruption?.signal;
+    const stop = (): void => {
+      for (const input of this.#inputs) input.stop();
+    };
+    if (signal?.aborted) stop();
+    else signal?.addEventListener("abort", stop, { once: true });
   }
 
   #planInputs(): void {
@@ -152,12 +210,14 @@ class Replay {
     // The drops have an interface for each port of the intent, then one for each other number that is used.
     const used = [...ports, fallback].filter(port => port !== null);
     this.#dropsPorts = [...new Set([...this.#outputPorts, ...used])];
+    const pool = new InterfacePool();
     parsed.forEach(({ capture }, index) => {
       this.#inputs.push(
         new Input({
           core: this.#core,
           index,
-          inputCount: parsed.length,
+          pool,
+          leavesOut: this.#options.leavesOut ?? false,
           capture,
           port: ports[index]!,
           fallback,
@@ -214,14 +274,16 @@ class Replay {
       const event = this.#core.exports.runCaptures(this.#inputs.length, 0);
       if (event === abi.Event.Done) break;
       await this.#answer(event);
+      await this.#options.interruption?.turn();
     }
-    const resolution = Math.max(0, ...this.#inputs.map(input => input.resolution()));
-    this.#setClock(resolution);
+    this.#setClock(Math.max(0, ...this.#inputs.map(input => input.resolution())));
   }
 
   #setClock(resolution: number): void {
-    for (const input of this.#inputs) input.setClock(resolution, this.#resolution);
-    this.#resolution = resolution;
+    const base = this.#inputs.map(input => input.base()).reduce((least, one) => (one < least ? one : least));
+    const scale = { resolution, base: base < this.#scale.base ? base : this.#scale.base };
+    for (const input of this.#inputs) input.setClock(scale, this.#scale);
+    this.#scale = scale;
   }
 
   #openOutputs(): void {
@@ -234,7 +296,7 @@ class Replay {
     open(abi.DROPS, this.#dropsPorts, drops);
     if ([output, drops].some(name => name !== undefined && isPcapName(name))) {
       // pcap knows microseconds and nanoseconds only.
-      this.#setClock(this.#resolution > 6 ? FINEST_RESOLUTION : 6);
+      this.#setClock(this.#scale.resolution > 6 ? FINEST_RESOLUTION : 6);
     }
     setReasonComments(this.#core);
     this.#openAgainst();
@@ -252,13 +314,14 @@ class Replay {
   /** Begins the outputs' files, or new sections of them, with the clock as it is now. */
   #beginOutputs(): void {
     const [leaving, dropped] = this.#outputs as [Output, Output];
-    this.#core.exports.setOutput(leaving.format, dropped.format, 10 ** this.#resolution);
-    for (const output of this.#outputs) output.begin(this.#resolution);
-    this.#against?.begin(this.#resolution);
+    const { resolution, base } = this.#scale;
+    this.#core.exports.setOutput(leaving.format, dropped.format, 10 ** resolution, Number(base));
+    for (const output of this.#outputs) output.begin(this.#scale);
+    this.#against?.begin(this.#scale);
   }
 
   /** Takes the plain front part of one large capture on two cores. */
-  #runAhead(): void {
+  async #runAhead(): Promise<void> {
     const { threads, count } = this.#options;
     const [input, ...others] = this.#inputs as [Input, ...Input[]];
     const [leaving, dropped] = this.#outputs as [Output, Output];
@@ -266,9 +329,10 @@ class Replay {
     const isLarge = (input.source?.totalBytes ?? 0) >= MIN_BYTES;
     if (this.#against !== null || !mayUseTwo(threads) || count !== undefined) return;
     if (others.length > 0 || fd === null || !isLarge) return;
-    if (!leaving.lane.isOpen || !dropped.lane.isOpen || input.damage() !== null) return;
-    let readBytes = 0;
-    const { offset, clock } = runAhead({
+    if (!leaving.lane.isOpen || !dropped.lane.isOpen || input.damages(this.#scale).length > 0) return;
+    const { resolution, base } = this.#scale;
+    const start = input.offset;
+    const { offset, clock } = await runAhead({
       core: this.#core,
       second: this.#options.second ?? new SecondCore(),
       files: {
@@ -280,16 +344,13 @@ class Replay {
       output: {
         format: leaving.format,
         dropsFormat: dropped.format,
-        unitsPerSecond: 10 ** this.#resolution,
+        unitsPerSecond: 10 ** resolution,
+        baseSeconds: Number(base),
       },
-      interfaceCount: input.interfaceCount,
-      offset: input.offset,
-      onPiece: (bytes, frames) => {
-        // The other lane is about as far.
-        readBytes += 2 * bytes;
-        this.#frames += 2 * frames;
-        this.#report(readBytes);
-      },
+      interfaces: { at: input.interfaceRecords, count: input.interfaceCount },
+      offset: start,
+      onPiece: (bytes, frames) => this.#report(start + bytes, frames),
+      interruption: this.#options.interruption,
     });
     input.jump(offset, clock);
     this.#frames = this.#core.counters().frames;
@@ -306,8 +367,8 @@ class Replay {
         if (this.#core.exports.framesRead() < most) return;
         continue;
       }
-      const answer = this.#answer(event);
-      if (answer !== null) await answer;
+      const answer = this.#answer(event) ?? this.#options.interruption?.turn();
+      if (answer != null) await answer;
       this.#report();
     }
   }
@@ -332,8 +393,8 @@ class Replay {
         if (read < most) return;
         continue;
       }
-      const answer = this.#answer(event);
-      if (answer !== null) await answer;
+      const answer = this.#answer(event) ?? this.#options.interruption?.turn();
+      if (answer != null) await answer;
       this.#report();
     }
   }
@@ -350,17 +411,16 @@ class Replay {
     return answer;
   }
 
-  /** An interface that came late may count finer than all before it: the outputs go on in a new section. */
+  /** An interface that came late may count finer or from earlier than all before it: the outputs get a new section. */
   #refine(input: Input): void {
     if (this.#outputs.length === 0) return;
-    const resolution = input.resolution();
-    if (
-      resolution <= this.#resolution ||
-      this.#outputs.some(({ format }) => format === abi.OutputFormat.Pcap)
-    ) {
-      if (resolution > this.#resolution) this.#isCutShort = true;
+    const isPcap = this.#outputs.some(({ format }) => format === abi.OutputFormat.Pcap);
+    const isFiner = input.resolution() > this.#scale.resolution;
+    if (isFiner && isPcap) this.#isCutShort = true;
+    const resolution = isFiner && !isPcap ? input.resolution() : this.#scale.resolution;
+    if (resolution === this.#scale.resolution && input.base() >= this.#scale.base) {
       // Only the youngest interface does not know the clock yet.
-      input.setClock(this.#resolution, this.#resolution, Math.max(0, input.interfaceCount - 1));
+      input.setClock(this.#scale, this.#scale, Math.max(0, input.interfaceCount - 1));
       return;
     }
     this.#flush();
@@ -375,13 +435,13 @@ class Replay {
     exports.emptyOutput();
   }
 
-  #report(readAhead = 0): void {
+  #report(readAhead?: number, frames = this.#frames): void {
     const { onProgress } = this.#options;
     if (onProgress === undefined) return;
     const totals = this.#inputs.map(({ source }) => source?.totalBytes ?? null);
     onProgress({
-      frames: this.#frames,
-      readBytes: this.#inputs.reduce((sum, { source }) => sum + (source?.readBytes ?? 0), readAhead),
+      frames,
+      readBytes: readAhead ?? this.#inputs.reduce((sum, { source }) => sum + (source?.readBytes ?? 0), 0),
       totalBytes: totals.includes(null) ? null : totals.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0),
     });
   }

@@ -7,7 +7,7 @@ import { parentPort } from "node:worker_threads";
 import * as abi from "../../assembly/abi.ts";
 import { adoptImage, Core, type TableImage } from "../core/index.ts";
 import { ReplayError } from "./errors.ts";
-import { type LaneFiles, runLane, Shared, usedPieces } from "./lane.ts";
+import { type LaneFiles, runPiece, Shared, usedPieces } from "./lane.ts";
 
 const WARM_UP_FRAME_BYTES = 64;
 const WARM_UP_BYTES = 1000 * (16 + WARM_UP_FRAME_BYTES);
@@ -20,7 +20,12 @@ export interface LaneSetup {
   readonly tables: TableImage;
   /** Pieces of the core's memory to start from: capture state, interfaces, reason texts. */
   readonly memory: readonly { readonly at: number; readonly bytes: Uint8Array }[];
-  readonly output: { readonly format: number; readonly dropsFormat: number; readonly unitsPerSecond: number };
+  readonly output: {
+    readonly format: number;
+    readonly dropsFormat: number;
+    readonly unitsPerSecond: number;
+    readonly baseSeconds: number;
+  };
   readonly files: LaneFiles;
   /** Offset of the first packet in the file. */
   readonly first: number;
@@ -35,8 +40,8 @@ function run(
 ): void {
   adoptImage(core, tables);
   for (const { at, bytes } of memory) core.bytes.set(bytes, at);
-  core.exports.setOutput(output.format, output.dropsFormat, output.unitsPerSecond);
-  runLane(core, shared, files, first, () => {});
+  core.exports.setOutput(output.format, output.dropsFormat, output.unitsPerSecond, output.baseSeconds);
+  while (runPiece(core, shared, files, first));
   const counted = core.bytes.subarray(counters.at, counters.at + counters.bytes.length);
   for (const [from, to] of usedPieces(counted)) counters.bytes.set(counted.subarray(from, to), from);
 }

@@ -10,6 +10,7 @@ export { type LivePort, type LiveReport, liveJson, liveText } from "./live.ts";
 export { html, markdown } from "./markdown.ts";
 export { type AgainstReport, type ReplayReport, replayJson, replayMarkdown, replayText } from "./replay.ts";
 export { sarif } from "./sarif.ts";
+export { control, visible, visibleLine } from "./terminal.ts";
 export { count, type Palette, palette, table } from "./text.ts";
 export {
   type TraceClause,

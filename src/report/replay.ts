@@ -56,6 +56,10 @@ export interface AgainstReport {
 export interface ReplayReport {
   readonly frames: number;
   readonly snapped: number;
+  /** Packets of interfaces that were left out; they are not among the frames. */
+  readonly leftOut?: number;
+  /** The signal that ended the replay early. */
+  readonly interruptedBy?: string;
   readonly bytes: number;
   readonly seconds: number;
   readonly ports: readonly PortReport[];
@@ -91,6 +95,8 @@ export function replayJson(report: ReplayReport): string {
     replies: repliesOf(report),
     drops: Object.fromEntries(report.drops),
     snapped: report.snapped,
+    ...(report.leftOut ? { left_out: report.leftOut } : {}),
+    ...(report.interruptedBy === undefined ? {} : { interrupted: report.interruptedBy }),
     bytes: report.bytes,
     seconds: report.seconds,
     ...(report.against === null ? {} : { against: againstJson(report.against) }),
@@ -228,7 +234,8 @@ export function replayMarkdown(report: ReplayReport): string {
     "# Replay",
     "",
     `${n(frames)} frames, ${n(bytes)} bytes in ${duration(seconds)}: ${n(outputsOf(report))} left, ` +
-      `${n(repliesOf(report))} were answered, ${n(dropsOf(report))} dropped, ${n(snapped)} snapped.`,
+      `${n(repliesOf(report))} were answered, ${n(dropsOf(report))} dropped, ${n(snapped)} snapped.` +
+      (report.interruptedBy === undefined ? "" : ` Interrupted by ${report.interruptedBy}.`),
     "",
     "| dropped because | frames |",
     "|---|--:|",

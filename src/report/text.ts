@@ -1,5 +1,7 @@
 /** Text for people: bars, columns, grouped digits, and colours that can be off. */
 
+import { CONTROLS, control } from "./terminal.ts";
+
 /** Wraps text in terminal colours, or leaves it alone. */
 export interface Palette {
   bold(text: string): string;
@@ -21,7 +23,7 @@ const CODES = {
 
 export function palette(isColored: boolean): Palette {
   const paint = (name: keyof typeof CODES) => (text: string) =>
-    isColored ? `\x1b[${CODES[name][0]}m${text}\x1b[${CODES[name][1]}m` : text;
+    isColored ? control(`${CODES[name][0]}m`) + text + control(`${CODES[name][1]}m`) : text;
   return {
     bold: paint("bold"),
     dim: paint("dim"),
@@ -72,6 +74,5 @@ export function table(rows: readonly (readonly string[])[], align: string): stri
 }
 
 function width(text: string): number {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes take no room.
-  return text.replace(/\x1b\[\d+m/g, "").length;
+  return text.replace(CONTROLS, "").length;
 }

@@ -17,19 +17,32 @@ const TCP_FLAGS = "FSRP.U";
 /** A frame of 9,216 bytes can hold 2,300 labels; nobody reads a line that long. */
 const LABELS_SHOWN = 8;
 
-/** A reader that stops at the end of the frame: reads past it give zero, and `has` tells before. */
+/**
+ * A reader that stops at the end of the frame, or of the packet in it: padding behind an IP packet is no header. Reads
+ * past the end give zero, and `left` tells before.
+ */
 class Cursor {
+  #end: number;
+
   constructor(
     private readonly bytes: Uint8Array,
     public at = 0,
-  ) {}
+  ) {
+    this.#end = bytes.length;
+  }
 
   get left(): number {
-    return Math.max(this.bytes.length - this.at, 0);
+    return Math.max(this.#end - this.at, 0);
+  }
+
+  /** Nothing is read behind the next `bytes` bytes any more. */
+  limit(bytes: number): void {
+    this.#end = Math.min(this.#end, this.at + bytes);
   }
 
   u8(offset: number): number {
-    return this.bytes[this.at + offset] ?? 0;
+    const at = this.at + offset;
+    return at < this.#end ? this.bytes[at]! : 0;
   }
 
   u16(offset: number): number {
@@ -77,6 +90,7 @@ function byType(cursor: Cursor, type: number): string {
 }
 
 function llc(cursor: Cursor, length: number): string {
+  cursor.limit(length);
   const snap = cursor.left >= 8 && cursor.u32(0) === 0xaaaa_0300 && cursor.u16(4) === 0;
   const type = cursor.u16(6);
   // Tags are not looked for behind SNAP, and a type below 0x0600 would be a length again.
@@ -145,6 +159,7 @@ function ipv4(cursor: Cursor): string {
   const options = headerLength > 20 ? ` options ${headerLength - 20}` : "";
   const more = (fragment & 0x2000) !== 0;
   const piece = offset > 0 || more ? ` fragment at ${offset}${more ? "+" : ""}` : "";
+  cursor.limit(totalLength);
   cursor.at += headerLength;
   const inner = offset > 0 ? `protocol ${protocol}` : transport(cursor, protocol);
   return `${head}${options}${piece} ${inner}`;
@@ -165,9 +180,11 @@ function ipv6Text(cursor: Cursor, offset: number): string {
 
 function ipv6(cursor: Cursor): string {
   if (cursor.left < 40) return "IPv6 cut";
-  const [next, hopLimit] = [cursor.u8(6), cursor.u8(7)];
+  const [length, next, hopLimit] = [cursor.u16(4), cursor.u8(6), cursor.u8(7)];
   const head = `IPv6 ${ipv6Text(cursor, 8)} > ${ipv6Text(cursor, 24)} hlim ${hopLimit}`;
   cursor.at += 40;
+  if (length > cursor.left) return `${head} bad lengths (payload ${length}, there ${cursor.left})`;
+  cursor.limit(length);
   return `${head} ${transport(cursor, next)}`;
 }
 
@@ -189,7 +206,9 @@ function icmp(cursor: Cursor): string {
 
 function tcp(cursor: Cursor): string {
   if (cursor.left < 20) return "TCP cut";
+  const headerLength = (cursor.u8(12) >>> 4) * 4;
+  const isBad = headerLength < 20 || headerLength > cursor.left;
   const bits = cursor.u8(13);
   const flags = [...TCP_FLAGS].filter((_, bit) => (bits & (1 << bit)) !== 0).join("");
-  return `TCP ${cursor.u16(0)} > ${cursor.u16(2)} [${flags}] seq ${cursor.u32(4)}`;
+  return `TCP ${cursor.u16(0)} > ${cursor.u16(2)} [${flags}] seq ${cursor.u32(4)}${isBad ? ` bad header length ${headerLength}` : ""}`;
 }

@@ -273,7 +273,31 @@ test("damaged, snapped and empty captures", () =>
     succeeds(run("-r", "tap101=cut.pcap:2"));
     failsWith(run("-r", "tap101=cut.pcap:3"), "cut.pcap: byte 176: ");
     failsWith(run("-r", "tap101=snap.pcap"), "frame 1", "snapped", "60 of 1500");
+    failsWith(run("-r", "tap101=snap.pcap:1"), "frame 1", "snapped", "60 of 1500");
     failsWith(run("-r", "tap101=none.pcap"), /no frame/);
+  }));
+
+test("a snapped frame, a record that is odd, a damaged capture: what comes behind is traced", () =>
+  inFolder({}, folder => {
+    const run = (...args: string[]): Ran =>
+      folder.run(["trace", "-n", "hv.yaml", "--format", "json", ...args]);
+    const snapped = pcapRecord(guestFrame(1).subarray(0, 30), { length: 60 });
+    const odd = pcapRecord(guestFrame(2), { length: 59 });
+    const mixed = concat(pcapHead(), snapped, pcapRecord(guestFrame(0)), snapped, odd);
+    folder.write("mixed.pcap", mixed);
+    const ran = run("-r", "tap101=mixed.pcap");
+    assert.is(ran.code, 0);
+    assert.equal(numbersIn(ran), [0, 2]);
+    const lines = ran.stderr.split("\n");
+    assert.is(lines[0], "slash32: tap101=mixed.pcap: frame 1 is snapped: 30 of 60 bytes; not traced");
+    assert.match(lines[1]!, "frame 3 is snapped");
+    assert.match(lines[2]!, /^mixed.pcap: byte \d+: a record with more bytes captured/);
+    assert.is(lines.length, 4);
+    // A capture behind a damaged one is read, as replay does.
+    folder.write("cut.pcap", goodPcap(2).subarray(0, -1));
+    const both = run("-r", "tap101=cut.pcap", "-r", "tap101=mixed.pcap");
+    assert.is(both.code, 1);
+    assert.equal(numbersIn(both), [0, 0, 2]);
   }));
 
 test("interfaces say the port, each its own", () =>

@@ -115,7 +115,7 @@ export function captured(core: Core, inPort: number, frames: readonly Uint8Array
   for (const [place, value] of settings) words[place >>> 2] = value;
   exports.resetCaptures();
   exports.emptyOutput();
-  exports.setOutput(abi.OutputFormat.Pcap, abi.OutputFormat.None, 1_000_000);
+  exports.setOutput(abi.OutputFormat.Pcap, abi.OutputFormat.None, 1_000_000, 0);
   const pieces: Uint8Array[] = [];
   for (let done = 0; done < frames.length || pieces.length === 0; done += exports.framesRead()) {
     const event = exports.runCaptures(1, 0xffffffff);

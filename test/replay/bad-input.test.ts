@@ -144,7 +144,7 @@ test("a file that may not be read", () => {
 // ── pcap ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("wrong magic", () => {
-  refused(Buffer.from("name: hv1\nbridge: br0\n"), "not a capture", "6e 61 6d 65", "expected", "pcapng");
+  refused(Buffer.from("name: hv1\nbridge: br0\n"), "not a capture", "it is text", "expected");
   refused(Buffer.from("snoop\0\0\0\0\0\0\x02\0\0\0\x04"), "snoop");
   refused(Buffer.from([0xa1, 0xb2]), "2 bytes");
   refused(Buffer.alloc(100), "not a capture", "00 00 00 00");
@@ -156,7 +156,24 @@ test("a pcap header cut short", () => {
   }
 });
 
-test("a pcap of an unknown version", () => refused(goodPcap(1, { major: 7 }), "version 7", "expected 2"));
+test("a pcap of an unknown version", () => {
+  refused(goodPcap(1, { major: 7 }), "version 7.4", "expected 2.4");
+  const withVersion = (major: number, minor: number): Buffer => {
+    const file = goodPcap(1);
+    file.writeUInt16LE(major, 4);
+    file.writeUInt16LE(minor, 6);
+    return file;
+  };
+  for (const [major, minor] of [
+    [2, 5],
+    [2, 65_535],
+    [3, 0],
+    [0, 0],
+    [1, 2],
+    [543, 1],
+  ] as const)
+    refused(withVersion(major, minor), `version ${major}.${minor} is unknown`);
+});
 
 test("a pcap header and nothing else: doing nothing is no success", () =>
   inFolder({ "none.pcap": pcapHead() }, folder => {
@@ -182,14 +199,12 @@ test("a record cut short: all whole frames, then the byte at which the record be
 
 test("--allow-truncated makes a capture that is cut short no failure, and no other damage", () => {
   const unread = concat(PCAPNG, block(0x0bad, Buffer.alloc(40)));
-  const twice = pcapRecord(guestFrame(), { length: 59 });
   const cases: [Uint8Array, number, number][] = [
     [goodPcap(5).subarray(0, -1), 24 + 4 * RECORD, 0],
     [goodPcap(5).subarray(0, -RECORD + 3), 24 + 4 * RECORD, 0],
     [goodPcapng(5).subarray(0, -1), goodPcapng(4).length, 0],
     [unread.subarray(0, -1), PCAPNG.length, 0],
     [gzipSync(goodPcap(5).subarray(0, -1)), 24 + 4 * RECORD, 0],
-    [concat(goodPcap(5), twice), 24 + 5 * RECORD, 1],
     [concat(goodPcap(5), pcapRecord(new Uint8Array(0))), 24 + 5 * RECORD, 1],
     [concat(PCAPNG, block(0x0bad, Buffer.alloc(40), { second: 8 })), PCAPNG.length, 1],
   ];
@@ -222,9 +237,28 @@ test("--allow-truncated makes a capture that is cut short no failure, and no oth
 test("a record cut short before the first whole frame", () =>
   damaged(goodPcap(1).subarray(0, 24 + 7), 0, 24, "ends inside a record"));
 
-test("more captured than there was", () => {
+test("more captured than there was: read over, and noted", () => {
   const bad = pcapRecord(guestFrame(), { length: 59 });
-  damaged(concat(goodPcap(2), bad, pcapRecord(guestFrame())), 2, 24 + 2 * RECORD, ["60", "captured"]);
+  const pcap = concat(goodPcap(2), bad, bad, pcapRecord(guestFrame()));
+  const pcapng = concat(PCAPNG, packet(guestFrame(), { length: 59 }), packet(guestFrame(), { length: 0 }));
+  const cases: [Buffer, number, number][] = [
+    [pcap, 5, 24 + 2 * RECORD],
+    [pcapng, 3, PCAPNG.length],
+  ];
+  for (const [contents, frames, byte] of cases) {
+    inFolder({ "odd.pcap": contents }, folder => {
+      const ran = replayOver(folder, "tap101=odd.pcap", ["--format", "json"]);
+      assert.is(ran.code, 0);
+      assert.is(
+        ran.stderr,
+        `odd.pcap: byte ${byte}: the first of 2 records with more bytes captured than the frame had; ` +
+          "all of them are used\n",
+      );
+      const report = JSON.parse(ran.stdout);
+      assert.equal([report.frames, report.snapped, report.bytes], [frames, 0, frames * 60]);
+      assert.is(framesIn(folder, "out.pcapng"), frames);
+    });
+  }
 });
 
 test("an absurd record of 4 GB is not believed", () => {
@@ -245,7 +279,8 @@ test("link types other than Ethernet are refused by name", () => {
   refused(goodPcap(1, { linkType: 113 }), "113", "LINUX_SLL", "Ethernet");
   refused(goodPcap(1, { linkType: 101 }), "101", "RAW", "Ethernet");
   refused(goodPcap(1, { linkType: 9999, isBig: true }), "9999", "Ethernet");
-  refused(concat(section(), interfaceBlock("tap101", { linkType: 276 })), "interface 0", "LINUX_SLL2");
+  const cooked = interfaceBlock("tap101", { linkType: 276 });
+  refused(concat(section(), cooked, packet(guestFrame())), "interface 0", "LINUX_SLL2");
 });
 
 // ── pcapng ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -289,7 +324,6 @@ test("a packet that does not fit its block", () => {
     "64",
     "past",
   ]);
-  damaged(concat(PCAPNG, packet(guestFrame(), { length: 59 })), 1, PCAPNG.length, ["60", "captured"]);
   damaged(
     concat(PCAPNG, packet(guestFrame(), { captured: 0xfffffff0, length: 0xffffffff })),
     1,
@@ -327,7 +361,8 @@ test("a section of an unknown version or byte order", () => {
 test("clocks that nobody has", () => {
   for (const resolution of [19, 127, 0x80 | 41, 255]) {
     const options = [option(9, Uint8Array.of(resolution))];
-    refused(concat(section(), interfaceBlock("tap101", { options })), "interface 0", "timestamps");
+    const described = interfaceBlock("tap101", { options });
+    refused(concat(section(), described, packet(guestFrame())), "interface 0", "timestamps");
   }
 });
 
@@ -465,7 +500,7 @@ test("a compressed file that holds no capture", () => {
     gzipSync(Buffer.from("hello, world")),
     zstdStored(Buffer.from("hello, world"), 100),
   ]) {
-    refused(packed, "not a capture", "68 65 6c 6c");
+    refused(packed, "not a capture", "it is text");
   }
   refused(gzipSync(new Uint8Array(0)), "empty");
 });

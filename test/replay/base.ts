@@ -175,6 +175,7 @@ export interface Arrival {
   /** Nanoseconds since 1970. */
   readonly time: bigint;
   readonly frame: Uint8Array;
+  readonly comments?: readonly string[];
 }
 
 /** A stable merge of the heads, as the program should do it. */
@@ -214,16 +215,16 @@ export function expectedOf(
   const sent = new Map<number, number>();
   const reasons = new Map<string, number>();
   let replies = 0;
-  for (const { port, time, frame } of arrivals) {
+  for (const { port, time, frame, comments = [] } of arrivals) {
     const result = runModel(intent, port, frame);
     const line = (number: number, bytes: Uint8Array): string =>
       `${time} ${names.get(number) ?? number} ${Buffer.from(bytes).toString("hex")}`;
     if (result.verdict === "drop") {
-      drops.push(`${line(port, frame)} ${result.reason}`);
+      drops.push([line(port, frame), result.reason, ...comments].join(" "));
       reasons.set(result.reason!, (reasons.get(result.reason!) ?? 0) + 1);
       continue;
     }
-    outputs.push(line(result.port!, result.frame!));
+    outputs.push([line(result.port!, result.frame!), ...comments].join(" "));
     if (result.verdict === "reply") replies++;
     else sent.set(result.port!, (sent.get(result.port!) ?? 0) + 1);
   }
@@ -257,6 +258,10 @@ export interface Check {
   /** Captured bytes of each snapped frame. */
   readonly snapped?: number[];
   readonly input?: Uint8Array;
+  /** What standard error should say; nothing when not given. */
+  readonly notes?: RegExp;
+  /** What if_tsoffset of the outputs should be, 0 when not given. */
+  readonly offsetSeconds?: bigint;
   /** What if_tsresol of the outputs' last section should be, and how many sections there should be. */
   readonly resolution?: number;
   readonly sections?: number;
@@ -269,7 +274,8 @@ export function check(box: Sandbox, wanted: Check): void {
   const { args, arrivals, snapped = [], input, strangers = [] } = wanted;
   const outputs = ["-w", "out.pcapng", "--drops", "drops.pcapng", "--format", "json"];
   const { code, stdout, stderr } = box.replay([...args, ...outputs], input);
-  assert.is(stderr, "", args.join(" "));
+  if (wanted.notes === undefined) assert.is(stderr, "", args.join(" "));
+  else assert.match(stderr, wanted.notes);
   assert.is(code, 0, args.join(" "));
   const expected = expectedOf(box.intent, arrivals, snapped);
   const names = [box.intent.uplink, ...box.intent.vms]
@@ -295,7 +301,8 @@ function checkCapture(
       links.map(({ name }) => name),
       names,
     );
-    assert.ok(links.every(({ linkType, offsetSeconds }) => linkType === 1 && offsetSeconds === 0n));
+    const { offsetSeconds: offset = 0n } = wanted;
+    assert.ok(links.every(({ linkType, offsetSeconds }) => linkType === 1 && offsetSeconds === offset));
   }
   if (resolution !== undefined) {
     assert.ok(

@@ -67,16 +67,22 @@ function walkPcap(file: Uint8Array, view: DataView, { frames, borders }: Found):
   const isLittle = magics.includes(view.getUint32(0, true));
   if (!isLittle && !magics.includes(view.getUint32(0))) throw new End("refused", 0, "magic");
   if (file.length < 24) throw new End("refused", 0, "header cut");
-  if (view.getUint16(4, isLittle) !== 2) throw new End("refused", 0, "version");
-  if ((view.getUint32(20, isLittle) & 0xffff) !== 1) throw new End("refused", null, "link type");
+  const [major, minor] = [view.getUint16(4, isLittle), view.getUint16(6, isLittle)];
+  const isOld = (major === 2 && minor < 3) || (major === 543 && minor === 0);
+  if (!isOld && !(major === 2 && minor <= 4)) throw new End("refused", 0, "version");
+  const network = view.getUint32(20, isLittle);
+  // Only the four bits of the FCS length, and the one that says it is there.
+  if ((network & 0x0bff0000) !== 0) throw new End("refused", 0, "reserved bits");
+  if ((network & 0xffff) !== 1) throw new End("refused", null, "link type");
   for (let at = 24; ; ) {
     borders.push(at);
     if (at === file.length) return;
     if (file.length - at < 16) throw new End("cut", at, "record header");
-    const captured = view.getUint32(at + 8, isLittle);
-    const length = view.getUint32(at + 12, isLittle);
+    const [first, second] = [view.getUint32(at + 8, isLittle), view.getUint32(at + 12, isLittle)];
+    const isSwapped = isOld || (major === 2 && minor === 3 && first > second);
+    const captured = isSwapped ? second : first;
+    const length = Math.max(captured, isSwapped ? first : second);
     if (captured > MOST_CAPTURED) throw new End("damaged", at, "captured is absurd");
-    if (captured > length) throw new End("damaged", at, "captured > length");
     if (file.length - at - 16 < captured) throw new End("cut", at, "record");
     frames.push({ at, interface: 0, captured: file.subarray(at + 16, at + 16 + captured), length });
     at += 16 + captured;
@@ -86,8 +92,8 @@ function walkPcap(file: Uint8Array, view: DataView, { frames, borders }: Found):
 /** What a pcapng section has so far. */
 interface Section {
   isLittle: boolean;
-  /** The snap length of each interface. */
-  interfaces: number[];
+  /** The snap length of each interface, and why its packets cannot be read. */
+  interfaces: { readonly snapBytes: number; readonly refusal: string | null }[];
 }
 
 function walkPcapng(file: Uint8Array, view: DataView, found: Found, ports: ReadonlySet<string> | null): void {
@@ -126,14 +132,15 @@ function readBlock(
   const { isLittle } = section;
   if (type === SECTION) {
     if (bytes < 28) throw new End("refused", at, "section header too small");
-    if (view.getUint16(at + 12, isLittle) !== 1) throw new End("refused", at, "version");
+    const [major, minor] = [view.getUint16(at + 12, isLittle), view.getUint16(at + 14, isLittle)];
+    if (major !== 1 || (minor !== 0 && minor !== 2)) throw new End("refused", at, "version");
     section.interfaces = [];
     return;
   }
   if (type === 1) {
-    const { name, snapBytes } = readInterface(file, view, at, bytes, isLittle);
-    if (ports !== null && (name === null || !ports.has(name))) throw new End("refused", null, "no port");
-    section.interfaces.push(snapBytes);
+    const { name, snapBytes, refusal } = readInterface(file, view, at, bytes, isLittle);
+    const isPort = ports === null || (name !== null && ports.has(name));
+    section.interfaces.push({ snapBytes, refusal: refusal ?? (isPort ? null : "no port") });
     found.names.push(name);
     return;
   }
@@ -164,7 +171,7 @@ function readInterface(
   at: number,
   bytes: number,
   isLittle: boolean,
-): { name: string | null; snapBytes: number } {
+): { name: string | null; snapBytes: number; refusal: string | null } {
   if (bytes < 20) throw new End("refused", at, "interface too small");
   let name: string | null = null;
   let resolution = 6;
@@ -177,9 +184,10 @@ function readInterface(
     }
     if (code === 14 && size !== 8) throw new End("refused", at, "if_tsoffset size");
   }
-  if (view.getUint16(at + 8, isLittle) !== 1) throw new End("refused", null, "link type");
-  if ((resolution & 0x7f) > (resolution & 0x80 ? 40 : 18)) throw new End("refused", null, "too fine a clock");
-  return { name, snapBytes: view.getUint32(at + 12, isLittle) };
+  const isTooFine = (resolution & 0x7f) > (resolution & 0x80 ? 40 : 18);
+  const isEthernet = view.getUint16(at + 8, isLittle) === 1;
+  const refusal = isEthernet ? (isTooFine ? "too fine a clock" : null) : "link type";
+  return { name, snapBytes: view.getUint32(at + 12, isLittle), refusal };
 }
 
 function readPacket(
@@ -196,16 +204,18 @@ function readPacket(
   let number = 0;
   if (type === 6) number = view.getUint32(at + 8, isLittle);
   if (type === 2) number = view.getUint16(at + 8, isLittle);
-  const snapBytes = interfaces[number];
-  if (snapBytes === undefined) throw new End("damaged", at, "unknown interface");
+  const described = interfaces[number];
+  if (described === undefined) throw new End("damaged", at, "unknown interface");
+  const { snapBytes, refusal } = described;
   const length = view.getUint32(at + (isSimple ? 8 : 24), isLittle);
   const simple = snapBytes === 0 ? length : Math.min(snapBytes, length);
   const captured = isSimple ? simple : view.getUint32(at + 20, isLittle);
   if (captured > MOST_CAPTURED) throw new End("damaged", at, "captured is absurd");
-  if (captured > length) throw new End("damaged", at, "captured > length");
   const behind = at + fixed + Math.ceil(captured / 4) * 4;
   if (behind > at + bytes - 4) throw new End("damaged", at, "packet overrun");
   const broken = (): End => new End("damaged", at, "option overrun");
   if (!isSimple) for (const _ of options(view, behind, at + bytes - 4, isLittle, broken));
-  return { at, interface: number, captured: file.subarray(at + fixed, at + fixed + captured), length };
+  if (refusal !== null) throw new End("refused", null, refusal);
+  const bytesOf = file.subarray(at + fixed, at + fixed + captured);
+  return { at, interface: number, captured: bytesOf, length: Math.max(length, captured) };
 }

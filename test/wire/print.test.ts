@@ -71,6 +71,71 @@ const EXAMPLES: readonly (readonly [Uint8Array, string])[] = [
   [front.vlan({ id: 1 }).bytes().subarray(0, 17), `${MACS} 802.1Q cut len 17`],
   [front.arp(ask).bytes().subarray(0, 41), `${MACS} ARP cut len 41`],
   [new Uint8Array(0), "cut Ethernet header len 0"],
+  // Bytes behind the IP packet are padding, however much they look like a header.
+  [
+    front
+      .ipv4({ ...ip, totalLength: 20, protocol: 17 })
+      .payload(Uint8Array.of(0, 53, 0, 53, 0, 8, 0, 0))
+      .bytes(),
+    `${MACS} ${IPV4} UDP cut len 42`,
+  ],
+  [
+    front
+      .ipv4({ ...ip, totalLength: 27, protocol: 17 })
+      .payload(Uint8Array.of(0, 53, 0, 53, 0, 8, 0, 0))
+      .bytes(),
+    `${MACS} ${IPV4} UDP cut len 42`,
+  ],
+  [
+    front
+      .ipv4({ ...ip, totalLength: 28, protocol: 17 })
+      .payload(Uint8Array.of(0, 53, 0, 54, 0, 8, 0, 0))
+      .bytes(),
+    `${MACS} ${IPV4} UDP 53 > 54 len 42`,
+  ],
+  [
+    front
+      .ipv4({ ...ip, totalLength: 39, protocol: 6 })
+      .payload(new Uint8Array(20).fill(0x50))
+      .bytes(),
+    `${MACS} ${IPV4} TCP cut len 54`,
+  ],
+  [
+    front
+      .ipv4({ ...ip, protocol: 6 })
+      .payload(new Uint8Array(20).fill(0x60))
+      .bytes(),
+    `${MACS} ${IPV4} TCP 24672 > 24672 [U] seq 1616928864 bad header length 24 len 54`,
+  ],
+  [
+    front
+      .ipv4({ ...ip, totalLength: 27, protocol: 1 })
+      .payload(new Uint8Array(8))
+      .bytes(),
+    `${MACS} ${IPV4} ICMP cut len 42`,
+  ],
+  [
+    front
+      .mpls({ label: 9 })
+      .ipv4({ ...ip, totalLength: 20, protocol: 1 })
+      .payload(new Uint8Array(40))
+      .bytes(),
+    `${MACS} MPLS 9 S ttl 64 / ${IPV4} ICMP cut len 78`,
+  ],
+  [
+    front
+      .ipv6({ src: "::1", dst: "::2", payloadLength: 7, nextHeader: 17 })
+      .payload(new Uint8Array(20))
+      .bytes(),
+    `${MACS} IPv6 ::1 > ::2 hlim 64 UDP cut len 74`,
+  ],
+  [
+    front
+      .ipv6({ src: "::1", dst: "::2", payloadLength: 21, nextHeader: 17 })
+      .payload(new Uint8Array(20))
+      .bytes(),
+    `${MACS} IPv6 ::1 > ::2 hlim 64 bad lengths (payload 21, there 20) len 74`,
+  ],
 ];
 
 test("frames as people read them", () => {
