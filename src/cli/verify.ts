@@ -25,7 +25,7 @@ import {
 import { IGNORABLE, type Ignored, type ProofOptions } from "../verify/index.ts";
 import { type Context, print, printPieces, say, writePieces } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
-import { bytesOf } from "./flows.ts";
+import { bytesOf, ovsGiven } from "./flows.ts";
 import { type Judgement, judge } from "./judge.ts";
 import { portClash, symbolsOf } from "./names.ts";
 import { portKinds } from "./port-kinds.ts";
@@ -140,8 +140,9 @@ function optionsOf(context: Context, inputs: readonly (string | undefined)[]): O
   const ignored = ignoredGiven(context);
   const isStrictAboutCookies = context.flag("strict-cookies");
   const isOf10Enough = context.flag("of10");
+  const ovs = ovsGiven(context);
   return {
-    judge: { ...budgetOf(context), ...limitOf(context), ignored, isStrictAboutCookies, isOf10Enough },
+    judge: { ...budgetOf(context), ...limitOf(context), ignored, isStrictAboutCookies, isOf10Enough, ovs },
     reports,
     witness,
   };
