@@ -37,7 +37,7 @@ const runs = Number(process.env.RUNS ?? draws(10_000));
 const PORTS: ReadonlySet<string> = new Set(["uplink0", "tap101", "tap102"]);
 const PCAPS = join(import.meta.dirname, "..", "..", "pcaps");
 /** Longer than any run takes on a slow machine, shorter than a hang. */
-const LONGEST_SECONDS = 5;
+const LONGEST_SECONDS = 60;
 /** Starting points are cut to about this many bytes: damage near the start is where readers go wrong. */
 const SAMPLE_BYTES = 12_000;
 
@@ -223,9 +223,10 @@ async function checkRun(
   const input = join(folder, "damaged");
   const output = r.chance(5) ? join(folder, "out.pcapng") : undefined;
   writeFileSync(input, r.chance(2) ? gzipSync(file, { level: 1 }) : file);
-  const start = performance.now();
+  const start = process.cpuUsage();
   const outcome = await outcomeOf({ ...world, captures: [isByName ? input : `11=${input}`], output });
-  const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(start);
+  const seconds = (user + system) / 1e6;
   const [wanted, got] = compare({ ending, ...found }, outcome);
   const why = ending.kind === "whole" ? "whole" : ending.why;
   const said = outcome.refusal ?? outcome.result!.damages[0]?.message ?? "nothing";
