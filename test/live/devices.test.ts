@@ -138,7 +138,7 @@ test("a tag that the kernel put aside is put back, and the frame is dropped for 
   inLab(async lab => {
     peer("tcpreplay");
     lab.wire("a", "va");
-    await lab.start("--port", "a=afpacket:va");
+    const live = await lab.start("--port", "a=afpacket:va", "--count", "1");
     const plain = fromA(1);
     // A kernel takes the tag off every frame that it receives (skb_vlan_untag), whatever the interface can do.
     const tagged = Buffer.concat([plain.subarray(0, 12), Buffer.from("81000005", "hex"), plain.subarray(12)]);
@@ -146,8 +146,7 @@ test("a tag that the kernel put aside is put back, and the frame is dropped for 
     for (const at of [8, 12]) record.writeUInt32LE(tagged.length, at);
     writeFileSync(lab.folder.at("tagged.pcap"), Buffer.concat([pcapHeader(6), record, tagged]));
     lab.vms.a.run("tcpreplay", "-q", "-i", "eth0", lab.folder.at("tagged.pcap"));
-    await new Promise(resolve => setTimeout(resolve, 100));
-    const summary = await lab.stop();
+    const summary = summaryOf(await live.ended);
     assert.ok(summary.drops["vlan-tagged"] >= 1, JSON.stringify(summary));
     assert.ok(summary.ports[0].restored >= 1);
   }));
