@@ -68,6 +68,20 @@ export function peer(command: string): void {
 /** How many draws a random test makes: all of `full` with DRAWS=all, as in `.ci/run`; a third of them in everyday runs. */
 export const draws = (full: number): number => (process.env.DRAWS === "all" ? full : Math.ceil(full / 3));
 
+/** How long a test waits for what must happen: a machine that does other things too is no failure. */
+export const WAIT_MS = 300_000;
+
+/** Whether limits on time hold, which need an idle machine: with TIMED=1. */
+export const isTimed = process.env.TIMED === "1";
+
+let turns = 0;
+
+/**
+ * Whether one of many similar cases, each of which starts the program, is tried: all with DRAWS=all, as in `.ci/run`;
+ * every third in everyday runs, always the same.
+ */
+export const isTried = (): boolean => process.env.DRAWS === "all" || turns++ % 3 === 0;
+
 /** What the draws of a plain run begin with: the same commit gives the same answer twice. */
 const USUAL_SEED = 20_261_123;
 

@@ -53,12 +53,31 @@ const WAITING = [
   "control/unit.test.ts",
   "run/run.test.ts",
 ];
+/** Files that `--quick` leaves out as well. Of every room something stays; with WAITING and ALONE it leaves out the lab. */
+const THOROUGH = [
+  "cli/verify.test.ts",
+  "control/agent.test.ts",
+  "control/kill.test.ts",
+  "control/live-bridge.test.ts",
+  "control/reconciler.test.ts",
+  "core/canary.test.ts",
+  "core/tables.test.ts",
+  "live/capture.test.ts",
+  "live/edits.test.ts",
+  "replay/formats.test.ts",
+  "replay/peers.test.ts",
+  "verify/bdd.test.ts",
+  "verify/prove-intent.test.ts",
+  "verify/tiny-canary.test.ts",
+];
+/** One of the longest, which is the only one that tries the command line as a whole. */
+const QUICK_TOO = "cli/program.test.ts";
 /** Files with limits on time that traffic must keep: they run when nothing else does, after all others. */
 const ALONE = ["lab/lab.test.ts"];
 const all = readdirSync(here, { recursive: true, encoding: "utf8" }).filter(name =>
   name.endsWith(".test.ts"),
 );
-const stranger = [...LONGEST, ...WAITING, ...ALONE].find(name => !all.includes(name));
+const stranger = [...LONGEST, ...WAITING, ...ALONE, ...THOROUGH].find(name => !all.includes(name));
 if (stranger !== undefined) throw new Error(`test/run.ts: ${stranger} is no test file`);
 const words = process.argv.slice(2);
 const options = words.filter(word => word.startsWith("--"));
@@ -74,7 +93,8 @@ const parts = words.filter(word => !word.startsWith("--"));
 const named = parts
   .filter(part => part.endsWith(".ts") && existsSync(part))
   .map(part => relative(here, part));
-const notQuick = new Set([...LONGEST, ...WAITING, ...ALONE]);
+const notQuick = new Set([...LONGEST, ...WAITING, ...ALONE, ...THOROUGH]);
+notQuick.delete(QUICK_TOO);
 const isWanted = (name: string): boolean =>
   (parts.length === 0 || parts.some(part => name.includes(part))) && !(isQuick && notQuick.has(name));
 const files = [...new Set([...LONGEST, ...all.sort()].filter(isWanted)), ...named];
@@ -98,6 +118,9 @@ if (process.env.npm_lifecycle_event !== undefined)
   setInterval(() => void (process.ppid !== parent && endBy("SIGTERM")), 200).unref();
 const { folder, bundleOf } = await bundleTests(["file.ts", ...files]);
 
+/** Waits are ten times as long as `npm run lab` has them, and figures of time have no limits, unless the caller says so. */
+const { WAIT_FACTOR = "10", TIMED = "0" } = process.env;
+const PATIENT = { WAIT_FACTOR, TIMED };
 const total = { passed: 0, failed: 0, skipped: 0 };
 const times: { name: string; cpu: number; wall: number }[] = [];
 
@@ -106,7 +129,7 @@ async function runFile(name: string): Promise<void> {
   if (signalled !== null) return;
   const begun = performance.now();
   const args = ["--enable-source-maps", bundleOf("file.ts"), name, bundleOf(name)];
-  const { child, left } = started.start(args, { YARDSTICK_DIR: folder, BUNDLE_DIR: folder });
+  const { child, left } = started.start(args, { ...PATIENT, YARDSTICK_DIR: folder, BUNDLE_DIR: folder });
   const said: Buffer[] = [];
   for (const stream of [child.stdout!, child.stderr!]) stream.on("data", (piece: Buffer) => said.push(piece));
   const closed = new Promise(resolve => child.once("close", resolve));

@@ -145,7 +145,7 @@ export class Bridge {
         this.#env,
       ),
     );
-    await until(`${this.node}: ovsdb-server`, () => existsSync(this.#at("db.sock")));
+    await this.#whileItRuns("ovsdb-server", async () => existsSync(this.#at("db.sock")));
     this.#startSwitch();
     await this.#ready();
   }
@@ -156,15 +156,22 @@ export class Bridge {
     this.#daemons.push(this.#machine.start(this.node, `${this.node}-vswitchd`, words, this.#env));
   }
 
-  async #ready(): Promise<void> {
-    const daemon = this.#daemons.at(-1)!;
+  #ready(): Promise<void> {
+    return this.#whileItRuns(
+      "ovs-vswitchd",
+      async () => (await this.appctl(["version"]).catch(() => "")) !== "",
+    );
+  }
+
+  /** Waits until the daemon that was started last is ready; a LabError when it ends before. */
+  async #whileItRuns(name: string, isReady: () => Promise<boolean>): Promise<void> {
     let code: number | string | undefined;
-    void daemon.ended.then(ended => {
+    void this.#daemons.at(-1)!.ended.then(ended => {
       code = ended;
     });
-    await until(`${this.node}: ovs-vswitchd`, async () => {
-      if (code !== undefined) throw new LabError(`${this.node}: ovs-vswitchd ended with ${code}`);
-      return (await this.appctl(["version"]).catch(() => "")) !== "";
+    await until(`${this.node}: ${name}`, async () => {
+      if (code !== undefined) throw new LabError(`${this.node}: ${name} ended with ${code}`);
+      return isReady();
     });
   }
 

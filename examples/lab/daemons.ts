@@ -7,7 +7,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { execute, LabError, type Machine, type Running, until } from "./machine.ts";
+import { execute, LabError, type Machine, patience, type Running, until } from "./machine.ts";
 
 /** All in one autonomous system, as a reflector needs it. */
 const AS = 65_000;
@@ -194,7 +194,9 @@ function askSocket(path: string, question: string, isOver: (text: string) => boo
     const socket = connect(path);
     let text = "";
     socket.setEncoding("latin1");
-    socket.setTimeout(START_MS, () => socket.destroy(new LabError(`${path}: no answer to "${question}"`)));
+    socket.setTimeout(patience(START_MS), () =>
+      socket.destroy(new LabError(`${path}: no answer to "${question}"`)),
+    );
     socket.once("error", reject);
     socket.once("close", () => reject(new LabError(`${path}: closed without an answer`)));
     socket.on("data", (piece: string) => {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
 import type { Blast, Order, Received } from "./agent.ts";
-import { LabError, type Machine, type Running } from "./machine.ts";
+import { LabError, type Machine, type Running, until } from "./machine.ts";
 
 /** The port on which every host serves. */
 const SERVICE = 7000;
@@ -18,7 +18,7 @@ const ARREARS = "50";
 /** A line of an answer: its time, in seconds since 1970. */
 const ANSWER = /^\[(\d+\.\d+)\] .*icmp_seq=\d+ ttl=/gm;
 
-/** Pings without an answer at the end are under way, for so long. */
+/** How long to wait for an answer at the end. */
 const SILENCE_MS = 500;
 
 /** What a ping came to. */
@@ -35,7 +35,8 @@ export interface Pinged {
 
 /** A ping that goes on until it is stopped. */
 export interface Pinging {
-  stop(): Promise<Pinged>;
+  /** Waits for one more answer before, unless silence is expected: a LabError when none comes. */
+  stop(expectsAnswers?: boolean): Promise<Pinged>;
   /** When each answer so far came, in milliseconds since 1970, by ping's own clock. */
   answers(): readonly number[];
 }
@@ -113,25 +114,19 @@ export class Host {
       text += piece;
     });
     const closed = new Promise<void>(resolve => running.child.once("close", () => resolve()));
+    const answers = (): number[] => [...text.matchAll(ANSWER)].map(([, at]) => Number(at) * 1000);
     return {
-      stop: async () => {
+      stop: async (expectsAnswers = true) => {
         const stoppedAt = Date.now();
-        await this.machine.stop(running, "SIGINT");
+        const isAnswered = (): boolean => answers().some(at => at >= stoppedAt);
+        const silence = `${this.name}: ${addressOf(to)} gave no answer in the end`;
+        const wait = expectsAnswers ? until(silence, isAnswered, SILENCE_MS) : Promise.resolve();
+        // Whether an answer came or not, the ping ends.
+        await wait.finally(() => this.machine.stop(running, "SIGINT"));
         await closed;
-        const last =
-          Number(
-            text
-              .match(/^\[\d+\.\d+\] .*icmp_seq=/gm)
-              ?.at(-1)
-              ?.match(/\d+\.\d+/),
-          ) * 1000;
-        if (!(stoppedAt - last < SILENCE_MS)) {
-          const since = Number.isNaN(last) ? "at all" : `in the last ${Math.round(stoppedAt - last)} ms`;
-          throw new LabError(`${this.name}: ${addressOf(to)} gave no answer ${since}`);
-        }
         return pinged(text, null);
       },
-      answers: () => [...text.matchAll(ANSWER)].map(([, at]) => Number(at) * 1000),
+      answers,
     };
   }
 

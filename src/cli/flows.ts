@@ -8,12 +8,15 @@ import {
   FlowColumns,
   type Group,
   type InterpreterOptions,
+  OVS_VERSIONS,
+  type OvsVersion,
   type PrintOptions,
   type Protocol,
   parseGroups,
   protocolOf,
   type SymbolNames,
   type TextProblem,
+  USUAL_OVS,
 } from "../openflow/index.ts";
 import { PortNames } from "../replay/index.ts";
 import { count, type LeftOut, plural } from "../report/index.ts";
@@ -150,6 +153,15 @@ function groupsGiven(context: Context, told: Told): readonly Group[] {
   return groups;
 }
 
+/** The version of Open vSwitch whose behaviour is executed. Throws UsageError. */
+export function ovsGiven(context: Context): OvsVersion {
+  const text = context.text("ovs") ?? USUAL_OVS;
+  if (Object.keys(OVS_VERSIONS).includes(text)) return text as OvsVersion;
+  throw new UsageError(
+    `--ovs: "${text}" is not a known version; expected ${Object.keys(OVS_VERSIONS).join(" or ")}`,
+  );
+}
+
 interface Filter {
   readonly tables: ReadonlySet<number>;
   readonly cookies: readonly { readonly cookie: bigint; readonly mask: bigint }[];
@@ -251,7 +263,15 @@ export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told
   const byNumber = ({ symbols }: SymbolNames): ReadonlyMap<number, string> =>
     new Map([...symbols].map(([name, number]) => [number, name]));
   const symbols = { ports: byNumber(names.ports), tables: byNumber(names.tables) };
-  return { flows, ports, leftOut, symbols, clash, clashWith, options: { groups, ...listed } };
+  return {
+    flows,
+    ports,
+    leftOut,
+    symbols,
+    clash,
+    clashWith,
+    options: { groups, ovs: ovsGiven(context), ...listed },
+  };
 }
 
 /** Ends a comparison of frames with flows whose ports are not known. Throws UserError. */

@@ -62,6 +62,11 @@ const groups: Option = {
   value: "FILE",
   help: "the groups of the bridge, as ovs-ofctl dump-groups prints them",
 };
+const ovs: Option = {
+  name: "ovs",
+  value: "VERSION",
+  help: "execute flows as this version of Open vSwitch does: 3.1 (default) or 3.5",
+};
 const lenient: Option = { name: "lenient", help: "leave out flows that cannot be read, and say how many" };
 const filters: readonly Option[] = [
   {
@@ -295,6 +300,7 @@ export const COMMANDS: readonly Command[] = [
       tables,
       groups,
       lenient,
+      ovs,
       ...filters,
       count,
       format,
@@ -332,6 +338,7 @@ export const COMMANDS: readonly Command[] = [
       tables,
       groups,
       lenient,
+      ovs,
       ...proof,
       format,
       reports,
@@ -366,6 +373,7 @@ export const COMMANDS: readonly Command[] = [
       { ...groups, name: "groups-a", help: "groups of the first side" },
       { ...groups, name: "groups-b", help: "groups of the second side" },
       lenient,
+      ovs,
       ...proof,
       format,
       reports,

@@ -187,6 +187,7 @@ function tracingWords(context: Context, { names }: DumpOptions): string[] {
     }),
     ...(protocols === undefined ? [] : ["-O", protocols]),
     ...(context.flag("lenient") ? ["--lenient"] : []),
+    ...(context.text("ovs") === undefined ? [] : ["--ovs", context.text("ovs")!]),
     ...filterWords(context),
   ];
 }

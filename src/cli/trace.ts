@@ -45,7 +45,9 @@ function tracerFor(context: Context): Tracer {
   if (flows === undefined) {
     if (context.text("intent") === undefined)
       throw new UsageError("trace needs an intent or flows: -n INTENT or -f FLOWS");
-    const unused = ["groups", "lenient"].find(name => context.text(name) !== undefined || context.flag(name));
+    const unused = ["groups", "lenient", "ovs"].find(
+      name => context.text(name) !== undefined || context.flag(name),
+    );
     if (unused !== undefined) throw new UsageError(`--${unused} goes with flows: -f FLOWS`);
     const intent = context.intent();
     return new CoreTracer(intent, portNames(context, intent));

@@ -26,7 +26,7 @@ import {
 import { IGNORABLE, type Ignored, type ProofOptions } from "../verify/index.ts";
 import { type Context, print, printPieces, say, sayText, writePieces } from "./context.ts";
 import { ClosedPipe, UsageError, UserError } from "./errors.ts";
-import { bytesOf } from "./flows.ts";
+import { bytesOf, ovsGiven } from "./flows.ts";
 import { type Judgement, judge } from "./judge.ts";
 import { portClash, symbolsOf } from "./names.ts";
 import { loadedIntent } from "./places.ts";
@@ -142,8 +142,9 @@ function optionsOf(context: Context, inputs: readonly (string | undefined)[]): O
   const ignored = ignoredGiven(context);
   const isStrictAboutCookies = context.flag("strict-cookies");
   const isOf10Enough = context.flag("of10");
+  const ovs = ovsGiven(context);
   return {
-    judge: { ...budgetOf(context), ...limitOf(context), ignored, isStrictAboutCookies, isOf10Enough },
+    judge: { ...budgetOf(context), ...limitOf(context), ignored, isStrictAboutCookies, isOf10Enough, ovs },
     reports,
     witness,
   };

@@ -85,7 +85,7 @@ const MTU_DEFAULT = 9216;
 const WINDOW_FRAMES = 40;
 /** A few packet-ins of each frame fit the management socket's buffer; OVS queues 100 more and then drops silently. */
 const WINDOW_BYTES = 32_768;
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 60_000;
 
 const hexOf = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");

@@ -18,7 +18,7 @@ import {
 import { jsonOf, markdownOf, ndjsonOf, type Run, textOf, withFigures } from "../../bench/report.ts";
 import { ROWS, runRows } from "../../bench/rows.ts";
 import { workFolder, writeCapture } from "../../bench/traffic.ts";
-import { assert, peer, skip, suite } from "../harness.ts";
+import { assert, isTried, peer, skip, suite } from "../harness.ts";
 
 const test = suite("bench");
 
@@ -28,13 +28,15 @@ function runOf(sections: readonly Section[]): Run {
 
 const sections: Section[] = [];
 
-/** Most of the time of all rows, and of the kind of others: with DRAWS=all only. */
+/** Most of the time of all rows, and of the kind of others: with DRAWS=all only. Of the rest one in three, and this one. */
 const SLOW = ["large-inbound", "core-counters"];
+const ALWAYS = "core-inbound";
 const isAll = process.env.DRAWS === "all";
 
 // Those on request have figures that may be 0, and take their time.
 for (const row of ROWS.filter(
-  ({ name, isOnRequest }) => isOnRequest !== true && (isAll || !SLOW.includes(name)),
+  ({ name, isOnRequest }) =>
+    isOnRequest !== true && (isAll || name === ALWAYS || (!SLOW.includes(name) && isTried())),
 )) {
   test(`the row ${row.name} gives figures`, async () => {
     const [section] = await runRows([row], EFFORTS.smoke);

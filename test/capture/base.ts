@@ -8,6 +8,7 @@ import { type SpawnSyncOptions, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { WAIT_MS } from "../harness.ts";
 
 export const root = join(import.meta.dirname, "../..");
 const program = join(root, "bin/slash32");
@@ -40,7 +41,7 @@ export function slash32(cwd: string, args: readonly string[], options: SpawnSync
   const { status, stdout, stderr, error } = spawnSync(process.execPath, [program, ...args], {
     cwd,
     input: "",
-    timeout: 60_000,
+    timeout: 2 * WAIT_MS,
     maxBuffer: 1 << 28,
     ...options,
     env: { ...env, ...options.env },

@@ -7,7 +7,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { assert } from "../harness.ts";
+import { assert, WAIT_MS } from "../harness.ts";
 import { MARKER } from "../started.ts";
 
 export const PROGRAM = join(import.meta.dirname, "..", "..", "bin", "slash32");
@@ -41,7 +41,7 @@ export interface RunOptions {
 }
 
 /** A program that hangs ends; one on a slow machine does not. */
-const TIMEOUT_MS = 600_000;
+const TIMEOUT_MS = 2 * WAIT_MS;
 
 /** All that the program inherits: its environment is otherwise empty. */
 function inherited(): Record<string, string> {

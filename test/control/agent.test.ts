@@ -9,7 +9,7 @@ import { type AgentSettings, OfctlBridge, type Running, startAgent } from "../..
 import { ask } from "../../src/live/index.ts";
 import { Switch } from "../../src/verify/index.ts";
 import { PROGRAM } from "../cli/base.ts";
-import { assert, peer, suite } from "../harness.ts";
+import { assert, isTimed, peer, suite, WAIT_MS } from "../harness.ts";
 import { all, BASE, best, FakeAnnouncer, FakeRoutes, peersOf, settingsAt, vmOf, Workplace } from "./base.ts";
 
 const test = suite("the agent");
@@ -63,9 +63,9 @@ async function onStage(body: (scene: Scene) => Promise<void>): Promise<void> {
 const managementOf = (sw: Switch): string => join(sw.whereabouts.folder, "br0.mgmt");
 
 async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + 15_000;
+  const end = performance.now() + WAIT_MS;
   while (!(await isTrue())) {
-    if (performance.now() > end) throw new Error(`waited 15 s for: ${what}`);
+    if (performance.now() > end) throw new Error(`waited ${WAIT_MS / 1000} s for: ${what}`);
     await new Promise(resolve => setTimeout(resolve, 5));
   }
 }
@@ -249,7 +249,8 @@ test("a switch that hangs is not waited for when an agent is to end", () =>
       await new Promise(resolve => setTimeout(resolve, 200));
       const startedAt = performance.now();
       await stop();
-      assert.ok(performance.now() - startedAt < 15_000, "ovs-ofctl itself would wait for a minute");
+      // ovs-ofctl itself would wait for a minute.
+      if (isTimed) assert.ok(performance.now() - startedAt < 15_000);
     } finally {
       process.kill(pid, "SIGCONT");
     }

@@ -9,12 +9,11 @@ import { until } from "../../examples/lab/machine.ts";
 import type { Running } from "../../src/control/index.ts";
 import { ask } from "../../src/live/index.ts";
 import { PROGRAM } from "../cli/base.ts";
-import { assert, suite } from "../harness.ts";
+import { assert, isTimed, suite, WAIT_MS } from "../harness.ts";
 import { vmOf } from "./base.ts";
 import { type Hypervisor, Hypervisors } from "./hypervisors.ts";
 
 const test = suite("agents on BGP");
-const WAIT_MS = 60_000;
 
 let here: Hypervisors | null = null;
 const agents: Running[] = [];
@@ -116,7 +115,7 @@ test("a gobgpd that hangs holds no flow up; what it missed is announced when it 
       const startedAt = performance.now();
       one.place.drop(vmOf(number));
       await until("flows", has(one, `nw_dst=203.0.113.${number} `), WAIT_MS);
-      assert.ok(performance.now() - startedAt < 4000, "flows do not wait for the daemon");
+      if (isTimed) assert.ok(performance.now() - startedAt < 4000, "flows do not wait for the daemon");
     }
     assert.not.ok(await isInStep(one));
   } finally {

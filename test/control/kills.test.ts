@@ -11,7 +11,7 @@ import { OfctlBridge } from "../../src/control/index.ts";
 import { Flows, flowText, type Path, parseIntent } from "../../src/intent/index.ts";
 import { ask } from "../../src/live/index.ts";
 import { PROGRAM } from "../cli/base.ts";
-import { assert, seed, suite } from "../harness.ts";
+import { assert, seed, suite, WAIT_MS } from "../harness.ts";
 import { all, randomOf, rowNames, textOf, vmOf } from "./base.ts";
 import { GATEWAY, type Hypervisor, Hypervisors, MARKER } from "./hypervisors.ts";
 
@@ -19,8 +19,8 @@ const test = suite("processes killed at random");
 const KILLS = Number(process.env.AGENT_KILLS ?? 3);
 const PATHS: readonly Path[] = ["l2", "dual-l2", "dual-l3", "l3"];
 const VMS = 8;
-const SETTLE_MS = 60_000;
-const END_MS = 20_000;
+const SETTLE_MS = WAIT_MS;
+const END_MS = WAIT_MS;
 const NODE = "hosts";
 
 /** Where a VM stands at a hypervisor: its path, and the file that says so. */

@@ -223,11 +223,11 @@ test("an agent over live ports follows files, and proves what is in force", () =
     try {
       scene.place.drop(vmOf(1));
       await until(() => scene.has("tap101"));
-      await until(() => said.includes("the table does what is wanted"), 30_000);
+      await until(() => said.includes("the table does what is wanted"));
       await scene.assertVms([vmOf(1)]);
       await ask(scene.socket, "PATCH", "/v1/intent", '{"routes":{"remove":["0.0.0.0/0"]}}');
       assert.ok((await running.agent.request("all")).drifted.includes("40/100/ip"));
-      await until(() => said.includes("what others changed, as a frame meets it"), 30_000);
+      await until(() => said.includes("what others changed, as a frame meets it"));
       await scene.assertVms([vmOf(1)]);
       await scene.live!.end("SIGKILL");
       await scene.start();

@@ -30,7 +30,7 @@ import {
 } from "../../src/control/index.ts";
 import { Flows, flowText, parseIntent, parseVm } from "../../src/intent/index.ts";
 import { ask, jsonAnswer, UnixServer } from "../../src/live/index.ts";
-import { assert, seed, suite } from "../harness.ts";
+import { assert, seed, suite, WAIT_MS } from "../harness.ts";
 import { BASE, best, FakeAnnouncer, resolver, vmOf, Workplace } from "./base.ts";
 
 const test = suite("parts of the agent");
@@ -347,9 +347,9 @@ test("VM files are read again when something was heard of them, and by a scan wh
 const soon = (ms = 20): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
 async function until(what: string, isTrue: () => boolean): Promise<void> {
-  const end = performance.now() + 5000;
+  const end = performance.now() + WAIT_MS;
   while (!isTrue()) {
-    if (performance.now() > end) throw new Error(`waited 5 s for: ${what}`);
+    if (performance.now() > end) throw new Error(`waited ${WAIT_MS / 1000} s for: ${what}`);
     await soon(2);
   }
 }
@@ -386,6 +386,7 @@ test("a switch's presence: echo requests are answered, and only a return is told
     assert.is(backCount, 0);
     for (const socket of sockets.splice(0)) socket.destroy();
     await new Promise(resolve => server.close(resolve));
+    await until("its absence", () => awayCount > 0);
     await soon(250);
     assert.equal([awayCount, backCount], [1, 0], "gone, once, is not back");
     server = await listen();
@@ -408,16 +409,20 @@ test("where a bridge's management socket is, by what ovs-ofctl is told", () => {
 test("a server that ends with an answer under way leaves the socket of the one that came after it", async () => {
   const place = new Workplace();
   const path = join(place.path, "agent.sock");
+  let askedCount = 0;
   const serve = (ms: number): Promise<UnixServer> =>
     UnixServer.start({
       path,
       mostBodyBytes: 10,
       isTaken: "taken",
-      handle: () => soon(ms).then(() => jsonAnswer(200, ms)),
+      handle: () => {
+        askedCount++;
+        return soon(ms).then(() => jsonAnswer(200, ms));
+      },
     });
   const first = await serve(60);
   const asked = ask(path, "GET", "/");
-  await soon();
+  await until("the question", () => askedCount > 0);
   const closed = first.close();
   await until("its socket is gone", () => !existsSync(path));
   const second = await serve(0);

@@ -2,10 +2,9 @@
 import { readFileSync } from "node:fs";
 import { run } from "../../src/control/agent/bridge.ts";
 import { ReadyProgram } from "../../src/control/agent/ready.ts";
-import { assert, suite } from "../harness.ts";
+import { assert, suite, WAIT_MS } from "../harness.ts";
 
 const test = suite("control: a program that is ready");
-const WAIT_MS = 30_000;
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
 /** A shell that says its id and what it is given. */

@@ -15,7 +15,7 @@ import {
 import { Flows, type Vm } from "../../src/intent/index.ts";
 import { Switch } from "../../src/verify/index.ts";
 import { formatIpv4 } from "../../src/wire/index.ts";
-import { assert, peer, suite } from "../harness.ts";
+import { assert, peer, suite, WAIT_MS } from "../harness.ts";
 import { BASE, best, FakeAnnouncer, FakeRoutes, peersOf, settingsAt, vmOf, Workplace } from "./base.ts";
 
 const test = suite("the agent at size");
@@ -34,9 +34,9 @@ function say(what: string, ms: number): void {
 const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
 async function until(what: string, isTrue: () => boolean): Promise<void> {
-  const end = performance.now() + 120_000;
+  const end = performance.now() + WAIT_MS;
   while (!isTrue()) {
-    if (performance.now() > end) throw new Error(`waited 120 s for: ${what}`);
+    if (performance.now() > end) throw new Error(`waited ${WAIT_MS / 1000} s for: ${what}`);
     await sleep(2);
   }
 }

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { until } from "../../examples/lab/machine.ts";
 import { ask } from "../../src/live/index.ts";
 import { PROGRAM } from "../cli/base.ts";
-import { assert, peer, skip, suite } from "../harness.ts";
+import { assert, peer, skip, suite, WAIT_MS } from "../harness.ts";
 import { vmOf } from "./base.ts";
 import { type Hypervisor, Hypervisors } from "./hypervisors.ts";
 
@@ -18,7 +18,6 @@ const test = suite("the unit for systemd");
 const UNIT = join(import.meta.dirname, "..", "..", "examples", "systemd", "slash32-agent.service");
 /** Tenths, as `systemd-analyze security --threshold` has them. */
 const EXPOSURE_MOST = 20;
-const WAIT_MS = 60_000;
 
 const text = readFileSync(UNIT, "utf8");
 /** All values of a setting, in their order. */

@@ -20,12 +20,12 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { assert, peer, suite } from "../harness.ts";
+import { assert, peer, suite, WAIT_MS } from "../harness.ts";
 
 const test = suite("docs/examples");
 
 const root = join(import.meta.dirname, "../..");
-const BLOCK_TIMEOUT_MS = 20_000;
+const BLOCK_TIMEOUT_MS = WAIT_MS;
 
 interface Block {
   /** `run`, `output` or `file`, and what stands behind the colon. */

@@ -5,6 +5,7 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { type OvsVersion, USUAL_OVS } from "../../src/openflow/index.ts";
 import type { Input, Protocol } from "../../src/verify/index.ts";
 import { hexOf } from "../openflow/interpret/compare.ts";
 import type { Rules } from "./world.ts";
@@ -28,6 +29,7 @@ export function formatCase({ comment, rules, input, theirs, ours, isUnknown }: C
   return [
     ...comment.split("\n").map(line => `# ${line}`),
     `protocol ${rules.protocol}`,
+    ...(rules.ovs === undefined || rules.ovs === USUAL_OVS ? [] : [`ovs ${rules.ovs}`]),
     ...rules.groups.map(group => `group ${group}`),
     ...rules.flows.map(flow => `flow ${flow}`),
     `in_port ${input.inPort}`,
@@ -43,9 +45,15 @@ export function parseCase(text: string): Case {
   const lines = text.split("\n").filter(line => line !== "");
   const of = (keyword: string): string[] =>
     lines.filter(line => line.startsWith(`${keyword} `)).map(line => line.slice(keyword.length + 1));
+  const [ovs] = of("ovs");
   return {
     comment: of("#").join("\n"),
-    rules: { groups: of("group"), flows: of("flow"), protocol: of("protocol")[0] as Protocol },
+    rules: {
+      groups: of("group"),
+      flows: of("flow"),
+      protocol: of("protocol")[0] as Protocol,
+      ...(ovs === undefined ? {} : { ovs: ovs as OvsVersion }),
+    },
     input: { inPort: Number(of("in_port")[0]), frame: new Uint8Array(Buffer.from(of("frame")[0]!, "hex")) },
     theirs: of("switch"),
     ours: of("found"),

@@ -4,11 +4,12 @@
  */
 import { Core } from "../../src/core/index.ts";
 import { Flows, flowText, parseIntent } from "../../src/intent/index.ts";
-import { Interpreter, parseFlows } from "../../src/openflow/index.ts";
+import { Interpreter, type OvsVersion, parseFlows } from "../../src/openflow/index.ts";
 import { type Input, Switch } from "../../src/verify/index.ts";
 import type { ModelIntent } from "../model/model.ts";
 import { type Rng, randomFrame, randomIntent, rng } from "../model/random.ts";
 import { hexOf, linesOf, linesOfAnswer } from "../openflow/interpret/compare.ts";
+import { programsOf } from "../ovs/versions.ts";
 
 const FRAME_BYTES = { least: 14, most: 9216 };
 
@@ -46,16 +47,17 @@ function coreSays(core: Core, text: string, inputs: readonly Input[]): { flows: 
   return { flows: [...new Flows(intent)].map(flowText).join("\n"), said };
 }
 
-/** Runs `count` intents from a seed, with `each` frames; every difference in words. */
+/** Runs `count` intents from a seed, with `each` frames, on a version of Open vSwitch; every difference in words. */
 export async function runIntents(
   seed: number,
   count: number,
   each: number,
+  ovs: OvsVersion,
 ): Promise<{ frames: number; differences: string[] }> {
   const core = Core.load("release");
   const differences: string[] = [];
   let frames = 0;
-  const sw = await Switch.start({ ports: PORTS.map(number => ({ number })) });
+  const sw = await Switch.start({ ports: PORTS.map(number => ({ number })), ...programsOf(ovs) });
   try {
     for (let index = 0; index < count; index++) {
       const seedOfIntent = (seed + index) >>> 0;
@@ -65,7 +67,7 @@ export async function runIntents(
       const { flows, said } = coreSays(core, JSON.stringify(intent), inputs);
       const parsed = parseFlows(flows, "compiled");
       if (parsed.problems.length > 0) throw new Error(`SEED=${seedOfIntent}: ${parsed.problems[0]!.message}`);
-      const interpreter = new Interpreter(parsed.flows, { ports: PORTS });
+      const interpreter = new Interpreter(parsed.flows, { ports: PORTS, ovs });
       await sw.replaceFlows(flows);
       const answers = await sw.sendMany(inputs);
       for (const [i, { inPort, frame }] of inputs.entries()) {

@@ -107,7 +107,7 @@ async function runRound(
   const protocol: Protocol = r.chance(75) ? "OpenFlow13" : "OpenFlow15";
   const lines = randomFlows(r).filter(line => hasGroups(line, groups));
   const { flows, differences } = await agreedFlows(rig, lines, protocol, statistics);
-  const rules = { groups, flows, protocol };
+  const rules = { groups, flows, protocol, ovs: rig.ovs };
   const message = await rig.install(rules);
   if (message !== null) {
     statistics.refused(`all flows: ${message}`);

@@ -9,8 +9,10 @@ import {
   type Group,
   Interpreter,
   type Outcome,
+  type OvsVersion,
   parseFlow,
   parseGroups,
+  USUAL_OVS,
   type Watcher,
 } from "../../src/openflow/index.ts";
 import type { Input, Protocol } from "../../src/verify/index.ts";
@@ -27,6 +29,8 @@ export interface Rules {
   readonly flows: readonly string[];
   /** The version in which the lines go to the switch: what it makes of some spellings depends on it. */
   readonly protocol: Protocol;
+  /** The version of the switch; 3.1 by default. */
+  readonly ovs?: OvsVersion;
 }
 
 /** The parts of the flow language that are put to the test; a canary brings its own. */
@@ -127,7 +131,8 @@ export function read(
 export function interpreterOf(rules: Rules, language: Language = LANGUAGE): Interpreter {
   const values = read(rules, language);
   if (typeof values === "string") throw new Error(values);
-  const options = { ports: WORLD.ports, groups: values.groups, isPortLive: () => true };
+  const { groups } = values;
+  const options = { ports: WORLD.ports, groups, isPortLive: () => true, ovs: rules.ovs ?? USUAL_OVS };
   return new language.Interpreter(values.flows, options);
 }
 

@@ -184,7 +184,7 @@ test("a file that is missing, a folder, binary, or all wrong", () => {
   const text = (name: string): string => `${BASE}routesFile: ${name}\n`;
   withFolder({}, folder => {
     const { errors } = parseIntent(text("none.txt"), "hv1.yaml", folder);
-    expectOne(errors, "29:13", 'none.txt" does not exist; check its name');
+    expectOne(errors, "29:13", '" does not exist; check its name');
     expectOne(parseIntent(text("."), "hv1.yaml", folder).errors, "29:13", "is a folder; name a file");
     const absolute = parseIntent(text(join(folder, "none.txt")), "hv1.yaml", "/nowhere").errors;
     assert.equal(absolute, errors);

@@ -1,6 +1,6 @@
 /**
- * Smoke tests of speed, with limits that only a gross mistake exceeds (a Map entry a route, zod at start-up), and of
- * standard input in a process of its own.
+ * Smoke tests of size and, with TIMED=1, of speed, with limits that only a gross mistake exceeds (a Map entry a route, zod
+ * at start-up), and of standard input in a process of its own.
  */
 import { spawnSync } from "node:child_process";
 import { createWriteStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { finished } from "node:stream/promises";
 import { parseIntent } from "../../src/intent/index.ts";
 import { bundleModule } from "../bundle.ts";
-import { assert, suite } from "../harness.ts";
+import { assert, isTimed, suite } from "../harness.ts";
 import { BASE } from "./base.ts";
 
 const test = suite("intent speed");
@@ -37,12 +37,12 @@ const CASES = [
   { hops: COUNT, limitMs: 4000 },
 ];
 for (const { hops, limitMs } of CASES) {
-  test(`a million routes with ${hops} next hops load in ${limitMs} ms of processor time (best of two)`, async () => {
+  test(`a million routes with ${hops} next hops load (TIMED=1: in ${limitMs} ms of processor time, best of two)`, async () => {
     const folder = mkdtempSync(join(tmpdir(), "slash32-speed-"));
     try {
       await writeRoutes(join(folder, "routes.txt"), hops);
       let best = Number.POSITIVE_INFINITY;
-      for (let attempt = 0; attempt < 2; attempt++) {
+      for (let attempt = 0; attempt < (isTimed ? 2 : 1); attempt++) {
         const start = process.cpuUsage();
         const { intent, errors } = parseIntent(`${BASE}routesFile: routes.txt\n`, "hv1.yaml", folder);
         // Of this process, whatever else the machine does; the compiler's threads count too.
@@ -52,7 +52,7 @@ for (const { hops, limitMs } of CASES) {
         assert.is(intent!.routes.count, COUNT + 2);
         assert.is(intent!.routes.nextHops.length, hops + 2);
       }
-      assert.ok(best < limitMs, `took ${best.toFixed(0)} ms`);
+      if (isTimed) assert.ok(best < limitMs, `took ${best.toFixed(0)} ms`);
     } finally {
       rmSync(folder, { recursive: true });
     }

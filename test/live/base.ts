@@ -9,12 +9,10 @@ import { createConnection, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eth } from "../../src/wire/index.ts";
-import { assert, peer, skip } from "../harness.ts";
+import { assert, peer, skip, WAIT_MS } from "../harness.ts";
 import { NETNS_PREFIX, runTag } from "../started.ts";
 
 const PROGRAM = join(import.meta.dirname, "..", "..", "bin", "slash32");
-const START_MS = 20_000;
-const WAIT_MS = 10_000;
 
 /** One uplink, two routed VMs, one bridged; a default route with one label. */
 export const INTENT = `\
@@ -139,7 +137,7 @@ export class Running {
 export async function startLive(words: readonly string[], netns: string | null = null): Promise<Running> {
   const running = new Running(words, netns);
   try {
-    await running.says("slash32: live:", START_MS);
+    await running.says("slash32: live:");
   } catch (error) {
     running.child.kill("SIGKILL");
     throw error;
@@ -150,7 +148,7 @@ export async function startLive(words: readonly string[], netns: string | null =
 /** Runs the program to its end, which must come by itself. */
 export async function runLive(words: readonly string[], netns: string | null = null): Promise<Ended> {
   const running = new Running(words, netns);
-  const timer = setTimeout(() => running.child.kill("SIGKILL"), START_MS);
+  const timer = setTimeout(() => running.child.kill("SIGKILL"), WAIT_MS);
   const ended = await running.ended;
   clearTimeout(timer);
   return ended;

@@ -4,8 +4,8 @@
  */
 import { join } from "node:path";
 import { runProgram, startDaemons } from "../../src/verify/switch/process.ts";
-import { assert, peer, suite } from "../harness.ts";
-import { ADDRESSES, Folder, fromA, killAll, Peer, startLive, summaryOf, until } from "./base.ts";
+import { assert, peer, suite, WAIT_MS } from "../harness.ts";
+import { ADDRESSES, Folder, fromA, killAll, Peer, startLive, summaryOf } from "./base.ts";
 
 const test = suite("live ports and Open vSwitch");
 const FRAMES = 200;
@@ -34,18 +34,41 @@ test("an uplink is a dummy port of a switch, whichever end listens", async () =>
       daemons.env,
     );
     for (const device of [`unix:${sockets.listens}`, `punix:${sockets.connects}`]) {
-      const words = ["-n", folder.at("hv.yaml"), "--format", "json", "--port", `up=${device}`];
+      const words = [
+        "-n",
+        folder.at("hv.yaml"),
+        "--format",
+        "json",
+        "--metrics",
+        "0",
+        "--port",
+        `up=${device}`,
+      ];
       const live = await startLive([...words, "--port", `a=punix:${folder.at("a")}`]);
       const a = await Peer.connect(folder.at("a"));
-      if (device.startsWith("punix")) {
-        // The switch tries once a second.
-        await until(() => {
-          a.send(fromA(0, { dst: ADDRESSES.far }));
-          return false;
-        }, 2500).catch(() => {});
+      const url = /metrics at (http:\S+)/.exec(live.stderr)![1]!;
+      /** Frames that came in by the uplink, and those that were sent there and not lost; a series of zero is left out. */
+      const counts = async (): Promise<[came: number, sent: number]> => {
+        const text = await (await fetch(url)).text();
+        const lines = text.split("\n");
+        const of = (series: string): number =>
+          Number(lines.find(line => line.startsWith(`slash32_${series} `))?.split(" ")[1] ?? 0);
+        const [came, out] = ["in", "out"].map(way => of(`frames_total{port="up",direction="${way}"}`));
+        return [came!, out! - of('lost_total{port="up",direction="out"}')];
+      };
+      const end = performance.now() + WAIT_MS;
+      const pause = async (): Promise<void> => {
+        if (performance.now() > end) throw new Error(`came back, sent: ${await counts()}`);
+        await new Promise(resolve => setTimeout(resolve, 20));
+      };
+      // The switch connects to a port that listens once a second.
+      while ((await counts())[0] === 0) {
+        a.send(fromA(0, { dst: ADDRESSES.far }));
+        await pause();
       }
       a.send(...Array.from({ length: FRAMES }, (_, index) => fromA(index, { dst: ADDRESSES.far })));
-      await new Promise(resolve => setTimeout(resolve, 300));
+      for (let [came, sent] = [0, 0]; came < FRAMES || came < sent; [came, sent] = await counts())
+        await pause();
       const summary = summaryOf(await live.end());
       const [up] = summary.ports;
       assert.ok(up.out - up.send_lost >= FRAMES, JSON.stringify(up));

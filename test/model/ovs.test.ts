@@ -3,8 +3,11 @@
  * OVS_FRAMES=N asks for N frames instead of a few thousand. What the host checks and not the switch (frame lengths,
  * port MTUs) is left to the model's own tests.
  */
+
+import type { OvsVersion } from "../../src/openflow/index.ts";
 import { FRAME_BYTES_MIN, type Input, type Output, Switch } from "../../src/verify/index.ts";
 import { assert, peer, seed, suite } from "../harness.ts";
+import { programsOf } from "../ovs/versions.ts";
 import { flowsOf } from "./flows.ts";
 import type { ModelIntent } from "./model.ts";
 import { runModel } from "./model.ts";
@@ -54,8 +57,13 @@ function difference(intent: ModelIntent, inPort: number, frame: Uint8Array, sent
 }
 
 /** Sends frames of one intent through a switch that runs its rows; describes every frame on which the model differs. */
-async function differences(intent: ModelIntent, seedOfIntent: number, addition = ""): Promise<string[]> {
-  const sw = await Switch.start({ ports: portsOf(intent) });
+async function differences(
+  intent: ModelIntent,
+  seedOfIntent: number,
+  addition = "",
+  ovs: OvsVersion = "3.1",
+): Promise<string[]> {
+  const sw = await Switch.start({ ports: portsOf(intent), ...programsOf(ovs) });
   try {
     await sw.replaceFlows(flowsOf(intent).join("\n"));
     await sw.addFlows(addition);
@@ -70,20 +78,23 @@ async function differences(intent: ModelIntent, seedOfIntent: number, addition =
   }
 }
 
-test("random frames: same outputs, same bytes", async () => {
-  peer("ovs-vswitchd");
+/** Random frames through random intents, on the model and on a switch. */
+async function compareAll(ovs: OvsVersion, count: number): Promise<void> {
   const first = seed();
-  const count = Number(process.env.OVS_FRAMES ?? 8 * FRAMES_PER_INTENT);
   const intents = Math.ceil(count / FRAMES_PER_INTENT);
   process.stdout.write(`\n  seed ${first}: ${intents} intents, ${intents * FRAMES_PER_INTENT} frames\n`);
   for (let i = 0; i < intents; i++) {
     const seedOfIntent = (first + i) >>> 0;
     const intent = withoutMtus(randomIntent(rng(seedOfIntent)));
-    const found = await differences(intent, seedOfIntent);
+    const found = await differences(intent, seedOfIntent, "", ovs);
     const report = `SEED=${seedOfIntent}: ${found.length} differ\n${found.slice(0, 5).join("\n")}`;
     assert.is(found.length, 0, `${report}\n${JSON.stringify(intent)}`);
   }
-});
+}
+
+const frames = Number(process.env.OVS_FRAMES ?? 8 * FRAMES_PER_INTENT);
+test("random frames: same outputs, same bytes", () => compareAll("3.1", frames));
+test("the same on Open vSwitch 3.5", () => compareAll("3.5", Math.ceil(frames / 4)));
 
 test("canary: one wrong row is found", async () => {
   peer("ovs-vswitchd");

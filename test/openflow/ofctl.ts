@@ -4,6 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import type { Protocol } from "../../src/openflow/index.ts";
+import { WAIT_MS } from "../harness.ts";
 
 const MESSAGE =
   /(?:OFPT|NXT)_FLOW_MOD[^\n]*?(?:: (?:ADD (?:table:\d+ ?)?([^\n]*)|\*\*\*decode error[^\n]*))\n/g;
@@ -31,7 +32,7 @@ function run(
     input: `${lines.join("\n")}\n`,
     encoding: "utf8",
     maxBuffer: 1 << 28,
-    timeout: 60_000,
+    timeout: 2 * WAIT_MS,
   });
   const out = [...done.stdout.matchAll(MESSAGE)].map(([, text]) =>
     text === undefined ? null : essence(text),

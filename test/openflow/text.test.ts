@@ -20,7 +20,7 @@ import {
   parseMatch,
   parsePorts,
 } from "../../src/openflow/index.ts";
-import { assert, suite } from "../harness.ts";
+import { assert, isTimed, suite } from "../harness.ts";
 
 const test = suite("openflow: text");
 
@@ -381,7 +381,7 @@ test("hostile lines end in problems, soon", () => {
     assert.is(flow, null, line.slice(0, 40));
     assert.is(problems.filter(({ level }) => level === "error").length, 1);
     assert.ok(problems.at(-1)!.message.length < 400);
-    assert.ok(performance.now() - began < 5000, line.slice(0, 40));
+    if (isTimed) assert.ok(performance.now() - began < 5000, line.slice(0, 40));
   }
 });
 

@@ -1,25 +1,23 @@
 /**
- * The versions of Open vSwitch that tests run as an oracle: 3.1, or whichever is installed, and 3.5, which
- * `setup-3.5.sh` unpacks into a folder that OVS35_DIR names. Without OVS35_DIR a test of 3.5 is skipped, also with
- * REQUIRE_PEERS=1, because only CI unpacks it; a folder without a switch in it is an error.
+ * The versions of Open vSwitch that tests run as an oracle: 3.1 is the installed one, and `setup-3.5.sh` unpacks 3.5 into
+ * a folder that OVS35_DIR names. Without OVS35_DIR a test of 3.5 is skipped, also with REQUIRE_PEERS=1, because only CI
+ * unpacks it; a folder without a switch in it is an error.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { OvsVersion } from "../../src/openflow/index.ts";
 import type { SwitchOptions } from "../../src/verify/index.ts";
 import { peer, skipOptional } from "../harness.ts";
 
-export type Version = "installed" | "3.5";
-export const VERSIONS: readonly Version[] = ["installed", "3.5"];
-
 /** What `Switch.start` needs for a version. Skips the running test when that version is not there. */
-export function programsOf(version: Version): Pick<SwitchOptions, "programs"> {
-  if (version === "installed") {
+export function programsOf(version: OvsVersion): Pick<SwitchOptions, "programs"> {
+  if (version === "3.1") {
     peer("ovs-vswitchd");
     return {};
   }
   const programs = process.env.OVS35_DIR ?? "";
   if (programs === "")
-    skipOptional("OVS35_DIR names no folder of test/ovs/setup-3.5.sh with Open vSwitch 3.5");
+    skipOptional("OVS35_DIR names no folder with Open vSwitch 3.5 (test/ovs/setup-3.5.sh)");
   if (!existsSync(join(programs, "bin", "ovs-vswitchd")))
     throw new Error(
       `OVS35_DIR="${programs}": no bin/ovs-vswitchd; test/ovs/setup-3.5.sh FOLDER puts it there`,

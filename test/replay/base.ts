@@ -7,7 +7,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { assert } from "../harness.ts";
+import { assert, WAIT_MS } from "../harness.ts";
 import { type ModelIntent, runModel } from "../model/model.ts";
 import { internetChecksum } from "../model/random.ts";
 import { type ReadCapture, readCapture } from "./captures.ts";
@@ -68,7 +68,7 @@ export class Sandbox {
       cwd: this.folder,
       input: input ?? new Uint8Array(0),
       maxBuffer: 1 << 28,
-      timeout: 60_000,
+      timeout: 2 * WAIT_MS,
       env: { ...process.env, NO_COLOR: "1" },
     });
     if (error !== undefined) throw error;

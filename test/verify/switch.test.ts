@@ -18,7 +18,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Answer, Switch } from "../../src/verify/index.ts";
 import { bundleModule } from "../bundle.ts";
-import { assert, peer, suite } from "../harness.ts";
+import { assert, isTimed, peer, suite, WAIT_MS } from "../harness.ts";
 
 const test = suite("private Open vSwitch");
 const PORTS = [{ number: 1 }, { number: 2 }, { number: 3 }];
@@ -62,9 +62,9 @@ async function messageOf(doing: Promise<unknown>): Promise<string> {
 }
 
 async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + WAIT_MS;
   while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`${what}: not after 10 s`);
+    if (performance.now() > deadline) throw new Error(`${what}: not after ${WAIT_MS / 1000} s`);
     await sleep(10);
   }
 }
@@ -78,7 +78,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test("starts in half a second; says its version; leaves nothing", async () => {
+test("starts; says its version; leaves nothing", async () => {
   peer("ovs-vswitchd");
   const took: number[] = [];
   for (let i = 0; i < 3; i++) {
@@ -94,7 +94,7 @@ test("starts in half a second; says its version; leaves nothing", async () => {
     assert.match(await messageOf(sw.send(1, ipFrame(1))), "was closed");
   }
   process.stdout.write(`\n  started in ${took.map(ms => ms.toFixed(0)).join(", ")} ms\n`);
-  assert.ok(Math.min(...took) < 500, `${took} ms`);
+  if (isTimed) assert.ok(Math.min(...took) < 500, `${took} ms`);
 });
 
 test("outputs of a port come in the order of the actions, copies and all", async () => {

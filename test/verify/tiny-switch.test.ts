@@ -3,8 +3,10 @@
  * pair that was called equal does the same with every frame of its tiny world. Only pairs without groups, as the private
  * switch takes flows alone.
  */
+import type { OvsVersion } from "../../src/openflow/index.ts";
 import { type Answer, Switch } from "../../src/verify/index.ts";
-import { assert, peer, seed, suite } from "../harness.ts";
+import { assert, seed, suite } from "../harness.ts";
+import { programsOf } from "../ovs/versions.ts";
 import type { Case, Judgement } from "./tiny/judge.ts";
 import { flowText } from "./tiny/language.ts";
 import { run } from "./tiny/run.ts";
@@ -59,13 +61,17 @@ async function answers(
   return seen;
 }
 
-test("different pairs differ there, by the witness; equal pairs do not, by any frame tried", async () => {
-  peer("ovs-vswitchd");
+/** Whether a pair means the same to both versions: 3.5 executes no action set of outside in a clone. */
+const isOf35 = ({ a, b }: Case): boolean => !/clone/.test(flowText(a) + flowText(b));
+
+/** Pairs on a switch: different ones differ there, by the witness; equal ones do not, by any frame tried. */
+async function tryPairs(ovs: OvsVersion, wanted: number): Promise<void> {
   const from = seed();
-  const sw = await Switch.start({ ports: [{ number: 1 }, { number: 2 }, { number: 3 }] });
+  const sw = await Switch.start({ ports: [{ number: 1 }, { number: 2 }, { number: 3 }], ...programsOf(ovs) });
   const counts = { equal: 0, different: 0, frames: 0, refused: 0 };
   try {
-    for (const { one, judgement } of pairs(from, PAIRS)) {
+    for (const { one, judgement } of pairs(from, wanted)) {
+      if (ovs !== "3.1" && !isOf35(one)) continue;
       const { verdict, proof } = judgement;
       const all = [...packetsOf(one.world)].map(packet => ({
         inPort: packet.inPort,
@@ -93,9 +99,15 @@ test("different pairs differ there, by the witness; equal pairs do not, by any f
     await sw.close();
   }
   process.stdout.write(
-    `seed ${from}: ${counts.equal} equal and ${counts.different} different pairs, ${counts.frames} frames, ${counts.refused} pairs refused\n`,
+    `Open vSwitch ${sw.version}, seed ${from}: ${counts.equal} equal and ${counts.different} different pairs, ${counts.frames} frames, ${counts.refused} pairs refused\n`,
   );
-  assert.ok(counts.different > PAIRS / 2 && counts.equal > PAIRS / 2, "too many pairs were refused");
-});
+  const least = ovs === "3.1" ? wanted / 2 : 0;
+  assert.ok(counts.different > least && counts.equal > least, "too many pairs were refused");
+}
+
+test("different pairs differ there, by the witness; equal pairs do not, by any frame tried", () =>
+  tryPairs("3.1", PAIRS));
+
+test("the same on Open vSwitch 3.5, for pairs without clones", () => tryPairs("3.5", Math.ceil(PAIRS / 2)));
 
 test.run();

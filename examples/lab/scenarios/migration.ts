@@ -6,7 +6,7 @@
 import type { Lab } from "../lab.ts";
 import { sleep } from "../machine.ts";
 import { PATHS, type Path } from "../plan.ts";
-import { check, inTime, rounded, type Scenario } from "./scenario.ts";
+import { check, checkTimed, inTime, rounded, type Scenario } from "./scenario.ts";
 
 const STALL_MS = 200;
 /** Of the pings that an idle machine would send. */
@@ -55,7 +55,7 @@ async function migrateOnce(
   check(edge.lost === 0, `${name}: ${edge.lost} of ${edge.sent} pings from the edge lost`);
   check(l3.lost === 0, `${name}: ${l3.lost} of ${l3.sent} pings from ${server.name} (l3) lost`);
   check(l2.lost === 0, `${name}: ${l2.lost} of ${l2.sent} pings from ${neighbour.name} (l2) lost`);
-  check(
+  checkTimed(
     edge.sent > (LEAST_SHARE * 1000 * seconds) / intervalMs,
     `${name}: only ${rounded(rate, 0)} pings a second`,
   );

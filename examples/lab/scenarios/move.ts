@@ -1,7 +1,7 @@
 /** An l3 VM moves to another hypervisor and home again, the new port first, while it is pinged and receives a TCP stream. */
 import type { Lab } from "../lab.ts";
 import { sleep } from "../machine.ts";
-import { check, rounded, type Scenario } from "./scenario.ts";
+import { check, checkTimed, rounded, type Scenario } from "./scenario.ts";
 
 const GAP_MS = 100;
 
@@ -19,7 +19,7 @@ async function moveOnce(lab: Lab, name: string, to: string): Promise<string> {
   await sleep(500);
   const [ping, tcp] = [await pinging.stop(), await stream.stop()];
   const what = `${name} ${from} (${lab.engine(from).name}) → ${to} (${lab.engine(to).name})`;
-  check(ping.gapMs <= GAP_MS, `${what}: no answer for ${rounded(ping.gapMs)} ms`);
+  checkTimed(ping.gapMs <= GAP_MS, `${what}: no answer for ${rounded(ping.gapMs)} ms`);
   check(
     tcp.error === null && tcp.wrongAt < 0,
     `${what}: the TCP stream broke: ${tcp.error ?? `byte ${tcp.wrongAt}`}`,

@@ -39,3 +39,10 @@ export {
   type TableHit,
   type Watcher,
 } from "./translate.ts";
+export {
+  OVS_VERSIONS,
+  type OvsBehaviour,
+  type OvsVersion,
+  USUAL_OVS,
+  VERSION_DIFFERENCES,
+} from "./versions.ts";

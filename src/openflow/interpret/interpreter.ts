@@ -86,9 +86,6 @@ export interface InterpreterOptions extends RulesetOptions {
   readonly isFleeting?: boolean;
 }
 
-/** The datapath drops a packet that is to be read anew for the seventh time. */
-const MAX_RECIRCULATIONS = 6;
-
 const LABEL_BYTES = 4;
 
 /** How much of a frozen key comes back: metadata, registers, tunnel; the first words are the pass's own. */
@@ -132,10 +129,11 @@ export class Interpreter {
   /** A key that nobody reads. */
   readonly #scratch = new Uint32Array(KEY_WORDS);
   readonly #copies = new Copies();
-  readonly #workplaces = Array.from({ length: MAX_RECIRCULATIONS + 1 }, workplace);
+  readonly #workplaces: readonly Workplace[];
 
   constructor(flows: Iterable<Flow> | Flows, options: InterpreterOptions = {}) {
     this.rules = new Ruleset(flows, options);
+    this.#workplaces = Array.from({ length: this.rules.behaviour.recirculations + 1 }, workplace);
     this.#isTraced = options.isTraced ?? true;
     this.#isFleeting = options.isFleeting ?? false;
   }
@@ -241,7 +239,8 @@ export class Interpreter {
           outcome.others.push({ ...action, after: outcome.outputs.length });
           break;
         case "recirculate":
-          if (depth < MAX_RECIRCULATIONS) this.#pass(outcome, packet.bytes, inPort, action.frozen, depth + 1);
+          if (depth < this.rules.behaviour.recirculations)
+            this.#pass(outcome, packet.bytes, inPort, action.frozen, depth + 1);
           break;
         case "clone":
           this.#execute(outcome, packet.clone(), action.actions, inPort, depth, translation);

@@ -8,6 +8,7 @@ import { widePort } from "./access.ts";
 import { type Lookup, Tables } from "./load.ts";
 import { compileActions, type Step } from "./program.ts";
 import { SearchedTables } from "./searched.ts";
+import { OVS_VERSIONS, type OvsBehaviour, type OvsVersion, USUAL_OVS } from "./versions.ts";
 
 /** What there is besides flows. */
 export interface RulesetOptions {
@@ -22,6 +23,8 @@ export interface RulesetOptions {
   readonly isForFew?: boolean;
   /** Flows of a dump in columns that are kept once a frame has met them; all by default, and each takes some 3 kB. */
   readonly keptFlows?: number;
+  /** The version of Open vSwitch whose behaviour is executed; 3.1 by default. */
+  readonly ovs?: OvsVersion;
 }
 
 export interface BucketEntry {
@@ -48,6 +51,7 @@ export class Ruleset {
   /** Port numbers as the key has them, in order, LOCAL last; null when they are not known. */
   readonly ports: readonly number[] | null;
   readonly vlanLimit: number;
+  readonly behaviour: OvsBehaviour;
   readonly #known: ReadonlySet<number> | null;
   readonly #isPortLive: ((port: number) => boolean) | null;
 
@@ -69,6 +73,7 @@ export class Ruleset {
     this.#known = ports;
     this.ports = ports === null ? null : [...ports].sort((a, b) => a - b);
     this.vlanLimit = options.vlanLimit ?? 1;
+    this.behaviour = OVS_VERSIONS[options.ovs ?? USUAL_OVS];
     this.#isPortLive = options.isPortLive ?? null;
   }
 

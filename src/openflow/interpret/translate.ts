@@ -659,13 +659,13 @@ class Pass implements Translation {
   }
 
   /**
-   * A clone has its own stack, and runs the action set as it stands. Where the datapath makes no copy (`isCopied`), what
+   * A clone has its own stack, and executes its own action set: in 3.1 a copy of the one outside, later an empty one. Where the datapath makes no copy (`isCopied`), what
    * the clone popped is popped for good (wasMpls). A clone that ends everything is never copied.
    */
   #clone(steps: readonly Step[], isCopied: boolean, isLast: boolean): void {
     const saved = [this.#stack, this.#stackBytes, this.#actionSet, this.#flow.slice()] as const;
     this.#stack = [...this.#stack];
-    this.#actionSet = [...this.#actionSet];
+    this.#actionSet = this.#rules.behaviour.clonesActionSet ? [...this.#actionSet] : [];
     if (!isCopied) {
       this.#runSteps(steps, isLast);
       this.#finish();
@@ -722,7 +722,7 @@ class Pass implements Translation {
           do: "unroll",
           table: this.#table,
           line: step.line,
-          needsReparse: false,
+          needsReparse: true,
           inSet: null,
         });
         this.#frozenTable = this.#table;

@@ -34,11 +34,12 @@ export class Confirming {
   run(inPort: number, frame: Uint8Array, entering: EnteringState): Outcome {
     const count = this.#frames++;
     if (this.#interpreter === null || count === FEW) {
-      const { flows, groups } = this.#program;
+      const { flows, groups, ovs } = this.#program;
       this.#interpreter = new Interpreter(flows, {
         groups: [...groups.values()],
         isForFew: count < FEW,
         keptFlows: KEPT_FLOWS,
+        ovs,
       });
     }
     return this.#interpreter.run(inPort, frame, null, entering);

@@ -25,7 +25,7 @@ export function keepForLater(state: State, list: readonly Bound[], index: number
     if (step.do === "nothing" && !step.isFrozen) continue;
     const isOfTable = SPEAKS_OF_TABLE.has(step.do) && (step.do !== "resubmit" || step.table === null);
     if (isOfTable && frozenTable !== table) {
-      const unroll: Step = { do: "unroll", table, line: step.line, needsReparse: false, inSet: null };
+      const unroll: Step = { do: "unroll", table, line: step.line, needsReparse: true, inSet: null };
       frozen.push({ step: unroll, source: bound.source });
       frozenTable = table;
     }

@@ -48,7 +48,6 @@ import { commit, EndsSwitch, isMovedByReading, POP_ENDS_SWITCH, WIRE_FROM, wireO
 const MAX_DEPTH = 64;
 const MAX_LOOKUPS = 4096;
 const MAX_STACK_BYTES = 65536;
-const MAX_RECIRCULATIONS = 6;
 const MAX_PORT = 0xfeff;
 const ETHERNET_BYTES = 14;
 /** Open vSwitch gives up beyond 64 kB of datapath actions; upper bounds of what one event and one change take there. */
@@ -505,13 +504,14 @@ export class Machine implements Decider {
     this.#state = { ...replaceTop(after, null), flow: top.flow, wasMpls: top.wasMpls, isOver: false };
   }
 
-  /** A clone has its own stack, and runs the action set as it stands. One that ends everything is never copied. */
+  /** A clone has its own stack and action set: in 3.1 a copy of the one outside, later an empty one. One that ends everything is never copied. */
   #clone(state: State, step: Doing<"clone">, source: Source, isLast: boolean): State {
     const isCopied = step.isCopied && !isLast;
     const before = isCopied ? this.#committed(state) : state;
     const { stack, actionSet, flow, packet, wasMpls } = before;
     const saved: Saved = { stack, actionSet, flow, copied: isCopied ? { packet, wasMpls } : null };
-    const inside = pushFrame(before, { is: "finish", isLast: false, saved });
+    const own = this.#program.behaviour.clonesActionSet ? actionSet : [];
+    const inside = pushFrame({ ...before, actionSet: own }, { is: "finish", isLast: false, saved });
     const [table, depth] = [tableOf(state), depthOf(state)];
     return pushFrame(inside, {
       is: "steps",
@@ -564,7 +564,7 @@ export class Machine implements Decider {
         out.push(left);
         continue;
       }
-      if (left.frozen.recirculations >= MAX_RECIRCULATIONS) continue;
+      if (left.frozen.recirculations >= this.#program.behaviour.recirculations) continue;
       this.#thaw({ ...state, out }, left.frozen, all.slice(index + 1));
       return;
     }

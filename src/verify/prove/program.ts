@@ -12,9 +12,13 @@ import {
   isModelled,
   KEY,
   type MatchField,
+  OVS_VERSIONS,
+  type OvsBehaviour,
+  type OvsVersion,
   PORT,
   type Shape,
   type Step,
+  USUAL_OVS,
 } from "../../openflow/index.ts";
 import type { Budget } from "./budget.ts";
 import { MapNode, type WordTest } from "./maps.ts";
@@ -134,12 +138,21 @@ export class Program {
   readonly tables = new Map<number, readonly Band[]>();
   readonly groups: ReadonlyMap<number, Group>;
   readonly #templates: Template[] = [];
+  /** The version of Open vSwitch that runs it. */
+  readonly ovs: OvsVersion;
+  readonly behaviour: OvsBehaviour;
   readonly #askedFrom = new Map<number, ReadonlySet<number>>();
   readonly #actionsOf = new Map<number, string>();
 
   /** Throws OutOfBudget. */
-  constructor(given: { readonly flows: FlowColumns; readonly groups?: readonly Group[] }, budget: Budget) {
+  constructor(
+    given: { readonly flows: FlowColumns; readonly groups?: readonly Group[] },
+    budget: Budget,
+    ovs: OvsVersion = USUAL_OVS,
+  ) {
     const { flows, groups = [] } = given;
+    this.ovs = ovs;
+    this.behaviour = OVS_VERSIONS[ovs];
     this.flows = flows;
     this.groups = new Map(groups.map(group => [group.id, group]));
     this.#build(budget);

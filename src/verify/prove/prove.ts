@@ -3,7 +3,7 @@
  * with a frame that shows it, run through the interpreter with both tables. What is not modelled, and what was found
  * but cannot be shown, makes the answer "unknown", never "equal".
  */
-import type { FlowColumns, Group } from "../../openflow/index.ts";
+import type { FlowColumns, Group, OvsVersion } from "../../openflow/index.ts";
 import { Budget, Interrupted, OutOfBudget } from "./budget.ts";
 import type { Ignored } from "./compare.ts";
 import { withEntering } from "./entering.ts";
@@ -48,6 +48,8 @@ export interface ProofOptions {
   readonly maxDifferences?: number;
   /** Asked now and then; true ends the proof with what is known by then, and with `unknown` INTERRUPTED. */
   readonly isStopped?: () => boolean;
+  /** The version of Open vSwitch that runs both tables: 3.1. */
+  readonly ovs?: OvsVersion;
 }
 
 /** The feature that is unknown when a proof was ended before its time. */
@@ -65,7 +67,7 @@ export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): P
       findings.unknownAt(side, "flows that cannot be read", flows.problems[0]?.line ?? 0);
   let isComplete = false;
   try {
-    const programs = [new Program(a, budget), new Program(b, budget)] as const;
+    const programs = [new Program(a, budget, options.ovs), new Program(b, budget, options.ovs)] as const;
     space = withEntering(space, programs, options.ports ?? NO_PORT_KINDS);
     const product = new Product(programs[0], programs[1], space, budget, ignored);
     const showing = new Showing(programs, product, findings, ignored);

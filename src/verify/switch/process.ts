@@ -20,7 +20,7 @@ const PROGRAMS = ["ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-vsctl", "ov
 /** The oldest series that its authors still cared for when 3.1 appeared, and the one the notes were measured on. */
 const OLDEST = [2, 17] as const;
 const SCHEMAS = ["/usr/share/openvswitch", "/usr/local/share/openvswitch"];
-const START_MS = 20_000;
+const START_MS = 60_000;
 /** sockaddr_un.sun_path holds 108 bytes with its zero; the longest name in the folder is "vswitchd.ctl". */
 const FOLDER_BYTES_MAX = 90;
 
@@ -60,7 +60,7 @@ until [ -S db.sock ]; do kill -0 $db 2>/dev/null || fail ovsdb-server; sleep 0.0
 ovs-vswitchd $quiet "unix:$dir/db.sock" "--unixctl=$dir/vswitchd.ctl" "--log-file=$dir/vswitchd.log" \\
   --disable-system --enable-dummy=override &
 vs=$! started="$started $!"
-ovs-vsctl --retry --timeout=10 "--db=unix:$dir/db.sock" "$@" &
+ovs-vsctl --retry --timeout=60 "--db=unix:$dir/db.sock" "$@" &
 ctl=$! started="$started $!"
 wait $ctl || fail ovs-vsctl
 started="$watch $db $vs"

@@ -37,7 +37,11 @@ function randomOf(from: number): (below: number) => number {
   };
 }
 
-const settle = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 30));
+/** What is on its way arrives: also when this process had to stand still, after which a timer comes before the rest. */
+async function settle(): Promise<void> {
+  await new Promise(resolve => setTimeout(resolve, 30));
+  for (let turn = 0; turn < 10; turn++) await new Promise(resolve => setImmediate(resolve));
+}
 const A = "203.0.113.1/32";
 const B = "203.0.113.2/32";
 
