@@ -30,7 +30,7 @@ export interface Row {
   readonly next: number | null;
 }
 
-/** A frame of the world: two bits of each address, two of the port, 3 where a first fragment hides its ports. */
+/** A frame of the world: two bits of each address, two of the port, which a lookup does not see of a first fragment. */
 export interface Packet {
   readonly src: number;
   readonly dst: number;
@@ -42,10 +42,9 @@ const VALUES = [0, 1, 2, 3];
 
 /** Every frame there is. */
 export const PACKETS: readonly Packet[] = VALUES.flatMap(src =>
-  VALUES.flatMap(dst => [
-    ...VALUES.map(port => ({ src, dst, port, isFragment: false })),
-    { src, dst, port: 2, isFragment: true },
-  ]),
+  VALUES.flatMap(dst =>
+    VALUES.flatMap(port => [false, true].map(isFragment => ({ src, dst, port, isFragment }))),
+  ),
 );
 
 const u16 = (value: number): number[] => [value >>> 8, value & 0xff];
