@@ -188,7 +188,7 @@ function comparedOf(a: Side, b: Side, { isStrictAboutCookies }: JudgeOptions): C
   return { included: [...INCLUDED, ...(isStrictAboutCookies ? ["cookies"] : [])], leftOut };
 }
 
-function stepOf(side: Side, { file, line, text }: FlowLine): VerifyStep {
+function stepOf(side: Side, { file, line, text, clauses }: FlowLine): VerifyStep {
   const { flow } = parseFlow(text, { file, line }, { ports: side.ports.numbers, lenient: true });
   if (flow === null) throw new Error(`assertion: ${file}:${line} was read before`);
   const { words, unplaced } = matchWords(flow);
@@ -199,6 +199,7 @@ function stepOf(side: Side, { file, line, text }: FlowLine): VerifyStep {
     match: [flow.table, flow.priority, ...tests, ...rest].join(),
     actions: canonicalText(flow.actions),
     priority: flow.priority,
+    ...(clauses === undefined ? {} : { clauses: clauses.map(one => placeOf(side, one)) }),
   };
 }
 

@@ -70,7 +70,8 @@ export function parseInterfaces(text: string): Interfaces | string {
     ["ofport", number],
     ["type", type],
   ] as const)
-    if (at! < 0) return `has no column ${column}: ovs-vsctl --format=json --columns=name,ofport,type list interface`;
+    if (at! < 0)
+      return `has no column ${column}: ovs-vsctl --format=json --columns=name,ofport,type list interface`;
   const ports: InterfacePort[] = [];
   for (const row of data) {
     if (!Array.isArray(row) || typeof row[name!] !== "string" || typeof row[type!] !== "string")

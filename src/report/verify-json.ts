@@ -10,6 +10,7 @@ import {
   type VerifyRow,
   type VerifyRows,
   type VerifySide,
+  type VerifyStep,
 } from "./verify.ts";
 
 const placeObject = ({ file, line, text, compiledLine, origin }: VerifyPlace): object => ({
@@ -20,6 +21,11 @@ const placeObject = ({ file, line, text, compiledLine, origin }: VerifyPlace): o
   ...(origin === null ? {} : { intent: { file: origin.file, line: origin.line } }),
 });
 
+const stepObject = (step: VerifyStep): object => ({
+  ...placeObject(step),
+  ...(step.clauses === undefined ? {} : { clauses: step.clauses.map(placeObject) }),
+});
+
 const behaviourObject = ({ outputs, packetIns, errors, flows }: VerifyBehaviour): object => ({
   outputs: outputs.map(({ port, portName, hex }) => ({
     port,
@@ -28,7 +34,7 @@ const behaviourObject = ({ outputs, packetIns, errors, flows }: VerifyBehaviour)
   })),
   packet_ins: packetIns.map(({ reason, hex }) => ({ reason, frame: hex })),
   ...(errors.length === 0 ? {} : { errors }),
-  flows: flows.map(placeObject),
+  flows: flows.map(stepObject),
 });
 
 const frameObject = ({

@@ -6,13 +6,16 @@
  */
 
 import { allOf, anyOf, areExclusive, type Case } from "./conditions.ts";
-import type { ClauseFlow, Conjunction } from "./conjunctions.ts";
+import type { ClauseFlow } from "./conjunctions.ts";
 import type { WordTest } from "./maps.ts";
 import type { Path } from "./path.ts";
 import { Undecidable } from "./path.ts";
 import { type Atom, type Column, maskOf, type Terms, type Word } from "./terms.ts";
 
-/** Part of a path, and whether an id is complete there. */
+/** The clauses of an id, or some of the flows of each. */
+type AllClauses = readonly (readonly ClauseFlow[])[];
+
+/** Part of a path, and whether all clauses are met there. */
 interface Part {
   readonly path: Path;
   readonly isMet: boolean;
@@ -30,14 +33,42 @@ const clauseIds = new WeakMap<readonly ClauseFlow[], number>();
 export class Clauses {
   readonly #terms: Terms;
   readonly #conditions = new Map<string, Atom | boolean>();
+  /** By key; null where rows are asked. */
+  readonly #known = new WeakMap<readonly Word[], Map<AllClauses, Atom | boolean | null>>();
   readonly #byLanes = new WeakMap<Int32Array, Map<string, readonly Lanes[]>>();
 
   constructor(terms: Terms) {
     this.#terms = terms;
   }
 
-  /** Divides a path by whether all clauses of an id are met. */
-  divide({ clauses }: Conjunction, key: readonly Word[], path: Path): Part[] {
+  /** Divides a path by whether all of some clauses are met, each by one of its flows. */
+  divide(clauses: AllClauses, key: readonly Word[], path: Path): readonly Part[] {
+    path.budget.step();
+    const known = this.#known.get(key) ?? new Map<AllClauses, Atom | boolean | null>();
+    this.#known.set(key, known);
+    let condition = known.get(clauses);
+    if (condition === undefined) {
+      condition = this.#conditionOf(clauses, key, path);
+      known.set(clauses, condition);
+    }
+    if (condition === null) return this.#divideByClauses(clauses, key, path);
+    if (typeof condition === "boolean") return [{ path, isMet: condition }];
+    return this.#byAll(condition, path);
+  }
+
+  /** What clauses ask of the input on every path; null where they ask rows. */
+  #conditionOf(clauses: AllClauses, key: readonly Word[], path: Path): Atom | boolean | null {
+    if (clauses.some(flows => isByLanes(flows, key))) return null;
+    const atoms: Atom[] = [];
+    for (const flows of clauses) {
+      const [{ condition } = { condition: false }] = this.#clause(flows, key, path);
+      if (condition === false) return false;
+      if (condition !== true) atoms.push(condition);
+    }
+    return allOf(this.#terms, atoms);
+  }
+
+  #divideByClauses(clauses: AllClauses, key: readonly Word[], path: Path): Part[] {
     const parts: Part[] = [];
     let open: readonly { readonly path: Path; readonly atoms: readonly Atom[] }[] = [{ path, atoms: [] }];
     for (const flows of clauses) {
@@ -49,15 +80,17 @@ export class Clauses {
         }
       open = next;
     }
-    for (const { path: here, atoms } of open) parts.push(...this.#byAll(atoms, here));
+    for (const { path: here, atoms } of open) {
+      const all = allOf(this.#terms, atoms);
+      if (all === true) parts.push({ path: here, isMet: true });
+      else parts.push(...this.#byAll(all, here));
+    }
     return parts;
   }
 
-  #byAll(atoms: readonly Atom[], path: Path): Part[] {
-    const all = allOf(this.#terms, atoms);
-    if (all === true) return [{ path, isMet: true }];
-    const isExcluded = path.holding.some(other => areExclusive(all, other));
-    if (isExcluded) return [{ path, isMet: false }];
+  #byAll(all: Atom, path: Path): Part[] {
+    // It cannot hold beside another one that does: known without a search.
+    if (path.holding.some(other => areExclusive(all, other))) return [{ path, isMet: false }];
     const { yes, no } = path.split([{ word: this.#terms.atomWord(all), mask: 1, value: 1 }]);
     return [
       ...(yes === null ? [] : [{ path: yes, isMet: true }]),

@@ -115,42 +115,50 @@ function sharingOf(conjunctions: readonly Conjunction[]): Map<Conjunction, Set<C
   return sharing;
 }
 
-const outdone = new WeakMap<Conjunction, Map<Conjunction, boolean>>();
+const preceding = new WeakMap<Conjunction, Map<Conjunction, readonly Way[]>>();
+
+/** Of each clause of a conjunction the flows of which one must match. */
+type Way = readonly (readonly ClauseFlow[])[];
 
 /**
- * Whether `a` is complete before `b` is, in whatever order the flows are gone through: each clause of `a` is one of every
- * flow of some clause of `b` and stands before it there, or of every flow of two clauses of `b`, of which one is gone
- * through before the other.
+ * The ways in which `a` can be complete before `b` is, if its flows are gone through in the right order: some clause of
+ * `b` is missing until then. The last flow that is gone through may have that clause behind its own, all others must not
+ * have it at all.
  */
-export function outdoes(a: Conjunction, b: Conjunction): boolean {
-  const known = outdone.get(a) ?? new Map<Conjunction, boolean>();
-  outdone.set(a, known);
-  let found = known.get(b);
-  if (found === undefined) {
-    found =
-      a.oddity === null && b.oddity === null && a.clauses.every((_, clause) => comesFirst(a.id, clause, b));
-    known.set(b, found);
+export function waysBefore(a: Conjunction, b: Conjunction): readonly Way[] {
+  const known = preceding.get(a) ?? new Map<Conjunction, readonly Way[]>();
+  preceding.set(a, known);
+  let ways = known.get(b);
+  if (ways === undefined) {
+    // Without a flow in common nothing of the one is missing for the other.
+    ways = doShare(a, b) ? waysOf(a, b) : [a.clauses];
+    known.set(b, ways);
   }
-  return found;
+  return ways;
 }
 
-function comesFirst(id: number, clause: number, b: Conjunction): boolean {
-  let along = 0;
-  for (const [own, flows] of b.clauses.entries()) {
-    const places = flows.map(({ memberships }) => ({
-      first: memberships.findIndex(one => one.id === id && one.clause === clause),
-      second: memberships.findIndex(one => one.id === b.id && one.clause === own),
-    }));
-    if (places.some(({ first }) => first < 0)) continue;
-    if (places.every(({ first, second }) => first < second) || ++along === 2) return true;
-  }
-  return false;
+function waysOf(a: Conjunction, b: Conjunction): Way[] {
+  return b.clauses.flatMap((_, missing) =>
+    a.clauses.flatMap((_, last) => {
+      const way = a.clauses.map((flows, own) =>
+        flows.filter(({ memberships }) => {
+          const at = memberships.findIndex(one => one.id === b.id && one.clause === missing);
+          if (at < 0) return true;
+          return own === last && at > memberships.findIndex(one => one.id === a.id && one.clause === own);
+        }),
+      );
+      return way.some(({ length }) => length === 0) ? [] : [way];
+    }),
+  );
 }
+
+/** Whether `a` is complete before `b` is, in whatever order the flows are gone through, and whichever of them match. */
+export const outdoes = (a: Conjunction, b: Conjunction): boolean =>
+  a.oddity === null && b.oddity === null && waysBefore(b, a).length === 0;
 
 /** Whether two conjunctions have a flow in common. */
 export function doShare(a: Conjunction, b: Conjunction): boolean {
-  const ids = a.clauses.flat();
-  return ids.some(({ memberships }) => memberships.some(one => one.id === b.id));
+  return a.clauses.some(flows => flows.some(({ memberships }) => memberships.some(one => one.id === b.id)));
 }
 
 /** The flows of a table that stand, as far as those of one match and priority replace each other. */

@@ -6,7 +6,7 @@
  */
 import { KEY } from "../../openflow/index.ts";
 import type { Clauses } from "./clauses.ts";
-import { type Conjunction, doShare, outdoes } from "./conjunctions.ts";
+import { type Conjunction, doShare, outdoes, waysBefore } from "./conjunctions.ts";
 import { MapNode } from "./maps.ts";
 import type { Path } from "./path.ts";
 import type { Node, Program, Template } from "./program.ts";
@@ -51,7 +51,7 @@ export function lookUpConjunctions(
   for (const [index, conjunction] of conjunctions.entries()) {
     const next: Pending[] = [];
     for (const { path, silent } of pending)
-      for (const part of clauses.divide(conjunction, key, path)) {
+      for (const part of clauses.divide(conjunction.clauses, key, path)) {
         if (!part.isMet) next.push({ path: part.path, silent });
         else if (conjunction.oddity !== null)
           outcomes.push(unknown(asking, conjunction, conjunction.oddity, part.path));
@@ -60,7 +60,7 @@ export function lookUpConjunctions(
             if (answer.source === null) next.push({ path: answer.path, silent: [...silent, conjunction] });
             else if (silent.some(other => doShare(other, conjunction)))
               outcomes.push(unknown(asking, conjunction, SILENT, answer.path));
-            else outcomes.push(...besideOthers(asking, conjunctions, index, answer));
+            else outcomes.push(...besideOthers(asking, conjunction, conjunctions.slice(index + 1), answer));
           }
       }
     pending = next;
@@ -68,62 +68,91 @@ export function lookUpConjunctions(
   return pending.map(({ path }) => path);
 }
 
-/** What is found for an id, divided by what those behind it lead to, if they are complete too. */
+/** What is found for an id that is complete, divided by what others lead to, where they are complete too. */
 function besideOthers(
   asking: Asking,
-  conjunctions: readonly Conjunction[],
-  index: number,
+  own: Conjunction,
+  others: readonly Conjunction[],
   answer: Outcome,
 ): readonly Outcome[] {
   const { source, rival } = answer;
   if (source === null || rival !== null) return [answer];
   const outcomes: Outcome[] = [];
-  const own = conjunctions[index]!;
   let rest: readonly Path[] = [answer.path];
-  for (let at = index + 1; at < conjunctions.length; at++) {
-    const other = conjunctions[at]!;
+  for (const other of others) {
     if (outdoes(own, other)) continue;
     const left: Path[] = [];
     for (const path of rest)
-      for (const part of asking.clauses.divide(other, asking.key, path)) {
-        if (part.isMet) left.push(...besideOne(asking, own, other, source, part.path, outcomes));
-        else left.push(part.path);
+      for (const part of asking.clauses.divide(other.clauses, asking.key, path)) {
+        if (!part.isMet) left.push(part.path);
+        else left.push(...besideOne(asking, { own, other, others, source }, part.path, outcomes));
       }
     rest = left;
   }
   return [...outcomes, ...rest.map(path => ({ path, source, rival: null }))];
 }
 
+/** Two ids that are complete, what the first leads to, and whatever else may be complete. */
+interface Both {
+  readonly own: Conjunction;
+  readonly other: Conjunction;
+  readonly others: readonly Conjunction[];
+  readonly source: Source;
+}
+
 /** Where another id is complete too: gives back where that does not matter. */
-function besideOne(
-  asking: Asking,
-  own: Conjunction,
-  other: Conjunction,
-  source: Source,
-  path: Path,
-  outcomes: Outcome[],
-): readonly Path[] {
+function besideOne(asking: Asking, both: Both, given: Path, outcomes: Outcome[]): readonly Path[] {
+  const { own, other, others, source } = both;
   if (other.oddity !== null) {
-    outcomes.push(unknown(asking, other, other.oddity, path));
+    outcomes.push(unknown(asking, other, other.oddity, given));
     return [];
   }
-  const left: Path[] = [];
-  for (const found of asking.ask(other, path)) {
-    if (found.rival !== null) outcomes.push(found);
-    else if (found.source === null && doShare(own, other))
-      outcomes.push(unknown(asking, other, SILENT, found.path));
-    else if (found.source !== null && differ(asking.program, found.path, source, found.source))
-      outcomes.push({ path: found.path, source, rival: found.source });
-    else left.push(found.path);
-  }
+  const order = divideByWays(asking, waysBefore(other, own), given);
+  const left = [...order.never];
+  for (const path of order.sometimes)
+    for (const found of asking.ask(other, path)) {
+      const isAnother =
+        found.source !== null &&
+        (found.rival !== null || differ(asking.program, found.path, source, found.source));
+      if (found.source === null && doShare(own, other))
+        outcomes.push(unknown(asking, other, SILENT, found.path));
+      else if (!isAnother) left.push(found.path);
+      else {
+        const back = divideByWays(asking, waysBefore(own, other), found.path);
+        for (const one of back.sometimes)
+          outcomes.push(
+            found.rival !== null ? { ...found, path: one } : { path: one, source, rival: found.source },
+          );
+        // There the other one is complete first, whatever the order.
+        const rest = others.filter(one => one !== other);
+        for (const one of back.never)
+          outcomes.push(...besideOthers(asking, other, rest, { ...found, path: one }));
+      }
+    }
   return left;
+}
+
+/** A path where all ids in question are complete, divided by whether one of some ways is open there. */
+function divideByWays(
+  { clauses, key }: Asking,
+  ways: ReturnType<typeof waysBefore>,
+  path: Path,
+): { readonly sometimes: readonly Path[]; readonly never: readonly Path[] } {
+  const sometimes: Path[] = [];
+  let never: readonly Path[] = [path];
+  for (const way of ways) {
+    const parts = never.flatMap(one => clauses.divide(way, key, one));
+    sometimes.push(...parts.filter(({ isMet }) => isMet).map(part => part.path));
+    never = parts.filter(({ isMet }) => !isMet).map(part => part.path);
+  }
+  return { sometimes, never };
 }
 
 function unknown({ program }: Asking, { clauses, line }: Conjunction, feature: string, path: Path): Outcome {
   const template: Template = {
     id: -1,
     program,
-    steps: [{ do: "unknown", feature, line, needsReparse: false }],
+    steps: [{ do: "unknown", feature, line, needsReparse: false, inSet: null }],
     slots: new Map(),
     unknown: feature,
   };

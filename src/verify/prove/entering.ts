@@ -35,7 +35,10 @@ export function byTunnel(path: Path, port: Word): Parts {
 }
 
 /** Splits a path by whether a port is known to be a tunnel. */
-export function byKnownTunnel(path: Path, port: Word): { readonly is: readonly Path[]; readonly others: readonly Path[] } {
+export function byKnownTunnel(
+  path: Path,
+  port: Word,
+): { readonly is: readonly Path[]; readonly others: readonly Path[] } {
   const { inside, outside } = splitBy(path, port, portCubes(path.space.ports.tunnels));
   return { is: inside, others: outside };
 }
