@@ -149,14 +149,16 @@ function divideByWays(
 }
 
 function unknown({ program }: Asking, { clauses, line }: Conjunction, feature: string, path: Path): Outcome {
+  const { flow } = clauses[0]![0]!;
   const template: Template = {
     id: -1,
+    first: flow,
     program,
     steps: [{ do: "unknown", feature, line, needsReparse: false, inSet: null }],
     slots: new Map(),
     unknown: feature,
   };
-  return { path, source: rowSource(template, clauses[0]![0]!.flow), rival: null };
+  return { path, source: rowSource(template, flow), rival: null };
 }
 
 // --- Flows that match a conj_id ------------------------------------------------------------------------------------
