@@ -242,7 +242,7 @@ function comparedOf(
   return { included: [...included, ...(isStrictAboutCookies ? ["cookies"] : [])], leftOut };
 }
 
-function stepOf(side: Side, { file, line, text }: FlowLine): VerifyStep {
+function stepOf(side: Side, { file, line, text, clauses }: FlowLine): VerifyStep {
   const { flow } = side.flows.reread(text, { file, line });
   if (flow === null) throw new Error(`assertion: ${file}:${line} was read before`);
   return {
@@ -250,6 +250,7 @@ function stepOf(side: Side, { file, line, text }: FlowLine): VerifyStep {
     match: identityText(flow),
     actions: canonicalText(flow.actions),
     priority: flow.priority,
+    ...(clauses === undefined ? {} : { clauses: clauses.map(one => placeOf(side, one)) }),
   };
 }
 

@@ -44,9 +44,10 @@ const stepOf = ({ file, line, text, compiledLine }: VerifyPlace): Step => ({
 
 const wayOf = (letter: string, side: VerifySide, behaviour: VerifyBehaviour): Way => ({
   title: `${letter}, ${side.name}`,
-  steps: folded(behaviour.flows).map(({ step, loop }) => {
+  steps: folded(behaviour.flows).flatMap(({ step, loop }) => {
     const at = stepOf(step);
-    return loop === null ? at : { ...at, text: `${at.text} … ${loopText(loop)}` };
+    const told = loop === null ? at : { ...at, text: `${at.text} … ${loopText(loop)}` };
+    return [...(step.clauses ?? []).map(stepOf), told];
   }),
   end: endsOf(behaviour).join("; "),
 });

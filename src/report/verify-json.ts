@@ -11,6 +11,7 @@ import {
   type VerifyRow,
   type VerifyRows,
   type VerifySide,
+  type VerifyStep,
 } from "./verify.ts";
 
 export const placeObject = ({ file, line, text, compiledLine, origin }: VerifyPlace): object => ({
@@ -21,12 +22,17 @@ export const placeObject = ({ file, line, text, compiledLine, origin }: VerifyPl
   ...(origin === null ? {} : { intent: { file: origin.file, line: origin.line } }),
 });
 
+const stepObject = (step: VerifyStep): object => ({
+  ...placeObject(step),
+  ...(step.clauses === undefined ? {} : { clauses: step.clauses.map(placeObject) }),
+});
+
 const behaviourObject = ({ outputs, packetIns, others, errors, flows }: VerifyBehaviour): object => ({
   outputs: outputs.map(outputObject),
   packet_ins: packetIns.map(packetInObject),
   ...(others.length === 0 ? {} : { effects: others }),
   ...(errors.length === 0 ? {} : { errors }),
-  flows: flows.map(placeObject),
+  flows: flows.map(stepObject),
 });
 
 const frameObject = ({

@@ -140,8 +140,13 @@ function behaviourLines(letter: string, behaviour: VerifyBehaviour, at: number, 
     ...more.map(line => `      ${line}`),
     ...folded(behaviour.flows).flatMap(({ step, index, loop }) => {
       const mark = index === at ? paint.red("≠") : " ";
-      const line = `    ${mark}   ${paint.dim(`${placeText(step)}:`)} ${ruleOf(step.text)}`;
-      return loop === null ? [line] : [line, `        ${paint.dim(`… ${loopText(loop)}`)}`];
+      const lineOf = (one: VerifyPlace, place: string): string =>
+        `${paint.dim(`${place}:`)} ${ruleOf(one.text)}`;
+      const lines = [
+        `    ${mark}   ${lineOf(step, placeText(step))}`,
+        ...(step.clauses ?? []).map(one => `          ${lineOf(one, `clause, ${placeText(one)}`)}`),
+      ];
+      return loop === null ? lines : [...lines, `        ${paint.dim(`… ${loopText(loop)}`)}`];
     }),
   ];
 }

@@ -45,6 +45,8 @@ export interface VerifyStep extends VerifyPlace {
   readonly match: string;
   readonly actions: string;
   readonly priority: number;
+  /** The flows whose conjunction actions led to it; absent where it matched by itself. */
+  readonly clauses?: readonly VerifyPlace[];
 }
 
 export interface VerifyBehaviour {

@@ -61,7 +61,8 @@ export const MATCH_FEATURES: readonly Feature[] = [
   ),
   feature("nsh_*", "unknown", "Network service headers are not read."),
   feature("tun_metadata*", "unknown", "Its place in Geneve options depends on the switch's TLV table."),
-  feature("conj_id, dp_hash", "executed", "Zero: what sets them is unknown."),
+  feature("conj_id", "executed", "Zero, except while a table is asked for the flow of a conjunctive match."),
+  feature("dp_hash", "executed", "Zero: what sets it is unknown."),
   feature("recirc_id", "unknown", "The datapath gives these numbers."),
   feature("actset_output", "executed", "The port of the action set's output, unset without one."),
 ];
@@ -118,8 +119,8 @@ export const ACTION_FEATURES: readonly Feature[] = [
   feature("note", "no effect", ""),
   feature(
     "conjunction",
-    "unknown",
-    "A flow with conjunctions that a packet matches above every other flow makes the outcome unknown.",
+    "executed",
+    "Flows of one priority are weighed together, below ordinary flows of that priority. When all clauses of an id match, the table is asked again with that conj_id: the highest ordinary flow stands, of whatever priority. Ambiguous where the order of installation decides which of two ids is found first and their flows differ. In a proof unknown where one flow is two clauses of an id, one id has two numbers of clauses, or an id has 64.",
   ),
   feature("meter", "unknown", "Drops by rate."),
   feature(

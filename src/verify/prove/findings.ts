@@ -9,6 +9,8 @@ export interface FlowLine {
   readonly file: string;
   readonly line: number;
   readonly text: string;
+  /** The flows whose conjunction actions led to it; absent where it matched by itself. */
+  readonly clauses?: readonly FlowLine[];
 }
 
 /** What one side does with the frame of a difference. */

@@ -2,9 +2,10 @@
  * The key of a map on a path, taken apart: bits that are known, bits that are columns of a domain, and bits that are still
  * free. What a path rules out of the free ones becomes tests of rows.
  */
+
+import type { Clause } from "./cubes.ts";
 import type { MapNode } from "./maps.ts";
 import { type Path, Undecidable } from "./path.ts";
-import type { Clause } from "./solve.ts";
 import { type Atom, type Column, maskOf, type Word } from "./terms.ts";
 
 /** What one word of a map's key is on a path, cut into what is known and what is not. */

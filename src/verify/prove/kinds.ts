@@ -2,7 +2,8 @@
  * What the kinds of frames (space.ts) that a path leaves say of bits of the input: whether a test holds for all of them, and
  * which kinds are left where it does, or does not.
  */
-import { type Cubes, cubesOf, type Literal, meet } from "./solve.ts";
+import { type Cubes, type Literal, meet } from "./cubes.ts";
+import { cubesOf } from "./solve.ts";
 import { KEY, type Space } from "./space.ts";
 import type { Atom } from "./terms.ts";
 

@@ -4,6 +4,9 @@
  * new domain, where it is bound already each lane looks for its row, and where it is some of both the two are joined.
  */
 import { KEY } from "../../openflow/index.ts";
+import { Clauses } from "./clauses.ts";
+import type { Conjunction } from "./conjunctions.ts";
+import { lookUpConjunctions, matchesId, type Outcome } from "./conjunctive.ts";
 import { type Key, keyParts, moved, openRows, rowClause, wordsByLane } from "./keys.ts";
 import { gathered, partitionFound } from "./lanes.ts";
 import { MapNode } from "./maps.ts";
@@ -15,13 +18,6 @@ import { laneSource, rowSource } from "./sources.ts";
 import type { Source, State } from "./state.ts";
 import type { Terms, Word } from "./terms.ts";
 
-/** What a lookup comes to on a part of the path: a flow, none, or two of which nobody knows. */
-export interface Outcome {
-  readonly path: Path;
-  readonly source: Source | null;
-  readonly rival: Source | null;
-}
-
 /** Rows that are few are split off one by one; of joins no more lanes are made than these. */
 const FEW_ROWS = 2;
 const MAX_JOINED = 4_000_000;
@@ -30,6 +26,7 @@ const MAX_FILTERED = 32_000_000;
 
 export class Lookups {
   readonly #terms: Terms;
+  readonly #clauses: Clauses;
   #domains = 0;
   #joins = 0;
   readonly #joined = new WeakMap<Int32Array, Map<string, Joined>>();
@@ -40,6 +37,7 @@ export class Lookups {
 
   constructor(terms: Terms) {
     this.#terms = terms;
+    this.#clauses = new Clauses(terms);
   }
 
   /** All outcomes of the lookup that a state stands at. */
@@ -48,29 +46,66 @@ export class Lookups {
     if (lookup === null) throw new Error("assertion: the machine stands at a lookup");
     const key = state.flow.with(KEY.inPort, lookup.inPort);
     const outcomes: Outcome[] = [];
+    const bands = program.tables.get(lookup.table) ?? [];
+    const id = key[KEY.conjId]!.value ?? 0;
     let rest: readonly Path[] = [path];
-    for (const band of program.tables.get(lookup.table) ?? []) {
-      rest = this.#band(program, band, key, rest, outcomes);
+    for (const band of bands) {
+      rest = this.#ordinary(program, band, key, rest, outcomes, node => matchesId(node, id) !== false);
+      if (band.conjunctions.length > 0 && rest.length > 0) {
+        const ask = (conjunction: Conjunction, on: Path): readonly Outcome[] =>
+          this.#ask(program, bands, key, conjunction, on);
+        const asking = { program, clauses: this.#clauses, key, ask };
+        rest = lookUpConjunctions(asking, band.conjunctions, rest, outcomes);
+      }
       if (rest.length === 0) break;
     }
     return [...outcomes, ...rest.map(left => ({ path: left, source: null, rival: null }))];
   }
 
-  #band(
+  /**
+   * Asks a table with a conj_id. On the path no flow of the conjunction's priority or a higher one matches without one, so
+   * that of these only flows that compare it need a look; clauses count for nothing, and hide flows.
+   */
+  #ask(
+    program: Program,
+    bands: readonly Band[],
+    given: readonly Word[],
+    { id, priority }: Conjunction,
+    path: Path,
+  ): readonly Outcome[] {
+    const key = given.with(KEY.conjId, this.#terms.constant(id));
+    const outcomes: Outcome[] = [];
+    let rest: readonly Path[] = [path];
+    for (const band of bands) {
+      const isAsked = (node: Node): boolean => {
+        const matches = matchesId(node, id);
+        return matches === true || (matches === null && band.priority < priority);
+      };
+      const isFound = (node: Node): boolean => isAsked(node) && !band.hidden.has(node);
+      rest = this.#ordinary(program, band, key, rest, outcomes, isFound);
+      if (rest.length === 0) break;
+    }
+    return [...outcomes, ...rest.map(left => ({ path: left, source: null, rival: null }))];
+  }
+
+  /** The ordinary flows of a band for which `isAsked` holds. */
+  #ordinary(
     program: Program,
     { nodes, rivals }: Band,
     key: readonly Word[],
     paths: readonly Path[],
     outcomes: Outcome[],
+    isAsked: (node: Node) => boolean,
   ): readonly Path[] {
     let rest = paths;
     for (const [index, node] of nodes.entries()) {
+      if (!isAsked(node)) continue;
       const left: Path[] = [];
       for (const path of rest) {
         const found = this.#node(node, key, path);
         left.push(...found.misses);
         for (const hit of found.hits) {
-          const others = rivals[index]!.map(other => nodes[other]!);
+          const others = rivals[index]!.map(other => nodes[other]!).filter(isAsked);
           if (others.length === 0) outcomes.push({ ...hit, rival: null });
           else outcomes.push(...this.#withRivals(program, hit, others, key));
         }

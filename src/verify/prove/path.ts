@@ -8,10 +8,12 @@
  * nothing else: whatever is found different is solved exactly before anybody hears of it.
  */
 import type { Budget } from "./budget.ts";
+import { hasConditions } from "./conditions.ts";
+import { type Clause, type Cubes, type Literal, meet, restrict } from "./cubes.ts";
 import { byKinds, kindsWith, kindsWithout } from "./kinds.ts";
 import { type ColumnTest, gathered, partition, partitionSame, valuesOn } from "./lanes.ts";
 import type { MapNode } from "./maps.ts";
-import { type Clause, type Cubes, type Literal, mayHaveInput, meet, restrict } from "./solve.ts";
+import { mayHaveInput } from "./solve.ts";
 import type { Cube, Space } from "./space.ts";
 import {
   type Atom,
@@ -91,6 +93,7 @@ export class Path {
   readonly misses: readonly Miss[];
   readonly links: readonly Link[];
   readonly views: ReadonlyMap<number, View>;
+  #holding: readonly Atom[] | null = null;
 
   constructor(space: Space, parts: Parts) {
     this.space = space;
@@ -131,6 +134,14 @@ export class Path {
       this.misses.length === 0 &&
       this.links.length === 0
     );
+  }
+
+  /** Conditions that hold. */
+  get holding(): readonly Atom[] {
+    this.#holding ??= [...this.cubes]
+      .filter(([{ condition }, { value }]) => condition !== undefined && value === 1)
+      .map(([atom]) => atom);
+    return this.#holding;
   }
 
   with(change: Partial<Parts>): Path {
@@ -285,7 +296,7 @@ export class Path {
   /** Whether cubes and clauses leave anything. */
   isFeasible(): boolean {
     return (
-      this.clauses.length === 0 ||
+      (this.clauses.length === 0 && !hasConditions(this.cubes, [])) ||
       mayHaveInput(this.budget, this.space, this.contents, this.cubes, this.clauses)
     );
   }

@@ -21,6 +21,14 @@ import {
   USUAL_OVS,
 } from "../../openflow/index.ts";
 import type { Budget } from "./budget.ts";
+import {
+  type ClauseFlow,
+  type Conjunction,
+  conjunctionsOf,
+  isClause,
+  membershipsOf,
+  Standing,
+} from "./conjunctions.ts";
 import { MapNode, type WordTest } from "./maps.ts";
 import { overlapsOf } from "./overlaps.ts";
 
@@ -58,6 +66,10 @@ export interface Band {
   readonly nodes: readonly Node[];
   /** For each node those behind it that can match the same packet and do something else. */
   readonly rivals: readonly (readonly number[])[];
+  /** The conjunctive matches whose clauses have this priority. */
+  readonly conjunctions: readonly Conjunction[];
+  /** Nodes that are not found with a conj_id (conjunctions.ts). */
+  readonly hidden: ReadonlySet<Node>;
 }
 
 /** Fewer flows than these stay single rules. */
@@ -88,8 +100,7 @@ export function testsOf(match: readonly MatchField[]): WordTest[] {
 
 function unknownOf(flow: Flow): string | null {
   const odd = flow.match.find(({ field }) => !isModelled(field) || field.place!.word === KEY.recircId);
-  if (odd !== undefined) return `match on ${odd.field.name}`;
-  return flow.actions.some(({ type }) => type === "conjunction") ? "conjunction" : null;
+  return odd === undefined ? null : `match on ${odd.field.name}`;
 }
 
 const isPortWord = ({ word }: WordTest): boolean => word === KEY.tpSrc || word === KEY.tpDst;
@@ -133,6 +144,34 @@ interface Family {
   readonly template: Template;
 }
 
+/** Flows of one shape, or one that was read by itself. */
+interface Shaped {
+  readonly model: Flow;
+  readonly shape: Shape | null;
+  readonly flows: Int32Array;
+}
+
+/** The clauses of a table. */
+interface Clauses {
+  readonly flows: ClauseFlow[];
+  readonly standing: Standing;
+}
+
+/** Families that compare the same bits at one priority. */
+interface RawBand {
+  readonly table: number;
+  readonly priority: number;
+  readonly families: Family[];
+  readonly isHidden: boolean;
+}
+
+/** What becomes a band. */
+interface Made {
+  readonly nodes: Node[];
+  readonly hidden: Set<Node>;
+  readonly clauses: ClauseFlow[];
+}
+
 export class Program {
   readonly flows: FlowColumns;
   readonly tables = new Map<number, readonly Band[]>();
@@ -159,33 +198,127 @@ export class Program {
   }
 
   #build(budget: Budget): void {
-    const bands = new Map<string, { table: number; priority: number; families: Family[] }>();
-    for (const { model, shape, flows } of this.#shapes()) {
+    const shapes = [...this.#shapes()];
+    const standing = this.#standing(shapes);
+    const bands = new Map<string, RawBand>();
+    for (const shaped of shapes) {
+      const { model, shape, flows } = shaped;
+      if (isClause(model) && unknownOf(model) === null) continue;
+      const own = standing.get(model.table);
       for (const family of this.#families(model, shape, flows)) {
+        const { kept, hidden } =
+          own === undefined ? { kept: family, hidden: null } : this.#divided(family, own, shaped);
         const signature = family.tests.map(({ word, mask }) => `${word}/${mask}`).join();
-        const name = `${model.table} ${model.priority} ${signature}`;
-        const band = bands.get(name) ?? { table: model.table, priority: model.priority, families: [] };
-        bands.set(name, band);
-        band.families.push(family);
+        for (const [part, isHidden] of [[kept, false] as const, [hidden, true] as const]) {
+          if (part === null || part.flows.length === 0) continue;
+          const name = `${model.table} ${model.priority} ${signature} ${isHidden}`;
+          const band = bands.get(name) ?? {
+            table: model.table,
+            priority: model.priority,
+            families: [],
+            isHidden,
+          };
+          bands.set(name, band);
+          band.families.push(part);
+        }
       }
     }
-    const byTable = new Map<number, Map<number, Node[]>>();
-    for (const { table, priority, families } of bands.values()) {
-      const nodes = byTable.get(table) ?? new Map<number, Node[]>();
-      byTable.set(table, nodes);
-      nodes.set(priority, [...(nodes.get(priority) ?? []), ...this.#nodes(families)]);
+    this.#order([...bands.values()], standing, budget);
+  }
+
+  /** Makes bands of families, the highest priority first. */
+  #order(raw: readonly RawBand[], standing: ReadonlyMap<number, Clauses>, budget: Budget): void {
+    const byTable = new Map<number, Map<number, Made>>();
+    const madeAt = (table: number, priority: number): Made => {
+      const bands = byTable.get(table) ?? new Map<number, Made>();
+      byTable.set(table, bands);
+      const made = bands.get(priority) ?? { nodes: [], hidden: new Set(), clauses: [] };
+      bands.set(priority, made);
+      return made;
+    };
+    for (const { table, priority, families, isHidden } of raw) {
+      const made = madeAt(table, priority);
+      const nodes = this.#nodes(families);
+      made.nodes.push(...nodes);
+      if (isHidden) for (const node of nodes) made.hidden.add(node);
     }
+    for (const [table, { flows, standing: rest }] of standing)
+      for (const flow of flows)
+        if (!rest.replaced.has(flow.flow)) madeAt(table, flow.priority).clauses.push(flow);
     for (const [table, priorities] of byTable) {
       const sorted = [...priorities].sort(([a], [b]) => b - a);
       this.tables.set(
         table,
-        sorted.map(([priority, nodes]) => ({ priority, nodes, rivals: overlapsOf(this, nodes, budget) })),
+        sorted.map(([priority, { nodes, hidden, clauses }]) => ({
+          priority,
+          nodes,
+          rivals: overlapsOf(this, nodes, budget),
+          conjunctions: conjunctionsOf(clauses),
+          hidden,
+        })),
       );
     }
   }
 
+  /** The clauses of each table that has any, and what they replace and hide. */
+  #standing(shapes: readonly Shaped[]): Map<number, Clauses> {
+    const tables = new Map<number, Clauses>();
+    for (const { model, flows } of shapes) {
+      if (!isClause(model) || unknownOf(model) !== null) continue;
+      const table = tables.get(model.table) ?? { flows: [], standing: new Standing() };
+      tables.set(model.table, table);
+      for (const index of flows) {
+        const flow = this.flows.flow(index);
+        const tests = testsOf(flow.match);
+        const { priority, source } = flow;
+        table.standing.addClause(index, priority, tests);
+        const memberships = membershipsOf(flow);
+        table.flows.push({
+          flow: index,
+          line: source.line,
+          priority,
+          variants: variantsOf(tests),
+          memberships,
+        });
+      }
+    }
+    for (const { model, shape, flows } of shapes) {
+      const standing = tables.get(model.table)?.standing;
+      const tests = testsOf(model.match);
+      if (standing === undefined || unknownOf(model) !== null || isClause(model)) continue;
+      if (!standing.isConcerned(tests)) continue;
+      const slots = matchSlots(model, shape, tests);
+      for (const flow of flows)
+        standing.addOrdinary(flow, model.priority, this.#ownTests(flow, tests, slots));
+    }
+    return tables;
+  }
+
+  /** A family without flows that a clause replaced, and those of it that clauses hide. */
+  #divided(
+    family: Family,
+    { standing }: Clauses,
+    { model, shape }: Shaped,
+  ): { kept: Family; hidden: Family | null } {
+    const tests = testsOf(model.match);
+    if (family.template.unknown !== null || !standing.isConcerned(tests))
+      return { kept: family, hidden: null };
+    const slots = matchSlots(model, shape, tests);
+    const flows = family.flows.filter(flow => !standing.replaced.has(flow));
+    const isHidden = (flow: number): boolean =>
+      standing.isHidden(model.priority, this.#ownTests(flow, tests, slots));
+    return {
+      kept: { ...family, flows: flows.filter(flow => !isHidden(flow)) },
+      hidden: { ...family, flows: flows.filter(isHidden) },
+    };
+  }
+
+  #ownTests(flow: number, tests: readonly WordTest[], slots: readonly MatchSlot[]): WordTest[] {
+    return tests.map((test, index) => ({ ...test, value: this.#valueOf(flow, test, index, slots) }));
+  }
+
   /** All flows by shape; flows that were read by themselves are shapes of their own. */
-  *#shapes(): Generator<{ model: Flow; shape: Shape | null; flows: Int32Array }> {
+  *#shapes(): Generator<Shaped> {
     const { flows } = this;
     const counts = new Int32Array(flows.shapes.length);
     const single: number[] = [];
@@ -219,7 +352,7 @@ export class Program {
     }
     // Whether a fragment matches depends on the values: flow by flow.
     for (const flow of flows) {
-      const own = tests.map((test, index) => ({ ...test, value: this.#valueOf(flow, test, index, slots) }));
+      const own = this.#ownTests(flow, tests, slots);
       for (const variant of variantsOf(own))
         yield { flows: Int32Array.of(flow), tests: variant, slots: [], template };
     }
@@ -262,7 +395,7 @@ export class Program {
     const rules = new Map<string, Rule>();
     for (const { flows, tests, slots, template } of families) {
       for (const flow of flows) {
-        const own = tests.map((test, index) => ({ ...test, value: this.#valueOf(flow, test, index, slots) }));
+        const own = this.#ownTests(flow, tests, slots);
         const name = template.unknown === null ? own.map(({ value }) => value).join() : `unknown ${flow}`;
         const known = rules.get(name);
         if (known === undefined || known.flow < flow) rules.set(name, { tests: own, template, flow });
@@ -337,12 +470,16 @@ export class Program {
       const seen = new Set([table]);
       // A set takes in what is added while it is gone through.
       for (const next of seen)
-        for (const { nodes } of this.tables.get(next) ?? [])
+        for (const { nodes, conjunctions } of this.tables.get(next) ?? []) {
+          for (const { clauses } of conjunctions)
+            for (const { variants } of clauses.flat())
+              for (const { word } of variants.flat()) found.add(word);
           for (const node of nodes) {
             for (const word of wordsOf(node)) found.add(word);
             const templates = node instanceof MapNode ? node.templates : [node.template];
             for (const { steps } of templates) this.#addTables(steps, next, seen);
           }
+        }
       words = found;
       this.#askedFrom.set(table, words);
     }

@@ -12,7 +12,7 @@ import {
   type Outcome,
 } from "../../openflow/index.ts";
 import type { Candidate } from "./compare.ts";
-import { accompanying, Confirming, chainOf, surelyDiffer, type Yardstick } from "./confirm.ts";
+import { accompanying, Confirming, surelyDiffer, type Yardstick } from "./confirm.ts";
 import { isTunnel, TUNNEL_WORDS } from "./entering.ts";
 import { fieldsBetween } from "./fields-between.ts";
 import type { Behaviour, Difference, Findings, FlowLine } from "./findings.ts";
@@ -295,7 +295,10 @@ interface Found extends Difference {
 const behaviourOf = (outcome: Outcome): Behaviour => ({
   ...outcome.effects!,
   errors: outcome.errors,
-  flows: chainOf(outcome).map(lineOf),
+  flows: outcome.tables.flatMap(({ flow, clauses }) => {
+    if (flow === null) return [];
+    return [clauses === undefined ? lineOf(flow) : { ...lineOf(flow), clauses: clauses.map(lineOf) }];
+  }),
 });
 
 /** Ports that must be tunnels for two outcomes to differ, of which it is not known whether they are. */

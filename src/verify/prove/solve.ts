@@ -4,58 +4,17 @@
  * frames are tried in their order, and the cubes of a word within a kind in theirs.
  */
 import type { Budget } from "./budget.ts";
+import { hasConditions, searchConditions, settled, spokenOf } from "./conditions.ts";
+import { type Clause, type Cubes, FREE, isOneBit, meet, openOf, restrict } from "./cubes.ts";
 import type { Cube, Kind, Space } from "./space.ts";
 import { KEY } from "./space.ts";
 import type { Atom } from "./terms.ts";
-
-/** The bits of `mask` of an atom have the values of `value`. */
-export interface Literal {
-  readonly atom: Atom;
-  readonly mask: number;
-  readonly value: number;
-}
-
-export type Clause = readonly Literal[];
-export type Cubes = ReadonlyMap<Atom, Cube>;
 
 /** An input: the kind of each reading, and what is fixed of the atoms; everything else may be anything of its kind. */
 export interface Solution {
   readonly kinds: readonly Kind[];
   readonly cubes: Cubes;
 }
-
-const FREE: Cube = { mask: 0, value: 0 };
-
-/** Both cubes at once; null when they contradict each other. */
-export function meet(a: Cube, b: Cube): Cube | null {
-  if (((a.value ^ b.value) & a.mask & b.mask) !== 0) return null;
-  return { mask: (a.mask | b.mask) >>> 0, value: (a.value | b.value) >>> 0 };
-}
-
-/** Takes on one more cube for an atom; false when that cannot be. */
-export function restrict(cubes: Map<Atom, Cube>, atom: Atom, cube: Cube): boolean {
-  const met = meet(cubes.get(atom) ?? FREE, cube);
-  if (met === null) return false;
-  const beyond = atom.bits >= 32 ? 0 : (0xffffffff << atom.bits) >>> 0;
-  if ((met.value & beyond) !== 0) return false;
-  cubes.set(atom, met);
-  return true;
-}
-
-/** Literals of a clause that are still open; null when one of them fails already. */
-function open(clause: Clause, cubes: Cubes): Literal[] | null {
-  const left: Literal[] = [];
-  for (const literal of clause) {
-    const cube = cubes.get(literal.atom) ?? FREE;
-    if (((cube.value ^ literal.value) & cube.mask & literal.mask) !== 0) return null;
-    const mask = (literal.mask & ~cube.mask) >>> 0;
-    if (mask === 0) continue;
-    left.push(mask === literal.mask ? literal : { ...literal, mask, value: (literal.value & mask) >>> 0 });
-  }
-  return left;
-}
-
-const isOneBit = (mask: number): boolean => (mask & (mask - 1)) === 0;
 
 /** Cubes under which every clause fails, or null. */
 export function search(budget: Budget, given: Cubes, clauses: readonly Clause[]): Cubes | null {
@@ -66,7 +25,7 @@ export function search(budget: Budget, given: Cubes, clauses: readonly Clause[])
     const next: Clause[] = [];
     let isForced = false;
     for (const clause of pending) {
-      const left = open(clause, cubes);
+      const left = openOf(clause, cubes);
       if (left === null) continue;
       if (left.length === 0) return null;
       const only = left[0]!;
@@ -131,7 +90,8 @@ function choose(
   choices: readonly Choice[],
   index: number,
 ): Cubes | null {
-  const found = search(budget, cubes, clauses);
+  const find = hasConditions(cubes, clauses) ? searchConditions : search;
+  const found = find(budget, cubes, clauses);
   if (found === null || index === choices.length) return found;
   const { atom, cubes: options } = choices[index]!;
   const likely = options.filter(option => meet(option, found.get(atom) ?? FREE) !== null);
@@ -156,15 +116,14 @@ export function findInput(
   clauses: readonly Clause[],
   atoms: Iterable<Atom> = [],
 ): Solution | null {
-  const concerned = new Set<Atom>(given.keys());
-  for (const clause of clauses) for (const { atom } of clause) concerned.add(atom);
+  const concerned = spokenOf([...given.keys(), ...clauses.flatMap(clause => clause.map(({ atom }) => atom))]);
   const found = chooseKinds(budget, space, contents, given, clauses, [...concerned], []);
   return found === null ? null : { kinds: found.kinds, cubes: filled(space, found, atoms) };
 }
 
 /**
  * Whether there may be an input: a quick answer that is never wrong when it is no, and when it is yes leaves out only
- * types that a frame cannot have. A solution of the clauses stays one when more bits are given, so that a kind needs
+ * types that a frame cannot have, and what conditions need a search for. A solution of the clauses stays one when more bits are given, so that a kind needs
  * no more than to go along with it.
  */
 export function mayHaveInput(
@@ -174,6 +133,10 @@ export function mayHaveInput(
   given: Cubes,
   clauses: readonly Clause[],
 ): boolean {
+  if (hasConditions(given, clauses)) {
+    const rest = settled(given, clauses);
+    return rest !== null && mayHaveInput(budget, space, contents, rest.cubes, rest.clauses);
+  }
   const found = search(budget, given, clauses);
   if (found === null) return false;
   const fits = contents.every((kinds, content) => {
@@ -237,7 +200,8 @@ function chooseCubes(
 ): Cubes | null {
   const cubes = new Map(given);
   const choices: Choice[] = [];
-  const inClauses = new Set(clauses.flatMap(clause => clause.map(({ atom }) => atom)));
+  const conditions = [...given.keys()].filter(({ condition }) => condition !== undefined);
+  const inClauses = spokenOf([...conditions, ...clauses.flatMap(clause => clause.map(({ atom }) => atom))]);
   for (const atom of concerned) {
     const kind = kinds[atom.content];
     const options = kind === undefined ? null : cubesOf(space, kind, atom.word);

@@ -4,6 +4,7 @@
  * decrement, so that these few forms are all there is. Words are made once for every text (hash-consed): two words
  * that are built alike are the same object, and equality costs nothing.
  */
+import type { Condition } from "./conditions.ts";
 
 /** An input of the machine: a word of the frame's key as it was read. */
 export interface Atom {
@@ -15,7 +16,12 @@ export interface Atom {
   readonly word: number;
   /** Bits that can be anything but 0; they begin at bit 0. */
   readonly bits: number;
+  /** Of an atom that is no input: what its one bit says of others. */
+  readonly condition?: Condition;
 }
+
+/** The reading and the word of a condition: none. */
+const NOWHERE = -1;
 
 /** Values that differ from lane to lane of one domain. */
 export class Column {
@@ -80,6 +86,17 @@ export class Terms {
     let atom = this.#atomNames.get(name);
     if (atom === undefined) {
       atom = { id: this.atoms.length, name, content, word, bits };
+      this.atoms.push(atom);
+      this.#atomNames.set(name, atom);
+    }
+    return atom;
+  }
+
+  /** The atom of a condition of this name, made if need be. */
+  condition(name: string, condition: Condition): Atom {
+    let atom = this.#atomNames.get(name);
+    if (atom === undefined) {
+      atom = { id: this.atoms.length, name, content: NOWHERE, word: NOWHERE, bits: 1, condition };
       this.atoms.push(atom);
       this.#atomNames.set(name, atom);
     }

@@ -3,10 +3,11 @@
  * misses are looked up and ruled out one by one. Exact: when there is no frame, the search says so, unless it gave up.
  */
 import { ACCOMPANYING_WORDS, KEY } from "../../openflow/index.ts";
+import { type Clause, type Literal, restrict } from "./cubes.ts";
 import type { MapNode } from "./maps.ts";
 import type { Path } from "./path.ts";
 import { type Readings, SNAP_WORD } from "./readings.ts";
-import { type Clause, findInput, type Literal, restrict, type Solution } from "./solve.ts";
+import { findInput, type Solution } from "./solve.ts";
 import type { Cube, Kind } from "./space.ts";
 import { INNER_WORDS, inputWordsOf } from "./space.ts";
 import { type Atom, maskOf, pairsOf, type Segment, type Word } from "./terms.ts";

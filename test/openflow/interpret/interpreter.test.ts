@@ -139,8 +139,6 @@ test("unknown features are named, and only when they are met", () => {
     [["actions=all"], "ALL"],
     [["actions=all"], null, { ports: [1, 2] }],
     [["actions=group:1"], "select group", { groups: select }],
-    [["priority=2,ip actions=conjunction(1,1/2)", "priority=1 actions=2"], "conjunction"],
-    [["priority=1,ip actions=conjunction(1,1/2)", "priority=2 actions=2"], null],
     [["ip actions=meter:1,2"], "meter"],
     [["ip,tun_metadata0=1 actions=2"], "match on tun_metadata0"],
   ];

@@ -23,29 +23,33 @@ export interface Row {
   readonly src: Test | null;
   readonly dst: Test | null;
   readonly port: Test | null;
+  /** Bits of register 0. */
+  readonly reg: Test | null;
   readonly conjId: number | null;
   readonly memberships: readonly Membership[];
-  /** Port of its output, 0 for a drop; or the table it goes on to. */
+  /** Port of its output, 0 for a drop; or the table it goes on to, with register 0 set if need be. */
   readonly out: number;
   readonly next: number | null;
+  readonly sets: number | null;
 }
 
-/** A frame of the world: two bits of each address, two of the port, 3 where a first fragment hides its ports. */
+/** A frame of the world: two bits of each address, two of the port, which a lookup does not see of a first fragment. */
 export interface Packet {
   readonly src: number;
   readonly dst: number;
   readonly port: number;
   readonly isFragment: boolean;
+  /** Register 0, as a table before has set it. */
+  readonly reg?: number;
 }
 
 const VALUES = [0, 1, 2, 3];
 
 /** Every frame there is. */
 export const PACKETS: readonly Packet[] = VALUES.flatMap(src =>
-  VALUES.flatMap(dst => [
-    ...VALUES.map(port => ({ src, dst, port, isFragment: false })),
-    { src, dst, port: 2, isFragment: true },
-  ]),
+  VALUES.flatMap(dst =>
+    VALUES.flatMap(port => [false, true].map(isFragment => ({ src, dst, port, isFragment }))),
+  ),
 );
 
 const u16 = (value: number): number[] => [value >>> 8, value & 0xff];
@@ -67,8 +71,10 @@ const addressText = (name: string, { value, mask }: Test): string =>
 const portText = ({ value, mask }: Test): string =>
   `udp_dst=0x${value.toString(16)}/0x${(0xfffc | mask).toString(16)}`;
 
+const regText = ({ value, mask }: Test): string => `reg0=0x${value.toString(16)}/0x${mask.toString(16)}`;
+
 export function rowText(row: Row): string {
-  const { src, dst, port } = row;
+  const { src, dst, port, reg } = row;
   const match = [
     `table=${row.table},priority=${row.priority}`,
     ...(row.conjId === null ? [] : [`conj_id=${row.conjId}`]),
@@ -76,14 +82,16 @@ export function rowText(row: Row): string {
     ...(src === null ? [] : [addressText("nw_src", src)]),
     ...(dst === null ? [] : [addressText("nw_dst", dst)]),
     ...(port === null ? [] : [portText(port)]),
+    ...(reg === null ? [] : [regText(reg)]),
   ];
   return `${match.join()} actions=${actionsText(row)}`;
 }
 
-export function actionsText({ memberships, out, next }: Row): string {
+export function actionsText({ memberships, out, next, sets }: Row): string {
   if (memberships.length > 0)
     return memberships.map(({ id, clause, clauses }) => `conjunction(${id},${clause}/${clauses})`).join();
-  if (next !== null) return `resubmit(,${next})`;
+  const set = sets === null ? "" : `set_field:${sets}->reg0,`;
+  if (next !== null) return `${set}resubmit(,${next})`;
   return out === 0 ? "drop" : `output:${out}`;
 }
 
@@ -94,6 +102,8 @@ export const textOf = (rows: readonly Row[]): string => rows.map(rowText).join("
 export interface Style {
   /** Whether flows may say one id twice, or two numbers of clauses of it. */
   readonly isOdd: boolean;
+  /** Whether a table of pairs of addresses comes first and sets a register, of which later ones ask. */
+  readonly hasRegister?: boolean;
 }
 
 const OUTPUTS = [0, 2, 3, 4];
@@ -104,9 +114,34 @@ const randomTest = (r: Rng): Test => {
   return { value: r.pick(VALUES) & mask, mask };
 };
 
-function randomMatch(r: Rng): Pick<Row, "src" | "dst" | "port"> {
+function randomMatch(r: Rng, { hasRegister }: Style): Pick<Row, "src" | "dst" | "port" | "reg"> {
   const maybe = (odds: number): Test | null => (r.chance(odds) ? randomTest(r) : null);
-  return { src: maybe(50), dst: maybe(40), port: maybe(30) };
+  const match = { src: maybe(50), dst: maybe(40), port: maybe(30), reg: null };
+  return hasRegister === true && r.chance(60) ? { ...match, src: null, reg: randomTest(r) } : match;
+}
+
+/** A table of pairs of addresses, large enough to be proven as one map, which sets the register. */
+function registerRows(r: Rng): Row[] {
+  const exactly = (value: number): Test => ({ value, mask: 3 });
+  const plain = {
+    table: 0,
+    priority: 7,
+    port: null,
+    reg: null,
+    conjId: null,
+    memberships: [],
+    out: 0,
+    next: 1,
+  };
+  const values = r.pick([VALUES, [0, 1], [2, 3]]);
+  return VALUES.flatMap(src =>
+    VALUES.filter(() => r.chance(80)).map(dst => ({
+      ...plain,
+      src: exactly(src),
+      dst: exactly(dst),
+      sets: r.pick(values),
+    })),
+  );
 }
 
 function randomMemberships(r: Rng, clauses: ReadonlyMap<number, number>, { isOdd }: Style): Membership[] {
@@ -124,32 +159,35 @@ function randomMemberships(r: Rng, clauses: ReadonlyMap<number, number>, { isOdd
 
 /** Flows of one table or two, the last of a match and priority standing. */
 export function randomRows(r: Rng, style: Style): Row[] {
-  const tables = r.chance(30) ? 2 : 1;
+  const first = style.hasRegister === true ? 1 : 0;
+  const tables = first + (r.chance(30) ? 2 : 1);
   const clauses = new Map([1, 2, 3].slice(0, 1 + r.below(3)).map(id => [id, r.pick([2, 2, 2, 3])]));
   const rows = new Map<string, Row>();
   const add = (row: Row): void => {
-    const { memberships, out, next, ...match } = row;
+    const { memberships, out, next, sets, ...match } = row;
     rows.set(JSON.stringify(match), row);
   };
   const priority = (): number => r.pick(r.chance(50) ? [10] : PRIORITIES);
-  for (let table = 0; table < tables; table++) {
-    const plain = { table, conjId: null, memberships: [], next: null };
+  if (first > 0) for (const row of registerRows(r)) add(row);
+  const any = { src: null, dst: null, port: null, reg: null };
+  for (let table = first; table < tables; table++) {
+    const plain = { table, conjId: null, memberships: [], next: null, sets: null };
     const count = 3 + r.below(8);
     for (let i = 0; i < count; i++) {
       const memberships = randomMemberships(r, clauses, style);
       const conjId = r.chance(3) ? r.pick([0, 1]) : null;
-      add({ ...plain, priority: priority(), ...randomMatch(r), conjId, memberships, out: 0 });
+      add({ ...plain, priority: priority(), ...randomMatch(r, style), conjId, memberships, out: 0 });
     }
     for (const id of clauses.keys()) {
       if (r.chance(10)) continue;
-      const match = r.chance(70) ? { src: null, dst: null, port: null } : randomMatch(r);
+      const match = r.chance(70) ? any : randomMatch(r, style);
       const next = table + 1 < tables && r.chance(40) ? table + 1 : null;
       add({ ...plain, priority: priority(), ...match, conjId: id, out: r.pick(OUTPUTS), next });
     }
     for (let i = r.below(4); i > 0; i--)
-      add({ ...plain, priority: priority(), ...randomMatch(r), out: r.pick(OUTPUTS) });
+      add({ ...plain, priority: priority(), ...randomMatch(r, style), out: r.pick(OUTPUTS) });
     const next = table + 1 < tables ? table + 1 : null;
-    if (r.chance(60)) add({ ...plain, priority: 1, src: null, dst: null, port: null, out: 2, next });
+    if (r.chance(60)) add({ ...plain, priority: 1, ...any, out: 2, next });
   }
   return [...rows.values()].sort(() => (r.chance(50) ? 1 : -1));
 }
@@ -162,18 +200,23 @@ type List = readonly Row[];
 const meets = (test: Test | null, value: number): boolean =>
   test === null || (value & test.mask) === test.value;
 
-function matches(row: Row, { src, dst, port, isFragment }: Packet, conjId: number): boolean {
-  const { src: bySrc, dst: byDst, port: byPort, conjId: id } = row;
+function matches(row: Row, { src, dst, port, isFragment, reg = 0 }: Packet, conjId: number): boolean {
   const asked = isFragment ? 0 : port;
-  return meets(bySrc, src) && meets(byDst, dst) && meets(byPort, asked) && (id === null || id === conjId);
+  return (
+    meets(row.src, src) &&
+    meets(row.dst, dst) &&
+    meets(row.port, asked) &&
+    meets(row.reg, reg) &&
+    (row.conjId === null || row.conjId === conjId)
+  );
 }
 
 /** The list of each subtable that a packet matches. */
 function listsFor(rows: readonly Row[], packet: Packet, conjId: number): List[] {
   const lists = new Map<string, Row[]>();
   for (const row of rows.filter(one => matches(one, packet, conjId))) {
-    const { src, dst, port } = row;
-    const mask = [src, dst, port].map(test => (test === null ? "any" : test.mask));
+    const { src, dst, port, reg } = row;
+    const mask = [src, dst, port, reg].map(test => (test === null ? "any" : test.mask));
     const name = `${mask} ${row.conjId === null}`;
     lists.set(name, [...(lists.get(name) ?? []), row]);
   }
@@ -248,6 +291,8 @@ export function lookups(rows: readonly Row[], packet: Packet): (Row | null)[] {
   }
 }
 
+const behind = ({ sets }: Row, packet: Packet): Packet => (sets === null ? packet : { ...packet, reg: sets });
+
 /** Where a packet can go, as ports; 0 is nowhere. More than one: it depends on the past of the switch. */
 export function portsOf(rows: readonly Row[], packet: Packet, table = 0): Set<number> {
   const ports = new Set<number>();
@@ -256,16 +301,21 @@ export function portsOf(rows: readonly Row[], packet: Packet, table = 0): Set<nu
     packet,
   )) {
     if (row === null || row.next === null) ports.add(row?.out ?? 0);
-    else for (const port of portsOf(rows, packet, row.next)) ports.add(port);
+    else for (const port of portsOf(rows, behind(row, packet), row.next)) ports.add(port);
   }
   return ports;
 }
 
-/** How many orders there are at most is bounded by the flows of one priority that match. */
+/** Whether so few flows of one priority match that they can be gone through in every order. */
 export const isSmall = (rows: readonly Row[]): boolean =>
-  PACKETS.every(
-    packet => rows.filter(row => row.memberships.length > 0 && matches(row, packet, 0)).length <= 7,
+  PACKETS.every(packet =>
+    VALUES.every(
+      reg =>
+        rows.filter(row => row.memberships.length > 0 && matches(row, { ...packet, reg }, 0)).length <= MOST,
+    ),
   );
+
+const MOST = 6;
 
 /** Whether a lookup comes to flows that differ, though not in where they send a packet. */
 export function isUndecided(rows: readonly Row[], packet: Packet, table = 0): boolean {
@@ -275,5 +325,5 @@ export function isUndecided(rows: readonly Row[], packet: Packet, table = 0): bo
   );
   if (found.length > 1) return true;
   const [only] = found;
-  return only?.next != null && isUndecided(rows, packet, only.next);
+  return only?.next != null && isUndecided(rows, behind(only, packet), only.next);
 }
