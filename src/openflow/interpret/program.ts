@@ -4,7 +4,7 @@
  * that says so. Nothing is executed here.
  */
 import type { Action, SetSpelling, Subfield } from "../ast.ts";
-import { type Field, fieldNamed, type Prerequisite } from "../fields.ts";
+import { type Demanded, type Field, fieldNamed } from "../fields.ts";
 import { KEY, KEY_WORDS } from "../key.ts";
 import { type Words, wordsOf } from "./access.ts";
 import type { SetPart } from "./action-set.ts";
@@ -93,7 +93,7 @@ export type Step = StepBase &
         readonly field: Field;
         readonly value: Words;
         readonly mask: Words;
-        readonly prerequisite: Prerequisite;
+        readonly prerequisite: Demanded;
       }
     | { readonly do: "move"; readonly from: Subfield; readonly to: Subfield }
     | { readonly do: "push"; readonly from: Subfield }
@@ -126,7 +126,7 @@ export type Step = StepBase &
   );
 
 /** What a spelling demands of the packet, where that is not the field's own prerequisite. */
-const SPELLING_DEMANDS: Partial<Record<SetSpelling, Prerequisite>> = {
+const SPELLING_DEMANDS: Partial<Record<SetSpelling, Demanded>> = {
   mod_dl_src: "none",
   mod_dl_dst: "none",
   mod_vlan_vid: "none",
@@ -135,6 +135,8 @@ const SPELLING_DEMANDS: Partial<Record<SetSpelling, Prerequisite>> = {
   set_vlan_pcp: "VLAN VID",
   mod_nw_src: "IPv4",
   mod_nw_dst: "IPv4",
+  mod_tp_src: "ports",
+  mod_tp_dst: "ports",
   set_tunnel: "none",
   set_tunnel64: "none",
 };

@@ -8,7 +8,7 @@
  * action, and is taken up by another pass. An error anywhere, a fourth label or a loop, undoes the whole pass.
  */
 import { type Flow, PORT } from "../ast.ts";
-import type { Field, Prerequisite } from "../fields.ts";
+import type { Demanded, Field } from "../fields.ts";
 import { KEY, KEY_WORDS } from "../key.ts";
 import { HOLDS, HOLDS_BY, readSubfield, type Words, widePort, writeMasked, writeSubfield } from "./access.ts";
 import { orderActionSet } from "./action-set.ts";
@@ -275,7 +275,7 @@ class Pass implements Translation {
     this.#readAll(WRITTEN_TOGETHER.get(field.place!.word) ?? []);
   }
 
-  #holds(prerequisite: Prerequisite): boolean {
+  #holds(prerequisite: Demanded): boolean {
     this.#readAll(HOLDS_BY[prerequisite]);
     return HOLDS[prerequisite](this.#flow);
   }

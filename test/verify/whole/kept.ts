@@ -203,4 +203,34 @@ export const KEPT: readonly Kept[] = [
     verdict: "unknown",
     open: ["an ARP operation of 255 that is read anew"],
   },
+  {
+    name: "a bucket ignores controller() with arguments",
+    a: "ip actions=group:1",
+    b: "ip actions=controller(reason=no_match)",
+    groups: "group_id=1,type=all,bucket=actions=controller(reason=no_match)",
+    verdict: "different",
+  },
+  {
+    name: "a bucket ignores what is no member of an action set",
+    a: "ip actions=group:1",
+    b: "ip actions=output:6",
+    groups:
+      "group_id=1,type=all,bucket=actions=output:6,controller(id=1),clone(output:3),learn(table=5,output:NXM_OF_IN_PORT[]),multipath(eth_src,0,modulo_n,1,0,NXM_NX_REG0[]),output:NXM_NX_REG1[],push:NXM_OF_ETH_SRC[],bucket=actions=controller(pause)",
+    verdict: "equal",
+  },
+  {
+    name: "what a bucket ends in that is not executed is open, what it ignores is not",
+    a: "ip actions=group:1",
+    b: "ip actions=output:2",
+    groups:
+      "group_id=1,type=all,bucket=actions=ct(table=4),output:2,bucket=actions=encap(ethernet),bucket=actions=ct_clear",
+    verdict: "equal",
+  },
+  {
+    name: "a port in a bucket is written to whatever protocol comes",
+    a: "udp actions=group:1",
+    b: "udp actions=set_field:9->udp_src,output:3",
+    groups: "group_id=1,type=all,bucket=actions=mod_tp_src:9,output:3",
+    verdict: "equal",
+  },
 ];
