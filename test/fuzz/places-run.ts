@@ -215,6 +215,9 @@ async function runLot(cells: readonly Cell[], tally: Tally): Promise<void> {
   }
 }
 
+/** What ovs-ofctl says of a whole file, without a line, when one of its lines needs another version of OpenFlow. */
+const OTHER_VERSION = /none of the usable flow formats/;
+
 /** Runs cells; a lot that ends the switch is halved until the cell is found that does. */
 export async function runCells(cells: readonly Cell[], tally: Tally): Promise<void> {
   for (let at = 0; at < cells.length; at += CELLS) await runOrHalve(cells.slice(at, at + CELLS), tally);
@@ -227,7 +230,8 @@ async function runOrHalve(cells: readonly Cell[], tally: Tally): Promise<void> {
   } catch (error) {
     if (!(error instanceof SwitchError)) throw error;
     tally.differences.length = before;
-    if (cells.length === 1) tally.deaths.push(`${cells[0]!.name}: ${error.message}`);
+    if (cells.length === 1 && OTHER_VERSION.test(error.message)) count(tally.refused, "another version");
+    else if (cells.length === 1) tally.deaths.push(`${cells[0]!.name}: ${error.message}`);
     else {
       const half = cells.length >> 1;
       await runOrHalve(cells.slice(0, half), tally);

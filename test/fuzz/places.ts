@@ -11,9 +11,13 @@ import { FRAMES, type Need } from "./place-frames.ts";
 export interface Form {
   readonly text: string;
   readonly need: Need;
+  /** Open vSwitch asks nothing of the match in an action set or a bucket, and takes it only there. */
+  readonly isInSets?: boolean;
 }
 
 const forms = (need: Need, ...texts: string[]): Form[] => texts.map(text => ({ text, need }));
+const inSets = (need: Need, ...texts: string[]): Form[] =>
+  texts.map(text => ({ text, need, isInSets: true }));
 
 /** Groups and tables that the actions name, the same for all cells. Ports 1…6 exist, 9 does not. */
 export const SHARED_GROUPS = [
@@ -203,10 +207,10 @@ export const FORMS: readonly Form[] = [
   ...forms("arp", "set_field:2->arp_op", "set_field:10.7.7.7->arp_spa", "set_field:10.7.7.7->arp_tpa"),
   ...forms("arp", "set_field:02:00:00:00:00:07->arp_sha", "move:NXM_NX_ARP_SHA[]->NXM_NX_ARP_THA[]"),
   ...forms("arp", "load:2->NXM_OF_ARP_OP[]", "push:NXM_OF_ARP_SPA[],pop:NXM_OF_ARP_TPA[]", "dec_ttl"),
-  ...forms("ip", "mod_tp_src:9", "mod_tp_dst:9"),
-  ...forms("ipv6", "mod_tp_src:9", "mod_tp_dst:9"),
-  ...forms("icmp", "mod_tp_src:9", "mod_tp_dst:9", "mod_tp_src:300", "mod_tp_dst:300"),
-  ...forms("nd", "mod_tp_src:136", "mod_tp_dst:1", "mod_tp_src:392"),
+  ...inSets("ip", "mod_tp_src:9", "mod_tp_dst:9"),
+  ...inSets("ipv6", "mod_tp_src:9", "mod_tp_dst:9"),
+  ...inSets("icmp", "mod_tp_src:9", "mod_tp_dst:9", "mod_tp_src:300", "mod_tp_dst:300"),
+  ...inSets("nd", "mod_tp_src:136", "mod_tp_dst:1", "mod_tp_src:392"),
   ...forms("icmp", "set_field:3->icmp_type", "set_field:1->icmp_code"),
   ...forms("nd", "set_field:fc00::9->nd_target", "set_field:02:00:00:00:00:07->nd_sll"),
   ...forms("nd", "set_field:136->icmpv6_type", "set_field:1->icmpv6_code", "set_field:2->nd_options_type"),
@@ -475,6 +479,7 @@ export function cells(isWanted: (form: number, place: number) => boolean = () =>
   const all: Cell[] = [];
   for (const [f, form] of FORMS.entries())
     for (const [p, place] of Object.keys(PLACES).entries()) {
+      if (form.isInSets === true && !/action set|bucket|group/.test(place)) continue;
       const cell = isWanted(f, p) ? cellOf(form, place, all.length + 1) : null;
       if (cell !== null) all.push(cell);
     }
