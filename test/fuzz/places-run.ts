@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { Interpreter, type Outcome, parseFlow, parseGroups } from "../../src/openflow/index.ts";
 import { type Answer, Switch, SwitchError } from "../../src/verify/index.ts";
 import { hexOf } from "../openflow/interpret/compare.ts";
+import { seenLines, toldLines } from "./packet-in.ts";
 import { type Cell, SHARED_FLOWS, SHARED_GROUPS } from "./places.ts";
 
 const PORTS = [1, 2, 3, 4, 5, 6];
@@ -56,17 +57,24 @@ const count = (counts: Map<string, number>, name: string): void => {
   counts.set(name, (counts.get(name) ?? 0) + 1);
 };
 
-/** What is compared of an outcome: outputs by port, each port's in order, then packet-ins. */
-function linesOf({ outputs, packetIns }: Pick<Outcome | Answer, "outputs" | "packetIns">): string[] {
+/** Outputs by port, each port's in order. */
+function outputLines(outputs: readonly { readonly port: number; readonly frame: Uint8Array }[]): string[] {
   const seen = outputs.filter(({ port }) => port !== LOCAL);
   const ports = [...new Set(seen.map(({ port }) => port))].sort((a, b) => a - b);
-  return [
-    ...ports.flatMap(port =>
-      seen.filter(one => one.port === port).map(({ frame }) => `${port} ${hexOf(frame)}`),
-    ),
-    ...packetIns.map(one => `${one.reason === "invalid_ttl" ? one.reason : "action"} ${hexOf(one.frame)}`),
-  ];
+  return ports.flatMap(port =>
+    seen.filter(one => one.port === port).map(({ frame }) => `${port} ${hexOf(frame)}`),
+  );
 }
+
+/** What is compared of an outcome. */
+const linesOfOutcome = ({ outputs, packetIns }: Outcome): string[] => [
+  ...outputLines(outputs),
+  ...seenLines(packetIns, [0, ...CONTROLLER_IDS]),
+];
+const linesOfAnswer = ({ outputs, packetIns }: Answer): string[] => [
+  ...outputLines(outputs),
+  ...toldLines(packetIns),
+];
 
 /** Runs ovs-ofctl; what it writes to standard error, whatever its exit status. */
 function ofctl(sw: Switch, words: readonly string[], input: string): Promise<{ out: string; err: string }> {
@@ -181,7 +189,7 @@ function asked(interpreter: Interpreter, cells: readonly Cell[], tally: Tally): 
       const outcome = interpreter.run(input.inPort, input.frame);
       if (outcome.verdict === "unknown" || outcome.verdict === "ambiguous")
         count(tally.open, outcome.unknown[0]?.feature ?? outcome.verdict);
-      else out.push({ cell, input, ours: linesOf(outcome) });
+      else out.push({ cell, input, ours: linesOfOutcome(outcome) });
     }
   return out;
 }
@@ -199,10 +207,10 @@ async function runLot(cells: readonly Cell[], tally: Tally): Promise<void> {
     await sw.forgetFrames();
     const answers = await sw.sendMany(questions.map(({ input }) => input));
     for (const [i, { cell, input, ours }] of questions.entries()) {
-      let theirs = linesOf(answers[i]!);
+      let theirs = linesOfAnswer(answers[i]!);
       if (theirs.join() === ours.join()) continue;
       await sw.forgetFrames();
-      theirs = linesOf(await sw.send(input.inPort, input.frame));
+      theirs = linesOfAnswer(await sw.send(input.inPort, input.frame));
       if (theirs.join() === ours.join()) tally.stale++;
       else tally.differences.push({ cell, input, theirs, ours });
     }

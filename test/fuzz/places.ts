@@ -244,6 +244,8 @@ interface Laid {
   readonly actions: readonly string[];
   readonly next?: readonly string[];
   readonly third?: readonly string[];
+  /** Actions of the one flow of a table, which matches everything at priority 0. */
+  readonly miss?: readonly string[];
   readonly groups?: readonly (readonly [type: string, ...buckets: string[]])[];
   /** A packet of another kind than the action wants comes, which a pop makes that kind. */
   readonly isPopped?: boolean;
@@ -416,6 +418,16 @@ export const PLACES: Readonly<Record<string, Place>> = {
       ...TAIL,
     ],
   }),
+  "a miss": action => ({ actions: ["resubmit(,MISS)", "output:5"], miss: [action, "output:4"] }),
+  "a miss in a clone and in a bucket": (action, group) => ({
+    actions: ["clone(resubmit(,MISS),output:5)", group(0)],
+    groups: [["all", "set_field:4->reg1,resubmit(,MISS)"]],
+    miss: [action, `clone(${action})`, "output:4"],
+  }),
+  "a miss called from an action set": action => ({
+    actions: ["write_actions(resubmit(,MISS))"],
+    miss: [action, "output:4"],
+  }),
   "behind an expired TTL": action => ({
     isPopped: true,
     actions: ["pop_mpls:TYPE", "dec_ttl", action, ...TAIL],
@@ -436,6 +448,9 @@ const NEEDS: Readonly<Record<Need, { readonly match: string; readonly type: stri
   nd: { match: "icmp6,icmp_type=135,icmp_code=0", type: "0x86dd" },
 };
 
+/** Actions of which a controller is told the reason. */
+const TOLD = /^(controller|dec_ttl)/;
+
 /** A source address of its own for each cell. */
 export const macOf = (id: number): string =>
   `0a:00:00:00:${(id >> 8).toString(16).padStart(2, "0")}:${(id & 255).toString(16).padStart(2, "0")}`;
@@ -448,7 +463,12 @@ export function cellOf(form: Form, placeName: string, id: number): Cell | null {
   const asks =
     laid.isPopped === true || [...laid.actions, ...(laid.next ?? [])].join().includes("pop_mpls:TYPE");
   if (asks && type === null) return null;
-  const typed = (text: string): string => text.replaceAll("pop_mpls:TYPE", `pop_mpls:${type}`);
+  if (laid.miss !== undefined && !TOLD.test(form.text)) return null;
+  const missTable = 30 + (id % 200);
+  const typed = (text: string): string =>
+    text
+      .replaceAll("pop_mpls:TYPE", `pop_mpls:${type}`)
+      .replaceAll("resubmit(,MISS)", `resubmit(,${missTable})`);
   const flow = (table: number, head: string, actions: readonly string[]): string =>
     typed(
       `cookie=0x${id.toString(16)},table=${table},priority=10,reg15=${id}${head === "" ? "" : `,${head}`} actions=${actions.join(",")}`,
@@ -460,6 +480,7 @@ export function cellOf(form: Form, placeName: string, id: number): Cell | null {
   ];
   if (laid.next !== undefined) flows.push(flow(2, match, laid.next));
   if (laid.third !== undefined) flows.push(flow(3, match, laid.third));
+  if (laid.miss !== undefined) flows.push(`table=${missTable},priority=0 actions=${laid.miss.join(",")}`);
   const groups = (laid.groups ?? []).map(([kind, ...buckets], n) => {
     const texts = buckets.map(
       bucket => `bucket=${bucket.includes("actions=") ? bucket : `actions=${bucket}`}`,

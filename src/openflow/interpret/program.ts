@@ -98,7 +98,7 @@ export type Step = StepBase &
     | { readonly do: "move"; readonly from: Subfield; readonly to: Subfield }
     | { readonly do: "push"; readonly from: Subfield }
     | { readonly do: "pop"; readonly to: Subfield }
-    | { readonly do: "dec_ttl"; readonly controllerCount: number }
+    | { readonly do: "dec_ttl"; readonly controllers: readonly number[] }
     | { readonly do: "dec_mpls_ttl" }
     | { readonly do: "set_queue"; readonly queue: number }
     | { readonly do: "pop_queue" }
@@ -242,7 +242,10 @@ const COMPILE: { [Type in Action["type"]]: (action: Given<Type>, line: number) =
   move: ({ from, to }) => subfieldStep({ do: "move", from, to }, "move", from, to),
   push: ({ from }) => subfieldStep({ do: "push", from }, "push", from),
   pop: ({ to }) => subfieldStep({ do: "pop", to }, "pop", to),
-  dec_ttl: ({ controllers }) => ({ do: "dec_ttl", controllerCount: Math.max(1, controllers.length) }),
+  dec_ttl: ({ controllers }) => ({
+    do: "dec_ttl",
+    controllers: controllers.length === 0 ? [0] : controllers,
+  }),
   dec_mpls_ttl: () => ({ do: "dec_mpls_ttl" }),
   dec_nsh_ttl: () => ({ do: "unknown", feature: "dec_nsh_ttl" }),
   set_queue: ({ queue }) => ({ do: "set_queue", queue, needsReparse: false }),
