@@ -40,6 +40,9 @@ export type Prerequisite =
   | "ND solicit"
   | "ND advert";
 
+/** What an action asks of the packet; `ports`: IP of whatever protocol, and no later fragment, as mod_tp_src does. */
+export type Demanded = Prerequisite | "ports";
+
 export interface Field {
   /** Index in FIELDS. */
   readonly id: number;

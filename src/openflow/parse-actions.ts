@@ -257,6 +257,8 @@ const SENT_AS_SET_FIELD: ReadonlySet<SetSpelling> = new Set([
   "set_mpls_tc",
   "set_vlan_vid",
   "set_vlan_pcp",
+  "mod_tp_src",
+  "mod_tp_dst",
 ]);
 
 const sentAs = (spelling: SetSpelling, version: Reading["version"]): SetSpelling =>
@@ -326,6 +328,7 @@ function ipv4Setter(spelling: SetSpelling, field: string): ActionParser {
 }
 
 const TRANSPORTS: ReadonlyMap<number, string> = new Map([
+  [PROTOCOL.tcp, "tcp"],
   [PROTOCOL.udp, "udp"],
   [PROTOCOL.sctp, "sctp"],
 ]);
@@ -335,8 +338,10 @@ function transportSetter(spelling: SetSpelling): ActionParser {
   return (context, pair) => {
     const value = BigInt(number(context, pair.value, 0xffff, spelling));
     context.consistency.demand("ports", pair.span, spelling);
-    const transport = TRANSPORTS.get(context.consistency.protocols.nwProto) ?? "tcp";
-    return setOf(pair, spelling, fieldNamed(`${transport}_${end}`), value);
+    const transport = TRANSPORTS.get(context.consistency.protocols.nwProto);
+    // Where the match leaves the protocol open (a bucket, an action set), the switch is sent the action itself.
+    const sent = transport === undefined ? spelling : sentAs(spelling, context.reading.protocol);
+    return setOf(pair, sent, fieldNamed(`${transport ?? "tcp"}_${end}`), value);
   };
 }
 

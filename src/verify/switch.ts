@@ -28,6 +28,8 @@ export interface SwitchPort {
 
 export interface SwitchOptions {
   ports: readonly SwitchPort[];
+  /** Numbers of tunnel ports, whose endpoints and keys come from the flow. They have no wire: `trace` alone shows them. */
+  tunnels?: readonly number[];
   /** What runs before the first `replaceFlows`: nothing (secure, the default) or NORMAL (standalone). */
   failMode?: "secure" | "standalone";
   /** Ids of controllers whose packet-ins are seen, besides 0: those that `controller(id=…)` names. None by default. */
@@ -117,13 +119,25 @@ function checkPorts(ports: readonly SwitchPort[]): Port[] {
 const fifoOf = ({ number }: Port): string => `tap${number}`;
 
 /** The words for ovs-vsctl that make the bridge and its ports. */
-function configurationOf(ports: readonly Port[], failMode: string, folder: string): string[] {
+function configurationOf(
+  ports: readonly Port[],
+  tunnels: readonly number[],
+  failMode: string,
+  folder: string,
+): string[] {
   const words = ["add-br", "br0", "--", "set", "bridge", "br0", "datapath-type=dummy"];
   words.push(`fail-mode=${failMode}`, "protocols=OpenFlow10,OpenFlow13,OpenFlow15");
   for (const port of ports) {
     words.push("--", "add-port", "br0", port.name, "--", "set", "interface", port.name, "type=dummy");
     words.push(`ofport_request=${port.number}`, `mtu_request=${port.mtu}`);
     words.push(`options:tx_pcap=${join(folder, fifoOf(port))}`);
+  }
+  for (const number of tunnels) {
+    const name = `tun${number}`;
+    words.push("--", "add-port", "br0", name, "--", "set", "interface", name, "type=geneve");
+    // Two tunnels of the same endpoints and keys are told apart by the UDP port.
+    words.push("options:remote_ip=flow", "options:key=flow", `options:dst_port=${6000 + number}`);
+    words.push(`ofport_request=${number}`);
   }
   return words;
 }
@@ -209,6 +223,7 @@ export class Switch {
    */
   static async start({
     ports,
+    tunnels = [],
     failMode = "secure",
     controllerIds = [],
     programs,
@@ -223,7 +238,7 @@ export class Switch {
           for (const port of checked)
             sw.#sockets.push(readTap(join(folder, fifoOf(port)), sw.#taps.get(port.number)!));
         },
-        folder => configurationOf(checked, failMode, folder),
+        folder => configurationOf(checked, tunnels, failMode, folder),
         programs ?? null,
       );
       await keepingAlive(() => sw.#connect());
@@ -326,11 +341,11 @@ export class Switch {
   }
 
   /**
-   * The text of ofproto/trace for a frame. It stops where the datapath would recirculate (pop_mpls, then a lookup).
+   * The text of ofproto/trace for a frame, and for what it brings beside its bytes (`tun_id=0x64`). It stops where the datapath would recirculate (pop_mpls, then a lookup).
    * Calls made without waiting for each other are answered several times as fast.
    */
-  trace(inPort: number, frameHex: string): Promise<string> {
-    const words = ["br0", `in_port=${inPort}`, frameHex];
+  trace(inPort: number, frameHex: string, state: readonly string[] = []): Promise<string> {
+    const words = ["br0", [`in_port=${inPort}`, ...state].join(), frameHex];
     return this.#inTurn(() => this.#unixctl.call("ofproto/trace", words), true);
   }
 

@@ -4,7 +4,7 @@
  * NXM_OF_IN_PORT has 16 bits of a 32-bit port. Values are lists of 32-bit words, the least significant first.
  */
 import { PORT, type Subfield } from "../ast.ts";
-import type { Field, Prerequisite } from "../fields.ts";
+import type { Demanded, Field } from "../fields.ts";
 import { KEY } from "../key.ts";
 import { FRAGMENT, isIpType, isMplsType, ND, PROTOCOL, TYPE, VLAN_PRESENT } from "./extract.ts";
 
@@ -129,7 +129,7 @@ const isNd = (key: Uint32Array, ...types: number[]): boolean =>
   isIcmpv6(key) && key[KEY.tpDst] === 0 && types.includes(key[KEY.tpSrc]!);
 
 /** Whether a packet has the fields of this prerequisite right now. */
-export const HOLDS: Record<Prerequisite, (key: Uint32Array) => boolean> = {
+export const HOLDS: Record<Demanded, (key: Uint32Array) => boolean> = {
   none: () => true,
   Ethernet: () => true,
   ARP: key => key[KEY.dlType] === TYPE.arp || key[KEY.dlType] === TYPE.rarp,
@@ -143,6 +143,7 @@ export const HOLDS: Record<Prerequisite, (key: Uint32Array) => boolean> = {
   TCP: key => isTransport(key, PROTOCOL.tcp),
   UDP: key => isTransport(key, PROTOCOL.udp),
   SCTP: key => isTransport(key, PROTOCOL.sctp),
+  ports: key => isIpType(key[KEY.dlType]!) && (key[KEY.nwFrag]! & FRAGMENT.later) === 0,
   ICMPv4: key => key[KEY.dlType] === TYPE.ipv4 && key[KEY.nwProto] === PROTOCOL.icmp,
   ICMPv6: isIcmpv6,
   ND: key => isNd(key, ND.solicit, ND.advert),
@@ -155,7 +156,7 @@ const TRANSPORT = [...TYPE_AND_PROTOCOL, KEY.nwFrag];
 const NEIGHBOUR = [...TYPE_AND_PROTOCOL, KEY.tpSrc, KEY.tpDst];
 
 /** The words of a key that `HOLDS` looks at. */
-export const HOLDS_BY: Record<Prerequisite, readonly number[]> = {
+export const HOLDS_BY: Record<Demanded, readonly number[]> = {
   none: [],
   Ethernet: [],
   ARP: [KEY.dlType],
@@ -169,6 +170,8 @@ export const HOLDS_BY: Record<Prerequisite, readonly number[]> = {
   TCP: TRANSPORT,
   UDP: TRANSPORT,
   SCTP: TRANSPORT,
+  // The protocol is part of what Open vSwitch reads then, too.
+  ports: TRANSPORT,
   ICMPv4: TYPE_AND_PROTOCOL,
   ICMPv6: TYPE_AND_PROTOCOL,
   ND: NEIGHBOUR,

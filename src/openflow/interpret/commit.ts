@@ -132,8 +132,11 @@ function commitIcmp(flow: Uint32Array, base: Uint32Array, actions: HeaderAction[
   const isIcmp =
     (type === TYPE.ipv4 && protocol === PROTOCOL.icmp) ||
     (type === TYPE.ipv6 && protocol === PROTOCOL.icmpv6);
-  if (!isIcmp || !changes(flow, base, KEY.tpSrc, 2)) return;
-  actions.push({ do: "set_icmp", type: flow[KEY.tpSrc]!, code: flow[KEY.tpDst]! });
+  // mod_tp_src may have written 16 bits, of which the packet has eight.
+  const [messageType, code] = [flow[KEY.tpSrc]! & 0xff, flow[KEY.tpDst]! & 0xff];
+  if (!isIcmp || (messageType === (base[KEY.tpSrc]! & 0xff) && code === (base[KEY.tpDst]! & 0xff))) return;
+  changes(flow, base, KEY.tpSrc, 2);
+  actions.push({ do: "set_icmp", type: messageType, code });
 }
 
 /** Entries that are the same in both stacks, counted from the bottom. */

@@ -83,7 +83,7 @@ export const ACTION_FEATURES: readonly Feature[] = [
   feature(
     "controller, CONTROLLER",
     "executed",
-    "As a packet-in with the whole frame, whatever max_len says. With pause or a meter it is unknown, and so are changes after it behind more tags than vlan-limit, where Open vSwitch writes to the wrong bytes.",
+    "As a packet-in with the whole frame, whatever max_len says. Without other arguments its reason is group in a bucket and action_set in an action set; the reason action is no_match in a flow of priority 0 that matches everything. With pause or a meter it is unknown, and so are changes after it behind more tags than vlan-limit, where Open vSwitch writes to the wrong bytes.",
   ),
   feature("enqueue, set_queue, pop_queue", "executed", "The queue does not change the frame."),
   feature(

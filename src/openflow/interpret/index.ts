@@ -35,7 +35,10 @@ export {
   type Ambiguity,
   EXPIRED,
   endsHere,
+  isTableMiss,
+  ORIGIN,
   PLAIN_PACKET_IN,
+  reasonOf,
   type TableHit,
   type Watcher,
 } from "./translate.ts";

@@ -4,7 +4,7 @@
  * that says so. Nothing is executed here.
  */
 import type { Action, SetSpelling, Subfield } from "../ast.ts";
-import { type Field, fieldNamed, type Prerequisite } from "../fields.ts";
+import { type Demanded, type Field, fieldNamed } from "../fields.ts";
 import { KEY, KEY_WORDS } from "../key.ts";
 import { type Words, wordsOf } from "./access.ts";
 import type { SetPart } from "./action-set.ts";
@@ -93,12 +93,12 @@ export type Step = StepBase &
         readonly field: Field;
         readonly value: Words;
         readonly mask: Words;
-        readonly prerequisite: Prerequisite;
+        readonly prerequisite: Demanded;
       }
     | { readonly do: "move"; readonly from: Subfield; readonly to: Subfield }
     | { readonly do: "push"; readonly from: Subfield }
     | { readonly do: "pop"; readonly to: Subfield }
-    | { readonly do: "dec_ttl"; readonly controllerCount: number }
+    | { readonly do: "dec_ttl"; readonly controllers: readonly number[] }
     | { readonly do: "dec_mpls_ttl" }
     | { readonly do: "set_queue"; readonly queue: number }
     | { readonly do: "pop_queue" }
@@ -126,7 +126,7 @@ export type Step = StepBase &
   );
 
 /** What a spelling demands of the packet, where that is not the field's own prerequisite. */
-const SPELLING_DEMANDS: Partial<Record<SetSpelling, Prerequisite>> = {
+const SPELLING_DEMANDS: Partial<Record<SetSpelling, Demanded>> = {
   mod_dl_src: "none",
   mod_dl_dst: "none",
   mod_vlan_vid: "none",
@@ -135,6 +135,8 @@ const SPELLING_DEMANDS: Partial<Record<SetSpelling, Prerequisite>> = {
   set_vlan_pcp: "VLAN VID",
   mod_nw_src: "IPv4",
   mod_nw_dst: "IPv4",
+  mod_tp_src: "ports",
+  mod_tp_dst: "ports",
   set_tunnel: "none",
   set_tunnel64: "none",
 };
@@ -240,7 +242,10 @@ const COMPILE: { [Type in Action["type"]]: (action: Given<Type>, line: number) =
   move: ({ from, to }) => subfieldStep({ do: "move", from, to }, "move", from, to),
   push: ({ from }) => subfieldStep({ do: "push", from }, "push", from),
   pop: ({ to }) => subfieldStep({ do: "pop", to }, "pop", to),
-  dec_ttl: ({ controllers }) => ({ do: "dec_ttl", controllerCount: Math.max(1, controllers.length) }),
+  dec_ttl: ({ controllers }) => ({
+    do: "dec_ttl",
+    controllers: controllers.length === 0 ? [0] : controllers,
+  }),
   dec_mpls_ttl: () => ({ do: "dec_mpls_ttl" }),
   dec_nsh_ttl: () => ({ do: "unknown", feature: "dec_nsh_ttl" }),
   set_queue: ({ queue }) => ({ do: "set_queue", queue, needsReparse: false }),

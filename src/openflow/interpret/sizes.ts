@@ -39,7 +39,7 @@ function sizeOf(step: Step): readonly [least: number, most: number] {
     case "set":
       return [8, 16 + 2 * align(Math.ceil(step.field.bits / 8))];
     case "dec_ttl":
-      return [align(8 + 2 * step.controllerCount), align(8 + 2 * step.controllerCount)];
+      return [align(8 + 2 * step.controllers.length), align(8 + 2 * step.controllers.length)];
     case "write_actions":
     case "clone":
       return [LIST_HEAD + leastBytesOf(step.steps), LIST_HEAD + mostBytesOf(step.steps)];

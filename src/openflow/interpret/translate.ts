@@ -8,7 +8,7 @@
  * action, and is taken up by another pass. An error anywhere, a fourth label or a loop, undoes the whole pass.
  */
 import { type Flow, PORT } from "../ast.ts";
-import type { Field, Prerequisite } from "../fields.ts";
+import type { Demanded, Field } from "../fields.ts";
 import { KEY, KEY_WORDS } from "../key.ts";
 import { HOLDS, HOLDS_BY, readSubfield, type Words, widePort, writeMasked, writeSubfield } from "./access.ts";
 import { orderActionSet } from "./action-set.ts";
@@ -162,6 +162,23 @@ export const PLAIN_PACKET_IN: PacketInArguments = {
 };
 export const EXPIRED: PacketInArguments = { ...PLAIN_PACKET_IN, reason: "invalid_ttl" };
 
+/**
+ * The kind of list that runs, as bits: a bucket's, the action set or a table called from it, and that of a flow of
+ * priority 0 that matches everything. The reason of a packet-in depends on it.
+ */
+export const ORIGIN = { bucket: 1, set: 2, miss: 4 } as const;
+
+/** Whether a packet that meets this flow counts as a miss (rule_is_table_miss of ofproto/ofproto-provider.h). */
+export const isTableMiss = ({ priority, match }: Pick<Flow, "priority" | "match">): boolean =>
+  priority === 0 && match.length === 0;
+
+/** The reason that Open vSwitch gives (xlate_output_action, xlate_controller_action). `isOutput`: no controller() with arguments. */
+export function reasonOf(reason: string, isOutput: boolean, origin: number): string {
+  if (isOutput && (origin & ORIGIN.bucket) !== 0) return "group";
+  if (isOutput && (origin & ORIGIN.set) !== 0) return "action_set";
+  return reason === "action" && (origin & ORIGIN.miss) !== 0 ? "no_match" : reason;
+}
+
 const TYPE_AND_PROTOCOL = [KEY.dlType, KEY.nwProto];
 const LABEL_WORDS = [KEY.mplsLse, KEY.mplsLse + 1, KEY.mplsLse + 2];
 const TAG_WORDS = [KEY.vlanTci, KEY.innerVlanTci];
@@ -188,6 +205,8 @@ class Pass implements Translation {
   #actionBytes = 0;
   /** Of the step that runs. */
   #line = 0;
+  /** Bits of ORIGIN; a list that was frozen has none. */
+  #origin = 0;
   /** Clones around it that the datapath carries out on a copy. */
   #copyDepth = 0;
   #stack: StackItem[] = [];
@@ -275,7 +294,7 @@ class Pass implements Translation {
     this.#readAll(WRITTEN_TOGETHER.get(field.place!.word) ?? []);
   }
 
-  #holds(prerequisite: Prerequisite): boolean {
+  #holds(prerequisite: Demanded): boolean {
     this.#readAll(HOLDS_BY[prerequisite]);
     return HOLDS[prerequisite](this.#flow);
   }
@@ -322,7 +341,7 @@ class Pass implements Translation {
         this.#outputTruncated(step.port, step.maxBytes);
         return false;
       case "controller":
-        this.#packetIn(step.to, false);
+        this.#packetIn(step.to, step.inSet === "output");
         return false;
       case "enqueue":
         this.#enqueue(step.port, step.queue);
@@ -336,7 +355,7 @@ class Pass implements Translation {
         this.#clone(step.steps, step.isCopied && !isLast, isLast);
         return false;
       case "dec_ttl":
-        return this.#decrementTtl(step.controllerCount);
+        return this.#decrementTtl(step.controllers);
       case "dec_mpls_ttl":
         return this.#decrementMplsTtl();
       case "push_mpls":
@@ -466,7 +485,10 @@ class Pass implements Translation {
     if (steps === null) return;
     this.#table = table;
     this.#depth += deepens;
+    const origin = this.#origin;
+    this.#origin = (origin & ORIGIN.set) | (isTableMiss(hit.entry!.flow) ? ORIGIN.miss : 0);
     this.#runSteps(steps, isLast);
+    this.#origin = (origin & ~ORIGIN.set) | (this.#origin & ORIGIN.set);
     this.#depth -= deepens;
   }
 
@@ -577,7 +599,7 @@ class Pass implements Translation {
         return;
       }
       case PORT.controller:
-        this.#packetIn(PLAIN_PACKET_IN, false);
+        this.#packetIn(PLAIN_PACKET_IN, true);
         return;
       case PORT.none:
         return;
@@ -599,7 +621,11 @@ class Pass implements Translation {
     this.#emit(port);
   }
 
-  #packetIn(to: PacketInArguments, isExpired: boolean): void {
+  #packetIn(to: PacketInArguments, isOutput: boolean): void {
+    this.#tell({ ...to, reason: reasonOf(to.reason, isOutput, this.#origin) }, false);
+  }
+
+  #tell(to: PacketInArguments, isExpired: boolean): void {
     const flow = this.#flow;
     this.#commit();
     const state = Uint32Array.from(PACKET_IN_WORDS, word => flow[word]!);
@@ -647,9 +673,12 @@ class Pass implements Translation {
     if (this.error !== null || this.#isUndecided()) return;
     const flow = this.#flow.slice();
     const wasMpls = this.#wasMpls;
+    const origin = this.#origin;
+    this.#origin |= ORIGIN.bucket;
     this.#depth++;
     this.#runSteps(orderActionSet(steps), isLast);
     this.#depth--;
+    this.#origin = (origin & ~ORIGIN.set) | (this.#origin & ORIGIN.set);
     if (this.#isUndecided()) return;
     if (this.#isFreezing) this.#finishFreezing();
     this.#flow = flow;
@@ -692,7 +721,7 @@ class Pass implements Translation {
     for (const step of steps) {
       if (this.#actionSetHasGroup) break;
       if (step.do === "output") this.#flow[KEY.actsetOutput] = step.port;
-      if (step.do === "controller") this.#flow[KEY.actsetOutput] = PORT.controller;
+      if (step.do === "controller" && step.inSet !== null) this.#flow[KEY.actsetOutput] = PORT.controller;
       if (step.do !== "group") continue;
       this.#flow[KEY.actsetOutput] = PORT.unset;
       this.#actionSetHasGroup = true;
@@ -703,7 +732,11 @@ class Pass implements Translation {
   #runActionSet(): void {
     const steps = orderActionSet(this.#actionSet);
     this.#actionSet = [];
-    if (steps.length > 0) this.#runSteps(steps, true);
+    if (steps.length === 0) return;
+    this.#origin |= ORIGIN.set;
+    this.#runSteps(steps, true);
+    // Open vSwitch has one flag for it: the end of a clone's action set ends the one around it, too.
+    this.#origin &= ~ORIGIN.set;
   }
 
   // --- Freezing -------------------------------------------------------------------------------------------------
@@ -788,7 +821,7 @@ class Pass implements Translation {
   }
 
   /** True, which ends the list, when the TTL is used up. */
-  #decrementTtl(controllerCount: number): boolean {
+  #decrementTtl(controllers: readonly number[]): boolean {
     const flow = this.#flow;
     this.#isWritten = true;
     this.#read(KEY.dlType);
@@ -798,7 +831,7 @@ class Pass implements Translation {
       flow[KEY.nwTtl] = flow[KEY.nwTtl]! - 1;
       return false;
     }
-    for (let i = 0; i < controllerCount; i++) this.#packetIn(EXPIRED, true);
+    for (const id of controllers) this.#tell({ ...EXPIRED, id }, true);
     return true;
   }
 
@@ -811,7 +844,7 @@ class Pass implements Translation {
       flow[KEY.mplsLse] = flow[KEY.mplsLse]! - 1;
       return false;
     }
-    this.#packetIn(EXPIRED, true);
+    this.#tell(EXPIRED, true);
     return true;
   }
 

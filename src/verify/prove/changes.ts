@@ -3,7 +3,7 @@
  * They run as interpret/translate.ts runs them.
  */
 import { KEY, PORT, type Step } from "../../openflow/index.ts";
-import { type Decider, HOLDS, readField, VLAN_PRESENT, writeField, writeMasked } from "./fields.ts";
+import { type Decider, HOLDS, isIcmp, readField, VLAN_PRESENT, writeField, writeMasked } from "./fields.ts";
 import { Unmodelled } from "./readings.ts";
 import { bind } from "./sources.ts";
 import { type Bound, replaceTop, type Source, type State, topOf } from "./state.ts";
@@ -18,6 +18,8 @@ export function change(by: Decider, state: State, step: Step, source: Source): S
   switch (step.do) {
     case "set":
       if (!HOLDS[step.prerequisite](by, flow)) return state;
+      if (step.prerequisite === "ports" && isIcmp(by, flow))
+        throw new Unmodelled("a port written over the type or code of ICMP", step.line);
       return {
         ...state,
         flow: writeMasked(by, flow, step.field, newValue(step, source), step.mask),

@@ -2,7 +2,7 @@
  * Reading and writing fields of a symbolic key, as interpret/access.ts does with numbers: the same pieces, the same
  * oddities of Open vSwitch's writers. Questions about values go to a `Decider`.
  */
-import { type Field, KEY, type Prerequisite, type Subfield } from "../../openflow/index.ts";
+import { type Demanded, type Field, KEY, type Subfield } from "../../openflow/index.ts";
 import type { Kind } from "./space.ts";
 import { maskOf, type Segment, sliceSegments, type Terms, type Word, widthOf } from "./terms.ts";
 
@@ -169,6 +169,10 @@ const isTransport =
 const isIcmp6 = (decider: Decider, key: Key): boolean =>
   hasType(decider, key, TYPES.ip6) && hasProtocol(decider, key, 58);
 
+/** Whether the ports of the key are the type and the code of a message. */
+export const isIcmp = (decider: Decider, key: Key): boolean =>
+  HOLDS.ICMPv4(decider, key) || HOLDS.ICMPv6(decider, key);
+
 const isNd =
   (...types: number[]) =>
   (decider: Decider, key: Key): boolean =>
@@ -177,7 +181,7 @@ const isNd =
     types.some(type => decider.is(key[KEY.tpSrc]!, 0xffffffff, type));
 
 /** Whether the packet has the fields of a prerequisite right now. */
-export const HOLDS: Record<Prerequisite, (decider: Decider, key: Key) => boolean> = {
+export const HOLDS: Record<Demanded, (decider: Decider, key: Key) => boolean> = {
   none: () => true,
   Ethernet: () => true,
   ARP: (decider, key) => hasType(decider, key, TYPES.arp, TYPES.rarp),
@@ -191,6 +195,7 @@ export const HOLDS: Record<Prerequisite, (decider: Decider, key: Key) => boolean
   TCP: isTransport(6),
   UDP: isTransport(17),
   SCTP: isTransport(132),
+  ports: (decider, key) => isIp(decider, key) && decider.is(key[KEY.nwFrag]!, 2, 0),
   ICMPv4: (decider, key) => hasType(decider, key, TYPES.ip4) && hasProtocol(decider, key, 1),
   ICMPv6: isIcmp6,
   ND: isNd(135, 136),

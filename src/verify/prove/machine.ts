@@ -9,10 +9,12 @@ import {
   KEY,
   leastBytesOf,
   mostBytesOf,
+  ORIGIN,
   PACKET_IN_WORDS,
   type PacketInArguments,
   PLAIN_PACKET_IN,
   PORT,
+  reasonOf,
   type Step,
   wordsOfEffect,
 } from "../../openflow/index.ts";
@@ -33,6 +35,7 @@ import {
   type Frame,
   type Left,
   NEW_PASS,
+  originOf,
   type Packet,
   pushFrame,
   replaceTop,
@@ -236,7 +239,7 @@ export class Machine implements Decider {
       case "output_truncated":
         return this.#emit(state, this.terms.constant(step.port), state.flow[KEY.inPort]!, step.maxBytes);
       case "controller":
-        return this.#packetIn(state, step.to);
+        return this.#packetIn(state, step.to, step.inSet === "output");
       case "enqueue":
         return this.#enqueue(state, step);
       case "group":
@@ -246,7 +249,7 @@ export class Machine implements Decider {
       case "clone":
         return this.#clone(state, step, source, isLast);
       case "dec_ttl":
-        return this.#decrementTtl(state, step.controllerCount);
+        return this.#decrementTtl(state, step.controllers.length);
       case "dec_mpls_ttl":
         return this.#decrementMplsTtl(state);
       case "push_mpls":
@@ -384,7 +387,7 @@ export class Machine implements Decider {
       case PORT.all:
         return this.#putsOut(state, "ALL", "ALL", line);
       case PORT.controller:
-        return this.#packetIn(state, PLAIN_PACKET_IN);
+        return this.#packetIn(state, PLAIN_PACKET_IN, true);
       case PORT.none:
         return state;
       default:
@@ -415,9 +418,11 @@ export class Machine implements Decider {
     return width <= at ? [] : this.terms.slice(looseWord(segments), at, width - at);
   }
 
-  #packetIn(state: State, to: PacketInArguments): State {
+  #packetIn(state: State, arguments_: PacketInArguments, isOutput: boolean): State {
     const sent = this.#toController(state);
     const carried = PACKET_IN_WORDS.map(word => sent.flow[word]!);
+    const reason = reasonOf(arguments_.reason, isOutput, originOf(state));
+    const to = { ...arguments_, reason };
     return this.#leave(sent, { is: "packet_in", to, wire: wireOf(sent.packet), state: carried });
   }
 
@@ -496,7 +501,9 @@ export class Machine implements Decider {
     const next = replaceTop(state, { ...top, index: top.index + 1 });
     const inside = pushFrame(next, { is: "bucket end", flow, wasMpls });
     const isLast = top.isLast && top.index === top.lists.length - 1;
-    this.#state = pushFrame(inside, { is: "steps", list: orderBound(list), index: 0, table, depth, isLast });
+    const origin = originOf(state) | ORIGIN.bucket;
+    const steps: Frame = { is: "steps", list: orderBound(list), index: 0, table, depth, isLast, origin };
+    this.#state = pushFrame(inside, steps);
   }
 
   #endBucket(state: State, top: Extract<Frame, { is: "bucket end" }>): void {
@@ -520,6 +527,7 @@ export class Machine implements Decider {
       table,
       depth,
       isLast: isCopied || isLast,
+      origin: originOf(state),
     });
   }
 
@@ -530,7 +538,12 @@ export class Machine implements Decider {
       const list = orderBound(state.actionSet);
       const next = replaceTop({ ...state, actionSet: [] }, { ...top, isLast: true });
       const [table, depth] = [tableOf(state), depthOf(state)];
-      this.#state = pushFrame(next, { is: "steps", list, index: 0, table, depth, isLast: true });
+      const before = originOf(state);
+      // Open vSwitch has one flag for it: the end of this one ends the one around it, too.
+      if (list.length > 0 && (before & ORIGIN.set) !== 0)
+        throw new Unmodelled("an action set of a clone within another action set", this.#line);
+      const origin = before | ORIGIN.set;
+      this.#state = pushFrame(next, { is: "steps", list, index: 0, table, depth, isLast: true, origin });
       return;
     }
     const after = state.isFreezing ? this.#finishFreezing(state) : state;
@@ -595,7 +608,7 @@ export class Machine implements Decider {
     const next = writeActions(this, fresh, actionSet);
     this.#state =
       list.length > 0
-        ? pushFrame(next, { is: "steps", list, index: 0, table: 0, depth: 0, isLast: true })
+        ? pushFrame(next, { is: "steps", list, index: 0, table: 0, depth: 0, isLast: true, origin: 0 })
         : { ...next, lookup: { table: 0, inPort, deepens: 0, isLast: true } };
   }
 

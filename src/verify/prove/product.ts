@@ -4,7 +4,7 @@
  * that leads there, and is remembered. Only where that fails it is gone through again with what is known. So tables
  * behind one another cost their sum, and not their product.
  */
-import { KEY, type Step } from "../../openflow/index.ts";
+import { KEY, ORIGIN, type Step } from "../../openflow/index.ts";
 import type { Budget } from "./budget.ts";
 import { type Candidate, Comparison, eventsName, type Ignored, sameEvent } from "./compare.ts";
 import { byKnownTunnel, byTunnel, TUNNEL_WORDS } from "./entering.ts";
@@ -340,10 +340,11 @@ class Namer {
     }
   }
 
-  /** Of a list that is run to its end nothing but the depth is left. */
-  #steps({ list, index, table, depth, isLast }: Extract<Frame, { is: "steps" }>): string {
+  /** Of a list that is run to its end nothing is left but the depth, and that it is an action set: a table it calls is told. */
+  #steps({ list, index, table, depth, isLast, origin }: Extract<Frame, { is: "steps" }>): string {
     const nested = this.isDeep ? `.${depth}` : "";
-    return index === list.length ? nested : `${this.list(list, index)}@${table}${nested} ${isLast}`;
+    if (index === list.length) return `${nested}${(origin & ORIGIN.set) === 0 ? "" : "set"}`;
+    return `${this.list(list, index)}@${table}${nested} ${isLast} ${origin}`;
   }
 
   packet(packet: Packet): string {

@@ -10,6 +10,7 @@ import {
   type FlowColumns,
   type Group,
   isModelled,
+  isTableMiss,
   KEY,
   type MatchField,
   OVS_VERSIONS,
@@ -49,6 +50,8 @@ export interface Template {
   readonly slots: ReadonlyMap<Step, SlotPlace>;
   /** Why nobody can tell what such a flow does; null for most. */
   readonly unknown: string | null;
+  /** Whether a packet that meets them counts as a miss. */
+  readonly isMiss: boolean;
 }
 
 /** A single flow with its match. */
@@ -382,6 +385,7 @@ export class Program {
       steps,
       slots,
       unknown: unknownOf(model),
+      isMiss: isTableMiss(model),
     };
     this.#templates.push(template);
     return template;

@@ -3,7 +3,14 @@
  * the packet so far (`base`), what is still to be run, and what has been put out. All of it is immutable; a step copies
  * the object and replaces fields. The names are those of the interpreter (interpret/translate.ts), which says what they mean.
  */
-import { type Effect, KEY, KEY_WORDS, type PacketInArguments, type Step } from "../../openflow/index.ts";
+import {
+  type Effect,
+  KEY,
+  KEY_WORDS,
+  ORIGIN,
+  type PacketInArguments,
+  type Step,
+} from "../../openflow/index.ts";
 import type { SlotPlace, Template } from "./program.ts";
 import type { Segment, Word } from "./terms.ts";
 
@@ -30,6 +37,8 @@ export type Frame =
       readonly depth: number;
       /** Nothing is to come behind it. */
       readonly isLast: boolean;
+      /** Bits of ORIGIN, for the reasons of packet-ins. */
+      readonly origin: number;
     }
   | {
       readonly is: "buckets";
@@ -229,6 +238,15 @@ export const depthOf = (state: State): number => {
   return 0;
 };
 
+/** The bits of the list that runs. */
+export const originOf = (state: State): number => {
+  for (let i = state.frames.length - 1; i >= 0; i--) {
+    const frame = state.frames[i]!;
+    if (frame.is === "steps") return frame.origin;
+  }
+  return 0;
+};
+
 export const LAYER_3 = { from: KEY.nwSrc as number, to: KEY.nshBase as number } as const;
 export { KEY, KEY_WORDS };
 
@@ -240,10 +258,12 @@ export function enter(state: State, list: readonly Bound[] | null, hit: Hit | nu
   if (list === null || hit === null) return answered;
   const depth = depthOf(state) + lookup.deepens;
   const { table, isLast } = lookup;
+  const isMiss = hit.source.template?.isMiss === true;
+  const origin = (originOf(state) & ORIGIN.set) | (isMiss ? ORIGIN.miss : 0);
   let { frames } = answered;
   // Lists that have nothing left need not be returned to.
   for (let top = frames.at(-1); top?.is === "steps" && top.index === top.list.length; top = frames.at(-1))
     frames = frames.slice(0, -1);
-  const steps: Frame = { is: "steps", list, index: 0, table, depth, isLast };
+  const steps: Frame = { is: "steps", list, index: 0, table, depth, isLast, origin };
   return { ...answered, frames: [...frames, steps], hits: [...state.hits, hit] };
 }

@@ -171,20 +171,33 @@ export class Solver {
     round: number,
   ): Solution {
     const contents = first.kinds.map(kind => 1 << this.#readings.space.kinds.indexOf(kind));
+    const wishes = PREFERENCES.flatMap(({ word, value, mask }) =>
+      path.contents.map((_, content) => {
+        const atom = this.#readings.atom(content, word);
+        const moved = word === KEY.nwDst || word === KEY.nwSrc ? value + Math.imul(round, 0x01010101) : value;
+        return { atom, cube: { mask: mask ?? maskOf(atom.bits), value: moved >>> 0 } };
+      }),
+    );
     let best = first;
     let given = cubes;
-    for (const { word, value, mask } of PREFERENCES) {
-      for (let content = 0; content < path.contents.length; content++) {
-        const atom = this.#readings.atom(content, word);
-        const next = new Map(given);
-        const moved = word === KEY.nwDst || word === KEY.nwSrc ? value + Math.imul(round, 0x01010101) : value;
-        if (!restrict(next, atom, { mask: mask ?? maskOf(atom.bits), value: moved >>> 0 })) continue;
+    // Grants what can be granted, earlier wishes first. Mostly all can be at once, so that halves are tried before single ones.
+    const grant = (some: typeof wishes): void => {
+      if (some.length === 0) return;
+      const next = new Map(given);
+      if (some.every(({ atom, cube }) => restrict(next, atom, cube))) {
         const found = findInput(path.budget, this.#readings.space, contents, next, clauses, atoms);
-        if (found === null) continue;
-        best = found;
-        given = next;
+        if (found !== null) {
+          best = found;
+          given = next;
+          return;
+        }
       }
-    }
+      if (some.length === 1) return;
+      const half = some.length >> 1;
+      grant(some.slice(0, half));
+      grant(some.slice(half));
+    };
+    grant(wishes);
     return best;
   }
 

@@ -2,7 +2,7 @@
  * The two daemons of a private Open vSwitch, in a folder of their own, and what ends them: a small shell that holds the
  * read end of a pipe from us. When the pipe closes, because we closed it, ended, threw, or were killed with -9, the
  * shell kills exactly the two processes it started and removes the folder. No root, no kernel module, no network:
- * ovs-vswitchd(8) `--disable-system --enable-dummy=override`.
+ * ovs-vswitchd(8) `--disable-system --enable-dummy`.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -58,7 +58,7 @@ db=$! started="$started $!"
 # The socket is there a moment before anybody listens at it: hence --retry below.
 until [ -S db.sock ]; do kill -0 $db 2>/dev/null || fail ovsdb-server; sleep 0.005; done
 ovs-vswitchd $quiet "unix:$dir/db.sock" "--unixctl=$dir/vswitchd.ctl" "--log-file=$dir/vswitchd.log" \\
-  --disable-system --enable-dummy=override &
+  --disable-system --enable-dummy &
 vs=$! started="$started $!"
 ovs-vsctl --retry --timeout=60 "--db=unix:$dir/db.sock" "$@" &
 ctl=$! started="$started $!"
