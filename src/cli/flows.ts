@@ -23,6 +23,7 @@ import { count, type LeftOut, plural } from "../report/index.ts";
 import { type Context, say } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import {
+  allPorts,
   definePorts,
   hasTableZero,
   nameClash,
@@ -254,7 +255,8 @@ export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told
     say(`${file}: ${count(flows.skipped)} flows cannot be read and are left out; frames may have met them`);
   }
   const leftOut = leaveOut(context, flows);
-  const listed = context.text("ports") === undefined ? {} : { ports: [...names.ports.values()] };
+  const all = allPorts(names, flows);
+  const listed = all === null ? {} : { ports: all };
   const groups = groupsGiven(context, told);
   noteSymbols(context, file);
   const ports = new PortNames(told.intent, names.ports);

@@ -29,6 +29,8 @@ interface Known {
   readonly tables: SymbolNames;
   /** Names of ports that the command line defines. */
   readonly given: ReadonlyMap<string, number>;
+  /** Where they come from. A list of interfaces has the ports of other bridges, too. */
+  readonly source: "list" | "file" | "interfaces" | null;
   /** Looks for table 0 in the text that is being read. */
   hasZero: () => boolean;
   /** How many symbols the last note has named. */
@@ -51,15 +53,16 @@ function readNames(
   reader: Reader,
   option: "ports" | "tables",
   expected: string,
-): ReadonlyMap<string, number> {
+): Pick<Known, "given" | "source"> {
   const text = context.text(option);
-  if (text === undefined) return new Map();
+  if (text === undefined) return { given: new Map(), source: null };
   const [content, file] = isInline(text) ? [text, `--${option}`] : [reader.textOf(text), text];
-  if (option === "ports" && isInterfaceList(content)) return interfacesOf(content, file);
+  if (option === "ports" && isInterfaceList(content))
+    return { given: interfacesOf(content, file), source: "interfaces" };
   const parse = option === "ports" ? parsePorts : parseTables;
   const { names, problems } = parse(content, file);
   reader.report(problems);
-  if (names.size > 0) return names;
+  if (names.size > 0) return { given: names, source: isInline(text) ? "list" : "file" };
   const what = option === "ports" ? "port" : "table";
   throw new UserError(`${file}: names no ${what}; expected NAME=N,… or ${expected}`);
 }
@@ -79,12 +82,13 @@ function interfacesOf(text: string, file: string): ReadonlyMap<string, number> {
 export function namesOf(context: Context, reader: Reader): Known {
   const before = known.get(context);
   if (before !== undefined) return before;
-  const given = readNames(context, reader, "ports", "the output of ovs-ofctl show");
-  const tables = readNames(context, reader, "tables", "the output of ovs-ofctl dump-tables");
+  const { given, source } = readNames(context, reader, "ports", "the output of ovs-ofctl show");
+  const tables = readNames(context, reader, "tables", "the output of ovs-ofctl dump-tables").given;
   const made: Known = {
     ports: portSymbols(given),
     tables: tableSymbols(tables, () => made.hasZero()),
     given,
+    source,
     hasZero: () => false,
     noted: 0,
   };
@@ -100,6 +104,17 @@ export function definePorts(
 ): void {
   for (const [name, number] of [...new PortNames(intent).numbers, ...others])
     if (!given.has(name)) ports.set(name, number);
+}
+
+/**
+ * The numbers of all ports of the bridge, where --ports gives them: what ovs-ofctl prints, or a list that lacks no port
+ * that the flows name. Null: there may be others.
+ */
+export function allPorts({ ports, source }: Known, flows: FlowColumns): readonly number[] | null {
+  if (source === null || source === "interfaces") return null;
+  if (source === "list" && (ports.symbols.size > 0 || portNumbersOf(flows, ports).numbers.size > 0))
+    return null;
+  return [...ports.values()];
 }
 
 /** What a flow that enters table 0 looks like: no table is written, or its number. */

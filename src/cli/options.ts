@@ -50,7 +50,9 @@ const flows: Option = {
 const ports: Option = {
   name: "ports",
   value: "FILE|NAME=N,…",
-  help: "the ports of the bridge: the output of ovs-ofctl show or dump-ports-desc, or a list; an intent's are known",
+  help:
+    "names of ports: the output of ovs-ofctl show, dump-ports-desc or ovs-vsctl --format=json list interface, or a list " +
+    "(which is taken for all ports if the flows name no other); an intent's are known",
 };
 const tables: Option = {
   name: "tables",

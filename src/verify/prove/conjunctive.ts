@@ -153,6 +153,7 @@ function unknown({ program }: Asking, { clauses, line }: Conjunction, feature: s
   const template: Template = {
     id: -1,
     first: flow,
+    isMiss: false,
     program,
     steps: [{ do: "unknown", feature, line, needsReparse: false, inSet: null }],
     slots: new Map(),
