@@ -4,7 +4,6 @@
  */
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { ioMessage } from "../../capture/index.ts";
 import type { Intent } from "../../intent/index.ts";
 import type { UnixServer } from "../../live/index.ts";
 import type { Announcer, RouteSource } from "../types.ts";
@@ -107,7 +106,7 @@ function checkFolder(option: string, path: string, mayCreate: boolean): void {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT")
       throw new StateError(`${option} ${path}: there is no such folder; create it, or add --create-folders`);
-    if (code !== "EEXIST") throw new StateError(`${option} ${path}: ${ioMessage(error)}`);
+    if (code !== "EEXIST") throw new StateError(`${option} ${path}: ${(error as Error).message}`);
   }
   throw new StateError(`${option} ${path}: is not a folder`);
 }
