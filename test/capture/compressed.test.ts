@@ -137,7 +137,8 @@ test("zstd: damage is named without the words of a library, behind what came bef
   const reserved = frame([raw(HELLO), raw(HELLO)], 0x50);
   reserved[6 + 3 + HELLO.length]! |= 6;
   await fails(reserved, HELLO, /^the zstd data is damaged \(a block of an unknown type\)$/);
-  await fails(frame([raw(HELLO)], 0x50, 100), HELLO, /is damaged \(its (size|blocks)/);
+  const wrongSize = await readAll(frame([raw(HELLO)], 0x50, 100));
+  assert.match(wrongSize.error!.message, /is damaged \(its (size|blocks)/);
   await fails(frame([raw(Buffer.alloc(2000))], 0), new Uint8Array(0), /is damaged \(a block of 2000 bytes\)/);
   const unused = Buffer.from(good);
   unused[4]! |= 8;
