@@ -4,6 +4,7 @@
  * with the same flows on both sides are one, with a count.
  */
 import {
+  type Ambiguity,
   type EnteringState,
   extract,
   type Flow,
@@ -111,13 +112,12 @@ export class Showing implements Listener {
         this.#findings.unknownAt(side === 0 ? "a" : "b", feature, line);
       }
       if (found === undefined) continue;
-      const [first, second] = found.flows.map(lineOf);
       this.#findings.ambiguities.push({
         side: side === 0 ? "a" : "b",
         inPort,
         frame,
         state: entering,
-        flows: [first!, second!],
+        flows: linesOf(found),
       });
       return true;
     }
@@ -252,11 +252,10 @@ export class Showing implements Listener {
     for (const [side, { unknown, ambiguous }] of outcomes.entries()) {
       const name = side === 0 ? "a" : "b";
       for (const { feature, line } of unknown) this.#findings.unknownAt(name, feature, line);
-      for (const { flows } of ambiguous) {
+      for (const found of ambiguous) {
         if (this.#findings.ambiguities.length >= this.#findings.max) break;
-        const [first, second] = flows.map(lineOf);
         const state = this.#enteringOf(input);
-        this.#findings.ambiguities.push({ side: name, inPort, frame, state, flows: [first!, second!] });
+        this.#findings.ambiguities.push({ side: name, inPort, frame, state, flows: linesOf(found) });
       }
     }
     return "open";
@@ -321,6 +320,12 @@ function tunnelsIn(
     if (accompanying(output, by).join() !== accompanying(other, by).join()) found.add(output.port);
   }
   return [...found];
+}
+
+/** Both flows, the first with the clauses that led to them. */
+function linesOf({ flows: [first, second], clauses }: Ambiguity): readonly [FlowLine, FlowLine] {
+  const told = lineOf(first);
+  return [clauses === undefined ? told : { ...told, clauses: clauses.map(lineOf) }, lineOf(second)];
 }
 
 const lineOf = ({ source, text }: Flow): FlowLine => ({ file: source.file, line: source.line, text });
