@@ -42,6 +42,8 @@ export interface ProofOptions {
   readonly ignored?: ReadonlySet<Ignored>;
   /** Classes of frames before the answer is unknown(budget): 1,000,000. */
   readonly maxClasses?: number;
+  /** Small pieces of work before that: no limit. Unlike seconds they do not depend on the machine. */
+  readonly maxSteps?: number;
   /** Seconds: 300. */
   readonly maxSeconds?: number;
   /** Differences of different kinds that are looked for: 20. */
@@ -58,7 +60,12 @@ export const INTERRUPTED = "interrupted";
 /** Compares two flow tables. */
 export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): Proof {
   const started = performance.now();
-  const budget = new Budget(options.maxClasses ?? 1_000_000, options.maxSeconds ?? 300, options.isStopped);
+  const budget = new Budget(
+    options.maxClasses ?? 1_000_000,
+    options.maxSeconds ?? 300,
+    options.isStopped,
+    options.maxSteps,
+  );
   const ignored = options.ignored ?? new Set<Ignored>();
   let space = options.space ?? EVERY_FRAME;
   const findings = new Findings(options.maxDifferences ?? 20);
