@@ -152,7 +152,6 @@ function unknown({ program }: Asking, { clauses, line }: Conjunction, feature: s
   const { flow } = clauses[0]![0]!;
   const template: Template = {
     id: -1,
-    isMiss: false,
     first: flow,
     isMiss: false,
     program,
