@@ -81,7 +81,8 @@ function causeOf(name: string, at: number, differences: readonly VerifyDifferenc
     name,
     rowCount: places.size,
     *rows() {
-      for (const [rows, index] of places.values()) yield rows.at(index);
+      const sorted = [...places].sort(([left], [right]) => left - right);
+      for (const [, [rows, index]] of sorted) yield rows.at(index);
     },
   };
 }

@@ -200,6 +200,7 @@ export class Showing implements Listener {
     const groups = [...this.#groups.values()].sort((a, b) =>
       isLess(a.oddness, b.oddness) ? -1 : isLess(b.oddness, a.oddness) ? 1 : 0,
     );
+    for (const { rows } of groups) rows.sort();
     const { differences } = this.#findings;
     differences.splice(0, differences.length, ...groups.map(({ index }) => differences[index]!));
     for (const [index, group] of groups.entries()) group.index = index;
