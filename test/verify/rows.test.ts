@@ -192,6 +192,22 @@ test("a search that stops early says that it is not complete", () => {
   assert.ok(stopped.unknown.some(({ feature }) => feature === "interrupted") || stopped.classes < 64);
 });
 
+test("who wants a verdict alone gets no rows, and the same verdict", () => {
+  const [left, right] = [
+    columns(table(40), "a"),
+    columns(
+      table(40, n => 7000 + n),
+      "b",
+    ),
+  ];
+  const proof = prove({ flows: left }, { flows: right }, { hasRows: false });
+  assert.is(proof.verdict, "different");
+  assert.equal(
+    proof.differences.map(({ rows }) => rows.count),
+    [0],
+  );
+});
+
 // ── Names of what differs ───────────────────────────────────────────────────────────────────────────────────────
 
 const ACTIONS: readonly (readonly [string, string, string, string])[] = [
