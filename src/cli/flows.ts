@@ -148,6 +148,11 @@ function groupsGiven(context: Context, told: Told): readonly Group[] {
   const path = context.text(told.groupsOption ?? "groups");
   const given = told.groups ?? (path === undefined ? null : { text: textOf(path), file: path });
   if (given === null) return [];
+  // A switch without groups has a reply header all the same: a file of nothing is a command that failed.
+  if (given.text.trim() === "")
+    throw new UserError(
+      `${given.file}: has neither a group nor a reply header; expected the output of ovs-ofctl dump-groups`,
+    );
   const { ports, tables } = namesOf(context, readerOf(context));
   const { groups, problems } = parseGroups(given.text, given.file, { ports, tables });
   report(context, problems, problems.filter(({ level }) => level === "error").length);

@@ -189,7 +189,12 @@ test("a header and no flow drops everything; an empty file, errors, lenient", ()
     assert.is(answersIn(traced(folder, "1", GUEST).stdout)[0]!.verdict, "drop");
     folder.write("flows.txt", "");
     failsWith(traced(folder, "1", GUEST), "flows.txt: has neither a flow nor a reply header");
-    failsWith(traced(folder, "1", GUEST, "-f", "none.txt"), "none.txt: does not exist");
+    failsWith(folder.run(["trace", "-f", "none.txt", "-i", "1", GUEST]), "none.txt: does not exist");
+    failsWith(
+      traced(folder, "1", GUEST, "-f", "none.txt"),
+      "--flows takes one value",
+      '"flows.txt" and "none.txt"',
+    );
     folder.write("flows.txt", "actions=output:2\nip,nw_dst=1.2.3 actions=drop\n");
     failsWith(traced(folder, "1", GUEST), /flows\.txt:2:\d+: /);
     const ran = traced(folder, "1", GUEST, "--lenient");

@@ -48,6 +48,8 @@ export interface ProofOptions {
   readonly maxSeconds?: number;
   /** Differences of different kinds that are looked for: 20. */
   readonly maxDifferences?: number;
+  /** Whether all rows of each difference are looked for, one by one: true. Without, a verdict comes sooner. */
+  readonly hasRows?: boolean;
   /** Asked now and then; true ends the proof with what is known by then, and with `unknown` INTERRUPTED. */
   readonly isStopped?: () => boolean;
   /** The version of Open vSwitch that runs both tables: 3.1. */
@@ -77,7 +79,10 @@ export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): P
     const programs = [new Program(a, budget, options.ovs), new Program(b, budget, options.ovs)] as const;
     space = withEntering(space, programs, options.ports ?? NO_PORT_KINDS);
     const product = new Product(programs[0], programs[1], space, budget, ignored);
-    const showing = new Showing(programs, product, findings, ignored);
+    const showing = new Showing(programs, product, findings, {
+      ignored,
+      hasRows: options.hasRows ?? true,
+    });
     try {
       isComplete = product.run(showing);
     } finally {

@@ -61,13 +61,15 @@ export class Showing implements Listener {
   readonly #interpreters: readonly [Confirming, Confirming];
   readonly #yardstick: Yardstick;
   readonly #finder: RowFinder;
+  readonly #hasRows: boolean;
 
   constructor(
     programs: readonly [Program, Program],
     product: Product,
     findings: Findings,
-    ignored: Yardstick["ignored"],
+    { ignored, hasRows }: { readonly ignored: Yardstick["ignored"]; readonly hasRows: boolean },
   ) {
+    this.#hasRows = hasRows;
     this.#yardstick = { ignored, ports: product.readings.space.ports };
     this.#findings = findings;
     this.#product = product;
@@ -200,6 +202,7 @@ export class Showing implements Listener {
     const groups = [...this.#groups.values()].sort((a, b) =>
       isLess(a.oddness, b.oddness) ? -1 : isLess(b.oddness, a.oddness) ? 1 : 0,
     );
+    for (const { rows } of groups) rows.sort();
     const { differences } = this.#findings;
     differences.splice(0, differences.length, ...groups.map(({ index }) => differences[index]!));
     for (const [index, group] of groups.entries()) group.index = index;
@@ -214,6 +217,7 @@ export class Showing implements Listener {
 
   /** Adds the rows of one more path to those that are affected; a row that is hit in several ways is one. */
   #count(group: Group, pair: Pair, path: Path, minBytes: number): void {
+    if (!this.#hasRows) return;
     this.#finder.find(group.rows, pair, path, minBytes);
     group.of = Math.max(group.of, countAlike(pair));
     const { index, rows, of } = group;
