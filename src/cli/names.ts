@@ -45,7 +45,7 @@ export interface Reader {
   report(problems: readonly TextProblem[]): void;
 }
 
-const isInline = (text: string): boolean => /^[^\s/]+=[^\s=]+$/.test(text);
+const isInline = (text: string): boolean => /^[^/\n]+=[^\s=/]+$/.test(text);
 
 /** What an option of names says: `NAME=N,…`, or a file. */
 function readNames(
