@@ -45,7 +45,8 @@ export interface Reader {
   report(problems: readonly TextProblem[]): void;
 }
 
-const isInline = (text: string): boolean => /^[^/\n]+=[^\s=/]+$/.test(text);
+/** A list on the command line, and not a file. */
+export const isInline = (text: string): boolean => /^[^/\n]+=[^\s=/]+$/.test(text);
 
 /** What an option of names says: `NAME=N,…`, or a file. */
 function readNames(

@@ -7,6 +7,7 @@ import type { PortKinds } from "../verify/index.ts";
 import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { bytesOf } from "./flows.ts";
+import { isInline } from "./names.ts";
 import type { Side } from "./sides.ts";
 
 /** What a list of interfaces says of ports: true for tunnels. */
@@ -28,7 +29,7 @@ export function typesIn(list: string, isOfBridge: (name: string) => boolean = ()
 /** The types that the file of --ports has, where it is a list of interfaces. */
 function typesGiven(context: Context): PortTypes {
   const path = context.text("ports");
-  if (path === undefined || path === "-" || /^[^\s/]+=[^\s=]+$/.test(path)) return new Map();
+  if (path === undefined || path === "-" || isInline(path)) return new Map();
   const text = new TextDecoder().decode(bytesOf(path));
   return isInterfaceList(text) ? typesIn(text) : new Map();
 }
