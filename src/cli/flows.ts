@@ -265,7 +265,7 @@ export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told
   const groups = groupsGiven(context, told);
   noteSymbols(context, file);
   const ports = new PortNames(told.intent, names.ports);
-  const clash = portClash(context, [flows]);
+  const clash = portClash(context, [{ flows, groups }]);
   const clashWith = (inPort: number): string | null => clash ?? nameClash(context, inPort);
   const byNumber = ({ symbols }: SymbolNames): ReadonlyMap<number, string> =>
     new Map([...symbols].map(([name, number]) => [number, name]));

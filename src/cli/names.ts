@@ -6,6 +6,7 @@
 import type { Intent } from "../intent/index.ts";
 import {
   type FlowColumns,
+  type Group,
   isInterfaceList,
   parseInterfaces,
   parsePorts,
@@ -167,22 +168,28 @@ export function symbolsOf(
   };
 }
 
+/** What has names and numbers of ports. */
+export interface Numbered {
+  readonly flows: FlowColumns;
+  readonly groups: readonly Group[];
+}
+
 /** The flows of an input as sorted text, without what changes while they stay. */
-function linesOf(flows: FlowColumns): string {
+function linesOf({ flows, groups }: Numbered): string {
   const lines = Array.from({ length: flows.count }, (_, index) =>
     flows
       .flow(index)
       .text.replace(/\b(?:duration|n_packets|n_bytes|idle_age|hard_age)=[^,\s]*,?\s*/g, "")
       .trim(),
   );
-  return lines.sort().join("\n");
+  return [...lines.sort(), ...groups.map(({ text }) => text)].join("\n");
 }
 
 /**
  * Why an outcome may be another one: a port's name that nothing defines beside a port's number that has no name, which
  * may be the same port. Null when there is no such pair, or when no names are undefined.
  */
-export function portClash(context: Context, inputs: readonly FlowColumns[]): string | null {
+export function portClash(context: Context, inputs: readonly Numbered[]): string | null {
   const names = known.get(context);
   if (names === undefined || names.ports.symbols.size === 0) return null;
   // Whatever the names stand for, the same flows do the same.
@@ -190,8 +197,8 @@ export function portClash(context: Context, inputs: readonly FlowColumns[]): str
   if (others.length > 0 && others.every(lines => lines === first)) return null;
   const numbers = new Set<number>();
   let isMoved = false;
-  for (const flows of inputs) {
-    const used = portNumbersOf(flows, names.ports);
+  for (const { flows, groups } of inputs) {
+    const used = portNumbersOf(flows, groups, names.ports);
     for (const number of used.numbers) numbers.add(number);
     isMoved ||= used.isMoved;
   }

@@ -86,7 +86,7 @@ export function diff(context: Context): number {
 }
 
 function judged(context: Context, options: Options, type: "verify" | "diff", a: Side, b: Side): number {
-  const clash = portClash(context, [a.flows, b.flows]);
+  const clash = portClash(context, [a, b]);
   const symbols = symbolsOf(context);
   const ports = portKinds(context, [a, b]);
   return answer(context, options, judge(type, a, b, { ...options.judge, ports, clash, symbols }));

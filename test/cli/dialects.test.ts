@@ -34,6 +34,9 @@ const FILES = {
   "renamed.flows": 'in_port="tap a",ip actions=output:eth2\n',
   "mixed.flows": 'in_port="tap a",ip actions=output:4\n',
   "mixed2.flows": 'in_port="tap a",ip actions=output:5\n',
+  "grouped.flows": 'in_port="tap a" actions=group:1\n',
+  "two.groups": "group_id=1,type=all,bucket=actions=output:2\n",
+  "three.groups": "group_id=1,type=all,bucket=actions=output:3\n",
   "tables.dump":
     of13("ip actions=goto_table:Out").replace("table=0", "table=In") +
     of13("actions=output:x1").replace("table=0", "table=Out"),
@@ -147,6 +150,8 @@ test("a name that may be the port of a number leaves the verdict open, until a l
   assert.match(open.unknown[0]!.feature, /the number of port "tap a" beside port 4/);
   assert.match(open.unknown[0]!.note!, /they differ if it is not/);
   assert.is(diff("mixed.flows", "mixed.flows").verdict, "equal", "whatever the names are");
+  const groups = ["--groups-a", "two.groups", "--groups-b", "three.groups"];
+  assert.is(diff("grouped.flows", "grouped.flows", ...groups).verdict, "unknown", "a number in a group");
   assert.is(diff("mixed.flows", "mixed2.flows", "--ports", "tap a=9").verdict, "different");
   assert.is(diff("names.flows", "mixed.flows", "--ports", "ports.txt").verdict, "equal");
 });
