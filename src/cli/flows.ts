@@ -260,9 +260,9 @@ export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told
     say(`${file}: ${count(flows.skipped)} flows cannot be read and are left out; frames may have met them`);
   }
   const leftOut = leaveOut(context, flows);
-  const all = allPorts(names, flows);
-  const listed = all === null ? {} : { ports: all };
   const groups = groupsGiven(context, told);
+  const all = allPorts(names, flows, groups);
+  const listed = all === null ? {} : { ports: all };
   noteSymbols(context, file);
   const ports = new PortNames(told.intent, names.ports);
   const clash = portClash(context, [{ flows, groups }]);

@@ -112,11 +112,14 @@ export function definePorts(
  * The numbers of all ports of the bridge, where --ports gives them: what ovs-ofctl prints, or a list that lacks no port
  * that the flows name. Null: there may be others.
  */
-export function allPorts({ ports, source }: Known, flows: FlowColumns): readonly number[] | null {
+export function allPorts(
+  { ports, source }: Known,
+  flows: FlowColumns,
+  groups: readonly Group[],
+): readonly number[] | null {
   if (source === null || source === "interfaces") return null;
-  if (source === "list" && (ports.symbols.size > 0 || portNumbersOf(flows, ports).numbers.size > 0))
-    return null;
-  return [...ports.values()];
+  const isPart = ports.symbols.size > 0 || portNumbersOf(flows, groups, ports).numbers.size > 0;
+  return source === "list" && isPart ? null : [...ports.values()];
 }
 
 /** What a flow that enters table 0 looks like: no table is written, or its number. */

@@ -35,7 +35,7 @@ export function givenFlow(text: string, ports: PortNames): GivenFlow {
   const { flow, problems } = parseFlow(
     `${text} actions=drop`,
     { file: "frame", line: 1 },
-    { ports: ports.numbers },
+    { ports: ports.numbers, isPacket: true },
   );
   const error = problems.find(({ level }) => level === "error");
   if (flow === null || error !== undefined)
