@@ -460,6 +460,7 @@ export const COMMANDS: readonly Command[] = [
       { name: "allow-empty", help: "VMs whose files vanish nearly all at once go, too" },
       { name: "no-proof", help: "do not prove that the table does what is wanted" },
       { name: "force", help: "write also where flows of others would make the table do something else" },
+      ignore,
       {
         name: "ignore-cookie",
         value: "COOKIE",
