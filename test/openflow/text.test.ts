@@ -402,6 +402,7 @@ test("what both take, and what both refuse", () => {
     "ip actions=write_actions(pop_vlan,output:2)",
     "ip actions=write_actions(controller(max_len=9))",
     "actions=debug_slow,debug_recirc",
+    "arp,arp_op=6 actions=fin_timeout(idle_timeout=5)",
     "ip actions=learn(eth_type=0x800,load:5->NXM_OF_IP_DST[],output:NXM_OF_IP_SRC[0..15])",
     `actions=${"clone(".repeat(90)}output:1${")".repeat(90)}`,
   ])
@@ -417,6 +418,7 @@ test("what both take, and what both refuse", () => {
     ["ip actions=write_actions(controller(id=7))", 26, "controller with arguments other than max_len"],
     [`actions=${"clone(".repeat(101)}1${")".repeat(101)}`, 609, "nested more than 99 deep"],
     ["ip actions=dec_ttl(70000)", 20, "a wider one is refused here, where ovs-ofctl may cut it"],
+    ["packet_type=(1,0x800) actions=learn(NXM_OF_ETH_SRC[])", 37, "learn of eth_src needs an Ethernet frame"],
     ["tun_metadata1=5,tun_metadata1=6 actions=drop", 17, "is matched twice"],
   ] as const) {
     const { flow, problems } = parseFlow(line);
