@@ -50,9 +50,7 @@ const flows: Option = {
 const ports: Option = {
   name: "ports",
   value: "FILE|NAME=N,…",
-  help:
-    "names of ports: the output of ovs-ofctl show, dump-ports-desc or ovs-vsctl --format=json list interface, or a list " +
-    "(which is taken for all ports if the flows name no other); an intent's are known",
+  help: "ports of the bridge: what ovs-ofctl show or ovs-vsctl --format=json list interface prints, or a list",
 };
 const tables: Option = {
   name: "tables",
@@ -87,7 +85,7 @@ const filters: readonly Option[] = [
 const ignore: Option = {
   name: "ignore",
   value: "PART,…",
-  help: "leave out parts of an outcome: queue, mark, packet-in, sample, order (of outputs to different ports)",
+  help: "leave out parts of an outcome: queue, mark, packet-in, sample, order (of different ports)",
 };
 const proof: readonly Option[] = [
   ...filters,
@@ -95,7 +93,7 @@ const proof: readonly Option[] = [
   {
     name: "tunnel-ports",
     value: "PORT,…|none",
-    help: "the ports that are tunnels; all others are none (default: by type, and any port whose type is not known)",
+    help: "the ports that are tunnels, and no others are (default: by type; a port of unknown type may be one)",
   },
   {
     name: "of10",
