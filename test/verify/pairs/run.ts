@@ -279,7 +279,9 @@ export async function judged(
   if (a === null || b === null || a === undefined || b === undefined) return { ...RESULT, verdict: "unread" };
   const proof = prover(a, b, OPTIONS);
   const open = proof.unknown[0]?.feature ?? "";
-  if (open.startsWith("unconfirmed")) return { ...RESULT, verdict: "unknown", wrong: open };
+  // Beside differences that are shown it says too little, and nothing that is false.
+  if (open.startsWith("unconfirmed") && proof.verdict !== "different")
+    return { ...RESULT, verdict: proof.verdict, wrong: open };
   if (proof.verdict === "unknown" || proof.verdict === "ambiguous")
     return { ...RESULT, verdict: proof.verdict, open };
   try {
