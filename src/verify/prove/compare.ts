@@ -8,7 +8,7 @@ import { byTunnel, TUNNEL_WORDS } from "./entering.ts";
 import { TYPES, VLAN_PRESENT } from "./fields.ts";
 import type { Path, Split } from "./path.ts";
 import { type Readings, SNAP_WORD } from "./readings.ts";
-import type { Kind } from "./space.ts";
+import { type Kind, ND_BARE, ND_WITH_OPTIONS } from "./space.ts";
 import { type Event, LAYER_3, type Packet } from "./state.ts";
 import type { Word } from "./terms.ts";
 import { typesName, WIRE_FROM } from "./wire.ts";
@@ -624,9 +624,7 @@ export class Comparison {
         if (arp !== null) shown.push(arp);
       }
     }
-    const isLayer4 = word === KEY.tpSrc || word === KEY.tpDst || word >= KEY.igmpGroup;
-    if (!isLayer4) return shown;
-    return shown.flatMap(one => this.#withKinds(one, packet.content, ({ hasLayer4 }) => hasLayer4));
+    return shown.flatMap(one => this.#reached(word, packet, one, true));
   }
 
   /** The rest of such a path. */
@@ -640,10 +638,22 @@ export class Comparison {
         rest = rest.flatMap(one => one.split([{ word: packet.readAs, mask: 0xffff, value: type }]).no);
       out.push(...rest);
     }
-    const isLayer4 = word === KEY.tpSrc || word === KEY.tpDst || word >= KEY.igmpGroup;
-    if (isLayer4)
-      for (const one of no) out.push(...this.#withKinds(one, packet.content, ({ hasLayer4 }) => !hasLayer4));
+    for (const one of no) out.push(...this.#reached(word, packet, one, false));
     return out;
+  }
+
+  /**
+   * The part of a path whose frames have the header of a word, or, with `isThere` false, have not. Of the addresses of
+   * neighbour discovery nothing is said: what has an option twice is read as if it had none, and is written to.
+   */
+  #reached(word: number, packet: Packet, path: Path, isThere: boolean): readonly Path[] {
+    const of = (test: (kind: Kind) => boolean): readonly Path[] =>
+      this.#withKinds(path, packet.content, kind => test(kind) === isThere);
+    // Shorter messages of its types are read as any other ICMPv6.
+    if ((word >= KEY.ndTarget && word < KEY.tpSrc) || word >= KEY.ndReserved)
+      return of(({ name }) => name === ND_BARE || name === ND_WITH_OPTIONS);
+    if (word === KEY.tpSrc || word === KEY.tpDst) return of(({ hasLayer4 }) => hasLayer4);
+    return isThere ? [path] : [];
   }
 
   #withKinds(path: Path, content: number, isWanted: (kind: Kind) => boolean): readonly Path[] {

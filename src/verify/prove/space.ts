@@ -147,7 +147,10 @@ function transports(version: "ip4" | "ip6", type: number, ip: Words): Kind[] {
 }
 
 /** Neighbour discovery without an option that holds an address. */
-const ND_BARE = "ip6 nd bare";
+/** Without options. */
+export const ND_BARE = "ip6 nd bare";
+/** Neighbour discovery with an address in its first option. */
+export const ND_WITH_OPTIONS = "ip6 nd";
 
 const BOTTOM: readonly Cube[] = [{ mask: 0x100, value: 0x100 }];
 const NOT_BOTTOM: readonly Cube[] = [{ mask: 0x100, value: 0 }];
@@ -177,7 +180,7 @@ export const KINDS: readonly Kind[] = [
   ...transports("ip6", 0x86dd, IP6),
   kind("ip6 icmp6", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: exactly(58), ...TYPE_AND_CODE }, true),
   kind(
-    "ip6 nd",
+    ND_WITH_OPTIONS,
     "ip6",
     [0x86dd],
     {

@@ -47,10 +47,14 @@ function split(text: string): string[] {
   return [...parts, part];
 }
 
-/** What can be seen of a trace: each output with queue, mark, tunnel and changes, and each packet-in, in their order. */
-export function traceLines(text: string): string[] {
+/** What can be seen of a trace of a packet with this state: each output with queue, mark, tunnel and changes, and each packet-in, in their order. */
+export function traceLines(text: string, state: readonly string[]): string[] {
   const lines: string[] = [];
-  const now: Sending = { tunnel: "", queue: "0", mark: "0", changes: "" };
+  const came = (name: string): string => {
+    const value = Number(state.find(one => one.startsWith(`${name}=`))?.slice(name.length + 1) ?? 0);
+    return value === 0 ? "0" : `0x${value.toString(16)}`;
+  };
+  const now: Sending = { tunnel: "", queue: came("skb_priority"), mark: came("pkt_mark"), changes: "" };
   for (const [, actions] of text.matchAll(/^Datapath actions: (.*)$/gm))
     for (const action of split(actions!)) {
       const set = /^set\((tunnel|skb_priority|skb_mark)\((.*)\)\)$/.exec(action);

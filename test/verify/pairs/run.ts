@@ -10,8 +10,9 @@ import {
   type Outcome,
   parseGroups,
 } from "../../../src/openflow/index.ts";
-import { type FlowTable, type Proof, type ProofOptions, prove } from "../../../src/verify/index.ts";
+import { type Proof, type ProofOptions, prove } from "../../../src/verify/index.ts";
 import { type Rng, rng } from "../../model/random.ts";
+import type { Prover } from "../tiny/judge.ts";
 import { edited, NEUTRAL } from "../whole/edits.ts";
 import { BESIDE, FAMILIES, PORTS, type Rules, TUNNELS } from "./families.ts";
 import { enteringOf, type Question, questionsFor, stateOf } from "./frames.ts";
@@ -22,8 +23,6 @@ const PROTOCOL = "OpenFlow13";
 const FRAMES = 40;
 /** Neighbours of the frame of a rule. */
 const NEIGHBOURS = 4;
-
-export type Prover = (a: FlowTable, b: FlowTable, options?: ProofOptions) => Proof;
 
 export interface Pair {
   readonly family: string;
@@ -180,7 +179,8 @@ async function asked(
   const out: Told[][] = [];
   for (const rules of [pair.a, pair.b]) {
     await judge.install(rules);
-    const traced = means === "frames" ? [] : (await judge.traces(questions)).map(traceLines);
+    const texts = means === "frames" ? [] : await judge.traces(questions);
+    const traced = texts.map((text, i) => traceLines(text, questions[i]!.state));
     const wired = means === "traces" ? [] : questions.filter(isReal);
     if (wired.length > 0 && means === "both") await judge.forget();
     const answers = await judge.answers(wired);
@@ -240,8 +240,13 @@ async function unshown(
     const isHidden = [a, b].some(
       side => side.others.length > 0 || side.outputs.some(({ port }) => !PORTS.includes(port)),
     );
-    const isStopped = x.traced.some(line => line.includes("recirc")) && /queue|mark|tun_|max_len/.test(what);
-    if (told[at]!.state !== null && !isHidden && !isStopped && !hasOtherOrder(a.outputs, b.outputs))
+    const isStopped = x.traced.some(line => line.includes("recirc"));
+    // A trace does not show what a packet-in carries, and no wire brings state along.
+    const isCarried = !isReal(questions[at]!) && [a, b].some(({ packetIns }) => packetIns.length > 0);
+    const isBeside = /queue|mark|tun_|max_len/.test(what);
+    const isShort =
+      told[at]!.state === null || isCarried || (isStopped && (isBeside || !isReal(questions[at]!)));
+    if (!isShort && !isHidden && !hasOtherOrder(a.outputs, b.outputs))
       return {
         wrong: `different (${what}), but ${textOf(questions[at]!)}\n  both ${x.all}\n  traced ${x.traced}`,
         unseen,
@@ -274,7 +279,9 @@ export async function judged(
   if (a === null || b === null || a === undefined || b === undefined) return { ...RESULT, verdict: "unread" };
   const proof = prover(a, b, OPTIONS);
   const open = proof.unknown[0]?.feature ?? "";
-  if (open.startsWith("unconfirmed")) return { ...RESULT, verdict: "unknown", wrong: open };
+  // Beside differences that are shown it says too little, and nothing that is false.
+  if (open.startsWith("unconfirmed") && proof.verdict !== "different")
+    return { ...RESULT, verdict: proof.verdict, wrong: open };
   if (proof.verdict === "unknown" || proof.verdict === "ambiguous")
     return { ...RESULT, verdict: proof.verdict, open };
   try {

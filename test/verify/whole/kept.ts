@@ -278,4 +278,23 @@ export const KEPT: readonly Kept[] = [
     groups: "group_id=1,type=all,bucket=actions=pop_mpls:0x0800,dec_ttl,controller",
     verdict: "equal",
   },
+  {
+    name: "a target of neighbour discovery is written where a message has one",
+    a: "icmp6,icmp_type=135,icmp_code=0 actions=set_field:fc00::9->nd_target,output:1",
+    b: "icmp6,icmp_type=135,icmp_code=0 actions=set_field:fc00::10->nd_target,output:1",
+    verdict: "different",
+  },
+  {
+    name: "a target of neighbour discovery that is the one that came",
+    a: "icmp6,icmp_type=136,icmp_code=0,nd_target=fc00::9 actions=set_field:fc00::9->nd_target,output:1",
+    b: "icmp6,icmp_type=136,icmp_code=0,nd_target=fc00::9 actions=output:1",
+    verdict: "equal",
+  },
+  {
+    name: "an option that stands twice is read as none, and written to",
+    a: "icmp6,icmp_type=135,icmp_code=0,nd_sll=00:00:00:00:00:00 actions=set_field:02:00:00:00:00:07->nd_sll,output:1",
+    b: "icmp6,icmp_type=135,icmp_code=0,nd_sll=00:00:00:00:00:00 actions=output:1",
+    verdict: "different",
+    open: ["an address of neighbour discovery that is not in the first option"],
+  },
 ];
