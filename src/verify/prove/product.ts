@@ -274,7 +274,7 @@ export class Product {
 
   #isObligationMet(a: State, b: State, path: Path): boolean {
     const namer = new Namer();
-    const name = `${stateName(a, namer)}\n${stateName(b, namer)}`;
+    const name = `${stateName(a, namer)}\n${stateName(b, namer)}\n${leadOf(a, b)}`;
     const contents = path.contents.map(kinds => this.#allOfLayers(kinds));
     const kinds = namer.contents.map(content => contents[content]!);
     const exact = `${name}\n${kinds.join()}`;
@@ -302,6 +302,18 @@ function withoutCommon(a: State, b: State): { a: State; b: State } {
 
 const isNearLimits = (state: State): boolean =>
   state.lookups > MANY_LOOKUPS || state.actionBytes > MANY_BYTES || depthOf(state) > DEEP;
+
+/**
+ * How far one side is nearer to its limits than the other. What ends in alike tables is equal when both are as near, and
+ * that does not depend on how near that is.
+ */
+const leadOf = (a: State, b: State): string =>
+  [
+    a.lookups - b.lookups,
+    a.actionBytes - b.actionBytes,
+    a.stackBytes - b.stackBytes,
+    depthOf(a) - depthOf(b),
+  ].join();
 
 const learnedTo = (table: number): string => `learn: table ${table} holds learned flows`;
 
