@@ -10,9 +10,11 @@
  * no list has may be another one on each side. Into a table to which flows are learned, nobody sees: it is like the table
  * of the same number only.
  */
+import { isTableMiss } from "../../openflow/index.ts";
 import { learnedTable, learnsOf } from "./asked.ts";
 import { sameEvent } from "./compare.ts";
 import { type Form, Forms, joinedForms } from "./forms.ts";
+import { learnedRivals } from "./learned.ts";
 import { listingsOf, matchName } from "./listing.ts";
 import { meetingTables } from "./meetings.ts";
 import type { Program } from "./program.ts";
@@ -21,6 +23,7 @@ import {
   depthOf,
   type Frame,
   type Left,
+  originOf,
   type Packet,
   type StackItem,
   type State,
@@ -53,7 +56,7 @@ export class Alike {
   readonly #learned = new Map<number, Learned>();
   /** Where flows are learned to a table that is not known. */
   #learnedAnywhere: Learned | null = null;
-  /** Tables from which it is possible to come to where rivals may meet; made when it is first asked for. */
+  /** Tables from which it is possible to come to where rivals may meet, with a line; made when it is first asked for. */
   #contested: readonly [ReadonlyMap<number, number>, ReadonlyMap<number, number>] | null = null;
 
   constructor(programs: readonly [Program, Program]) {
@@ -79,7 +82,8 @@ export class Alike {
       a.lookup.inPort === b.lookup.inPort &&
       a.lookup.deepens === b.lookup.deepens &&
       a.lookup.isLast === b.lookup.isLast &&
-      depthOf(a) === depthOf(b);
+      depthOf(a) === depthOf(b) &&
+      originOf(a) === originOf(b);
     if (!isSameLookup || a.out.length > 0 || b.out.length > 0 || !haveSameNumbers(a, b)) return false;
     // A packet that is looked at again may begin at table 0.
     const mayBegin =
@@ -134,7 +138,8 @@ export class Alike {
       const flow = flows.shapedFlow(index);
       const name = matchName(flow);
       const { text, tables } = this.#forms[side].actions(flow.actions, table);
-      forms.set(name, { text: `${name} ${text}`, tables });
+      // The reason of a packet-in depends on whether the flow counts as a miss.
+      forms.set(name, { text: `${name} ${isTableMiss(flow)} ${text}`, tables });
     }
     return [...forms].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, form]) => form);
   }
@@ -182,8 +187,7 @@ export class Alike {
   /** The line of a flow in a table, or behind it, that may meet another one of its priority; null: there is none. */
   rivalFrom(side: Side, table: number): number | null {
     this.#contested ??= [this.#contestedOf(0), this.#contestedOf(1)];
-    const flow = this.#contested[side].get(table);
-    return flow === undefined ? null : this.#programs[side].flows.lineOf(flow);
+    return this.#contested[side].get(table) ?? null;
   }
 
   /** Whether lookups in two tables are the same function. */
@@ -192,7 +196,9 @@ export class Alike {
   }
 
   #contestedOf(side: Side): ReadonlyMap<number, number> {
-    const contested = new Map(meetingTables(this.#programs[side]));
+    const program = this.#programs[side];
+    const contested = new Map(learnedRivals(program));
+    for (const [table, flow] of meetingTables(program)) contested.set(table, program.flows.lineOf(flow));
     for (let before = -1; before !== contested.size; ) {
       before = contested.size;
       for (const [table, parts] of this.#parts[side]) {
@@ -238,7 +244,7 @@ export class Alike {
   }
 
   #sameFrames(a: readonly Frame[], b: readonly Frame[]): boolean {
-    const [left, right] = [a, b].map(frames => frames.filter(isOpen)) as [Frame[], Frame[]];
+    const [left, right] = [a, b].map(frames => frames.filter(isLooked)) as [Frame[], Frame[]];
     return (
       left.length === right.length && left.every((frame, index) => this.#sameFrame(frame, right[index]!))
     );
@@ -251,6 +257,7 @@ export class Alike {
         a.table === b.table &&
         a.depth === b.depth &&
         a.isLast === b.isLast &&
+        a.origin === b.origin &&
         this.#sameForms(left.list(a.list, a.index, a.table), right.list(b.list, b.index, b.table))
       );
     if (a.is === "buckets" && b.is === "buckets") {
@@ -279,8 +286,11 @@ export class Alike {
   }
 }
 
-/** Of a list that was run to its end nothing is left. */
-const isOpen = (frame: Frame): boolean => frame.is !== "steps" || frame.index < frame.list.length;
+/** Of a list that was run to its end nothing is left, but what stands on it and is no list looks at its table and depth. */
+function isLooked(frame: Frame, index: number, frames: readonly Frame[]): boolean {
+  if (frame.is !== "steps" || frame.index < frame.list.length) return true;
+  return index + 1 < frames.length && frames[index + 1]!.is !== "steps";
+}
 
 const sameWords = (a: readonly Word[], b: readonly Word[]): boolean => a.every((word, at) => word === b[at]);
 
@@ -313,6 +323,7 @@ const haveSameNumbers = (a: State, b: State): boolean =>
   a.isOver === b.isOver &&
   a.isFreezing === b.isFreezing &&
   a.wasMpls === b.wasMpls &&
+  a.isTracked === b.isTracked &&
   a.frozenTable === b.frozenTable &&
   a.priority === b.priority &&
   a.error === b.error;

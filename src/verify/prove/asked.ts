@@ -47,7 +47,10 @@ function* stepsOf(program: Program): Generator<readonly [Step, Template | null, 
       );
 }
 
-export type LearnStep = Extract<Step, { do: "nothing" | "unknown" }>;
+export type LearnStep = Extract<Step, { do: "effect" | "unknown" }>;
+
+const isLearn = (step: Step): step is LearnStep =>
+  step.do === "effect" ? step.effect === "learns" : step.do === "unknown" && step.text.startsWith("learn(");
 
 interface Summary {
   readonly writes: ReadonlyMap<number, readonly Write[]>;
@@ -62,7 +65,7 @@ function summaryOf(program: Program): Summary {
   const writes = new Map<number, Write[]>();
   const learns = new Set<LearnStep>();
   for (const [step, template, flow] of stepsOf(program)) {
-    if ((step.do === "nothing" || step.do === "unknown") && step.text.startsWith("learn(")) learns.add(step);
+    if (isLearn(step)) learns.add(step);
     for (const write of writesOf(step, template, flow)) {
       const list = writes.get(write.word);
       if (list === undefined) writes.set(write.word, [write]);
@@ -83,14 +86,23 @@ export const learnsOf = (program: Program): readonly LearnStep[] => summaryOf(pr
 
 /** The table into which a step learns; null when its text does not say. */
 export function learnedTable({ text }: LearnStep): number | null {
-  const given = /[(,]table=([^,)]*)/.exec(text);
+  const given = /[(,\s]table\s*=\s*([^,)\s]*)/.exec(text);
   if (given === null) return 1;
+  return /^\d+$/.test(given[1]!) ? Number(given[1]) : null;
+}
+
+/** With a priority that is not given Open vSwitch takes this one. */
+const USUAL_PRIORITY = 32768;
+/** The priority of what a step learns; null when its text does not say. */
+export function learnedPriority({ text }: LearnStep): number | null {
+  const given = /[(,\s]priority\s*=\s*([^,)\s]*)/.exec(text);
+  if (given === null) return USUAL_PRIORITY;
   return /^\d+$/.test(given[1]!) ? Number(given[1]) : null;
 }
 
 /** Unknown steps that ask no table, whatever their arguments. */
 const ASKS_NOTHING =
-  /^(meter|multipath|bundle|bundle_load|check_pkt_larger|conjunction|learn|dec_nsh_ttl|nat|controller\(|(set_field|move|push|pop) of )/;
+  /^(multipath|bundle|bundle_load|check_pkt_larger|learn|dec_nsh_ttl|nat|controller\(|(set_field|move|push|pop) of )/;
 
 /** Tables that a step asks itself; lists inside it and buckets are not looked into. */
 export function tablesAsked(program: Program, step: Step, table: number): readonly number[] {

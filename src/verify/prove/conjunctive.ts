@@ -154,9 +154,10 @@ function unknown({ program }: Asking, { clauses, line }: Conjunction, feature: s
     id: -1,
     first: flow,
     program,
-    steps: [{ do: "unknown", feature, line, needsReparse: false, inSet: null }],
+    steps: [{ do: "unknown", feature, text: feature, line, needsReparse: false, inSet: null }],
     slots: new Map(),
     unknown: feature,
+    isMiss: false,
   };
   return { path, source: rowSource(template, flow), rival: null };
 }

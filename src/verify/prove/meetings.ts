@@ -7,17 +7,19 @@
  * Connection tracking is followed too: its results are anything that ovs-fields(7), "ct_state", allows.
  */
 import { KEY, KEY_WORDS, PORT, type Step } from "../../openflow/index.ts";
-import { learnsOf, tablesAsked, writesIn } from "./asked.ts";
+import { learnedTable, learnsOf, tablesAsked, writesIn } from "./asked.ts";
+import type { ClauseFlow, Conjunction } from "./conjunctions.ts";
 import { areApart, listingsOf } from "./listing.ts";
 import { MapNode, type WordTest } from "./maps.ts";
-import { type Node, type Program, type Rule, type Template, testsOf } from "./program.ts";
-import { bindGroup } from "./sources.ts";
+import type { Band, Node, Program, Rule, Template } from "./program.ts";
+import { bindGroup, orderBound } from "./sources.ts";
 import { eachPiece, type Write, writesOf } from "./writes.ts";
 
 /** Rows of a map that are looked at one by one, and pairs of flows of one program. */
 const MAX_ROWS = 64;
 const MAX_PAIRS = 20_000;
-const MAX_CLAUSES = 2000;
+/** Clauses that are held against each other, in all. */
+const MAX_CLAUSES = 2_000_000;
 /** Arrivals at one table that are told apart. */
 const MAX_ARRIVALS = 64;
 /** Flows that cubes are held against, in all: beyond that every pair counts as one that may be met. */
@@ -32,6 +34,8 @@ const FIRST_ZERO: readonly (readonly [from: number, to: number])[] = [
   [KEY.metadata, KEY.tunnelId],
   [KEY.ctState, KEY.ctPorts + 1],
 ];
+/** Words that a lookup is asked with, whatever the packet has there. */
+const OF_LOOKUP: readonly number[] = [KEY.inPort, KEY.conjId];
 const PORT_PROTOCOLS: readonly number[] = [6, 17, 132];
 const ICMP6 = 58;
 /** Types of multicast listener and neighbour discovery: of no connection to any connection tracker (RFC 4890, 4.4.1). */
@@ -144,8 +148,7 @@ function noteAll(program: Program, tables: Map<number, number>): void {
     for (const { rivals, nodes } of bands)
       for (const [i, others] of rivals.entries())
         if (others.length > 0) {
-          const node = nodes[i]!;
-          tables.set(table, node instanceof MapNode ? node.flows[0]! : node.flow);
+          tables.set(table, flowOf(nodes[i]!));
         }
 }
 
@@ -157,38 +160,53 @@ function* goalsOf(program: Program): Generator<Goal> {
       for (const [i, others] of rivals.entries())
         for (const j of others)
           for (const { tests, flow } of bothOf(program, nodes[i]!, nodes[j]!)) {
-            const isShadowed = bands.slice(0, at).some(band => band.nodes.some(node => covers(node, tests)));
+            const isShadowed = bands
+              .slice(0, at)
+              .some(band => band.nodes.some(node => !band.hidden.has(node) && covers(node, tests)));
             if (!isShadowed && mayBeTracked(tests)) yield { table, priority, tests, flow, choices: [] };
           }
-  for (const [table, { clauses }] of listingsOf(program))
-    if (clauses.length > 0) yield* conjunctiveGoals(program, table, clauses);
+  yield* conjunctiveGoals(program);
 }
 
-/** Conjunctive matches of one priority that may hold at once: which one is taken is not known then. */
-function* conjunctiveGoals(program: Program, table: number, flows: readonly number[]): Generator<Goal> {
-  if (flows.length > MAX_CLAUSES) throw new TooMany();
-  const ids = new Map<string, { priority: number; flow: number; clauses: Map<number, Tests[]> }>();
-  for (const index of flows) {
-    const { priority, match, actions } = program.flows.flow(index);
-    const tests = testsOf(match);
-    for (const action of actions) {
-      if (action.type !== "conjunction") continue;
-      const name = `${priority} ${action.id}`;
-      const id = ids.get(name) ?? { priority, flow: index, clauses: new Map<number, Tests[]>() };
-      ids.set(name, id);
-      id.clauses.set(action.clause, [...(id.clauses.get(action.clause) ?? []), tests]);
-    }
+/**
+ * Conjunctive matches of one priority that may hold at once: which one is taken may not be known then. Also those of which
+ * nobody can tell when they hold, and clauses that compare what is no word of the key.
+ */
+function* conjunctiveGoals(program: Program): Generator<Goal> {
+  for (const [table, { clauses }] of listingsOf(program)) {
+    if (clauses.length === 0) continue;
+    const bands = program.tables.get(table) ?? [];
+    const odd = bands.flatMap(({ nodes }) => nodes).find(node => isOddClause(program, node));
+    if (odd !== undefined) yield { table, priority: -1, tests: [], flow: flowOf(odd), choices: [[[]]] };
+    for (const band of bands) yield* tiesIn(table, band);
   }
-  const all = [...ids.values()];
-  for (const [at, { priority, flow, clauses }] of all.entries())
-    for (const other of all.slice(at + 1)) {
-      if (other.priority !== priority) continue;
-      const [own, others] = [[...clauses.values()], [...other.clauses.values()]];
-      const areApart = own.some(left =>
+}
+
+/** Alternatives for each clause of a conjunction. */
+const choicesOf = ({ clauses }: Conjunction): Goal["choices"] =>
+  clauses.map(flows => flows.flatMap(({ variants }: ClauseFlow) => variants));
+
+function* tiesIn(table: number, { priority, conjunctions }: Band): Generator<Goal> {
+  const all = conjunctions.map(one => ({ one, choices: choicesOf(one), flow: one.clauses[0]![0]!.flow }));
+  let held = 0;
+  for (const [at, { one, choices: own, flow }] of all.entries()) {
+    if (one.oddity !== null) yield { table, priority, tests: [], flow, choices: own };
+    for (const { choices: others } of all.slice(at + 1)) {
+      for (const left of own) for (const right of others) held += left.length * right.length;
+      if (held > MAX_CLAUSES) throw new TooMany();
+      const isApart = own.some(left =>
         others.some(right => left.every(a => right.every(b => together(a, b) === null))),
       );
-      if (!areApart) yield { table, priority, tests: [], flow, choices: [...own, ...others] };
+      if (!isApart) yield { table, priority, tests: [], flow, choices: [...own, ...others] };
     }
+  }
+}
+
+const flowOf = (node: Node): number => (node instanceof MapNode ? node.flows[0]! : node.flow);
+
+function isOddClause(program: Program, node: Node): boolean {
+  if (node instanceof MapNode || !isOdd(node)) return false;
+  return program.flows.flow(node.flow).actions.some(({ type }) => type === "conjunction");
 }
 
 /** Matches of two flows together, for each pair of flows in two nodes that do different things. */
@@ -198,8 +216,7 @@ function* bothOf(program: Program, a: Node, b: Node): Generator<{ tests: Tests; 
   for (const one of left)
     for (const other of right) {
       const tests = together(one.tests, other.tests);
-      // An ordinary flow stands in front of clauses of its priority; clauses are looked at together.
-      if (tests === null || isClause(one) || isClause(other)) continue;
+      if (tests === null) continue;
       if (
         isOdd(one) &&
         isOdd(other) &&
@@ -214,9 +231,6 @@ type FlowRule = Pick<Rule, "tests" | "template" | "flow">;
 
 /** It matches what is no word of the key. */
 const isOdd = ({ template }: FlowRule): boolean => template.unknown !== null;
-
-const isClause = ({ template }: FlowRule): boolean =>
-  template.steps.some(step => step.do === "unknown" && step.feature === "conjunction");
 
 const rows = new WeakMap<MapNode, FlowRule[]>();
 
@@ -324,6 +338,8 @@ class Following {
   readonly #pending = new Set<Arrival>();
   /** The arrival whose flows are run. */
   #now: Arrival | null = null;
+  /** Steps of an action set are run. */
+  #isLater = false;
 
   constructor(program: Program) {
     this.#program = program;
@@ -350,7 +366,8 @@ class Following {
       return type === null || !NEVER_TRACKED.includes(type);
     };
     return tests
-      .filter(test => !isFirstZero(test.word) && test.word !== KEY.inPort && this.#lasts(test, mayCome))
+      .filter(({ word }) => !isFirstZero(word) && !OF_LOOKUP.includes(word))
+      .filter(test => this.#lasts(test, mayCome))
       .sort((a, b) => a.word - b.word);
   }
 
@@ -440,13 +457,21 @@ class Following {
         if (goal.priority === priority && isMet(goal, key, above)) tables.set(table, goal.flow);
       const hit = nodes.flatMap(node => this.#meet(node, { key, cube, table, port, above }));
       if (!isPlain) continue;
-      if (hit.some(tests => hasAll(key, tests))) return;
+      if (hit.some(tests => hasAll(key, tests))) {
+        if (!this.#isLearned(table)) return;
+        break;
+      }
       above.push(...hit);
     }
     // Where nothing is hit, or a flow that was learned.
     const missed = cube.copy();
     for (const learn of learnsOf(this.#program)) this.#write(writesOf(learn), false, missed);
     this.#comeBack(missed);
+  }
+
+  /** Whether flows may be learned to a table. */
+  #isLearned(table: number): boolean {
+    return learnsOf(this.#program).some(learn => (learnedTable(learn) ?? table) === table);
   }
 
   /** Runs what is hit; gives the matches that a packet has if and only if it hits the flow. */
@@ -501,6 +526,7 @@ class Following {
         case "exit":
           return cube;
         case "resubmit": {
+          if (this.#isLater && step.table === null) throw new TooMany();
           const next = step.table ?? table;
           const port = step.port === null || step.port === PORT.inPort ? null : step.port;
           const back = this.#ask(next, port, cube);
@@ -515,7 +541,7 @@ class Following {
           const group = this.#program.groups.get(step.group);
           for (const list of group === undefined ? [] : bindGroup(group))
             this.#run(
-              list.map(bound => bound.step),
+              orderBound(list).map(bound => bound.step),
               null,
               -1,
               cube.copy(),
@@ -525,8 +551,7 @@ class Following {
           break;
         }
         case "write_actions":
-          // It is run at the end, when much may have changed.
-          this.#run(step.steps, template, flow, this.#anything(), table, depth + 1);
+          this.#runLater(step.steps, template, flow, table, depth + 1);
           break;
         case "move":
           this.#move(step, cube);
@@ -541,6 +566,20 @@ class Following {
     return cube;
   }
 
+  /** Steps of an action set run at the end, when much may have changed, and others may stand between them. */
+  #runLater(
+    steps: readonly Step[],
+    template: Template | null,
+    flow: number,
+    table: number,
+    depth: number,
+  ): void {
+    const before = this.#isLater;
+    this.#isLater = true;
+    for (const step of steps) this.#run([step], template, flow, this.#anything(), table, depth);
+    this.#isLater = before;
+  }
+
   #other(step: Step, template: Template | null, flow: number, given: Cube, table: number): Cube | null {
     let cube = given;
     // What a controller sends back is another packet.
@@ -549,8 +588,7 @@ class Following {
       this.#track(step, cube, table);
       return cube;
     }
-    const isSure =
-      step.do === "nothing" ? step.outlives === null : step.do === "set" && step.prerequisite === "none";
+    const isSure = step.do === "nothing" || (step.do === "set" && step.prerequisite === "none");
     this.#write(writesOf(step, template, flow), isSure, cube);
     // Whether it is asked at all is not known.
     for (const next of tablesAsked(this.#program, step, table)) {

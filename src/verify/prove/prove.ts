@@ -75,7 +75,7 @@ export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): P
     space = withEntering(space, programs, options.ports ?? NO_PORT_KINDS);
     // A flow that was left out may be anything.
     const isWhole = [a, b].every(({ flows }) => flows.skipped === 0 && flows.errorCount === 0);
-    const alike = isWhole && !options.isThorough ? new Alike(programs, space.entering) : null;
+    const alike = isWhole && !options.isThorough ? new Alike(programs) : null;
     const product = new Product(programs[0], programs[1], space, budget, alike, ignored);
     const showing = new Showing(programs, product, findings, ignored);
     try {

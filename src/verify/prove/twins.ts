@@ -54,7 +54,7 @@ function nodeForm(node: Node, table: number, forms: Forms): Form {
   // What such a flow matches is not all in its tests.
   if (template.unknown !== null) return { text: `large ${loneCount++}`, tables: [] };
   const { text, tables } = forms.flow(template.steps, rowSource(template, flow), table);
-  return { text: `${nodeName(node)} ${text}`, tables };
+  return { text: `${nodeName(node)} ${template.isMiss} ${text}`, tables };
 }
 
 function nodeName(node: Node): string {

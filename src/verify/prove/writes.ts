@@ -29,7 +29,7 @@ const TRANSLATED: readonly Write[] = [...any(KEY.nwSrc, KEY.ipv6Label), ...any(K
 );
 
 /** Unknown steps that write to no word of the key. */
-const WRITES_NOTHING = /^(meter|conjunction|bundle|dec_nsh_ttl|nat|controller\(|push of |output of )/;
+const WRITES_NOTHING = /^(dec_nsh_ttl$|nat$|controller\(|push of |output of |bundle of )/;
 /** Those whose text names the fields that they write. */
 const NAMES_TARGET = /^(set_field of |move of |pop of |check_pkt_larger$)/;
 
@@ -61,8 +61,9 @@ export function writesOf(step: Step, template: Template | null = null, flow = -1
     case "clear_actions":
       return any(KEY.actsetOutput);
     case "nothing":
-      if (step.text === "ct_clear") return UNTRACKED;
-      return step.outlives === null ? [] : targetsIn(step.text);
+      return step.text === "ct_clear" ? UNTRACKED : [];
+    case "effect":
+      return writesOfEffect(step);
     case "unknown":
       return writesOfUnknown(step.feature, step.text);
     default:
@@ -70,10 +71,16 @@ export function writesOf(step: Step, template: Template | null = null, flow = -1
   }
 }
 
+/** Nothing on this packet, but the fields of the tracker go, and what is learned may write to later ones. */
+function writesOfEffect({ effect, name, text }: Extract<Step, { do: "effect" }>): readonly Write[] {
+  if (effect === "learns") return targetsIn(text);
+  return effect === "tracks" && name !== "meter" ? TRACKED : [];
+}
+
 function writesOfUnknown(feature: string, text: string): readonly Write[] {
   if (feature === "ct") return text.includes("nat") ? [...TRACKED, ...TRANSLATED] : TRACKED;
   if (NAMES_TARGET.test(feature)) return targetsIn(text);
-  return WRITES_NOTHING.test(feature) && feature !== "bundle_load" ? [] : EVERYTHING;
+  return WRITES_NOTHING.test(feature) ? [] : EVERYTHING;
 }
 
 /** Fields that stand behind an arrow; what cannot be read may be any. */
