@@ -188,7 +188,7 @@ const NEVER_EQUAL: Record<string, readonly [a: string, b: string, feature: strin
   "flows that learn": [
     "actions=learn(table=1,NXM_OF_VLAN_TCI[0..11]),resubmit(,1)",
     "actions=learn(table=1,NXM_OF_VLAN_TCI[0..11])",
-    "learn",
+    "learn: table 1 holds learned flows",
   ],
 };
 

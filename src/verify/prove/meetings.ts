@@ -23,7 +23,7 @@ const MAX_CLAUSES = 2_000_000;
 /** Arrivals at one table that are told apart. */
 const MAX_ARRIVALS = 64;
 /** Flows that cubes are held against, in all: beyond that every pair counts as one that may be met. */
-const MAX_TESTS = 200_000;
+const MAX_TESTS = 5_000_000;
 const MAX_GROUPS_DEEP = 8;
 
 const FULL = 0xffffffff;

@@ -39,7 +39,7 @@ export interface Listener {
 const ATTEMPT_CLASSES = 20_000;
 /** Pairs in which a frame that meets two flows of one priority is looked for, and those after something was unknown. */
 const RIVAL_PAIRS = 200_000;
-const UNKNOWN_PAIRS = 20_000;
+const UNKNOWN_PAIRS = 5_000;
 /** A pass with more lookups than these is not remembered: it may be near the limit. */
 const MANY_LOOKUPS = 2048;
 const MANY_BYTES = 32_000;
@@ -106,20 +106,25 @@ export class Product {
 
   /**
    * Both programs have the same flows: all there is to find is a frame that meets two flows of one priority. It is looked
-   * for with less patience, and less still once something is unknown, as the answer cannot be "equal" any more.
+   * for with less patience, and less still once something is unknown, as the answer cannot be "equal" any more. Each
+   * unknown is then the same on both sides, and no reason of its own: the two flows are.
    */
   #searchRivals(listener: Listener): boolean {
     this.#pairsLeft = RIVAL_PAIRS;
+    let isOpen = false;
     const impatient: Listener = {
       differs: (pair, candidate) => listener.differs(pair, candidate),
       ambiguous: (pair, side) => listener.ambiguous(pair, side),
       unknown: (pair, side, feature, line) => {
         this.#pairsLeft = Math.min(this.#pairsLeft, UNKNOWN_PAIRS);
-        return listener.unknown(pair, side, feature, line);
+        // That is about which of several flows stands, and says more.
+        if (feature.startsWith("conjunction")) return listener.unknown(pair, side, feature, line);
+        isOpen = true;
+        return true;
       },
     };
     const isAll = this.#starts().every(start => this.#explore(start, impatient, Number.POSITIVE_INFINITY));
-    if (this.#pairsLeft > 0) this.rivalLine = null;
+    if (this.#pairsLeft > 0 && !isOpen) this.rivalLine = null;
     return isAll;
   }
 
