@@ -95,8 +95,14 @@ export function packetAt(): usize {
  */
 export function finishPacket(link: u32, time: u64, length: u32, options: usize): void {
   const at = OUTPUT + used;
-  if (format == OutputFormat.PcapNg) used += finishBlock(at, link, time, length, 0, options);
-  else used += finishRecord(at, time, length);
+  if (format == OutputFormat.PcapNg) {
+    const data = at + BLOCK_HEADER_BYTES;
+    store<u32>(data + length, 0);
+    let end: usize = data + ((length + 3) & ~3);
+    // Nearly all packets have none: what follows is worth a call to those that have some only.
+    if (options != 0) end = writeOptions(end, 0, options);
+    used += finishBlock(at, link, time, length, end);
+  } else used += finishRecord(at, time, length);
 }
 
 /** Writes a dropped packet, its reason as first comment. */
@@ -110,35 +116,20 @@ export function writeDrop(
 ): void {
   const at = DROPS + drops_used;
   if (drops_format == OutputFormat.PcapNg) {
-    memory.copy(at + BLOCK_HEADER_BYTES, frame, length);
+    const data = at + BLOCK_HEADER_BYTES;
+    memory.copy(data, frame, length);
+    store<u32>(data + length, 0);
     const reason = REASON_OPTIONS + why * REASON_OPTIONS_BYTES;
-    drops_used += finishBlock(at, link, time, length, reason, options);
+    const end = writeOptions(data + ((length + 3) & ~3), reason, options);
+    drops_used += finishBlock(at, link, time, length, end);
   } else {
     memory.copy(at + RECORD_HEADER_BYTES, frame, length);
     drops_used += finishRecord(at, time, length);
   }
 }
 
-/**
- * Bytes of the block. `reason` is the address of a u32 length and so many bytes of options, 0 for none; flags are
- * carried along with a reason only, for then the packet is the same.
- */
-function finishBlock(at: usize, link: u32, time: u64, length: u32, reason: usize, options: usize): u32 {
-  const data = at + BLOCK_HEADER_BYTES;
-  store<u32>(data + length, 0);
-  const first: usize = data + ((length + 3) & ~3);
-  let end = first;
-  if (reason != 0) {
-    const bytes = load<u32>(reason);
-    memory.copy(end, reason + 4, bytes);
-    end += bytes;
-  }
-  if (options != 0) end = copyOptions(end, options, reason != 0);
-  if (end != first) {
-    // opt_endofopt
-    store<u32>(end, 0);
-    end += 4;
-  }
+/** Writes the header and the trailer of a block whose options end at `end`; gives its bytes. */
+function finishBlock(at: usize, link: u32, time: u64, length: u32, end: usize): u32 {
   const block_bytes = <u32>(end - at) + 4;
   store<u32>(at, ENHANCED_PACKET);
   store<u32>(at, block_bytes, 4);
@@ -149,6 +140,24 @@ function finishBlock(at: usize, link: u32, time: u64, length: u32, reason: usize
   store<u32>(at, length, 24);
   store<u32>(end, block_bytes);
   return block_bytes;
+}
+
+/**
+ * Writes a packet's options and their end; gives the address behind. `reason` is the address of a u32 length and so many
+ * bytes of options, 0 for none; flags are carried along with a reason only, for then the packet is the same.
+ */
+function writeOptions(first: usize, reason: usize, options: usize): usize {
+  let end = first;
+  if (reason != 0) {
+    const bytes = load<u32>(reason);
+    memory.copy(end, reason + 4, bytes);
+    end += bytes;
+  }
+  if (options != 0) end = copyOptions(end, options, reason != 0);
+  if (end == first) return end;
+  // opt_endofopt
+  store<u32>(end, 0);
+  return end + 4;
 }
 
 /** Copies the options that are carried along; gives the address behind them. */

@@ -184,6 +184,7 @@ class Stage {
       ...(sink === "core" ? { live: this.#live } : {}),
       vms: this.vms,
       state: join(this.#folder, "state"),
+      mayCreateFolders: true,
       socket: this.#socket,
       peers: joinBgp(bgp),
       everySeconds: 3600,

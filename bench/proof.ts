@@ -269,7 +269,7 @@ export async function proofRow(effort: Effort, folder: string): Promise<Section>
       caseOf(
         "proof-respelt",
         "s",
-        await secondsOf(rounds, ["diff", many.dump, many.respelt], "equal"),
+        await secondsOf(rounds, ["diff", many.dump, many.respelt, "--of10"], "equal"),
         routes,
         isHeld ? atMost("a million flows respelt, no difference", 6, 2.5) : null,
       ),

@@ -31,6 +31,8 @@ const MAY_USE_NODE = [
   "cli",
   "control",
   "live/live.ts",
+  "live/capture-file.ts",
+  "live/watched-file.ts",
   "live/http.ts",
   "live/metrics.ts",
   "live/worker.ts",

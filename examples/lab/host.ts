@@ -16,6 +16,8 @@ const SERVICE = 7000;
 const ARREARS = "50";
 
 /** A line of an answer: its time, in seconds since 1970. */
+/** Sequence numbers of ICMP echo. */
+const SEQUENCES = 65_536;
 const ANSWER = /^\[(\d+\.\d+)\] .*icmp_seq=\d+ ttl=/gm;
 
 /** How long to wait for an answer at the end. */
@@ -185,8 +187,19 @@ export class Host {
 
 const addressOf = (to: Host | string): string => (typeof to === "string" ? to : to.address);
 
+/** Sequence numbers are 16 bits wide and begin anew (RFC 792): which ping each answer is for, as answers come nearly in order. */
+function* unwrapped(sequences: Iterable<number>): Generator<number> {
+  let highest = 0;
+  for (const sequence of sequences) {
+    const rounds = Math.max(0, Math.round((highest - sequence) / SEQUENCES));
+    const whole = sequence + rounds * SEQUENCES;
+    highest = Math.max(highest, whole);
+    yield whole;
+  }
+}
+
 /** Reads what `ping -D` printed. Without a count, what was sent after the last answer is not judged. */
-function pinged(text: string, count: number | null): Pinged {
+export function pinged(text: string, count: number | null): Pinged {
   const answers = [...text.matchAll(/^\[(\d+\.\d+)\] .*icmp_seq=(\d+) ttl=\d+ time=([\d.]+) ms(.*)$/gm)];
   const whole = answers.map(([, at, sequence, time, rest]) => ({
     at: Number(at) * 1000,
@@ -196,7 +209,9 @@ function pinged(text: string, count: number | null): Pinged {
   }));
   const first = whole.filter(({ isDuplicate }) => !isDuplicate);
   const times = first.map(({ time }) => time).sort((a, b) => a - b);
-  const sent = count ?? first.reduce((last, { sequence }) => Math.max(last, sequence), 0);
+  let highest = 0;
+  for (const sequence of unwrapped(first.map(one => one.sequence))) highest = Math.max(highest, sequence);
+  const sent = count ?? highest;
   let gapMs = 0;
   for (let index = 1; index < first.length; index++)
     gapMs = Math.max(gapMs, first[index]!.at - first[index - 1]!.at);

@@ -317,16 +317,25 @@ class WholeDecoder implements Decoder {
 class StreamDecoder implements Decoder {
   readonly #stream: zlib.InflateRaw;
   #header: Uint8Array | null;
+  readonly #checksumBytes: number;
 
   constructor(frame: Frame, stream: zlib.InflateRaw, onData: (piece: Uint8Array) => void) {
     this.#header = frame.header;
+    this.#checksumBytes = frame.hasChecksum ? CHECKSUM_BYTES : 0;
     this.#stream = stream;
     stream.on("data", onData);
   }
 
-  push(piece: Uint8Array): Promise<void> {
-    const data = this.#header === null ? piece : Buffer.concat([this.#header, piece]);
+  async push(piece: Uint8Array, isLast: boolean): Promise<void> {
+    const blockBytes = piece.length - (isLast ? this.#checksumBytes : 0);
+    const block = piece.subarray(0, blockBytes);
+    await this.#write(this.#header === null ? block : Buffer.concat([this.#header, block]));
     this.#header = null;
+    // By itself: with a wrong checksum behind it, zlib gives no content of the block.
+    if (blockBytes < piece.length) await this.#write(piece.subarray(blockBytes));
+  }
+
+  #write(data: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       const failed = (error: Error): void => reject(new DamageError(reasonOf(error)));
       this.#stream.once("error", failed);

@@ -13,6 +13,7 @@ import {
 } from "../control/index.ts";
 import { type Context, print } from "./context.ts";
 import { UsageError } from "./errors.ts";
+import { ignoredGiven } from "./ignore.ts";
 
 const STDERR = 2;
 const DEFAULTS = { vms: "/etc/slash32/vms", state: "/var/lib/slash32", socket: "/run/slash32/agent.sock" };
@@ -127,6 +128,7 @@ function settingsOf(context: Context): AgentSettings {
     isForced: context.flag("force"),
     isProved: !context.flag("no-proof"),
     ignoredCookies,
+    ignored: ignoredGiven(context),
     isTakingOver: context.flag("take-over"),
     log: logTo(STDERR, context.isQuiet ? "warn" : context.flag("verbose") ? "debug" : "info"),
   };

@@ -23,6 +23,7 @@ import { count, type LeftOut, plural } from "../report/index.ts";
 import { type Context, say } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import {
+  allPorts,
   definePorts,
   hasTableZero,
   nameClash,
@@ -147,6 +148,11 @@ function groupsGiven(context: Context, told: Told): readonly Group[] {
   const path = context.text(told.groupsOption ?? "groups");
   const given = told.groups ?? (path === undefined ? null : { text: textOf(path), file: path });
   if (given === null) return [];
+  // A switch without groups has a reply header all the same: a file of nothing is a command that failed.
+  if (given.text.trim() === "")
+    throw new UserError(
+      `${given.file}: has neither a group nor a reply header; expected the output of ovs-ofctl dump-groups`,
+    );
   const { ports, tables } = namesOf(context, readerOf(context));
   const { groups, problems } = parseGroups(given.text, given.file, { ports, tables });
   report(context, problems, problems.filter(({ level }) => level === "error").length);
@@ -254,11 +260,12 @@ export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told
     say(`${file}: ${count(flows.skipped)} flows cannot be read and are left out; frames may have met them`);
   }
   const leftOut = leaveOut(context, flows);
-  const listed = context.text("ports") === undefined ? {} : { ports: [...names.ports.values()] };
   const groups = groupsGiven(context, told);
+  const all = allPorts(names, flows, groups);
+  const listed = all === null ? {} : { ports: all };
   noteSymbols(context, file);
   const ports = new PortNames(told.intent, names.ports);
-  const clash = portClash(context, [flows]);
+  const clash = portClash(context, [{ flows, groups }]);
   const clashWith = (inPort: number): string | null => clash ?? nameClash(context, inPort);
   const byNumber = ({ symbols }: SymbolNames): ReadonlyMap<number, string> =>
     new Map([...symbols].map(([name, number]) => [number, name]));

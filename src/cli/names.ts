@@ -6,6 +6,7 @@
 import type { Intent } from "../intent/index.ts";
 import {
   type FlowColumns,
+  type Group,
   isInterfaceList,
   parseInterfaces,
   parsePorts,
@@ -29,6 +30,8 @@ interface Known {
   readonly tables: SymbolNames;
   /** Names of ports that the command line defines. */
   readonly given: ReadonlyMap<string, number>;
+  /** Where they come from. A list of interfaces has the ports of other bridges, too. */
+  readonly source: "list" | "file" | "interfaces" | null;
   /** Looks for table 0 in the text that is being read. */
   hasZero: () => boolean;
   /** How many symbols the last note has named. */
@@ -43,7 +46,8 @@ export interface Reader {
   report(problems: readonly TextProblem[]): void;
 }
 
-const isInline = (text: string): boolean => /^[^\s/]+=[^\s=]+$/.test(text);
+/** A list on the command line, and not a file. */
+export const isInline = (text: string): boolean => /^[^/\n]+=[^\s=/]+$/.test(text);
 
 /** What an option of names says: `NAME=N,…`, or a file. */
 function readNames(
@@ -51,15 +55,16 @@ function readNames(
   reader: Reader,
   option: "ports" | "tables",
   expected: string,
-): ReadonlyMap<string, number> {
+): Pick<Known, "given" | "source"> {
   const text = context.text(option);
-  if (text === undefined) return new Map();
+  if (text === undefined) return { given: new Map(), source: null };
   const [content, file] = isInline(text) ? [text, `--${option}`] : [reader.textOf(text), text];
-  if (option === "ports" && isInterfaceList(content)) return interfacesOf(content, file);
+  if (option === "ports" && isInterfaceList(content))
+    return { given: interfacesOf(content, file), source: "interfaces" };
   const parse = option === "ports" ? parsePorts : parseTables;
   const { names, problems } = parse(content, file);
   reader.report(problems);
-  if (names.size > 0) return names;
+  if (names.size > 0) return { given: names, source: isInline(text) ? "list" : "file" };
   const what = option === "ports" ? "port" : "table";
   throw new UserError(`${file}: names no ${what}; expected NAME=N,… or ${expected}`);
 }
@@ -79,12 +84,13 @@ function interfacesOf(text: string, file: string): ReadonlyMap<string, number> {
 export function namesOf(context: Context, reader: Reader): Known {
   const before = known.get(context);
   if (before !== undefined) return before;
-  const given = readNames(context, reader, "ports", "the output of ovs-ofctl show");
-  const tables = readNames(context, reader, "tables", "the output of ovs-ofctl dump-tables");
+  const { given, source } = readNames(context, reader, "ports", "the output of ovs-ofctl show");
+  const tables = readNames(context, reader, "tables", "the output of ovs-ofctl dump-tables").given;
   const made: Known = {
     ports: portSymbols(given),
     tables: tableSymbols(tables, () => made.hasZero()),
     given,
+    source,
     hasZero: () => false,
     noted: 0,
   };
@@ -100,6 +106,20 @@ export function definePorts(
 ): void {
   for (const [name, number] of [...new PortNames(intent).numbers, ...others])
     if (!given.has(name)) ports.set(name, number);
+}
+
+/**
+ * The numbers of all ports of the bridge, where --ports gives them: what ovs-ofctl prints, or a list that lacks no port
+ * that the flows name. Null: there may be others.
+ */
+export function allPorts(
+  { ports, source }: Known,
+  flows: FlowColumns,
+  groups: readonly Group[],
+): readonly number[] | null {
+  if (source === null || source === "interfaces") return null;
+  const isPart = ports.symbols.size > 0 || portNumbersOf(flows, groups, ports).numbers.size > 0;
+  return source === "list" && isPart ? null : [...ports.values()];
 }
 
 /** What a flow that enters table 0 looks like: no table is written, or its number. */
@@ -151,22 +171,28 @@ export function symbolsOf(
   };
 }
 
+/** What has names and numbers of ports. */
+export interface Numbered {
+  readonly flows: FlowColumns;
+  readonly groups: readonly Group[];
+}
+
 /** The flows of an input as sorted text, without what changes while they stay. */
-function linesOf(flows: FlowColumns): string {
+function linesOf({ flows, groups }: Numbered): string {
   const lines = Array.from({ length: flows.count }, (_, index) =>
     flows
       .flow(index)
       .text.replace(/\b(?:duration|n_packets|n_bytes|idle_age|hard_age)=[^,\s]*,?\s*/g, "")
       .trim(),
   );
-  return lines.sort().join("\n");
+  return [...lines.sort(), ...groups.map(({ text }) => text)].join("\n");
 }
 
 /**
  * Why an outcome may be another one: a port's name that nothing defines beside a port's number that has no name, which
  * may be the same port. Null when there is no such pair, or when no names are undefined.
  */
-export function portClash(context: Context, inputs: readonly FlowColumns[]): string | null {
+export function portClash(context: Context, inputs: readonly Numbered[]): string | null {
   const names = known.get(context);
   if (names === undefined || names.ports.symbols.size === 0) return null;
   // Whatever the names stand for, the same flows do the same.
@@ -174,8 +200,8 @@ export function portClash(context: Context, inputs: readonly FlowColumns[]): str
   if (others.length > 0 && others.every(lines => lines === first)) return null;
   const numbers = new Set<number>();
   let isMoved = false;
-  for (const flows of inputs) {
-    const used = portNumbersOf(flows, names.ports);
+  for (const { flows, groups } of inputs) {
+    const used = portNumbersOf(flows, groups, names.ports);
     for (const number of used.numbers) numbers.add(number);
     isMoved ||= used.isMoved;
   }

@@ -50,7 +50,7 @@ const flows: Option = {
 const ports: Option = {
   name: "ports",
   value: "FILE|NAME=N,…",
-  help: "the ports of the bridge: the output of ovs-ofctl show or dump-ports-desc, or a list; an intent's are known",
+  help: "ports of the bridge: what ovs-ofctl show or ovs-vsctl --format=json list interface prints, or a list",
 };
 const tables: Option = {
   name: "tables",
@@ -85,7 +85,7 @@ const filters: readonly Option[] = [
 const ignore: Option = {
   name: "ignore",
   value: "PART,…",
-  help: "leave out parts of an outcome: queue, mark, packet-in, sample, order (of outputs to different ports)",
+  help: "leave out parts of an outcome: queue, mark, packet-in, sample, order (of different ports)",
 };
 const proof: readonly Option[] = [
   ...filters,
@@ -93,7 +93,7 @@ const proof: readonly Option[] = [
   {
     name: "tunnel-ports",
     value: "PORT,…|none",
-    help: "the ports that are tunnels; all others are none (default: by type, and any port whose type is not known)",
+    help: "the ports that are tunnels, and no others are (default: by type; a port of unknown type may be one)",
   },
   {
     name: "of10",
@@ -458,6 +458,7 @@ export const COMMANDS: readonly Command[] = [
       { name: "allow-empty", help: "VMs whose files vanish nearly all at once go, too" },
       { name: "no-proof", help: "do not prove that the table does what is wanted" },
       { name: "force", help: "write also where flows of others would make the table do something else" },
+      ignore,
       {
         name: "ignore-cookie",
         value: "COOKIE",

@@ -2,33 +2,18 @@
  * Which ports are tunnels, for verify and diff: what `--tunnel-ports` says, else the types of interfaces (a list given by
  * --ports, or read from the bridge). The ports of an intent are none. Of all other ports nothing is known: each may be one.
  */
-import { isInterfaceList, parseInterfaces } from "../openflow/index.ts";
+import { isInterfaceList, type PortTypes, typesIn } from "../openflow/index.ts";
 import type { PortKinds } from "../verify/index.ts";
 import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { bytesOf } from "./flows.ts";
+import { isInline } from "./names.ts";
 import type { Side } from "./sides.ts";
-
-/** What a list of interfaces says of ports: true for tunnels. */
-export type PortTypes = ReadonlyMap<number, boolean>;
-
-/** The types in a list of interfaces by the number of the port. Numbers that two interfaces have are left out, unless they agree. */
-export function typesIn(list: string, isOfBridge: (name: string) => boolean = () => true): PortTypes {
-  const interfaces = parseInterfaces(list);
-  const types = new Map<number, boolean | null>();
-  if (typeof interfaces === "string") return new Map();
-  for (const { name, number, isTunnel } of interfaces.ports) {
-    if (number === null || !isOfBridge(name)) continue;
-    const known = types.get(number);
-    types.set(number, known === undefined || known === isTunnel ? isTunnel : null);
-  }
-  return new Map([...types].flatMap(([number, is]) => (is === null ? [] : [[number, is] as const])));
-}
 
 /** The types that the file of --ports has, where it is a list of interfaces. */
 function typesGiven(context: Context): PortTypes {
   const path = context.text("ports");
-  if (path === undefined || path === "-" || /^[^\s/]+=[^\s=]+$/.test(path)) return new Map();
+  if (path === undefined || path === "-" || isInline(path)) return new Map();
   const text = new TextDecoder().decode(bytesOf(path));
   return isInterfaceList(text) ? typesIn(text) : new Map();
 }

@@ -4,7 +4,14 @@
  * from and which command line traces a frame through it.
  */
 import { Flows, flowText, type Intent } from "../intent/index.ts";
-import { FlowColumns, type Group, isReplyHeader, parsePorts } from "../openflow/index.ts";
+import {
+  FlowColumns,
+  type Group,
+  isReplyHeader,
+  type PortTypes,
+  parsePorts,
+  typesIn,
+} from "../openflow/index.ts";
 import { PortNames } from "../replay/index.ts";
 import type { LeftOut } from "../report/index.ts";
 import { readLiveBridge } from "../verify/index.ts";
@@ -12,7 +19,6 @@ import { type Context, say } from "./context.ts";
 import { bridgeOf, bytesOf, leaveOut } from "./flows.ts";
 import { portWord } from "./names.ts";
 import { type loadedIntent, originsOf, shellOf } from "./places.ts";
-import { type PortTypes, typesIn } from "./port-kinds.ts";
 
 export interface Side {
   readonly name: string;

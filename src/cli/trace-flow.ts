@@ -24,15 +24,18 @@ export interface GivenFlow {
   readonly frame: Uint8Array | null;
 }
 
-/** Text that is neither hex digits nor a builder expression. */
-export const isFlowText = (text: string): boolean => !/^[\s:0-9a-f]*$/i.test(text) && !/\(/.test(text);
+const PROTOCOLS = "arp|icmp6?|ip|ipv6|mplsm?|rarp|sctp6?|tcp6?|udp6?";
+const FLOW = new RegExp(`^\\s*(?:${PROTOCOLS})\\s*(?:,|$)|^[^(]*=`);
+
+/** Whether a text is meant as a flow, and not as hex or as a builder expression. */
+export const isFlowText = (text: string): boolean => FLOW.test(text);
 
 /** Reads one flow. Throws UserError. */
 export function givenFlow(text: string, ports: PortNames): GivenFlow {
   const { flow, problems } = parseFlow(
     `${text} actions=drop`,
     { file: "frame", line: 1 },
-    { ports: ports.numbers },
+    { ports: ports.numbers, isPacket: true },
   );
   const error = problems.find(({ level }) => level === "error");
   if (flow === null || error !== undefined)

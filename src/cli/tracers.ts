@@ -312,8 +312,11 @@ const flowOf = ({ match, priority, actions, source }: Flow, symbols: Bridge["sym
 });
 
 function ambiguousOf({ ambiguous }: Pick<Outcome, "ambiguous">): TraceReport["ambiguous"] {
-  return ambiguous.map(({ table, flows }) => ({
+  const linesOf = (flows: readonly Flow[]): number[] =>
+    flows.map(({ source }) => source.line).sort((a, b) => a - b);
+  return ambiguous.map(({ table, flows, clauses }) => ({
     table,
-    lines: flows.map(({ source }) => source.line).sort((a, b) => a - b),
+    lines: linesOf(flows),
+    ...(clauses === undefined ? {} : { clauses: linesOf(clauses) }),
   }));
 }

@@ -23,10 +23,11 @@ import {
   verifyText,
   visible,
 } from "../report/index.ts";
-import { IGNORABLE, type Ignored, type ProofOptions } from "../verify/index.ts";
+import type { ProofOptions } from "../verify/index.ts";
 import { type Context, print, printPieces, say, sayText, writePieces } from "./context.ts";
 import { ClosedPipe, UsageError, UserError } from "./errors.ts";
 import { bytesOf, ovsGiven } from "./flows.ts";
+import { ignoredGiven } from "./ignore.ts";
 import { type Judgement, judge } from "./judge.ts";
 import { portClash, symbolsOf } from "./names.ts";
 import { loadedIntent } from "./places.ts";
@@ -86,7 +87,7 @@ export function diff(context: Context): number {
 }
 
 function judged(context: Context, options: Options, type: "verify" | "diff", a: Side, b: Side): number {
-  const clash = portClash(context, [a.flows, b.flows]);
+  const clash = portClash(context, [a, b]);
   const symbols = symbolsOf(context);
   const ports = portKinds(context, [a, b]);
   return answer(context, options, judge(type, a, b, { ...options.judge, ports, clash, symbols }));
@@ -161,19 +162,6 @@ function refuseInputs(outputs: readonly (readonly [string, string])[], inputs: r
     if (why !== undefined) throw new UsageError(`--${option} ${path}: ${why}; choose another output`);
     for (const identity of touchedBy(path)) taken.set(identity, `${path} is also being written`);
   }
-}
-
-/** `queue,mark`: parts of an outcome that are not compared. Throws UsageError. */
-export function ignoredGiven(context: Context): ReadonlySet<Ignored> {
-  const text = context.text("ignore");
-  if (text === undefined) return new Set();
-  const isPart = (part: string): part is Ignored => (IGNORABLE as readonly string[]).includes(part);
-  return new Set(
-    text.split(",").map(part => {
-      if (isPart(part)) return part;
-      throw new UsageError(`--ignore: "${part}" is not a part; expected ${IGNORABLE.join(", ")}`);
-    }),
-  );
 }
 
 /** `60s`, `1000000`, or both: `60s,1000000`. */

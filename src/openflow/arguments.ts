@@ -84,10 +84,12 @@ export function trimmed({ text, start }: Token): Token {
 /** The comma-separated arguments of `resubmit(1,2)`: empty ones count. */
 export function listed({ text, start }: Token): Token[] {
   const parts: Token[] = [];
-  let at = start;
-  for (const part of text.split(",")) {
-    parts.push(trimmed({ text: part, start: at, end: at + part.length }));
-    at += part.length + 1;
+  // A name in quotes may hold commas.
+  const commas = [...text.matchAll(/"(?:[^"\\]|\\.)*"|,/g)].filter(([one]) => one === ",");
+  let from = 0;
+  for (const to of [...commas.map(({ index }) => index), text.length]) {
+    parts.push(trimmed({ text: text.slice(from, to), start: start + from, end: start + to }));
+    from = to + 1;
   }
   return parts;
 }

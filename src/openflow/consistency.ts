@@ -23,7 +23,8 @@ const DEMANDS: Readonly<Record<Demand, readonly [holds: (p: Protocols) => boolea
     "tcp, udp or sctp",
   ],
   frame: [p => p.isEthernet, "an Ethernet frame"],
-  tcp: [p => isIp(p) && p.nwProto === PROTOCOL.tcp, "tcp"],
+  // Open vSwitch looks at the protocol alone, which is an ARP's operation, too.
+  tcp: [p => p.nwProto === PROTOCOL.tcp, "tcp"],
   nsh: [p => p.dlType === ETHERTYPE.nsh, "dl_type=0x894f"],
   mpls: [p => p.dlType === ETHERTYPE.mpls || p.dlType === ETHERTYPE.mplsm, "mpls"],
   tag: [p => p.vlan === "tagged", "a VLAN tag"],

@@ -2,7 +2,13 @@
 export * from "./ast.ts";
 export { Flows as FlowColumns, type Shape } from "./columns.ts";
 export * from "./fields.ts";
-export { type InterfacePort, isInterfaceList, parseInterfaces } from "./interfaces.ts";
+export {
+  type InterfacePort,
+  isInterfaceList,
+  type PortTypes,
+  parseInterfaces,
+  typesIn,
+} from "./interfaces.ts";
 export * from "./interpret/index.ts";
 export { KEY, KEY_WORDS, type Place } from "./key.ts";
 export * from "./normalize.ts";

@@ -82,3 +82,22 @@ export function parseInterfaces(text: string): Interfaces | string {
   }
   return { ports };
 }
+
+/** What a list of interfaces says of ports, by number: true for tunnels. */
+export type PortTypes = ReadonlyMap<number, boolean>;
+
+/**
+ * The types in a list, for the interfaces of one bridge. A number that two interfaces have is left out, unless they agree. A
+ * list that cannot be read says nothing.
+ */
+export function typesIn(list: string, isOfBridge: (name: string) => boolean = () => true): PortTypes {
+  const interfaces = parseInterfaces(list);
+  if (typeof interfaces === "string") return new Map();
+  const types = new Map<number, boolean | null>();
+  for (const { name, number, isTunnel } of interfaces.ports) {
+    if (number === null || !isOfBridge(name)) continue;
+    const known = types.get(number);
+    types.set(number, known === undefined || known === isTunnel ? isTunnel : null);
+  }
+  return new Map([...types].flatMap(([number, is]) => (is === null ? [] : [[number, is] as const])));
+}

@@ -45,6 +45,8 @@ function widen(field: Field, value: bigint, mask: bigint): CanonicalSet[] {
   // Where a VID or priority is set there is a tag, or there is one from then on.
   if (name === "vlan_vid") return [set(TCI, value | PRESENT, mask | PRESENT)];
   if (name === "vlan_pcp") return [set(TCI, (value << 13n) | PRESENT, (mask << 13n) | PRESENT)];
+  // Whatever a load says of the two bits below, they stay.
+  if (name === "nw_tos") return [set(TOS, value, mask & 0xfcn)];
   if (name === "ip_dscp") return [set(TOS, value << 2n, mask << 2n)];
   if (name === "in_port")
     return [

@@ -4,7 +4,15 @@
  */
 
 import { type ActionReading, number, port } from "./arguments.ts";
-import type { Action, Bucket, Group, GroupType, Span, TextProblem } from "./ast.ts";
+import {
+  type Action,
+  type Bucket,
+  type Group,
+  type GroupType,
+  PORT,
+  type Span,
+  type TextProblem,
+} from "./ast.ts";
 import { Consistency } from "./consistency.ts";
 import { guarded, linesOf } from "./lines.ts";
 import { parseActionList } from "./parse-actions.ts";
@@ -157,7 +165,10 @@ export function parsePorts(
   text: string,
   file = "ports",
 ): ParsedNames & { readonly ports: ReadonlyMap<string, number> } {
-  const read = (number: string): number | null => readPort(number, new Map());
+  const read = (number: string): number | null => {
+    const found = readPort(number, new Map());
+    return found !== null && (found <= 0xfeff || found >= PORT.unset) ? found : null;
+  };
   const parsed = parseNames(text, file, PORT_LINE, read, "no port number: 1 to 65279 are, and LOCAL");
   return { ...parsed, ports: parsed.names };
 }
@@ -178,6 +189,9 @@ export interface ParsedNames {
   readonly names: ReadonlyMap<string, number>;
   readonly problems: readonly TextProblem[];
 }
+
+/** A line `NAME=N,…`: what ovs-ofctl prints begins with a blank, or has a colon or a parenthesis. */
+const isList = (line: string): boolean => /^(?:"|[^\s:(][^:(]*=)/.test(line) && /=[^\s:=]+\s*$/.test(line);
 
 /** `NAME=N`, where the name may stand in quotes. */
 const PART = /^(?:("(?:[^"\\]|\\.)*")|([^=]+))=([^=]+)$/;
@@ -210,8 +224,8 @@ function parseNames(
         line,
         said.indexOf(listed[1]!) + 1,
       );
-    } else if (/^(?:"|[^\s:(]+=)\S*=?[^\s:]+$/.test(said.trim())) {
-      for (const part of said.trim().match(/(?:"(?:[^"\\]|\\.)*"|[^,"])+/g) ?? []) {
+    } else if (isList(said)) {
+      for (const part of said.trimEnd().match(/(?:"(?:[^"\\]|\\.)*"|[^,"])+/g) ?? []) {
         const [, quoted, bare, number] = PART.exec(part) ?? [];
         if (number !== undefined)
           add(quoted === undefined ? bare! : nameOf(quoted), number, line, said.indexOf(part) + 1);

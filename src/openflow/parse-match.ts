@@ -159,6 +159,13 @@ function excessOf(field: Field, { value, mask }: Masked): string | null {
   return `${field.name} has no such value; Open vSwitch matches ${field.name}=${value & valid} without a word`;
 }
 
+/** A field that no version of OpenFlow can match: ovs-ofctl refuses it, and only a switch's own flows may have it. */
+function unsendable(reading: Reading, field: Field, { key }: Pair): void {
+  const message = `${field.name} has no number in OpenFlow: ovs-ofctl refuses a match on it`;
+  if (reading.protocol !== null) throw new Fault(key, message);
+  reading.warn(key, message);
+}
+
 function readMatchValue(reading: Reading, field: Field, pair: Pair): Masked {
   const text = pair.value.text === "" ? "0/0" : pair.value.text;
   const read = reading.isPrinted ? readPrintedValue : readValue;
@@ -166,8 +173,8 @@ function readMatchValue(reading: Reading, field: Field, pair: Pair): Masked {
   if (typeof masked === "string")
     throw new Fault(pair.value.text === "" ? pair.key : pair.value, `${field.name}: ${clip(text)} ${masked}`);
   // It may stand in what ovs-appctl prints of hidden flows.
-  if (!reading.isPrinted && field.nxm === null && !field.name.startsWith("dl_vlan"))
-    throw new Fault(pair.key, `${field.name} has no number in OpenFlow: ovs-ofctl cannot send a match on it`);
+  if (!reading.isPrinted && !reading.isPacket && field.nxm === null && !field.name.startsWith("dl_vlan"))
+    unsendable(reading, field, pair);
   if (!field.isMaskable && field.format !== "port" && !isExactOrNone(masked.mask, 8 * bytesOf(field)))
     throw new Fault(pair.value, `${field.name} takes no mask: it is matched whole or not at all`);
   if (field.name === "nsh_mdtype" && masked.mask !== 0n && (masked.value < 1n || masked.value > 2n))

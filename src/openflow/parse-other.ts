@@ -527,7 +527,10 @@ function learnSpec(context: ActionReading, learned: Learned, { key, value, delim
   }
   const to = parseSubfield(key);
   learnable(context, learned, to, key, "a match");
-  if (delimiter === "") return { text: formatSubfield(to), reads: to };
+  if (delimiter === "") {
+    context.consistency.field(to.field, key, "learn");
+    return { text: formatSubfield(to), reads: to };
+  }
   return learnMatch(context, learned, to, key, value);
 }
 

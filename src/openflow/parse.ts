@@ -81,10 +81,8 @@ function readTable(reading: Reading, info: Info, pair: Pair): void {
   if (number === null) {
     const name = clip(pair.value.text);
     const known = reading.tables.size > 0 ? nearest(name, reading.tables.keys()) : ", or names of --tables";
-    throw new Fault(
-      pair.value.text === "" ? pair.key : pair.value,
-      `there is no table ${name || "here"}: tables are numbers from 0 to 254${known}`,
-    );
+    if (name === "") throw new Fault(pair.key, `${pair.key.text} has no value`);
+    throw new Fault(pair.value, `there is no table ${name}: tables are numbers from 0 to 254${known}`);
   }
   reading.values.push({ span: pair.value, role: "info", field: null });
   // 255 is how OpenFlow says "no table in particular".

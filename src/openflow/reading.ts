@@ -39,6 +39,8 @@ export interface ParseOptions {
    * that are printed and not taken as input are read.
    */
   readonly isPrinted?: boolean;
+  /** True for fields of a packet, which may have more of them than a match of a flow. */
+  readonly isPacket?: boolean;
   /** Read the first `mod_vlan_vid` or `mod_vlan_pcp` of a list as a push of a tag, which is then set. */
   readonly isPushing?: boolean;
 }
@@ -53,6 +55,7 @@ export class Reading {
   readonly protocol: Protocol | null;
   readonly version: Protocol | null;
   readonly isPrinted: boolean;
+  readonly isPacket: boolean;
   readonly isPushing: boolean;
   readonly problems: TextProblem[] = [];
   readonly values: ValueToken[] = [];
@@ -65,6 +68,7 @@ export class Reading {
     this.protocol = options.protocol ?? null;
     this.version = options.version === undefined ? this.protocol : options.version;
     this.isPrinted = options.isPrinted === true;
+    this.isPacket = options.isPacket === true;
     this.isPushing = options.isPushing === true;
   }
 

@@ -5,7 +5,7 @@
  * here; whoever compares outcomes must ask whether plain numbers were written, too (`portNumbersOf`). With tables there
  * is no such question: a switch prints a table that has a name by it, and by nothing else.
  */
-import type { Action, Flow } from "./ast.ts";
+import type { Action, Flow, Group } from "./ast.ts";
 import { PORT } from "./ast.ts";
 import type { Flows } from "./columns.ts";
 import type { Names } from "./values.ts";
@@ -127,6 +127,7 @@ function movesPorts(actions: readonly Action[]): boolean {
 /** The ports that flows name by number, reserved ones aside, and whether they move ports through other fields. */
 export function portNumbersOf(
   flows: Flows,
+  groups: readonly Group[],
   names: SymbolNames,
 ): { readonly numbers: ReadonlySet<number>; readonly isMoved: boolean } {
   const found = new Set<number>();
@@ -135,6 +136,11 @@ export function portNumbersOf(
     const { match, actions }: Flow = flows.shapedFlow(index);
     for (const { field, value } of match)
       if (field.format === "port" && value !== BigInt(PORT.local)) found.add(Number(value));
+    portsIn(actions, found);
+    isMoved ||= movesPorts(actions);
+  }
+  for (const { watchPort, actions } of groups.flatMap(({ buckets }) => buckets)) {
+    if (watchPort !== null) found.add(watchPort);
     portsIn(actions, found);
     isMoved ||= movesPorts(actions);
   }

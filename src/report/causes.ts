@@ -47,18 +47,41 @@ function kindOf({ text }: VerifyStep): string {
     .join();
 }
 
-/** Differences by what differs and the kind of flow that they are due to, those that say most first. */
-export function causesOf(differences: readonly VerifyDifference[]): Cause[] {
-  const byName = new Map<string, { at: number; list: VerifyDifference[] }>();
+interface Group {
+  readonly at: number;
+  readonly list: VerifyDifference[];
+}
+
+/** Differences that are due to the same flows, whatever it is that differs. */
+function byFlows(differences: readonly VerifyDifference[]): Group[] {
+  const groups = new Map<string, Group>();
   for (const difference of differences) {
     const at = partingOf(difference);
-    const [ofA, ofB] = dueTo(difference.a.flows[at], difference.b.flows[at]);
-    const kinds = [ofA, ofB].map(step => (step == null ? "" : kindOf(step)));
-    const flows = kinds[0] === kinds[1] ? kinds[0]! : kinds.filter(kind => kind !== "").join(" and ");
-    const name = flows === "" ? difference.what : `${difference.what} (${flows})`;
-    const known = byName.get(name);
-    if (known === undefined) byName.set(name, { at, list: [difference] });
+    const due = dueTo(difference.a.flows[at], difference.b.flows[at]);
+    const name = JSON.stringify(due.map(step => [step?.match, step?.actions]));
+    const known = groups.get(name);
+    if (known === undefined) groups.set(name, { at, list: [difference] });
     else known.list.push(difference);
+  }
+  return [...groups.values()];
+}
+
+/** What differs first, and the kind of flow that it is due to. */
+function nameOf({ at, list: [difference] }: Group): string {
+  const { what, a, b } = difference!;
+  const kinds = dueTo(a.flows[at], b.flows[at]).map(step => (step === null ? "" : kindOf(step)));
+  const flows = [...new Set(kinds.filter(kind => kind !== ""))].join(" and ");
+  return flows === "" ? what : `${what} (${flows})`;
+}
+
+/** Differences by the flows that they are due to, and such groups by what differs and the kind of flow, the largest first. */
+export function causesOf(differences: readonly VerifyDifference[]): Cause[] {
+  const byName = new Map<string, Group>();
+  for (const group of byFlows(differences)) {
+    const name = nameOf(group);
+    const known = byName.get(name);
+    if (known === undefined) byName.set(name, group);
+    else known.list.push(...group.list);
   }
   return [...byName]
     .map(([name, { at, list }]) => causeOf(name, at, list))
@@ -81,7 +104,8 @@ function causeOf(name: string, at: number, differences: readonly VerifyDifferenc
     name,
     rowCount: places.size,
     *rows() {
-      for (const [rows, index] of places.values()) yield rows.at(index);
+      const sorted = [...places].sort(([left], [right]) => left - right);
+      for (const [, [rows, index]] of sorted) yield rows.at(index);
     },
   };
 }

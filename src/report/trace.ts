@@ -50,7 +50,12 @@ export interface TraceReport {
   readonly reason: string | null;
   readonly unknown: readonly { readonly feature: string; readonly line: number }[];
   /** Flows of one table and priority that both match and differ. */
-  readonly ambiguous: readonly { readonly table: number; readonly lines: readonly number[] }[];
+  readonly ambiguous: readonly {
+    readonly table: number;
+    readonly lines: readonly number[];
+    /** Lines of flows with conjunction actions whose order decides; absent where both flows match by themselves. */
+    readonly clauses?: readonly number[];
+  }[];
   readonly tables: readonly TraceStep[];
   /** Whether the tables are those of the pipeline, whose names are known. */
   readonly isPipeline: boolean;
@@ -132,10 +137,13 @@ function verdictLines({ verdict, reason, unknown, ambiguous, notes }: TraceRepor
   else if (note !== undefined) more.unshift(note);
   if (reason !== null && note !== undefined) more.unshift(note);
   for (const { feature, line } of unknown) lines.push(`${paint.red("unknown")} ${feature}, line ${line}`);
-  for (const { table, lines: both } of ambiguous) {
-    lines.push(
-      `${paint.red("ambiguous")} table ${table}: lines ${both.join(" and ")} match with one priority and differ`,
-    );
+  for (const { table, lines: both, clauses } of ambiguous) {
+    const found = `lines ${both.join(" and ")}`;
+    const why =
+      clauses === undefined
+        ? `${found} match with one priority and differ`
+        : `${found} differ; which is found depends on the order of the clauses in lines ${clauses.join(", ")}`;
+    lines.push(`${paint.red("ambiguous")} table ${table}: ${why}`);
   }
   return [...lines, ...more.map(text => `     ${text}`)];
 }

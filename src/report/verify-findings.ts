@@ -22,7 +22,6 @@ import {
   type VerifyUnknown,
 } from "./verify.ts";
 import {
-  AMBIGUOUS,
   endsOf,
   folded,
   furtherRows,
@@ -31,6 +30,7 @@ import {
   portText,
   verifyFacts,
   verifyHeadline,
+  whyAmbiguous,
 } from "./verify-text.ts";
 
 const start = ({ name }: VerifySide): Location => ({ file: name, line: 1 });
@@ -107,8 +107,8 @@ function ambiguityFinding(one: VerifyAmbiguity, report: VerifyReport): Finding {
     ...NO_ROWS,
     rule: "ambiguous",
     level: "error",
-    name: `${AMBIGUOUS} (${one.flows.map(({ text }) => matchOf(text)).join(" and ")})`,
-    title: `${AMBIGUOUS}: ${places}`,
+    name: `${whyAmbiguous(one)} (${one.flows.map(({ text }) => matchOf(text)).join(" and ")})`,
+    title: `${whyAmbiguous(one)}: ${places}`,
     details: [frameText(one), `replay: ${one.replay}`],
     place: first,
     related: [{ ...second, message: "the other flow" }, ...originsOf(one.flows)],

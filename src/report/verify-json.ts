@@ -71,7 +71,7 @@ const differenceObject = (difference: VerifyDifference): object => ({
 const ambiguityObject = (ambiguity: VerifyAmbiguity): object => ({
   ...frameObject(ambiguity),
   side: ambiguity.side,
-  flows: ambiguity.flows.map(placeObject),
+  flows: ambiguity.flows.map(stepObject),
   replay: ambiguity.replay,
 });
 

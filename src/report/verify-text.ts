@@ -5,6 +5,7 @@ import { ruleOf } from "./finding.ts";
 import { count, type Palette } from "./text.ts";
 import {
   placeText,
+  type VerifyAmbiguity,
   type VerifyBehaviour,
   type VerifyDifference,
   type VerifyPlace,
@@ -223,8 +224,11 @@ export function verifyText(report: VerifyReport, paint: Palette): string {
   for (const [index, cause] of causesOf(differences).entries())
     lines.push(...causeLines(cause, index, paint));
   for (const one of ambiguous) {
-    lines.push("", `${paint.red("ambiguous")} in ${report[one.side].name}: ${AMBIGUOUS}`);
-    const flows = one.flows.map(step => `      ${placeText(step)}: ${ruleOf(step.text)}`);
+    lines.push("", `${paint.red("ambiguous")} in ${report[one.side].name}: ${whyAmbiguous(one)}`);
+    const flows = one.flows.flatMap(step => [
+      `      ${placeText(step)}: ${ruleOf(step.text)}`,
+      ...(step.clauses ?? []).map(clause => `        clause, ${placeText(clause)}: ${ruleOf(clause.text)}`),
+    ]);
     lines.push(...frameLines(one, paint), ...flows);
     lines.push(replayLine(one, paint));
   }
@@ -243,7 +247,11 @@ export function verifyText(report: VerifyReport, paint: Palette): string {
   return `${lines.join("\n")}\n`;
 }
 
-export const AMBIGUOUS = "two flows of one priority match this frame and do different things";
+/** Why it depends on the order of installation what becomes of a frame. */
+export const whyAmbiguous = ({ flows }: VerifyAmbiguity): string =>
+  flows.some(({ clauses }) => clauses !== undefined)
+    ? "the order of conjunction flows decides which of two flows this frame finds, and they do different things"
+    : "two flows of one priority match this frame and do different things";
 
 function unknownText({ note, ...one }: VerifyUnknown, report: VerifyReport): string {
   return note === undefined ? placed(one, report) : `${placed(one, report)}: ${note}`;

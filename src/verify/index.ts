@@ -5,7 +5,7 @@ export type { Ambiguous, Behaviour, Difference, FlowLine, Unknown } from "./prov
 export { frameOfKey } from "./prove/frame.ts";
 export { type FlowTable, INTERRUPTED, type Proof, type ProofOptions, prove } from "./prove/prove.ts";
 export type { FlowPair, FlowPairs } from "./prove/rows.ts";
-export type { PortKinds } from "./prove/space.ts";
+export { NO_PORT_KINDS, type PortKinds } from "./prove/space.ts";
 export { type LiveBridge, type LiveOptions, readLiveBridge } from "./switch/bridge.ts";
 export type { PacketIn, PacketInReason } from "./switch/openflow-wire.ts";
 export { SwitchError } from "./switch/process.ts";

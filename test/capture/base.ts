@@ -285,7 +285,7 @@ export interface ReadPacket {
   readonly time: bigint | null;
   readonly frame: Buffer;
   readonly length: number;
-  readonly comment: string | null;
+  readonly comments: readonly string[];
   /** File offset of its record or block. */
   readonly at: number;
 }
@@ -354,11 +354,19 @@ function readPcap(file: Buffer, magic: string, packets: ReadPacket[], starts: nu
     if (file.length - at < 16) throw new Damaged(at, "cut", "record header");
     const [captured, length] = [u32(at + 8), u32(at + 12)];
     if (captured > MOST_CAPTURED) throw new Damaged(at, "bad", "absurd length");
-    if (captured > length) throw new Damaged(at, "bad", "captured > length");
     if (file.length - at - 16 < captured) throw new Damaged(at, "cut", "record");
     const time = BigInt(u32(at)) * NS + BigInt(u32(at + 4)) * unit;
     const frame = file.subarray(at + 16, at + 16 + captured);
-    packets.push({ section: 0, link: 0, name: null, time, frame, length, comment: null, at });
+    packets.push({
+      section: 0,
+      link: 0,
+      name: null,
+      time,
+      frame,
+      length: Math.max(length, captured),
+      comments: [],
+      at,
+    });
     at += 16 + captured;
   }
 }
@@ -453,16 +461,15 @@ class PcapNgReader {
     const simple = described.snaplen === 0 ? wire : Math.min(wire, described.snaplen);
     const captured = type === 3 ? simple : this.#u32(at + 20);
     if (captured > MOST_CAPTURED) throw new Damaged(at, "bad", "absurd length");
-    if (captured > wire) throw new Damaged(at, "bad", "captured > length");
     const end = at + fixed + captured + (-captured & 3);
     if (end > at + length - 4) throw new Damaged(at, "bad", "packet overrun");
     const options = type === 3 ? [] : this.#options(end, at + length - 4, at, "bad");
-    const comment = options.find(({ code }) => code === 1)?.value.toString() ?? null;
+    const comments = options.filter(({ code }) => code === 1).map(({ value }) => value.toString());
     const ticks = (BigInt(this.#u32(at + 12)) << 32n) | BigInt(type === 3 ? 0 : this.#u32(at + 16));
     const { name, tsresol, tsoffset } = described;
     const time = type === 3 ? null : (ticks * NS) / unitsOf(tsresol) + tsoffset * NS;
     const frame = this.#file.subarray(at + fixed, at + fixed + captured);
-    this.#packets.push({ section, link, name, time, frame, length: wire, comment, at });
+    this.#packets.push({ section, link, name, time, frame, length: Math.max(wire, captured), comments, at });
   }
 
   #options(

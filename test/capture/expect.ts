@@ -46,6 +46,8 @@ export function loaded(intent: ModelIntent): Intent {
 /** A packet and the port that it enters. */
 export interface Arrival extends Packet {
   readonly inPort: number;
+  /** The comment that it carries. */
+  readonly comment?: string;
 }
 
 /** The first timestamp of made-up captures: a moment with digits in every place. */
@@ -87,7 +89,7 @@ interface Row {
   readonly name: string;
   readonly time: bigint;
   readonly frame: Uint8Array;
-  readonly comment: string | null;
+  readonly comments: readonly string[];
 }
 
 export interface Expected {
@@ -109,21 +111,22 @@ export function expected(intent: ModelIntent, list: readonly Arrival[]): Expecte
   const outputs: Record<string, number> = {};
   const drops: Record<string, number> = {};
   let [replies, snapped, bytes] = [0, 0, 0];
-  for (const { inPort, time, frame, length } of list) {
+  for (const { inPort, time, frame, length, comment } of list) {
     bytes += frame.length;
     if (length !== undefined && length !== frame.length) {
       snapped++;
       continue;
     }
     const { verdict, reason, port, frame: out } = runModel(intent, inPort, frame);
+    const own = comment === undefined ? [] : [comment];
     if (verdict === "drop") {
       drops[reason!] = (drops[reason!] ?? 0) + 1;
-      rows.drops.push({ name: nameOfPort(intent, inPort), time, frame, comment: reason });
+      rows.drops.push({ name: nameOfPort(intent, inPort), time, frame, comments: [reason!, ...own] });
       continue;
     }
     if (verdict === "reply") replies++;
     else outputs[port!] = (outputs[port!] ?? 0) + 1;
-    rows.outputs.push({ name: nameOfPort(intent, port!), time, frame: out!, comment: null });
+    rows.outputs.push({ name: nameOfPort(intent, port!), time, frame: out!, comments: own });
   }
   return { ...rows, counts: { frames: list.length, outputs, replies, drops, snapped, bytes } };
 }
@@ -147,7 +150,8 @@ export function assertPackets(file: ReadFile, rows: readonly Row[], note = ""): 
     if (packet === undefined) throw new Error(`${where}: is missing`);
     assert.is(packet.time, row.time, `${where}: time`);
     assert.is(packet.name, isPcap ? null : row.name, `${where}: interface`);
-    assert.is(packet.comment, isPcap ? null : row.comment, `${where}: comment`);
+    if (packet.comments.join() !== row.comments.join() || isPcap)
+      assert.equal(packet.comments, isPcap ? [] : row.comments, `${where}: comments`);
     assert.is(packet.length, row.frame.length, `${where}: length`);
     if (!packet.frame.equals(row.frame)) {
       assert.is(packet.frame.toString("hex"), Buffer.from(row.frame).toString("hex"), where);

@@ -49,7 +49,20 @@ async function assertBoth(name: string, bytes: Uint8Array, list: readonly Arriva
   const run = (threads: number): Promise<ReplayResult> => {
     const output = join(folder, `o${threads}.pcapng`);
     const drops = join(folder, `d${threads}.pcapng`);
-    return replay({ core: sharedCore(), intent, captures, output, drops, threads });
+    let before = 0;
+    return replay({
+      core: sharedCore(),
+      intent,
+      captures,
+      output,
+      drops,
+      threads,
+      onProgress: ({ frames, readBytes, totalBytes }) => {
+        assert.ok(readBytes <= totalBytes! && readBytes >= before, "progress grows, to 100 % at most");
+        assert.ok(frames <= list.length, "each frame is counted once");
+        before = readBytes;
+      },
+    });
   };
   for (const threads of [1, 2]) {
     const result = await run(threads);
@@ -92,6 +105,7 @@ test("pcapng: odd blocks all over, finer interfaces and a second section behind"
     if (isSimple) writer.simple(arrival.frame);
     else
       writer.packet(link, arrival, ...(index % 11 === 0 ? [writer.option(1, "c".repeat(index % 90))] : []));
+    if (!isSimple && index % 11 === 0) list[index] = { ...list[index]!, comment: "c".repeat(index % 90) };
     if (index % 1000 === 3) writer.block(0x0bad, Buffer.alloc(100_000 + index * 30));
   }
   await assertBoth("large.pcapng", writer.bytes(), list);

@@ -146,6 +146,12 @@ test("a table that is given as empty is judged; a file of no bytes is an error",
   assert.is(run("diff", "-q", "header.flows", "header.flows").code, 0);
   assert.is(run("verify", "-q", "-n", "hv.yaml", "-f", "header.flows").code, 2);
   failsWith(run("diff", "-q", "empty.flows", "header.flows"), "empty.flows: has neither a flow");
+  failsWith(
+    run("diff", "-q", "ok.flows", "ok.flows", "--groups", "empty.flows"),
+    "empty.flows: has neither a group",
+  );
+  folder.write("no.groups", "OFPST_GROUP_DESC reply (OF1.3) (xid=0x2):\n");
+  assert.is(run("diff", "-q", "ok.flows", "ok.flows", "--groups", "no.groups").code, 0);
   failsWith(run("replay", "-n", "hv.yaml", "-r", "tap101=none.pcap"), "no frame was read");
   failsWith(run("trace", "-n", "hv.yaml", "-r", "tap101=none.pcap"), "no frame was read");
   failsWith(run("trace", "-n", "hv.yaml", "--batch", "empty.flows"), "is empty");

@@ -208,6 +208,7 @@ test("an agent over live ports follows files, and proves what is in force", () =
       live: scene.socket,
       vms: scene.place.vms,
       state: join(scene.place.path, "state"),
+      mayCreateFolders: true,
       socket: join(scene.place.path, "agent.sock"),
       peers: null,
       everySeconds: 3600,

@@ -184,13 +184,13 @@ test("what is no file of a VM is said at once and removes nobody: a pipe, a fold
   const place = new Workplace();
   const directory = new VmDirectory(place.vms);
   try {
-    place.drop(vmOf(1), "../real");
-    symlinkSync("../real", join(place.vms, "101.yaml"));
+    place.drop(vmOf(1), "real");
+    symlinkSync("real", join(place.vms, "101.yaml"));
     assert.equal(
       directory.read().vms.map(({ vm }) => vm.id),
       [101],
     );
-    rmSync(join(place.path, "real"));
+    rmSync(join(place.vms, "real"));
     execFileSync("mkfifo", [join(place.vms, "pipe.yaml")]);
     mkdirSync(join(place.vms, "folder.yaml"));
     place.dropText("huge.yaml", `${formatVm(vmOf(2))}#${"x".repeat(65_536)}`);
@@ -202,8 +202,8 @@ test("what is no file of a VM is said at once and removes nobody: a pipe, a fold
     );
     const why = new Map([...unreadable].map(([path, text]) => [path.slice(place.vms.length + 1), text]));
     assert.match(why.get("101.yaml")!, "no such file");
-    assert.match(why.get("pipe.yaml")!, "is no regular file");
-    assert.match(why.get("folder.yaml")!, "is no regular file");
+    assert.match(why.get("pipe.yaml")!, "not a regular file");
+    assert.match(why.get("folder.yaml")!, "not a regular file");
     assert.match(why.get("huge.yaml")!, /has \d+ bytes; a VM has 65536 at most/);
     rmSync(join(place.vms, "101.yaml"));
     assert.equal(directory.read().vms, [], "without the link it has gone");

@@ -1,5 +1,6 @@
 /** The recipes for CI in docs/verify.md: read as YAML, their shell lines run, once on flows that hold and once on others. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { Flows, flowText, parseIntent } from "../../src/intent/index.ts";
@@ -8,7 +9,8 @@ import { assert, suite } from "../harness.ts";
 import { junitProblems, sarifProblems } from "../report/schemas.ts";
 
 const test = suite("recipes");
-const manual = readFileSync(join(import.meta.dirname, "..", "..", "docs", "verify.md"), "utf8");
+const ROOT = join(import.meta.dirname, "..", "..");
+const manual = readFileSync(join(ROOT, "docs", "verify.md"), "utf8");
 const LINES = [...new Flows(parseIntent(INTENT, "hv1.yaml", ".").intent!)].map(flowText);
 
 function recipe(name: string): { text: string; value: unknown } {
@@ -17,9 +19,16 @@ function recipe(name: string): { text: string; value: unknown } {
   return { text: text!, value: parse(text!) };
 }
 
-/** Runs a recipe's lines as a runner does, npx being this program. */
+/** The package as docs/verify.md makes it, which the recipes take apart. */
+function pack(folder: Folder): void {
+  const words = ["pack", "--ignore-scripts", "--silent", "--pack-destination", folder.path];
+  const name = execFileSync("npm", words, { cwd: ROOT, encoding: "utf8" }).trim();
+  renameSync(folder.at(name), folder.at("slash32.tgz"));
+}
+
+/** Runs a recipe's lines as a runner does: in a folder without this program, and without a registry. */
 function runLines(folder: Folder, lines: readonly string[], env: Record<string, string>): number | null {
-  const script = ["set -e", 'npx() { shift; slash32 "$@"; }', ...lines].join("\n");
+  const script = ["set -e", `node() { "${process.execPath}" "$@"; }`, ...lines].join("\n");
   return folder.shell(script, { env }).code;
 }
 
@@ -53,9 +62,11 @@ const CASES: readonly {
 for (const { name, lines, report, check } of CASES) {
   test(`${name}: about ten lines, which pass and fail as they should and leave a valid report`, () => {
     const { text, value } = recipe(name);
-    assert.ok(text.trim().split("\n").length <= 12);
+    assert.ok(text.trim().split("\n").length <= 13);
     assert.match(text, report);
+    assert.not.match(text, "npx", "that would run whatever has the name on the registry");
     const folder = new Folder({ "hv1.yaml": INTENT, "br0.flows": `${LINES.join("\n")}\n` });
+    pack(folder);
     const env = { GITHUB_ACTIONS: String(name === "github"), GITHUB_STEP_SUMMARY: folder.at("summary.md") };
     assert.is(runLines(folder, lines(value), env), 0);
     assert.is(check(folder.read(report).toString()), "");

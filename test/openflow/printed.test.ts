@@ -32,9 +32,9 @@ const AT_ONCE = 150;
 
 /** Printed without their masks: a dump does not show what they match. */
 const UNPRINTED = /tun_(?:gbp_flags|erspan_\w+|gtpu_\w+)/;
-/** What OpenFlow 1.0 cannot show, prints as something else, or cuts on its way into the switch (masks). */
+/** What OpenFlow 1.0 cannot show, prints as something else, or cuts on its way into the switch (masks, VLANs, ICMP). */
 const NOT_IN_10 =
-  /write_actions|clear_actions|meter:|push_vlan|set_vlan_|goto_table|write_metadata|send_flow_rem|no_\w+_counts|vlan_(?:tci|vid|pcp)=\S+\/|importance|set_field:[^,]+\/[^,]+->(?!x*reg|metadata|tun_id|pkt_mark)/;
+  /write_actions|clear_actions|meter:|push_vlan|set_vlan_|goto_table|write_metadata|send_flow_rem|no_\w+_counts|vlan_(?:tci|vid|pcp)=|icmp.*(?:tcp|udp|sctp|tp)_(?:src|dst)|importance|set_field:[^,]+\/[^,]+->(?!x*reg|metadata|tun_id|pkt_mark)/;
 
 /** A flow's meaning; tunnel options have the width that the switch gives them, which its text does not say. */
 function meaningOf(flow: Flow): string {

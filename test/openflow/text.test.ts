@@ -359,6 +359,107 @@ test("dumps of a switch in every version come back letter by letter", () => {
   }
 });
 
+/** A line as a dump has it, and as a file for add-flows has it: null where it is refused. */
+const asPrinted = (line: string): string | null => {
+  const { flow, problems } = parseFlow(line, undefined, { isPrinted: true });
+  assert.equal(
+    problems.map(({ message }) => message),
+    [],
+    line,
+  );
+  return flow === null ? null : formatMatch(flow.match, flow.priority);
+};
+
+test("what a switch prints is read, though ovs-ofctl does not take it", () => {
+  for (const [line, message] of [
+    ["gtpu_flags=0x30,gtpu_msgtype=7 actions=drop", /is how a dump prints tun_gtpu_flags/],
+    ["ip,nw_frag=<error> actions=drop", /is no kind of fragment/],
+    ["actions=set_field:9/0xf->in_port", /is no port/],
+    ["ip actions=set_field:1/0x1->nw_ttl", /takes no mask/],
+    ["actions=set_field:ANY->tun_id", /is no number/],
+    ["ipv6,ipv6_src=2001:db8::/7fff:ffff:: actions=drop", /has no mask behind its slash/],
+    ["actions=set_field:1.2.3.4->ip_dst,output:1", /needs ip in the match/],
+    ["actions=ct(commit,table=4)", /ct needs ip or ipv6/],
+    ["ip actions=write_actions(note:01,output:1)", /note cannot stand inside of write_actions/],
+  ] as const) {
+    assert.is.not(asPrinted(line), null, line);
+    const { flow, problems } = parseFlow(line);
+    assert.is(flow, null, line);
+    assert.match(problems.at(-1)!.message, message);
+  }
+  assert.is(asPrinted("tun_tos=10 actions=drop"), "tun_tos=16");
+});
+
+test("what both take, and what both refuse", () => {
+  for (const line of [
+    "tcp,tcp_flags=-[400] actions=drop",
+    "tcp,tcp_flags=fin|[800] actions=drop",
+    "ipv6 actions=ct(commit,nat(src=fc00::1-fc00::9))",
+    "ipv6 actions=ct(commit,nat(dst=[fc00::1]-[fc00::9]:80-90))",
+    "ipv6 actions=ct(commit,zone=reg0[0..15],nat(src=10.0.0.1))",
+    "actions=bundle(eth_src,0,hrw,ofport,members:[4,8])",
+    "actions=bundle(eth_src,0,hrw,ofport,members:[])",
+    "ip actions=write_actions(pop_vlan,output:2)",
+    "ip actions=write_actions(controller(max_len=9))",
+    "actions=debug_slow,debug_recirc",
+    "arp,arp_op=6 actions=fin_timeout(idle_timeout=5)",
+    "ip actions=learn(eth_type=0x800,load:5->NXM_OF_IP_DST[],output:NXM_OF_IP_SRC[0..15])",
+    `actions=${"clone(".repeat(90)}output:1${")".repeat(90)}`,
+  ])
+    assert.is.not(parseFlow(line).flow, null, line);
+  for (const [line, column, message] of [
+    ["ipv6 actions=ct(commit,zone=5,nat(src=10.0.0.1))", 39, "needs ip in the match"],
+    ["actions=learn(load:5->NXM_OF_IP_DST[])", 23, "load of ip_dst needs ip in the match that learn makes"],
+    ["actions=learn(udp_src=9)", 15, "a match of udp_src needs udp"],
+    ["actions=learn(output:NXM_OF_IP_DST[])", 22, "learn of ip_dst needs ip in the match"],
+    ["actions=learn(load:0x1ffff->NXM_NX_REG0[0..15])", 20, "0x1ffff does not fit into 16 bits"],
+    [`actions=learn(load:0x1${"0".repeat(32)}->NXM_NX_XXREG0[])`, 20, "does not fit into 128 bits"],
+    ["ip actions=write_actions(exit)", 26, "exit cannot stand inside of write_actions (OFPBAC_BAD_TYPE)"],
+    ["ip actions=write_actions(controller(id=7))", 26, "controller with arguments other than max_len"],
+    [`actions=${"clone(".repeat(101)}1${")".repeat(101)}`, 609, "nested more than 99 deep"],
+    ["ip actions=dec_ttl(70000)", 20, "a wider one is refused here, where ovs-ofctl may cut it"],
+    ["packet_type=(1,0x800) actions=learn(NXM_OF_ETH_SRC[])", 37, "learn of eth_src needs an Ethernet frame"],
+    ["tun_metadata1=5,tun_metadata1=6 actions=drop", 17, "is matched twice"],
+  ] as const) {
+    const { flow, problems } = parseFlow(line);
+    assert.is(flow, null, line);
+    assert.is(problems.at(-1)!.column, column, `${line}: ${problems.at(-1)!.message}`);
+    assert.ok(problems.at(-1)!.message.includes(message), problems.at(-1)!.message);
+  }
+});
+
+test("the version decides what a word of a file means", () => {
+  const meant = (line: string, protocol?: "OpenFlow10" | "OpenFlow13"): string =>
+    canonicalText(parseFlow(line, undefined, protocol === undefined ? {} : { protocol }).flow!.actions);
+  assert.is(
+    meant("actions=mod_vlan_vid:5", "OpenFlow13"),
+    meant("actions=push_vlan:0x8100,set_field:4101->vlan_vid"),
+  );
+  assert.is.not(meant("actions=mod_vlan_vid:5", "OpenFlow10"), meant("actions=mod_vlan_vid:5", "OpenFlow13"));
+  // A tag that is there, or was just pushed, is set.
+  assert.is(
+    meant("dl_vlan=1 actions=mod_vlan_vid:5", "OpenFlow13"),
+    meant("dl_vlan=1 actions=set_field:4101->vlan_vid"),
+  );
+  assert.is(
+    meant("actions=mod_vlan_vid:5,mod_vlan_pcp:3", "OpenFlow13"),
+    meant("actions=push_vlan:0x8100,set_field:4101->vlan_vid,set_field:3->vlan_pcp"),
+  );
+  assert.is(meant("actions=enqueue:1:2", "OpenFlow13"), meant("actions=set_queue:2,output:1,pop_queue"));
+  // One setting with a mask is several loads in OpenFlow 1.3.
+  assert.is(
+    meant("actions=set_field:0x8/0x9->reg1"),
+    meant("actions=load:0->NXM_NX_REG1[0],load:1->NXM_NX_REG1[3]"),
+  );
+});
+
+test("a # in a quoted name begins no comment", () => {
+  const { flows } = parseFlows('in_port="a#b" actions=drop # remark\n', "x", {
+    ports: new Map([["a#b", 3]]),
+  });
+  assert.is(flows[0]!.match[0]!.value, 3n);
+});
+
 test("hostile lines end in problems, soon", () => {
   const deep = "clone(".repeat(5000);
   const lines = [

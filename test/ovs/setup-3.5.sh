@@ -46,6 +46,7 @@ export APT_CONFIG="$work/apt.conf"
 apt-get -q update >"$work/log" 2>&1 || fail "apt-get update: $(tail -n 1 "$work/log")"
 # Of all that the switch depends on: its own packages and libraries. The rest is for its installation.
 packages=$(apt-get install --simulate openvswitch-switch | awk '/^Inst (openvswitch-|lib)/ { print $2 }')
+[ -n "$packages" ] || fail "$suite has no openvswitch-switch that can be installed"
 (cd "$work/debs" && apt-get -q download $packages >"$work/log" 2>&1) || fail "apt-get download: $(tail -n 1 "$work/log")"
 for package in "$work"/debs/*.deb; do dpkg -x "$package" "$work/root"; done
 

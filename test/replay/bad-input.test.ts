@@ -612,8 +612,8 @@ test("a reader that has gone", () =>
     const replay = "slash32 replay -n hv.yaml -r tap101=a.pcap";
     for (const tail of ["", " --format json", " -w -"]) {
       const ran = folder.shell(`{ sleep 0.3; ${replay}${tail}; echo "exit $?" >&2; } | true`);
-      const wanted = /^slash32: standard output: the reader closed the pipe\nexit 1\n$/;
-      assert.match(ran.stderr, wanted, `replay${tail}`);
+      // As a shell says SIGPIPE, and without a word.
+      assert.is(ran.stderr, "exit 141\n", `replay${tail}`);
     }
   }));
 

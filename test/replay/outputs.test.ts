@@ -132,7 +132,8 @@ test("a pcap without a port, an interface that is no port or has no name: an err
     .section()
     .interface({ name: "tap11" })
     .interface({ name: "eth7" })
-    .packet(1n, routed(1));
+    .packet(1n, routed(1))
+    .packet(2n, routed(2), { link: 1 });
   box.put("second.pcapng", two.bytes());
   // Number 12 has another name, so 12 is no interface name.
   box.put("number.pcapng", new PcapNg().section().interface({ name: "12" }).packet(1n, routed(1)).bytes());

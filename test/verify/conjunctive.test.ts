@@ -128,7 +128,9 @@ test("two ids of which the order decides are ambiguous, and what is odd is unkno
     ID,
     "priority=10,conj_id=8 actions=output:5",
   ];
-  assert.is(compare(two, two).verdict, "ambiguous");
+  const ambiguous = compare(two, two);
+  assert.is(ambiguous.verdict, "ambiguous");
+  assert.is(ambiguous.ambiguous[0]!.flows[0].clauses?.length, 2);
   const odd: Record<string, readonly string[]> = {
     "two clauses of one id": ["priority=10,ip actions=conjunction(7,1/2),conjunction(7,2/2)", SRC, ID],
     "two numbers of clauses": [SRC, PORT, "priority=10,udp actions=conjunction(7,1/3)", ID],

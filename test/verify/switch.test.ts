@@ -19,6 +19,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Answer, Switch } from "../../src/verify/index.ts";
 import { bundleModule } from "../bundle.ts";
 import { assert, isTimed, peer, suite, WAIT_MS } from "../harness.ts";
+import { programsOf } from "../ovs/versions.ts";
 
 const test = suite("private Open vSwitch");
 const PORTS = [{ number: 1 }, { number: 2 }, { number: 3 }];
@@ -354,6 +355,22 @@ test("wrong ports are refused before anything is started", async () => {
     [[{ number: 1, mtu: 67 }], /^port p1: mtu 67: 68…65535 would be right$/],
   ];
   for (const [ports, message] of cases) assert.match(await messageOf(Switch.start({ ports })), message);
+});
+
+test("another Open vSwitch: a folder without one is refused by name; one that is there is used", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "slash32-programs-"));
+  try {
+    const missing = await messageOf(Switch.start({ ports: PORTS, programs: folder }));
+    assert.is(
+      missing,
+      `${join(folder, "bin")}: no ovs-vswitchd, ovsdb-server, ovsdb-tool, ovs-vsctl, ovs-ofctl`,
+    );
+    const sw = await Switch.start({ ports: PORTS, ...programsOf("3.5") });
+    assert.match(sw.version, /^3\.5\./);
+    await sw.close();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("two switches side by side know nothing of each other; calls on one may overlap", async () => {

@@ -4,9 +4,9 @@
  */
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { ioMessage } from "../../capture/index.ts";
 import type { Intent } from "../../intent/index.ts";
 import type { UnixServer } from "../../live/index.ts";
+import { type Ignored, NO_PORT_KINDS } from "../../verify/index.ts";
 import type { Announcer, RouteSource } from "../types.ts";
 import { Agent } from "./agent.ts";
 import { type AttachedBridge, bridgeAddress, OfctlBridge } from "./bridge.ts";
@@ -15,7 +15,8 @@ import { StateError } from "./files.ts";
 import { Audit, type Log } from "./journal.ts";
 import { LiveBridge } from "./live-bridge.ts";
 import { PatientAnnouncer } from "./patience.ts";
-import { Prover, planJudge } from "./prover.ts";
+import { portKindsOf } from "./port-types.ts";
+import { Prover, type ProverOptions, planJudge } from "./prover.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Reconciler } from "./reconciler.ts";
 import { startServer, takeOver } from "./server.ts";
@@ -60,6 +61,8 @@ export interface AgentSettings {
   readonly isForced: boolean;
   readonly isProved: boolean;
   readonly ignoredCookies: readonly bigint[];
+  /** Parts of an outcome that proofs do not compare: none by default. */
+  readonly ignored?: ReadonlySet<Ignored>;
   readonly isTakingOver: boolean;
   readonly log: Log;
   /** Called when the agent answers, before its first round: from here on it can be ended, and its audit file renewed. */
@@ -107,7 +110,7 @@ function checkFolder(option: string, path: string, mayCreate: boolean): void {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT")
       throw new StateError(`${option} ${path}: there is no such folder; create it, or add --create-folders`);
-    if (code !== "EEXIST") throw new StateError(`${option} ${path}: ${ioMessage(error)}`);
+    if (code !== "EEXIST") throw new StateError(`${option} ${path}: ${(error as Error).message}`);
   }
   throw new StateError(`${option} ${path}: is not a folder`);
 }
@@ -175,6 +178,15 @@ function keepSocket(server: UnixServer, log: Log, onTaken: () => void): NodeJS.T
   return setInterval(() => void keep(), KEEP_MS).unref();
 }
 
+/** Live ports are no tunnels; those of a bridge are what the switch says. */
+function proverOptions({ base, live, database, ignored = new Set() }: AgentSettings): ProverOptions {
+  const portKinds =
+    live === undefined
+      ? () => portKindsOf(base.bridge, database, base.uplink.ofport)
+      : async () => ({ ...NO_PORT_KINDS, isComplete: true });
+  return { ignored, portKinds };
+}
+
 function partsOf(settings: AgentSettings): {
   readonly agent: Agent;
   readonly announcer: PatientAnnouncer | null;
@@ -189,7 +201,7 @@ function partsOf(settings: AgentSettings): {
       ? new OfctlBridge(bridgeAddress(base.bridge, settings.database), state)
       : new LiveBridge(settings.live, base);
   const quarantine = new Quarantine(join(state, "quarantine.json"), settings.quarantineSeconds * 1000);
-  const prover = settings.isProved ? new Prover() : null;
+  const prover = settings.isProved ? new Prover(proverOptions(settings)) : null;
   const announcer = peers === null ? null : new PatientAnnouncer(peers.announcer);
   const isJudged = prover !== null && !settings.isForced;
   const reconciler = new Reconciler({

@@ -4,7 +4,7 @@
  */
 import { parentPort } from "node:worker_threads";
 import { FlowColumns } from "../../openflow/index.ts";
-import { type Proof, prove } from "../../verify/index.ts";
+import { type Difference, type Ignored, type PortKinds, type Proof, prove } from "../../verify/index.ts";
 import { summarize } from "../../wire/index.ts";
 
 /** Two tables to compare; `b` is what is judged. */
@@ -14,6 +14,10 @@ export interface Question {
   readonly a: Uint8Array<ArrayBuffer>;
   readonly b: Uint8Array<ArrayBuffer>;
   readonly maxSeconds: number;
+  /** Parts of an outcome that are not compared. */
+  readonly ignored: ReadonlySet<Ignored>;
+  /** Which ports are tunnels. */
+  readonly ports: PortKinds;
 }
 
 export interface Verdict {
@@ -24,14 +28,23 @@ export interface Verdict {
   readonly seconds: number;
 }
 
+/** `; --ignore queue leaves that out`: the option by which a difference does not count; empty when there is none. */
+function optionFor({ what, a, b }: Difference): string {
+  const isOfPacketIns = what.includes("packet-in") || a.packetIns.length + b.packetIns.length > 0;
+  const byWhat: Readonly<Record<string, Ignored>> = { queue: "queue", pkt_mark: "mark" };
+  const part = byWhat[what] ?? (what.startsWith("sample") ? "sample" : isOfPacketIns ? "packet-in" : null);
+  return part === null ? "" : `; --ignore ${part} leaves that out`;
+}
+
 function witnessOf({ differences, ambiguous, unknown }: Proof): string | null {
   const [difference] = differences;
   if (difference !== undefined) {
-    const { inPort, frame, a, b } = difference;
+    const { inPort, frame, a, b, what } = difference;
     const ports = (side: typeof a): string => side.outputs.map(({ port }) => port).join(", ") || "nowhere";
     const last = b.flows.at(-1)?.text ?? "no flow";
     const hex = Buffer.from(frame).toString("hex");
-    return `in_port ${inPort}: ${summarize(frame)}: goes to ${ports(b)} instead of ${ports(a)}, by ${last} (frame ${hex})`;
+    const change = ports(a) === ports(b) ? `${what} differs` : `goes to ${ports(b)} instead of ${ports(a)}`;
+    return `in_port ${inPort}: ${summarize(frame)}: ${change}, by ${last} (frame ${hex})${optionFor(difference)}`;
   }
   const [overlap] = ambiguous;
   if (overlap !== undefined) {
@@ -41,7 +54,7 @@ function witnessOf({ differences, ambiguous, unknown }: Proof): string | null {
   return unknown.length === 0 ? null : `cannot be proved: ${unknown[0]!.feature}`;
 }
 
-parentPort?.on("message", ({ id, a, b, maxSeconds }: Question) => {
+parentPort?.on("message", ({ id, a, b, maxSeconds, ignored, ports }: Question) => {
   const columns = (bytes: Uint8Array, name: string) => ({
     flows: new FlowColumns(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), name, {
       isPrinted: true,
@@ -57,7 +70,7 @@ parentPort?.on("message", ({ id, a, b, maxSeconds }: Question) => {
     parentPort!.postMessage({ id, verdict: "unknown", witness, seconds: 0 } satisfies Verdict);
     return;
   }
-  const proof = prove(wanted, installed, { maxSeconds, maxDifferences: 1 });
+  const proof = prove(wanted, installed, { maxSeconds, maxDifferences: 1, hasRows: false, ignored, ports });
   const answer: Verdict = { id, verdict: proof.verdict, witness: witnessOf(proof), seconds: proof.seconds };
   parentPort!.postMessage(answer);
 });

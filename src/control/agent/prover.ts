@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
+import { type Ignored, NO_PORT_KINDS, type PortKinds } from "../../verify/index.ts";
 import type { Question, Verdict } from "./proof-worker.ts";
 import type { PlanJudge } from "./reconciler.ts";
 
@@ -51,16 +52,32 @@ interface Asked {
   reject(error: Error): void;
 }
 
+/** What proofs compare, and what they know of the switch. */
+export interface ProverOptions {
+  /** Parts of an outcome that are not compared: none. */
+  readonly ignored?: ReadonlySet<Ignored>;
+  /** Which ports are tunnels; nothing is known by default. */
+  readonly portKinds?: () => Promise<PortKinds>;
+}
+
 export class Prover {
+  readonly #options: ProverOptions;
   #worker: Worker | null = null;
   #asked: Asked | null = null;
   #last: Promise<unknown> = Promise.resolve();
   #id = 0;
   #isClosed = false;
 
+  constructor(options: ProverOptions = {}) {
+    this.#options = options;
+  }
+
   /** Proves that table `b` does what table `a` does; both are the thread's afterwards. Rejects when the thread ends. */
   ask(a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>, maxSeconds: number): Promise<Verdict> {
-    const answer = this.#last.then(() => this.#ask({ id: ++this.#id, a, b, maxSeconds }));
+    const { ignored = new Set<Ignored>(), portKinds = async () => NO_PORT_KINDS } = this.#options;
+    const answer = this.#last.then(async () =>
+      this.#ask({ id: ++this.#id, a, b, maxSeconds, ignored, ports: await portKinds() }),
+    );
     this.#last = answer.catch(() => undefined);
     return answer;
   }

@@ -4,6 +4,8 @@
  * protobuf allows. GoBGP 4 renames the service and types the NLRI: it would be a file of its own. GoBGP allocates no
  * labels and programs no FIB. Not here: reconnection, and what was known before.
  */
+
+import { lstatSync } from "node:fs";
 import {
   Client,
   connectivityState,
@@ -153,8 +155,27 @@ const CHANNEL = {
 const NOISE =
   /^No connection established\. Last error: (?:Error: )?|\.? ?Resolution note:.*$|,remote_addr=\S+/g;
 
+/** The file of an address that is a unix socket; null: it is not. */
+const fileOf = (address: string): string | null => /^unix:(?:\/\/)?(\/[^/].*)$/.exec(address)?.[1] ?? null;
+
+/** What is the matter with gobgpd's socket, and the remedy; null: nothing that can be seen. */
+function socketProblem(address: string, details: string): string | null {
+  const path = fileOf(address);
+  const code = /connect (E[A-Z]+)/.exec(details)?.[1];
+  if (path === null || code === undefined) return null;
+  if (code === "EACCES") return "this process may not open the socket; it belongs to another user";
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined)
+    return `there is no such socket; start gobgpd with --api-hosts ${address}, or correct the address`;
+  if (!stats.isSocket()) return "this is not a socket";
+  if (code !== "ECONNREFUSED") return null;
+  return `no process listens at the socket; a gobgpd that was killed leaves it behind, and the next one cannot start before: rm ${path}`;
+}
+
 /** What gRPC said, as one line. */
 function errorOf(address: string, what: string, error: Partial<StatusObject> | null): BgpError {
+  const problem = socketProblem(address, error?.details ?? "");
+  if (problem !== null) return new BgpError(`gobgpd at ${address}: ${problem}`);
   const code = error?.code === undefined ? "" : ` (${status[error.code]})`;
   const why = (error?.details || "the stream ended").replace(NOISE, "").trim();
   return new BgpError(`gobgpd at ${address}: ${what}: ${why}${code}`);
@@ -171,6 +192,10 @@ export class Gobgp3 implements Daemon {
 
   /** @param address as gobgpd's `--api-hosts` has it: `unix:///run/gobgpd.sock` or `127.0.0.1:50051` */
   constructor(address: string, family: RouteFamily = "labelled") {
+    if (address.startsWith("/") || (address.startsWith("unix:") && fileOf(address) === null))
+      throw new BgpError(
+        `gobgpd at "${address}": expected unix:///run/gobgpd/api.sock or HOST:PORT, as its --api-hosts has it`,
+      );
     this.#address = address;
     this.#family = family;
     this.#familyMessage = { afi: AFI_IP, safi: SAFI[family] };

@@ -27,7 +27,7 @@ export interface Entry {
 export interface Hit {
   entry: Entry | null;
   rival: Entry | null;
-  /** The flows whose clauses led to the entry; empty when it matched by itself. */
+  /** The flows whose clauses led to the entry, or to the rival; empty when it matched by itself. */
   clauses: readonly Flow[];
 }
 
@@ -235,7 +235,7 @@ export class Classifier {
     const without = answers.includes(null) && !isSameEntry(below, first.entry) ? below : null;
     hit.entry = first.entry;
     hit.rival = first.rival ?? other ?? without;
-    hit.clauses = clausesOf(first.id, parts);
+    hit.clauses = clausesOf(hit.rival === null ? [first.id] : found.map(({ id }) => id), parts);
   }
 
   /** Asks with a conj_id. */
@@ -249,10 +249,10 @@ export class Classifier {
   }
 }
 
-/** The flows that have a part in an id, in the order of their lines. */
-function clausesOf(id: number, parts: readonly SoftMatch[]): Flow[] {
+/** The flows that have a part in one of some ids, in the order of their lines. */
+function clausesOf(ids: readonly number[], parts: readonly SoftMatch[]): Flow[] {
   return parts
-    .filter(({ memberships }) => memberships.some(one => one.id === id))
+    .filter(({ memberships }) => memberships.some(({ id }) => ids.includes(id)))
     .map(({ entry }) => entry.flow)
     .sort((a, b) => a.source.line - b.source.line);
 }

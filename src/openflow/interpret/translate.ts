@@ -92,10 +92,12 @@ export interface TableHit {
   readonly clauses?: readonly Flow[];
 }
 
-/** Two flows of one priority that match the same packet and differ. */
+/** Two flows that can be found for the same packet and differ: of one priority, or by conjunctive matches of one. */
 export interface Ambiguity {
   readonly table: number;
   readonly flows: readonly [Flow, Flow];
+  /** The flows with conjunction actions whose order decides; absent where both match by themselves. */
+  readonly clauses?: readonly Flow[];
 }
 
 /** The outcome of a pass. With anything in `unknown` or `ambiguous` the actions mean nothing. */
@@ -473,7 +475,9 @@ class Pass implements Translation {
     const hit = this.#hit;
     const steps = this.#find(table, inPort);
     if (hit.rival !== null) {
-      this.ambiguous.push({ table, flows: [hit.entry!.flow, hit.rival.flow] });
+      const { clauses } = hit;
+      const flows = [hit.entry!.flow, hit.rival.flow] as const;
+      this.ambiguous.push({ table, flows, ...(clauses.length === 0 ? {} : { clauses }) });
       this.#isOver = true;
       return;
     }

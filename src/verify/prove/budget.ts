@@ -1,6 +1,7 @@
 /**
- * What a proof may take: classes of frames, and time from when it was begun. Everything that can be long asks it as it goes
- * on, the search for frames too, so that whatever is asked there is an answer in time, if only "unknown".
+ * What a proof may take: classes of frames, time from when it was begun, and steps, for tests, which the clock must not
+ * decide. Everything that can be long asks it as it goes on, the search for frames too, so that whatever is asked there is
+ * an answer in time, if only "unknown".
  */
 
 /** The proof may take no more. */
@@ -15,6 +16,7 @@ const STEPS = 64;
 export class Budget {
   readonly #maxClasses: number;
   readonly #until: number;
+  readonly #maxSteps: number;
   #steps = 0;
   /** Classes of frames that were taken. */
   classes = 0;
@@ -22,7 +24,13 @@ export class Budget {
   readonly #isStopped: () => boolean;
 
   /** Time runs from now on. `isStopped` is asked now and then. */
-  constructor(maxClasses: number, maxSeconds: number, isStopped: () => boolean = () => false) {
+  constructor(
+    maxClasses: number,
+    maxSeconds: number,
+    isStopped: () => boolean = () => false,
+    maxSteps = Number.POSITIVE_INFINITY,
+  ) {
+    this.#maxSteps = maxSteps;
     this.#isStopped = isStopped;
     this.#maxClasses = maxClasses;
     this.#until = performance.now() + maxSeconds * 1000;
@@ -31,6 +39,7 @@ export class Budget {
   /** One small piece of work. Throws OutOfBudget. */
   step(): void {
     if (++this.#steps % STEPS !== 0) return;
+    if (this.#steps > this.#maxSteps) throw new OutOfBudget("steps");
     if (performance.now() > this.#until) throw new OutOfBudget("seconds");
     if (this.#isStopped()) throw new Interrupted("interrupted");
   }

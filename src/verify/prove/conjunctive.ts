@@ -153,11 +153,11 @@ function unknown({ program }: Asking, { clauses, line }: Conjunction, feature: s
   const template: Template = {
     id: -1,
     first: flow,
+    isMiss: false,
     program,
     steps: [{ do: "unknown", feature, text: feature, line, needsReparse: false, inSet: null }],
     slots: new Map(),
     unknown: feature,
-    isMiss: false,
   };
   return { path, source: rowSource(template, flow), rival: null };
 }

@@ -43,10 +43,14 @@ export interface ProofOptions {
   readonly ignored?: ReadonlySet<Ignored>;
   /** Classes of frames before the answer is unknown(budget): 1,000,000. */
   readonly maxClasses?: number;
+  /** Small pieces of work before that: no limit. Unlike seconds they do not depend on the machine. */
+  readonly maxSteps?: number;
   /** Seconds: 300. */
   readonly maxSeconds?: number;
   /** Differences of different kinds that are looked for: 20. */
   readonly maxDifferences?: number;
+  /** Whether all rows of each difference are looked for, one by one: true. Without, a verdict comes sooner. */
+  readonly hasRows?: boolean;
   /** Asked now and then; true ends the proof with what is known by then, and with `unknown` INTERRUPTED. */
   readonly isStopped?: () => boolean;
   /** The version of Open vSwitch that runs both tables: 3.1. */
@@ -62,7 +66,12 @@ const MAY_MEET = "two flows of one priority may match the same packet";
 /** Compares two flow tables. */
 export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): Proof {
   const started = performance.now();
-  const budget = new Budget(options.maxClasses ?? 1_000_000, options.maxSeconds ?? 300, options.isStopped);
+  const budget = new Budget(
+    options.maxClasses ?? 1_000_000,
+    options.maxSeconds ?? 300,
+    options.isStopped,
+    options.maxSteps,
+  );
   const ignored = options.ignored ?? new Set<Ignored>();
   let space = options.space ?? EVERY_FRAME;
   const findings = new Findings(options.maxDifferences ?? 20);
@@ -77,7 +86,10 @@ export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): P
     const isWhole = [a, b].every(({ flows }) => flows.skipped === 0 && flows.errorCount === 0);
     const alike = isWhole && !options.isThorough ? new Alike(programs) : null;
     const product = new Product(programs[0], programs[1], space, budget, alike, ignored);
-    const showing = new Showing(programs, product, findings, ignored);
+    const showing = new Showing(programs, product, findings, {
+      ignored,
+      hasRows: options.hasRows ?? true,
+    });
     try {
       isComplete = product.run(showing);
     } finally {

@@ -69,6 +69,16 @@ export class WrongRows implements FlowPairs {
     this.#open.delete(name);
   }
 
+  /** Puts the rows in the order of the flows: those that a lacks first. */
+  sort(): void {
+    const names = this.#names;
+    const order = new Uint32Array(this.count).map((_, index) => index);
+    order.sort((left, right) => names[left]! - names[right]!);
+    this.#a = Int32Array.from(order, index => this.#a[index]!);
+    this.#b = Int32Array.from(order, index => this.#b[index]!);
+    this.#names = Float64Array.from(order, index => names[index]!);
+  }
+
   leaveOpen(name: number): void {
     if (!this.#seen.has(name)) this.#open.add(name);
   }

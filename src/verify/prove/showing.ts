@@ -4,6 +4,7 @@
  * with the same flows on both sides are one, with a count.
  */
 import {
+  type Ambiguity,
   type EnteringState,
   extract,
   type Flow,
@@ -60,13 +61,15 @@ export class Showing implements Listener {
   readonly #interpreters: readonly [Confirming, Confirming];
   readonly #yardstick: Yardstick;
   readonly #finder: RowFinder;
+  readonly #hasRows: boolean;
 
   constructor(
     programs: readonly [Program, Program],
     product: Product,
     findings: Findings,
-    ignored: Yardstick["ignored"],
+    { ignored, hasRows }: { readonly ignored: Yardstick["ignored"]; readonly hasRows: boolean },
   ) {
+    this.#hasRows = hasRows;
     this.#yardstick = { ignored, ports: product.readings.space.ports };
     this.#findings = findings;
     this.#product = product;
@@ -111,13 +114,12 @@ export class Showing implements Listener {
         this.#findings.unknownAt(side === 0 ? "a" : "b", feature, line);
       }
       if (found === undefined) continue;
-      const [first, second] = found.flows.map(lineOf);
       this.#findings.ambiguities.push({
         side: side === 0 ? "a" : "b",
         inPort,
         frame,
         state: entering,
-        flows: [first!, second!],
+        flows: linesOf(found),
       });
       return true;
     }
@@ -200,6 +202,7 @@ export class Showing implements Listener {
     const groups = [...this.#groups.values()].sort((a, b) =>
       isLess(a.oddness, b.oddness) ? -1 : isLess(b.oddness, a.oddness) ? 1 : 0,
     );
+    for (const { rows } of groups) rows.sort();
     const { differences } = this.#findings;
     differences.splice(0, differences.length, ...groups.map(({ index }) => differences[index]!));
     for (const [index, group] of groups.entries()) group.index = index;
@@ -214,6 +217,7 @@ export class Showing implements Listener {
 
   /** Adds the rows of one more path to those that are affected; a row that is hit in several ways is one. */
   #count(group: Group, pair: Pair, path: Path, minBytes: number): void {
+    if (!this.#hasRows) return;
     this.#finder.find(group.rows, pair, path, minBytes);
     group.of = Math.max(group.of, countAlike(pair));
     const { index, rows, of } = group;
@@ -252,11 +256,10 @@ export class Showing implements Listener {
     for (const [side, { unknown, ambiguous }] of outcomes.entries()) {
       const name = side === 0 ? "a" : "b";
       for (const { feature, line } of unknown) this.#findings.unknownAt(name, feature, line);
-      for (const { flows } of ambiguous) {
+      for (const found of ambiguous) {
         if (this.#findings.ambiguities.length >= this.#findings.max) break;
-        const [first, second] = flows.map(lineOf);
         const state = this.#enteringOf(input);
-        this.#findings.ambiguities.push({ side: name, inPort, frame, state, flows: [first!, second!] });
+        this.#findings.ambiguities.push({ side: name, inPort, frame, state, flows: linesOf(found) });
       }
     }
     return "open";
@@ -321,6 +324,12 @@ function tunnelsIn(
     if (accompanying(output, by).join() !== accompanying(other, by).join()) found.add(output.port);
   }
   return [...found];
+}
+
+/** Both flows, the first with the clauses that led to them. */
+function linesOf({ flows: [first, second], clauses }: Ambiguity): readonly [FlowLine, FlowLine] {
+  const told = lineOf(first);
+  return [clauses === undefined ? told : { ...told, clauses: clauses.map(lineOf) }, lineOf(second)];
 }
 
 const lineOf = ({ source, text }: Flow): FlowLine => ({ file: source.file, line: source.line, text });

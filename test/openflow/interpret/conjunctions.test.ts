@@ -206,6 +206,24 @@ test("the flow that was found comes with the clauses that led to it", () => {
   assert.is(run([SRC, ID, REST]).tables[0]!.clauses, undefined);
 });
 
+test("where the order decides both flows are told, and all clauses that they have", () => {
+  const lines = [
+    "priority=10,ip,nw_src=10.0.0.1 actions=conjunction(7,1/2),conjunction(8,1/2)",
+    "priority=10,ip,nw_dst=10.0.0.2 actions=conjunction(8,2/2),conjunction(7,2/2)",
+    ID,
+    "priority=10,conj_id=8,ip actions=output:5",
+  ];
+  const [found] = run(lines).ambiguous;
+  assert.equal(found!.flows.map(({ text }) => text).sort(), [lines[3], ID].sort());
+  assert.equal(
+    found!.clauses?.map(({ text }) => text),
+    lines.slice(0, 2),
+  );
+  // Two ordinary flows have none.
+  const [plain] = run(["priority=5,ip actions=output:2", "priority=5,udp actions=output:3"]).ambiguous;
+  assert.is(plain!.clauses, undefined);
+});
+
 test("what is remembered of a frame holds for frames that read alike, and for no others", () => {
   const lines = [SRC, DST, ID, REST, "priority=20,udp,tp_dst=1 actions=output:4"];
   const cached = new CachingInterpreter(flowsOf(lines));
