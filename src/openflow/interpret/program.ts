@@ -6,6 +6,7 @@
 import type { Action, SetSpelling, Subfield } from "../ast.ts";
 import { type Demanded, type Field, fieldNamed } from "../fields.ts";
 import { KEY, KEY_WORDS } from "../key.ts";
+import { formatActions } from "../print.ts";
 import { type Words, wordsOf } from "./access.ts";
 import type { SetPart } from "./action-set.ts";
 import { supportOf } from "./features.ts";
@@ -108,7 +109,7 @@ export type Step = StepBase &
     | { readonly do: "clone"; readonly steps: readonly Step[]; readonly isCopied: boolean }
     | { readonly do: "exit" }
     /** Changes nothing of this packet or of any other. */
-    | { readonly do: "nothing"; readonly isFrozen: boolean }
+    | { readonly do: "nothing"; readonly isFrozen: boolean; readonly text: string }
     /**
      * Leaves the packet alone and has an effect of its own, which depends on its text, the packet, and the fields that
      * it reads.
@@ -120,7 +121,8 @@ export type Step = StepBase &
         readonly text: string;
         readonly reads: readonly Subfield[];
       }
-    | { readonly do: "unknown"; readonly feature: string }
+    /** `text`, here and of nothing: the action with its arguments, in the spelling of Open vSwitch. */
+    | { readonly do: "unknown"; readonly feature: string; readonly text: string }
     /** Only among frozen steps: the table in which the next ones stood. */
     | { readonly do: "unroll"; readonly table: number }
   );
@@ -155,7 +157,9 @@ export const isModelled = ({ place }: Field): boolean =>
 
 type Given<Type extends Action["type"]> = Extract<Action, { type: Type }>;
 type Body<S = Step> = S extends unknown ? Omit<S, "line" | "needsReparse" | "inSet"> : never;
-type Compiled = Body & { needsReparse?: boolean };
+/** The text of these is added in one place. */
+type Textless<S> = S extends { do: "nothing" | "unknown" } ? Omit<S, "text"> : S;
+type Compiled = Textless<Body> & { needsReparse?: boolean };
 
 function setStep({ spelling, field, value, mask }: Given<"set">): Compiled {
   if (!isModelled(field)) return { do: "unknown", feature: `set_field of ${field.name}` };
@@ -324,6 +328,9 @@ function splitEnqueue(action: Action): Action[] {
 export function compileActions(actions: readonly Action[], line: number): Step[] {
   return actions.flatMap(splitEnqueue).map(action => {
     const compile = COMPILE[action.type] as (action: Action, line: number) => Compiled;
-    return { needsReparse: true, line, inSet: setPartOf(action), ...compile(action, line) } as Step;
+    const compiled = compile(action, line);
+    const isTextual = compiled.do === "unknown" || compiled.do === "nothing";
+    const text = isTextual ? { text: formatActions([action]) } : {};
+    return { needsReparse: true, line, inSet: setPartOf(action), ...compiled, ...text } as Step;
   });
 }

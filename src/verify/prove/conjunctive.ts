@@ -155,7 +155,7 @@ function unknown({ program }: Asking, { clauses, line }: Conjunction, feature: s
     first: flow,
     isMiss: false,
     program,
-    steps: [{ do: "unknown", feature, line, needsReparse: false, inSet: null }],
+    steps: [{ do: "unknown", feature, text: feature, line, needsReparse: false, inSet: null }],
     slots: new Map(),
     unknown: feature,
   };

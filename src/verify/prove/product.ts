@@ -5,6 +5,7 @@
  * behind one another cost their sum, and not their product.
  */
 import { KEY, ORIGIN, type Step } from "../../openflow/index.ts";
+import type { Alike } from "./alike.ts";
 import type { Budget } from "./budget.ts";
 import { type Candidate, Comparison, eventsName, type Ignored, sameEvent } from "./compare.ts";
 import { byKnownTunnel, byTunnel, TUNNEL_WORDS } from "./entering.ts";
@@ -36,6 +37,9 @@ export interface Listener {
 
 /** Classes that one attempt at an obligation may take. */
 const ATTEMPT_CLASSES = 20_000;
+/** Pairs in which a frame that meets two flows of one priority is looked for, and those after something was unknown. */
+const RIVAL_PAIRS = 200_000;
+const UNKNOWN_PAIRS = 5_000;
 /** A pass with more lookups than these is not remembered: it may be near the limit. */
 const MANY_LOOKUPS = 2048;
 const MANY_BYTES = 32_000;
@@ -52,16 +56,24 @@ export class Product {
   readonly #proven = new Map<string, boolean>();
   readonly #budget: Budget;
   readonly #ignored: ReadonlySet<Ignored>;
+  readonly #alike: Alike | null;
   #hadManyLookups = false;
+  /** So many pairs are looked at before it is enough. */
+  #pairsLeft = Number.POSITIVE_INFINITY;
+  /** Line of a flow of which nobody knows whether it meets another one of its priority, of programs with the same flows. */
+  rivalLine: number | null = null;
 
+  /** Without `alike` nothing is cut short. */
   constructor(
     a: Program,
     b: Program,
     space: Space,
     budget: Budget,
+    alike: Alike | null,
     ignored: ReadonlySet<Ignored> = new Set(),
   ) {
     this.#programs = [a, b];
+    this.#alike = alike;
     this.#ignored = ignored;
     this.readings = new Readings(space, this.terms);
     this.#lookups = new Lookups(this.terms);
@@ -71,6 +83,8 @@ export class Product {
 
   /** Every frame there is. False when the listener had enough. */
   run(listener: Listener): boolean {
+    this.rivalLine = this.#alike?.haveSameFlows(0, 0) ? this.#alike.rivalFrom(0, 0) : null;
+    if (this.rivalLine !== null) return this.#searchRivals(listener);
     return this.#starts().every(start => this.#explore(start, listener, Number.POSITIVE_INFINITY));
   }
 
@@ -90,14 +104,44 @@ export class Product {
     return [...at(false, byKnownTunnel(path, inPort).others), ...at(true, byTunnel(path, inPort).may)];
   }
 
+  /**
+   * Both programs have the same flows: all there is to find is a frame that meets two flows of one priority. It is looked
+   * for with less patience, and less still once something is unknown, as the answer cannot be "equal" any more. Each
+   * unknown is then the same on both sides, and no reason of its own: the two flows are.
+   */
+  #searchRivals(listener: Listener): boolean {
+    this.#pairsLeft = RIVAL_PAIRS;
+    let isOpen = false;
+    const impatient: Listener = {
+      differs: (pair, candidate) => listener.differs(pair, candidate),
+      ambiguous: (pair, side) => listener.ambiguous(pair, side),
+      unknown: (pair, side, feature, line) => {
+        this.#pairsLeft = Math.min(this.#pairsLeft, UNKNOWN_PAIRS);
+        // That is about which of several flows stands, and says more.
+        if (feature.startsWith("conjunction")) return listener.unknown(pair, side, feature, line);
+        isOpen = true;
+        return true;
+      },
+    };
+    const isAll = this.#starts().every(start => this.#explore(start, impatient, Number.POSITIVE_INFINITY));
+    if (this.#pairsLeft > 0 && !isOpen) this.rivalLine = null;
+    return isAll;
+  }
+
   #explore(start: Pair, listener: Listener, classes: number): boolean {
     const pending: Pair[] = [start];
     let left = classes;
     for (let pair = pending.pop(); pair !== undefined; pair = pending.pop()) {
       this.#budget.step();
+      if (--this.#pairsLeft <= 0) return false;
       const settled = this.#settle(pair, pending, listener);
       if (settled === null) continue;
       if (settled === false) return false;
+      if (this.#alike?.areAlike(settled.a, settled.b)) {
+        if (--left < 0) return false;
+        this.#budget.takeClass();
+        continue;
+      }
       if (settled.a.isDone && settled.b.isDone) {
         if (--left < 0) return false;
         this.#budget.takeClass();
@@ -161,6 +205,7 @@ export class Product {
     const sides = ([0, 1] as const).filter(side => (side === 0 ? pair.a : pair.b).lookup !== null);
     let pairs: Pair[] = [pair];
     for (const side of sides) {
+      if (!this.#knowsRows(pair, side, listener)) return false;
       const next: Pair[] = [];
       for (const one of pairs) {
         if (!this.#lookUpSide(one, side, next, listener)) return false;
@@ -169,6 +214,13 @@ export class Product {
     }
     pending.push(...pairs);
     return true;
+  }
+
+  /** Tells of flows that may have been learned to a table. Those that stand in it are gone through all the same. */
+  #knowsRows(pair: Pair, side: 0 | 1, listener: Listener): boolean {
+    const { table } = (side === 0 ? pair.a : pair.b).lookup!;
+    const learned = this.#alike?.learnedTo(table) ?? null;
+    return learned === null || listener.unknown(pair, learned.side, learnedTo(table), learned.line);
   }
 
   #lookUpSide(pair: Pair, side: 0 | 1, next: Pair[], listener: Listener): boolean {
@@ -227,7 +279,7 @@ export class Product {
 
   #isObligationMet(a: State, b: State, path: Path): boolean {
     const namer = new Namer();
-    const name = `${stateName(a, namer)}\n${stateName(b, namer)}`;
+    const name = `${stateName(a, namer)}\n${stateName(b, namer)}\n${leadOf(a, b)}`;
     const contents = path.contents.map(kinds => this.#allOfLayers(kinds));
     const kinds = namer.contents.map(content => contents[content]!);
     const exact = `${name}\n${kinds.join()}`;
@@ -255,6 +307,20 @@ function withoutCommon(a: State, b: State): { a: State; b: State } {
 
 const isNearLimits = (state: State): boolean =>
   state.lookups > MANY_LOOKUPS || state.actionBytes > MANY_BYTES || depthOf(state) > DEEP;
+
+/**
+ * How far one side is nearer to its limits than the other. What ends in alike tables is equal when both are as near, and
+ * that does not depend on how near that is.
+ */
+const leadOf = (a: State, b: State): string =>
+  [
+    a.lookups - b.lookups,
+    a.actionBytes - b.actionBytes,
+    a.stackBytes - b.stackBytes,
+    depthOf(a) - depthOf(b),
+  ].join();
+
+const learnedTo = (table: number): string => `learn: table ${table} holds learned flows`;
 
 /** Ends an attempt at whatever is not plainly equal. */
 const GIVE_UP: Listener = { differs: () => false, ambiguous: () => false, unknown: () => false };

@@ -88,7 +88,13 @@ function contradiction(a: Outcome, b: Outcome): string | null {
 export function judge(pair: Pair, r: Rng, frames: number): Judgement | null {
   const [a, b] = [Table.of(pair.a, pair, "a"), Table.of(pair.b, pair, "b")];
   if (a === null || b === null) return null;
-  const proof = prove(a, b, { ...within(STEPS), maxClasses: CLASSES, maxDifferences: DIFFERENCES });
+  const proof = prove(a, b, {
+    ...within(STEPS),
+    maxClasses: CLASSES,
+    maxDifferences: DIFFERENCES,
+    // What is the same on both sides, and therefore equal, may be unknown to the interpreter.
+    isThorough: true,
+  });
   const unconfirmed = proof.unknown.find(({ feature }) => feature.startsWith("unconfirmed"));
   if (unconfirmed !== undefined) return { proof, wrong: unconfirmed.feature, frames: 0 };
   if (proof.verdict !== "equal") return { proof, wrong: null, frames: 0 };
