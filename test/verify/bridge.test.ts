@@ -16,9 +16,12 @@ const PORTS = [
   { number: 12, name: "tap102" },
 ];
 
-async function withSwitch(body: (sw: Switch, folder: Folder) => Promise<void>): Promise<void> {
+async function withSwitch(
+  body: (sw: Switch, folder: Folder) => Promise<void>,
+  tunnels: readonly number[] = [],
+): Promise<void> {
   peer("ovs-vswitchd");
-  const sw = await Switch.start({ ports: PORTS });
+  const sw = await Switch.start({ ports: PORTS, tunnels });
   const folder = new Folder();
   try {
     await body(sw, folder);
@@ -79,6 +82,37 @@ test("verify --bridge: equal, then different when a flow is changed; by socket a
     const shown = await runShell(folder, "replay.sh");
     assert.match(shown.stdout, b.outputs[0].frame);
   }));
+
+test("verify --bridge goes by the types of the bridge's interfaces", () =>
+  withSwitch(
+    async (sw, folder) => {
+      const home = sw.whereabouts.folder;
+      const database = ["--db", `unix:${join(home, "db.sock")}`, "--ignore-cookie", await markerCookie(sw)];
+      const verdictWith = async (flow: string): Promise<{ verdict: string; what: string | undefined }> => {
+        await sw.replaceFlows(`${[...LINES, flow].join("\n")}\n`);
+        const ran = await run(
+          folder,
+          "verify",
+          "-n",
+          "hv.yaml",
+          "--bridge",
+          "br0",
+          ...database,
+          "--format",
+          "json",
+        );
+        const { verdict, differences } = JSON.parse(ran.stdout);
+        return { verdict, what: differences[0]?.what };
+      };
+      // Port 20 is a VXLAN tunnel, the others are not: the second flow is met by no frame.
+      const entering = await verdictWith("priority=40000,in_port=20,tun_id=0x64 actions=output:11");
+      assert.is(entering.verdict, "different");
+      assert.not.match(entering.what!, "is a tunnel");
+      const plain = await verdictWith("priority=40000,in_port=11,tun_id=0x64 actions=output:12");
+      assert.is(plain.verdict, "equal");
+    },
+    [20],
+  ));
 
 test("a bridge that is not there is one line", async () => {
   peer("ovs-ofctl");
