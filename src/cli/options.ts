@@ -280,7 +280,8 @@ export const COMMANDS: readonly Command[] = [
         "Open vSwitch would take it: also behind a popped label. What depends on more than flows and frame is unknown; " +
         "what depends on which flow was installed first is ambiguous. An intent beside -f only gives names to ports.",
       "FRAME is hex, or an expression such as eth(dst=…, src=…).ipv4(src=…, dst=…).udp(src=…, dst=…). In hex spaces, colons " +
-        "and a leading 0x are ignored. -r takes frames from a capture: the Nth, counted from 1, or all of them.",
+        "and a leading 0x are ignored. A flow as ofproto/trace takes it is a frame, too: in_port=1,tun_id=0x64,ip,nw_dst=…; without " +
+        "fields of the packet it gives port and state to the frames behind it. -r takes frames from a capture: the Nth, or all.",
       '--batch reads a line {"in_port":1,"frame":"hex"} for each frame and answers each with a line of JSON; a bad line is ' +
         "answered with an error object and makes the exit code 1.",
     ],
