@@ -173,6 +173,17 @@ const NEVER_EQUAL: Record<string, readonly [a: string, b: string, feature: strin
     "actions=group:3\ntable=1 actions=output:2",
     "a select group that goes on to tables or groups",
   ],
+  // The group recirculates the packet: on the left output:2 is made before the error, on the right nothing is.
+  "an error behind a select group": [
+    "actions=output:2,group:4,resubmit(,1)\ntable=1 actions=resubmit(,1)",
+    "actions=resubmit(,1)\ntable=1 actions=resubmit(,1)",
+    "a select group with actions behind it",
+  ],
+  "a select group after a recirculation": [
+    "mpls actions=pop_mpls:0x0800,dec_ttl,group:4",
+    "mpls actions=load:1->NXM_NX_REG1[],pop_mpls:0x0800,dec_ttl,group:4",
+    "a select group after a recirculation",
+  ],
   "thousands of outputs": [
     `actions=${Array.from({ length: 4000 }, () => "output:2").join()}`,
     "actions=output:2",

@@ -104,7 +104,11 @@ export const ACTION_FEATURES: readonly Feature[] = [
     "executed",
     "ff needs to be told which ports are live, unless its first bucket watches nothing.",
   ),
-  feature("group: select", "unknown", "The bucket depends on a hash."),
+  feature(
+    "group: select",
+    "unknown",
+    "The bucket depends on a hash. In a proof the same group at the end of both sides is the same; with actions behind it, or after a recirculation, it is unknown.",
+  ),
   feature(
     "resubmit, goto_table",
     "executed",

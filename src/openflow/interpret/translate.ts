@@ -218,6 +218,7 @@ class Pass implements Translation {
   /** Nothing more runs: after exit, while freezing, and when the outcome is undecided. */
   #isOver = false;
   #isFreezing = false;
+  #isThawed = false;
   #wasMpls = false;
   /** The datapath tracks the packet's connection by now, which the key shows once the packet is read again. */
   #isTracked = false;
@@ -245,6 +246,7 @@ class Pass implements Translation {
     this.#read(KEY.inPort);
     this.#flow[KEY.actsetOutput] = PORT.unset;
     if (thaw !== null) {
+      this.#isThawed = true;
       this.#stack = [...thaw.stack];
       this.#stackBytes = thaw.stack.reduce((sum, { bytes }) => sum + bytes, 0);
       this.#writeActions(thaw.actionSet);
@@ -644,16 +646,20 @@ class Pass implements Translation {
     if (!this.#mayLookUp(line)) return false;
     const group = this.#rules.groups.get(id);
     if (group === undefined) return true;
-    if (group.type === "select") this.#selectGroup(group, line);
+    if (group.type === "select") this.#selectGroup(group, line, isLast);
     else if (group.type === "ff") this.#runFirstLive(group, isLast);
     else
       for (const bucket of group.buckets) this.#runBucket(bucket, isLast && bucket === group.buckets.at(-1));
     return false;
   }
 
-  /** A bucket that a hash says: an effect where its actions neither ask tables nor leave anything behind. */
-  #selectGroup({ buckets, text }: GroupEntry, line: number): void {
-    if (buckets.every(({ steps }) => steps.every(endsHere)))
+  /**
+   * A bucket that a hash says: an effect where its actions neither ask tables nor leave anything behind. For the hash
+   * Open vSwitch recirculates the packet. What was put out before is then safe from an error that comes behind the
+   * group, and labels are read again: only at the very end of the first pass does none of it matter.
+   */
+  #selectGroup({ buckets, text }: GroupEntry, line: number, isLast: boolean): void {
+    if (isLast && !this.#isThawed && buckets.every(({ steps }) => steps.every(endsHere)))
       this.#effect({ ...putsOut("select group", line), text });
     else this.#giveUp("select group", line);
   }

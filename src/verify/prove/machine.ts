@@ -479,6 +479,10 @@ export class Machine implements Decider {
       // Which bucket is taken is not known, and what a table says there is not part of the group's text.
       if (lists.some(list => !list.every(({ step }) => endsHere(step))))
         throw new Unmodelled("a select group that goes on to tables or groups", group.source.line);
+      // For the hash Open vSwitch recirculates the packet, which changes what an error behind the group undoes.
+      if (!isLast) throw new Unmodelled("a select group with actions behind it", group.source.line);
+      if (state.recirculations > 0)
+        throw new Unmodelled("a select group after a recirculation", group.source.line);
       return this.#putsOut(state, "select group", group.text.replace(/^.*?type=/, ""), line);
     }
     if (group.type !== "ff") return pushFrame(state, { is: "buckets", lists, index: 0, isLast });
