@@ -120,7 +120,8 @@ function explicitDrop(program: Program, random: Random): Program {
 }
 
 function deadStore(program: Program, random: Random): Program | null {
-  if (uses(program, "reg1")) return null;
+  // A packet-in shows every register.
+  if (uses(program, "reg1") || has(program, ({ do: name }) => name === "controller")) return null;
   const store: Action = { do: "set", field: "reg1", value: random.below(8), spelling: random.pick([0, 2]) };
   return onRule(program, random, rule => {
     const end = rule.actions.findIndex(action => action.do === "write" || action.do === "goto");

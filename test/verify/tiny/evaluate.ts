@@ -25,10 +25,18 @@ export type Body =
   | { readonly is: "arp"; readonly op: number; readonly spa: number; readonly tpa: number }
   | { readonly is: "other" };
 
-/** What left the switch, in order; `port` 0 is the controller. */
+/** What left the switch, in order; `port` 0 is the controller, who is told why, and the registers, too. */
 export interface Sent {
   readonly port: number;
   readonly packet: Packet;
+  readonly told?: Told;
+}
+
+export interface Told {
+  readonly reason: "action" | "no_match";
+  readonly reg0: number;
+  readonly reg1: number;
+  readonly metadata: number;
 }
 
 /** It depends on the past of the switch which of two rules is taken. */
@@ -263,6 +271,8 @@ class Pass {
   #isOver = false;
   #wasMpls = false;
   #isInBucket = false;
+  /** The rule that runs is of priority 0 and takes every packet. */
+  #isMiss = false;
   #lookups = 0;
 
   constructor(program: Evaluator, flow: Flow, set: readonly Action[]) {
@@ -274,7 +284,11 @@ class Pass {
   call(table: number, port: number | null): void {
     if (++this.#lookups > MAX_LOOKUPS) throw new Beyond("many lookups");
     const rule = this.#program.lookup(table, this.#flow, port ?? this.#flow.inPort);
-    if (rule !== null) this.list(rule.actions, table);
+    if (rule === null) return;
+    const wasMiss = this.#isMiss;
+    this.#isMiss = rule.priority === 0 && rule.kind === "any" && rule.tests.length === 0;
+    this.list(rule.actions, table);
+    this.#isMiss = wasMiss;
   }
 
   list(actions: readonly Action[], table: number): void {
@@ -310,10 +324,10 @@ class Pass {
     this.#isOver = false;
   }
 
-  #emit(port: number): void {
+  #emit(port: number, told?: Told): void {
     const { inPort, dst, src, labels, body, isMpls } = this.#flow;
     if (isMpls && labels.length === 0) throw new Beyond("MPLS without a label");
-    this.left.push({ port, packet: { inPort, dst, src, labels: [...labels], body } });
+    this.left.push({ port, packet: { inPort, dst, src, labels: [...labels], body }, told });
   }
 
   /** False when the list ends here. */
@@ -327,7 +341,12 @@ class Pass {
         this.#emit(flow.inPort);
         return true;
       case "controller":
-        this.#emit(0);
+        this.#emit(0, {
+          reason: this.#isMiss ? "no_match" : "action",
+          reg0: flow.reg0,
+          reg1: flow.reg1,
+          metadata: flow.metadata,
+        });
         return true;
       case "set":
         write(flow, action.field, action.value);

@@ -8,7 +8,9 @@ import {
   FlowColumns,
   type Group,
   Interpreter,
+  KEY,
   type Outcome,
+  PACKET_IN_WORDS,
   parseFlow,
   parseGroups,
 } from "../../../src/openflow/index.ts";
@@ -120,6 +122,11 @@ export function interpreterOf({ flows, groups }: Table): Interpreter {
   );
 }
 
+/** reg0, reg1 and the low word of metadata, all that these worlds write. */
+const TOLD_WORDS = [KEY.registers, KEY.registers + 1, KEY.metadata + 1].map(word =>
+  PACKET_IN_WORDS.indexOf(word),
+);
+
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 /** What everybody outside sees, as a text; "ambiguous" and "unknown" for themselves. */
@@ -128,7 +135,10 @@ export function seenOf({ verdict, outputs, packetIns }: Outcome): string {
   const sent = outputs.map(({ port, frame }) => `${port}:${hex(frame)}`);
   const told = packetIns
     .filter(({ reason }) => reason !== "invalid_ttl")
-    .map(({ frame }) => `0:${hex(frame)}`);
+    .map(({ frame, reason, state }) => {
+      const [reg0, reg1, metadata] = TOLD_WORDS.map(at => state[at]);
+      return `0:${hex(frame)} ${reason} ${reg0} ${reg1} ${metadata}`;
+    });
   return [...sent, ...told].join(" ");
 }
 
@@ -142,7 +152,8 @@ export function evaluated(evaluator: Evaluator, packet: Packet): string | null {
     if (error instanceof Beyond) return null;
     throw error;
   }
-  const text = (one: Sent): string => `${one.port}:${hex(frameOf(one.packet))}`;
+  const text = ({ port, packet, told }: Sent): string =>
+    `${port}:${hex(frameOf(packet))}${told === undefined ? "" : ` ${told.reason} ${told.reg0} ${told.reg1} ${told.metadata}`}`;
   return [...sent.filter(({ port }) => port > 0), ...sent.filter(({ port }) => port === 0)]
     .map(text)
     .join(" ");
