@@ -18,6 +18,8 @@ const of13 = (...flows: string[]): string => [OF13, ...flows.map(flow => `${STAT
 const FILES = {
   "drop10.dump": of10("ip actions=drop"),
   "other10.dump": of10("priority=9,ip actions=drop", "arp actions=drop"),
+  "same10.dump": of10("ip actions=drop"),
+  "overlap.flows": "ip actions=output:1\nudp actions=output:2\n",
   "out10.dump": of10("ip actions=output:2"),
   "set13.dump": of13("ip actions=write_actions(output:2)"),
   "drop13.dump": of13("ip actions=drop"),
@@ -26,6 +28,7 @@ const FILES = {
   "push13.dump": of13("in_port=3 actions=push_vlan:0x8100,set_field:4101->vlan_vid,output:2"),
   "push6.dump": of13("in_port=3 actions=push_vlan:0x8100,set_field:4102->vlan_vid,output:2"),
   "bare10.dump": " in_port=3 actions=mod_vlan_vid:5,output:2\n",
+  "bare-too10.dump": " in_port=3 actions=mod_vlan_vid:5,output:2\n",
   "words.flows": "in_port=3,actions=mod_vlan_vid:5,output:2\n",
   "push.flows": "in_port=3,actions=push_vlan:0x8100,set_field:4101->vlan_vid,output:2\n",
   "misfit.flows": "actions=dec_ttl,output:2\n",
@@ -70,9 +73,9 @@ const features = ({ unknown }: Report): string[] => [...new Set(unknown.map(({ f
 
 test("a dump of OpenFlow 1.0 hides: no difference in it is not equal, unless that is asked for", () => {
   for (const pair of [
-    ["drop10.dump", "drop10.dump"],
+    ["drop10.dump", "same10.dump"],
     ["drop10.dump", "drop13.dump"],
-    ["bare10.dump", "bare10.dump"],
+    ["bare10.dump", "bare-too10.dump"],
     ["push10.dump", "push13.dump"],
     ["bare10.dump", "push13.dump"],
   ] as const) {
@@ -207,6 +210,19 @@ test("lists of names that are wrong are said with their place", () => {
     "ovs-ofctl dump-tables",
   );
   failsWith(run("diff", ...both, "--tables", "nowhere.txt"), "nowhere.txt: does not exist");
+});
+
+test("one file on both sides is equal, two files with the same text are not for that", () => {
+  const one = run("diff", "drop10.dump", "drop10.dump");
+  assert.is(one.code, 0, one.stderr);
+  assert.match(one.stdout, /^equal, as both are one file: drop10.dump and drop10.dump do the same/);
+  const report = JSON.parse(run("diff", "drop10.dump", "drop10.dump", "--format", "json").stdout);
+  assert.equal([report.verdict, report.unknown, report.complete], ["equal", [], true]);
+  const two = run("diff", "drop10.dump", "same10.dump");
+  assert.is(two.code, 1, two.stderr);
+  assert.match(two.stdout, /^unknown/);
+  // Which flow was installed first matters for the file itself, too.
+  assert.is(run("diff", "overlap.flows", "overlap.flows").code, 2);
 });
 
 test.run();
