@@ -121,6 +121,8 @@ const { folder, bundleOf } = await bundleTests(["file.ts", ...files]);
 /** Waits are ten times as long as `npm run lab` has them, and figures of time have no limits, unless the caller says so. */
 const { WAIT_FACTOR = "10", TIMED = "0" } = process.env;
 const PATIENT = { WAIT_FACTOR, TIMED };
+/** npm on Node from 22 on keeps what it compiled in the temporary folder, where it looks like something left behind. */
+const TIDY = { NODE_DISABLE_COMPILE_CACHE: "1" };
 const total = { passed: 0, failed: 0, skipped: 0 };
 const times: { name: string; cpu: number; wall: number }[] = [];
 
@@ -129,7 +131,12 @@ async function runFile(name: string): Promise<void> {
   if (signalled !== null) return;
   const begun = performance.now();
   const args = ["--enable-source-maps", bundleOf("file.ts"), name, bundleOf(name)];
-  const { child, left } = started.start(args, { ...PATIENT, YARDSTICK_DIR: folder, BUNDLE_DIR: folder });
+  const { child, left } = started.start(args, {
+    ...PATIENT,
+    ...TIDY,
+    YARDSTICK_DIR: folder,
+    BUNDLE_DIR: folder,
+  });
   const said: Buffer[] = [];
   for (const stream of [child.stdout!, child.stderr!]) stream.on("data", (piece: Buffer) => said.push(piece));
   const closed = new Promise(resolve => child.once("close", resolve));

@@ -7,9 +7,9 @@ import { assert, suite, WAIT_MS } from "../harness.ts";
 const test = suite("control: a program that is ready");
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
-/** A shell that says its id and what it is given. */
-const echo = (timeoutMs = WAIT_MS) =>
-  new ReadyProgram("sh", ["-c", "echo $$; cat; echo no >&2; exit 3"], timeoutMs);
+/** A shell that says its id and what it is given. It has no child, which would keep its pipes open when it is killed. */
+const ECHO = 'echo $$; while read -r line; do echo "$line"; done; echo no >&2; exit 3';
+const echo = (timeoutMs = WAIT_MS) => new ReadyProgram("sh", ["-c", ECHO], timeoutMs);
 
 /** Children of this process that are a shell of ours: by name, as the kernel tells. */
 function children(): number[] {
@@ -52,7 +52,6 @@ test("one that was ended while it waited is replaced", async () => {
   const pid = await waiting(before);
   process.kill(pid, "SIGKILL");
   while (children().includes(pid)) await pause(5);
-  await pause(20);
   const { code, output } = await program.run("c\n");
   assert.is(code, 3);
   assert.match(output, /\nc\n$/);

@@ -47,10 +47,11 @@ export class ReadyProgram {
       this.#timer = null;
       const waiting = this.#start();
       this.#waiting = waiting;
-      void waiting.ended.then(() => {
-        // Somebody else ended it: it is not there when it is needed.
-        if (this.#waiting === waiting) this.#waiting = null;
-      });
+      // Somebody else ended it, or it cannot be started: it is not there when it is needed.
+      for (const event of ["exit", "error"])
+        waiting.child.once(event, () => {
+          if (this.#waiting === waiting) this.#waiting = null;
+        });
       setReferenced(waiting.child, false);
     }, PAUSE_MS);
     this.#timer.unref();
