@@ -179,6 +179,17 @@ const NEVER_EQUAL: Record<string, readonly [a: string, b: string, feature: strin
     "actions=resubmit(,1)\ntable=1 actions=resubmit(,1)",
     "a select group with actions behind it",
   ],
+  // The error drops the frame on both sides; on the left its address was learned by then.
+  "NORMAL in front of an error": [
+    "in_port=1 actions=NORMAL,resubmit(,1)\nin_port=2 actions=NORMAL\ntable=1 actions=resubmit(,1)",
+    "in_port=1 actions=resubmit(,1)\nin_port=2 actions=NORMAL\ntable=1 actions=resubmit(,1)",
+    "NORMAL in front of an error",
+  ],
+  "learn in front of an error": [
+    "in_port=1 actions=learn(table=5,NXM_OF_VLAN_TCI[0..11]),resubmit(,1)\ntable=1 actions=resubmit(,1)",
+    "in_port=1 actions=resubmit(,1)\ntable=1 actions=resubmit(,1)",
+    "learn in front of an error",
+  ],
   "a select group after a recirculation": [
     "mpls actions=pop_mpls:0x0800,dec_ttl,group:4",
     "mpls actions=load:1->NXM_NX_REG1[],pop_mpls:0x0800,dec_ttl,group:4",

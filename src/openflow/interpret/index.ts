@@ -24,6 +24,7 @@ export {
   type Effect,
   type FeatureAt,
   isModelled,
+  isNoted,
   PACKET_IN_WORDS,
   type PacketInArguments,
   type Step,

@@ -33,6 +33,10 @@ export interface PacketInArguments {
  */
 export type Effect = "puts out" | "learns" | "samples" | "tracks";
 
+/** Whether Open vSwitch notes it down on the way through the tables, so that an error behind it does not undo it. */
+export const isNoted = ({ effect, name }: { readonly effect: Effect; readonly name: string }): boolean =>
+  effect === "learns" || name === "NORMAL";
+
 const wordsFrom = (first: number, end: number): number[] =>
   Array.from({ length: end - first }, (_, index) => first + index);
 

@@ -21,6 +21,7 @@ import {
   ACCOMPANYING_WORDS,
   type Effect,
   type FeatureAt,
+  isNoted,
   PACKET_IN_WORDS,
   type PacketInArguments,
   type Step,
@@ -181,6 +182,17 @@ export function reasonOf(reason: string, isOutput: boolean, origin: number): str
   return reason === "action" && (origin & ORIGIN.miss) !== 0 ? "no_match" : reason;
 }
 
+function notedIn(
+  actions: readonly DatapathAction[],
+): { readonly name: string; readonly line: number } | null {
+  for (const action of actions) {
+    if (action.do === "effect" && isNoted(action)) return action;
+    const inside = action.do === "clone" ? notedIn(action.actions) : null;
+    if (inside !== null) return inside;
+  }
+  return null;
+}
+
 const TYPE_AND_PROTOCOL = [KEY.dlType, KEY.nwProto];
 const LABEL_WORDS = [KEY.mplsLse, KEY.mplsLse + 1, KEY.mplsLse + 2];
 const TAG_WORDS = [KEY.vlanTci, KEY.innerVlanTci];
@@ -255,8 +267,15 @@ class Pass implements Translation {
     if (thaw !== null && thaw.steps.length > 0) this.#runSteps(thaw.steps, true);
     else this.#lookUp(0, this.#flow[KEY.inPort]!, 0, true);
     this.#finish();
-    if (this.error !== null) this.actions = [];
+    if (this.error !== null) this.#undo();
     return this;
+  }
+
+  /** An error undoes what the pass does, but not what was noted down on the way: addresses that NORMAL saw, flows. */
+  #undo(): void {
+    const noted = notedIn(this.actions);
+    if (noted !== null) this.#giveUp(`${noted.name} in front of an error`, noted.line);
+    this.actions = [];
   }
 
   /** The end of the packet's way: the action set, or the freezer. */
@@ -826,7 +845,7 @@ class Pass implements Translation {
     } else if (count >= MPLS_LABELS) {
       if (this.#copyDepth > 0) this.#giveUp("a pop_mpls that makes Open vSwitch end itself", this.#line);
       this.error = TOO_MANY_LABELS;
-      this.actions = [];
+      this.#undo();
     }
   }
 

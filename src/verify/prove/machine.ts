@@ -6,6 +6,7 @@
 import {
   ACCOMPANYING_WORDS,
   endsHere,
+  isNoted,
   KEY,
   leastBytesOf,
   mostBytesOf,
@@ -66,6 +67,12 @@ export class Fork {
   constructor(paths: readonly Path[]) {
     this.paths = paths;
   }
+}
+
+/** What a pass noted down on the way is not undone with it. */
+function refuseNoted(left: readonly Left[]): void {
+  const noted = left.find(one => one.is === "effect" && isNoted(one));
+  if (noted?.is === "effect") throw new Unmodelled(`${noted.name} in front of an error`, noted.line);
 }
 
 type Doing<Name extends Step["do"]> = Extract<Step, { do: Name }>;
@@ -574,6 +581,7 @@ export class Machine implements Decider {
     // What the second pass put out is then sometimes lost, and sometimes not.
     if (state.error !== null && state.recirculations > 1)
       throw new Unmodelled("an error after two recirculations", this.#line);
+    if (state.error !== null) refuseNoted(state.left);
     const all = [...(state.error === null ? state.left : []), ...state.after];
     const out = [...state.out];
     for (const [index, left] of all.entries()) {
@@ -638,6 +646,7 @@ export class Machine implements Decider {
     if (isEmptied && isInCopy) throw new EndsSwitch(POP_ENDS_SWITCH);
     const bucket = state.frames.findLastIndex(({ is }) => is === "bucket end");
     if (bucket < 0) return { ...state, error: TOO_MANY_LABELS };
+    if (isEmptied) refuseNoted(state.left);
     let next: State = { ...state, left: isEmptied ? [] : state.left };
     // Clones in it give back what they have taken.
     for (const frame of state.frames.slice(bucket + 1).toReversed())
