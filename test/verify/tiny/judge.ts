@@ -271,7 +271,11 @@ export function judgeEngines(
     else if (x === "ambiguous" || y === "ambiguous") truth = truth === "equal" ? "ambiguous" : truth;
     else if (x !== y) truth = "different";
   }
-  const proof = prover(a.table, b.table, { ...options, space: spaceOf(packets.world) });
+  const within = { ...options, space: spaceOf(packets.world) };
+  let proof = prover(a.table, b.table, within);
+  // Tables that are alike are equal also in what is open. Frame by frame the proof must leave it open, too.
+  if (truth === "undecided" && proof.verdict === "equal")
+    proof = prover(a.table, b.table, { ...within, isThorough: true });
   const wrong = falsehood(truth, proof, packets, a, b);
   const open = proof.unknown.map(({ feature }) => feature);
   return {
