@@ -73,4 +73,32 @@ test("the interpreter answers as the switch did", () => {
   assert.is(wrong.length, 0, wrong.join("\n"));
 });
 
+test("what learn and NORMAL note down outlives an error; the interpreter leaves it open", async () => {
+  const addresses = (dst: string, src: string): Uint8Array =>
+    Buffer.from(`${dst}${src}88b5${"00".repeat(46)}`, "hex");
+  const [one, two] = ["020000000001", "020000000002"];
+  const flows = [
+    "in_port=1 actions=learn(table=5,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[]),NORMAL,resubmit(,1)",
+    "in_port=2 actions=resubmit(,5),NORMAL",
+    "table=1 actions=resubmit(,1)",
+  ];
+  const interpreter = new Interpreter(flowsOf(flows), { ports: WORLD.ports });
+  const { verdict, unknown } = interpreter.run(1, addresses(two, one));
+  assert.equal([verdict, unknown[0]!.feature], ["unknown", "learn in front of an error"]);
+  const sw = await Switch.start({ ports: WORLD.ports.map(number => ({ number })), ...programsOf("3.1") });
+  try {
+    await sw.replaceFlows(flows.join("\n"), { protocol: "OpenFlow13" });
+    const outputsOf = async (port: number, frame: Uint8Array): Promise<number[]> =>
+      (await sw.send(port, frame)).outputs.map(output => output.port);
+    assert.equal(await outputsOf(1, addresses(two, one)), [], "the error undoes the output");
+    assert.equal(
+      await outputsOf(2, addresses(one, two)),
+      [1, 1],
+      "by the learned flow, and by the learned address",
+    );
+  } finally {
+    await sw.close();
+  }
+});
+
 test.run();
