@@ -363,64 +363,6 @@ export async function runPairs(
   return summary;
 }
 
-/** The pair with as little as is still wrong in the same way. */
-export async function smallest(judge: Judge, start: Pair, seed: number, kind: string): Promise<Pair> {
-  let best = start;
-  const isStill = async (pair: Pair): Promise<boolean> => {
-    const { wrong } = await judged(judge, pair, seed);
-    return wrong !== null && wrong.split(/[ ,(]/)[0] === kind;
-  };
-  for (let isSmaller = true; isSmaller; ) {
-    isSmaller = false;
-    for (const one of smallerOnes(best)) {
-      if (!(await isStill(one))) continue;
-      best = one;
-      isSmaller = true;
-      break;
-    }
-  }
-  return best;
-}
-
-function* smallerLines(line: string): Generator<string> {
-  const [head, text] = line.split(" actions=") as [string, string];
-  const parts = head.split(",");
-  const actions = text.split(/,(?![^(]*\))/);
-  for (let at = 0; at < actions.length; at++) {
-    const less = actions.toSpliced(at, 1);
-    yield `${head} actions=${less.length === 0 ? "drop" : less.join(",")}`;
-  }
-  for (let at = 2; at < parts.length; at++) yield `${parts.toSpliced(at, 1).join(",")} actions=${text}`;
-}
-
-function* smallerOnes({ family, a, b }: Pair): Generator<Pair> {
-  const make = (x: readonly string[], y: readonly string[]): Pair => ({
-    family,
-    a: { ...a, flows: x },
-    b: { ...b, flows: y },
-  });
-  for (const line of new Set([...a.flows, ...b.flows]))
-    yield make(
-      a.flows.filter(one => one !== line),
-      b.flows.filter(one => one !== line),
-    );
-  for (const at of a.flows.keys()) yield make(a.flows.toSpliced(at, 1), b.flows);
-  for (const at of b.flows.keys()) yield make(a.flows, b.flows.toSpliced(at, 1));
-  for (const at of a.groups.keys())
-    yield {
-      family,
-      a: { ...a, groups: a.groups.toSpliced(at, 1) },
-      b: { ...b, groups: b.groups.toSpliced(at, 1) },
-    };
-  for (const [at, line] of a.flows.entries())
-    for (const less of smallerLines(line)) {
-      const other = b.flows.indexOf(line);
-      yield make(a.flows.with(at, less), other < 0 ? b.flows : b.flows.with(other, less));
-    }
-  for (const [at, line] of b.flows.entries())
-    for (const less of smallerLines(line)) yield make(a.flows, b.flows.with(at, less));
-}
-
 export function pairText({ family, a, b }: Pair): string {
   const side = ({ groups, flows }: Rules): string =>
     [...groups.map(one => `group ${one}`), ...flows].join("\n");
