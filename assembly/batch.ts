@@ -38,13 +38,13 @@ import {
 import { countIn, countLeaving, countOut, countOutcome, countSnapped } from "./count";
 import { Action, dropped, leaving, verdictOf } from "./decision";
 import { decide } from "./pipeline";
+import { touch } from "./prefetch";
 import { outLength, outPort } from "./rewrite";
 import { nextHopAt } from "./table/bank";
 import { findFrom, homeIn } from "./table/buckets";
 import { findDense, isDense, octetOf } from "./table/dense";
 import { hostValue, ownsAddress, portOfNumber, portOfSlot, uplinkOf } from "./table/ports";
 import { lookup } from "./table/prefixes";
-import { touch } from "./touch";
 import * as ethernet from "./wire/ethernet";
 import * as ipv4 from "./wire/ipv4";
 import * as mpls from "./wire/mpls";

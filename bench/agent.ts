@@ -3,19 +3,20 @@
  * that has a session with a route reflector. Tables of routes stand beside a client of the same gobgpd that only watches and
  * counts. All daemons are in a namespace that goes with the benchmark.
  */
+
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { addRoutingNode, missingDaemons, Speaker } from "../examples/lab/daemons.ts";
-import { execute, Machine, type Running, sleep, until, whyNot } from "../examples/lab/machine.ts";
-import { BgpAnnouncer, Gobgp3 } from "../src/control/bgp/index.ts";
-import { joinBgp, startAgent } from "../src/control/index.ts";
-import type { FabricRoute } from "../src/control/types.ts";
+import { addRoutingNode, missingDaemons, Speaker } from "../lab/daemons.ts";
+import { execute, Machine, type Running, sleep, until, whyNot } from "../lab/machine.ts";
+import { joinBgp, startAgent } from "../src/agent/index.ts";
+import { BgpAnnouncer, Gobgp3 } from "../src/bgp/index.ts";
+import type { FabricRoute } from "../src/bgp/types.ts";
+import { ask } from "../src/host/index.ts";
 import { parseIntent } from "../src/intent/index.ts";
-import { ask } from "../src/live/index.ts";
-import { Switch } from "../src/verify/index.ts";
+import { Switch } from "../test/ovs/private-switch.ts";
 import type { Case, Effort, Section, Target, Unit, Yardstick } from "./cases.ts";
 import { ratioOf, spreadOf } from "./harness.ts";
-import { isCheckout, ROOT } from "./place.ts";
+import { isCheckout, ROOT } from "./paths.ts";
 
 const [REFLECTOR, HERE] = ["10.77.0.254", "10.77.0.1"];
 const GATEWAY = "02:00:00:00:00:fe";

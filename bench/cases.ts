@@ -5,7 +5,7 @@
 import type { MicroEffort, Spread } from "./harness.ts";
 import type { Mode } from "./memory.ts";
 import type { Layout } from "./traffic.ts";
-import type { Distribution } from "./windows.ts";
+import type { Distribution } from "./workloads.ts";
 
 /** Something that was timed in the same run, to compare with. */
 export interface Yardstick {

@@ -2,13 +2,13 @@
  * Rows on routes over BGP: labelled /32s announced at one gobgpd, seen at another, beside a client of the same daemon that only
  * watches and counts. Both daemons are the benchmark's own, in a namespace that goes with it.
  */
-import { addRoutingNode, missingDaemons, Speaker } from "../examples/lab/daemons.ts";
-import { Machine, until, whyNot } from "../examples/lab/machine.ts";
-import { BgpAnnouncer, BgpRoutes, Gobgp3 } from "../src/control/bgp/index.ts";
-import type { FabricRoute } from "../src/control/types.ts";
+import { addRoutingNode, missingDaemons, Speaker } from "../lab/daemons.ts";
+import { Machine, until, whyNot } from "../lab/machine.ts";
+import { BgpAnnouncer, BgpRoutes, Gobgp3 } from "../src/bgp/index.ts";
+import type { FabricRoute } from "../src/bgp/types.ts";
 import type { Case, Effort, Section, Unit } from "./cases.ts";
 import { alternate, ratioOf, spreadOf } from "./harness.ts";
-import { isCheckout } from "./place.ts";
+import { isCheckout } from "./paths.ts";
 
 const TITLE = "Routes over BGP";
 const [HERE, THERE] = ["10.77.0.1", "10.77.0.2"];

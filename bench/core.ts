@@ -19,7 +19,7 @@ import {
   plainTraffic,
   SENDER_COUNT,
   type Traffic,
-} from "./windows.ts";
+} from "./workloads.ts";
 
 export type MemoryKind = "inbound" | "outbound" | "arp" | "bridge" | "drop" | "mix";
 

@@ -5,11 +5,11 @@
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Switch } from "../src/verify/switch.ts";
+import { Switch } from "../test/ovs/private-switch.ts";
 import type { Case, Effort, Section, Target, Yardstick } from "./cases.ts";
 import { beside } from "./commands.ts";
 import { isInstalled, onOneCore, ROOT, ratioOf, runCommand, spreadOf, takeTurns } from "./harness.ts";
-import { programFile } from "./place.ts";
+import { programFile } from "./paths.ts";
 import { frameOf, inPortOf, numbers, UPLINK_PORT, VM_COUNT, vmPort, writeIntent } from "./traffic.ts";
 
 interface Size {

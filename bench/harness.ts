@@ -7,7 +7,7 @@ import { spawnSync } from "node:child_process";
 import { cpus, release, type } from "node:os";
 import benchmark from "benchmark";
 import lodash from "lodash";
-import { ROOT } from "./place.ts";
+import { ROOT } from "./paths.ts";
 
 export { ROOT };
 

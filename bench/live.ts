@@ -3,9 +3,10 @@
  * beside Open vSwitch's userspace datapath with the same flows. What is compared with C is processor time a frame, of
  * bursts that pile up while the forwarder is stopped: so the sender is no part of it, whatever the machine does besides.
  */
+
+import { buildWire, frameHex, type Kind, type Who, Wires, whyNot } from "../lab/live-rigs.ts";
 import type { Case, Effort, Section, Yardstick } from "./cases.ts";
 import { alternate, isInstalled, ratioOf, type Spread, spreadOf } from "./harness.ts";
-import { buildWire, frameHex, type Kind, type Who, Wires, whyNot } from "./wires.ts";
 
 /** Fits the queue that both sides give a tap (8,192 frames), and any socket. */
 const BURST_FRAMES = 8000;

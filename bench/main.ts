@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { EFFORTS, type Effort } from "./cases.ts";
 import { commitName, machineLine } from "./harness.ts";
-import { isCheckout, ROOT } from "./place.ts";
+import { isCheckout, ROOT } from "./paths.ts";
 import { findBaseline, isGuarded, writeBaseline, writeDocs } from "./publish.ts";
 import { jsonOf, ndjsonOf, type Run, textOf } from "./report.ts";
 import { BenchError, rowsNamed, runRows } from "./rows.ts";

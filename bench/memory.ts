@@ -10,7 +10,7 @@ import { Core, type Counters } from "../src/core/index.ts";
 import { dumpBank } from "./native/dump.ts";
 import { type NativeCounts, NativeWindows } from "./native/process.ts";
 import { pcapHeader } from "./traffic.ts";
-import type { Traffic } from "./windows.ts";
+import type { Traffic } from "./workloads.ts";
 
 export type Mode = "judge" | "write";
 

@@ -15,7 +15,7 @@ import {
   readBaseline,
 } from "./baseline.ts";
 import { EFFORTS } from "./cases.ts";
-import { ROOT } from "./place.ts";
+import { ROOT } from "./paths.ts";
 import { plotsOf, withPlots } from "./plot.ts";
 import { jsonOf, type Run, withFigures } from "./report.ts";
 import { benchOf } from "./result.ts";

@@ -4,13 +4,13 @@
 import type { Effort, Section } from "./cases.ts";
 import { replayRow, startRow, wasmRow } from "./commands.ts";
 import { memoryRow } from "./core.ts";
-import { countingRow } from "./counting.ts";
+import { countingRow } from "./counter-cost.ts";
 import { againstRow, compileRow, parseRow, traceRow } from "./flows.ts";
 import { framesRow } from "./frames.ts";
 import { largeRow } from "./large.ts";
 import { liveRow, soakRow } from "./live.ts";
 import { proofRow } from "./proof.ts";
-import { streamRow } from "./resident.ts";
+import { streamRow } from "./rss.ts";
 import { editsRow, prefixesRow, routesRow } from "./tables.ts";
 import { workFolder } from "./traffic.ts";
 

@@ -15,7 +15,7 @@ import {
   spreadOf,
   takeTurns,
 } from "./harness.ts";
-import { programFile } from "./place.ts";
+import { programFile } from "./paths.ts";
 import { numbers, writeIntent } from "./traffic.ts";
 
 const NEXT_HOPS = 1000;

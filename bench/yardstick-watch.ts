@@ -5,7 +5,7 @@
 import { credentials, loadPackageDefinition, type ServiceClientConstructor } from "@grpc/grpc-js";
 import { fromJSON } from "@grpc/proto-loader";
 import protobuf from "protobufjs";
-import { PROTO } from "../src/control/bgp/gobgp3.ts";
+import { PROTO } from "../src/bgp/gobgp3.ts";
 
 const { root } = protobuf.parse(PROTO, { keepCase: true });
 const loaded = loadPackageDefinition(fromJSON(root.toJSON(), { keepCase: true, defaults: true }));

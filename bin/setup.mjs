@@ -93,9 +93,9 @@ async function buildProgram() {
     ...BUNDLE,
     entryPoints: {
       slash32: "src/cli/main.ts",
-      "replay-worker": "src/replay/worker.ts",
-      "live-worker": "src/live/worker.ts",
-      "proof-worker": "src/control/agent/proof-worker.ts",
+      "replay-worker": "src/replay/worker-thread.ts",
+      "live-worker": "src/live/forwarder-thread.ts",
+      "proof-worker": "src/agent/proof-worker.ts",
     },
     splitting: true,
     chunkNames: "[name]-[hash]",

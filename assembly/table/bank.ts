@@ -42,9 +42,9 @@ import {
 import { labelledWord } from "../wire/mpls";
 import { add, bucketsFor, bytesOf, change, create, entriesOf, get, rehash, remove } from "./buckets";
 import { findIn, follow, isDense, settle } from "./dense";
-import { freePlace, takePlace } from "./places";
 import { hostValue, noteAddress, portOfNumber, portOfSlot, slotOfPort } from "./ports";
 import { getPrefix, lookup, removePrefix, SHORT_BITS, setPrefix } from "./prefixes";
+import { freePlace, takePlace } from "./route-table-slots";
 
 /** The bank that frames see. */
 export let active: usize = BANKS;

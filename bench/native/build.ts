@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ROOT } from "../place.ts";
+import { ROOT } from "../paths.ts";
 import { abiHeader } from "./header.ts";
 
 /** A yardstick that can be run, or why there is none. */

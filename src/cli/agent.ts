@@ -10,7 +10,7 @@ import {
   logTo,
   type Running,
   startAgent,
-} from "../control/index.ts";
+} from "../agent/index.ts";
 import { type Context, print } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { ignoredGiven } from "./ignore.ts";

@@ -1,6 +1,8 @@
 /** `slash32 compile INTENT`: the flows of an intent, as text for ovs-ofctl or as JSON, a piece at a time. */
+
 import { Sink } from "../capture/index.ts";
-import { Flows, flowText, formatProblem, type Intent, loadIntent } from "../intent/index.ts";
+import { formatProblem, type Intent, loadIntent } from "../intent/index.ts";
+import { Flows, flowText } from "../pipeline/index.ts";
 import { compileJson, flowJson } from "../report/index.ts";
 import { type Context, refuseOverwriting, say } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";

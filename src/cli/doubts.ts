@@ -5,7 +5,7 @@
  */
 import { type Effects, type FlowColumns, Interpreter, type Outcome } from "../openflow/index.ts";
 import type { Difference, Proof } from "../verify/index.ts";
-import type { Side } from "./sides.ts";
+import type { Side } from "./verify-inputs.ts";
 
 const FULL_DUMP = "ovs-ofctl -O OpenFlow15,OpenFlow13 dump-flows BRIDGE";
 

@@ -1,7 +1,8 @@
 /** `slash32 init`: an intent from the flows of a bridge, to standard output; what could not be read, to standard error. */
-import { recoverIntent } from "../control/index.ts";
+
+import { recoverIntent } from "../agent/index.ts";
+import { readLiveBridge } from "../host/index.ts";
 import { parsePorts } from "../openflow/index.ts";
-import { readLiveBridge } from "../verify/index.ts";
 import { type Context, print, say } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 

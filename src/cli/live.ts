@@ -2,11 +2,12 @@
  * `slash32 live`: the pipeline on real devices, until it is told to stop. Signals, the file watch, the page on the
  * terminal and the summary are here; frames are the live room's.
  */
+
 import { Core, REASONS, VERDICTS } from "../core/index.ts";
+import { harmlessJson, type UnixServer } from "../host/index.ts";
 import { formatProblem, type Intent, loadIntent } from "../intent/index.ts";
 import {
   ANY,
-  harmlessJson,
   Live,
   Metrics,
   type Mirrored,
@@ -17,7 +18,6 @@ import {
   parseSize,
   type Snapshot,
   startControl,
-  type UnixServer,
   WatchedFile,
 } from "../live/index.ts";
 import { CachingInterpreter } from "../openflow/index.ts";

@@ -1,12 +1,7 @@
 /** Where things are, for people who go there: parts of an intent that flows are for, and words for a shell. */
-import {
-  Flows,
-  formatProblem,
-  type Intent,
-  intentOfBytes,
-  loadIntent,
-  type Places,
-} from "../intent/index.ts";
+
+import { formatProblem, type Intent, intentOfBytes, loadIntent, type Places } from "../intent/index.ts";
+import { Flows } from "../pipeline/index.ts";
 import { type Context, say } from "./context.ts";
 import { UserError } from "./errors.ts";
 

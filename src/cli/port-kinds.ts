@@ -8,7 +8,7 @@ import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { bytesOf } from "./flows.ts";
 import { isInline } from "./names.ts";
-import type { Side } from "./sides.ts";
+import type { Side } from "./verify-inputs.ts";
 
 /** The types that the file of --ports has, where it is a list of interfaces. */
 function typesGiven(context: Context): PortTypes {

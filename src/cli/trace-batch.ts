@@ -7,8 +7,8 @@ import { ioMessage } from "../capture/index.ts";
 import { type EnteringState, NO_STATE } from "../openflow/index.ts";
 import { traceErrorJson } from "../report/index.ts";
 import { parseHex } from "../wire/index.ts";
-import { Answers } from "./answers.ts";
 import { UserError } from "./errors.ts";
+import { Answers } from "./ndjson-writer.ts";
 import { givenFlow } from "./trace-flow.ts";
 import type { Tracer } from "./tracers.ts";
 

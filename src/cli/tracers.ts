@@ -2,8 +2,9 @@
  * Who traces a frame: the core for an intent, the interpreter for flows. Both give the same report; the interpreter also
  * writes the line of JSON by itself, from pieces it keeps, because a batch is bounded by that.
  */
+
 import { Core, type FrameOut } from "../core/index.ts";
-import { Flows, type Intent, matchedFlows, popped, ruleText } from "../intent/index.ts";
+import type { Intent } from "../intent/index.ts";
 import {
   CachingInterpreter,
   changesBetween,
@@ -16,6 +17,7 @@ import {
   type TableHit,
   type Watcher,
 } from "../openflow/index.ts";
+import { Flows, matchedFlows, popped, ruleText } from "../pipeline/index.ts";
 import type { PortNames } from "../replay/index.ts";
 import {
   type ShownPacketIn,
@@ -26,8 +28,8 @@ import {
   traceJson,
 } from "../report/index.ts";
 import { formatHex, summarize } from "../wire/index.ts";
-import { type Answers, pieceOf } from "./answers.ts";
 import type { Bridge } from "./flows.ts";
+import { type Answers, pieceOf } from "./ndjson-writer.ts";
 import { enteringText, shownOutput, shownPacketIn } from "./state-text.ts";
 
 /** A frame, and what it brings with it beside its bytes. */

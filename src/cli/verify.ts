@@ -28,11 +28,11 @@ import { type Context, print, printPieces, say, sayText, writePieces } from "./c
 import { ClosedPipe, UsageError, UserError } from "./errors.ts";
 import { bytesOf, ovsGiven } from "./flows.ts";
 import { ignoredGiven } from "./ignore.ts";
-import { type Judgement, judge } from "./judge.ts";
 import { portClash, symbolsOf } from "./names.ts";
 import { loadedIntent } from "./places.ts";
 import { portKinds } from "./port-kinds.ts";
-import { bridgeSide, dumpSide, intentSide, isIntentFile, type Side } from "./sides.ts";
+import { bridgeSide, dumpSide, intentSide, isIntentFile, type Side } from "./verify-inputs.ts";
+import { type Judgement, judge } from "./verify-report.ts";
 
 const EXIT_CODES = { equal: 0, different: 2, ambiguous: 2, unknown: 1 } as const;
 

@@ -3,7 +3,8 @@
  * places, reporting everything that is wrong on the way. It knows shapes and ranges only; what two values have to do
  * with each other is load.ts. A value with an error is null, so that one mistake gives one message.
  */
-import type { Entry, ListNode, MapNode, Node, Report, ScalarNode } from "./document.ts";
+
+import { either, nearest, printable, quoted } from "./diagnostics.ts";
 import type {
   ChoiceSpec,
   IntegerSpec,
@@ -14,9 +15,9 @@ import type {
   Spec,
   TextSpec,
   ValueOf,
-} from "./keys.ts";
-import { either, nearest, printable, quoted } from "./problems.ts";
+} from "./schema-table.ts";
 import { Fault, formatRange, inRange, readHostAddress, readMac, readPrefix } from "./values.ts";
+import type { Entry, ListNode, MapNode, Node, Report, ScalarNode } from "./yaml-tree.ts";
 
 /** What YAML's core schema makes of a plain scalar (YAML 1.2.2 §10.3.2). */
 const PLAIN_TYPES: readonly { readonly type: PlainType; readonly form: RegExp }[] = [

@@ -5,13 +5,13 @@
  */
 import { formatIpv4, formatMac } from "../wire/index.ts";
 import { Checker } from "./check.ts";
-import type { Entry, Node } from "./document.ts";
-import { VM } from "./keys.ts";
+import { printable, quoted } from "./diagnostics.ts";
 import { formatCount, LABELS_MAX, LIMITS, type Limits } from "./limits.ts";
 import { finishVm, parseIntent } from "./load.ts";
-import { printable, quoted } from "./problems.ts";
+import { VM } from "./schema-table.ts";
 import type { Intent, NextHop, Routes, Vm } from "./types.ts";
 import { Fault, inRange, LABEL, type Prefix, readMac, readPrefix } from "./values.ts";
+import type { Entry, Node } from "./yaml-tree.ts";
 
 /** A route by itself. */
 export interface Route extends NextHop {

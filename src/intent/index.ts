@@ -2,7 +2,7 @@
  * The intent room's only door: load an intent, get numbers or problems. Other rooms import from here and from nowhere
  * else in this folder.
  */
-export { Flows, flowText, ruleText } from "./compile.ts";
+export { formatProblem } from "./diagnostics.ts";
 export {
   EditableIntent,
   EditError,
@@ -19,7 +19,5 @@ export {
 } from "./edit.ts";
 export { formatCount, LABELS_MAX, LIMITS, type Limits } from "./limits.ts";
 export { intentOfBytes, loadIntent, parseIntent, parseVm } from "./load.ts";
-export { matchedFlows, popped } from "./matched.ts";
-export { formatProblem } from "./problems.ts";
 export { readBytes } from "./read.ts";
 export type { Intent, Loaded, NextHop, Path, Places, Problem, Routes, Uplink, Vm } from "./types.ts";

@@ -7,14 +7,14 @@
 import { dirname, isAbsolute, join } from "node:path";
 import { formatIpv4, formatMac, parseMac } from "../wire/index.ts";
 import { Checker } from "./check.ts";
-import { Lines, readDocument } from "./document.ts";
-import { INTENT, type Located, type RawIntent, type RawRoute, type RawVm, VM } from "./keys.ts";
+import { Bag, type Place, printable, quoted } from "./diagnostics.ts";
 import { formatCount, LIMITS, type Limits } from "./limits.ts";
-import { Bag, type Place, printable, quoted } from "./problems.ts";
 import { readBytes } from "./read.ts";
 import { fileOf, type RouteFiles, RouteTable, readRoutes, rowOf, tableIsFull, usedTwice } from "./routes.ts";
+import { INTENT, type Located, type RawIntent, type RawRoute, type RawVm, VM } from "./schema-table.ts";
 import type { Intent, Loaded, Path, Places, Problem, Uplink, Vm } from "./types.ts";
 import { Fault } from "./values.ts";
+import { Lines, readDocument } from "./yaml-tree.ts";
 
 const START: Place = { line: 1, col: 1 };
 const VIRTUAL_MAC_DEFAULT = parseMac(INTENT.keys.virtualMac.fallback)!;

@@ -3,8 +3,8 @@
  * system's refusals, and words them as every other problem of an intent is worded.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { printable } from "./diagnostics.ts";
 import { formatCount } from "./limits.ts";
-import { printable } from "./problems.ts";
 import { Fault } from "./values.ts";
 
 /** A file's bytes: `bytes[length]` exists and is a newline, so that a scanner needs no check for the end. */

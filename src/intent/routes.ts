@@ -6,8 +6,8 @@
  * by open addressing over typed arrays.
  */
 import { formatIpv4, maskOf } from "../wire/index.ts";
+import { type Bag, type Place, printable, quoted } from "./diagnostics.ts";
 import { formatCount, LABELS_MAX, type Limits } from "./limits.ts";
-import { type Bag, type Place, printable, quoted } from "./problems.ts";
 import type { FileBytes } from "./read.ts";
 import type { NextHop, Routes } from "./types.ts";
 import { Fault, LABEL, martianOf, readLabel, readMac, readPrefix } from "./values.ts";

@@ -5,7 +5,7 @@
  * twice, host bits, in all too many) is only found by `slash32 check`.
  */
 import { z } from "zod";
-import { INTENT, type Key, type Spec } from "./keys.ts";
+import { INTENT, type Key, type Spec } from "./schema-table.ts";
 
 const MAC_PATTERN = /^(?!00(?::00){5}$)[0-9A-Fa-f][02468ACEace](?::[0-9A-Fa-f]{2}){5}$/;
 const OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";

@@ -4,7 +4,7 @@
  * host bits, no address that can never be a VM's). A reader gives the value or a `Fault`, never both.
  */
 import { formatIpv4, formatMac, isGroupMac, maskOf, parseIpv4, parseMac } from "../wire/index.ts";
-import { printable, quoted } from "./problems.ts";
+import { printable, quoted } from "./diagnostics.ts";
 
 /** What is wrong with a value and what would be right; the place is the caller's. */
 export class Fault {

@@ -7,7 +7,6 @@
 import { BATCH_FRAMES, type Batch, MOST_BYTES, Batch as Slots } from "./batch.ts";
 import { type Device, type DeviceSpec, noCounts } from "./device.ts";
 import { LiveError } from "./errors.ts";
-import { isEthernet, mtuOf } from "./interface.ts";
 import {
   Block,
   bind,
@@ -67,6 +66,7 @@ import {
   VNET_HEADER_BYTES,
   VNET_NEEDS_CSUM,
 } from "./linux.ts";
+import { isEthernet, mtuOf } from "./netdevice.ts";
 import { completeChecksum, restoreTag, segment, type Unfinished } from "./offload.ts";
 
 /** Room for frames that wait: the kernel counts a small one as 768 bytes, so some 40,000. */

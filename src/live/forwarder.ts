@@ -11,8 +11,8 @@ import type { Device } from "./device.ts";
 import { LiveError } from "./errors.ts";
 import { Block, poll } from "./libc.ts";
 import { POLLERR, POLLFD_BYTES, POLLHUP, POLLIN, POLLNVAL, POLLOUT } from "./linux.ts";
-import type { PortOfIntent, PortState, Snapshot, Tables, VmGroup } from "./messages.ts";
 import type { MirrorWriter } from "./mirror.ts";
+import type { PortOfIntent, PortState, Snapshot, Tables, VmGroup } from "./thread-protocol.ts";
 
 /** How often a device that is away is looked for. */
 const RETRY_MS = 100;

@@ -8,10 +8,10 @@ import { Core } from "../core/index.ts";
 import type { Intent, IntentEdit } from "../intent/index.ts";
 import { ANY, type PortArgument } from "./device.ts";
 import { LiveError } from "./errors.ts";
-import type { FromWorker, Setup, Snapshot, ToWorker } from "./messages.ts";
 import { type Mirrored, MirrorReader, mirrorBuffer } from "./mirror.ts";
 import { PcapBridge } from "./pcap.ts";
-import { IntentTables } from "./tables.ts";
+import { IntentTables } from "./table-updates.ts";
+import type { FromWorker, Setup, Snapshot, ToWorker } from "./thread-protocol.ts";
 
 export interface LiveOptions {
   readonly intent: Intent;

@@ -7,7 +7,7 @@ import { type AddressInfo, isIP } from "node:net";
 import { Counter, Gauge, Registry } from "prom-client";
 import type { CaptureCounts } from "./capture.ts";
 import { LiveError } from "./errors.ts";
-import type { Snapshot } from "./messages.ts";
+import type { Snapshot } from "./thread-protocol.ts";
 
 /** What is shown beside the counters of a snapshot. */
 export interface Totals {

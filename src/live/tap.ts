@@ -6,7 +6,6 @@
 import { BATCH_FRAMES, type Batch, MOST_BYTES, Batch as Slots } from "./batch.ts";
 import { type Device, type DeviceSpec, noCounts } from "./device.ts";
 import { LiveError } from "./errors.ts";
-import { isUp, mtuOf, setQueueLength, setUp } from "./interface.ts";
 import { Block, close, errno, errnoName, interfaceIndex, ioctl, open, read, write } from "./libc.ts";
 import {
   ERRNO,
@@ -21,6 +20,7 @@ import {
   TUN_DEVICE,
   TUNSETIFF,
 } from "./linux.ts";
+import { isUp, mtuOf, setQueueLength, setUp } from "./netdevice.ts";
 
 /** Frames that wait in a tap that we created, instead of the kernel's 1,000: some ten milliseconds at full speed. */
 const QUEUE_FRAMES = 8192;

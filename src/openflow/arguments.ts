@@ -2,10 +2,11 @@
  * The arguments of actions: numbers, ports, tables, `A->B`, lists and `key=value` in parentheses, each checked and
  * pointed at when it is wrong. Which action takes which is said in parse-actions.ts and parse-other.ts.
  */
+
+import type { Consistency } from "./action-checks.ts";
 import type { Action, Span } from "./ast.ts";
-import type { Consistency } from "./consistency.ts";
-import type { Reading } from "./reading.ts";
-import { clip, Fault, nearest, type Pair, scanPairs, type Token } from "./scan.ts";
+import { clip, Fault, nearest, type Pair, scanPairs, type Token } from "./lexer.ts";
+import type { Reading } from "./parse-context.ts";
 import { RESERVED_PORTS, readInteger, readPort, readTableNumber } from "./values.ts";
 
 /** Where a list of actions stands: some may stand at the top only, or in an action set. */

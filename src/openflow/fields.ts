@@ -3,7 +3,7 @@
  * and what a packet must be for it to exist. Facts from include/openvswitch/meta-flow.h and ovs-fields(7), 3.1 to 3.7;
  * one table, from which the lookups are made. It does not say how a value is read or written as text (values.ts).
  */
-import { KEY, type Place, REGISTER_COUNT } from "./key.ts";
+import { KEY, type Place, REGISTER_COUNT } from "./flow-key.ts";
 
 /** How values are written. */
 export type Format =

@@ -2,8 +2,9 @@
  * Files as lines: colours and comments taken away, empty lines left out, columns kept. And the border at which a
  * `Fault` of one line becomes a problem of it.
  */
-import type { Reading } from "./reading.ts";
-import { Fault } from "./scan.ts";
+
+import { Fault } from "./lexer.ts";
+import type { Reading } from "./parse-context.ts";
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: ANSI codes begin with the escape character.
 const COLOUR = /\u001b\[[0-9;]*[mK]/g;

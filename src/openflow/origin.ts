@@ -4,9 +4,10 @@
  * what it cannot show. Anything else is a file for add-flows, which says nothing of its version. Lines of ovs-ofctl
  * that are no flows are known here, too: logs, errors, and the bytes of replies that it could not decode.
  */
+
+import { clip } from "./lexer.ts";
 import { saidIn } from "./lines.ts";
-import type { Protocol } from "./reading.ts";
-import { clip } from "./scan.ts";
+import type { Protocol } from "./parse-context.ts";
 
 /** What is known of a text of flows. */
 export interface Origin {

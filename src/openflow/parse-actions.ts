@@ -4,6 +4,7 @@
  * modelled are in parse-other.ts, the arguments they share in arguments.ts.
  */
 
+import type { Consistency, Demand } from "./action-checks.ts";
 import {
   type ActionParser,
   type ActionReading,
@@ -19,12 +20,11 @@ import {
   trimmed,
 } from "./arguments.ts";
 import { type Action, PORT, type SetSpelling, type Span } from "./ast.ts";
-import type { Consistency, Demand } from "./consistency.ts";
 import { FIELD_NAMES, type Field, fieldNamed, findField, plainField } from "./fields.ts";
+import { clip, Fault, nearest, type Pair, scanPairs, type Token } from "./lexer.ts";
+import type { Reading } from "./parse-context.ts";
 import { PROTOCOL } from "./parse-match.ts";
-import { OTHER_ACTIONS } from "./parse-other.ts";
-import type { Reading } from "./reading.ts";
-import { clip, Fault, nearest, type Pair, scanPairs, type Token } from "./scan.ts";
+import { OTHER_ACTIONS } from "./parse-opaque-actions.ts";
 import { parseSubfield } from "./subfield.ts";
 import {
   isKnownPort,

@@ -3,6 +3,7 @@
  * dump-ports-desc list them. Neither executes anything.
  */
 
+import { Consistency } from "./action-checks.ts";
 import { type ActionReading, number, port } from "./arguments.ts";
 import {
   type Action,
@@ -13,12 +14,11 @@ import {
   type Span,
   type TextProblem,
 } from "./ast.ts";
-import { Consistency } from "./consistency.ts";
+import { clip, Fault, nearest, type Pair, problemAt, scanPairs } from "./lexer.ts";
 import { guarded, linesOf } from "./lines.ts";
 import { parseActionList } from "./parse-actions.ts";
+import { type ParseOptions, Reading } from "./parse-context.ts";
 import { newMatch, protocolsOf } from "./parse-match.ts";
-import { type ParseOptions, Reading } from "./reading.ts";
-import { clip, Fault, nearest, type Pair, problemAt, scanPairs } from "./scan.ts";
 import { readPort, readTableNumber } from "./values.ts";
 
 export interface ParsedGroups {

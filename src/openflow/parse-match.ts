@@ -5,12 +5,12 @@
  */
 import type { MatchField, Span, Subfield } from "./ast.ts";
 import { type Field, fieldNamed, plainField } from "./fields.ts";
-import { KEY } from "./key.ts";
-import type { Reading } from "./reading.ts";
-import { clip, Fault, type Pair } from "./scan.ts";
+import { KEY } from "./flow-key.ts";
+import { clearMatch, emptyMatch, type KeyMatch, readPlace, setMatch } from "./key-match.ts";
+import { clip, Fault, type Pair } from "./lexer.ts";
+import type { Reading } from "./parse-context.ts";
 import { parseSubfield } from "./subfield.ts";
 import { bytesOf, type Masked, ones, readInteger, readPrintedValue, readValue } from "./values.ts";
-import { clearMatch, emptyMatch, type KeyMatch, readPlace, setMatch } from "./words.ts";
 
 /** Ethernet types and IP protocols that have a name. */
 export const ETHERTYPE = {

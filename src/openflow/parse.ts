@@ -3,15 +3,16 @@
  * for add-flows and replace-flows. Errors and warnings come as problems with line and column; nothing throws. It keeps
  * what Open vSwitch keeps and says what Open vSwitch drops in silence.
  */
+
+import { Consistency } from "./action-checks.ts";
 import type { Action, Flow, FlowStats, MatchField, Source, TextProblem } from "./ast.ts";
-import { Consistency } from "./consistency.ts";
 import { FIELD_NAMES } from "./fields.ts";
+import { clip, Fault, nearest, type Pair, scanPairs } from "./lexer.ts";
 import { guarded, linesOf, saidIn } from "./lines.ts";
 import { isReplyHeader, messageOf } from "./origin.ts";
 import { parseInstructions } from "./parse-actions.ts";
+import { type ParseOptions, Reading, type ValueToken } from "./parse-context.ts";
 import { collectMatch, type MatchReading, newMatch, protocolsOf, takeMatchPair } from "./parse-match.ts";
-import { type ParseOptions, Reading, type ValueToken } from "./reading.ts";
-import { clip, Fault, nearest, type Pair, scanPairs } from "./scan.ts";
 import { SymbolNames } from "./symbols.ts";
 import { readInteger, readTableNumber } from "./values.ts";
 

@@ -5,7 +5,7 @@
  */
 import type { Action, Flow, Group, MatchField, Subfield } from "./ast.ts";
 import type { Field } from "./fields.ts";
-import type { Protocol } from "./reading.ts";
+import type { Protocol } from "./parse-context.ts";
 import { formatSubfield } from "./subfield.ts";
 import {
   bytesOf,

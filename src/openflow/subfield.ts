@@ -3,7 +3,7 @@
  */
 import type { Subfield } from "./ast.ts";
 import { FIELD_NAMES, findField } from "./fields.ts";
-import { clip, Fault, nearest, type Token } from "./scan.ts";
+import { clip, Fault, nearest, type Token } from "./lexer.ts";
 
 const SUBFIELD = /^([A-Za-z0-9_]+)(?:\[(?:(\d+)(?:\.\.(\d+))?)?\])?$/;
 

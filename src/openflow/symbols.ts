@@ -7,7 +7,7 @@
  */
 import type { Action, Flow, Group } from "./ast.ts";
 import { PORT } from "./ast.ts";
-import type { Flows } from "./columns.ts";
+import type { Flows } from "./columnar/dump.ts";
 import type { Names } from "./values.ts";
 
 /** What a bare word must look like to be a name: nothing that ends a value, and no digit in front. */

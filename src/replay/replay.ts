@@ -7,12 +7,12 @@ import { identityOf, Sink, touchedBy } from "../capture/index.ts";
 import { type Core, type Counters, portsInOrder } from "../core/index.ts";
 import type { Intent } from "../intent/index.ts";
 import type { CachingInterpreter } from "../openflow/index.ts";
-import { Against, type AgainstResult } from "./against.ts";
-import { MIN_BYTES, mayUseTwo, runAhead, SecondCore } from "./ahead.ts";
+import { Against, type AgainstResult } from "./compare-flows.ts";
 import { ReplayError } from "./errors.ts";
 import { type Damage, FINEST_RESOLUTION, Input, type Timescale } from "./input.ts";
 import { InterfacePool } from "./interface-pool.ts";
 import { isPcapName, Output, setReasonComments } from "./output.ts";
+import { MIN_BYTES, mayUseTwo, runAhead, SecondCore } from "./parallel.ts";
 import { type CaptureArgument, PortNames, parseCaptureArgument } from "./ports.ts";
 
 export interface ReplayOptions {

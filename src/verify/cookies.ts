@@ -3,7 +3,7 @@
  * different cookies. Flows that only one side has are not looked at here; the proof judges what they do.
  */
 import { type FlowColumns, identityText } from "../openflow/index.ts";
-import type { FlowLine } from "./prove/findings.ts";
+import type { FlowLine } from "./findings.ts";
 
 export interface CookieMismatches {
   readonly count: number;

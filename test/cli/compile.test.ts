@@ -2,13 +2,15 @@
  * `slash32 compile` as people run it: its formats, its outputs, bad input, a million routes; and a real Open vSwitch,
  * which takes the flows, has just those, and matches each frame with the one that `slash32 trace` names.
  */
+
 import { statSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
-import { Flows, flowText, parseIntent } from "../../src/intent/index.ts";
-import { Switch, type SwitchPort } from "../../src/verify/index.ts";
+import { parseIntent } from "../../src/intent/index.ts";
+import { Flows, flowText } from "../../src/pipeline/index.ts";
 import { assert, peer, seed, suite } from "../harness.ts";
 import type { ModelIntent } from "../model/model.ts";
 import { randomFrame, randomIntent, rng } from "../model/random.ts";
+import { Switch, type SwitchPort } from "../ovs/private-switch.ts";
 import { Folder, failsWith, INTENT, inFolder, succeeds } from "./base.ts";
 
 const test = suite("compile on the command line");

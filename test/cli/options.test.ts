@@ -2,10 +2,12 @@
  * Every option of every command, by the one table that parser and help are made of: which may be repeated, which take a
  * value, and that a wrong use is one line. What cannot be compared with nothing is no success either.
  */
+
 import { mkdirSync } from "node:fs";
 import { UsageError } from "../../src/cli/errors.ts";
 import { COMMANDS, type Command, type Option, parse } from "../../src/cli/options.ts";
-import { Flows, flowText, parseIntent } from "../../src/intent/index.ts";
+import { parseIntent } from "../../src/intent/index.ts";
+import { Flows, flowText } from "../../src/pipeline/index.ts";
 import { assert, suite } from "../harness.ts";
 import { Folder, failsWith, goodPcap, INTENT, type Ran } from "./base.ts";
 

@@ -1,6 +1,8 @@
 /** verify and diff as people run them: exit codes, JSON, what is said, filters, reports, replay lines, bad input. */
+
 import { existsSync } from "node:fs";
-import { Flows, flowText, parseIntent } from "../../src/intent/index.ts";
+import { parseIntent } from "../../src/intent/index.ts";
+import { Flows, flowText } from "../../src/pipeline/index.ts";
 import { assert, suite } from "../harness.ts";
 import { junitProblems, sarifProblems } from "../report/schemas.ts";
 import { Folder, failsWith, INTENT, type Ran } from "./base.ts";

@@ -1,9 +1,11 @@
 /** The recipes for CI in docs/verify.md: read as YAML, their shell lines run, once on flows that hold and once on others. */
+
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { Flows, flowText, parseIntent } from "../../src/intent/index.ts";
+import { parseIntent } from "../../src/intent/index.ts";
+import { Flows, flowText } from "../../src/pipeline/index.ts";
 import { Folder, INTENT } from "../cli/base.ts";
 import { assert, suite } from "../harness.ts";
 import { junitProblems, sarifProblems } from "../report/schemas.ts";

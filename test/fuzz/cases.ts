@@ -3,11 +3,12 @@
  * what the interpreter said when the case was found. One keyword a line; `#` begins a comment. Fields and actions are
  * those of ovs-fields(7) and ovs-actions(7).
  */
+
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type OvsVersion, USUAL_OVS } from "../../src/openflow/index.ts";
-import type { Input, Protocol } from "../../src/verify/index.ts";
 import { hexOf } from "../openflow/interpret/compare.ts";
+import type { Input, Protocol } from "../ovs/private-switch.ts";
 import type { Rules } from "./world.ts";
 
 export const CASES = join(import.meta.dirname, "cases");

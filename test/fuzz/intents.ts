@@ -2,13 +2,15 @@
  * Random intents, compiled: the core, the interpreter on the parsed text of the flows, and Open vSwitch running that
  * text must put out the same bytes by the same ports.
  */
+
 import { Core } from "../../src/core/index.ts";
-import { Flows, flowText, parseIntent } from "../../src/intent/index.ts";
+import { parseIntent } from "../../src/intent/index.ts";
 import { Interpreter, type OvsVersion, parseFlows } from "../../src/openflow/index.ts";
-import { type Input, Switch } from "../../src/verify/index.ts";
+import { Flows, flowText } from "../../src/pipeline/index.ts";
 import type { ModelIntent } from "../model/model.ts";
 import { type Rng, randomFrame, randomIntent, rng } from "../model/random.ts";
 import { hexOf, linesOf, linesOfAnswer } from "../openflow/interpret/compare.ts";
+import { type Input, Switch } from "../ovs/private-switch.ts";
 import { programsOf } from "../ovs/versions.ts";
 
 const FRAME_BYTES = { least: 14, most: 9216 };

@@ -6,8 +6,8 @@
 
 import { fieldNamed } from "../../src/openflow/fields.ts";
 import { type Outcome, PACKET_IN_WORDS } from "../../src/openflow/index.ts";
-import type { Answer } from "../../src/verify/index.ts";
 import { hexOf } from "../openflow/interpret/compare.ts";
+import type { Answer } from "../ovs/private-switch.ts";
 
 /** Fields of up to 64 bits that both sides tell. */
 const NAMES = [

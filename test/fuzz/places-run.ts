@@ -3,11 +3,13 @@
  * and what becomes of their frames there and in the interpreter. Flows and groups go in one by one, not as a bundle, so
  * that one that is refused leaves the others be.
  */
+
 import { execFile } from "node:child_process";
 import { join } from "node:path";
+import { SwitchError } from "../../src/host/index.ts";
 import { Interpreter, type Outcome, parseFlow, parseGroups } from "../../src/openflow/index.ts";
-import { type Answer, Switch, SwitchError } from "../../src/verify/index.ts";
 import { hexOf } from "../openflow/interpret/compare.ts";
+import { type Answer, Switch } from "../ovs/private-switch.ts";
 import { seenLines, toldLines } from "./packet-in.ts";
 import { type Cell, SHARED_FLOWS, SHARED_GROUPS } from "./places.ts";
 

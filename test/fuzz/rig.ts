@@ -3,16 +3,11 @@
  * when it gives no answer for long. Open vSwitch 3.1 does have assertions that flows and a frame can make fail, and
  * frames that it looks at anew a million times.
  */
+
+import { SwitchError } from "../../src/host/index.ts";
 import { type OvsVersion, USUAL_OVS } from "../../src/openflow/index.ts";
-import {
-  type Answer,
-  type Input,
-  type ParsedFlow,
-  type Protocol,
-  Switch,
-  SwitchError,
-} from "../../src/verify/index.ts";
 import { linesOfAnswer } from "../openflow/interpret/compare.ts";
+import { type Answer, type Input, type ParsedFlow, type Protocol, Switch } from "../ovs/private-switch.ts";
 import { programsOf } from "../ovs/versions.ts";
 import { PORTS, type Rules } from "./world.ts";
 

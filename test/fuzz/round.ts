@@ -3,10 +3,11 @@
  * two differ. A switch that has cached the answer for another frame may answer wrongly, so a difference counts only
  * when the switch repeats it with empty caches.
  */
+
 import type { Interpreter, Outcome } from "../../src/openflow/index.ts";
-import type { Input, Protocol } from "../../src/verify/index.ts";
 import { type Rng, rng } from "../model/random.ts";
 import { linesOf } from "../openflow/interpret/compare.ts";
+import type { Input, Protocol } from "../ovs/private-switch.ts";
 import type { Lines, Rig } from "./rig.ts";
 import type { Statistics } from "./statistics.ts";
 import {

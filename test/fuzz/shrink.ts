@@ -3,7 +3,7 @@
  * switch differ). Lines are taken apart as text, at commas that are in no brackets; a piece that makes a line wrong
  * simply does not hold. Greedy, to a fixed point; the result cannot lose any one piece more.
  */
-import type { Input } from "../../src/verify/index.ts";
+import type { Input } from "../ovs/private-switch.ts";
 import type { Rules } from "./world.ts";
 
 export interface Question {

@@ -4,6 +4,7 @@
  * before the second of any, so that most tables split their frames and most flows are met. The choice says nothing
  * about what the answers should be.
  */
+
 import {
   type Flow,
   type Group,
@@ -15,9 +16,9 @@ import {
   USUAL_OVS,
   type Watcher,
 } from "../../src/openflow/index.ts";
-import type { Input, Protocol } from "../../src/verify/index.ts";
 import type { Rng } from "../model/random.ts";
 import { randomFrame, WORLD } from "../openflow/interpret/frames.ts";
+import type { Input, Protocol } from "../ovs/private-switch.ts";
 import { GROUP_COUNT, randomActionSet, randomActions, type Scene, TABLES } from "./actions.ts";
 import { randomMatch } from "./matches.ts";
 

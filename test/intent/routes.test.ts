@@ -3,8 +3,8 @@
  * readers of a line (the fast one and the obvious one) against each other on lines made from good and bad pieces.
  */
 import { join } from "node:path";
+import { Bag } from "../../src/intent/diagnostics.ts";
 import { LIMITS, type Loaded, loadIntent, parseIntent } from "../../src/intent/index.ts";
-import { Bag } from "../../src/intent/problems.ts";
 import { type LineReading, RouteTable, readRoutes } from "../../src/intent/routes.ts";
 import { formatIpv4, formatMac } from "../../src/wire/address.ts";
 import { assert, seed, suite } from "../harness.ts";

@@ -4,17 +4,17 @@
  * out everything in full. Needs root and the programs of whyNot() and whyNoAgents().
  */
 import { rmSync } from "node:fs";
-import { controlOf, whyNoAgents } from "../../examples/lab/control.ts";
-import type { OvsEngine } from "../../examples/lab/engines.ts";
-import { Lab } from "../../examples/lab/lab.ts";
-import { sleep, whyNot } from "../../examples/lab/machine.ts";
-import { AGENT_SCENARIOS } from "../../examples/lab/scenarios/agents/index.ts";
-import { flowsStay, pingThrough, updatesSince } from "../../examples/lab/scenarios/agents/watching.ts";
+import { controlOf, whyNoAgents } from "../../lab/control.ts";
+import type { OvsEngine } from "../../lab/engines.ts";
+import { Lab } from "../../lab/lab.ts";
+import { sleep, whyNot } from "../../lab/machine.ts";
+import { AGENT_SCENARIOS } from "../../lab/scenarios/agents/index.ts";
+import { flowsStay, pingThrough, updatesSince } from "../../lab/scenarios/agents/watching.ts";
 import { assert, skip, suite } from "../harness.ts";
 
 const test = suite("lab with agents");
 const isAll = process.env.LAB === "all";
-/** Short, together under 30 seconds on two busy cores; kills are test/control/kills.test.ts' as well. */
+/** Short, together under 30 seconds on two busy cores; kills are test/agent/kills.test.ts' as well. */
 const USUAL = ["agent-create", "agent-migration", "agent-labels", "agent-addresses"];
 
 /** One lab for all tests of this file; it goes with the last, and with the process. */

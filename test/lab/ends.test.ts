@@ -4,8 +4,8 @@
  */
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { Bridge } from "../../examples/lab/bridge.ts";
-import { Machine, until, whyNot } from "../../examples/lab/machine.ts";
+import { Bridge } from "../../lab/bridge.ts";
+import { Machine, until, whyNot } from "../../lab/machine.ts";
 import { bundleModule } from "../bundle.ts";
 import { assert, skip, suite } from "../harness.ts";
 
@@ -73,7 +73,7 @@ const SIGNALS = process.env.LAB === "all" ? (["SIGINT", "SIGKILL"] as const) : (
 for (const signal of SIGNALS) {
   test(`${signal} while a lab is up leaves nothing`, async () => {
     await needed();
-    const program = await bundleModule("examples/lab/main.ts");
+    const program = await bundleModule("lab/main.ts");
     const words = [program, "--keep", "--engine", "ovs", "--captures", `${program}.captures`];
     const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "pipe"] });
     let said = "";

@@ -3,10 +3,10 @@
  * and removes. A short form by default; `LAB=all` acts out everything in full. Needs root and the programs of whyNot().
  */
 import { rmSync } from "node:fs";
-import { Lab, type LabOptions } from "../../examples/lab/lab.ts";
-import { sleep, whyNot } from "../../examples/lab/machine.ts";
-import { SCENARIOS } from "../../examples/lab/scenarios/index.ts";
-import { proveChanges } from "../../examples/lab/scenarios/scenario.ts";
+import { Lab, type LabOptions } from "../../lab/lab.ts";
+import { sleep, whyNot } from "../../lab/machine.ts";
+import { SCENARIOS } from "../../lab/scenarios/index.ts";
+import { proveChanges } from "../../lab/scenarios/scenario.ts";
 import { assert, skip, suite } from "../harness.ts";
 
 const test = suite("lab");

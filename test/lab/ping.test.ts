@@ -1,5 +1,5 @@
 /** What is read of ping's output, sequence numbers of 16 bits that begin anew among it. */
-import { pinged } from "../../examples/lab/host.ts";
+import { pinged } from "../../lab/host.ts";
 import { assert, suite } from "../harness.ts";
 
 const test = suite("the lab's pings");

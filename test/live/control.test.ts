@@ -2,10 +2,11 @@
  * The control socket of live ports, with `slash32 live` as a process: VMs and routes that come and go while traffic passes,
  * devices that come and go with them, and whatever else may be sent to a socket.
  */
+
 import { spawnSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
+import { ask } from "../../src/host/index.ts";
 import { loadIntent } from "../../src/intent/index.ts";
-import { ask } from "../../src/live/index.ts";
 import { eth } from "../../src/wire/index.ts";
 import { assert, peer, suite } from "../harness.ts";
 import {

@@ -4,7 +4,7 @@
  */
 import { adoptImage, Core } from "../../src/core/index.ts";
 import { EditError, type Route } from "../../src/intent/index.ts";
-import { IntentTables, stepsToEdit } from "../../src/live/tables.ts";
+import { IntentTables, stepsToEdit } from "../../src/live/table-updates.ts";
 import { compileMutant } from "../core/mutant.ts";
 import { assert, draws, seed, suite } from "../harness.ts";
 import { rng } from "../model/random.ts";

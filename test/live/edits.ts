@@ -4,7 +4,7 @@
  */
 import { adoptImage, Core } from "../../src/core/index.ts";
 import type { Intent, IntentEdit, Route, Vm } from "../../src/intent/index.ts";
-import { IntentTables, stepsToEdit } from "../../src/live/tables.ts";
+import { IntentTables, stepsToEdit } from "../../src/live/table-updates.ts";
 import { formatIpv4, formatMac, parseIpv4, parseMac } from "../../src/wire/index.ts";
 import type { ModelIntent } from "../model/model.ts";
 import { type Rng, randomFrame, rng } from "../model/random.ts";

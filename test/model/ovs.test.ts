@@ -5,8 +5,8 @@
  */
 
 import type { OvsVersion } from "../../src/openflow/index.ts";
-import { FRAME_BYTES_MIN, type Input, type Output, Switch } from "../../src/verify/index.ts";
 import { assert, peer, seed, suite } from "../harness.ts";
+import { FRAME_BYTES_MIN, type Input, type Output, Switch } from "../ovs/private-switch.ts";
 import { programsOf } from "../ovs/versions.ts";
 import { flowsOf } from "./flows.ts";
 import type { ModelIntent } from "./model.ts";

@@ -3,11 +3,12 @@
  * a folder that OVS35_DIR names. Without OVS35_DIR a test of 3.5 is skipped, also with REQUIRE_PEERS=1, because only CI
  * unpacks it; a folder without a switch in it is an error.
  */
+
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { OvsVersion } from "../../src/openflow/index.ts";
-import type { SwitchOptions } from "../../src/verify/index.ts";
 import { peer, skipOptional } from "../harness.ts";
+import type { SwitchOptions } from "./private-switch.ts";
 
 /** What `Switch.start` needs for a version. Skips the running test when that version is not there. */
 export function programsOf(version: OvsVersion): Pick<SwitchOptions, "programs"> {

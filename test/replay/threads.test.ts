@@ -5,8 +5,8 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { MIN_BYTES } from "../../src/replay/ahead.ts";
-import { usedPieces } from "../../src/replay/lane.ts";
+import { MIN_BYTES } from "../../src/replay/parallel.ts";
+import { usedPieces } from "../../src/replay/parallel-worker.ts";
 import { makeFolder, type Packet, PcapNg, pcapFile, put, slash32 } from "../capture/base.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { rng } from "../model/random.ts";

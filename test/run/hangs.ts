@@ -3,14 +3,15 @@
  * never ends. HANGS=spinning blocks the event loop, so that this process cannot react to SIGTERM. Not part of a run: only
  * `run.test.ts` runs it.
  */
+
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, renameSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { Switch } from "../../src/verify/index.ts";
 import { bundleModule } from "../bundle.ts";
 import { suite } from "../harness.ts";
 import { Netns } from "../live/base.ts";
+import { Switch } from "../ovs/private-switch.ts";
 
 const test = suite("hangs");
 

@@ -3,11 +3,11 @@
  * "unknown" ever changes by it. ALIKE_PAIRS says how many random tables, SEED which.
  */
 import { FlowColumns, type Group, Interpreter, parseGroups } from "../../src/openflow/index.ts";
+import { Budget } from "../../src/verify/budget.ts";
+import { sameOutcome } from "../../src/verify/counterexample/confirm.ts";
 import { type Proof, prove } from "../../src/verify/index.ts";
-import { Budget } from "../../src/verify/prove/budget.ts";
-import { sameOutcome } from "../../src/verify/prove/confirm.ts";
-import { meetingTables } from "../../src/verify/prove/meetings.ts";
-import { Program } from "../../src/verify/prove/program.ts";
+import { meetingTables } from "../../src/verify/product/meetings.ts";
+import { Program } from "../../src/verify/symbolic/compiled-tables.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { rng } from "../model/random.ts";
 import { changed, flowsOf, GROUPS, randomRules, textOf, tryAll } from "./odd.ts";
@@ -330,56 +330,56 @@ test("large tables are alike by their columns", () => {
 /** Bugs in what cuts a proof short, and a pair of tables that is called equal then. */
 const PLANTS: readonly { file: string; find: string; put: string; a: string; b: string }[] = [
   {
-    file: "alike.ts",
+    file: "product/alike.ts",
     find: "classes.get(next) ?? 0",
     put: "0",
     a: "actions=resubmit(,1)\ntable=1 actions=output:1",
     b: "actions=resubmit(,1)\ntable=1 actions=output:2",
   },
   {
-    file: "alike.ts",
+    file: "product/alike.ts",
     find: "this.#sameFrames(a.frames, b.frames)",
     put: "true",
     a: "actions=resubmit(,1),output:2\ntable=1,ip actions=output:1",
     b: "actions=resubmit(,1),output:3\ntable=1,ip actions=output:1",
   },
   {
-    file: "alike.ts",
+    file: "product/alike.ts",
     find: "sameWords(a.flow, b.flow) &&",
     put: "",
     a: "actions=load:1->NXM_NX_REG0[],resubmit(,1)\ntable=1,reg0=1 actions=output:1",
     b: "actions=load:2->NXM_NX_REG0[],resubmit(,1)\ntable=1,reg0=1 actions=output:1",
   },
   {
-    file: "alike.ts",
+    file: "product/alike.ts",
     find: "this.#sameLists(a.actionSet, b.actionSet) &&",
     put: "",
     a: "ip actions=write_actions(dec_ttl,output:1),goto_table:1\ntable=1,ip actions=set_field:1->reg0",
     b: "ip actions=write_actions(output:1),goto_table:1\ntable=1,ip actions=set_field:1->reg0",
   },
   {
-    file: "alike.ts",
+    file: "product/alike.ts",
     find: "this.#sameLeft(a.left, b.left) &&",
     put: "",
     a: "actions=output:1,resubmit(,1)\ntable=1,ip actions=output:3",
     b: "actions=output:2,resubmit(,1)\ntable=1,ip actions=output:3",
   },
   {
-    file: "meetings.ts",
+    file: "product/meetings.ts",
     find: "isMet(goal, key, above)",
     put: "false",
     a: "priority=5,ip actions=output:1\npriority=5,in_port=1 actions=output:2",
     b: "priority=5,ip actions=output:1\npriority=5,in_port=1 actions=output:2",
   },
   {
-    file: "twins.ts",
+    file: "product/twins.ts",
     find: "if (own[k]![row] !== others[k]![row]) return false;",
     put: "continue;",
     a: routes(),
     b: routes((line, i) => (i === 7 ? line.replace(/output:\d/, "output:6") : line)),
   },
   {
-    file: "forms.ts",
+    file: "symbolic/forms.ts",
     find: "if (group === undefined) return lone();",
     put: 'if (group === undefined) return { text: "none", tables: [] };',
     a: "actions=group:1",

@@ -4,7 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { FlowColumns } from "../../src/openflow/index.ts";
-import { type FlowTable, prove } from "../../src/verify/prove/prove.ts";
+import { type FlowTable, prove } from "../../src/verify/prove.ts";
 import { assert, peer, seed, suite } from "../harness.ts";
 import { Engine, type FlatRule, flatText, type Match } from "./bdd/engine.ts";
 import { scriptOf } from "./bdd/smt.ts";

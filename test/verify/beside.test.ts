@@ -3,8 +3,8 @@
  * samples, and effects that only the switch's own state decides.
  */
 import { FlowColumns, Interpreter, KEY } from "../../src/openflow/index.ts";
+import { surelyDiffer } from "../../src/verify/counterexample/confirm.ts";
 import { type Proof, type ProofOptions, prove } from "../../src/verify/index.ts";
-import { surelyDiffer } from "../../src/verify/prove/confirm.ts";
 import { assert, suite } from "../harness.ts";
 import { flowsOf, GROUPS } from "./odd.ts";
 

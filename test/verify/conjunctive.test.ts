@@ -187,35 +187,35 @@ test("random pairs: the verdict is what every frame says", () => {
 const PLANTS: readonly { name: string; file: string; find: string; put: string; from: number }[] = [
   {
     name: "an ordinary flow of the same priority does not win",
-    file: "lookup.ts",
+    file: "symbolic/lookup.ts",
     find: "node => matchesId(node, id) !== false",
     put: "node => matchesId(node, id) !== false && band.conjunctions.length === 0",
     from: 20,
   },
   {
     name: "one clause is enough",
-    file: "conditions.ts",
+    file: "paths/conditions.ts",
     find: "if (atoms.length <= 1) return atoms[0] ?? true;",
     put: "if (atoms.length >= 0) return atoms[0] ?? true;",
     from: 1,
   },
   {
     name: "the first of two ids is taken",
-    file: "conjunctive.ts",
+    file: "paths/conjunctive.ts",
     find: "if (outdoes(own, other)) continue;",
     put: "if (own !== other) continue;",
     from: 205,
   },
   {
     name: "a clause hides nothing",
-    file: "lookup.ts",
+    file: "symbolic/lookup.ts",
     find: "isAsked(node) && !band.hidden.has(node)",
     put: "isAsked(node)",
     from: 25,
   },
   {
     name: "with an id only its own flows are found",
-    file: "lookup.ts",
+    file: "symbolic/lookup.ts",
     find: "matches === true || (matches === null && band.priority < priority)",
     put: "matches === true",
     from: 470,
@@ -225,8 +225,8 @@ const PLANTS: readonly { name: string; file: string; find: string; put: string; 
 for (const { name, file, find, put, from } of PLANTS)
   test(`noticed: ${name}`, async () => {
     let isPlanted = false;
-    const bundle = await bundleModule("src/verify/prove/prove.ts", (path, text) => {
-      if (path !== `src/verify/prove/${file}` || !text.includes(find)) return text;
+    const bundle = await bundleModule("src/verify/prove.ts", (path, text) => {
+      if (path !== `src/verify/${file}` || !text.includes(find)) return text;
       isPlanted = true;
       return text.replaceAll(find, () => put);
     });

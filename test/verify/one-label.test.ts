@@ -3,11 +3,13 @@
  * the frame what was said of both sides. PROOF_ROUTES says how many routes (1000000 takes some minutes, most of them
  * Open vSwitch's own).
  */
+
 import { writeFileSync } from "node:fs";
-import { Flows, flowText, loadIntent } from "../../src/intent/index.ts";
-import { type Answer, Switch } from "../../src/verify/index.ts";
+import { loadIntent } from "../../src/intent/index.ts";
+import { Flows, flowText } from "../../src/pipeline/index.ts";
 import { Folder } from "../cli/base.ts";
 import { assert, peer, suite } from "../harness.ts";
+import { type Answer, Switch } from "../ovs/private-switch.ts";
 
 const test = suite("verify › one label of a real switch");
 const ROUTES = Number(process.env.PROOF_ROUTES ?? 2000);

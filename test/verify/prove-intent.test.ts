@@ -4,9 +4,10 @@
  * interpreter says differs. PROOF_INTENTS says how many intents; every frame there is is the space.
  */
 
-import { Flows, flowText, parseIntent } from "../../src/intent/index.ts";
+import { parseIntent } from "../../src/intent/index.ts";
 import { FlowColumns, Interpreter, type Outcome } from "../../src/openflow/index.ts";
-import { type FlowTable, type Proof, prove } from "../../src/verify/prove/prove.ts";
+import { Flows, flowText } from "../../src/pipeline/index.ts";
+import { type FlowTable, type Proof, prove } from "../../src/verify/prove.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { Random } from "./tiny/random.ts";
 

@@ -3,8 +3,8 @@
  * tell apart. ODD_PAIRS=N makes the worlds as many as one has patience for.
  */
 import { type FlowColumns, FlowColumns as Flows, Interpreter } from "../../src/openflow/index.ts";
+import { sameOutcome } from "../../src/verify/counterexample/confirm.ts";
 import { type Difference, type Proof, prove } from "../../src/verify/index.ts";
-import { sameOutcome } from "../../src/verify/prove/confirm.ts";
 import { assert, isTimed, seed, suite } from "../harness.ts";
 import { changed, flowsOf, GROUPS, randomRules, textOf, tryAll } from "./odd.ts";
 import { Random } from "./tiny/random.ts";

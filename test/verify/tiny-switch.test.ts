@@ -3,9 +3,10 @@
  * pair that was called equal does the same with every frame of its tiny world. Only pairs without groups, as the private
  * switch takes flows alone.
  */
+
 import type { OvsVersion } from "../../src/openflow/index.ts";
-import { type Answer, Switch } from "../../src/verify/index.ts";
 import { assert, seed, suite } from "../harness.ts";
+import { type Answer, Switch } from "../ovs/private-switch.ts";
 import { programsOf } from "../ovs/versions.ts";
 import type { Case, Judgement } from "./tiny/judge.ts";
 import { flowText } from "./tiny/language.ts";

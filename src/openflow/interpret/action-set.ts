@@ -5,7 +5,7 @@
  * bucket may hold it: controller() with arguments, clone, learn, note, an output that is cut or computed, the stack.
  * ofpacts_execute_action_set() of lib/ofp-actions.c.
  */
-import type { Step } from "./program.ts";
+import type { Step } from "./compile-actions.ts";
 
 /** What runs at most once, in this order. */
 const FIRST = [

@@ -8,10 +8,10 @@
  * higher one matches, as classifier_lookup__() of lib/classifier.c has it.
  */
 import type { Flow } from "../ast.ts";
-import { KEY } from "../key.ts";
+import { KEY } from "../flow-key.ts";
+import { compileActions, isModelled, type Step } from "./compile-actions.ts";
 import { type Membership, membershipsOf, possible } from "./conjunctions.ts";
-import { compileActions, isModelled, type Step } from "./program.ts";
-import { Tuple } from "./tuple.ts";
+import { Tuple } from "./hash-subtable.ts";
 
 /** A flow made ready. */
 export interface Entry {

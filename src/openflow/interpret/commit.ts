@@ -4,7 +4,7 @@
  * packet is by now, and becomes `flow` wherever an action was made; where the datapath has no action for a difference,
  * `base` keeps it, and so does the packet.
  */
-import { KEY } from "../key.ts";
+import { KEY } from "../flow-key.ts";
 import type { HeaderAction, Ipv6, Mac } from "./datapath.ts";
 import { isIpType, isMplsType, PROTOCOL, TYPE } from "./extract.ts";
 import { countLabels, popLabel, pushLabel } from "./mpls.ts";

@@ -3,7 +3,7 @@
  * and nothing is an error. It checks neither the IP version nor any checksum. Only what is in the frame is written;
  * in_port, registers and the like are the caller's.
  */
-import { KEY } from "../key.ts";
+import { KEY } from "../flow-key.ts";
 import { u16, u32 } from "./bytes.ts";
 import type { Layers } from "./packet.ts";
 

@@ -1,23 +1,8 @@
 /** The execution of flows, by its door: the interpreter and what it can and cannot execute. */
 
-export { isPort } from "./access.ts";
 export type { SetPart } from "./action-set.ts";
+export { leastBytesOf, mostBytesOf } from "./action-sizes.ts";
 export { crc32c } from "./bytes.ts";
-export { CachingInterpreter } from "./cache.ts";
-export { type Change, changesBetween } from "./changes.ts";
-export { extract } from "./extract.ts";
-export { ACTION_FEATURES, type Feature, MATCH_FEATURES, type Support } from "./features.ts";
-export {
-  type Effects,
-  type EnteringState,
-  type FrameOut,
-  Interpreter,
-  type InterpreterOptions,
-  NO_STATE,
-  type Outcome,
-  type PacketInSeen,
-  type Verdict,
-} from "./interpreter.ts";
 export {
   ACCOMPANYING_WORDS,
   compileActions,
@@ -29,8 +14,23 @@ export {
   type PacketInArguments,
   type Step,
   wordsOfEffect,
-} from "./program.ts";
-export { leastBytesOf, mostBytesOf } from "./sizes.ts";
+} from "./compile-actions.ts";
+export { extract } from "./extract.ts";
+export { ACTION_FEATURES, type Feature, MATCH_FEATURES, type Support } from "./features.ts";
+export { isPort } from "./field-access.ts";
+export { type Change, changesBetween } from "./field-changes.ts";
+export {
+  type Effects,
+  type EnteringState,
+  type FrameOut,
+  Interpreter,
+  type InterpreterOptions,
+  NO_STATE,
+  type Outcome,
+  type PacketInSeen,
+  type Verdict,
+} from "./interpreter.ts";
+export { CachingInterpreter } from "./megaflow-cache.ts";
 export { type StateField, stateFields } from "./state-text.ts";
 export {
   type Ambiguity,

@@ -5,13 +5,13 @@
  * depends on the order in which flows were installed is *ambiguous*.
  */
 import type { Flow } from "../ast.ts";
-import type { Flows } from "../columns.ts";
-import { KEY, KEY_WORDS } from "../key.ts";
-import { isPort, narrowPort, widePort } from "./access.ts";
+import type { Flows } from "../columnar/dump.ts";
+import { KEY, KEY_WORDS } from "../flow-key.ts";
+import type { FeatureAt, PacketInArguments } from "./compile-actions.ts";
 import { applyHeaderAction, type HeaderAction, isMisplaced } from "./datapath.ts";
 import { ARP_BYTES, ETHERNET_BYTES, extract } from "./extract.ts";
+import { isPort, narrowPort, widePort } from "./field-access.ts";
 import { Copies, Packet } from "./packet.ts";
-import type { FeatureAt, PacketInArguments } from "./program.ts";
 import { Ruleset, type RulesetOptions } from "./ruleset.ts";
 import {
   type Ambiguity,

@@ -3,10 +3,10 @@
  * flows. A flow of such a dump is made when a packet first meets it. Nothing is executed here.
  */
 import type { Flow } from "../ast.ts";
-import type { Flows, Shape } from "../columns.ts";
+import type { Flows, Shape } from "../columnar/dump.ts";
 import { Classifier, type Comparison, comparisonOf, type Entry, entryOf, type Hit } from "./classifier.ts";
-import { isModelled } from "./program.ts";
-import type { Tuple } from "./tuple.ts";
+import { isModelled } from "./compile-actions.ts";
+import type { Tuple } from "./hash-subtable.ts";
 
 /** Tables by number, and the flows in them by theirs. */
 export class Tables implements FlowTables {

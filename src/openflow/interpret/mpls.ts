@@ -2,7 +2,7 @@
  * The label stack of a flow key: counted, pushed and popped as lib/flow.c of Open vSwitch does, which holds three
  * entries (RFC 3032). The packet's bytes are not touched; commit.ts derives their change from the keys.
  */
-import { KEY, KEY_WORDS } from "../key.ts";
+import { KEY, KEY_WORDS } from "../flow-key.ts";
 import { isIpType, isMplsType, MPLS_LABELS, TYPE } from "./extract.ts";
 
 const BOTTOM = 0x100;

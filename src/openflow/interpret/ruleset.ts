@@ -3,11 +3,11 @@
  * frames.
  */
 import { type Flow, type Group, type GroupType, PORT } from "../ast.ts";
-import type { Flows } from "../columns.ts";
-import { widePort } from "./access.ts";
+import type { Flows } from "../columnar/dump.ts";
+import { compileActions, type Step } from "./compile-actions.ts";
+import { widePort } from "./field-access.ts";
+import { SearchedTables } from "./linear-scan.ts";
 import { type Lookup, Tables } from "./load.ts";
-import { compileActions, type Step } from "./program.ts";
-import { SearchedTables } from "./searched.ts";
 import { OVS_VERSIONS, type OvsBehaviour, type OvsVersion, USUAL_OVS } from "./versions.ts";
 
 /** What there is besides flows. */

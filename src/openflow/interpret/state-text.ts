@@ -3,7 +3,7 @@
  * told one by one.
  */
 import { FIELDS, type Field } from "../fields.ts";
-import { KEY_WORDS } from "../key.ts";
+import { KEY_WORDS } from "../flow-key.ts";
 import { formatValue, ones } from "../values.ts";
 
 const wordsIn = ({ place }: Field): number[] =>

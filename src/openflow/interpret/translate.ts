@@ -9,14 +9,11 @@
  */
 import { type Flow, PORT } from "../ast.ts";
 import type { Demanded, Field } from "../fields.ts";
-import { KEY, KEY_WORDS } from "../key.ts";
-import { HOLDS, HOLDS_BY, readSubfield, type Words, widePort, writeMasked, writeSubfield } from "./access.ts";
+import { KEY, KEY_WORDS } from "../flow-key.ts";
 import { orderActionSet } from "./action-set.ts";
+import { leastBytesOf, mostBytesOf } from "./action-sizes.ts";
 import { type Hit, NO_CLAUSES, newHit } from "./classifier.ts";
 import { commit } from "./commit.ts";
-import type { HeaderAction } from "./datapath.ts";
-import { FRAGMENT, isIpType, isMplsType, MPLS_LABELS, VLAN_PRESENT } from "./extract.ts";
-import { countLabels, popLabel, pushLabel } from "./mpls.ts";
 import {
   ACCOMPANYING_WORDS,
   type Effect,
@@ -26,9 +23,20 @@ import {
   type PacketInArguments,
   type Step,
   wordsOfEffect,
-} from "./program.ts";
+} from "./compile-actions.ts";
+import type { HeaderAction } from "./datapath.ts";
+import { FRAGMENT, isIpType, isMplsType, MPLS_LABELS, VLAN_PRESENT } from "./extract.ts";
+import {
+  HOLDS,
+  HOLDS_BY,
+  readSubfield,
+  type Words,
+  widePort,
+  writeMasked,
+  writeSubfield,
+} from "./field-access.ts";
+import { countLabels, popLabel, pushLabel } from "./mpls.ts";
 import type { BucketEntry, GroupEntry, Ruleset } from "./ruleset.ts";
-import { leastBytesOf, mostBytesOf } from "./sizes.ts";
 
 /** Levels of lookups that go to the same or an earlier table, lookups in all, bytes of stack. */
 const MAX_DEPTH = 64;

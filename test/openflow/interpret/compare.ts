@@ -2,6 +2,7 @@
  * The interpreter held against a real switch, frame by frame: outputs of each port in their order, packet-ins in
  * theirs. What the interpreter calls unknown or ambiguous is not compared, but counted.
  */
+
 import {
   type Flow,
   Interpreter,
@@ -9,7 +10,7 @@ import {
   type Outcome,
   parseFlows,
 } from "../../../src/openflow/index.ts";
-import type { Answer, Input, Switch } from "../../../src/verify/index.ts";
+import type { Answer, Input, Switch } from "../../ovs/private-switch.ts";
 
 export const hexOf = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");

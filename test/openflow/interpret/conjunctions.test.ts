@@ -3,6 +3,7 @@
  * tries every order of the flows, and the same tables on a real switch, installed in two orders. CONJUNCTIVE_TABLES says
  * how many of those.
  */
+
 import {
   CachingInterpreter,
   type Flow,
@@ -10,9 +11,9 @@ import {
   Interpreter,
   type Outcome,
 } from "../../../src/openflow/index.ts";
-import { Switch } from "../../../src/verify/index.ts";
 import { assert, draws, peer, seed, suite } from "../../harness.ts";
 import { rng } from "../../model/random.ts";
+import { Switch } from "../../ovs/private-switch.ts";
 import {
   frameOf,
   isSmall,

@@ -3,11 +3,12 @@
  * that no switch is needed, and fresh ones where there is one. `UPDATE=1` records anew. Each frame meets a switch that
  * has forgotten all others.
  */
+
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Interpreter, type OvsVersion, parseGroups, USUAL_OVS } from "../../../src/openflow/index.ts";
-import { Switch } from "../../../src/verify/index.ts";
 import { assert, suite } from "../../harness.ts";
+import { Switch } from "../../ovs/private-switch.ts";
 import { programsOf } from "../../ovs/versions.ts";
 import { flowsOf, linesOf } from "./compare.ts";
 import { CORNERS, type Corner } from "./corners.ts";

@@ -2,11 +2,12 @@
  * The interpreter against a real Open vSwitch: random frames of every kind over flow tables written by hand, random
  * ones, and the pipeline's. OVS_FRAMES=N asks for N frames a test; SEED repeats a run.
  */
+
 import { parseFlow, parseGroups } from "../../../src/openflow/index.ts";
-import { type Input, Switch } from "../../../src/verify/index.ts";
 import { assert, peer, seed, suite } from "../../harness.ts";
 import { flowsOf as pipelineOf } from "../../model/flows.ts";
 import { type Rng, randomIntent, randomFrame as randomPipelineFrame, rng } from "../../model/random.ts";
+import { type Input, Switch } from "../../ovs/private-switch.ts";
 import { type Compared, compare } from "./compare.ts";
 import { randomFrame, WORLD } from "./frames.ts";
 import { GROUPS, randomFlows, WRITTEN } from "./tables.ts";

@@ -2,6 +2,7 @@
  * Where Open vSwitch 3.1 and 3.5 differ: the interpreter, the prover and the program as each of them, and each switch
  * itself where it is there.
  */
+
 import {
   FlowColumns,
   Interpreter,
@@ -9,9 +10,10 @@ import {
   type OvsVersion,
   parseFlows,
 } from "../../../src/openflow/index.ts";
-import { prove, Switch } from "../../../src/verify/index.ts";
+import { prove } from "../../../src/verify/index.ts";
 import { failsWith, inFolder, succeeds } from "../../cli/base.ts";
 import { assert, suite } from "../../harness.ts";
+import { Switch } from "../../ovs/private-switch.ts";
 import { programsOf } from "../../ovs/versions.ts";
 
 const test = suite("versions of Open vSwitch");

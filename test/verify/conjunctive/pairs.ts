@@ -3,9 +3,15 @@
  * to with every frame of the world (tables.ts).
  */
 import { FlowColumns, KEY } from "../../../src/openflow/index.ts";
-import { type Proof, prove } from "../../../src/verify/prove/prove.ts";
-import { SNAP_WORD } from "../../../src/verify/prove/readings.ts";
-import { type Cube, KINDS, type Kind, NO_PORT_KINDS, type Space } from "../../../src/verify/prove/space.ts";
+import { type Proof, prove } from "../../../src/verify/prove.ts";
+import { SNAP_WORD } from "../../../src/verify/symbolic/extractions.ts";
+import {
+  type Cube,
+  KINDS,
+  type Kind,
+  NO_PORT_KINDS,
+  type Space,
+} from "../../../src/verify/symbolic/input-space.ts";
 import type { Rng } from "../../model/random.ts";
 import type { Prover } from "../tiny/judge.ts";
 import {

@@ -3,7 +3,9 @@
  * so that rules overlap, meet the same frames, and differ by little when they are edited. Lines of ovs-ofctl; which of
  * them a switch takes is not decided here.
  */
-import { Flows, flowText, parseIntent } from "../../../src/intent/index.ts";
+
+import { parseIntent } from "../../../src/intent/index.ts";
+import { Flows, flowText } from "../../../src/pipeline/index.ts";
 import { randomActionSet, type Scene } from "../../fuzz/actions.ts";
 import { randomFlows, randomGroups } from "../../fuzz/world.ts";
 import { type Rng, randomIntent } from "../../model/random.ts";

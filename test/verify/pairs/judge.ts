@@ -2,8 +2,10 @@
  * The switch as a judge of verdicts: what it does with a frame under each of two tables. Real frames where they can come
  * in by a wire; ofproto/trace where they come out of a tunnel or bring a mark or a priority along.
  */
-import { type Answer, Switch, SwitchError } from "../../../src/verify/index.ts";
+
+import { SwitchError } from "../../../src/host/index.ts";
 import { toldLines } from "../../fuzz/packet-in.ts";
+import { type Answer, Switch } from "../../ovs/private-switch.ts";
 import { PORTS, type Rules, TUNNELS } from "./families.ts";
 import type { Question } from "./frames.ts";
 

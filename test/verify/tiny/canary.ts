@@ -9,7 +9,7 @@ import type { Prover } from "./judge.ts";
 export interface Plant {
   /** What is wrong then. */
   readonly name: string;
-  /** File in src/verify/prove. */
+  /** File in src/verify. */
   readonly file: string;
   readonly find: string;
   readonly put: string;
@@ -26,70 +26,70 @@ export const FIRST_SEED = 9000;
 export const PLANTS: readonly Plant[] = [
   {
     name: "destination MACs are not compared",
-    file: "compare.ts",
+    file: "product/compare-outputs.ts",
     find: "let word = WIRE_FROM;",
     put: "let word = WIRE_FROM + 2;",
     within: 40,
   },
   {
     name: "output to in_port is sent",
-    file: "machine.ts",
+    file: "symbolic/machine.ts",
     find: "notTo: hidden",
     put: "notTo: null",
     within: 0,
   },
   {
     name: "a TTL of 1 is lowered",
-    file: "changes.ts",
+    file: "symbolic/actions.ts",
     find: "of [0, 1]) if",
     put: "of [0]) if",
     within: 0,
   },
   {
     name: "ties of rules are overlooked",
-    file: "overlaps.ts",
+    file: "product/overlaps.ts",
     find: "return program.actionsOf(a.flow) !== program.actionsOf(b.flow);",
     put: "return false;",
     within: 60,
   },
   {
     name: "an obligation is proven once it was tried",
-    file: "product.ts",
+    file: "product/lockstep.ts",
     find: "const isEqual = this.#explore(",
     put: "const isEqual = [true][0] ?? this.#explore(",
     within: 40,
   },
   {
     name: "obligations are told apart by their lookups alone",
-    file: "product.ts",
+    file: "product/lockstep.ts",
     find: "namer.words(state.flow),",
     put: '"",',
     within: 0,
   },
   {
     name: "the action set is not part of an obligation",
-    file: "product.ts",
+    file: "product/lockstep.ts",
     find: "namer.list(state.actionSet),",
     put: '"",',
     within: 0,
   },
   {
     name: "a bucket's changes stay",
-    file: "machine.ts",
+    file: "symbolic/machine.ts",
     find: "{ ...replaceTop(after, null), flow: top.flow, wasMpls: top.wasMpls, isOver: false }",
     put: "{ ...replaceTop(after, null), isOver: false }",
     within: 0,
   },
   {
     name: "part of what does not match is forgotten",
-    file: "path.ts",
+    file: "paths/path-condition.ts",
     find: "if (denied !== null) no.push(denied);",
     put: "if (denied !== null && no.length > 0) no.push(denied);",
     within: 40,
   },
   {
     name: "an error does not undo the pass",
-    file: "machine.ts",
+    file: "symbolic/machine.ts",
     find: "(state.error === null ? state.left : [])",
     put: "state.left",
     within: 0,
@@ -105,8 +105,8 @@ export async function withPlant(
   use: (prover: Prover) => void,
 ): Promise<{ readonly isPlanted: boolean }> {
   let isPlanted = false;
-  const bundle = await bundleModule("src/verify/prove/prove.ts", (path, text) => {
-    if (path !== `src/verify/prove/${plant.file}` || !text.includes(plant.find)) return text;
+  const bundle = await bundleModule("src/verify/prove.ts", (path, text) => {
+    if (path !== `src/verify/${plant.file}` || !text.includes(plant.find)) return text;
     isPlanted = true;
     return text.replaceAll(plant.find, () => plant.put);
   });

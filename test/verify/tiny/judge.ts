@@ -14,7 +14,7 @@ import {
   parseFlow,
   parseGroups,
 } from "../../../src/openflow/index.ts";
-import { type FlowTable, type Proof, type ProofOptions, prove } from "../../../src/verify/prove/prove.ts";
+import { type FlowTable, type Proof, type ProofOptions, prove } from "../../../src/verify/prove.ts";
 import { shrunk } from "../shrink.ts";
 import { Beyond, Evaluator, type Packet, type Sent, Tie } from "./evaluate.ts";
 import { flowText, groupText, type Program, type Rule, ruleText } from "./language.ts";

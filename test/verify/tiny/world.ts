@@ -3,8 +3,14 @@
  * prover is told. A field has a few values; the product of all of them is tried.
  */
 import { KEY } from "../../../src/openflow/index.ts";
-import { SNAP_WORD } from "../../../src/verify/prove/readings.ts";
-import { type Cube, KINDS, type Kind, NO_PORT_KINDS, type Space } from "../../../src/verify/prove/space.ts";
+import { SNAP_WORD } from "../../../src/verify/symbolic/extractions.ts";
+import {
+  type Cube,
+  KINDS,
+  type Kind,
+  NO_PORT_KINDS,
+  type Space,
+} from "../../../src/verify/symbolic/input-space.ts";
 import type { Body, Packet } from "./evaluate.ts";
 
 /** How many bits, or which values, each field of a world has. */

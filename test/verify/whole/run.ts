@@ -12,11 +12,12 @@ import {
   type Protocol,
   parseGroups,
 } from "../../../src/openflow/index.ts";
-import { type FlowTable, type Input, type Proof, prove } from "../../../src/verify/index.ts";
-import { sameOutcome } from "../../../src/verify/prove/confirm.ts";
+import { sameOutcome } from "../../../src/verify/counterexample/confirm.ts";
+import { type FlowTable, type Proof, prove } from "../../../src/verify/index.ts";
 import { outcomeOf, randomFlows, randomGroups } from "../../fuzz/world.ts";
 import { type Rng, rng } from "../../model/random.ts";
 import { randomFrame, WORLD } from "../../openflow/interpret/frames.ts";
+import type { Input } from "../../ovs/private-switch.ts";
 import { shrunk } from "../shrink.ts";
 import { edited } from "./edits.ts";
 

@@ -1,0 +1,227 @@
+/**
+ * The lab's control plane when no intent is written by hand: a management network, on it a gobgpd and a `slash32 agent` for each
+ * hypervisor, a route reflector, BIRD and FRR as routers of the fabric, a gobgpd for the lab's router and one more at the
+ * border. Each hypervisor and the router have their daemon in their own namespace; the others share one with the bridge between
+ * all of them. docs/lab.md draws it.
+ */
+import { Gobgp3 } from "../src/bgp/index.ts";
+import { AgentProcess, type AgentStatus } from "./agent-process.ts";
+import { Bird, Frr, missingDaemons, NODE, Speaker } from "./daemons.ts";
+import type { Lab } from "./lab.ts";
+import { LabError, type Machine, until } from "./machine.ts";
+import * as plan from "./plan.ts";
+import { RouterRoutes } from "./router-routes.ts";
+
+/** Both the bridge of the management network and its device at whoever is on it. */
+const BRIDGE = "mgmt";
+const DEVICE = "mgmt0";
+/** Sessions that come up, or come back: gobgpd takes its time before it connects again. */
+const SESSION_MS = 60_000;
+/** Everybody knows of a change within this time, or something is wrong. */
+const SPREAD_MS = 15_000;
+
+/** Whom the reflector serves. */
+const CLIENTS: readonly string[] = [
+  ...plan.HYPERVISORS.map(({ address }) => address),
+  ...Object.values(plan.SPEAKERS).filter(address => address !== plan.SPEAKERS.reflector),
+];
+
+/** Why there can be no agents here, or null. */
+export async function whyNoAgents(): Promise<string | null> {
+  const missing = await missingDaemons();
+  return missing === "" ? null : `not installed: ${missing}`;
+}
+
+/** Daemons and agents of one lab. */
+export class ControlPlane {
+  readonly lab: Lab;
+  /** Where all that hypervisors and router say to the reflector, and hear of it, passes by. */
+  readonly capturePoint = { node: NODE, name: BRIDGE };
+  readonly reflector: Speaker;
+  /** Announces what a scenario wants announced, and no VM's. */
+  readonly border: Speaker;
+  readonly router: Speaker;
+  readonly speakers: ReadonlyMap<string, Speaker>;
+  readonly agents = new Map<string, AgentProcess>();
+  bird!: Bird;
+  frr!: Frr;
+  #routes: RouterRoutes | null = null;
+
+  private constructor(lab: Lab) {
+    this.lab = lab;
+    const { machine } = lab;
+    const { reflector, router, border } = plan.SPEAKERS;
+    const isReflector = true;
+    this.reflector = new Speaker(machine, {
+      name: "reflector",
+      address: reflector,
+      peers: CLIENTS,
+      isReflector,
+    });
+    const client = (name: string, address: string, node = name): Speaker =>
+      new Speaker(machine, { name, address, node, peers: [reflector] });
+    this.border = client("border", border, NODE);
+    this.router = client("router", router);
+    this.speakers = new Map(plan.HYPERVISORS.map(({ name, address }) => [name, client(name, address)]));
+  }
+
+  /** Starts all of it, and waits until everybody knows of every VM that is on a layer-3 path. */
+  static async start(lab: Lab): Promise<ControlPlane> {
+    await addManagementNetwork(lab.machine);
+    const control = new ControlPlane(lab);
+    try {
+      await control.#start();
+    } catch (error) {
+      await control.close();
+      throw error;
+    }
+    return control;
+  }
+
+  agent(hypervisor: string): AgentProcess {
+    const found = this.agents.get(hypervisor);
+    if (found === undefined) throw new Error(`no hypervisor ${hypervisor}`);
+    return found;
+  }
+
+  speaker(hypervisor: string): Speaker {
+    const found = this.speakers.get(hypervisor);
+    if (found === undefined) throw new Error(`no hypervisor ${hypervisor}`);
+    return found;
+  }
+
+  /** Has the agent of a VM's hypervisor take one step with it. Throws a LabError when it will not. */
+  async setPath(vm: plan.Vm, path: plan.Path): Promise<void> {
+    const { status, text } = await this.agent(vm.hypervisor).setPath(vm, path);
+    if (status !== 200) throw new LabError(`${vm.name} → ${path}: the agent answered ${status}: ${text}`);
+  }
+
+  /** Waits until all agents are in step, and nobody misses a VM that is to be reached by its /32; what the agents say. */
+  async inStep(): Promise<AgentStatus[]> {
+    const announced = this.lab.vms.filter(({ path }) => path !== "l2");
+    const prefixes = announced.map(({ address }) => `${address}/32`);
+    const statuses: AgentStatus[] = [];
+    for (const agent of this.agents.values()) statuses.push(await agent.inStep());
+    const counts = (): Promise<number[]> =>
+      Promise.all(
+        [...this.agents].map(async ([name, agent]) => {
+          const here = announced.filter(vm => vm.hypervisor === name).length;
+          return (await agent.status()).routes.count + here;
+        }),
+      );
+    await until(
+      `every agent has ${prefixes.length} VMs' /32s`,
+      async () => (await counts()).every(count => count >= prefixes.length),
+      SPREAD_MS,
+    );
+    for (const prefix of prefixes) await this.isEverywhere(prefix);
+    return statuses;
+  }
+
+  /** Waits until the router, BIRD and FRR have a prefix. */
+  async isEverywhere(prefix: string): Promise<void> {
+    await until(`BIRD shows ${prefix}`, async () => (await this.bird.labels(prefix)) !== null, SPREAD_MS);
+    await until(`FRR shows ${prefix}`, async () => (await this.frr.labels(prefix)) !== null, SPREAD_MS);
+    await until(`the router has ${prefix}`, async () => (await this.routerHas(prefix)) !== null, SPREAD_MS);
+  }
+
+  /** Name of the hypervisor to which the router sends a /32, null for none. */
+  async routerHas(prefix: string): Promise<string | null> {
+    const text = await this.lab.machine.run("router", ["ip", "route", "show", prefix, "dev", "mpls0"]);
+    const [, via] = /via ([\d.]+)/.exec(text) ?? [];
+    return plan.HYPERVISORS.find(({ nextHop }) => nextHop === via)?.name ?? null;
+  }
+
+  /** A proof of what every hypervisor does against the intent that would be written by hand; how many were proved. */
+  async prove(): Promise<number> {
+    const { lab } = this;
+    await this.inStep();
+    for (const hv of plan.HYPERVISORS) {
+      const verdict = await lab.engine(hv.name).prove(lab.intentOf(hv.name));
+      if (verdict !== "equal") throw new LabError(`${hv.name}: slash32 says of what is in force: ${verdict}`);
+    }
+    return plan.HYPERVISORS.length;
+  }
+
+  /** Resolves when the reflector has a session with each of its clients, and all that they owe it. */
+  async sessions(): Promise<void> {
+    const daemon = new Gobgp3(this.reflector.api);
+    try {
+      const isUp = async (): Promise<boolean> => {
+        const peers = await daemon.peers().catch(() => []);
+        return peers.length === CLIENTS.length && peers.every(peer => peer.isUp && peer.hasEnded);
+      };
+      await until("the reflector has all its sessions", isUp, SESSION_MS);
+    } finally {
+      daemon.close();
+    }
+  }
+
+  /** Ends what is ours and no process of the machine. */
+  async close(): Promise<void> {
+    await this.#routes?.close();
+  }
+
+  async #start(): Promise<void> {
+    const { machine } = this.lab;
+    const { reflector, bird, frr } = plan.SPEAKERS;
+    const speakers = [this.reflector, this.border, this.router, ...this.speakers.values()];
+    await Promise.all(speakers.map(speaker => speaker.start()));
+    [this.bird, this.frr] = await Promise.all([
+      Bird.start(machine, bird, reflector),
+      Frr.start(machine, frr, reflector),
+    ]);
+    this.#routes = new RouterRoutes(machine, this.router.api);
+    for (const hv of plan.HYPERVISORS) {
+      const engine = this.lab.engine(hv.name);
+      // Live ports begin with what the agent does; a bridge begins empty.
+      if (engine.name === "slash32") await engine.prepare(plan.baseOf(hv)).then(commit => commit());
+      const ties = { sink: engine.sink, gobgp: this.speaker(hv.name).api };
+      const agent = new AgentProcess(machine, hv, ties);
+      this.agents.set(hv.name, agent);
+      for (const vm of this.lab.vms.filter(({ hypervisor }) => hypervisor === hv.name)) agent.drop(vm);
+    }
+    await Promise.all([...this.agents.values()].map(agent => agent.start()));
+    await until(
+      "every agent has the whole table of routes",
+      async () => {
+        const all = await Promise.all([...this.agents.values()].map(agent => agent.status()));
+        return all.every(({ routes }) => routes.complete);
+      },
+      SESSION_MS,
+    );
+    await this.inStep();
+  }
+}
+
+/** The control plane of a lab that has one. */
+export function controlOf(lab: Lab): ControlPlane {
+  if (lab.control === null) throw new LabError("this lab has no agents");
+  return lab.control;
+}
+
+/** A Linux bridge, a link from it to each hypervisor and to the router, and the addresses of all who speak there. */
+async function addManagementNetwork(machine: Machine): Promise<void> {
+  const members = [
+    ...plan.HYPERVISORS.map(({ name, address }) => ({ name, address })),
+    { name: "router", address: plan.SPEAKERS.router },
+  ];
+  await machine.addNodes([NODE]);
+  await machine.addLinks(
+    members.map(({ name }) => ({ a: { node: NODE, name }, b: { node: name, name: DEVICE }, mtu: 1500 })),
+  );
+  const { reflector, bird, frr, border } = plan.SPEAKERS;
+  await machine.ip(NODE, [
+    `link add ${BRIDGE} type bridge`,
+    ...members.map(({ name }) => `link set ${name} master ${BRIDGE}`),
+    `link set ${BRIDGE} up`,
+    ...[reflector, bird, frr, border].map(
+      address => `addr add ${address}/${plan.MANAGEMENT_BITS} dev ${BRIDGE}`,
+    ),
+  ]);
+  await Promise.all(
+    members.map(({ name, address }) =>
+      machine.ip(name, [`addr add ${address}/${plan.MANAGEMENT_BITS} dev ${DEVICE}`]),
+    ),
+  );
+}

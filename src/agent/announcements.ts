@@ -1,0 +1,145 @@
+/**
+ * What is announced for the VMs here, as last known, and the changes to it. The daemon is asked when nothing is known, which
+ * is so at first and after anything that failed; what else it announces than /32s is somebody else's. Which addresses should
+ * be announced, and when, is the reconciler's to decide.
+ */
+import type { Announced, Announcer, FabricRoute } from "../bgp/index.ts";
+import type { Audit } from "./log.ts";
+import { addressOf } from "./rib.ts";
+
+/** Others hear of a withdrawal within milliseconds, and write their flows within some more. */
+const LINGER_MS = 1000;
+
+export interface AnnouncementOptions {
+  /** Null: nothing is announced. */
+  readonly announcer: Announcer | null;
+  readonly audit: Audit;
+  readonly clock: () => number;
+  /** How long others may still send to an address that was withdrawn, in milliseconds: 1000. */
+  readonly lingerMs?: number | undefined;
+}
+
+export class Announcements {
+  readonly #options: AnnouncementOptions;
+  #known: Map<string, FabricRoute> | null = null;
+  #contested: readonly FabricRoute[] = [];
+  /** Addresses that were withdrawn, and until when (by the clock) others may still send to them. */
+  readonly #lingering = new Map<string, number>();
+
+  constructor(options: AnnouncementOptions) {
+    this.#options = options;
+  }
+
+  /** Whether anything is ever announced. */
+  get isOn(): boolean {
+    return this.#options.announcer !== null;
+  }
+
+  /** What is announced, by prefix; null: the daemon has to be asked. */
+  get known(): ReadonlyMap<string, FabricRoute> | null {
+    return this.#known;
+  }
+
+  /** Paths of others to prefixes that are announced here. */
+  get contested(): readonly FabricRoute[] {
+    return this.#contested;
+  }
+
+  /** What is known holds no more. */
+  forget(): void {
+    this.#known = null;
+  }
+
+  /** Asks the daemon. Gives what went wrong, or null. */
+  async list(): Promise<string | null> {
+    const { announcer } = this.#options;
+    if (announcer === null) return null;
+    try {
+      this.takeIn({ ours: await announcer.ours(), contested: this.#contested }, new Set());
+      return null;
+    } catch (error) {
+      return this.#failed("announcements", error);
+    }
+  }
+
+  /** Takes what the daemon said; of the prefixes that were `written` since it was asked, what is known holds. */
+  takeIn({ ours, contested }: Announced, written: ReadonlySet<string>): void {
+    const next = new Map(ours.map(route => [route.prefix, route]));
+    if (this.#known !== null)
+      for (const prefix of written) {
+        const known = this.#known.get(prefix);
+        if (known === undefined) next.delete(prefix);
+        else next.set(prefix, known);
+      }
+    this.#known = next;
+    this.#contested = contested;
+  }
+
+  /** Addresses that are announced and not among these. */
+  stale(wanted: ReadonlyMap<string, unknown>): string[] {
+    const stale: string[] = [];
+    for (const prefix of this.#known?.keys() ?? [])
+      if (prefix.endsWith("/32") && !wanted.has(prefix)) stale.push(prefix);
+    return stale;
+  }
+
+  /** Whether exactly this is announced. */
+  has(route: FabricRoute): boolean {
+    const known = this.#known?.get(route.prefix);
+    if (known === undefined || known === route) return known === route;
+    return known.nextHop === route.nextHop && isSame(known.labels, route.labels);
+  }
+
+  /** Withdraws. Gives what went wrong, or null. */
+  async withdraw(prefixes: readonly string[]): Promise<string | null> {
+    const { announcer, audit, clock, lingerMs = LINGER_MS } = this.#options;
+    audit.routes("withdraw", prefixes);
+    try {
+      await announcer!.withdraw(prefixes);
+    } catch (error) {
+      return this.#failed("withdrawals", error);
+    }
+    const until = clock() + lingerMs;
+    for (const prefix of prefixes) {
+      this.#known?.delete(prefix);
+      this.#lingering.set(addressOf(prefix), until);
+    }
+    return null;
+  }
+
+  /** Announces. Gives what went wrong, or null. */
+  async announce(routes: readonly FabricRoute[]): Promise<string | null> {
+    const { announcer, audit } = this.#options;
+    audit.routes(
+      "announce",
+      routes.map(({ prefix }) => prefix),
+    );
+    try {
+      await announcer!.announce(routes);
+    } catch (error) {
+      return this.#failed("announcements", error);
+    }
+    for (const route of routes) this.#known?.set(route.prefix, route);
+    return null;
+  }
+
+  /** Whether others may still send to an address that was withdrawn. */
+  lingers(address: string): boolean {
+    return (this.#lingering.get(address) ?? 0) > this.#options.clock();
+  }
+
+  /** When nobody sends to any withdrawn address any more, in milliseconds since 1970; null: so it is. */
+  get lingersUntil(): number | null {
+    const now = this.#options.clock();
+    for (const [address, until] of this.#lingering) if (until <= now) this.#lingering.delete(address);
+    return this.#lingering.size === 0 ? null : Math.max(...this.#lingering.values());
+  }
+
+  #failed(what: string, error: unknown): string {
+    this.#known = null;
+    return `${what}: ${(error as Error).message}`;
+  }
+}
+
+const isSame = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((label, index) => label === b[index]);

@@ -1,0 +1,96 @@
+/**
+ * An announcer that holds nobody up. A daemon that hangs, or is busy with a table, answers late or never, while flows need not
+ * wait for it: what takes too long counts as failed, and until it has come to its end everything else fails at once. Whether
+ * it was done after all is seen when the daemon is asked again; an answer that came late is kept for whoever asks next. Nobody
+ * waits for a list of all paths, and it may take its time.
+ */
+import type { Announced, Announcer, FabricRoute } from "../bgp/index.ts";
+
+/** Time for a few prefixes, and for each of many; to say what is announced, the daemon goes through its whole table. */
+const PATIENCE_MS = 2000;
+const PREFIX_MS = 1;
+const OURS_MS = 8000;
+const LIST_MS = 30_000;
+const STUCK = "the routing daemon does not answer";
+
+export interface Patience {
+  readonly fewMs?: number;
+  readonly oursMs?: number;
+}
+
+export class PatientAnnouncer implements Announcer {
+  /** Called when what was given up has come to an end: it is time to look what is announced. */
+  onBack: () => void = () => undefined;
+  readonly #inner: Announcer;
+  readonly #fewMs: number;
+  readonly #oursMs: number;
+  /** Whether a call is given up that has not ended. */
+  #isStuck = false;
+  /** Nothing else was asked since it came: it still holds. */
+  #late: readonly FabricRoute[] | null = null;
+
+  constructor(inner: Announcer, { fewMs = PATIENCE_MS, oursMs = OURS_MS }: Patience = {}) {
+    this.#inner = inner;
+    this.#fewMs = fewMs;
+    this.#oursMs = oursMs;
+  }
+
+  announce(routes: readonly FabricRoute[]): Promise<void> {
+    return this.#within(this.#fewMs + routes.length * PREFIX_MS, () => this.#inner.announce(routes));
+  }
+
+  withdraw(prefixes: readonly string[]): Promise<void> {
+    return this.#within(this.#fewMs + prefixes.length * PREFIX_MS, () => this.#inner.withdraw(prefixes));
+  }
+
+  ours(): Promise<readonly FabricRoute[]> {
+    const late = this.#late;
+    if (late !== null) {
+      this.#late = null;
+      return Promise.resolve(late);
+    }
+    return this.#within(
+      this.#oursMs,
+      () => this.#inner.ours(),
+      ours => {
+        this.#late = ours;
+      },
+    );
+  }
+
+  async list(): Promise<Announced> {
+    if (this.#isStuck) throw new Error(STUCK);
+    const first = await within(LIST_MS, this.#inner.list());
+    if (first === "late") throw new Error(STUCK);
+    return first[0];
+  }
+
+  /** Asks, and waits for so long; `onLate` is given an answer that came after that. */
+  async #within<T>(
+    ms: number,
+    ask: () => Promise<T>,
+    onLate: (answer: T) => void = () => undefined,
+  ): Promise<T> {
+    if (this.#isStuck) throw new Error(STUCK);
+    this.#late = null;
+    const asked = ask();
+    const first = await within(ms, asked);
+    if (first !== "late") return first[0];
+    this.#isStuck = true;
+    const end = (): void => {
+      this.#isStuck = false;
+      this.onBack();
+    };
+    asked.then(onLate).then(end, end);
+    throw new Error(STUCK);
+  }
+}
+
+/** What was answered within a time, or that it was not. */
+async function within<T>(ms: number, asked: Promise<T>): Promise<readonly [T] | "late"> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<"late">(resolve => {
+    timer = setTimeout(() => resolve("late"), ms);
+  });
+  return Promise.race([asked.then(answer => [answer] as const), late]).finally(() => clearTimeout(timer));
+}

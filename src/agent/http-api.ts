@@ -1,0 +1,154 @@
+/**
+ * HTTP and JSON on a unix socket that only its owner may open (0600): create, destroy, path, list, and what goes on. The
+ * contract is docs/agent.openapi.json. The socket is also what keeps a second agent from starting beside the first.
+ */
+
+import { existsSync } from "node:fs";
+import {
+  ask,
+  HttpError,
+  type HttpRequest,
+  isAnswered,
+  jsonAnswer,
+  refusalOf,
+  SocketError,
+  UnixServer,
+} from "../host/index.ts";
+import { type Path, parseVm } from "../intent/index.ts";
+import { PATHS } from "./admission.ts";
+import { type Agent, RequestError } from "./agent.ts";
+
+const BODY_BYTES_MAX = 65_536;
+const ID_MAX = 2 ** 32 - 1;
+const HANDOVER_MS = 30_000;
+const CODES: Readonly<Record<RequestError["code"], number>> = {
+  "bad-request": 400,
+  "not-found": 404,
+  conflict: 409,
+  quarantine: 409,
+  jump: 409,
+  full: 409,
+};
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+  /** Of a body that is text already; else it is JSON. */
+  readonly type?: string;
+}
+
+interface Call {
+  readonly agent: Agent;
+  readonly id: number;
+  readonly body: string;
+  readonly onHandover: () => void;
+}
+
+type Handler = (call: Call) => Answer | Promise<Answer>;
+
+/** Accepted and written down, but not in step yet, is 202. */
+const shown = (view: { state: string }): Answer => ({
+  status: view.state === "in-step" ? 200 : 202,
+  body: view,
+});
+
+function vmOfBody({ id, body }: Call) {
+  const { vm, errors } = parseVm(body, "body");
+  if (vm === null) {
+    const [{ line, col, message }] = errors as [(typeof errors)[number]];
+    throw new RequestError("bad-request", `body:${line}:${col}: ${message}`);
+  }
+  if (vm.id !== id) throw new RequestError("bad-request", `the body is VM ${vm.id}, the address VM ${id}`);
+  return vm;
+}
+
+function pathOfBody({ body }: Call): Path {
+  let path: unknown;
+  try {
+    path = (JSON.parse(body) as { path?: unknown } | null)?.path;
+  } catch {
+    throw new RequestError("bad-request", 'the body is no JSON; {"path":"dual-l2"} would be right');
+  }
+  if (PATHS.includes(path as Path)) return path as Path;
+  throw new RequestError("bad-request", `path: ${PATHS.join(", ")} would be right`);
+}
+
+/** Method and path, N standing for a VM's id. */
+const HANDLERS: Readonly<Record<string, Handler>> = {
+  "GET /v1/vms": async ({ agent }) => {
+    await agent.ready();
+    return { status: 200, body: agent.list() };
+  },
+  "GET /v1/vms/N": async ({ agent, id }) => {
+    await agent.ready();
+    const view = agent.view(id);
+    if (view === null) throw new RequestError("not-found", `there is no VM ${id}`);
+    return { status: 200, body: view };
+  },
+  "PUT /v1/vms/N": async call => shown(await call.agent.create(vmOfBody(call))),
+  "DELETE /v1/vms/N": async ({ agent, id }) => {
+    await agent.destroy(id);
+    return { status: 200, body: { id, destroyed: true } };
+  },
+  "PUT /v1/vms/N/path": async call => shown(await call.agent.setPath(call.id, pathOfBody(call))),
+  "GET /v1/status": ({ agent }) => ({ status: 200, body: agent.status() }),
+  "POST /v1/reconcile": async ({ agent }) => ({ status: 200, body: await agent.request("all") }),
+  "POST /v1/handover": ({ onHandover }) => {
+    setImmediate(onHandover);
+    return { status: 202, body: { handover: true } };
+  },
+  "GET /metrics": async ({ agent }) => ({
+    status: 200,
+    type: "text/plain; version=0.0.4",
+    body: await agent.metrics(),
+  }),
+};
+
+/** All that is answered, as method and path. */
+export const ROUTES: readonly string[] = Object.keys(HANDLERS).map(key => key.replace("/N", "/{id}"));
+
+/** The methods that are answered at a path, N standing for an id. */
+const methodsAt = (pattern: string): string[] =>
+  Object.keys(HANDLERS).flatMap(key => {
+    const [method = "", path] = key.split(" ");
+    return path === pattern ? [method] : [];
+  });
+
+/** Begins to answer at `path`. Throws SocketError when it cannot, or when another agent answers there. */
+export function startServer(agent: Agent, path: string, onHandover: () => void): Promise<UnixServer> {
+  return UnixServer.start({
+    path,
+    mostBodyBytes: BODY_BYTES_MAX,
+    isTaken: "an agent answers there already; --take-over has it hand over",
+    handle: asked => handle(agent, asked, onHandover),
+  });
+}
+
+async function handle(agent: Agent, { method, path, body }: HttpRequest, onHandover: () => void) {
+  const digits = /^\/v1\/vms\/(\d{1,10})(?=\/|$)/.exec(path)?.[1];
+  const id = Number(digits ?? 1);
+  const isNone = path.startsWith("/v1/vms/N") || id < 1 || id > ID_MAX;
+  const pattern = isNone ? "" : path.replace(`/v1/vms/${digits}`, "/v1/vms/N");
+  const handler = HANDLERS[`${method} ${pattern}`];
+  if (handler === undefined) throw refusalOf(method, path, methodsAt(pattern));
+  try {
+    const { status, type, body: said } = await handler({ agent, id, body, onHandover });
+    return type === undefined ? jsonAnswer(status, said) : { status, type, body: String(said) };
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    throw new HttpError(CODES[error.code], error.code, error.message);
+  }
+}
+
+/** Has the agent that answers at `path`, if one does, end after its round, and waits until it has. */
+export async function takeOver(path: string, withinMs = HANDOVER_MS): Promise<boolean> {
+  if (!existsSync(path) || !(await isAnswered(path))) return false;
+  const until = performance.now() + withinMs;
+  await ask(path, "POST", "/v1/handover", "", withinMs);
+  while (existsSync(path) && (await isAnswered(path))) {
+    if (performance.now() > until)
+      throw new SocketError(`${path}: the agent there did not end within ${withinMs / 1000} s`);
+    await new Promise(resolve => setTimeout(resolve, 10));
+  }
+  return true;
+}

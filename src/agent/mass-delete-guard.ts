@@ -1,0 +1,71 @@
+/**
+ * A guard against a directory that is suddenly empty, not mounted, or another one: when nearly all VMs have lost their
+ * files at once and nobody asked for it, they stay until their files are back, or each is destroyed by request. It keeps
+ * nothing on disk: over a restart, VMs that are installed and in no file are what it sees.
+ */
+import type { Listing, VmFile } from "./vm-directory.ts";
+
+/** So many VMs may always go at once. */
+const HANDFUL = 3;
+/** More than so many go for one that stays: that is no one's wish. */
+const GONE_PER_LEFT = 10;
+
+export class Guard {
+  readonly #isOff: boolean;
+  /** VMs that stay without a file, as it last was; null: their files were never read. */
+  readonly #held = new Map<number, VmFile | null>();
+  /** VMs whose end was asked for. */
+  readonly #released = new Set<number>();
+
+  /** `isOff`: whoever empties the directory means it. */
+  constructor(isOff: boolean) {
+    this.#isOff = isOff;
+  }
+
+  /** How many VMs stay without a file. */
+  get count(): number {
+    return this.#held.size;
+  }
+
+  /** A VM was asked to be destroyed: its file may go, and so may its rows. */
+  release(id: number): void {
+    this.#released.add(id);
+    this.#held.delete(id);
+  }
+
+  isHeld(id: number): boolean {
+    return this.#held.has(id);
+  }
+
+  isReleased(id: number): boolean {
+    return this.#released.has(id);
+  }
+
+  /**
+   * What the directory holds, with the files of VMs that stay. `before`: what it held the last time; `owners`: VMs that are
+   * installed; `isExempt`: those that need no file. VMs that stay without a known file count as hidden.
+   */
+  keep(
+    listing: Listing,
+    before: Listing | null,
+    owners: readonly number[],
+    isExempt: (id: number) => boolean,
+  ): Listing {
+    if (this.#isOff) return listing;
+    const ids = new Set(listing.vms.map(({ vm }) => vm.id));
+    for (const id of ids) {
+      this.#held.delete(id);
+      this.#released.delete(id);
+    }
+    const known = new Map((before?.vms ?? []).map(file => [file.vm.id, file]));
+    const there = new Set([...owners, ...known.keys()]);
+    const gone = [...there].filter(id => !ids.has(id) && !isExempt(id) && !this.#released.has(id));
+    const left = [...there].filter(id => ids.has(id)).length;
+    if (gone.length > HANDFUL && gone.length > GONE_PER_LEFT * left && listing.hiddenCount === 0)
+      for (const id of gone) if (!this.#held.has(id)) this.#held.set(id, known.get(id) ?? null);
+    if (this.#held.size === 0) return listing;
+    const files = [...this.#held.values()].filter(file => file !== null);
+    const hiddenCount = listing.hiddenCount + this.#held.size - files.length;
+    return { ...listing, vms: [...listing.vms, ...files], hiddenCount };
+  }
+}

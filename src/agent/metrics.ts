@@ -1,0 +1,86 @@
+/** The agent's counters for Prometheus (text format 0.0.4). Their names are listed in docs/agent.md. */
+import { Counter, Gauge, Histogram, Registry } from "../live/index.ts";
+import type { RoundReport } from "./reconciler.ts";
+
+/** What is read off when somebody asks. */
+export interface Levels {
+  readonly vms: number;
+  readonly refused: number;
+  readonly announced: number;
+  readonly routes: number;
+  readonly unresolved: number;
+  readonly quarantined: number;
+  readonly doubleOwners: number;
+  readonly isInStep: boolean;
+  readonly isFabricComplete: boolean;
+  readonly isProofFailed: boolean;
+}
+
+const LEVELS: Readonly<Record<keyof Levels, string>> = {
+  vms: "VMs taken",
+  refused: "VM files that are refused, wholly or in part",
+  announced: "Prefixes that are announced",
+  routes: "Routes known from the fabric",
+  unresolved: "Routes whose next hop has no known MAC",
+  quarantined: "Addresses in quarantine",
+  doubleOwners: "Local addresses that somebody else announces too",
+  isInStep: "1 when the last round left nothing to do and no proof has failed since the last one that held",
+  isFabricComplete: "1 when the whole table of routes was told",
+  isProofFailed: "1 from a proof that found a difference or an ambiguity until one holds",
+};
+
+const ROUND_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
+
+export class AgentMetrics {
+  readonly #registry = new Registry();
+  readonly #edits: Counter;
+  readonly #prefixes: Counter;
+  readonly #rounds: Histogram;
+  readonly #drift: Counter;
+  readonly #problems: Counter;
+  readonly #proofs: Counter;
+  readonly #levels: ReadonlyMap<keyof Levels, Gauge>;
+
+  constructor() {
+    const registers = [this.#registry];
+    const counter = (name: string, help: string, labelNames: string[] = []): Counter =>
+      new Counter({ name: `slash32_agent_${name}`, help, labelNames, registers });
+    this.#edits = counter("flow_edits_total", "Flows written, by what was done", ["op"]);
+    this.#prefixes = counter("prefixes_total", "Prefixes announced and withdrawn", ["op"]);
+    this.#drift = counter("drift_total", "Rows of ours that others had changed");
+    this.#problems = counter("problems_total", "What could not be done in a round");
+    this.#proofs = counter("proofs_total", "Proofs of the installed table, by verdict", ["verdict"]);
+    this.#rounds = new Histogram({
+      name: "slash32_agent_round_seconds",
+      help: "Rounds of the reconciler, by whether everything was looked at",
+      labelNames: ["full"],
+      buckets: ROUND_SECONDS,
+      registers,
+    });
+    this.#levels = new Map(
+      Object.entries(LEVELS).map(([key, help]) => {
+        const words = key.replace(/^is/, "").replace(/(?<!^)[A-Z]/g, letter => `_${letter}`);
+        const name = `slash32_agent_${words.toLowerCase()}`;
+        return [key as keyof Levels, new Gauge({ name, help, registers })];
+      }),
+    );
+  }
+
+  round(report: RoundReport): void {
+    this.#rounds.observe({ full: String(report.isFull) }, report.milliseconds / 1000);
+    for (const op of ["added", "changed", "removed"] as const) this.#edits.inc({ op }, report[op]);
+    for (const op of ["announced", "withdrawn"] as const) this.#prefixes.inc({ op }, report[op]);
+    this.#drift.inc(report.drifted.length);
+    this.#problems.inc(report.problems.length);
+  }
+
+  proof(verdict: string): void {
+    this.#proofs.inc({ verdict });
+  }
+
+  /** The text that Prometheus reads. */
+  text(levels: Levels): Promise<string> {
+    for (const [key, gauge] of this.#levels) gauge.set(Number(levels[key]));
+    return this.#registry.metrics();
+  }
+}

@@ -1,0 +1,136 @@
+/** The main thread's side of the proof thread: one question at a time, the next when the last was answered. */
+import { existsSync } from "node:fs";
+import { setImmediate as turn } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import { type Ignored, NO_PORT_KINDS, type PortKinds } from "../verify/index.ts";
+import type { Question, Verdict } from "./proof-worker.ts";
+import type { PlanJudge } from "./reconciler.ts";
+
+/** The worker's program lies beside the bundled program, or in build/ of a checkout. */
+function workerFile(): URL {
+  const beside = new URL("./proof-worker.js", import.meta.url);
+  return existsSync(beside) ? beside : new URL("../../build/proof-worker.js", import.meta.url);
+}
+
+/** How many lines are put together before others have their turn: some milliseconds' worth. */
+const SLICE = 2000;
+
+type Lines = Iterable<string> | AsyncIterable<readonly string[]>;
+
+/** Lines of flow text as bytes for the prover, put together a piece at a time. `isKept`: which lines are. */
+export async function bytesOf(
+  lines: Lines,
+  isKept: (line: string) => boolean = () => true,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const pieces: Buffer[] = [];
+  const add = async (some: readonly string[]): Promise<void> => {
+    pieces.push(Buffer.from(`${some.filter(isKept).join("\n")}\n`, "latin1"));
+    await turn();
+  };
+  if (Symbol.asyncIterator in lines) for await (const some of lines) await add(some);
+  else {
+    let some: string[] = [];
+    for (const line of lines) {
+      if (some.push(line) < SLICE) continue;
+      await add(some);
+      some = [];
+    }
+    await add(some);
+  }
+  // Of its own, not of a pool: it is handed over whole.
+  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
+
+interface Asked {
+  resolve(verdict: Verdict): void;
+  reject(error: Error): void;
+}
+
+/** What proofs compare, and what they know of the switch. */
+export interface ProverOptions {
+  /** Parts of an outcome that are not compared: none. */
+  readonly ignored?: ReadonlySet<Ignored>;
+  /** Which ports are tunnels; nothing is known by default. */
+  readonly portKinds?: () => Promise<PortKinds>;
+}
+
+export class Prover {
+  readonly #options: ProverOptions;
+  #worker: Worker | null = null;
+  #asked: Asked | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+  #id = 0;
+  #isClosed = false;
+
+  constructor(options: ProverOptions = {}) {
+    this.#options = options;
+  }
+
+  /** Proves that table `b` does what table `a` does; both are the thread's afterwards. Rejects when the thread ends. */
+  ask(a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>, maxSeconds: number): Promise<Verdict> {
+    const { ignored = new Set<Ignored>(), portKinds = async () => NO_PORT_KINDS } = this.#options;
+    const answer = this.#last.then(async () =>
+      this.#ask({ id: ++this.#id, a, b, maxSeconds, ignored, ports: await portKinds() }),
+    );
+    this.#last = answer.catch(() => undefined);
+    return answer;
+  }
+
+  /** Ends the thread; what is asked is given up. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const worker = this.#worker;
+    this.#fail(new Error("the proof was given up"));
+    await worker?.terminate();
+  }
+
+  #ask(question: Question): Promise<Verdict> {
+    if (this.#isClosed) return Promise.reject(new Error("the proof was given up"));
+    this.#worker ??= this.#start();
+    const worker = this.#worker;
+    return new Promise((resolve, reject) => {
+      this.#asked = { resolve, reject };
+      worker.postMessage(question, [question.a.buffer, question.b.buffer]);
+    });
+  }
+
+  #start(): Worker {
+    const worker = new Worker(workerFile());
+    worker.on("message", (verdict: Verdict) => {
+      const asked = this.#asked;
+      this.#asked = null;
+      asked?.resolve(verdict);
+    });
+    worker.on("error", error => this.#fail(error));
+    worker.on("exit", () => this.#fail(new Error("the thread of the proof ended")));
+    return worker;
+  }
+
+  #fail(error: Error): void {
+    const asked = this.#asked;
+    this.#asked = null;
+    this.#worker = null;
+    asked?.reject(error);
+  }
+}
+
+/**
+ * Judges plans: our rows with everybody else's beside them must do what ours do alone. Flows with an ignored cookie are
+ * left out. What cannot be told within `maxSeconds` is refused too.
+ */
+export function planJudge(prover: Prover, ignoredCookies: readonly bigint[], maxSeconds: number): PlanJudge {
+  const ignored = ignoredCookies.map(cookie => `cookie=0x${cookie.toString(16)},`);
+  return async (ours, foreign) => {
+    const others = foreign.split("\n").filter(line => !ignored.some(text => line.startsWith(text)));
+    if (others.every(line => line === "")) return null;
+    const [a, b] = [await bytesOf([ours]), await bytesOf([ours, ...others])];
+    const { verdict, witness } = await prover.ask(a, b, maxSeconds);
+    return verdict === "equal" ? null : (witness ?? verdict);
+  };
+}

@@ -1,0 +1,236 @@
+/**
+ * An agent from its settings: the one place that knows all of its parts. Who speaks to the fabric is given from outside, and
+ * without it the agent keeps the switch in step with files and intent, and announces nothing.
+ */
+
+import { mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Announcer, RouteSource } from "../bgp/index.ts";
+import { StateError, type UnixServer } from "../host/index.ts";
+import type { Intent } from "../intent/index.ts";
+import { type Ignored, NO_PORT_KINDS } from "../verify/index.ts";
+import { Agent } from "./agent.ts";
+import { PatientAnnouncer } from "./announcer-timeout.ts";
+import { startServer, takeOver } from "./http-api.ts";
+import { LiveBridge } from "./live-bridge.ts";
+import { Audit, type Log } from "./log.ts";
+import { type AttachedBridge, bridgeAddress, OfctlBridge } from "./ofctl-bridge.ts";
+import { portKindsOf } from "./port-types.ts";
+import { Prover, type ProverOptions, planJudge } from "./proof-client.ts";
+import { Quarantine } from "./quarantine.ts";
+import { Reconciler } from "./reconciler.ts";
+import type { NextHopResolver } from "./rib.ts";
+import { VmDirectory } from "./vm-directory.ts";
+
+/** The fabric's side. */
+export interface Peers {
+  readonly announcer: Announcer;
+  readonly routes: RouteSource;
+  readonly resolver: NextHopResolver;
+  /** Calls back when `resolver` would give another answer than before. */
+  onResolved(callback: () => void): void;
+  /** This hypervisor's address on the fabric, the next hop of what is announced. */
+  readonly ownNextHop: string;
+  /** Whether announcements carry this hypervisor's label. */
+  readonly isLabelled: boolean;
+  /** Ends what is open; the agent has ended. */
+  close(): void;
+}
+
+export interface AgentSettings {
+  readonly base: Intent;
+  /** The database's socket, beside which the bridge's lies; undefined: where ovs-ofctl looks. */
+  readonly database?: string | undefined;
+  /** The control socket of live ports, in place of a bridge. */
+  readonly live?: string | undefined;
+  /** The watched directory of VM files. */
+  readonly vms: string;
+  /** Where quarantine and audit are kept. */
+  readonly state: string;
+  /** Whether these two are made when they are missing; else that is an error: their names may be mistyped. */
+  readonly mayCreateFolders?: boolean;
+  /** The unix socket that answers. */
+  readonly socket: string;
+  readonly peers: Peers | null;
+  readonly everySeconds: number;
+  readonly quarantineSeconds: number;
+  readonly drift: "repair" | "report";
+  /** Whether VMs may lose their files all at once. */
+  readonly mayBeEmpty?: boolean;
+  /** Write plans that are not as they should be, too. */
+  readonly isForced: boolean;
+  readonly isProved: boolean;
+  readonly ignoredCookies: readonly bigint[];
+  /** Parts of an outcome that proofs do not compare: none by default. */
+  readonly ignored?: ReadonlySet<Ignored>;
+  readonly isTakingOver: boolean;
+  readonly log: Log;
+  /** Called when the agent answers, before its first round: from here on it can be ended, and its audit file renewed. */
+  readonly onBegun?: (running: Running) => void;
+  /** Tests only: moments of the proof. */
+  readonly quietMs?: number;
+}
+
+export interface Running {
+  readonly agent: Agent;
+  /** Resolves when another agent asked for the hand-over. */
+  readonly handover: Promise<void>;
+  /** Opens the audit file anew. */
+  reopen(): void;
+  /** Ends; flows and announcements stay. */
+  stop(): Promise<void>;
+}
+
+const PLAN_SECONDS = 20;
+const STOP_MS = 5000;
+
+/** How often it is seen to that the socket is there. */
+const KEEP_MS = 2000;
+
+/**
+ * Starts an agent. Throws SocketError when its socket is another's, StateError when its folders cannot be had or are damaged;
+ * what the switch lacks is retried, not thrown.
+ */
+export async function startAgent(settings: AgentSettings): Promise<Running> {
+  try {
+    return await start(settings);
+  } catch (error) {
+    // Else the connections to those would keep the process.
+    settings.peers?.close();
+    throw error;
+  }
+}
+
+/** Sees to it that a folder is there. Throws StateError. */
+function checkFolder(option: string, path: string, mayCreate: boolean): void {
+  try {
+    if (mayCreate) mkdirSync(path, { recursive: true, mode: 0o700 });
+    if (statSync(path).isDirectory()) return;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT")
+      throw new StateError(`${option} ${path}: there is no such folder; create it, or add --create-folders`);
+    if (code !== "EEXIST") throw new StateError(`${option} ${path}: ${(error as Error).message}`);
+  }
+  throw new StateError(`${option} ${path}: is not a folder`);
+}
+
+async function start(settings: AgentSettings): Promise<Running> {
+  const { log, peers } = settings;
+  const mayCreate = settings.mayCreateFolders === true;
+  checkFolder("--vms", settings.vms, mayCreate);
+  checkFolder("--state", settings.state, mayCreate);
+  if (settings.isTakingOver && (await takeOver(settings.socket)))
+    log("info", "the agent before has handed over");
+  const { agent, announcer, audit, bridge } = partsOf(settings);
+  let onHandover: () => void = () => undefined;
+  const handover = new Promise<void>(resolve => {
+    onHandover = resolve;
+  });
+  // The socket first: whoever holds it is the one agent of this bridge.
+  const server = await startServer(agent, settings.socket, onHandover);
+  // Before anything is resolved: a MAC that is found later has a round of its own.
+  peers?.onResolved(() => agent.nudge());
+  if (announcer !== null) announcer.onBack = () => agent.nudge();
+  const detach = bridge.attach(isThere => {
+    log("warn", isThere ? "the switch is back" : "the switch went away");
+    agent.switchChanged();
+  });
+  const keeper = keepSocket(server, log, onHandover);
+  const running: Running = {
+    agent,
+    handover,
+    reopen: () => audit.reopen(),
+    async stop() {
+      // A switch that hangs is not waited for: a bundle is taken whole or not at all, and whoever comes next looks.
+      const late = setTimeout(detach, STOP_MS);
+      await agent.stop();
+      clearTimeout(late);
+      detach();
+      clearInterval(keeper);
+      await server.close();
+      peers?.close();
+      audit.close();
+    },
+  };
+  settings.onBegun?.(running);
+  await agent.start();
+  return running;
+}
+
+/** A socket that was removed is made anew; where it is another agent's by now, that one has taken over. */
+function keepSocket(server: UnixServer, log: Log, onTaken: () => void): NodeJS.Timeout {
+  let said = "";
+  const keep = async (): Promise<void> => {
+    try {
+      if (await server.keep()) said = "";
+      else {
+        log("error", "another agent has the socket by now; this one ends");
+        onTaken();
+      }
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== said)
+        log("error", "the socket was removed and cannot be made anew", { error: message });
+      said = message;
+    }
+  };
+  return setInterval(() => void keep(), KEEP_MS).unref();
+}
+
+/** Live ports are no tunnels; those of a bridge are what the switch says. */
+function proverOptions({ base, live, database, ignored = new Set() }: AgentSettings): ProverOptions {
+  const portKinds =
+    live === undefined
+      ? () => portKindsOf(base.bridge, database, base.uplink.ofport)
+      : async () => ({ ...NO_PORT_KINDS, isComplete: true });
+  return { ignored, portKinds };
+}
+
+function partsOf(settings: AgentSettings): {
+  readonly agent: Agent;
+  readonly announcer: PatientAnnouncer | null;
+  readonly audit: Audit;
+  readonly bridge: AttachedBridge;
+} {
+  const { base, log, peers, state, ignoredCookies } = settings;
+  const audit = new Audit(join(state, "audit.jsonl"));
+  const directory = new VmDirectory(settings.vms);
+  const bridge =
+    settings.live === undefined
+      ? new OfctlBridge(bridgeAddress(base.bridge, settings.database), state)
+      : new LiveBridge(settings.live, base);
+  const quarantine = new Quarantine(join(state, "quarantine.json"), settings.quarantineSeconds * 1000);
+  const prover = settings.isProved ? new Prover(proverOptions(settings)) : null;
+  const announcer = peers === null ? null : new PatientAnnouncer(peers.announcer);
+  const isJudged = prover !== null && !settings.isForced;
+  const reconciler = new Reconciler({
+    base,
+    bridge,
+    directory,
+    announcer,
+    ownNextHop: peers?.ownNextHop ?? null,
+    isLabelled: peers?.isLabelled ?? true,
+    hasRoutes: peers !== null,
+    resolver: peers?.resolver ?? (() => null),
+    quarantine,
+    audit,
+    log,
+    drift: settings.drift,
+    mayBeEmpty: settings.mayBeEmpty === true,
+    judge: isJudged ? planJudge(prover, ignoredCookies, PLAN_SECONDS) : null,
+  });
+  const agent = new Agent({
+    reconciler,
+    bridge,
+    directory,
+    quarantine,
+    routes: peers?.routes ?? null,
+    prover,
+    log,
+    ignoredCookies,
+    everySeconds: settings.everySeconds,
+    ...(settings.quietMs === undefined ? {} : { quietMs: settings.quietMs, proofGapMs: settings.quietMs }),
+  });
+  return { agent, announcer, audit, bridge };
+}

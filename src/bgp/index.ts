@@ -1,0 +1,13 @@
+/** Routes over BGP, by their only door: a routing daemon, the fabric's routes from it, our own to it, MACs of next hops. */
+export { BgpAnnouncer } from "./announcer.ts";
+export { Gobgp3 } from "./gobgp3.ts";
+export { type NextHopOptions, NextHops } from "./next-hops.ts";
+export { BgpRoutes, isSameRoute, type SourceOptions } from "./received-routes.ts";
+export {
+  BgpError,
+  type Daemon,
+  type DaemonPath,
+  type DaemonPeer,
+  type RouteFamily,
+} from "./routing-daemon.ts";
+export type { Announced, Announcer, FabricRoute, RouteChange, RouteSource } from "./types.ts";

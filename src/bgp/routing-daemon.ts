@@ -1,0 +1,61 @@
+/**
+ * The small interface behind which a routing daemon stands: paths in and out, the state of its sessions. It is ours, so
+ * that no message of a daemon's own API leaks further in than the one file that speaks it (`gobgp3.ts`). Nothing here
+ * reconnects or remembers; `source.ts` and `announcer.ts` do.
+ */
+import type { FabricRoute } from "./types.ts";
+
+/** AFI 1 with SAFI 4 (RFC 8277, a label stack with each prefix), or with SAFI 1. */
+export type RouteFamily = "labelled" | "unicast";
+
+/** One path of a prefix in the daemon's table. */
+export interface DaemonPath {
+  readonly route: FabricRoute;
+  /** Put there over the daemon's API, by us, and not learnt from a peer. */
+  readonly isLocal: boolean;
+  /** The prefix has no best path any more; labels and next hop mean nothing then. */
+  readonly isWithdrawn: boolean;
+  readonly isBest: boolean;
+}
+
+/** A session with a configured peer. */
+export interface DaemonPeer {
+  readonly address: string;
+  readonly isUp: boolean;
+  /** Whether our family is configured here and the peer said that it speaks it; without, nothing of ours gets there. */
+  readonly hasFamily: boolean;
+  /** Whether its End-of-RIB of our family has come since the session is up (RFC 4724). */
+  readonly hasEnded: boolean;
+  /** Whether it has graceful restart for our family, and so is certain to send one. */
+  readonly willEnd: boolean;
+  /** Paths of our family that it has sent. */
+  readonly receivedCount: number;
+}
+
+/** A routing daemon as we ask it. Calls fail with a BgpError when it does not answer in time. */
+export interface Daemon {
+  /** How often its connection was lost: another number means that what it held for us may be gone. */
+  readonly lossCount: number;
+  /** Calls back whenever the connection is there again after a loss; the daemon may not be ready for all calls yet. */
+  onBack(callback: () => void): void;
+  /**
+   * Best paths as they change. The first call of `onPaths` has the whole table, however empty. `onEnd` is called once,
+   * when the daemon ends the stream; not after the returned function, which ends it from our side.
+   */
+  watch(onPaths: (paths: readonly DaemonPath[]) => void, onEnd: (error: Error) => void): () => void;
+  /** Resolves when the daemon has taken all of them. A path for a prefix replaces the one before (implicit withdraw). */
+  announce(routes: readonly FabricRoute[]): Promise<void>;
+  /** Resolves when the daemon has taken all of them; a prefix that is not announced is no error. */
+  withdraw(prefixes: readonly string[]): Promise<void>;
+  /** What it announces for us, and nothing else: in one piece, where a list of all paths comes path by path. */
+  ours(): Promise<readonly FabricRoute[]>;
+  /** All paths of all prefixes, ours and others', best or not. */
+  list(): Promise<readonly DaemonPath[]>;
+  peers(): Promise<readonly DaemonPeer[]>;
+  close(): void;
+}
+
+/** What the user can mend about the routing daemon; printed as one line. */
+export class BgpError extends Error {
+  override readonly name = "BgpError";
+}

@@ -1,0 +1,340 @@
+/**
+ * Actions made ready to run: what a packet needs of each action of the syntax tree, worked out once per flow. Spelling
+ * goes (mod_dl_dst, load and set_field become `set`), bigints become words, and what cannot be executed becomes a step
+ * that says so. Nothing is executed here.
+ */
+import type { Action, SetSpelling, Subfield } from "../ast.ts";
+import { type Demanded, type Field, fieldNamed } from "../fields.ts";
+import { KEY, KEY_WORDS } from "../flow-key.ts";
+import { formatActions } from "../print.ts";
+import type { SetPart } from "./action-set.ts";
+import { supportOf } from "./features.ts";
+import { type Words, wordsOf } from "./field-access.ts";
+
+/** A feature that the outcome depends on and that is not executed, and the line where it stands. */
+export interface FeatureAt {
+  readonly feature: string;
+  readonly line: number;
+}
+
+/** Arguments of a packet-in that the controller sees, beside the packet and its metadata. */
+export interface PacketInArguments {
+  readonly reason: string;
+  readonly id: number;
+  readonly maxBytes: number;
+  /** As hexadecimal digits; null without. */
+  readonly userdata: string | null;
+}
+
+/**
+ * Effects of actions that leave the packet alone. `puts out`: it may leave by ports that the flow does not name; `learns`:
+ * a flow is added for later packets; `samples`: a collector gets a report; `tracks`: a connection, a meter or another state
+ * of the switch changes, which may also hold the packet back.
+ */
+export type Effect = "puts out" | "learns" | "samples" | "tracks";
+
+/** Whether Open vSwitch notes it down on the way through the tables, so that an error behind it does not undo it. */
+export const isNoted = ({ effect, name }: { readonly effect: Effect; readonly name: string }): boolean =>
+  effect === "learns" || name === "NORMAL";
+
+const wordsFrom = (first: number, end: number): number[] =>
+  Array.from({ length: end - first }, (_, index) => first + index);
+
+/** Words of the key that come in with a packet beside its bytes, and leave with it: queue, mark and tunnel. */
+export const ACCOMPANYING_WORDS: readonly number[] = [
+  KEY.skbPriority,
+  KEY.pktMark,
+  ...wordsFrom(KEY.tunnelId, KEY.ctState),
+];
+
+/** Words of the key that a packet-in carries beside the packet (flow_get_metadata of lib/flow.c); nothing is tracked. */
+export const PACKET_IN_WORDS: readonly number[] = [
+  KEY.pktMark,
+  KEY.inPort,
+  ...wordsFrom(KEY.metadata, KEY.ctState),
+];
+
+const PACKET_WORDS: readonly number[] = wordsFrom(KEY.dlDst, KEY_WORDS);
+
+/** Words of the key that decide what an effect is, beside the fields that the action reads. */
+export function wordsOfEffect(effect: Effect, name: string): readonly number[] {
+  switch (effect) {
+    case "puts out":
+      return [KEY.inPort, ...ACCOMPANYING_WORDS, ...PACKET_WORDS];
+    case "samples":
+      return [KEY.inPort, ...PACKET_WORDS];
+    case "tracks":
+      return name === "meter" ? [] : PACKET_WORDS;
+    case "learns":
+      return [];
+  }
+}
+
+/** What is true of every step. */
+interface StepBase {
+  /** Line of the flow or group it comes from. */
+  readonly line: number;
+  /** Whether a packet whose labels were popped must be read anew first (recirc_for_mpls of Open vSwitch). */
+  readonly needsReparse: boolean;
+  /** The part of an action set that it belongs to; null: an action set ignores it. */
+  readonly inSet: SetPart | null;
+}
+
+export type Step = StepBase &
+  (
+    | { readonly do: "output"; readonly port: number }
+    | { readonly do: "output_field"; readonly from: Subfield }
+    | { readonly do: "output_truncated"; readonly port: number; readonly maxBytes: number }
+    | { readonly do: "controller"; readonly to: PacketInArguments }
+    | { readonly do: "enqueue"; readonly port: number; readonly queue: number }
+    | { readonly do: "group"; readonly group: number }
+    | { readonly do: "resubmit"; readonly port: number | null; readonly table: number | null }
+    | { readonly do: "push_vlan"; readonly type: number }
+    | { readonly do: "pop_vlan" }
+    | { readonly do: "push_mpls"; readonly type: number }
+    | { readonly do: "pop_mpls"; readonly type: number }
+    | {
+        readonly do: "set";
+        readonly field: Field;
+        readonly value: Words;
+        readonly mask: Words;
+        readonly prerequisite: Demanded;
+      }
+    | { readonly do: "move"; readonly from: Subfield; readonly to: Subfield }
+    | { readonly do: "push"; readonly from: Subfield }
+    | { readonly do: "pop"; readonly to: Subfield }
+    | { readonly do: "dec_ttl"; readonly controllers: readonly number[] }
+    | { readonly do: "dec_mpls_ttl" }
+    | { readonly do: "set_queue"; readonly queue: number }
+    | { readonly do: "pop_queue" }
+    | { readonly do: "write_actions"; readonly steps: readonly Step[] }
+    | { readonly do: "clear_actions" }
+    /** `isUndone`: the datapath works on a copy; otherwise changes are taken back afterwards. */
+    | { readonly do: "clone"; readonly steps: readonly Step[]; readonly isCopied: boolean }
+    | { readonly do: "exit" }
+    /** Changes nothing of this packet or of any other. */
+    | { readonly do: "nothing"; readonly isFrozen: boolean; readonly text: string }
+    /**
+     * Leaves the packet alone and has an effect of its own, which depends on its text, the packet, and the fields that
+     * it reads.
+     */
+    | {
+        readonly do: "effect";
+        readonly effect: Effect;
+        readonly name: string;
+        readonly text: string;
+        readonly reads: readonly Subfield[];
+      }
+    /** `text`, here and of nothing: the action with its arguments, in the spelling of Open vSwitch. */
+    | { readonly do: "unknown"; readonly feature: string; readonly text: string }
+    /** Only among frozen steps: the table in which the next ones stood. */
+    | { readonly do: "unroll"; readonly table: number }
+  );
+
+/** What a spelling demands of the packet, where that is not the field's own prerequisite. */
+const SPELLING_DEMANDS: Partial<Record<SetSpelling, Demanded>> = {
+  mod_dl_src: "none",
+  mod_dl_dst: "none",
+  mod_vlan_vid: "none",
+  mod_vlan_pcp: "none",
+  set_vlan_vid: "VLAN VID",
+  set_vlan_pcp: "VLAN VID",
+  mod_nw_src: "IPv4",
+  mod_nw_dst: "IPv4",
+  mod_tp_src: "ports",
+  mod_tp_dst: "ports",
+  set_tunnel: "none",
+  set_tunnel64: "none",
+};
+
+/** Spellings that write a field in another way than set_field would. */
+const SPELLING_FIELDS: Partial<Record<SetSpelling, string>> = {
+  mod_vlan_vid: "dl_vlan",
+  mod_vlan_pcp: "dl_vlan_pcp",
+  set_vlan_vid: "dl_vlan",
+  set_vlan_pcp: "dl_vlan_pcp",
+};
+
+/** Whether a field is in the key of every frame that has it: NSH is not read, tun_metadata has no place. */
+export const isModelled = ({ place }: Field): boolean =>
+  place !== null && (place.word < KEY.nshBase || place.word > KEY.nshContext + 3);
+
+type Given<Type extends Action["type"]> = Extract<Action, { type: Type }>;
+type Body<S = Step> = S extends unknown ? Omit<S, "line" | "needsReparse" | "inSet"> : never;
+/** The text of these is added in one place. */
+type Textless<S> = S extends { do: "nothing" | "unknown" } ? Omit<S, "text"> : S;
+type Compiled = Textless<Body> & { needsReparse?: boolean };
+
+function setStep({ spelling, field, value, mask }: Given<"set">): Compiled {
+  if (!isModelled(field)) return { do: "unknown", feature: `set_field of ${field.name}` };
+  const name = SPELLING_FIELDS[spelling];
+  const target = name === undefined ? field : fieldNamed(name);
+  const isLayer3 = target.place!.word >= KEY.nwSrc;
+  return {
+    do: "set",
+    field: target,
+    value: wordsOf(value),
+    mask: wordsOf(name === undefined ? mask : mask & target.valid),
+    prerequisite: SPELLING_DEMANDS[spelling] ?? field.prerequisite,
+    needsReparse: isLayer3 || spelling.startsWith("set_mpls_"),
+  };
+}
+
+/** With nothing but a length it is an output by CONTROLLER to Open vSwitch. */
+const isOutput = ({ reason, id, userdata, pause, meter }: Given<"controller">): boolean =>
+  reason === "action" && id === 0 && userdata === null && !pause && meter === null;
+
+/** An output needs no new look at the packet. */
+function controllerStep(action: Given<"controller">): Compiled {
+  if (action.pause) return { do: "unknown", feature: "controller(pause)" };
+  if (action.meter !== null) return { do: "unknown", feature: "controller(meter_id)" };
+  const { reason, id, maxBytes, userdata } = action;
+  const to = { reason, id, maxBytes, userdata: userdata === null ? null : hexOf(userdata) };
+  return { do: "controller", to, needsReparse: !isOutput(action) };
+}
+
+const hexOf = (bytes: Uint8Array): string =>
+  Array.from(bytes, byte => byte.toString(16).padStart(2, "0")).join("");
+
+function resubmitStep({ port, table, ct }: Given<"resubmit">): Compiled {
+  return ct ? { do: "unknown", feature: "resubmit(ct)" } : { do: "resubmit", port, table };
+}
+
+/** What an action does besides the packet; null: nothing. */
+function effectOf({ name, text }: Given<"other">): Effect | null {
+  switch (name) {
+    case "learn":
+      return "learns";
+    case "sample":
+      return "samples";
+    case "bundle":
+      return "puts out";
+    case "ct":
+      return /[(,](?:table=|nat\b)/.test(text) ? null : "tracks";
+    default:
+      return null;
+  }
+}
+
+function otherStep(action: Given<"other">): Compiled {
+  const { name, text, reads } = action;
+  if (name === "learn" && text.includes("result_dst")) return { do: "unknown", feature: "learn(result_dst)" };
+  const odd = reads.find(({ field }) => !isModelled(field));
+  if (odd !== undefined) return { do: "unknown", feature: `${name} of ${odd.field.name}` };
+  const effect = effectOf(action);
+  if (effect !== null) return { do: "effect", effect, name, text, reads, needsReparse: name !== "bundle" };
+  if (supportOf(name) === "unknown") return { do: "unknown", feature: name };
+  return { do: "nothing", isFrozen: true };
+}
+
+function subfieldStep<S extends Compiled>(step: S, name: string, ...subfields: Subfield[]): Compiled {
+  const missing = subfields.find(({ field }) => !isModelled(field));
+  return missing === undefined ? step : { do: "unknown", feature: `${name} of ${missing.field.name}` };
+}
+
+/** One row per action: what becomes of it. */
+const COMPILE: { [Type in Action["type"]]: (action: Given<Type>, line: number) => Compiled } = {
+  output: ({ port }) => ({ do: "output", port, needsReparse: false }),
+  output_field: ({ from }) => subfieldStep({ do: "output_field", from, needsReparse: false }, "output", from),
+  output_truncated: ({ port, maxBytes }) => ({ do: "output_truncated", port, maxBytes, needsReparse: false }),
+  controller: controllerStep,
+  enqueue: ({ port, queue }) => ({ do: "enqueue", port, queue, needsReparse: false }),
+  group: ({ group }) => ({ do: "group", group, needsReparse: false }),
+  resubmit: resubmitStep,
+  goto_table: ({ table }) => ({ do: "resubmit", port: null, table }),
+  push_vlan: ({ ethertype }) => ({ do: "push_vlan", type: ethertype }),
+  pop_vlan: () => ({ do: "pop_vlan" }),
+  push_mpls: ({ ethertype }) => ({ do: "push_mpls", type: ethertype }),
+  pop_mpls: ({ ethertype }) => ({ do: "pop_mpls", type: ethertype }),
+  set: setStep,
+  move: ({ from, to }) => subfieldStep({ do: "move", from, to }, "move", from, to),
+  push: ({ from }) => subfieldStep({ do: "push", from }, "push", from),
+  pop: ({ to }) => subfieldStep({ do: "pop", to }, "pop", to),
+  dec_ttl: ({ controllers }) => ({
+    do: "dec_ttl",
+    controllers: controllers.length === 0 ? [0] : controllers,
+  }),
+  dec_mpls_ttl: () => ({ do: "dec_mpls_ttl" }),
+  dec_nsh_ttl: () => ({ do: "unknown", feature: "dec_nsh_ttl" }),
+  set_queue: ({ queue }) => ({ do: "set_queue", queue, needsReparse: false }),
+  pop_queue: () => ({ do: "pop_queue" }),
+  write_metadata: ({ value, mask }) => ({
+    do: "set",
+    field: fieldNamed("metadata"),
+    value: wordsOf(value),
+    mask: wordsOf(mask),
+    prerequisite: "none",
+  }),
+  write_actions: ({ actions }, line) => ({ do: "write_actions", steps: compileActions(actions, line) }),
+  clear_actions: () => ({ do: "clear_actions" }),
+  clone: ({ actions }, line) => ({
+    do: "clone",
+    steps: compileActions(actions, line),
+    isCopied: actions.some(({ type }) => type === "output_truncated"),
+  }),
+  meter: ({ meter }) => ({
+    do: "effect",
+    effect: "tracks",
+    name: "meter",
+    text: `meter:${meter}`,
+    reads: [],
+  }),
+  // A flow of these is looked up as a part of a match and never executed; elsewhere Open vSwitch does nothing.
+  conjunction: () => ({ do: "nothing", isFrozen: false }),
+  note: () => ({ do: "nothing", isFrozen: false }),
+  exit: () => ({ do: "exit" }),
+  other: otherStep,
+};
+
+/** Where actions go in an action set; those that are not here are ignored in one. */
+const IN_SET: Partial<Record<Action["type"], SetPart>> = {
+  pop_vlan: "pop_vlan",
+  pop_mpls: "pop_mpls",
+  push_mpls: "push_mpls",
+  push_vlan: "push_vlan",
+  dec_ttl: "dec_ttl",
+  dec_mpls_ttl: "dec_mpls_ttl",
+  dec_nsh_ttl: "dec_nsh_ttl",
+  set: "change",
+  move: "change",
+  set_queue: "change",
+  resubmit: "resubmit",
+  output: "output",
+  group: "group",
+};
+
+/** The same of those that are known by name only. */
+const OTHER_IN_SET: Readonly<Record<string, SetPart>> = {
+  decap: "decap",
+  encap: "encap",
+  ct: "ct",
+  ct_clear: "ct_clear",
+};
+
+function setPartOf(action: Action): SetPart | null {
+  if (action.type === "controller") return isOutput(action) ? "output" : null;
+  if (action.type === "other") return OTHER_IN_SET[action.name] ?? null;
+  return IN_SET[action.type] ?? null;
+}
+
+/** An enqueue as the switch has it: one action, or the three that later versions of OpenFlow say it with. */
+function splitEnqueue(action: Action): Action[] {
+  if (action.type !== "enqueue" || !action.isSplit) return [action];
+  const { span, port, queue } = action;
+  return [
+    { type: "set_queue", span, queue },
+    { type: "output", span, port },
+    { type: "pop_queue", span },
+  ];
+}
+
+/** The steps of a list of actions that stands in `line`. */
+export function compileActions(actions: readonly Action[], line: number): Step[] {
+  return actions.flatMap(splitEnqueue).map(action => {
+    const compile = COMPILE[action.type] as (action: Action, line: number) => Compiled;
+    const compiled = compile(action, line);
+    const isTextual = compiled.do === "unknown" || compiled.do === "nothing";
+    const text = isTextual ? { text: formatActions([action]) } : {};
+    return { needsReparse: true, line, inSet: setPartOf(action), ...compiled, ...text } as Step;
+  });
+}

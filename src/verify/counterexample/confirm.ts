@@ -1,0 +1,165 @@
+/**
+ * What the interpreter makes of a frame, with flow tables of any size, which it reads from their columns. The symbolic
+ * machine has no part in it.
+ */
+import {
+  ACCOMPANYING_WORDS,
+  type Effects,
+  type EnteringState,
+  type Flow,
+  Interpreter,
+  KEY,
+  type Outcome,
+} from "../../openflow/index.ts";
+import type { Ignored } from "../product/compare-outputs.ts";
+import type { Program } from "../symbolic/compiled-tables.ts";
+import { isTunnel, TUNNEL_WORDS } from "../symbolic/entering.ts";
+import { NO_PORT_KINDS, type PortKinds } from "../symbolic/input-space.ts";
+
+/** So many frames are run before the tables are made ready for many. */
+const FEW = 50;
+/** Flows that are kept ready: when a million rows are wrong, frames meet each of them once. */
+const KEPT_FLOWS = 256;
+
+/** The interpreter of a program: nothing is made ready for it before there is a frame. */
+export class Confirming {
+  readonly #program: Program;
+  #interpreter: Interpreter | null = null;
+  #frames = 0;
+
+  constructor(program: Program) {
+    this.#program = program;
+  }
+
+  run(inPort: number, frame: Uint8Array, entering: EnteringState): Outcome {
+    const count = this.#frames++;
+    if (this.#interpreter === null || count === FEW) {
+      const { flows, groups, ovs } = this.#program;
+      this.#interpreter = new Interpreter(flows, {
+        groups: [...groups.values()],
+        isForFew: count < FEW,
+        keptFlows: KEPT_FLOWS,
+        ovs,
+      });
+    }
+    return this.#interpreter.run(inPort, frame, null, entering);
+  }
+}
+
+/** What two outcomes are compared by. */
+export interface Yardstick {
+  readonly ignored: ReadonlySet<Ignored>;
+  readonly ports: PortKinds;
+}
+
+const EVERYTHING: Yardstick = { ignored: new Set(), ports: NO_PORT_KINDS };
+
+type Output = Outcome["outputs"][number];
+
+/** Whether a word of ACCOMPANYING_WORDS counts for an output. */
+function counts(word: number, port: number, { ignored, ports }: Yardstick): boolean {
+  if (word === KEY.skbPriority) return !ignored.has("queue");
+  if (word === KEY.pktMark) return !ignored.has("mark");
+  return !TUNNEL_WORDS.includes(word) || isTunnel(ports, port) !== false;
+}
+
+/** Words of an output that go along with its bytes, those that do not count as zero. */
+export function accompanying(output: Output, by: Yardstick = EVERYTHING): number[] {
+  const { port, state } = output;
+  return ACCOMPANYING_WORDS.map((word, index) => (counts(word, port, by) ? (state?.[index] ?? 0) : 0));
+}
+
+function isSame(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
+}
+
+type PacketIn = Outcome["packetIns"][number];
+type Other = Effects["others"][number];
+
+/** What counts of an outcome: frames that leave, packets for the controller, and the effects that are certain. */
+interface Certain {
+  readonly outputs: readonly Output[];
+  readonly packetIns: readonly PacketIn[];
+  readonly others: readonly Other[];
+}
+
+function certainOf({ outputs, packetIns, others }: Effects, { ignored }: Yardstick): Certain {
+  const isCounted = ({ effect }: Other): boolean =>
+    effect === "learns" || (effect === "samples" && !ignored.has("sample"));
+  return {
+    outputs: ignored.has("order") ? [...outputs].sort((a, b) => a.port - b.port) : outputs,
+    packetIns: packetIns.filter(({ isExpired }) => !isExpired && !ignored.has("packet-in")),
+    others: others.filter(isCounted).sort((a, b) => (a.key < b.key ? -1 : 1)),
+  };
+}
+
+const sameOutput = (a: Output, b: Output, by: Yardstick): boolean =>
+  a.port === b.port &&
+  isSame(a.frame, b.frame) &&
+  ((a.state === null && b.state === null) || isSame(accompanying(a, by), accompanying(b, by)));
+
+const samePacketIn = (a: PacketIn, b: PacketIn): boolean =>
+  a.reason === b.reason &&
+  a.id === b.id &&
+  a.maxBytes === b.maxBytes &&
+  a.userdata === b.userdata &&
+  isSame(a.state, b.state) &&
+  isSame(a.frame, b.frame);
+
+const sameEffect = (a: Other, b: Other): boolean => a.effect === b.effect && a.key === b.key;
+
+const sameLists = <T>(a: readonly T[], b: readonly T[], same: (a: T, b: T) => boolean): boolean =>
+  a.length === b.length && a.every((one, index) => same(one, b[index]!));
+
+const sameCertain = (a: Certain, b: Certain, by: Yardstick): boolean =>
+  sameLists(a.outputs, b.outputs, (one, other) => sameOutput(one, other, by)) &&
+  sameLists(a.packetIns, b.packetIns, samePacketIn) &&
+  sameLists(a.others, b.others, sameEffect);
+
+/** Those of `some` that are not in `others`, one for one. */
+function without<T>(some: readonly T[], others: readonly T[], same: (a: T, b: T) => boolean): T[] {
+  const left = [...others];
+  return some.filter(one => {
+    const at = left.findIndex(other => same(one, other));
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
+}
+
+const putsOut = ({ others }: Effects): Other[] => others.filter(({ effect }) => effect === "puts out");
+
+/** True when two outcomes are the same to everybody outside. Undecided ones are not. */
+export function sameOutcome(a: Outcome, b: Outcome, by: Yardstick = EVERYTHING): boolean {
+  if (a.effects === null || b.effects === null) return false;
+  const isUncertain = ({ effect }: Other): boolean => effect === "puts out" || effect === "tracks";
+  const [left, right] = [a.effects.others.filter(isUncertain), b.effects.others.filter(isUncertain)];
+  return (
+    sameLists(left, right, (one, other) => sameEffect(one, other) && one.after === other.after) &&
+    sameCertain(certainOf(a.effects, by), certainOf(b.effects, by), by)
+  );
+}
+
+/**
+ * True when two outcomes differ whatever the switch's own state is, or in some state of it that one side alone depends on:
+ * NORMAL puts out something in some state, ct and meters let packets pass in some.
+ */
+export function surelyDiffer(a: Outcome, b: Outcome, by: Yardstick = EVERYTHING): boolean {
+  if (a.effects === null || b.effects === null) return false;
+  const [left, right] = [certainOf(a.effects, by), certainOf(b.effects, by)];
+  const [ofA, ofB] = [putsOut(a.effects), putsOut(b.effects)];
+  const [extraA, extraB] = [without(ofA, ofB, sameEffect), without(ofB, ofA, sameEffect)];
+  if (extraA.length === 0 && extraB.length === 0) return !sameCertain(left, right, by);
+  if (extraA.length > 0 && extraB.length > 0) return false;
+  const [more, less] = extraA.length > 0 ? [left, right] : [right, left];
+  return (
+    without(less.outputs, more.outputs, (one, other) => sameOutput(one, other, by)).length === 0 &&
+    without(less.packetIns, more.packetIns, samePacketIn).length === 0 &&
+    without(less.others, more.others, sameEffect).length === 0
+  );
+}
+
+/** The flows that a frame went through. */
+export const chainOf = ({ tables }: Outcome): Flow[] =>
+  tables.flatMap(({ flow }) => (flow === null ? [] : [flow]));

@@ -1,0 +1,58 @@
+/**
+ * What the symbolic machine says of one frame, held against what the interpreter made of it: by which ports it leaves, in
+ * which order, with which MAC addresses and which label on top, and how often it goes to the controller. The two share no
+ * code beyond the steps that actions compile to, so that a difference which both tell alike is seen by two engines.
+ */
+import { KEY, type Outcome } from "../../openflow/index.ts";
+import type { Path } from "../paths/path-condition.ts";
+import { TYPES } from "../symbolic/fields.ts";
+import type { Event, Packet } from "../symbolic/state.ts";
+import type { Word } from "../symbolic/terms.ts";
+import { evaluate, type Input } from "./find-input.ts";
+
+type Read = (word: Word) => number;
+
+const MAC_BYTES = 6;
+
+/** Whether one side's outcome ends with the events that its machine has put out; what both did alike comes before them. */
+export function isForetold(events: readonly Event[], path: Path, input: Input, outcome: Outcome): boolean {
+  const read: Read = word =>
+    evaluate(path, input.lanes, word, atom => input.valueOf(atom.content, atom.word));
+  const isSent = (event: Event): boolean =>
+    event.is === "output" && (event.notTo === null || read(event.port) !== read(event.notTo));
+  const outputs = events.filter(isSent) as Extract<Event, { is: "output" }>[];
+  const packetIns = events.filter(({ is }) => is === "packet_in");
+  const others = events.filter(({ is }) => is === "effect");
+  if (outcome.effects === null) return false;
+  const { effects } = outcome;
+  const seen = effects.outputs.slice(effects.outputs.length - outputs.length);
+  const toController = effects.packetIns.filter(({ isExpired }) => !isExpired);
+  return (
+    toController.length >= packetIns.length &&
+    effects.others.length >= others.length &&
+    seen.length === outputs.length &&
+    outputs.every(({ port, wire, state }, index) => {
+      const { port: number, frame, state: words } = seen[index]!;
+      return (
+        (read(port) & 0xffff) === number &&
+        // Of a port that is no tunnel its fields are left out.
+        state.every((word, at) => word.value === 0 || read(word) === (words?.[at] ?? 0)) &&
+        agrees(frame, wire.packet, read)
+      );
+    })
+  );
+}
+
+/** Whether the bytes that are easy to find are those of the packet. */
+function agrees(frame: Uint8Array, { base, pushed }: Packet, read: Read): boolean {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const holds = (at: number, high: number): boolean =>
+    view.getUint16(at) === read(base[high]!) && view.getUint32(at + 2) === read(base[high + 1]!);
+  if (!holds(0, KEY.dlDst) || !holds(MAC_BYTES, KEY.dlSrc)) return false;
+  // Behind a tag or an LLC header the label is elsewhere; one that was not pushed may be no label at all but to the key.
+  if (pushed === 0) return true;
+  const type = view.getUint16(2 * MAC_BYTES);
+  const isLabelled = type === TYPES.mpls || type === TYPES.mplsMulticast;
+  if (!isLabelled || frame.length < 18 || read(base[KEY.dlType]!) !== type) return true;
+  return view.getUint32(14) === read(base[KEY.mplsLse]!);
+}

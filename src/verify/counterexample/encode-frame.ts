@@ -1,0 +1,245 @@
+/**
+ * The bytes of a frame whose key is given: the smallest one of its kind, with right lengths and checksums.
+ * Whether Open vSwitch reads it back as that key is for others to check.
+ */
+import { crc32c, extract, KEY, KEY_WORDS } from "../../openflow/index.ts";
+import { internetChecksum } from "../../wire/index.ts";
+import { cubesOf } from "../paths/sat-solver.ts";
+import { type Readings, SNAP_WORD } from "../symbolic/extractions.ts";
+import { EVERY_FRAME, INPUT_WORDS, KINDS, type Kind } from "../symbolic/input-space.ts";
+import type { Input } from "./find-input.ts";
+
+type Word = (word: number) => number;
+
+const u16 = (value: number): number[] => [(value >>> 8) & 0xff, value & 0xff];
+const u32 = (value: number): number[] => [...u16(value >>> 16), ...u16(value)];
+const mac = (high: number, low: number): number[] => [...u16(high), ...u32(low)];
+const zeros = (count: number): number[] => Array.from({ length: count }, () => 0);
+
+/** TCP, UDP … by the last word of the kind's name. */
+const LAYER_4: Readonly<Record<string, (word: Word) => number[]>> = {
+  udp: word => [...u16(word(KEY.tpSrc)), ...u16(word(KEY.tpDst)), ...u16(8), 0, 0],
+  tcp: word => [
+    ...u16(word(KEY.tpSrc)),
+    ...u16(word(KEY.tpDst)),
+    ...zeros(8),
+    ...u16(0x5000 | word(KEY.tcpFlags)),
+    ...zeros(6),
+  ],
+  sctp: word => [...u16(word(KEY.tpSrc)), ...u16(word(KEY.tpDst)), ...zeros(8)],
+  icmp: word => [word(KEY.tpSrc), word(KEY.tpDst), ...zeros(6)],
+  igmp: word => [word(KEY.tpSrc), word(KEY.tpDst), 0, 0, ...u32(word(KEY.igmpGroup))],
+  icmp6: word => [word(KEY.tpSrc), word(KEY.tpDst), ...zeros(6)],
+  nd: word => [
+    word(KEY.tpSrc),
+    word(KEY.tpDst),
+    0,
+    0,
+    ...u32(word(KEY.ndReserved)),
+    ...[0, 1, 2, 3].flatMap(i => u32(word(KEY.ndTarget + i))),
+    ...options(word),
+  ],
+  "nd bare": word => [
+    word(KEY.tpSrc),
+    word(KEY.tpDst),
+    0,
+    0,
+    ...u32(word(KEY.ndReserved)),
+    ...[0, 1, 2, 3].flatMap(i => u32(word(KEY.ndTarget + i))),
+  ],
+  "nd cut": word => [word(KEY.tpSrc), word(KEY.tpDst), 0, 0, ...u32(word(KEY.ndReserved))],
+};
+
+/** Where the checksum of a layer 4 stands, and whether it covers the addresses too (RFC 768, 9293, 4443). */
+const CHECKSUMS: Readonly<Record<string, { readonly at: number; readonly hasPseudo: boolean }>> = {
+  udp: { at: 6, hasPseudo: true },
+  tcp: { at: 16, hasPseudo: true },
+  icmp: { at: 2, hasPseudo: false },
+  igmp: { at: 2, hasPseudo: false },
+  icmp6: { at: 2, hasPseudo: true },
+  nd: { at: 2, hasPseudo: true },
+  "nd bare": { at: 2, hasPseudo: true },
+  "nd cut": { at: 2, hasPseudo: true },
+};
+
+/** Layer 4 with its checksum: over the pseudo header, whose last bytes are protocol and length; SCTP's is a CRC (RFC 9260). */
+function sealed(name: string, payload: readonly number[], pseudo: readonly number[]): readonly number[] {
+  if (name === "sctp") {
+    const crc = crc32c(Uint8Array.from(payload), 0, payload.length);
+    return [...payload.slice(0, 8), ...u32(crc), ...payload.slice(12)];
+  }
+  const checked = CHECKSUMS[name];
+  if (checked === undefined) return payload;
+  const sum = internetChecksum(checked.hasPseudo ? pseudo : [], payload);
+  // UDP's 0 says that there is none.
+  const written = sum === 0 && name === "udp" ? 0xffff : sum;
+  return payload.with(checked.at, written >>> 8).with(checked.at + 1, written & 0xff);
+}
+
+/** The option that ndOptionsType says is the first one, and the other one, if it says anything. */
+function options(word: Word): number[] {
+  const addresses = [KEY.arpSha, KEY.arpTha].map(at => [word(at), word(at + 1)] as const);
+  const first = word(KEY.ndOptionsType);
+  return [first, 3 - first].flatMap(type => {
+    const [high, low] = addresses[type - 1]!;
+    return type !== first && high === 0 && low === 0 ? [] : [type, 1, ...mac(high, low)];
+  });
+}
+
+function ip4(name: string, word: Word): number[] {
+  if (name === "ip4 bad") return zeros(20);
+  const open = LAYER_4[name.slice(4)]?.(word) ?? [];
+  const addresses = [...u32(word(KEY.nwSrc)), ...u32(word(KEY.nwDst))];
+  const pseudo = [...addresses, 0, word(KEY.nwProto), ...u16(open.length)];
+  // The checksum of a fragment covers what is not in it.
+  const payload = word(KEY.nwFrag) === 0 ? sealed(name.slice(4), open, pseudo) : open;
+  const frag = [0, 0x2000, 0, 1][word(KEY.nwFrag)]!;
+  const header = [
+    0x45,
+    word(KEY.nwTos),
+    ...u16(20 + payload.length),
+    0,
+    0,
+    ...u16(frag),
+    word(KEY.nwTtl),
+    word(KEY.nwProto),
+    0,
+    0,
+    ...addresses,
+  ];
+  const sum = internetChecksum(header);
+  return [...header.slice(0, 10), ...u16(sum), ...header.slice(12), ...payload];
+}
+
+function ip6(name: string, word: Word): number[] {
+  if (name === "ip6 bad") return zeros(20);
+  const open = LAYER_4[name.slice(4)]?.(word) ?? [];
+  const frag = word(KEY.nwFrag);
+  const protocol = word(KEY.nwProto);
+  const addresses = [KEY.ipv6Src, KEY.ipv6Dst].flatMap(at => [0, 1, 2, 3].flatMap(i => u32(word(at + i))));
+  const pseudo = [...addresses, ...u32(open.length), ...u32(protocol)];
+  const payload = frag === 0 ? sealed(name.slice(4), open, pseudo) : open;
+  const extension =
+    frag === 0 ? [] : [frag === 3 ? 59 : protocol, 0, ...u16(frag === 3 ? 8 : 1), ...zeros(4)];
+  const next = name === "ip6 cut" ? 0 : frag === 0 ? protocol : 44;
+  const rest = [...extension, ...payload];
+  return [
+    ...u32(((6 << 28) | (word(KEY.nwTos) << 20) | word(KEY.ipv6Label)) >>> 0),
+    ...u16(rest.length),
+    next,
+    word(KEY.nwTtl),
+    ...addresses,
+    ...rest,
+  ];
+}
+
+function arp(name: string, word: Word): number[] {
+  return [
+    ...u16(name === "arp bad" ? 0 : 1),
+    ...u16(0x0800),
+    6,
+    4,
+    ...u16(word(KEY.nwProto)),
+    ...mac(word(KEY.arpSha), word(KEY.arpSha + 1)),
+    ...u32(word(KEY.nwSrc)),
+    ...mac(word(KEY.arpTha), word(KEY.arpTha + 1)),
+    ...u32(word(KEY.nwDst)),
+  ];
+}
+
+function layer3(kind: Kind, word: Word): number[] {
+  switch (kind.layer3) {
+    case "ip4":
+      return ip4(kind.name, word);
+    case "ip6":
+      return ip6(kind.name, word);
+    case "arp":
+      return arp(kind.name, word);
+    default:
+      return [];
+  }
+}
+
+/** Entries of the label stack that a kind of MPLS frame shows. */
+const ENTRIES: Readonly<Record<string, number>> = {
+  "mpls 1": 1,
+  "mpls 2": 2,
+  "mpls 3": 3,
+  "mpls 4 or cut after 3": 3,
+  "mpls cut after 2": 2,
+  "mpls cut after 1": 1,
+  "mpls cut at once": 0,
+};
+
+/** The frame; `content` is the reading behind its labels that matters. */
+export function frameOf({ terms, list }: Readings, input: Input, content: number): Uint8Array {
+  const word: Word = index => input.valueOf(0, index);
+  const behind = list[content]?.behind ?? null;
+  const inner = behind === null ? [] : layer3(input.kinds[content]!, index => input.valueOf(content, index));
+  return bytesOf(input.kinds[0]!, word, {
+    isSnap: terms.atoms.some(atom => atom.word === SNAP_WORD) && word(SNAP_WORD) === 1,
+    // What is read in the place of further labels is those labels.
+    labelCount: behind?.popped ?? Number.POSITIVE_INFINITY,
+    inner,
+  });
+}
+
+interface Layout {
+  readonly isSnap: boolean;
+  /** At most so many label stack entries, and the bytes behind them. */
+  readonly labelCount: number;
+  readonly inner: readonly number[];
+}
+
+function bytesOf(kind: Kind, word: Word, { isSnap, labelCount, inner }: Layout): Uint8Array {
+  const head = [...mac(word(KEY.dlDst), word(KEY.dlDst + 1)), ...mac(word(KEY.dlSrc), word(KEY.dlSrc + 1))];
+  const tag = word(KEY.vlanTci);
+  if (tag !== 0) head.push(...u16(tag >>> 16), ...u16(tag & ~0x1000));
+  const type = word(KEY.dlType);
+  const isTagType = type === 0x8100 || type === 0x88a8;
+  if (kind.name === "802.3") return Uint8Array.from([...head, ...u16(4), ...zeros(4)]);
+  if (isSnap) head.push(0, 50, 0xaa, 0xaa, 3, 0, 0, 0);
+  head.push(...u16(type));
+  if (kind.layer3 !== "mpls") return Uint8Array.from([...head, ...(isTagType ? [] : layer3(kind, word))]);
+  const count = Math.min(ENTRIES[kind.name]!, labelCount);
+  const entries = Array.from({ length: count }, (_, i) => u32(word(KEY.mplsLse + i))).flat();
+  return Uint8Array.from([...head, ...entries, ...inner]);
+}
+
+/**
+ * Whether a frame of the words of both readings can be built: the second begins right behind the last label. Elsewhere the
+ * same bytes are read in two ways, of which the words of the two know nothing.
+ */
+export function isExact(readings: Readings, input: Input, content: number): boolean {
+  const behind = readings.list[content]?.behind ?? null;
+  if (behind === null) return true;
+  return !behind.isShifted && input.kinds[0]!.name === `mpls ${behind.popped}`;
+}
+
+/** The order in which kinds are tried for a key: those that say more of layer 4 first. */
+const MOST_SPECIFIC: readonly Kind[] = [...KINDS].sort((a, b) => Number(b.hasLayer4) - Number(a.hasLayer4));
+
+/**
+ * The smallest frame that Open vSwitch reads as a key, with right lengths and checksums; null when there is none. The
+ * words of the key that are not of the frame (port, registers, tunnel) do not matter.
+ */
+export function frameOfKey(key: Uint32Array): Uint8Array | null {
+  const given = key.slice();
+  if (given[KEY.vlanTci]! >>> 16 === 0 && given[KEY.vlanTci] !== 0)
+    given[KEY.vlanTci] = (given[KEY.vlanTci]! | 0x81000000) >>> 0;
+  for (const kind of MOST_SPECIFIC) {
+    const isOfKind = INPUT_WORDS.every(
+      word =>
+        word === KEY.inPort ||
+        (cubesOf(EVERY_FRAME, kind, word)?.some(({ mask, value }) => ((given[word]! ^ value) & mask) === 0) ??
+          true),
+    );
+    if (!isOfKind || kind.notTypes.includes(given[KEY.dlType]!)) continue;
+    const layout = { isSnap: false, labelCount: Number.POSITIVE_INFINITY, inner: [] };
+    const frame = bytesOf(kind, word => given[word]!, layout);
+    const seen = new Uint32Array(KEY_WORDS);
+    extract(frame, seen, { labelsAt: 0, layer3At: 0, layer4At: 0, paddingBytes: 0 });
+    if (INPUT_WORDS.every(word => word === KEY.inPort || seen[word] === given[word])) return frame;
+  }
+  return null;
+}

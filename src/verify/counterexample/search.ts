@@ -1,0 +1,391 @@
+/**
+ * From classes of frames that differ to differences that can be shown: a frame of the class is looked for, made into
+ * bytes, and run through the interpreter with both tables. Only what differs there too is told as a difference; differences
+ * with the same flows on both sides are one, with a count.
+ */
+import {
+  type Ambiguity,
+  type EnteringState,
+  extract,
+  type Flow,
+  KEY,
+  KEY_WORDS,
+  type Outcome,
+} from "../../openflow/index.ts";
+import type { Behaviour, Difference, Findings, FlowLine } from "../findings.ts";
+import type { Path } from "../paths/path-condition.ts";
+import type { Candidate } from "../product/compare-outputs.ts";
+import type { Listener, Pair, Product } from "../product/lockstep.ts";
+import type { Program, Template } from "../symbolic/compiled-tables.ts";
+import { isTunnel, TUNNEL_WORDS } from "../symbolic/entering.ts";
+import { SNAP_WORD } from "../symbolic/extractions.ts";
+import { INPUT_WORDS, KINDS } from "../symbolic/input-space.ts";
+import type { Hit, State } from "../symbolic/state.ts";
+import { accompanying, Confirming, surelyDiffer, type Yardstick } from "./confirm.ts";
+import { isForetold } from "./cross-check.ts";
+import { frameOf, isExact } from "./encode-frame.ts";
+import { type Input, Solver } from "./find-input.ts";
+import { fieldsBetween } from "./output-diff.ts";
+import { countAlike, RowFinder, WrongRows } from "./rows.ts";
+
+/** No frame is longer. */
+const MAX_FRAME_BYTES = 65_535;
+/** Inputs of one candidate that are tried before it counts as unconfirmed. */
+const TRIES = 4;
+/** Frames of one group that are looked at before the plainest of them is told. */
+const LOOKED_AT = 8;
+/** A frame would have to be found whose labels are also a packet, or its LLC header labels. */
+const READ_TWICE = "bytes that are read in more than one way";
+
+/** Differences with the same flows on both sides. */
+interface Group {
+  /** Of the one that is told. */
+  index: number;
+  /** Rows of the table that are affected, and how many are hit alike. */
+  readonly rows: WrongRows;
+  of: number;
+  /** How far the frame that is told is from an ordinary one. */
+  oddness: readonly number[];
+  lookedAt: number;
+}
+
+/** Hears of classes that differ, and adds those to the findings for which there is a frame that the interpreter confirms. */
+export class Showing implements Listener {
+  readonly #findings: Findings;
+  readonly #product: Product;
+  readonly #programs: readonly [Program, Program];
+  readonly #solver: Solver;
+  readonly #groups = new Map<string, Group>();
+  /** Of candidates without a frame: what is open unless another one of the same flows has a frame. */
+  readonly #unconfirmed = new Map<string, string>();
+  readonly #interpreters: readonly [Confirming, Confirming];
+  readonly #yardstick: Yardstick;
+  readonly #finder: RowFinder;
+  readonly #hasRows: boolean;
+
+  constructor(
+    programs: readonly [Program, Program],
+    product: Product,
+    findings: Findings,
+    { ignored, hasRows }: { readonly ignored: Yardstick["ignored"]; readonly hasRows: boolean },
+  ) {
+    this.#hasRows = hasRows;
+    this.#yardstick = { ignored, ports: product.readings.space.ports };
+    this.#findings = findings;
+    this.#product = product;
+    this.#programs = programs;
+    this.#solver = new Solver(product.readings);
+    this.#interpreters = [new Confirming(programs[0]), new Confirming(programs[1])];
+    this.#finder = new RowFinder(programs, this.#solver, (pair, input, minBytes) => {
+      const frame = padded(frameOf(this.#product.readings, input, readingOf(pair)), minBytes);
+      const entering = this.#enteringOf(input);
+      const [left, right] = this.#interpreters;
+      const [a, b] = [left.run(portOf(input), frame, entering), right.run(portOf(input), frame, entering)];
+      return surelyDiffer(a, b, this.#yardstick) ? [a, b] : null;
+    });
+  }
+
+  unknown(pair: Pair, side: 0 | 1, feature: string, line: number): boolean {
+    const name = side === 0 ? "a" : "b";
+    if (this.#findings.unknowns.has(`${name} ${feature} ${line}`)) return true;
+    const search = this.#solver.find(pair.path);
+    if (search.input !== null || !search.isProof) this.#findings.unknownAt(name, feature, line);
+    return true;
+  }
+
+  ambiguous(pair: Pair, side: 0 | 1): boolean {
+    if (this.#findings.ambiguities.length >= this.#findings.max) return true;
+    let isOpen = false;
+    let isExactly = true;
+    for (let skip = 0; skip < TRIES; skip++) {
+      const search = this.#solver.find(pair.path, skip);
+      if (search.input === null) {
+        if (skip === 0 && search.isProof) return true;
+        break;
+      }
+      const frame = frameOf(this.#product.readings, search.input, readingOf(pair));
+      const inPort = portOf(search.input);
+      const entering = this.#enteringOf(search.input);
+      const outcome = this.#interpreters[side].run(inPort, frame, entering);
+      const [found] = outcome.ambiguous;
+      isExactly &&= this.#isExact(pair, search.input);
+      for (const { feature, line } of outcome.unknown) {
+        isOpen = true;
+        this.#findings.unknownAt(side === 0 ? "a" : "b", feature, line);
+      }
+      if (found === undefined) continue;
+      this.#findings.ambiguities.push({
+        side: side === 0 ? "a" : "b",
+        inPort,
+        frame,
+        state: entering,
+        flows: linesOf(found),
+      });
+      return true;
+    }
+    if (isOpen) return true;
+    const feature = isExactly ? "unconfirmed ambiguity" : READ_TWICE;
+    this.#findings.unknownAt(side === 0 ? "a" : "b", feature, 0);
+    return true;
+  }
+
+  differs(pair: Pair, { path, what, unknown, minBytes }: Candidate): boolean {
+    const name = `${chainName(pair.a)} / ${chainName(pair.b)} ${what}`;
+    const group = this.#groups.get(name);
+    if (group !== undefined) {
+      if (unknown === null) this.#plainer(group, pair, path, what, minBytes ?? 0);
+      if (unknown === null) this.#count(group, pair, path, minBytes ?? 0);
+      return true;
+    }
+    let isOpen = false;
+    let isExactly = true;
+    let skip = 0;
+    for (; skip < TRIES; skip++) {
+      const search = this.#solver.find(path, skip);
+      if (search.input === null) {
+        if (skip === 0 && search.isProof) return true;
+        break;
+      }
+      if (unknown !== null) {
+        const side = unknown.side === undefined ? null : unknown.side === 0 ? "a" : "b";
+        this.#findings.unknownAt(side, unknown.feature, unknown.line);
+        return true;
+      }
+      isExactly &&= this.#isExact(pair, search.input);
+      const told = this.#confirm(pair, path, search.input, what, minBytes ?? 0);
+      if (told === "open") isOpen = true;
+      if (told === null || told === "open") continue;
+      const made: Group = {
+        index: this.#findings.differences.length,
+        rows: told.rows,
+        of: 0,
+        oddness: oddnessOf(search.input),
+        lookedAt: 1,
+      };
+      this.#groups.set(name, made);
+      this.#findings.differences.push(told);
+      this.#count(made, pair, path, minBytes ?? 0);
+      return this.#findings.differences.length < this.#findings.max;
+    }
+    if (isOpen) return true;
+    this.#unconfirmed.set(name, isExactly ? `unconfirmed difference (${what})` : READ_TWICE);
+    return true;
+  }
+
+  /** Tells a group's difference with a frame of one more path, where that is more ordinary than the one before. */
+  #plainer(group: Group, pair: Pair, path: Path, what: string, minBytes: number): void {
+    if (!isLess(this.#leastOddness(path), group.oddness) || group.lookedAt++ >= LOOKED_AT) return;
+    const { input } = this.#solver.find(path);
+    if (input === null) return;
+    const oddness = oddnessOf(input);
+    if (!isLess(oddness, group.oddness)) return;
+    const { frame, outcomes } = this.#run(pair, path, input, minBytes);
+    if (outcomes === null || outcomes.some(isOpen)) return;
+    const told = this.#differenceOf(input, frame, outcomes, what);
+    if (told === null) return;
+    group.oddness = oddness;
+    this.#findings.differences[group.index] = told;
+  }
+
+  /** What no frame on a path falls below, without looking for one. */
+  #leastOddness({ cubes, contents }: Path): readonly number[] {
+    const isSet = (word: number): number =>
+      (cubes.get(this.#product.readings.atom(0, word))?.value ?? 0) === 0 ? 0 : 1;
+    const kind = 31 - Math.clz32(contents[0]! & -contents[0]!);
+    return [isSet(SNAP_WORD), isSet(KEY.vlanTci), kind, 0];
+  }
+
+  /** Puts what was found in the order of how ordinary the frames are, and says what was not found anywhere. */
+  finish(): void {
+    for (const [name, feature] of this.#unconfirmed)
+      if (!this.#groups.has(name)) this.#findings.unknownAt(null, feature, 0);
+    const groups = [...this.#groups.values()].sort((a, b) =>
+      isLess(a.oddness, b.oddness) ? -1 : isLess(b.oddness, a.oddness) ? 1 : 0,
+    );
+    for (const { rows } of groups) rows.sort();
+    const { differences } = this.#findings;
+    differences.splice(0, differences.length, ...groups.map(({ index }) => differences[index]!));
+    for (const [index, group] of groups.entries()) group.index = index;
+  }
+
+  /** Whether the words of an input are those of one frame. */
+  #isExact({ a, b }: Pair, input: Input): boolean {
+    const contents = [a, b].map(({ packet }) => packet.content).filter(content => content > 0);
+    if (new Set(contents).size > 1 || Math.max(a.recirculations, b.recirculations) > 1) return false;
+    return contents.every(content => isExact(this.#product.readings, input, content));
+  }
+
+  /** Adds the rows of one more path to those that are affected; a row that is hit in several ways is one. */
+  #count(group: Group, pair: Pair, path: Path, minBytes: number): void {
+    if (!this.#hasRows) return;
+    this.#finder.find(group.rows, pair, path, minBytes);
+    group.of = Math.max(group.of, countAlike(pair));
+    const { index, rows, of } = group;
+    const affected =
+      of === 0 ? "every frame of its class" : `${rows.count} of ${Math.max(of, rows.count)} rows`;
+    this.#findings.differences[index] = { ...this.#findings.differences[index]!, affected, rows, alike: of };
+  }
+
+  /** A frame of the input, and what both sides do with it; no outcomes where the prover says other things of it. */
+  #run(
+    pair: Pair,
+    path: Path,
+    input: Input,
+    minBytes: number,
+  ): { frame: Uint8Array; outcomes: readonly [Outcome, Outcome] | null } {
+    const frame = padded(frameOf(this.#product.readings, input, readingOf(pair)), minBytes);
+    if (this.#isExact(pair, input) && !isReadAs(frame, input)) return { frame, outcomes: null };
+    const inPort = portOf(input);
+    const [a, b] = this.#interpreters;
+    const entering = this.#enteringOf(input);
+    const outcomes = [a.run(inPort, frame, entering), b.run(inPort, frame, entering)] as const;
+    const isAsSaid =
+      outcomes.some(isOpen) ||
+      (isForetold(pair.a.out, path, input, outcomes[0]) && isForetold(pair.b.out, path, input, outcomes[1]));
+    return { frame, outcomes: isAsSaid ? outcomes : null };
+  }
+
+  #confirm(pair: Pair, path: Path, input: Input, what: string, minBytes: number): Found | "open" | null {
+    const { frame, outcomes } = this.#run(pair, path, input, minBytes);
+    if (outcomes === null) return null;
+    const inPort = portOf(input);
+    if (!outcomes.some(isOpen)) {
+      const told = this.#differenceOf(input, frame, outcomes, what);
+      if (told !== null || outcomes.every(({ unknown }) => unknown.length === 0)) return told;
+    }
+    for (const [side, { unknown, ambiguous }] of outcomes.entries()) {
+      const name = side === 0 ? "a" : "b";
+      for (const { feature, line } of unknown) this.#findings.unknownAt(name, feature, line);
+      for (const found of ambiguous) {
+        if (this.#findings.ambiguities.length >= this.#findings.max) break;
+        const state = this.#enteringOf(input);
+        this.#findings.ambiguities.push({ side: name, inPort, frame, state, flows: linesOf(found) });
+      }
+    }
+    return "open";
+  }
+
+  /** What an input brings with it beside its bytes. */
+  #enteringOf(input: Input): EnteringState {
+    const words = this.#product.readings.space.entering.map(word => [word, input.valueOf(0, word)] as const);
+    return new Map(words.filter(([, value]) => value !== 0));
+  }
+
+  /** Null when the outcomes do not differ for sure. Rows are still to be found. */
+  #differenceOf(
+    input: Input,
+    frame: Uint8Array,
+    [a, b]: readonly [Outcome, Outcome],
+    what: string,
+  ): Found | null {
+    if (!surelyDiffer(a, b, this.#yardstick)) return null;
+    const inPort = portOf(input);
+    const state = this.#enteringOf(input);
+    const told = what.startsWith("word ") ? fieldsBetween(a, b, this.#yardstick) : what;
+    const tunnels = tunnelsIn(inPort, state, [a, b], this.#yardstick);
+    const rows = new WrongRows(this.#programs);
+    const sides = { a: behaviourOf(a), b: behaviourOf(b) };
+    return { inPort, frame, state, tunnels, ...sides, what: told, affected: "", rows, alike: 0 };
+  }
+}
+
+const isOpen = ({ effects }: Outcome): boolean => effects === null;
+
+interface Found extends Difference {
+  readonly rows: WrongRows;
+}
+
+const behaviourOf = (outcome: Outcome): Behaviour => ({
+  ...outcome.effects!,
+  errors: outcome.errors,
+  flows: outcome.tables.flatMap(({ flow, clauses }) => {
+    if (flow === null) return [];
+    return [clauses === undefined ? lineOf(flow) : { ...lineOf(flow), clauses: clauses.map(lineOf) }];
+  }),
+});
+
+/** Ports that must be tunnels for two outcomes to differ, of which it is not known whether they are. */
+function tunnelsIn(
+  inPort: number,
+  state: EnteringState,
+  [a, b]: readonly [Outcome, Outcome],
+  by: Yardstick,
+): number[] {
+  const isOpenPort = (port: number): boolean => isTunnel(by.ports, port) === null;
+  const found = new Set<number>();
+  if ([...state.keys()].some(word => TUNNEL_WORDS.includes(word)) && isOpenPort(inPort)) found.add(inPort);
+  const outputs = [a, b].flatMap(({ effects }) => effects!.outputs.map(({ port }) => port));
+  const others = new Set([...by.ports.others, ...outputs.filter(isOpenPort)]);
+  // Where they differ though no such port is a tunnel, it does not matter whether one is.
+  if (surelyDiffer(a, b, { ...by, ports: { ...by.ports, others } })) return [...found];
+  for (const [index, output] of a.effects!.outputs.entries()) {
+    const other = b.effects!.outputs[index];
+    if (other === undefined || !isOpenPort(output.port)) continue;
+    if (accompanying(output, by).join() !== accompanying(other, by).join()) found.add(output.port);
+  }
+  return [...found];
+}
+
+/** Both flows, the first with the clauses that led to them. */
+function linesOf({ flows: [first, second], clauses }: Ambiguity): readonly [FlowLine, FlowLine] {
+  const told = lineOf(first);
+  return [clauses === undefined ? told : { ...told, clauses: clauses.map(lineOf) }, lineOf(second)];
+}
+
+const lineOf = ({ source, text }: Flow): FlowLine => ({ file: source.file, line: source.line, text });
+
+/** Behind its packet a frame may have any bytes. */
+function padded(frame: Uint8Array, bytes: number): Uint8Array {
+  if (frame.length >= bytes) return frame;
+  const long = new Uint8Array(Math.min(bytes, MAX_FRAME_BYTES));
+  long.set(frame);
+  return long;
+}
+
+/** LOCAL is 65534 to people. */
+function portOf(input: Input): number {
+  const port = input.valueOf(0, KEY.inPort);
+  return port > 0xffff ? port & 0xffff : port;
+}
+
+const readingOf = ({ a, b }: Pair): number => Math.max(a.packet.content, b.packet.content);
+
+const kinds = new WeakMap<Template, string>();
+const NUMBERS = /\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b|\b0x[0-9a-f]+\b|\d+/gi;
+
+/** Table, priority and what is left of a flow's text without its numbers: of one kind are the rows of a table, or few flows alike. */
+function kindOf({ source, table }: Hit): string {
+  const { template } = source;
+  if (template === null) return "";
+  let kind = kinds.get(template);
+  if (kind === undefined) {
+    const { priority, text } = template.program.flows.flow(template.first);
+    kind = `${priority} ${text.replace(NUMBERS, "#")}`;
+    kinds.set(template, kind);
+  }
+  return `${table} ${kind}`;
+}
+
+const chainName = ({ hits }: State): string => hits.map(kindOf).join("\n");
+
+/** Whether a frame is read as the words it was made from. */
+function isReadAs(frame: Uint8Array, input: Input): boolean {
+  const key = new Uint32Array(KEY_WORDS);
+  extract(frame, key, { labelsAt: 0, layer3At: 0, layer4At: 0, paddingBytes: 0 });
+  return INPUT_WORDS.every(word => word === KEY.inPort || key[word] === input.valueOf(0, word));
+}
+
+/**
+ * How far an input is from what people have on their wires, the gravest first; zeros are as plain as can be. Kinds stand
+ * in the order of how ordinary they are, and a port other than the first one is there because it makes the difference.
+ */
+function oddnessOf(input: Input): readonly number[] {
+  const kind = KINDS.indexOf(input.kinds[0]!);
+  return [input.valueOf(0, SNAP_WORD), input.valueOf(0, KEY.vlanTci) === 0 ? 0 : 1, kind, portOf(input) - 1];
+}
+
+/** Whether a list comes before another of its length. */
+function isLess(a: readonly number[], b: readonly number[]): boolean {
+  const at = a.findIndex((degree, index) => degree !== b[index]);
+  return at >= 0 && a[at]! < b[at]!;
+}

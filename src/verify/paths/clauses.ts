@@ -1,0 +1,256 @@
+/**
+ * The conjunctive matches of one priority on a path: on which parts of it which id is complete, and what is found with that
+ * id (classifier_lookup__() of lib/classifier.c). A clause, which is any one of its flows, is a condition of one bit
+ * (conditions.ts), and so is an id: the path is split by ids, never by flows. What a clause asks of rows of a map, a
+ * register for example, divides the lanes.
+ */
+
+import type { ClauseFlow } from "../symbolic/conjunctions.ts";
+import type { WordTest } from "../symbolic/sorted-subtable.ts";
+import { type Atom, type Column, maskOf, type Terms, type Word } from "../symbolic/terms.ts";
+import { allOf, anyOf, areExclusive, type Case } from "./conditions.ts";
+import type { Path } from "./path-condition.ts";
+import { Undecidable } from "./path-condition.ts";
+
+/** The clauses of an id, or some of the flows of each. */
+type AllClauses = readonly (readonly ClauseFlow[])[];
+
+/** Part of a path, and whether all clauses are met there. */
+interface Part {
+  readonly path: Path;
+  readonly isMet: boolean;
+}
+
+/** A case as it is before it is known which lane it is. */
+interface RawCase {
+  readonly literals: Case;
+  readonly columns: readonly { readonly column: Column; readonly mask: number; readonly value: number }[];
+}
+
+let clauseCount = 0;
+const clauseIds = new WeakMap<readonly ClauseFlow[], number>();
+
+export class Clauses {
+  readonly #terms: Terms;
+  readonly #conditions = new Map<string, Atom | boolean>();
+  /** By key; null where rows are asked. */
+  readonly #known = new WeakMap<readonly Word[], Map<AllClauses, Atom | boolean | null>>();
+  readonly #byLanes = new WeakMap<Int32Array, Map<string, readonly Lanes[]>>();
+
+  constructor(terms: Terms) {
+    this.#terms = terms;
+  }
+
+  /** Divides a path by whether all of some clauses are met, each by one of its flows. */
+  divide(clauses: AllClauses, key: readonly Word[], path: Path): readonly Part[] {
+    path.budget.step();
+    const known = this.#known.get(key) ?? new Map<AllClauses, Atom | boolean | null>();
+    this.#known.set(key, known);
+    let condition = known.get(clauses);
+    if (condition === undefined) {
+      condition = this.#conditionOf(clauses, key, path);
+      known.set(clauses, condition);
+    }
+    if (condition === null) return this.#divideByClauses(clauses, key, path);
+    if (typeof condition === "boolean") return [{ path, isMet: condition }];
+    return this.#byAll(condition, path);
+  }
+
+  /** What clauses ask of the input on every path; null where they ask rows. */
+  #conditionOf(clauses: AllClauses, key: readonly Word[], path: Path): Atom | boolean | null {
+    if (clauses.some(flows => isByLanes(flows, key))) return null;
+    const atoms: Atom[] = [];
+    for (const flows of clauses) {
+      const [{ condition } = { condition: false }] = this.#clause(flows, key, path);
+      if (condition === false) return false;
+      if (condition !== true) atoms.push(condition);
+    }
+    return allOf(this.#terms, atoms);
+  }
+
+  #divideByClauses(clauses: AllClauses, key: readonly Word[], path: Path): Part[] {
+    const parts: Part[] = [];
+    let open: readonly { readonly path: Path; readonly atoms: readonly Atom[] }[] = [{ path, atoms: [] }];
+    for (const flows of clauses) {
+      const next: (typeof open)[number][] = [];
+      for (const { path: here, atoms } of open)
+        for (const { path: part, condition } of this.#clause(flows, key, here)) {
+          if (condition === false) parts.push({ path: part, isMet: false });
+          else next.push({ path: part, atoms: condition === true ? atoms : [...atoms, condition] });
+        }
+      open = next;
+    }
+    for (const { path: here, atoms } of open) {
+      const all = allOf(this.#terms, atoms);
+      if (all === true) parts.push({ path: here, isMet: true });
+      else parts.push(...this.#byAll(all, here));
+    }
+    return parts;
+  }
+
+  #byAll(all: Atom, path: Path): Part[] {
+    // It cannot hold beside another one that does: known without a search.
+    if (path.holding.some(other => areExclusive(all, other))) return [{ path, isMet: false }];
+    const { yes, no } = path.split([{ word: this.#terms.atomWord(all), mask: 1, value: 1 }]);
+    return [
+      ...(yes === null ? [] : [{ path: yes, isMet: true }]),
+      ...no.map(rest => ({ path: rest, isMet: false })),
+    ];
+  }
+
+  /** What a clause asks of the input, for each part of the lanes. */
+  #clause(
+    flows: readonly ClauseFlow[],
+    key: readonly Word[],
+    path: Path,
+  ): readonly { readonly path: Path; readonly condition: Atom | boolean }[] {
+    const name = nameOf(flows, key);
+    const known = this.#conditions.get(name);
+    if (known !== undefined) return [{ path, condition: known }];
+    const cases = flows.flatMap(({ variants }) => variants.flatMap(tests => rawCase(tests, key, path) ?? []));
+    const domains = new Set(cases.flatMap(({ columns }) => columns.map(({ column }) => column.domain)));
+    if (domains.size === 0) {
+      const condition = anyOf(
+        this.#terms,
+        cases.map(({ literals }) => literals),
+      );
+      // What is made of the state's words alone is the same on every path.
+      if (!isByLanes(flows, key)) this.#conditions.set(name, condition);
+      return [{ path, condition }];
+    }
+    if (domains.size > 1) throw new Undecidable("a conjunction over rows of several tables");
+    const [domain] = [...domains];
+    return this.#lanes(path, domain!, name, cases).map(({ lanes, condition }) => ({
+      path: lanes.length === path.lanes.get(domain!)!.length ? path : path.withLanes(domain!, lanes),
+      condition,
+    }));
+  }
+
+  /** Lanes of one domain, divided by the condition that is left for them. */
+  #lanes(path: Path, domain: number, name: string, cases: readonly RawCase[]): readonly Lanes[] {
+    const lanes = path.lanes.get(domain)!;
+    const byName = this.#byLanes.get(lanes) ?? new Map<string, readonly Lanes[]>();
+    this.#byLanes.set(lanes, byName);
+    const question = `${name} ${cases.flatMap(({ columns }) => columns.map(({ column }) => column.id)).join()}`;
+    let parts = byName.get(question);
+    if (parts === undefined) {
+      parts = this.#divided(lanes, cases);
+      byName.set(question, parts);
+    }
+    return parts;
+  }
+
+  #divided(lanes: Int32Array, cases: readonly RawCase[]): Lanes[] {
+    const tables = tablesOf(cases);
+    const byCases = new Map<string, Atom | boolean>();
+    const byCondition = new Map<Atom | boolean, number[]>();
+    for (const lane of lanes) {
+      const left = tables.flatMap(({ columns, byValues }) => {
+        const values = columns.map(({ column, mask }) => (column.values[lane]! & mask) >>> 0).join();
+        return byValues.get(values) ?? [];
+      });
+      const found = left.join();
+      let condition = byCases.get(found);
+      if (condition === undefined) {
+        condition = anyOf(
+          this.#terms,
+          left.map(index => cases[index]!.literals),
+        );
+        byCases.set(found, condition);
+      }
+      const list = byCondition.get(condition);
+      if (list === undefined) byCondition.set(condition, [lane]);
+      else list.push(lane);
+    }
+    return [...byCondition].map(([condition, list]) => ({
+      condition,
+      lanes: list.length === lanes.length ? lanes : Int32Array.from(list),
+    }));
+  }
+}
+
+interface Lanes {
+  readonly lanes: Int32Array;
+  readonly condition: Atom | boolean;
+}
+
+/** Cases that compare the same bits of columns, by their values. */
+interface Table {
+  readonly columns: RawCase["columns"];
+  readonly byValues: Map<string, number[]>;
+}
+
+function tablesOf(cases: readonly RawCase[]): Table[] {
+  const tables = new Map<string, Table>();
+  for (const [index, { columns }] of cases.entries()) {
+    const name = columns.map(({ column, mask }) => `${column.id}/${mask}`).join();
+    const table = tables.get(name) ?? { columns, byValues: new Map<string, number[]>() };
+    tables.set(name, table);
+    const values = columns.map(({ value }) => value).join();
+    table.byValues.set(values, [...(table.byValues.get(values) ?? []), index]);
+  }
+  return [...tables.values()];
+}
+
+/** A clause and the words that it asks of, as a text. */
+function nameOf(flows: readonly ClauseFlow[], key: readonly Word[]): string {
+  let id = clauseIds.get(flows);
+  if (id === undefined) {
+    id = clauseCount++;
+    clauseIds.set(flows, id);
+  }
+  return `${id} ${wordsOf(flows)
+    .map(word => key[word]!.id)
+    .join()}`;
+}
+
+const asked = new WeakMap<readonly ClauseFlow[], readonly number[]>();
+
+/** The words of the key that the flows of a clause compare. */
+function wordsOf(flows: readonly ClauseFlow[]): readonly number[] {
+  let words = asked.get(flows);
+  if (words === undefined) {
+    words = [...new Set(flows.flatMap(({ variants }) => variants.flat().map(({ word }) => word)))];
+    asked.set(flows, words);
+  }
+  return words;
+}
+
+const isByLanes = (flows: readonly ClauseFlow[], key: readonly Word[]): boolean =>
+  wordsOf(flows).some(word => key[word]!.hasColumn);
+
+/** What a flow asks of the input and of rows; null when its words are constants that it does not match. */
+function rawCase(tests: readonly WordTest[], key: readonly Word[], path: Path): RawCase | null {
+  const literals = new Map<Atom, { mask: number; value: number }>();
+  const columns: RawCase["columns"][number][] = [];
+  for (const { word, mask, value } of tests) {
+    let at = 0;
+    for (const segment of key[word]!.segments) {
+      const part = ((mask >>> at) & maskOf(segment.bits)) >>> 0;
+      const wanted = ((value >>> at) & part) >>> 0;
+      at += segment.bits;
+      if (part === 0) continue;
+      if (segment.is === "const") {
+        if (((segment.value ^ wanted) & part) !== 0) return null;
+        continue;
+      }
+      if (segment.is === "less") throw new Undecidable("a conjunction that asks for a decremented TTL");
+      const own = { mask: (part << segment.from) >>> 0, value: (wanted << segment.from) >>> 0 };
+      if (segment.is === "column") columns.push({ column: path.resolve(segment.column), ...own });
+      else if (!join(literals, segment.atom, own)) return null;
+    }
+  }
+  return { literals: [...literals].map(([atom, cube]) => ({ atom, ...cube })), columns };
+}
+
+/** Adds to what is asked of an atom; false when that cannot be. */
+function join(
+  literals: Map<Atom, { mask: number; value: number }>,
+  atom: Atom,
+  { mask, value }: { mask: number; value: number },
+): boolean {
+  const known = literals.get(atom) ?? { mask: 0, value: 0 };
+  if (((known.value ^ value) & known.mask & mask) !== 0) return false;
+  literals.set(atom, { mask: (known.mask | mask) >>> 0, value: (known.value | value) >>> 0 });
+  return true;
+}

@@ -1,0 +1,185 @@
+/**
+ * What the conjunctive matches of one priority come to on a path. Open vSwitch goes through the clauses that match in an
+ * order that nobody knows and takes the first id that is complete and leads to a flow. Where several ids are complete
+ * and one of them is so first in every order, it is that one; where they lead to flows that do the same, it is any of
+ * them; and else two flows are told, as where two ordinary flows of one priority match.
+ */
+import { KEY } from "../../openflow/index.ts";
+import { differ } from "../product/ambiguity.ts";
+import type { Node, Program, Template } from "../symbolic/compiled-tables.ts";
+import { type Conjunction, doShare, outdoes, waysBefore } from "../symbolic/conjunctions.ts";
+import { rowSource } from "../symbolic/slot-values.ts";
+import { MapNode } from "../symbolic/sorted-subtable.ts";
+import type { Source } from "../symbolic/state.ts";
+import type { Word } from "../symbolic/terms.ts";
+import type { Clauses } from "./clauses.ts";
+import type { Path } from "./path-condition.ts";
+
+/** What a lookup comes to on a part of the path: a flow, none, or two of which nobody knows. */
+export interface Outcome {
+  readonly path: Path;
+  readonly source: Source | null;
+  readonly rival: Source | null;
+}
+
+const SILENT = "conjunction: an id that leads to no flow, beside another one of the same flows";
+
+/** The lookup that they are part of. */
+interface Asking {
+  readonly program: Program;
+  readonly clauses: Clauses;
+  readonly key: readonly Word[];
+  /** What the table has for an id on a path. */
+  readonly ask: (conjunction: Conjunction, path: Path) => readonly Outcome[];
+}
+
+/** Ids that are complete and lead to nothing. */
+interface Pending {
+  readonly path: Path;
+  readonly silent: readonly Conjunction[];
+}
+
+/** Adds what is found to `outcomes`; gives back where nothing is. */
+export function lookUpConjunctions(
+  asking: Asking,
+  conjunctions: readonly Conjunction[],
+  paths: readonly Path[],
+  outcomes: Outcome[],
+): readonly Path[] {
+  const { clauses, key, ask } = asking;
+  let pending: readonly Pending[] = paths.map(path => ({ path, silent: [] }));
+  for (const [index, conjunction] of conjunctions.entries()) {
+    const next: Pending[] = [];
+    for (const { path, silent } of pending)
+      for (const part of clauses.divide(conjunction.clauses, key, path)) {
+        if (!part.isMet) next.push({ path: part.path, silent });
+        else if (conjunction.oddity !== null)
+          outcomes.push(unknown(asking, conjunction, conjunction.oddity, part.path));
+        else
+          for (const answer of ask(conjunction, part.path)) {
+            if (answer.source === null) next.push({ path: answer.path, silent: [...silent, conjunction] });
+            else if (silent.some(other => doShare(other, conjunction)))
+              outcomes.push(unknown(asking, conjunction, SILENT, answer.path));
+            else outcomes.push(...besideOthers(asking, conjunction, conjunctions.slice(index + 1), answer));
+          }
+      }
+    pending = next;
+  }
+  return pending.map(({ path }) => path);
+}
+
+/** What is found for an id that is complete, divided by what others lead to, where they are complete too. */
+function besideOthers(
+  asking: Asking,
+  own: Conjunction,
+  others: readonly Conjunction[],
+  answer: Outcome,
+): readonly Outcome[] {
+  const { source, rival } = answer;
+  if (source === null || rival !== null) return [answer];
+  const outcomes: Outcome[] = [];
+  let rest: readonly Path[] = [answer.path];
+  for (const other of others) {
+    if (outdoes(own, other)) continue;
+    const left: Path[] = [];
+    for (const path of rest)
+      for (const part of asking.clauses.divide(other.clauses, asking.key, path)) {
+        if (!part.isMet) left.push(part.path);
+        else left.push(...besideOne(asking, { own, other, others, source }, part.path, outcomes));
+      }
+    rest = left;
+  }
+  return [...outcomes, ...rest.map(path => ({ path, source, rival: null }))];
+}
+
+/** Two ids that are complete, what the first leads to, and whatever else may be complete. */
+interface Both {
+  readonly own: Conjunction;
+  readonly other: Conjunction;
+  readonly others: readonly Conjunction[];
+  readonly source: Source;
+}
+
+/** Where another id is complete too: gives back where that does not matter. */
+function besideOne(asking: Asking, both: Both, given: Path, outcomes: Outcome[]): readonly Path[] {
+  const { own, other, others, source } = both;
+  if (other.oddity !== null) {
+    outcomes.push(unknown(asking, other, other.oddity, given));
+    return [];
+  }
+  const order = divideByWays(asking, waysBefore(other, own), given);
+  const left = [...order.never];
+  for (const path of order.sometimes)
+    for (const found of asking.ask(other, path)) {
+      const isAnother =
+        found.source !== null &&
+        (found.rival !== null || differ(asking.program, found.path, source, found.source));
+      if (found.source === null && doShare(own, other))
+        outcomes.push(unknown(asking, other, SILENT, found.path));
+      else if (!isAnother) left.push(found.path);
+      else {
+        const back = divideByWays(asking, waysBefore(own, other), found.path);
+        for (const one of back.sometimes)
+          outcomes.push(
+            found.rival !== null ? { ...found, path: one } : { path: one, source, rival: found.source },
+          );
+        // There the other one is complete first, whatever the order.
+        const rest = others.filter(one => one !== other);
+        for (const one of back.never)
+          outcomes.push(...besideOthers(asking, other, rest, { ...found, path: one }));
+      }
+    }
+  return left;
+}
+
+/** A path where all ids in question are complete, divided by whether one of some ways is open there. */
+function divideByWays(
+  { clauses, key }: Asking,
+  ways: ReturnType<typeof waysBefore>,
+  path: Path,
+): { readonly sometimes: readonly Path[]; readonly never: readonly Path[] } {
+  const sometimes: Path[] = [];
+  let never: readonly Path[] = [path];
+  for (const way of ways) {
+    const parts = never.flatMap(one => clauses.divide(way, key, one));
+    sometimes.push(...parts.filter(({ isMet }) => isMet).map(part => part.path));
+    never = parts.filter(({ isMet }) => !isMet).map(part => part.path);
+  }
+  return { sometimes, never };
+}
+
+function unknown({ program }: Asking, { clauses, line }: Conjunction, feature: string, path: Path): Outcome {
+  const { flow } = clauses[0]![0]!;
+  const template: Template = {
+    id: -1,
+    first: flow,
+    isMiss: false,
+    program,
+    steps: [{ do: "unknown", feature, text: feature, line, needsReparse: false, inSet: null }],
+    slots: new Map(),
+    unknown: feature,
+  };
+  return { path, source: rowSource(template, flow), rival: null };
+}
+
+// --- Flows that match a conj_id ------------------------------------------------------------------------------------
+
+const idsIn = new WeakMap<MapNode, ReadonlySet<number> | null>();
+
+/** The ids that some row of a map matches; null when it does not compare them. */
+function idsOf(map: MapNode): ReadonlySet<number> | null {
+  const known = idsIn.get(map);
+  if (known !== undefined) return known;
+  const at = map.words.indexOf(KEY.conjId);
+  const fixed = map.constants.find(({ word }) => word === KEY.conjId);
+  const ids = at >= 0 ? new Set(map.keys[at]) : fixed === undefined ? null : new Set([fixed.value]);
+  idsIn.set(map, ids);
+  return ids;
+}
+
+/** Whether a node matches an id and no other; null when it matches any. */
+export function matchesId(node: Node, id: number): boolean | null {
+  if (node instanceof MapNode) return idsOf(node)?.has(id) ?? null;
+  const test = node.tests.find(({ word }) => word === KEY.conjId);
+  return test === undefined ? null : test.value === id;
+}

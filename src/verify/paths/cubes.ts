@@ -1,0 +1,49 @@
+/**
+ * What is known of bits of the input: cubes (bits that are given), literals, and clauses, conjunctions of literals of
+ * which at least one must fail. solve.ts and conditions.ts look for inputs that go along with them.
+ */
+import type { Cube } from "../symbolic/input-space.ts";
+import type { Atom } from "../symbolic/terms.ts";
+
+/** The bits of `mask` of an atom have the values of `value`. */
+export interface Literal {
+  readonly atom: Atom;
+  readonly mask: number;
+  readonly value: number;
+}
+
+export type Clause = readonly Literal[];
+export type Cubes = ReadonlyMap<Atom, Cube>;
+
+export const FREE: Cube = { mask: 0, value: 0 };
+
+/** Both cubes at once; null when they contradict each other. */
+export function meet(a: Cube, b: Cube): Cube | null {
+  if (((a.value ^ b.value) & a.mask & b.mask) !== 0) return null;
+  return { mask: (a.mask | b.mask) >>> 0, value: (a.value | b.value) >>> 0 };
+}
+
+/** Takes on one more cube for an atom; false when that cannot be. */
+export function restrict(cubes: Map<Atom, Cube>, atom: Atom, cube: Cube): boolean {
+  const met = meet(cubes.get(atom) ?? FREE, cube);
+  if (met === null) return false;
+  const beyond = atom.bits >= 32 ? 0 : (0xffffffff << atom.bits) >>> 0;
+  if ((met.value & beyond) !== 0) return false;
+  cubes.set(atom, met);
+  return true;
+}
+
+/** The literals of a clause that are still open; null when one of them fails already. */
+export function openOf(clause: Clause, cubes: Cubes): Literal[] | null {
+  const left: Literal[] = [];
+  for (const literal of clause) {
+    const cube = cubes.get(literal.atom) ?? FREE;
+    if (((cube.value ^ literal.value) & cube.mask & literal.mask) !== 0) return null;
+    const mask = (literal.mask & ~cube.mask) >>> 0;
+    if (mask === 0) continue;
+    left.push(mask === literal.mask ? literal : { ...literal, mask, value: (literal.value & mask) >>> 0 });
+  }
+  return left;
+}
+
+export const isOneBit = (mask: number): boolean => (mask & (mask - 1)) === 0;

@@ -1,0 +1,348 @@
+/**
+ * Tables that are certainly the same function. All tables of both programs are parted into classes, from "all alike" on, as
+ * the states of an automaton are: two stay together while they have the same flows in normal form (priority, match, steps)
+ * that lead to tables which are together. What is left is the coarsest parting of that kind, cycles included. A lookup with
+ * the same state in two tables of one class ends the comparison: both sides go on alike, whatever the steps behind it do,
+ * also those that are not executed here, as they do the same to the same packet on two switches of the same past.
+ *
+ * Three things keep tables apart, or a comparison going. Where two flows of one priority may meet that do different things
+ * (meetings.ts), equal flows are not the same function: it depends on the order in which they were installed. A group that
+ * no list has may be another one on each side. Into a table to which flows are learned, nobody sees: it is like the table
+ * of the same number only.
+ */
+import { isTableMiss } from "../../openflow/index.ts";
+import { learnedTable, learnsOf } from "../symbolic/asked.ts";
+import type { Program } from "../symbolic/compiled-tables.ts";
+import { type Form, Forms, joinedForms } from "../symbolic/forms.ts";
+import { learnedRivals } from "../symbolic/learned.ts";
+import { listingsOf, matchName } from "../symbolic/listing.ts";
+import {
+  type Bound,
+  depthOf,
+  type Frame,
+  type Left,
+  originOf,
+  type Packet,
+  type StackItem,
+  type State,
+} from "../symbolic/state.ts";
+import type { Segment, Word } from "../symbolic/terms.ts";
+import { sameEvent } from "./compare-outputs.ts";
+import { meetingTables } from "./meetings.ts";
+import { twinForms } from "./twins.ts";
+
+/** Where flows are learned to a table. */
+export interface Learned {
+  readonly side: 0 | 1;
+  readonly line: number;
+}
+
+/** A flow as far as it can be compared: a number for all its text, and the tables that it leads to. */
+interface Part {
+  readonly skeleton: number;
+  readonly tables: readonly number[];
+}
+
+type Side = 0 | 1;
+const SIDES: readonly Side[] = [0, 1];
+
+export class Alike {
+  readonly #programs: readonly [Program, Program];
+  readonly #forms: readonly [Forms, Forms];
+  readonly #skeletons = new Map<string, number>();
+  /** By side and table. */
+  readonly #parts: readonly [Map<number, readonly Part[]>, Map<number, readonly Part[]>];
+  readonly #classes: readonly [Map<number, number>, Map<number, number>];
+  readonly #learned = new Map<number, Learned>();
+  /** Where flows are learned to a table that is not known. */
+  #learnedAnywhere: Learned | null = null;
+  /** Tables from which it is possible to come to where rivals may meet, with a line; made when it is first asked for. */
+  #contested: readonly [ReadonlyMap<number, number>, ReadonlyMap<number, number>] | null = null;
+
+  constructor(programs: readonly [Program, Program]) {
+    this.#programs = programs;
+    this.#forms = [new Forms(programs[0]), new Forms(programs[1])];
+    for (const side of SIDES) this.#noteLearned(side);
+    this.#parts = [new Map(), new Map()];
+    for (const table of new Set(programs.flatMap(program => [...listingsOf(program).keys()])))
+      this.#part(table);
+    this.#classes = this.#classesOf();
+  }
+
+  /** Where flows are learned to a table: then it may hold more than the dump shows by now. */
+  learnedTo(table: number): Learned | null {
+    return this.#learned.get(table) ?? this.#learnedAnywhere;
+  }
+
+  /** Whether two states, both at a lookup, certainly go on alike. */
+  areAlike(a: State, b: State): boolean {
+    if (a.lookup === null || b.lookup === null) return false;
+    if (!this.#lead(a.lookup.table, b.lookup.table)) return false;
+    const isSameLookup =
+      a.lookup.inPort === b.lookup.inPort &&
+      a.lookup.deepens === b.lookup.deepens &&
+      a.lookup.isLast === b.lookup.isLast &&
+      depthOf(a) === depthOf(b) &&
+      originOf(a) === originOf(b);
+    if (!isSameLookup || a.out.length > 0 || b.out.length > 0 || !haveSameNumbers(a, b)) return false;
+    // A packet that is looked at again may begin at table 0.
+    const mayBegin =
+      a.wasMpls || a.isFreezing || [...a.left, ...a.after].some(({ is }) => is === "recirculate");
+    if (mayBegin && !this.#lead(0, 0)) return false;
+    return (
+      sameWords(a.flow, b.flow) &&
+      samePackets(a.packet, b.packet) &&
+      sameStacks(a.stack, b.stack) &&
+      this.#sameLists(a.actionSet, b.actionSet) &&
+      this.#sameLists(a.frozen, b.frozen) &&
+      this.#sameLeft(a.left, b.left) &&
+      this.#sameLeft(a.after, b.after) &&
+      this.#sameFrames(a.frames, b.frames)
+    );
+  }
+
+  // --- Classes --------------------------------------------------------------------------------------------------
+
+  #noteLearned(side: Side): void {
+    for (const learn of learnsOf(this.#programs[side])) {
+      const table = learnedTable(learn);
+      if (table === null) this.#learnedAnywhere ??= { side, line: learn.line };
+      else if (!this.#learned.has(table)) this.#learned.set(table, { side, line: learn.line });
+    }
+  }
+
+  #part(table: number): void {
+    const listings = this.#programs.map(program => listingsOf(program).get(table));
+    const isLarge = listings.some(listing => listing?.flows === null);
+    const twins = isLarge ? twinForms(this.#programs, table, this.#forms) : null;
+    for (const side of SIDES) {
+      const forms = twins?.[side] ?? this.#flowForms(side, table, listings[side]?.flows ?? []);
+      this.#parts[side].set(
+        table,
+        forms.map(({ text, tables }) => ({ skeleton: this.#skeleton(text), tables })),
+      );
+    }
+  }
+
+  #skeleton(text: string): number {
+    const known = this.#skeletons.get(text) ?? this.#skeletons.size;
+    this.#skeletons.set(text, known);
+    return known;
+  }
+
+  /** The flows of a table in the order of priority and match; of those that have both in common the last one stands. */
+  #flowForms(side: Side, table: number, indices: readonly number[]): Form[] {
+    const { flows } = this.#programs[side];
+    const forms = new Map<string, Form>();
+    for (const index of indices) {
+      const flow = flows.shapedFlow(index);
+      const name = matchName(flow);
+      const { text, tables } = this.#forms[side].actions(flow.actions, table);
+      // The reason of a packet-in depends on whether the flow counts as a miss.
+      forms.set(name, { text: `${name} ${isTableMiss(flow)} ${text}`, tables });
+    }
+    return [...forms].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, form]) => form);
+  }
+
+  #classesOf(): [Map<number, number>, Map<number, number>] {
+    const tables = SIDES.map(side => {
+      const parts = this.#parts[side];
+      return new Set([...parts.keys(), ...[...parts.values()].flat().flatMap(part => part.tables)]);
+    });
+    let classes: [Map<number, number>, Map<number, number>] = [new Map(), new Map()];
+    for (let before = 0; ; ) {
+      const names = new Map<string, number>();
+      const next: typeof classes = [new Map(), new Map()];
+      for (const side of SIDES)
+        for (const table of tables[side]!) {
+          const name = this.#className(side, table, classes[side]);
+          const number = names.get(name) ?? names.size;
+          names.set(name, number);
+          next[side].set(table, number);
+        }
+      classes = next;
+      // Classes are only ever parted, so that as many as before are the same ones.
+      if (names.size === before) return classes;
+      before = names.size;
+    }
+  }
+
+  /** Equal names: not to be told apart by what is known of the classes so far. */
+  #className(side: Side, table: number, classes: ReadonlyMap<number, number>): string {
+    const own = classes.get(table) ?? 0;
+    const learned = this.learnedTo(table) === null ? "" : `learned ${table}`;
+    const parts = (this.#parts[side].get(table) ?? []).map(
+      part => `${part.skeleton}(${part.tables.map(next => classes.get(next) ?? 0)})`,
+    );
+    return `${own} ${learned} ${parts.join(" ")}`;
+  }
+
+  /** Whether two tables hold the same flows, and so do all that they lead to. */
+  haveSameFlows(a: number, b: number): boolean {
+    const [left, right] = this.#classes;
+    // A table that nothing leads to, and that has no flows, has no class.
+    return left.get(a) === right.get(b) && (left.get(a) !== undefined || a === b);
+  }
+
+  /** The line of a flow in a table, or behind it, that may meet another one of its priority; null: there is none. */
+  rivalFrom(side: Side, table: number): number | null {
+    this.#contested ??= [this.#contestedOf(0), this.#contestedOf(1)];
+    return this.#contested[side].get(table) ?? null;
+  }
+
+  /** Whether lookups in two tables are the same function. */
+  #lead(a: number, b: number): boolean {
+    return this.haveSameFlows(a, b) && this.rivalFrom(0, a) === null && this.rivalFrom(1, b) === null;
+  }
+
+  #contestedOf(side: Side): ReadonlyMap<number, number> {
+    const program = this.#programs[side];
+    const contested = new Map(learnedRivals(program));
+    for (const [table, flow] of meetingTables(program)) contested.set(table, program.flows.lineOf(flow));
+    for (let before = -1; before !== contested.size; ) {
+      before = contested.size;
+      for (const [table, parts] of this.#parts[side]) {
+        const next = parts.flatMap(part => part.tables).find(one => contested.has(one));
+        if (next !== undefined && !contested.has(table)) contested.set(table, contested.get(next)!);
+      }
+    }
+    return contested;
+  }
+
+  // --- States ---------------------------------------------------------------------------------------------------
+
+  #sameForms(a: Form, b: Form): boolean {
+    return (
+      a.text === b.text &&
+      a.tables.length === b.tables.length &&
+      a.tables.every((table, index) => this.#lead(table, b.tables[index]!))
+    );
+  }
+
+  /** Of lists that are run later, from wherever that will be. */
+  #sameLists(a: readonly Bound[], b: readonly Bound[]): boolean {
+    const [left, right] = this.#forms;
+    return a.length === b.length && this.#sameForms(left.list(a, 0, 0, true), right.list(b, 0, 0, true));
+  }
+
+  #sameLeft(a: readonly Left[], b: readonly Left[]): boolean {
+    if (a.length !== b.length) return false;
+    return a.every((left, index) => {
+      const right = b[index]!;
+      if (left.is !== "recirculate" || right.is !== "recirculate")
+        return left.is !== "recirculate" && right.is !== "recirculate" && sameEvent(left, right);
+      const [one, other] = [left.frozen, right.frozen];
+      return (
+        one.recirculations === other.recirculations &&
+        sameWords(one.key, other.key) &&
+        samePackets(one.packet, other.packet) &&
+        sameStacks(one.stack, other.stack) &&
+        this.#sameLists(one.actionSet, other.actionSet) &&
+        this.#sameLists(one.list, other.list)
+      );
+    });
+  }
+
+  #sameFrames(a: readonly Frame[], b: readonly Frame[]): boolean {
+    const [left, right] = [a, b].map(frames => frames.filter(isLooked)) as [Frame[], Frame[]];
+    return (
+      left.length === right.length && left.every((frame, index) => this.#sameFrame(frame, right[index]!))
+    );
+  }
+
+  #sameFrame(a: Frame, b: Frame): boolean {
+    const [left, right] = this.#forms;
+    if (a.is === "steps" && b.is === "steps")
+      return (
+        a.table === b.table &&
+        a.depth === b.depth &&
+        a.isLast === b.isLast &&
+        a.origin === b.origin &&
+        this.#sameForms(left.list(a.list, a.index, a.table), right.list(b.list, b.index, b.table))
+      );
+    if (a.is === "buckets" && b.is === "buckets") {
+      const rest = ({ lists, index }: typeof a, forms: Forms): Form =>
+        joinedForms(
+          lists.slice(index).map(list => forms.list(list, 0, 0, true)),
+          "|",
+        );
+      return a.isLast === b.isLast && this.#sameForms(rest(a, left), rest(b, right));
+    }
+    if (a.is === "bucket end" && b.is === "bucket end")
+      return a.wasMpls === b.wasMpls && sameWords(a.flow, b.flow);
+    if (a.is !== "finish" || b.is !== "finish" || a.isLast !== b.isLast) return false;
+    const [one, other] = [a.saved, b.saved];
+    if (one === null || other === null) return one === other;
+    const isSameCopy =
+      one.copied === null || other.copied === null
+        ? one.copied === other.copied
+        : one.copied.wasMpls === other.copied.wasMpls && samePackets(one.copied.packet, other.copied.packet);
+    return (
+      isSameCopy &&
+      sameWords(one.flow, other.flow) &&
+      sameStacks(one.stack, other.stack) &&
+      this.#sameLists(one.actionSet, other.actionSet)
+    );
+  }
+}
+
+/** Of a list that was run to its end nothing is left, but what stands on it and is no list looks at its table and depth. */
+function isLooked(frame: Frame, index: number, frames: readonly Frame[]): boolean {
+  if (frame.is !== "steps" || frame.index < frame.list.length) return true;
+  return index + 1 < frames.length && frames[index + 1]!.is !== "steps";
+}
+
+const sameWords = (a: readonly Word[], b: readonly Word[]): boolean => a.every((word, at) => word === b[at]);
+
+function samePackets(a: Packet, b: Packet): boolean {
+  if (a === b) return true;
+  return (
+    sameWords(a.base, b.base) &&
+    sameWords(a.read, b.read) &&
+    a.readAs === b.readAs &&
+    a.content === b.content &&
+    a.popped === b.popped &&
+    a.pushed === b.pushed &&
+    a.isRelabelled === b.isRelabelled &&
+    a.isMoved === b.isMoved &&
+    a.history === b.history &&
+    a.types.length === b.types.length &&
+    a.types.every(({ tag, type }, at) => tag === b.types[at]!.tag && type === b.types[at]!.type) &&
+    a.written.size === b.written.size &&
+    [...a.written].every(word => b.written.has(word))
+  );
+}
+
+/** What a pass has counted and noted so far: limits hold for it. */
+const haveSameNumbers = (a: State, b: State): boolean =>
+  a.lookups === b.lookups &&
+  a.stackBytes === b.stackBytes &&
+  a.actionBytes === b.actionBytes &&
+  a.recirculations === b.recirculations &&
+  a.actionSetHasGroup === b.actionSetHasGroup &&
+  a.isOver === b.isOver &&
+  a.isFreezing === b.isFreezing &&
+  a.wasMpls === b.wasMpls &&
+  a.isTracked === b.isTracked &&
+  a.frozenTable === b.frozenTable &&
+  a.priority === b.priority &&
+  a.error === b.error;
+
+const sameStacks = (a: readonly StackItem[], b: readonly StackItem[]): boolean =>
+  a.length === b.length &&
+  a.every(
+    (item, at) =>
+      item.bytes === b[at]!.bytes && segmentsName(item.segments) === segmentsName(b[at]!.segments),
+  );
+
+function segmentsName(segments: readonly Segment[]): string {
+  return segments
+    .map(segment => {
+      const { is, bits } = segment;
+      if (segment.is === "const") return `${is} ${bits} ${segment.value}`;
+      if (segment.is === "column") return `${is} ${bits} ${segment.column.id} ${segment.from}`;
+      const of = `${is} ${bits} ${segment.atom.id} ${segment.from}`;
+      return segment.is === "atom" ? of : `${of} ${segment.at} ${segment.by}`;
+    })
+    .join();
+}

@@ -1,0 +1,99 @@
+/**
+ * Pairs of states made more general: where both machines hold the same word, an address that both have written for
+ * example, and no table that can come asks for it, whatever that word is becomes free. What is then equal for every value
+ * is equal for the one there was, so that one obligation serves for all values that lead to it. Words that decide how a
+ * packet is read (types, protocols, tags, labels) stay what they are. It may be that only the special pair is equal:
+ * whoever asks tries that one, too.
+ */
+import { KEY, KEY_WORDS } from "../../openflow/index.ts";
+import type { Program } from "../symbolic/compiled-tables.ts";
+import { INPUT_WORDS, widthOfWord } from "../symbolic/input-space.ts";
+import type { State } from "../symbolic/state.ts";
+import type { Terms, Word } from "../symbolic/terms.ts";
+
+const words = (first: number, count: number): number[] => Array.from({ length: count }, (_, i) => first + i);
+
+/** Words that are nothing but themselves: free whether or not anybody has written to them. */
+const PLAIN: readonly number[] = [
+  ...words(KEY.metadata, 2),
+  ...words(KEY.registers, KEY.tunnelId - KEY.registers),
+  ...words(KEY.dlDst, 4),
+];
+
+/** Words that may be anything without the packet becoming another kind of packet: free once they were written. */
+const WRITTEN: readonly number[] = [
+  ...words(KEY.nwSrc, 2),
+  ...words(KEY.ipv6Src, 8),
+  ...words(KEY.nwTos, 2),
+  ...words(KEY.arpSha, 4),
+  ...words(KEY.tpSrc, 2),
+];
+
+/** The reading that free words count as: none, so that no kind of frame says anything of them. */
+const NO_READING = -1;
+
+const isInput = Array.from({ length: KEY_WORDS }, (_, word) => INPUT_WORDS.includes(word));
+
+export class Widening {
+  readonly #programs: readonly [Program, Program];
+  /** What stands for a word in the packet, and for what is to be written over it. */
+  readonly #inPacket: readonly Word[];
+  readonly #toWrite: readonly Word[];
+
+  constructor(programs: readonly [Program, Program], terms: Terms) {
+    this.#programs = programs;
+    const free = (name: string): Word[] =>
+      Array.from({ length: KEY_WORDS }, (_, word) =>
+        terms.atomWord(terms.atom(`${name} ${word}`, NO_READING, word, widthOfWord(word))),
+      );
+    this.#inPacket = free("free");
+    this.#toWrite = free("free, to be written");
+  }
+
+  /** Both states, at lookups, with free words; null when there is nothing to free. */
+  of(a: State, b: State): { a: State; b: State } | null {
+    if (a.lookup === null || b.lookup === null) return null;
+    const [left, right] = this.#programs;
+    const [askedLeft, askedRight] = [
+      left.wordsAskedFrom(a.lookup.table),
+      right.wordsAskedFrom(b.lookup.table),
+    ];
+    // Of what is in the packet, and of what is to be written, the machines must agree.
+    const isSame = (word: number): boolean =>
+      a.flow[word] === b.flow[word] &&
+      a.packet.base[word] === b.packet.base[word] &&
+      !askedLeft.has(word) &&
+      !askedRight.has(word);
+    const flow = new Map<number, Word>();
+    const base = new Map<number, Word>();
+    for (const word of PLAIN) {
+      if (!isSame(word)) continue;
+      flow.set(word, this.#toWrite[word]!);
+      if (!isAsRead(a.packet.base[word]!, word)) base.set(word, this.#inPacket[word]!);
+    }
+    for (const word of WRITTEN) {
+      if (!isSame(word)) continue;
+      const [own, packets] = [a.flow[word]!, a.packet.base[word]!];
+      if (!isAsRead(own, word)) flow.set(word, (own === packets ? this.#inPacket : this.#toWrite)[word]!);
+      if (!isAsRead(packets, word)) base.set(word, this.#inPacket[word]!);
+    }
+    const isWider =
+      [...flow].some(([word, free]) => a.flow[word] !== free) ||
+      [...base].some(([word, free]) => a.packet.base[word] !== free);
+    return isWider ? { a: replaced(a, flow, base), b: replaced(b, flow, base) } : null;
+  }
+}
+
+function replaced(state: State, flow: ReadonlyMap<number, Word>, base: ReadonlyMap<number, Word>): State {
+  const [own, packets] = [[...state.flow], [...state.packet.base]];
+  for (const [word, free] of flow) own[word] = free;
+  for (const [word, free] of base) packets[word] = free;
+  return { ...state, flow: own, packet: { ...state.packet, base: packets } };
+}
+
+/** Whether a word is what the frame has there, or, where a frame has nothing, zero. */
+function isAsRead(word: Word, at: number): boolean {
+  if (!isInput[at]) return word.value === 0;
+  const [only] = word.segments;
+  return only!.is === "atom" && only!.atom.content === 0 && only!.atom.word === at && only!.from === 0;
+}

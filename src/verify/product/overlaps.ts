@@ -1,0 +1,78 @@
+/**
+ * Which flows of one priority can match the same packet and do different things: then it depends on the past of the
+ * switch which of them is taken. Found out once per table, from the matches alone; whether such a packet ever comes
+ * there is asked while proving. It may name pairs that never meet, and misses none.
+ */
+import type { Budget } from "../budget.ts";
+import type { Node, Program, Rule } from "../symbolic/compiled-tables.ts";
+import { MapNode, type WordTest } from "../symbolic/sorted-subtable.ts";
+
+/** For each node the nodes behind it that may be its rivals. */
+export function overlapsOf(program: Program, nodes: readonly Node[], budget: Budget): number[][] {
+  return nodes.map((a, i) => {
+    const rivals: number[] = [];
+    for (let at = i + 1; at < nodes.length; at++) {
+      budget.step();
+      if (doOverlap(program, a, nodes[at]!)) rivals.push(at);
+    }
+    return rivals;
+  });
+}
+
+const compatible = (a: readonly WordTest[], b: readonly WordTest[]): boolean =>
+  a.every(test => {
+    const other = b.find(({ word }) => word === test.word);
+    return other === undefined || ((test.value ^ other.value) & test.mask & other.mask) === 0;
+  });
+
+const sharedTests = (node: Node): readonly WordTest[] =>
+  node instanceof MapNode ? node.constants : node.tests;
+
+function doOverlap(program: Program, a: Node, b: Node): boolean {
+  if (!compatible(sharedTests(a), sharedTests(b))) return false;
+  if (a instanceof MapNode && b instanceof MapNode) return mapsOverlap(a, b);
+  if (a instanceof MapNode) return ruleOverlaps(program, b as Rule, a);
+  if (b instanceof MapNode) return ruleOverlaps(program, a, b);
+  return program.actionsOf(a.flow) !== program.actionsOf(b.flow);
+}
+
+/** Rows that agree with the tests, at most `limit` of them. */
+function rowsWith(map: MapNode, tests: readonly WordTest[], limit: number): number[] {
+  const found: number[] = [];
+  const checks = map.words.flatMap((word, k) => {
+    const test = tests.find(other => other.word === word);
+    const mask = test === undefined ? 0 : test.mask & map.masks[k]!;
+    return mask === 0 ? [] : [{ key: map.keys[k]!, mask, value: test!.value }];
+  });
+  for (let row = 0; row < map.size && found.length < limit; row++) {
+    if (checks.every(({ key, mask, value }) => ((key[row]! ^ value) & mask) === 0)) found.push(row);
+  }
+  return found;
+}
+
+const ROWS_COMPARED = 64;
+
+function ruleOverlaps(program: Program, rule: Rule, map: MapNode): boolean {
+  const rows = rowsWith(map, rule.tests, ROWS_COMPARED);
+  if (rows.length === ROWS_COMPARED) return true;
+  const actions = program.actionsOf(rule.flow);
+  return rows.some(row => program.actionsOf(map.flows[row]!) !== actions);
+}
+
+/** Whether two maps have keys that agree where both compare. Hashes that fall together count as agreeing. */
+function mapsOverlap(a: MapNode, b: MapNode): boolean {
+  const common = a.words.flatMap((word, k) => {
+    const other = b.words.indexOf(word);
+    const mask = other < 0 ? 0 : a.masks[k]! & b.masks[other]!;
+    return mask === 0 ? [] : [{ left: a.keys[k]!, right: b.keys[other]!, mask }];
+  });
+  const fitting = (map: MapNode, tests: readonly WordTest[]): boolean => rowsWith(map, tests, 1).length > 0;
+  if (!fitting(a, b.constants) || !fitting(b, a.constants)) return false;
+  if (common.length === 0) return true;
+  const seen = new Set<number>();
+  const hashOf = (row: number, side: "left" | "right"): number =>
+    common.reduce((hash, one) => Math.imul(hash ^ (one[side][row]! & one.mask), 0x9e3779b1) >>> 0, 7);
+  for (let row = 0; row < a.size; row++) seen.add(hashOf(row, "left"));
+  for (let row = 0; row < b.size; row++) if (seen.has(hashOf(row, "right"))) return true;
+  return false;
+}

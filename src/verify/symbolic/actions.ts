@@ -1,0 +1,133 @@
+/**
+ * The steps that change the key and nothing else: what set_field, move, push and their kind make of the words of a state.
+ * They run as interpret/translate.ts runs them.
+ */
+import { KEY, PORT, type Step } from "../../openflow/index.ts";
+import { Unmodelled } from "./extractions.ts";
+import { type Decider, HOLDS, isIcmp, readField, VLAN_PRESENT, writeField, writeMasked } from "./fields.ts";
+import { bind } from "./slot-values.ts";
+import { type Bound, replaceTop, type Source, type State, topOf } from "./state.ts";
+import { constantSegments, type Segment, type Word } from "./terms.ts";
+
+type Doing<Name extends Step["do"]> = Extract<Step, { do: Name }>;
+
+/** The steps that change the key, and nothing else. */
+export function change(by: Decider, state: State, step: Step, source: Source): State {
+  const { flow } = state;
+  const { terms } = by;
+  switch (step.do) {
+    case "set":
+      if (!HOLDS[step.prerequisite](by, flow)) return state;
+      if (step.prerequisite === "ports" && isIcmp(by, flow))
+        throw new Unmodelled("a port written over the type or code of ICMP", step.line);
+      return {
+        ...state,
+        flow: writeMasked(by, flow, step.field, newValue(step, source), step.mask),
+      };
+    case "move":
+      if (!HOLDS[step.to.field.prerequisite](by, flow) || !HOLDS[step.from.field.prerequisite](by, flow))
+        return state;
+      return { ...state, flow: writeField(by, flow, step.to, readField(by, flow, step.from)) };
+    case "push": {
+      const bytes = Math.ceil(step.from.bits / 8) + 1;
+      const segments = readField(by, flow, step.from);
+      return {
+        ...state,
+        stack: [...state.stack, { segments, bytes }],
+        stackBytes: state.stackBytes + bytes,
+      };
+    }
+    case "pop": {
+      const item = state.stack.at(-1);
+      if (item === undefined) return state;
+      return {
+        ...state,
+        stack: state.stack.slice(0, -1),
+        stackBytes: state.stackBytes - item.bytes,
+        flow: writeField(by, flow, step.to, item.segments),
+      };
+    }
+    case "push_vlan": {
+      const tag = terms.constant((step.type << 16) | 0x1000);
+      return { ...state, flow: flow.with(KEY.innerVlanTci, flow[KEY.vlanTci]!).with(KEY.vlanTci, tag) };
+    }
+    case "pop_vlan": {
+      // Tags count from the outside as far as they have the presence bit, which a load may take.
+      if (by.is(flow[KEY.vlanTci]!, VLAN_PRESENT, 0)) return state;
+      const inner = flow[KEY.innerVlanTci]!;
+      const none = terms.constant(0);
+      if (by.is(inner, VLAN_PRESENT, 0)) return { ...state, flow: flow.with(KEY.vlanTci, none) };
+      return { ...state, flow: flow.with(KEY.vlanTci, inner).with(KEY.innerVlanTci, none) };
+    }
+    case "set_queue":
+      return { ...state, flow: flow.with(KEY.skbPriority, terms.constant(step.queue)) };
+    case "pop_queue":
+      return { ...state, flow: flow.with(KEY.skbPriority, state.priority) };
+    case "write_actions":
+      return writeActions(by, state, bind(step.steps, source));
+    case "clear_actions":
+      return {
+        ...state,
+        actionSet: [],
+        actionSetHasGroup: false,
+        flow: flow.with(KEY.actsetOutput, terms.constant(PORT.unset)),
+      };
+    case "unroll": {
+      const top = topOf(state);
+      if (top?.is !== "steps") throw new Error("assertion: steps run from a list");
+      return replaceTop(state, { ...top, table: step.table });
+    }
+    default:
+      throw new Error(`assertion: ${step.do} is a change of the key`);
+  }
+}
+
+function newValue(step: Doing<"set">, source: Source): readonly Segment[] {
+  const place = source.template?.slots.get(step);
+  return place === undefined ? constantSegments(step.value, 128) : source.read(place, step.field.bits);
+}
+
+/** The port of an output, which may be in the row of its flow. */
+export function portOf({ terms }: Decider, step: Doing<"output">, source: Source): Word {
+  const place = source.template?.slots.get(step);
+  return place === undefined ? terms.constant(step.port) : terms.word(source.read(place, 32));
+}
+
+/** Adds to the action set. */
+export function writeActions(by: Decider, state: State, list: readonly Bound[]): State {
+  let { flow, actionSetHasGroup } = state;
+  for (const { step, source } of list) {
+    if (actionSetHasGroup) break;
+    if (step.do === "output") flow = flow.with(KEY.actsetOutput, portOf(by, step, source));
+    if (step.do === "controller") flow = flow.with(KEY.actsetOutput, by.terms.constant(PORT.controller));
+    if (step.do !== "group") continue;
+    flow = flow.with(KEY.actsetOutput, by.terms.constant(PORT.unset));
+    actionSetHasGroup = true;
+  }
+  return { ...state, flow, actionSetHasGroup, actionSet: [...state.actionSet, ...list] };
+}
+
+/** A word whose eight bits from `at` on are one less; null when they are 0 or 1. */
+export function decremented(by: Decider, word: Word, at: number, line: number): Word | null {
+  const { terms } = by;
+  const [ttl] = terms.slice(word, at, 8);
+  if (ttl!.bits !== 8) throw new Unmodelled("a TTL that is put together", line);
+  for (const used of [0, 1]) if (by.is(word, (0xff << at) >>> 0, (used << at) >>> 0)) return null;
+  switch (ttl!.is) {
+    case "const":
+      return terms.replace(word, at, [{ is: "const", bits: 8, value: ttl!.value - 1 }]);
+    case "atom": {
+      const { atom, from } = ttl!;
+      return terms.replace(word, at, [{ is: "less", bits: 8, from: 0, atom, at: from, by: 1 }]);
+    }
+    case "less":
+      return terms.replace(word, at, [{ ...ttl!, by: ttl!.by + 1 }]);
+    case "column": {
+      const { column, from } = ttl!;
+      const less = terms.column(`${column.id}.${from}-1`, column.domain, () =>
+        column.values.map(value => ((value >>> from) - 1) & 0xff),
+      );
+      return terms.replace(word, at, [{ is: "column", bits: 8, from: 0, column: less }]);
+    }
+  }
+}

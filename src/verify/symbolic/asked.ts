@@ -1,0 +1,160 @@
+/**
+ * What the steps of a program ask and write, by the text of the steps alone: which tables they lead to, which flows they
+ * learn, and what is written to a word anywhere. Bounds from above.
+ */
+import { KEY, PORT, type Step } from "../../openflow/index.ts";
+import type { Program, Template } from "./compiled-tables.ts";
+import { bindGroup } from "./slot-values.ts";
+import { MapNode } from "./sorted-subtable.ts";
+import { eachPiece, type Write, writesOf } from "./writes.ts";
+
+/** Writes to one word that are told apart. */
+const MAX_WRITES = 256;
+/** Rows of a map whose values are read one by one. */
+const MAX_ROWS = 64;
+
+/** All flows of a program with their templates; of the rows of a large map the templates alone, with flow -1. */
+export function* flowsOf(program: Program): Generator<readonly [Template, number]> {
+  for (const { nodes } of [...program.tables.values()].flat())
+    for (const node of nodes) {
+      if (!(node instanceof MapNode)) yield [node.template, node.flow];
+      else if (node.size > MAX_ROWS) for (const template of node.templates) yield [template, -1];
+      else
+        for (let row = 0; row < node.size; row++)
+          yield [node.templates[node.templateOf[row]!]!, node.flows[row]!];
+    }
+}
+
+/** Every step of a program, those inside of others too. */
+function* stepsOf(program: Program): Generator<readonly [Step, Template | null, number]> {
+  function* inside(
+    steps: readonly Step[],
+    template: Template | null,
+    flow: number,
+  ): ReturnType<typeof stepsOf> {
+    for (const step of steps) {
+      yield [step, template, flow];
+      if ("steps" in step) yield* inside(step.steps, template, flow);
+    }
+  }
+  for (const [template, flow] of flowsOf(program)) yield* inside(template.steps, template, flow);
+  for (const group of program.groups.values())
+    for (const list of bindGroup(group))
+      yield* inside(
+        list.map(({ step }) => step),
+        null,
+        -1,
+      );
+}
+
+export type LearnStep = Extract<Step, { do: "effect" | "unknown" }>;
+
+const isLearn = (step: Step): step is LearnStep =>
+  step.do === "effect" ? step.effect === "learns" : step.do === "unknown" && step.text.startsWith("learn(");
+
+interface Summary {
+  readonly writes: ReadonlyMap<number, readonly Write[]>;
+  readonly learns: readonly LearnStep[];
+}
+
+const summaries = new WeakMap<Program, Summary>();
+
+function summaryOf(program: Program): Summary {
+  let summary = summaries.get(program);
+  if (summary !== undefined) return summary;
+  const writes = new Map<number, Write[]>();
+  const learns = new Set<LearnStep>();
+  for (const [step, template, flow] of stepsOf(program)) {
+    if (isLearn(step)) learns.add(step);
+    for (const write of writesOf(step, template, flow)) {
+      const list = writes.get(write.word);
+      if (list === undefined) writes.set(write.word, [write]);
+      else if (list.length < MAX_WRITES) list.push(write);
+      else if (list.length === MAX_WRITES) list.push({ word: write.word, mask: 0xffffffff, value: null });
+    }
+  }
+  summary = { writes, learns: [...learns] };
+  summaries.set(program, summary);
+  return summary;
+}
+
+/** What is written to each word anywhere. */
+export const writesIn = (program: Program): Summary["writes"] => summaryOf(program).writes;
+
+/** Steps that learn flows, wherever they stand. */
+export const learnsOf = (program: Program): readonly LearnStep[] => summaryOf(program).learns;
+
+/** The table into which a step learns; null when its text does not say. */
+export function learnedTable({ text }: LearnStep): number | null {
+  const given = /[(,\s]table\s*=\s*([^,)\s]*)/.exec(text);
+  if (given === null) return 1;
+  return /^\d+$/.test(given[1]!) ? Number(given[1]) : null;
+}
+
+/** With a priority that is not given Open vSwitch takes this one. */
+const USUAL_PRIORITY = 32768;
+/** The priority of what a step learns; null when its text does not say. */
+export function learnedPriority({ text }: LearnStep): number | null {
+  const given = /[(,\s]priority\s*=\s*([^,)\s]*)/.exec(text);
+  if (given === null) return USUAL_PRIORITY;
+  return /^\d+$/.test(given[1]!) ? Number(given[1]) : null;
+}
+
+/** Unknown steps that ask no table, whatever their arguments. */
+const ASKS_NOTHING =
+  /^(multipath|bundle|bundle_load|check_pkt_larger|learn|dec_nsh_ttl|nat|controller\(|(set_field|move|push|pop) of )/;
+
+/** Tables that a step asks itself; lists inside it and buckets are not looked into. */
+export function tablesAsked(program: Program, step: Step, table: number): readonly number[] {
+  switch (step.do) {
+    case "resubmit":
+      return [step.table ?? table];
+    case "output":
+      return step.port === PORT.table ? [0] : [];
+    case "output_field":
+      return mayBeTable(program, step) ? [0] : [];
+    // With nothing left to do, the packet begins anew when it is looked at again.
+    case "pop_mpls":
+      return [0];
+    case "unknown":
+      return askedByUnknown(step, table);
+    default:
+      return [];
+  }
+}
+
+function askedByUnknown(
+  { feature, text }: Extract<Step, { do: "unknown" }>,
+  table: number,
+): readonly number[] {
+  if (feature === "ct") {
+    const next = /[(,]table=(\d+)/.exec(text);
+    return next === null ? (text.includes("table=") ? everyTable() : []) : [Number(next[1])];
+  }
+  if (feature === "resubmit(ct)") {
+    const next = /^resubmit\([^,]*,(\d*),ct\)$/.exec(text);
+    if (next === null) return everyTable();
+    return [next[1] === "" ? table : Number(next[1])];
+  }
+  return ASKS_NOTHING.test(feature) ? [] : everyTable();
+}
+
+const everyTable = (): number[] => Array.from({ length: 256 }, (_, table) => table);
+
+/** Whether a field that names a port may hold the number of TABLE: not if all that is ever written to it lacks one of its bits. */
+function mayBeTable(program: Program, { from }: Extract<Step, { do: "output_field" }>): boolean {
+  const place = from.field.place;
+  if (place === null || place.word < KEY.metadata || place.word >= KEY.tunnelId) return true;
+  let mayBe = 0;
+  let isOpen = false;
+  eachPiece(from.field, from.start, from.bits, (word, shift, count, at) => {
+    if (at >= 16) return;
+    const mask = count >= 32 ? 0xffffffff : ((2 ** count - 1) << shift) >>> 0;
+    for (const write of writesIn(program).get(word) ?? []) {
+      if ((write.mask & mask) === 0) continue;
+      if (write.value === null) isOpen = true;
+      else mayBe |= ((write.value & mask) >>> shift) << at;
+    }
+  });
+  return isOpen || (mayBe & PORT.table & 0xffff) === (PORT.table & 0xffff);
+}

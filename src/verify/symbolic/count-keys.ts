@@ -1,0 +1,28 @@
+/** How many flow keys a space has: counted kind by kind, word by word, from the cubes. */
+import { cubesOf } from "../paths/sat-solver.ts";
+import { inputWordsOf, type Space, widthOfWord } from "./input-space.ts";
+
+const bitsIn = (mask: number): number => {
+  let count = 0;
+  for (let left = mask >>> 0; left !== 0; left = (left & (left - 1)) >>> 0) count++;
+  return count;
+};
+
+/** The logarithm to base 2. */
+export function countKeys(space: Space): number {
+  let total = 0;
+  for (const kind of space.kinds) {
+    let bits = 0;
+    for (const word of inputWordsOf(space)) {
+      const cubes = cubesOf(space, kind, word);
+      const width = widthOfWord(word);
+      if (cubes === null) bits += width;
+      else {
+        const wide = width === 32 ? 0xffffffff : 2 ** width - 1;
+        bits += Math.log2(cubes.reduce((sum, { mask }) => sum + 2 ** (width - bitsIn(mask & wide)), 0));
+      }
+    }
+    total += 2 ** (bits - 900);
+  }
+  return Math.log2(total) + 900;
+}

@@ -1,0 +1,199 @@
+/**
+ * The key of a frame when it is read: the first time, and again after its labels were popped (recirculation). What lies
+ * behind labels is new input, the same for both machines: named by the type that the pop claims and by how many labels
+ * are gone. What was read before and is still there is read as it was written.
+ */
+import { KEY, KEY_WORDS } from "../../openflow/index.ts";
+import { TUNNEL_WORDS } from "./entering.ts";
+import { type Decider, TYPES, VLAN_PRESENT } from "./fields.ts";
+import { EVERY_FRAME, INNER_WORDS, inputWordsOf, type Space, widthOfWord } from "./input-space.ts";
+import { typesName } from "./packet.ts";
+import type { Packet } from "./state.ts";
+import type { Atom, Terms, Word } from "./terms.ts";
+
+/** What is not modelled, with the line that asks for it. */
+export class Unmodelled extends Error {
+  readonly feature: string;
+  readonly line: number;
+
+  constructor(feature: string, line: number) {
+    super(feature);
+    this.feature = feature;
+    this.line = line;
+  }
+}
+
+/** One reading of the frame. */
+export interface Reading {
+  readonly name: string;
+  /** Kinds that it can be, as bits of the space's kinds. */
+  readonly kinds: number;
+  /** The claimed type, and the labels of the original stack that are gone; null for the first reading. */
+  readonly behind: { readonly type: number; readonly popped: number; readonly isShifted: boolean } | null;
+}
+
+/** The words from nw_src on, and the reading they are of. */
+interface Inner {
+  readonly words: readonly Word[];
+  readonly content: number;
+  readonly isShifted: boolean;
+}
+
+const LAYER_3_OF: Readonly<Record<number, string>> = {
+  [TYPES.ip4]: "ip4",
+  [TYPES.ip6]: "ip6",
+  [TYPES.arp]: "arp",
+  [TYPES.rarp]: "arp",
+};
+
+/** A pseudo word: whether the frame has an LLC/SNAP header. */
+export const SNAP_WORD = KEY_WORDS;
+
+export class Readings {
+  readonly space: Space;
+  readonly terms: Terms;
+  readonly list: Reading[] = [];
+  readonly #texts = new Map<string, number>();
+
+  constructor(space: Space, terms: Terms) {
+    this.space = space;
+    this.terms = terms;
+    this.list.push({ name: "frame", kinds: (2 ** space.kinds.length - 1) | 0, behind: null });
+  }
+
+  atom(content: number, word: number): Atom {
+    const bits = word === SNAP_WORD ? 1 : widthOfWord(word);
+    return this.terms.atom(`${content}.${word}`, content, word, bits);
+  }
+
+  /** The kinds of every reading so far, behind those that are given. */
+  contentsWith(given: readonly number[]): readonly number[] {
+    if (given.length === this.list.length) return given;
+    return [...given, ...this.list.slice(given.length).map(({ kinds }) => kinds)];
+  }
+
+  /** The key of a frame that comes in, with or without what only a tunnel gives it. */
+  firstKey(isTunnelled: boolean): Word[] {
+    const { terms } = this;
+    const key = Array.from({ length: KEY_WORDS }, () => terms.constant(0));
+    for (const word of inputWordsOf(this.space))
+      if (isTunnelled || !TUNNEL_WORDS.includes(word)) key[word] = terms.atomWord(this.atom(0, word));
+    return key;
+  }
+
+  /** The words from dl_dst on of a packet that is read anew. */
+  readAgain(decider: Decider, packet: Packet, line: number): { key: Word[]; packet: Packet } {
+    const { terms } = this;
+    const key = Array.from({ length: KEY_WORDS }, () => terms.constant(0));
+    for (let word: number = KEY.dlDst; word < KEY.vlanTci; word++) key[word] = packet.base[word]!;
+    key[KEY.vlanTci] = this.#tag(decider, packet, line);
+    const isUntouched = packet.popped === 0 && packet.pushed === 0 && packet.types.length === 0;
+    if (isUntouched) {
+      for (let word: number = KEY.mplsLse; word < KEY.nwSrc; word++) key[word] = packet.base[word]!;
+    } else if (packet.pushed > 0) {
+      throw new Unmodelled("a packet that is read anew while it has pushed labels", line);
+    }
+    const { words, content, isShifted } = this.#inner(decider, packet, line);
+    const read = [...key];
+    for (let word: number = KEY.nwSrc; word < KEY_WORDS; word++) {
+      key[word] = words[word]!;
+      // What was written stays written, though it is read as it was written.
+      read[word] = content === packet.content ? packet.read[word]! : words[word]!;
+    }
+    const found = { readAs: key[KEY.dlType]!, content, isRelabelled: false, isMoved: false };
+    // Where the type was written in front of an LLC header, that is part of what it announces by now.
+    const types = isShifted
+      ? [{ tag: key[KEY.dlType]!, type: this.#named(typesName(packet)) }]
+      : packet.types;
+    return { key, packet: { ...packet, ...found, base: key, read, types } };
+  }
+
+  /** A word that stands for a text: equal texts, equal words. */
+  #named(text: string): Word {
+    const known = this.#texts.get(text) ?? this.#texts.size;
+    this.#texts.set(text, known);
+    return this.terms.constant(known);
+  }
+
+  /** LLC/SNAP frames whose type was written where their length was. */
+  #isShifted(decider: Decider, { types }: Packet): boolean {
+    if (types.length === 0) return false;
+    if (decider.is(this.terms.atomWord(this.atom(0, SNAP_WORD)), 1, 0)) return false;
+    return !types.every(({ tag }) => decider.is(tag, VLAN_PRESENT, VLAN_PRESENT));
+  }
+
+  /** Tags are read from the bytes: one without its present bit was not written. */
+  #tag(decider: Decider, { base }: Packet, line: number): Word {
+    const tag = base[KEY.vlanTci]!;
+    if (base[KEY.innerVlanTci]!.value !== 0)
+      throw new Unmodelled("two tags of a packet that is read anew", line);
+    return decider.is(tag, VLAN_PRESENT, 0) ? this.terms.constant(0) : tag;
+  }
+
+  /** The words from nw_src on. */
+  #inner(decider: Decider, packet: Packet, line: number): Inner {
+    const { base, read, readAs } = packet;
+    const type = base[KEY.dlType]!;
+    const isShifted = this.#isShifted(decider, packet);
+    const isRewritten = base.some((word, at) => at >= KEY.nwSrc && word !== read[at]);
+    if (!isShifted && (type === readAs || isSameType(decider, type, readAs)))
+      return {
+        words: isRewritten ? this.#rewritten(decider, packet, line) : base,
+        content: packet.content,
+        isShifted,
+      };
+    if (isRewritten) throw new Unmodelled("a rewritten packet that is read as another type", line);
+    return { ...this.#fresh(type, packet, isShifted, line), isShifted };
+  }
+
+  /** What was written of layer 3: nothing where the protocol is 0. */
+  #rewritten(decider: Decider, { base, read }: Packet, line: number): readonly Word[] {
+    if (base[KEY.tpSrc] !== read[KEY.tpSrc] || base[KEY.tpDst] !== read[KEY.tpDst])
+      throw new Unmodelled("rewritten ports that are read anew", line);
+    const differs = (from: number, count: number): boolean =>
+      Array.from({ length: count }, (_, i) => from + i).some(word => base[word] !== read[word]);
+    if (decider.is(base[KEY.dlType]!, 0xffff, TYPES.ip6)) {
+      // Only the first option is written to, and none where there is none.
+      if (differs(KEY.arpSha, 4) || differs(KEY.ndTarget, 4) || differs(KEY.ndReserved, 2))
+        throw new Unmodelled("rewritten neighbour discovery that is read anew", line);
+    }
+    const op = base[KEY.nwProto]!;
+    if (op !== read[KEY.nwProto] && decider.is(op, 0xff, 0xff))
+      throw new Unmodelled("an ARP operation of 255 that is read anew", line);
+    const isIp =
+      decider.is(base[KEY.dlType]!, 0xffff, TYPES.ip4) || decider.is(base[KEY.dlType]!, 0xffff, TYPES.ip6);
+    return isIp && decider.is(read[KEY.nwProto]!, 0xff, 0) ? read : base;
+  }
+
+  #fresh(type: Word, packet: Packet, isShifted: boolean, line: number): Omit<Inner, "isShifted"> {
+    const { terms } = this;
+    const claimed = type.value;
+    if (claimed === null)
+      throw new Unmodelled("a packet that is read anew under a type that is not constant", line);
+    if (claimed === 0x8100 || claimed === 0x88a8 || claimed < 0x600)
+      throw new Unmodelled("pop_mpls to a type that is none", line);
+    const key = Array.from({ length: KEY_WORDS }, () => terms.constant(0));
+    const layer3 = LAYER_3_OF[claimed];
+    if (layer3 === undefined) return { words: key, content: 0 };
+    const { popped } = packet;
+    const name = `${claimed} ${popped} ${isShifted ? typesName(packet) : ""}`;
+    let content = this.list.findIndex(reading => reading.name === name);
+    if (content < 0) {
+      content = this.list.length;
+      let kinds = 0;
+      for (const [index, kind] of this.space.kinds.entries()) if (kind.layer3 === layer3) kinds |= 1 << index;
+      if (kinds === 0) throw new Error("assertion: the space has kinds of what is behind labels");
+      this.list.push({ name, kinds, behind: { type: claimed, popped, isShifted } });
+    }
+    for (const word of INNER_WORDS) key[word] = terms.atomWord(this.atom(content, word));
+    return { words: key, content };
+  }
+}
+
+function isSameType(decider: Decider, a: Word, b: Word): boolean {
+  if (a.value !== null) return decider.is(b, 0xffff, a.value);
+  if (b.value !== null) return decider.is(a, 0xffff, b.value);
+  return false;
+}
+
+export { EVERY_FRAME };

@@ -1,0 +1,191 @@
+/**
+ * Normal forms of what is still to be run: a step as a text in which the tables that it leads to are holes, so that steps of
+ * two programs are alike when their texts are and what fills the holes is. Spelling is gone by then, numbers of groups too:
+ * in place of a group stands what it does. A step of which a text cannot say everything has a text of its own.
+ */
+import { type Action, compileActions, type Group, PORT, type Step } from "../../openflow/index.ts";
+import { tablesAsked } from "./asked.ts";
+import type { Program, Template } from "./compiled-tables.ts";
+import { bindGroup, isLanes, isRow, NO_SOURCE } from "./slot-values.ts";
+import type { Bound, Source } from "./state.ts";
+
+/** A text with holes, and the tables that fill them, in order. */
+export interface Form {
+  readonly text: string;
+  readonly tables: readonly number[];
+}
+
+/** A form that is longer than this is like no other. */
+const MAX_TEXT = 100_000;
+/** Stands for a table. */
+const HOLE = "\u0000";
+const NOTHING: Form = { text: "", tables: [] };
+
+let loneCount = 0;
+/** Of what is like nothing else. */
+const lone = (): Form => ({ text: `lone ${loneCount++}`, tables: [] });
+
+/** One form of several. */
+export function joinedForms(forms: readonly Form[], by: string): Form {
+  return { text: forms.map(({ text }) => text).join(by), tables: forms.flatMap(({ tables }) => tables) };
+}
+
+interface Place {
+  /** The table in which the step stands. */
+  readonly table: number;
+  /** It is run later, from nobody knows where: the numbers of its tables count. */
+  readonly isLater: boolean;
+  /** Groups around it, the outermost first. */
+  readonly groups: readonly number[];
+}
+
+/** Forms of the steps of one program. */
+export class Forms {
+  readonly #program: Program;
+  /** Of steps without slots, by table. */
+  readonly #known = new WeakMap<Step, Map<string, Form>>();
+  readonly #templates = new Map<Template, Form>();
+
+  constructor(program: Program) {
+    this.#program = program;
+  }
+
+  list(list: readonly Bound[], from: number, table: number, isLater = false): Form {
+    const place: Place = { table, isLater, groups: [] };
+    if (from >= list.length) return NOTHING;
+    return joinedForms(
+      list.slice(from).map(({ step, source }) => this.#step(step, source, place)),
+      ";",
+    );
+  }
+
+  /** Of a list of actions. */
+  actions(actions: readonly Action[], table: number): Form {
+    return this.flow(compileActions(actions, 0), NO_SOURCE, table);
+  }
+
+  /** Of the steps of a flow. */
+  flow(steps: readonly Step[], source: Source, table: number): Form {
+    return this.#list(steps, source, { table, isLater: false, groups: [] });
+  }
+
+  /** Of the steps of a template, with the numbers of its slots in place of their values. */
+  template(template: Template, table: number): Form {
+    let form = this.#templates.get(template);
+    if (form === undefined) {
+      form = this.flow(template.steps, { ...NO_SOURCE, template }, table);
+      this.#templates.set(template, form);
+    }
+    return form;
+  }
+
+  #list(steps: readonly Step[], source: Source, place: Place): Form {
+    const form = joinedForms(
+      steps.map(step => this.#step(step, source, place)),
+      ";",
+    );
+    return form.text.length > MAX_TEXT ? lone() : form;
+  }
+
+  #step(step: Step, source: Source, place: Place): Form {
+    if ((source.template?.slots.size ?? 0) > 0) return this.#made(step, source, place);
+    const name = `${place.table} ${place.isLater} ${place.groups}`;
+    const known = this.#known.get(step) ?? new Map<string, Form>();
+    this.#known.set(step, known);
+    let form = known.get(name);
+    if (form === undefined) {
+      form = this.#made(step, source, place);
+      known.set(name, form);
+    }
+    return form;
+  }
+
+  #made(step: Step, source: Source, place: Place): Form {
+    switch (step.do) {
+      case "clone": {
+        const { text, tables } = this.#list(step.steps, source, place);
+        return { text: `clone ${step.isCopied} ${step.needsReparse}(${text})`, tables };
+      }
+      case "write_actions": {
+        const { text, tables } = this.#list(step.steps, source, { ...place, isLater: true });
+        return { text: `write(${text})`, tables };
+      }
+      case "group":
+        return this.#group(step, place);
+      default: {
+        if (place.isLater && step.do === "resubmit" && step.table === null) return lone();
+        const tables = tablesAsked(this.#program, step, place.table);
+        const text = textOf(step, source);
+        return text === null
+          ? lone()
+          : { text: text + tables.map(next => holeOf(next, place)).join(""), tables };
+      }
+    }
+  }
+
+  #group(step: Extract<Step, { do: "group" }>, place: Place): Form {
+    const group = this.#program.groups.get(step.group);
+    // Nobody knows what it does, here or there.
+    if (group === undefined) return lone();
+    // Whether a group lives depends on what is in it.
+    if (group.buckets.some(({ watchGroup }) => watchGroup !== null)) return lone();
+    const around = place.groups.indexOf(step.group);
+    if (around >= 0) return { text: `group ${around}`, tables: [] };
+    const inside: Place = { ...place, groups: [...place.groups, step.group] };
+    const buckets = bindGroup(group).map((list, index) => {
+      const { text, tables } = this.#list(
+        list.map(bound => bound.step),
+        NO_SOURCE,
+        inside,
+      );
+      return { text: `${bucketText(group, index)}(${text})`, tables };
+    });
+    const { text, tables } = joinedForms(buckets, "|");
+    const whole = `group ${group.type} ${group.selection} ${step.needsReparse} [${text}]`;
+    return whole.length > MAX_TEXT ? lone() : { text: whole, tables };
+  }
+}
+
+/** All of a bucket but its actions and a group that is watched. */
+function bucketText({ buckets }: Group, index: number): string {
+  const { id, weight, watchPort } = buckets[index]!;
+  return `${id} ${weight} ${watchPort}`;
+}
+
+/** Going back to a table, or to one before it, is counted (64 levels). */
+const holeOf = (next: number, { table, isLater }: Place): string =>
+  `${HOLE}${next <= table ? "back" : ""}${isLater ? next : ""}`;
+
+/** A step without its line, its values from where they are; null when a text cannot say them. */
+function textOf(step: Step, source: Source): string | null {
+  const shown: Record<string, unknown> = { ...step, line: 0 };
+  if (step.do === "resubmit") {
+    shown.table = 0;
+    if (step.port === PORT.inPort) shown.port = null;
+  }
+  if (step.do === "set" || step.do === "output") {
+    const value = valueIn(step, source);
+    if (value === null) return null;
+    shown[step.do === "set" ? "value" : "port"] = value;
+  }
+  return JSON.stringify(shown, shownValue);
+}
+
+/** The value that is set, or the port; the number of the slot where there is no row; null for values of many rows. */
+function valueIn(step: Extract<Step, { do: "set" | "output" }>, source: Source): unknown {
+  const { template } = source;
+  const slot = template?.slots.get(step);
+  const masked = (words: readonly number[]): unknown =>
+    step.do === "set" ? words.map((word, index) => (word & step.mask[index]!) >>> 0) : words[0];
+  if (template === null || slot === undefined) return masked(step.do === "set" ? step.value : [step.port]);
+  if (isLanes(source)) return null;
+  if (!isRow(source)) return `slot ${[...template.slots.keys()].indexOf(step)} ${slot.words}`;
+  const at = (word: number): number => template.program.flows.valueAt(source.flow, slot.at + word);
+  return masked(slot.words === 2 ? [at(1), at(0), 0, 0] : [at(0), 0, 0, 0]);
+}
+
+function shownValue(name: string, value: unknown): unknown {
+  if (name === "field") return (value as { name: string }).name;
+  if (typeof value === "bigint") return `${value}n`;
+  return value instanceof Uint8Array ? [...value] : value;
+}
