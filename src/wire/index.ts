@@ -13,3 +13,4 @@ export type { Ipv4Fields, Ipv6Fields } from "./ip.ts";
 export { type Ipv4Like, internetChecksum, type MacLike } from "./layer.ts";
 export type { MplsFields } from "./mpls.ts";
 export type { EchoFields, TcpFields, UdpFields } from "./transport.ts";
+export { unreachable } from "./unreachable.ts";
