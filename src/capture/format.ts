@@ -3,10 +3,13 @@
  * here (the core finds and writes them). Formats: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
  */
 
+import { UserError } from "../errors/index.ts";
 import { foreignFormat } from "./foreign.ts";
 
 /** Headers that something is wrong with; the message says what, and what would be right. */
-export class FormatError extends Error {}
+export class FormatError extends UserError {
+  override readonly name = "FormatError";
+}
 
 export const ETHERNET = 1;
 const SECTION_HEADER = 0x0a0d0d0a;
