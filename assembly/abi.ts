@@ -94,7 +94,10 @@ export enum Reason {
   SamePort = 18,
 }
 
-export const REASON_COUNT: u32 = 19;
+/** All Reasons, None included. src/core/names.ts asserts that none is missing here. */
+export const REASON_COUNT: u32 = Reason.SamePort + 1;
+/** Bits that hold a Reason, in a decision and in the number of an outcome. Asserted there, too: enough for all Reasons. */
+export const REASON_BITS: u32 = 5;
 
 /** Tables that a frame entered, one bit each, kept together as its *path*. */
 export enum Table {
@@ -106,9 +109,10 @@ export enum Table {
   Bridge = 32,
 }
 
-export const PATH_COUNT: u32 = 64;
+/** All paths: every set of Tables. Asserted in src/core/names.ts: Bridge is the highest bit. */
+export const PATH_COUNT: u32 = Table.Bridge << 1;
 /** Outcomes of one path: room for every Reason. */
-export const OUTCOMES_A_PATH: u32 = 32;
+export const OUTCOMES_A_PATH: u32 = 1 << REASON_BITS;
 
 // ── Control: one record a capture, one text a reason ────────────────────────────────────────────────────────────
 
@@ -222,14 +226,14 @@ export const SEEN: u32 = 0x18040;
 // ── Counters, all u64 ───────────────────────────────────────────────────────────────────────────────────────────
 
 export const COUNTERS: u32 = 0x20000;
-/** One an outcome: path × 32 + Reason. */
+/** One an outcome: path × OUTCOMES_A_PATH + Reason. */
 export const COUNTERS_OUTCOMES: u32 = COUNTERS;
 /** Captured bytes of all frames, and frames that were snapped (they have no outcome). */
-export const COUNTERS_BYTES: u32 = COUNTERS + 0x4000;
-export const COUNTERS_SNAPPED: u32 = COUNTERS + 0x4008;
+export const COUNTERS_BYTES: u32 = COUNTERS_OUTCOMES + PATH_COUNT * OUTCOMES_A_PATH * 8;
+export const COUNTERS_SNAPPED: u32 = COUNTERS_BYTES + 8;
 /** Packets written without some of their options, and with another time than theirs because pcap cannot hold it. */
-export const COUNTERS_CUT_OPTIONS: u32 = COUNTERS + 0x4010;
-export const COUNTERS_CUT_TIMES: u32 = COUNTERS + 0x4018;
+export const COUNTERS_CUT_OPTIONS: u32 = COUNTERS_BYTES + 16;
+export const COUNTERS_CUT_TIMES: u32 = COUNTERS_BYTES + 24;
 /** One record a port number; numbers above MAX_PORT_NUMBER have none. */
 export const COUNTERS_PORTS: u32 = COUNTERS + 0x5000;
 export const COUNTERS_PORT_BYTES: u32 = 64;

@@ -40,7 +40,7 @@ interface Engine {
 }
 
 /** Something that is no valid zstd. */
-class DamageError extends Error {}
+class Damaged extends Error {}
 
 /** Opens zstd data. The library is loaded on demand: it computes tables when it is loaded. */
 export async function openZstd(file: RawSource): Promise<Source> {
@@ -76,7 +76,7 @@ class Frame {
     const descriptor = header[4]!;
     const isSingle = (descriptor & 0x20) !== 0;
     this.hasChecksum = (descriptor & 4) !== 0;
-    if ((descriptor & 8) !== 0) throw new DamageError("its frame header");
+    if ((descriptor & 8) !== 0) throw new Damaged("its frame header");
     const dictionaryAt = isSingle ? 5 : 6;
     const dictionaryBytes = [0, 1, 2, 4][descriptor & 3]!;
     const little = (at: number, bytes: number): number =>
@@ -126,12 +126,12 @@ class ZstdSource extends CompressedSource {
       else if (frame === null) await this.#readHeader();
       else if (frame.decoder !== null && frame.blocks.length > 0)
         await this.#decompress(frame, frame.decoder);
-      else if (frame.damage !== null) throw new DamageError(frame.damage);
+      else if (frame.damage !== null) throw new Damaged(frame.damage);
       else if (frame.isCut) this.fail("ends too early", true);
       else if (frame.isWhole) this.#endFrame(frame);
       else await this.#readBlock(frame);
     } catch (error) {
-      if (!(error instanceof DamageError)) throw error;
+      if (!(error instanceof Damaged)) throw error;
       this.fail(`is damaged (${error.message})`);
     }
   }
@@ -144,7 +144,7 @@ class ZstdSource extends CompressedSource {
     }
     const magic = word(this.ahead, 0);
     if ((magic & 0xfffffff0) >>> 0 === SKIPPABLE) return this.#beginSkipping();
-    if (magic !== MAGIC) throw new DamageError(this.#isFirst ? "its header" : "something else follows it");
+    if (magic !== MAGIC) throw new Damaged(this.#isFirst ? "its header" : "something else follows it");
     const bytes = headerBytes(this.ahead[4]!);
     if (!(await this.want(bytes))) return this.fail("ends too early", true);
     const frame = new Frame(this.ahead.slice(0, bytes));
@@ -183,7 +183,7 @@ class ZstdSource extends CompressedSource {
       if (block === null) frame.isCut = true;
       else frame.blocks.push(block);
     } catch (error) {
-      if (!(error instanceof DamageError)) throw error;
+      if (!(error instanceof Damaged)) throw error;
       // The blocks before it are decompressed first.
       frame.isCut = true;
       frame.damage = error.message;
@@ -203,8 +203,8 @@ class ZstdSource extends CompressedSource {
     const isLast = (header & 1) !== 0;
     const type = (header >>> 1) & 3;
     const size = header >>> 3;
-    if (type > COMPRESSED) throw new DamageError("a block of an unknown type");
-    if (size > frame.blockBytes) throw new DamageError(`a block of ${size} bytes`);
+    if (type > COMPRESSED) throw new Damaged("a block of an unknown type");
+    if (size > frame.blockBytes) throw new Damaged(`a block of ${size} bytes`);
     const content = type === RLE ? 1 : size;
     const bytes = BLOCK_HEADER_BYTES + content + (isLast && frame.hasChecksum ? CHECKSUM_BYTES : 0);
     if (!(await this.want(bytes))) return null;
@@ -224,7 +224,7 @@ class ZstdSource extends CompressedSource {
     frame.decoder?.close();
     this.#frame = null;
     if (frame.contentBytes !== null && frame.contentBytes !== frame.doneBytes)
-      throw new DamageError(`its size: ${frame.doneBytes} bytes where its header says ${frame.contentBytes}`);
+      throw new Damaged(`its size: ${frame.doneBytes} bytes where its header says ${frame.contentBytes}`);
   }
 
   override close(): void {
@@ -307,7 +307,7 @@ class WholeDecoder implements Decoder {
     } finally {
       decoder.close();
     }
-    throw new DamageError(reason);
+    throw new Damaged(reason);
   }
 
   close(): void {}
@@ -337,7 +337,7 @@ class StreamDecoder implements Decoder {
 
   #write(data: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
-      const failed = (error: Error): void => reject(new DamageError(reasonOf(error)));
+      const failed = (error: Error): void => reject(new Damaged(reasonOf(error)));
       this.#stream.once("error", failed);
       this.#stream.write(data, error => {
         if (error) return;
@@ -380,7 +380,7 @@ async function libraryEngine(): Promise<Engine> {
           try {
             stream.push(data, isLast);
           } catch {
-            throw new DamageError("its blocks");
+            throw new Damaged("its blocks");
           }
         },
         close() {},

@@ -208,34 +208,38 @@ const cookiesOf = ({ count, at }: CookieMismatches, a: Side, b: Side): VerifyRep
   },
 });
 
-/** What the proof compares of a frame (docs/proof.md). */
-const INCLUDED = [
-  "the ports by which a frame leaves, in their order",
-  "the bytes of each frame that leaves",
-  "its tunnel fields where the port may be a tunnel",
-  "its queue",
-  "its mark",
-  "packet-ins: reason, controller id, max_len, userdata, metadata, registers and bytes, but for those of expired TTLs",
-  "learned flows",
-  "samples",
-];
-
-/** What of INCLUDED a part of --ignore leaves out, and what the rest of it is then. */
-const IGNORED_PARTS: Readonly<Record<Ignored, readonly [number, string | null]>> = {
-  order: [0, "the ports by which a frame leaves, and the order of the frames of one port"],
-  queue: [3, null],
-  mark: [4, null],
-  "packet-in": [5, null],
-  sample: [7, null],
+/** Parts of an outcome that --ignore leaves out: the whole part in words, and what is still compared then. */
+const IGNORABLE_PARTS: Readonly<Record<Ignored, { readonly whole: string; readonly rest: string | null }>> = {
+  order: {
+    whole: "the ports by which a frame leaves, in their order",
+    rest: "the ports by which a frame leaves, and the order of the frames of one port",
+  },
+  queue: { whole: "its queue", rest: null },
+  mark: { whole: "its mark", rest: null },
+  "packet-in": {
+    whole:
+      "packet-ins: reason, controller id, max_len, userdata, metadata, registers and bytes, " +
+      "but for those of expired TTLs",
+    rest: null,
+  },
+  sample: { whole: "samples", rest: null },
 };
 
+/** The parts of an outcome that a proof compares (docs/proof.md), without those that --ignore leaves out. */
 function includedWithout(ignored: ReadonlySet<Ignored>): string[] {
-  const parts: (string | null)[] = [...INCLUDED];
-  for (const part of ignored) {
-    const [index, rest] = IGNORED_PARTS[part];
-    parts[index] = rest;
-  }
-  return parts.filter(part => part !== null);
+  const part = (name: Ignored): string | null =>
+    ignored.has(name) ? IGNORABLE_PARTS[name].rest : IGNORABLE_PARTS[name].whole;
+  const parts = [
+    part("order"),
+    "the bytes of each frame that leaves",
+    "its tunnel fields where the port may be a tunnel",
+    part("queue"),
+    part("mark"),
+    part("packet-in"),
+    "learned flows",
+    part("sample"),
+  ];
+  return parts.filter(text => text !== null);
 }
 
 /** `, if port 2 is a tunnel`: what a difference takes for granted; empty when that is nothing. */

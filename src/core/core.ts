@@ -6,7 +6,15 @@
 import * as abi from "../../assembly/abi.ts";
 import type { Intent } from "../intent/index.ts";
 import { type CoreBuild, type CoreExports, instantiateCore, readCore } from "./load.ts";
-import { REASONS, TABLES, tablesOf, VERDICTS, type VerdictName } from "./names.ts";
+import {
+  dropReason,
+  REASONS,
+  type ReasonName,
+  TABLES,
+  tablesOf,
+  VERDICTS,
+  type VerdictName,
+} from "./names.ts";
 import { pack, portsInOrder } from "./pack.ts";
 
 /** A frame on its way in: the number of the port it enters, and its bytes (at most 9,217 are looked at). */
@@ -19,7 +27,7 @@ export interface FrameIn {
 export interface FrameOut {
   readonly verdict: VerdictName;
   /** Why it was dropped, null when it was not. */
-  readonly reason: string | null;
+  readonly reason: ReasonName | null;
   /** Numbers of the tables it met, in order. */
   readonly tables: readonly number[];
   /** Whether its label was popped. */
@@ -54,7 +62,7 @@ export interface Counters {
 }
 
 /** Reasons that a frame may have although it came in by a number that is no port. */
-const JUDGED_BEFORE_PORT = ["too-short", "too-long", "unknown-port"];
+const JUDGED_BEFORE_PORT: readonly ReasonName[] = ["too-short", "too-long", "unknown-port"];
 
 export class Core {
   readonly exports: CoreExports;
@@ -137,7 +145,7 @@ export class Core {
     const tables = tablesOf(this.bytes[at + abi.DESCRIPTOR_PATH]!);
     const isPopped = this.bytes[at + abi.DESCRIPTOR_POPPED] === 1;
     if (verdict === "drop") {
-      const reason = REASONS[this.bytes[at + abi.DESCRIPTOR_REASON]!]!;
+      const reason = dropReason(this.bytes[at + abi.DESCRIPTOR_REASON]!);
       return { verdict, reason, tables, isPopped, port: null, frame: null };
     }
     const start = this.words[(at + abi.DESCRIPTOR_OUT_FRAME) >>> 2]!;

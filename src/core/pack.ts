@@ -2,8 +2,9 @@
  * Fills the core's tables: an intent becomes ports, hosts, next hops and routes. Also single edits of hosts and
  * routes afterwards. Everything is staged in the core's memory, so that a million routes are sixteen calls.
  */
-import { UserError } from "../errors/index.ts";
+
 import * as abi from "../../assembly/abi.ts";
+import { UserError } from "../errors/index.ts";
 import type { Intent, NextHop, Path, Routes } from "../intent/index.ts";
 import type { Core } from "./core.ts";
 

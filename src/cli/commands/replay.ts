@@ -31,6 +31,10 @@ const INPUTS = {
   ports: "the ports",
 };
 
+/** Formats of reports, by the end of the file's name; - is JSON on standard output. */
+export const REPORT_ENDINGS = [".json", ".ndjson", ".md"] as const;
+export type ReportEnding = (typeof REPORT_ENDINGS)[number] | "-";
+
 const OUTPUTS = ["write", "drops", "diff", "report"];
 
 export const replay: Command = {
@@ -96,7 +100,7 @@ export const replay: Command = {
     if (captures.length === 0) throw new UsageError("replay needs a capture: -r [PORT=]CAPTURE");
     const inputs = inputsOf(context, INPUTS);
     oneStandardInput([...inputs, ...captures]);
-    refuseReportFormats(context, [".json", ".ndjson", ".md"]);
+    refuseReportFormats(context, REPORT_ENDINGS);
     const taken = onStandardOutput(context, OUTPUTS);
     if (taken.length > 1)
       throw new UsageError(
