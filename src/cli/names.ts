@@ -66,7 +66,7 @@ function readNames(
   reader.report(problems);
   if (names.size > 0) return { given: names, source: isInline(text) ? "list" : "file" };
   const what = option === "ports" ? "port" : "table";
-  throw new UserError(`${file}: names no ${what}; expected NAME=N,… or ${expected}`);
+  throw new UserError(`${file}: defines no ${what}; expected NAME=N,… or ${expected}`);
 }
 
 /** Ports by name of a list of interfaces. Names are unique in a switch, numbers in a bridge. */
@@ -76,7 +76,7 @@ function interfacesOf(text: string, file: string): ReadonlyMap<string, number> {
   const named = interfaces.ports.flatMap(({ name, number }) =>
     number === null ? [] : [[name, number] as const],
   );
-  if (named.length === 0) throw new UserError(`${file}: has no interface with an OpenFlow port`);
+  if (named.length === 0) throw new UserError(`${file}: lists no interface with an OpenFlow port`);
   return new Map(named);
 }
 

@@ -71,9 +71,7 @@ function framesOf(texts: readonly string[], given: number | null, tracer: Tracer
   let [inPort, state] = [given, NO_STATE];
   const add = (frame: Uint8Array): void => {
     if (inPort === null)
-      throw new UsageError(
-        `trace needs the port that the frame enters: -i PORT, one of ${tracer.ports.list()}`,
-      );
+      throw new UsageError(`trace needs the input port of the frame: -i PORT, one of ${tracer.ports.list()}`);
     frames.push({ inPort, frame, state });
   };
   for (const text of texts) {
@@ -83,12 +81,12 @@ function framesOf(texts: readonly string[], given: number | null, tracer: Tracer
     }
     const flow = givenFlow(text, tracer.ports);
     if (given !== null && flow.inPort !== null && flow.inPort !== given)
-      throw new UsageError(`-i says port ${given}, and the flow in_port=${flow.inPort}`);
+      throw new UsageError(`-i gives port ${given}, but the flow has in_port=${flow.inPort}`);
     [inPort, state] = [flow.inPort ?? given, flow.state];
     if (flow.frame !== null) add(flow.frame);
   }
   if (frames.length === 0)
-    throw new UsageError("trace needs a frame behind the flow, or fields of a packet in it: ip,nw_dst=…");
+    throw new UsageError("the flow has no packet fields; add some (ip,nw_dst=…), or a frame after the flow");
   return frames;
 }
 
@@ -144,9 +142,7 @@ async function traceCaptures(context: Context, tracer: Tracer, captures: readonl
       if (number !== null) break;
     }
     if (!isFound && !isDamaged) {
-      throw new UserError(
-        `${capture}: has no frame ${number}${left < 0 ? " among those that -c allows" : ""}`,
-      );
+      throw new UserError(`${capture}: has no frame ${number}${left < 0 ? " within the limit of -c" : ""}`);
     }
   }
   if (shown === 0 && snapped === 0 && code === 0) throw new UserError("no frame was read");

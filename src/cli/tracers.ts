@@ -202,9 +202,9 @@ export class FlowTracer implements Tracer {
       isPipeline: false,
       events,
       notes: [
-        ...(isPort(inPort) ? [] : [`${inPort} is no port: no frame comes in by it`]),
-        ...(frame.length < 14 ? ["no Ethernet header: Open vSwitch takes no such frame"] : []),
-        ...outcome.errors.map(error => `everything is undone: ${error}`),
+        ...(isPort(inPort) ? [] : [`${inPort} is not a valid input port: no frame can enter it`]),
+        ...(frame.length < 14 ? ["no Ethernet header: Open vSwitch rejects the frame"] : []),
+        ...outcome.errors.map(error => `outcome discarded: ${error}`),
         ...outcome.outlives.map(({ feature, line }) => `${feature}, line ${line}, changes later frames`),
       ],
     };

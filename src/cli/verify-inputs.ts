@@ -137,7 +137,8 @@ export function bridgeSide(context: Context, name: string, options: DumpOptions)
     ports,
     groups: { text: live.groups, file: `groups of ${name}` },
   });
-  if (!live.isSteady) say(`${name}: changed while it was read; what is found holds for the last reading`);
+  if (!live.isSteady)
+    say(`${name}: the bridge changed while slash32 read it; the result holds for the last dump`);
   const hasGroups = bridge.options.groups.length > 0;
   const words = [...tracingWords(context, { ...options, names: null })];
   return {

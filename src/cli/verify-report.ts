@@ -242,12 +242,12 @@ function includedWithout(ignored: ReadonlySet<Ignored>): string[] {
   return parts.filter(text => text !== null);
 }
 
-/** `, if port 2 is a tunnel`: what a difference takes for granted; empty when that is nothing. */
+/** ` if port 2 is a tunnel`: the assumption of a difference; empty without one. */
 function assumed(tunnels: readonly number[], nameOf: (port: number) => string | null): string {
   if (tunnels.length === 0) return "";
   const names = tunnels.map(port => nameOf(port) ?? String(port));
-  if (names.length === 1) return `, if port ${names[0]} is a tunnel`;
-  return `, if ports ${names.slice(0, -1).join(", ")} and ${names.at(-1)} are tunnels`;
+  if (names.length === 1) return ` if port ${names[0]} is a tunnel`;
+  return ` if ports ${names.slice(0, -1).join(", ")} and ${names.at(-1)} are tunnels`;
 }
 
 function comparedOf(
@@ -279,8 +279,8 @@ function stepOf(side: Side, { file, line, text, clauses }: FlowLine): VerifyStep
 
 /** The proof's word for what differs, in words; b is measured by a. */
 const WORDS: Readonly<Record<string, string>> = {
-  "an output too many": "b puts out what a does not",
-  "an output too few": "b does not put out what a does",
+  "an output too many": "b has an output that a lacks",
+  "an output too few": "b lacks an output that a has",
   "a packet-in too many": "b sends a packet-in that a does not send",
   "a packet-in too few": "b does not send a packet-in that a sends",
   port: "the output port differs",

@@ -267,6 +267,6 @@ function comment(
   const ends = outputs.map(({ port, portName, hex }) => `out ${portName ?? port}: ${hex}`);
   ends.push(...packetIns.map(({ reason }) => `packet-in ${reason}`));
   if (ends.length === 0) ends.push("drop");
-  ends.push(...errors.map(error => `everything is undone: ${error}`));
+  ends.push(...errors.map(error => `outcome discarded: ${error}`));
   return [`${letter}, ${name}: ${ends.join("; ")}`, ...flows.map(lineOf)].join("\n");
 }

@@ -1,7 +1,7 @@
 /** Findings as Markdown, for a summary page of CI or a comment, and as a plain page of HTML. Pure functions. */
 import { bodyOf, escapeXml, type Finding, type Findings } from "./finding.ts";
 
-/** Findings told in full, and rows of each; GitHub takes a megabyte a step. */
+/** Findings printed in full, and flow pairs of each; GitHub accepts one megabyte a step. */
 const TOLD = 50;
 const ROWS = 100;
 const HOW = "a .json, .xml or .sarif report has all";
@@ -16,7 +16,7 @@ export function* markdown(run: Findings): Generator<string> {
     const body = [...bodyOf(finding, ROWS, HOW)].join("\n");
     yield `\n## ${index + 1}. ${plain(finding.title)}\n\n${fenced(body)}\n`;
   }
-  if (findings.length > TOLD) yield `\n${findings.length - TOLD} more are not told in full; ${HOW}.\n`;
+  if (findings.length > TOLD) yield `\n${findings.length - TOLD} more are not shown in full; ${HOW}.\n`;
 }
 
 const row = ({ level, title, place }: Finding): string =>

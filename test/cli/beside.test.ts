@@ -165,7 +165,7 @@ test("a flow that is no frame is one line", () => {
   failsWith(run("trace", "-f", "state.flows", "in_port=2,frob=1"), "frame: ", "frob");
   failsWith(run("trace", "-f", "state.flows", "in_port=2,tun_id=0x64"), "needs a frame");
   failsWith(run("trace", "-f", "state.flows", "ip,nw_dst=10.0.0.1"), "needs the port");
-  failsWith(run("trace", "-f", "state.flows", "-i", "1", "in_port=2,ip"), "-i says port 1");
+  failsWith(run("trace", "-f", "state.flows", "-i", "1", "in_port=2,ip"), "-i gives port 1, but the flow has in_port=2");
   failsWith(run("trace", "-f", "state.flows", "in_port=1,ip,nw_dst=10.0.0.0/8"), "ip_dst", "mask");
   failsWith(run("trace", "-f", "state.flows", "in_port=1,tun_metadata0=1,ip"), "tun_metadata0");
 });
