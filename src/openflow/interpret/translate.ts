@@ -22,6 +22,7 @@ import {
   PACKET_IN_WORDS,
   type PacketInArguments,
   type Step,
+  unrollStep,
   wordsOfEffect,
 } from "./compile-actions.ts";
 import type { HeaderAction } from "./datapath.ts";
@@ -786,15 +787,9 @@ class Pass implements Translation {
   /** Keeps the steps from `index` on; those that speak of their table are led by the number of it. */
   #keepForLater(steps: readonly Step[], index: number): void {
     for (const step of steps.slice(index)) {
-      if (step.do === "nothing" && !step.isFrozen) continue;
-      if (SPEAKS_OF_TABLE.has(step.do) && this.#frozenTable !== this.#table && isOfTable(step)) {
-        this.#frozen.push({
-          do: "unroll",
-          table: this.#table,
-          line: step.line,
-          needsReparse: true,
-          inSet: null,
-        });
+      if (step.freezing === "left out") continue;
+      if (step.freezing === "with its table" && this.#frozenTable !== this.#table) {
+        this.#frozen.push(unrollStep(this.#table, step.line));
         this.#frozenTable = this.#table;
       }
       this.#frozen.push(step);
@@ -911,17 +906,6 @@ function popTag(key: Uint32Array): void {
 
 const TOO_MANY_LABELS = `over ${MPLS_LABELS} labels`;
 
-const SPEAKS_OF_TABLE: ReadonlySet<Step["do"]> = new Set([
-  "output_field",
-  "output_truncated",
-  "group",
-  "output",
-  "controller",
-  "dec_mpls_ttl",
-  "dec_ttl",
-  "resubmit",
-]);
-
 /** Whether a step asks neither a table nor a group, so that its text says all it does. */
 export function endsHere(step: Step): boolean {
   switch (step.do) {
@@ -941,6 +925,3 @@ export function endsHere(step: Step): boolean {
       return true;
   }
 }
-
-/** A resubmit speaks of its table only when it names none. */
-const isOfTable = (step: Step): boolean => step.do !== "resubmit" || step.table === null;
