@@ -100,6 +100,8 @@ type Printer<A> = (action: A, printing: Printing) => string | readonly string[];
 
 /** All that is known of one action except for its effect on a packet. */
 export interface ActionEntry<A extends Action = Action> {
+  /** Its name in docs/language.md, where another entry has the same spelling. */
+  readonly title?: string;
   /** The spellings by their names in lower case. */
   readonly spellings: Readonly<Record<string, Spelling<A>>>;
   /** Prints it as written; a list if it is several actions there. */

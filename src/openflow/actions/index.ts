@@ -144,16 +144,10 @@ export interface ActionFeature extends Feature {
   readonly versions: ActionEntry["versions"] | null;
 }
 
-/** The names of three kinds of output that are written alike. */
-const DOC_NAMES: Partial<Record<ActionKind, string>> = {
-  output_field: "output:FIELD",
-  output_truncated: "output(port,max_len)",
-};
-
 /** Rows for docs/language.md, the actions in the order of the table, each followed by its arguments. */
 export const ACTION_FEATURES: readonly ActionFeature[] = KINDS.flatMap(kind => {
-  const { spellings, versions, support, docs } = ACTIONS[kind];
+  const { title, spellings, versions, support, docs } = ACTIONS[kind];
   const [note, ...others] = docs;
-  const name = DOC_NAMES[kind] ?? Object.keys(spellings).join(", ");
+  const name = title ?? Object.keys(spellings).join(", ");
   return [{ name, support, note, versions }, ...others.map(row => ({ ...row, versions: null }))];
 });

@@ -332,17 +332,31 @@ export const deleteField = opaqueEntry(
   },
 );
 
-/** Open vSwitch has these two for its own tests only. */
+/** No OpenFlow message carries these two: Open vSwitch has them for its own tests. */
 const OF_TESTS = "For the test suite of Open vSwitch only.";
 
 export const debugRecirc = opaqueEntry(
   "debug_recirc",
   { parse: (_, pair) => opaque(pair, "debug_recirc", "debug_recirc"), example: "actions=debug_recirc" },
-  { inWriteActions: false, setPart: null, recirculates: true, support: "unknown", docs: [OF_TESTS] },
+  {
+    versions: [],
+    inWriteActions: false,
+    setPart: null,
+    recirculates: true,
+    support: "unknown",
+    docs: [OF_TESTS],
+  },
 );
 
 export const debugSlow = opaqueEntry(
   "debug_slow",
   { parse: (_, pair) => opaque(pair, "debug_slow", "debug_slow"), example: "actions=debug_slow" },
-  { inWriteActions: false, setPart: null, recirculates: true, support: "no effect", docs: [OF_TESTS] },
+  {
+    versions: [],
+    inWriteActions: false,
+    setPart: null,
+    recirculates: true,
+    support: "no effect",
+    docs: [OF_TESTS],
+  },
 );

@@ -168,6 +168,7 @@ export const output: ActionEntry<ActionOf<"output">> = {
 };
 
 export const outputField: ActionEntry<ActionOf<"output_field">> = {
+  title: "output:FIELD",
   spellings: { output: { parse: parseOutput, example: "actions=output:NXM_NX_REG0[0..15]" } },
   print: ({ from }) => `output:${formatSubfield(from)}`,
   versions: ALL_VERSIONS,
@@ -182,6 +183,7 @@ export const outputField: ActionEntry<ActionOf<"output_field">> = {
 };
 
 export const outputTruncated: ActionEntry<ActionOf<"output_truncated">> = {
+  title: "output(port,max_len)",
   spellings: { output: { parse: parseOutput, example: "actions=output(port=2,max_len=64)" } },
   print: ({ port, maxBytes }, { ports }) => `output(port=${formatPort(port, ports)},max_len=${maxBytes})`,
   versions: ALL_VERSIONS,

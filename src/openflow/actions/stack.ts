@@ -193,7 +193,7 @@ export const decNshTtl: ActionEntry<ActionOf<"dec_nsh_ttl">> = {
     },
   },
   print: () => "dec_nsh_ttl",
-  versions: ALL_VERSIONS,
+  versions: FROM_11,
   inWriteActions: true,
   setPart: "dec_nsh_ttl",
   bytes: [8, 8],
