@@ -94,7 +94,8 @@ test("ovs-ofctl sends an action in the versions that its entry claims, and in no
     for (const [index, line] of lines.entries()) {
       // ovs-ofctl takes an instruction in OpenFlow 1.0 and sends something else, or nothing, in its place.
       const isSent =
-        answers[index] !== null && (claimed[index]! || !/ ?actions=(drop|resubmit.*)$/.test(answers[index]));
+        answers[index] !== null &&
+        (claimed[index]! || !/ ?actions=(drop|resubmit.*)$/.test(answers[index] ?? ""));
       assert.is(isSent, claimed[index], `${line} in ${version}: ${answers[index]}`);
       if (claimed[index]) assert.is(printed(flowOf(line, { protocol: version }), version), answers[index]);
     }

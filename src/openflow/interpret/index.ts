@@ -31,18 +31,10 @@ export {
   type Verdict,
 } from "./interpreter.ts";
 export { CachingInterpreter } from "./megaflow-cache.ts";
+export { EXPIRED, isTableMiss, ORIGIN, PLAIN_PACKET_IN, reasonOf } from "./packet-in.ts";
 export { type StateField, stateFields } from "./state-text.ts";
-export {
-  type Ambiguity,
-  EXPIRED,
-  endsHere,
-  isTableMiss,
-  ORIGIN,
-  PLAIN_PACKET_IN,
-  reasonOf,
-  type TableHit,
-  type Watcher,
-} from "./translate.ts";
+export { endsHere } from "./translate.ts";
+export type { Ambiguity, TableHit, Watcher } from "./translation.ts";
 export {
   OVS_VERSIONS,
   type OvsBehaviour,
