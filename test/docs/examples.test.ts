@@ -1,11 +1,11 @@
 /**
- * Runs the examples of docs/*.md and README.md, so that they stay true. A ```sh block runs if the line before it is a
- * marker. Each document has a temporary folder that looks like the repository's root, and its blocks run there in
- * order, each as one script of `sh -e`.
+ * Runs what the manual shows, so that it cannot rot. In docs/*.md and README.md a ```sh block is run when the line
+ * before it is a marker; each document has a temporary folder of its own that looks like the repository's root, and
+ * its blocks run there in order, each as one script of `sh -e`.
  *
  *   <!-- run -->                           exit code 0 is expected
  *   <!-- run: exit 1, needs tshark, needs jq -->   another exit code; skipped without these programs
- *   <!-- output -->                        a ```text block: the output of the block before; … matches any text
+ *   <!-- output -->                        a ```text block: what the block before printed; … stands for anything
  *   <!-- file: NAME -->                    a block of any kind, saved as NAME for the blocks after it
  */
 import { spawnSync } from "node:child_process";
