@@ -18,7 +18,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   core: ["intent"],
   capture: ["wire"],
   host: ["wire", "openflow"],
-  replay: ["core", "capture", "intent", "openflow", "pipeline"],
+  replay: ["wire", "core", "capture", "intent", "openflow", "pipeline"],
   verify: ["wire", "openflow"],
   report: [],
   live: ["wire", "intent", "core", "capture", "host"],
