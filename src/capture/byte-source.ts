@@ -4,6 +4,8 @@
  * each, without the file's name: the caller adds the name and the byte offset.
  */
 
+import { UserError } from "../errors/index.ts";
+
 /** Bytes that are read ahead to recognize a format. */
 export const START_BYTES = 8;
 
@@ -39,7 +41,7 @@ export interface RawSource extends ByteSource {
 }
 
 /** An error of a file in one line, without its name. */
-export class SourceError extends Error {
+export class SourceError extends UserError {
   override readonly name = "SourceError";
   /** True when the compressed data only ends too early: everything before the end is valid. */
   readonly isTruncation: boolean;

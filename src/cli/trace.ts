@@ -20,10 +20,6 @@ export async function trace(context: Context): Promise<number> {
   const batch = context.text("batch");
   const captures = context.texts("read");
   const frames = context.positionals;
-  if ([batch !== undefined, captures.length > 0, frames.length > 0].filter(Boolean).length !== 1) {
-    throw new UsageError("trace needs one of: frames, in hex or as expressions, -r CAPTURE, --batch FILE");
-  }
-  checkStandardInput(context, captures);
   const tracer = tracerFor(context);
   if (batch !== undefined) return traceBatch(tracer, batch);
   if (captures.length > 0) return traceCaptures(context, tracer, captures);
@@ -31,24 +27,10 @@ export async function trace(context: Context): Promise<number> {
   return 0;
 }
 
-/** Standard input can be one thing only. */
-function checkStandardInput(context: Context, captures: readonly string[]): void {
-  const options = ["intent", "flows", "batch", "groups", "ports"].filter(name => context.text(name) === "-");
-  const words = options.map(name => `the ${name}`);
-  if (captures.some(text => text === "-" || text.endsWith("=-"))) words.push("a capture");
-  if (words.length > 1) throw new UsageError(`standard input can be ${words.join(" or ")}, not both`);
-}
-
 /** With flows, an intent beside them gives names to ports and nothing else. */
 function tracerFor(context: Context): Tracer {
   const flows = context.text("flows");
   if (flows === undefined) {
-    if (context.text("intent") === undefined)
-      throw new UsageError("trace needs an intent or flows: -n INTENT or -f FLOWS");
-    const unused = ["groups", "lenient", "ovs"].find(
-      name => context.text(name) !== undefined || context.flag(name),
-    );
-    if (unused !== undefined) throw new UsageError(`--${unused} goes with flows: -f FLOWS`);
     const intent = context.intent();
     return new CoreTracer(intent, portNames(context, intent));
   }

@@ -2,6 +2,7 @@
  * Fills the core's tables: an intent becomes ports, hosts, next hops and routes. Also single edits of hosts and
  * routes afterwards. Everything is staged in the core's memory, so that a million routes are sixteen calls.
  */
+import { UserError } from "../errors/index.ts";
 import * as abi from "../../assembly/abi.ts";
 import type { Intent, NextHop, Path, Routes } from "../intent/index.ts";
 import type { Core } from "./core.ts";
@@ -33,7 +34,7 @@ export const LIMITS = {
 export const ROUTE_WORDS = abi.ROUTE_EDIT_BYTES >>> 2;
 
 /** A limit of assembly/abi.ts is exceeded; the message says which. */
-export class CapacityError extends Error {
+export class CapacityError extends UserError {
   override readonly name = "CapacityError";
 }
 

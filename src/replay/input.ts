@@ -17,7 +17,7 @@ import type { Core } from "../core/index.ts";
 import { CaptureState } from "./capture-state.ts";
 import { ReplayError } from "./errors.ts";
 import { faultMessage } from "./faults.ts";
-import { InterfaceLimitError, type InterfaceOptions, InterfaceTable } from "./interface-table.ts";
+import { type InterfaceOptions, InterfaceTable } from "./interface-table.ts";
 import { EMPTY_FRAMES, LONG_RECORDS, ODD_TIMES, Oddities } from "./oddities.ts";
 import { rescaled, type Timescale, yearsOf } from "./timescale.ts";
 
@@ -242,7 +242,6 @@ export class Input {
     try {
       return read();
     } catch (error) {
-      if (error instanceof InterfaceLimitError) throw this.error(error.message);
       if (!(error instanceof FormatError)) throw error;
       const { position } = this.#state;
       throw this.error(position === 0 ? error.message : `byte ${position}: ${error.message}`);

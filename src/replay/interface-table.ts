@@ -4,7 +4,7 @@
  * interface, each section of a pcapng any number.
  */
 import * as abi from "../../assembly/abi.ts";
-import { ETHERNET, type InterfaceDescription, linkTypeName } from "../capture/index.ts";
+import { ETHERNET, FormatError, type InterfaceDescription, linkTypeName } from "../capture/index.ts";
 import type { CaptureState } from "./capture-state.ts";
 import type { InterfacePool } from "./interface-pool.ts";
 import type { PortNames } from "./ports.ts";
@@ -32,9 +32,6 @@ export interface InterfaceOptions {
   /** Index of a port among the interfaces of the drops' capture. */
   readonly dropsInterface: (port: number) => number;
 }
-
-/** No room for another interface. */
-export class InterfaceLimitError extends Error {}
 
 export class InterfaceTable {
   readonly #state: CaptureState;
@@ -76,7 +73,7 @@ export class InterfaceTable {
     this.#digits = 0;
   }
 
-  /** Adds an interface. Throws InterfaceLimitError. */
+  /** Adds an interface. Throws FormatError if there is no room. */
   add(description: InterfaceDescription): void {
     const number = this.#state.get(abi.CAPTURE_INTERFACE_COUNT);
     if (number === this.#room) this.#grow(number);
@@ -114,7 +111,7 @@ export class InterfaceTable {
   #grow(number: number): void {
     const at = this.#options.pool.take(2 * number);
     if (at === null)
-      throw new InterfaceLimitError(
+      throw new FormatError(
         `more than ${number} interfaces; at most ${abi.MAX_INTERFACES} records fit, for all captures together`,
       );
     const before = this.#at;

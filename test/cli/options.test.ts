@@ -4,8 +4,10 @@
  */
 
 import { mkdirSync } from "node:fs";
+import type { Command, Option } from "../../src/cli/command.ts";
+import { COMMANDS } from "../../src/cli/commands/index.ts";
 import { UsageError } from "../../src/cli/errors.ts";
-import { COMMANDS, type Command, type Option, parse } from "../../src/cli/options.ts";
+import { parse } from "../../src/cli/parse.ts";
 import { parseIntent } from "../../src/intent/index.ts";
 import { Flows, flowText } from "../../src/pipeline/index.ts";
 import { assert, suite } from "../harness.ts";
@@ -61,7 +63,7 @@ test("an option that takes one value is refused the second time, in any spelling
       for (const second of spellings) {
         const message = refusal(command, [...first, ...second]);
         if (isRepeatable === true) assert.is(message, null, `${command.name} --${name}`);
-        else assert.match(message ?? "", `--${name} takes one value; it is given twice: "x" and "x"`);
+        else assert.match(message ?? "", `--${name} takes one value but is given twice: "x" and "x"`);
         count++;
       }
   });
@@ -185,8 +187,8 @@ test("folders, names that are not there, standard input twice: one line each", (
     failsWith(run("verify", "-n", "hv.yaml", "-f", "ok.flows", "--ports", name), `${name}: `);
   }
   failsWith(run("verify", "-n", "hv.yaml", "-f", "ok.flows", "--report", "dir"), "--report dir");
-  failsWith(run("verify", "-n", "-", "-f", "ok.flows", "--groups", "-"), "standard input can be one");
-  failsWith(run("diff", "ok.flows", "-", "--ports", "-"), "standard input can be one");
+  failsWith(run("verify", "-n", "-", "-f", "ok.flows", "--groups", "-"), "standard input can be one input only");
+  failsWith(run("diff", "ok.flows", "-", "--ports", "-"), "standard input can be one input only");
   failsWith(run("replay", "-n", "-", "-r", "tap101=-"), "not both");
 });
 

@@ -4,10 +4,11 @@
  * recognized only to refuse them with the command that converts them. A file is recognized by its first bytes, never by
  * its name.
  */
+import { UserError } from "../../errors/index.ts";
 import type { ByteSource, RawSource } from "../byte-source.ts";
 
 /** An error in a header of a capture: what is wrong, and what is valid. */
-export class FormatError extends Error {
+export class FormatError extends UserError {
   override readonly name = "FormatError";
 }
 
