@@ -146,7 +146,7 @@ export type Action = { readonly span: Span } & (
 );
 
 /** Where a flow stands. Lines count from 1. */
-export interface Source {
+export interface SourceLocation {
   readonly file: string;
   readonly line: number;
 }
@@ -173,7 +173,7 @@ export interface Flow {
   readonly match: readonly MatchField[];
   readonly actions: readonly Action[];
   readonly stats: FlowStats | null;
-  readonly source: Source;
+  readonly source: SourceLocation;
   /** The line without its end. */
   readonly text: string;
 }
@@ -195,7 +195,7 @@ export interface Group {
   /** selection_method=…,fields(…) as written; select groups only. */
   readonly selection: string | null;
   readonly buckets: readonly Bucket[];
-  readonly source: Source;
+  readonly source: SourceLocation;
   readonly text: string;
 }
 

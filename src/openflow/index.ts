@@ -16,7 +16,7 @@ export {
   type Support,
 } from "./actions/index.ts";
 export * from "./ast.ts";
-export { Flows as FlowColumns, type Shape } from "./columnar/dump.ts";
+export { FlowColumns, type LineTemplate } from "./columnar/dump.ts";
 export * from "./fields.ts";
 export { KEY, KEY_WORDS, type Place } from "./flow-key.ts";
 export {

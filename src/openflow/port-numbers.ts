@@ -5,7 +5,7 @@
 import { entryOf, listIn } from "./actions/index.ts";
 import type { Action, Flow, Group } from "./ast.ts";
 import { PORT } from "./ast.ts";
-import type { Flows } from "./columnar/dump.ts";
+import type { FlowColumns } from "./columnar/dump.ts";
 import { MAX_PORT, type SymbolNames } from "./symbols.ts";
 
 const isPlainPort = (port: number): boolean => port > 0 && port <= MAX_PORT;
@@ -23,14 +23,14 @@ const movesPorts = (actions: readonly Action[]): boolean =>
 
 /** The ports that flows name by number, reserved ones aside, and whether they move ports through other fields. */
 export function portNumbersOf(
-  flows: Flows,
+  flows: FlowColumns,
   groups: readonly Group[],
   names: SymbolNames,
 ): { readonly numbers: ReadonlySet<number>; readonly isMoved: boolean } {
   const found = new Set<number>();
   let isMoved = false;
   for (let index = 0; index < flows.count; index++) {
-    const { match, actions }: Flow = flows.shapedFlow(index);
+    const { match, actions }: Flow = flows.filledFlow(index);
     for (const { field, value } of match)
       if (field.format === "port" && value !== BigInt(PORT.local)) found.add(Number(value));
     portsIn(actions, found);

@@ -5,7 +5,9 @@
  * here; whoever compares outcomes must ask whether plain numbers were written, too (`portNumbersOf`). With tables there
  * is no such question: a switch prints a table that has a name by it, and by nothing else.
  */
-import type { Names } from "./values.ts";
+
+/** Port numbers and table numbers by name. */
+export type Names = ReadonlyMap<string, number>;
 
 /** What a bare word must look like to be a name: nothing that ends a value, and no digit in front. */
 const BARE = /^[A-Za-z_][^\s,()[\]:="/]*$/;

@@ -3,6 +3,7 @@
  * an action that cannot be executed becomes a step `unknown`. What is not particular to the execution, such as sizes and
  * parts of action sets, comes from the entries of actions/. Nothing is executed here.
  */
+import { unreachable } from "../../wire/index.ts";
 import {
   type ActionKind,
   type ActionOf,
@@ -78,6 +79,8 @@ export function wordsOfEffect(effect: Effect, name: string): readonly number[] {
       return name === "meter" ? [] : PACKET_WORDS;
     case "learns":
       return [];
+    default:
+      return unreachable(effect);
   }
 }
 

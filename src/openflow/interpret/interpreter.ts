@@ -5,7 +5,7 @@
  * depends on the order in which flows were installed is *ambiguous*.
  */
 import type { Flow } from "../ast.ts";
-import type { Flows } from "../columnar/dump.ts";
+import type { FlowColumns } from "../columnar/dump.ts";
 import { KEY, KEY_WORDS } from "../flow-key.ts";
 import type { FeatureAt, PacketInArguments } from "./compile-actions.ts";
 import { applyHeaderAction, type HeaderAction, isMisplaced } from "./datapath.ts";
@@ -131,7 +131,7 @@ export class Interpreter {
   readonly #copies = new Copies();
   readonly #workplaces: readonly Workplace[];
 
-  constructor(flows: Iterable<Flow> | Flows, options: InterpreterOptions = {}) {
+  constructor(flows: Iterable<Flow> | FlowColumns, options: InterpreterOptions = {}) {
     this.rules = new Ruleset(flows, options);
     this.#workplaces = Array.from({ length: this.rules.behaviour.recirculations + 1 }, workplace);
     this.#isTraced = options.isTraced ?? true;

@@ -7,6 +7,7 @@
  * A packet that must recirculate (its labels are popped) is *frozen*: the rest of the work becomes part of a datapath
  * action, and another pass continues it. An error anywhere, a fourth label or a loop, undoes the whole pass.
  */
+import { unreachable } from "../../wire/index.ts";
 import { PORT } from "../ast.ts";
 import { KEY } from "../flow-key.ts";
 import { ActionSet, orderActionSet } from "./action-set.ts";
@@ -226,51 +227,30 @@ class Pass {
   /** Looks the key up as if it had come in by `inPort`, and runs what is found. */
   #lookUp(table: number, inPort: number, deepens: number, isLast: boolean): void {
     const hit = this.#hit;
-    const steps = this.#find(table, inPort);
+    find(this.#rules, this.#key, table, inPort, hit);
+    const { entry, clauses } = hit;
+    const looked = { table, flow: entry?.flow ?? null, ...(clauses.length === 0 ? {} : { clauses }) };
+    this.#outcome.tables.push(looked);
+    this.#watcher?.lookedUp(looked, this.#key.flow);
     if (hit.rival !== null) {
-      const { clauses } = hit;
-      const flows = [hit.entry!.flow, hit.rival.flow] as const;
+      const flows = [entry!.flow, hit.rival.flow] as const;
       this.#outcome.ambiguous.push({ table, flows, ...(clauses.length === 0 ? {} : { clauses }) });
       this.#isOver = true;
       return;
     }
-    if (hit.entry?.unknown) {
-      this.#outcome.giveUp(hit.entry.unknown, hit.entry.flow.source.line);
+    if (entry?.unknown) {
+      this.#outcome.giveUp(entry.unknown, entry.flow.source.line);
       return;
     }
     this.#lookups++;
-    if (steps === null) return;
+    if (entry === null) return;
     this.#table = table;
     this.#depth += deepens;
     const origin = this.#origin;
-    this.#origin = (origin & ORIGIN.set) | (isTableMiss(hit.entry!.flow) ? ORIGIN.miss : 0);
-    this.#runSteps(steps, isLast);
+    this.#origin = (origin & ORIGIN.set) | (isTableMiss(entry.flow) ? ORIGIN.miss : 0);
+    this.#runSteps(entry.steps, isLast);
     this.#origin = (origin & ~ORIGIN.set) | (this.#origin & ORIGIN.set);
     this.#depth -= deepens;
-  }
-
-  /** Fills #hit. The ports of a fragment are not there for a lookup (fragment mode "normal"). */
-  #find(table: number, inPort: number): readonly Step[] | null {
-    const { flow } = this.#key;
-    const hit = this.#hit;
-    const port = flow[KEY.inPort]!;
-    const src = flow[KEY.tpSrc]!;
-    const dst = flow[KEY.tpDst]!;
-    flow[KEY.inPort] = inPort;
-    this.#key.reads[KEY.nwFrag]! |= FRAGMENT.any;
-    if (flow[KEY.nwFrag]! & FRAGMENT.any) flow[KEY.tpSrc] = flow[KEY.tpDst] = 0;
-    hit.entry = null;
-    hit.rival = null;
-    hit.clauses = NO_CLAUSES;
-    const entry = this.#rules.tables.get(table)?.lookup(flow, hit, this.#key.reads) ?? null;
-    flow[KEY.inPort] = port;
-    flow[KEY.tpSrc] = src;
-    flow[KEY.tpDst] = dst;
-    const { clauses } = hit;
-    const looked = { table, flow: entry?.flow ?? null, ...(clauses.length === 0 ? {} : { clauses }) };
-    this.#outcome.tables.push(looked);
-    this.#watcher?.lookedUp(looked, flow);
-    return entry?.steps ?? null;
   }
 
   // --- Groups and copies ----------------------------------------------------------------------------------------
@@ -367,6 +347,23 @@ class Pass {
   }
 }
 
+/** Looks the key up in a table as if it had come in by `inPort`. A fragment has no ports (fragment mode "normal"). */
+function find(rules: Ruleset, { flow, reads }: TrackedKey, table: number, inPort: number, hit: Hit): void {
+  const port = flow[KEY.inPort]!;
+  const src = flow[KEY.tpSrc]!;
+  const dst = flow[KEY.tpDst]!;
+  flow[KEY.inPort] = inPort;
+  reads[KEY.nwFrag]! |= FRAGMENT.any;
+  if (flow[KEY.nwFrag]! & FRAGMENT.any) flow[KEY.tpSrc] = flow[KEY.tpDst] = 0;
+  hit.entry = null;
+  hit.rival = null;
+  hit.clauses = NO_CLAUSES;
+  rules.tables.get(table)?.lookup(flow, hit, reads);
+  flow[KEY.inPort] = port;
+  flow[KEY.tpSrc] = src;
+  flow[KEY.tpDst] = dst;
+}
+
 /** Whether a step asks neither a table nor a group, so that its text says all it does. */
 export function endsHere(step: Step): boolean {
   switch (step.do) {
@@ -382,7 +379,27 @@ export function endsHere(step: Step): boolean {
       return step.steps.every(endsHere);
     case "effect":
       return step.effect !== "learns";
-    default:
+    case "output_truncated":
+    case "controller":
+    case "enqueue":
+    case "push_vlan":
+    case "pop_vlan":
+    case "push_mpls":
+    case "pop_mpls":
+    case "set":
+    case "move":
+    case "push":
+    case "pop":
+    case "dec_ttl":
+    case "dec_mpls_ttl":
+    case "set_queue":
+    case "pop_queue":
+    case "clear_actions":
+    case "exit":
+    case "nothing":
+    case "unroll":
       return true;
+    default:
+      return unreachable(step);
   }
 }
