@@ -1,6 +1,6 @@
 /**
- * `slash32 trace -f`: frames through the flows of a bridge, as text, JSON and batches. What it says of the pipeline's
- * flows is what the core says of the intent; the rest are the corners of the command line.
+ * `slash32 trace -f`: frames through the flows of a bridge, as text, JSON and batches. What it says of the
+ * pipeline's flows is what the core says of the intent; the rest are the corners of the command line.
  */
 import { assert, seed, suite } from "../harness.ts";
 import { randomFrame, randomIntent, rng } from "../model/random.ts";
