@@ -19,7 +19,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   core: ["errors", "intent"],
   capture: ["errors", "wire"],
   host: ["errors", "wire", "openflow"],
-  replay: ["errors", "core", "capture", "intent", "openflow", "pipeline"],
+  replay: ["errors", "wire", "core", "capture", "intent", "openflow", "pipeline"],
   verify: ["wire", "openflow"],
   report: [],
   live: ["errors", "wire", "intent", "core", "capture", "host"],

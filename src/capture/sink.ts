@@ -5,7 +5,7 @@
  * A new file can be read and written by its owner only: captures hold other people's traffic.
  * A name that ends in `.gz` is compressed, one gzip member a piece, which RFC 1952 §2.2 allows.
  */
-import { UserError } from "../errors/index.ts";
+
 import {
   closeSync,
   fstatSync,
@@ -20,6 +20,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { UserError } from "../errors/index.ts";
 import { ioMessage } from "./io-message.ts";
 
 const PART = ".part";

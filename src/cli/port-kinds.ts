@@ -29,7 +29,7 @@ function listGiven(context: Context, sides: readonly Side[]): ReadonlySet<number
       const ports = sides.map(({ ports }) => ports);
       const number = ports.map(one => one.resolve(name)).find(found => found !== null);
       if (number === undefined || name === "")
-        throw new UsageError(`--tunnel-ports: ${ports[0]!.stranger(name)}; expected ports, or none`);
+        throw new UsageError(`--tunnel-ports: ${ports[0]!.notAPort(name)}; expected ports, or none`);
       return number;
     }),
   );

@@ -42,7 +42,7 @@ function portGiven(context: Context, { ports }: Tracer): number | null {
   const text = context.text("in-port");
   if (text === undefined) return null;
   const number = ports.resolve(text);
-  if (number === null) throw new UsageError(`-i: ${ports.stranger(text)}`);
+  if (number === null) throw new UsageError(`-i: ${ports.notAPort(text)}`);
   return number;
 }
 

@@ -374,6 +374,10 @@ export function prefixLength(mask: bigint, bits: number): number {
 }
 
 /** `%#x` of C: 0 is printed as 0. */
+/** Bytes as `01.02.ff`. */
+export const formatBytes = (data: Uint8Array): string =>
+  Array.from(data, byte => byte.toString(16).padStart(2, "0")).join(".");
+
 export const formatHex = (value: bigint): string => (value === 0n ? "0" : `0x${value.toString(16)}`);
 
 export function formatMaskedIpv4({ value, mask }: Masked): string {

@@ -1,7 +1,7 @@
-/** The error of the room of replays; relies on the base class of errors for the user. */
+/** The error of the replay module. */
 import { UserError } from "../errors/index.ts";
 
-/** A replay cannot start or continue: one line, which begins with the capture's name where one is concerned. */
+/** An error that keeps a replay from starting or going on: one line, which begins with the file it is about, if any. */
 export class ReplayError extends UserError {
   override readonly name = "ReplayError";
 }

@@ -218,7 +218,7 @@ test("frames of a capture, by number", () =>
       folder.run(["trace", "-f", "flows.txt", "--format", "json", ...args]);
     assert.is(answersIn(run("-r", "3=in.pcapng:2").stdout)[0]!.verdict, "output");
     assert.is(answersIn(run("-r", "in.pcapng", "--ports", "tap101=3").stdout).length, 3);
-    failsWith(run("-r", "in.pcapng"), 'interface 0, "tap101", is no port');
+    failsWith(run("-r", "in.pcapng"), 'interface 0, "tap101", is not a port');
   }));
 
 /** A list of ports is complete, as a file is. */

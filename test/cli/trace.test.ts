@@ -166,7 +166,7 @@ test("malformed frames and unknown ports are verdicts", () =>
     assert.equal(reasons("tap101", ""), [["drop", "too-short"]]);
     for (const port of ["77", "0", "65534", "LOCAL", "4294967295"])
       assert.equal(reasons(port, GUEST), [["drop", "unknown-port"]]);
-    failsWith(traceHex(folder, "tap9", GUEST), '"tap9" is no port', "uplink0");
+    failsWith(traceHex(folder, "tap9", GUEST), '"tap9" is not a port of the intent', "uplink0");
     failsWith(traceHex(folder, "-1", GUEST), "--in-port=");
     failsWith(traceHex(folder, "4294967296", GUEST), "no port");
   }));
@@ -236,8 +236,8 @@ test("frames of a capture: all, or the Nth", () =>
     for (const number of [6, 0, 99_999_999_999]) {
       failsWith(run("-r", `tap101=a.pcap:${number}`), "a.pcap", `no frame ${number}`);
     }
-    failsWith(run("-r", "a.pcap:1"), "a.pcap: which port");
-    failsWith(run("-r", "tap9=a.pcap:1"), '"tap9" is no port');
+    failsWith(run("-r", "a.pcap:1"), "a.pcap: a pcap does not name the port");
+    failsWith(run("-r", "tap9=a.pcap:1"), '"tap9" is not a port of the intent');
     failsWith(run("-r", "tap101=none.pcap:1"), "none.pcap: no such file");
   }));
 

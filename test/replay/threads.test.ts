@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { MIN_BYTES } from "../../src/replay/parallel.ts";
-import { usedPieces } from "../../src/replay/parallel-worker.ts";
+import { usedPages } from "../../src/replay/parallel-worker.ts";
 import { makeFolder, type Packet, PcapNg, pcapFile, put, slash32 } from "../capture/base.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { rng } from "../model/random.ts";
@@ -109,12 +109,12 @@ test("numbers of cores that are none", () => {
 
 test("what is used of a region of counters is found, at its edges too", () => {
   const bytes = new Uint8Array(3 * 0x1000 + 8);
-  assert.equal([...usedPieces(bytes)], []);
+  assert.equal([...usedPages(bytes)], []);
   bytes[0x1000] = 1;
   bytes[0x2fff] = 1;
   bytes[0x3007] = 1;
   assert.equal(
-    [...usedPieces(bytes)],
+    [...usedPages(bytes)],
     [
       [0x1000, 0x2000],
       [0x2000, 0x3000],

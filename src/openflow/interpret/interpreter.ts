@@ -13,6 +13,7 @@ import { ARP_BYTES, ETHERNET_BYTES, extract } from "./extract.ts";
 import { isPort, narrowPort, widePort } from "./field-access.ts";
 import { Copies, Packet } from "./packet.ts";
 import { Ruleset, type RulesetOptions } from "./ruleset.ts";
+import { translate } from "./translate.ts";
 import {
   type Ambiguity,
   type DatapathAction,
@@ -22,9 +23,8 @@ import {
   type Scratch,
   type TableHit,
   type Translation,
-  translate,
   type Watcher,
-} from "./translate.ts";
+} from "./translation.ts";
 
 export type Verdict = "output" | "reply" | "drop" | "unknown" | "ambiguous";
 
@@ -186,7 +186,7 @@ export class Interpreter {
     key[KEY.inPort] = inPort;
     if (frozen !== null) thaw(key, frozen);
     else for (const [word, value] of this.entering) key[word] = value;
-    if (depth > 0) this.#watcher?.readAgain(packet.bytes, key);
+    if (depth > 0) this.#watcher?.recirculated(packet.bytes, key);
     const translation = this.translate(key, scratch, frozen, this.#watcher);
     collect(outcome, translation, this.#isTraced);
     // What the second pass put out is then sometimes lost, and sometimes not.

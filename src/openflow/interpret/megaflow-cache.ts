@@ -9,7 +9,7 @@ import type { Flows } from "../columnar/dump.ts";
 import { KEY, KEY_WORDS } from "../flow-key.ts";
 import { Tuple } from "./hash-subtable.ts";
 import { Interpreter, type InterpreterOptions } from "./interpreter.ts";
-import type { Frozen, Scratch, Translation, Watcher } from "./translate.ts";
+import type { Frozen, Scratch, Translation, Watcher } from "./translation.ts";
 
 /** Passes that are remembered; then all are forgotten. */
 const MAX_PASSES = 200_000;
