@@ -1,5 +1,5 @@
 /**
- * What becomes of a frame, in one u64, so that it stays in registers on its way from the tables to the output:
+ * The decision about a frame, in one u64, so that it stays in registers from the tables to the output:
  *
  *    63            32 31          19 18    13 12     8 7    5   4    3    2 1       0
  *   ┌────────────────┬──────────────┬────────┬────────┬──────┬──────┬──────┬─────────┐

@@ -1,7 +1,7 @@
 /**
- * What the text of an input leaves open, and so the verdict on it: a dump of OpenFlow 1.0 shows less than the switch has,
- * some masks are never printed, and a port's name may stand for a port whose number is written elsewhere. A difference
- * counts only if it stays one however such things are.
+ * What the text of an input leaves open, and so the verdict on it: a dump of OpenFlow 1.0 shows less than
+ * the switch has, some masks are never printed, and a port's name may stand for a port whose number is
+ * written elsewhere. A difference counts only if it stays one however such things are.
  */
 import { type Effects, type FlowColumns, Interpreter, type Outcome } from "../openflow/index.ts";
 import type { Difference, Proof } from "../verify/index.ts";
@@ -105,8 +105,9 @@ function withDifferences(proof: Proof, differences: readonly Difference[]): Proo
 }
 
 /**
- * Dumps of OpenFlow 1.0 read in the two ways that they may mean: `mod_vlan_vid` sets the VLAN of a tagged frame, or was a
- * push_vlan and a set_field, which pushes another tag. On frames without a tag the two are one.
+ * Dumps of OpenFlow 1.0 read in the two ways that they may mean: `mod_vlan_vid` sets the VLAN of a tagged
+ * frame, or was a push_vlan and a set_field, which pushes another tag. On frames without a tag the two are
+ * one.
  */
 class Readings {
   readonly #a: Side;

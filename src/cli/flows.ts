@@ -1,6 +1,7 @@
 /**
- * What the commands that take flows read: a dump (`-f`), groups, names of ports and tables. Problems go to standard error
- * with file, line and column; a dump with errors ends the command, unless --lenient leaves such flows out.
+ * What the commands that take flows read: a dump (`-f`), groups, names of ports and tables. Problems go to
+ * standard error with file, line and column; a dump with errors ends the command, unless --lenient leaves
+ * such flows out.
  */
 import * as zlib from "node:zlib";
 import { type Intent, readBytes } from "../intent/index.ts";
@@ -47,7 +48,10 @@ export interface Bridge {
   readonly leftOut: readonly LeftOut[];
   /** Names that nothing defines, by the numbers that stand for them. */
   readonly symbols: Required<Pick<PrintOptions, "ports" | "tables">>;
-  /** Why outcomes may be other ones: a name that nothing defines may be a port that has a number. Null without any. */
+  /**
+   * Why outcomes may be other ones: a name that nothing defines may be a port that has a number. Null
+   * without any.
+   */
   readonly clash: string | null;
   /** The same for a frame that enters this port. */
   clashWith(inPort: number): string | null;
@@ -64,7 +68,10 @@ export interface Told {
   readonly groupsOption?: string;
 }
 
-/** Bytes of a file, or of standard input for `-`, decompressed where they are gzip or zstd. Throws UserError. */
+/**
+ * Bytes of a file, or of standard input for `-`, decompressed where they are gzip or zstd. Throws
+ * UserError.
+ */
 export function bytesOf(path: string): Uint8Array {
   const name = path === "-" ? "standard input" : path;
   const read = readBytes(path, MAX_BYTES);
@@ -85,7 +92,7 @@ function decompressed(bytes: Uint8Array, name: string): Uint8Array {
   if (!isZstd && !isMagic(bytes, 0x1f, 0x8b)) return bytes;
   if (isZstd && unzstd === undefined)
     throw new UserError(
-      `${name}: zstd data requires Node.js 22.15 or later (this is ${process.versions.node}); run zstd -d first`,
+      `${name}: zstd data requires Node.js 22.15 or later, not ${process.versions.node}; run zstd -d first`,
     );
   const decompress: Decompress = isZstd ? unzstd! : zlib.gunzipSync;
   try {
@@ -197,8 +204,8 @@ function filterGiven(context: Context): Filter {
 }
 
 /**
- * Leaves out the flows that the options name, before anybody looks at them; gives how many. Throws UserError when that
- * leaves none: what is compared then would not be what the file holds.
+ * Leaves out the flows that the options name, before anybody looks at them; gives how many. Throws
+ * UserError when that leaves none: what is compared then would not be what the file holds.
  */
 export function leaveOut(context: Context, flows: FlowColumns): readonly LeftOut[] {
   const { tables, cookies } = filterGiven(context);
@@ -220,15 +227,16 @@ export function leaveOut(context: Context, flows: FlowColumns): readonly LeftOut
 }
 
 /**
- * Reads a dump and what goes with it. Throws UserError when the file is empty or has errors. A dump with a reply header
- * and no flow is a table that drops everything.
+ * Reads a dump and what goes with it. Throws UserError when the file is empty or has errors. A dump with a
+ * reply header and no flow is a table that drops everything.
  */
 export function readBridge(context: Context, path: string, intent: Intent | null): Bridge {
   return bridgeOf(context, path === "-" ? "standard input" : path, bytesOf(path), { intent });
 }
 
 const OF10_NOTE =
-  "a dump of OpenFlow 1.0 does not show write_actions, clear_actions and meters; ovs-ofctl -O OpenFlow15,OpenFlow13 dump-flows does";
+  "a dump of OpenFlow 1.0 does not show write_actions, clear_actions and meters; ovs-ofctl -O " +
+  "OpenFlow15,OpenFlow13 dump-flows does";
 
 /** verify and diff have a verdict that says so. */
 const isComparing = ({ command, isQuiet }: Context): boolean =>
@@ -259,9 +267,7 @@ export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told
   if (flows.origin.isPrinted && flows.origin.version === "OpenFlow10" && !isComparing(context))
     say(`${file}: ${OF10_NOTE}`);
   if (flows.skipped > 0) {
-    say(
-      `${file}: skipped ${plural(flows.skipped, "flow")} that cannot be parsed; frames may match them on the switch`,
-    );
+    say(`${file}: skipped ${plural(flows.skipped, "flow")} that cannot be parsed; the switch may use them`);
   }
   const leftOut = leaveOut(context, flows);
   const groups = groupsGiven(context, told);
@@ -292,8 +298,8 @@ export function refuseClash(context: Context, { clash }: Bridge): void {
 }
 
 /**
- * The exit code of a comparison of frames with flows of which `skipped` were left out: 2 when one differed, 1 when not all
- * were decided, which is said, 0 when all do the same.
+ * The exit code of a comparison of frames with flows of which `skipped` were left out: 2 when one differed,
+ * 1 when not all were decided, which is said, 0 when all do the same.
  */
 export function comparedCode(
   report: Readonly<Record<"frames" | "different" | "unknown" | "ambiguous", number>>,

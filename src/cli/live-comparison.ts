@@ -1,6 +1,6 @@
 /**
- * `slash32 live --against`: compares frames that passed the core with what the flows of a bridge would do. An error here
- * ends the comparison and nothing else: frames go on.
+ * `slash32 live --against`: compares frames that passed the core with what the flows of a bridge would do.
+ * An error here ends the comparison and nothing else: frames go on.
  */
 import { Core, dropReason, VERDICTS } from "../core/index.ts";
 import type { Intent } from "../intent/index.ts";

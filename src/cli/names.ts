@@ -1,7 +1,7 @@
 /**
- * Names of ports and tables: what --ports and --tables define, what an intent or a bridge adds, and symbols for the rest.
- * One command has one set of symbols, so that a name is the same port in both of its inputs. A note on standard error
- * lists the names that nothing defines, once.
+ * Names of ports and tables: what --ports and --tables define, what an intent or a bridge adds, and symbols
+ * for the rest. One command has one set of symbols, so that a name is the same port in both of its inputs.
+ * A note on standard error lists the names that nothing defines, once.
  */
 import type { Intent } from "../intent/index.ts";
 import {
@@ -109,8 +109,8 @@ export function definePorts(
 }
 
 /**
- * The numbers of all ports of the bridge, where --ports gives them: what ovs-ofctl prints, or a list that lacks no port
- * that the flows name. Null: there may be others.
+ * The numbers of all ports of the bridge, where --ports gives them: what ovs-ofctl prints, or a list that
+ * lacks no port that the flows name. Null: there may be others.
  */
 export function allPorts(
   { ports, source }: Known,
@@ -189,8 +189,8 @@ function linesOf({ flows, groups }: Numbered): string {
 }
 
 /**
- * Why an outcome may be another one: a port's name that nothing defines beside a port's number that has no name, which
- * may be the same port. Null when there is no such pair, or when no names are undefined.
+ * Why an outcome may be another one: a port's name that nothing defines beside a port's number that has no
+ * name, which may be the same port. Null when there is no such pair, or when no names are undefined.
  */
 export function portClash(context: Context, inputs: readonly Numbered[]): string | null {
   const names = known.get(context);

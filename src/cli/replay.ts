@@ -1,6 +1,7 @@
 /**
- * The work of `slash32 replay`: runs captures through the core and, with --against, through flows; prints the counters and
- * writes reports. The exit status is 2 for a difference, 1 for what could not be read or decided.
+ * The work of `slash32 replay`: runs captures through the core and, with --against, through flows; prints
+ * the counters and writes reports. The exit status is 2 for a difference, 1 for what could not be read or
+ * decided.
  */
 import { Core } from "../core/index.ts";
 import { CachingInterpreter } from "../openflow/index.ts";
@@ -82,7 +83,10 @@ export async function replayCommand(context: Context): Promise<number> {
 /** How far the captures were read when a signal came. */
 function interruptedText({ captures }: ReplayResult, signal: string): string {
   const bytes = captures.reduce((sum, { readBytes }) => sum + readBytes, 0);
-  return `interrupted by ${signal} after ${count(bytes)} bytes; the report and the output files have all frames read so far`;
+  return (
+    `interrupted by ${signal} after ${count(bytes)} bytes; ` +
+    "the report and the output files have all frames read so far"
+  );
 }
 
 /** The cores to use at most; undefined: as many as there are. */
@@ -160,7 +164,10 @@ function show(context: Context, report: ReplayReport): void {
   }
 }
 
-/** Prints the damage of captures. Exit status 1 for damage that is not allowed. Throws UserError if nothing was read. */
+/**
+ * Prints the damage of captures. Exit status 1 for damage that is not allowed. Throws UserError if nothing
+ * was read.
+ */
 function exitCode(context: Context, report: ReplayReport, damages: readonly Damage[]): number {
   let code = 0;
   for (const { message, isTruncation } of damages) {

@@ -1,6 +1,6 @@
 /**
- * `slash32 trace --batch`: a line of JSON in, a line of JSON out, in order and at once, for other programs. Lines are
- * answered as they come, and all answers to one read are written together.
+ * `slash32 trace --batch`: a line of JSON in, a line of JSON out, in order and at once, for other programs.
+ * Lines are answered as they come, and all answers to one read are written together.
  */
 import { createReadStream } from "node:fs";
 import { ioMessage } from "../capture/index.ts";

@@ -1,7 +1,7 @@
 /**
- * Frames in the flow syntax of `ofproto/trace` (ovs-vswitchd(8)): `in_port=1,tun_id=0x64,ip,nw_dst=203.0.113.7`. Fields that
- * are not given are zero, as there. Fields of the packet make a frame; the others (tun_id, pkt_mark, a register …) are what
- * it brings along.
+ * Frames in the flow syntax of `ofproto/trace` (ovs-vswitchd(8)):
+ * `in_port=1,tun_id=0x64,ip,nw_dst=203.0.113.7`. Fields that are not given are zero, as there. Fields of
+ * the packet make a frame; the others (tun_id, pkt_mark, a register …) are what it brings along.
  */
 import {
   type EnteringState,

@@ -1,6 +1,6 @@
 /**
- * `slash32 trace`: one frame's way through an intent's pipeline or through a bridge's flows. Frames are given as hex or
- * as builder expressions, from a capture, or line by line.
+ * `slash32 trace`: one frame's way through an intent's pipeline or through a bridge's flows. Frames are
+ * given as hex or as builder expressions, from a capture, or line by line.
  */
 import { existsSync } from "node:fs";
 import { Core } from "../core/index.ts";
@@ -63,8 +63,8 @@ function traceFrames(context: Context, tracer: Tracer, texts: readonly string[])
 }
 
 /**
- * Frames as they were given. A flow with no field of a packet says the port and the state of the frames behind it, as
- * `ofproto/trace BRIDGE FLOW PACKET` has it.
+ * Frames as they were given. A flow with no field of a packet says the port and the state of the frames
+ * behind it, as `ofproto/trace BRIDGE FLOW PACKET` has it.
  */
 function framesOf(texts: readonly string[], given: number | null, tracer: Tracer): Traced[] {
   const frames: Traced[] = [];
@@ -99,8 +99,9 @@ function frameOfText(text: string): Uint8Array {
 }
 
 /**
- * Frames of captures, read as a replay reads them: a snapped frame and a damaged capture are named on standard error,
- * and the next one follows. Exit status 1 if a capture was damaged, or a frame that was asked for could not be traced.
+ * Frames of captures, read as a replay reads them: a snapped frame and a damaged capture are named on
+ * standard error, and the next one follows. Exit status 1 if a capture was damaged, or a frame that was
+ * asked for could not be traced.
  */
 async function traceCaptures(context: Context, tracer: Tracer, captures: readonly string[]): Promise<number> {
   const inPort = portGiven(context, tracer);
@@ -131,7 +132,8 @@ async function traceCaptures(context: Context, tracer: Tracer, captures: readonl
       isFound = true;
       if (frame.length !== frame.frame.length) {
         say(
-          `slash32: ${capture}: frame ${frame.number} is snapped: ${frame.frame.length} of ${frame.length} bytes; not traced`,
+          `slash32: ${capture}: skipped frame ${frame.number}, which is snapped: ` +
+            `${frame.frame.length} of ${frame.length} bytes`,
         );
         snapped++;
         if (number !== null) code = 1;

@@ -1,6 +1,7 @@
 /**
- * Who traces a frame: the core for an intent, the interpreter for flows. Both give the same report; the interpreter also
- * writes the line of JSON by itself, from pieces it keeps, because a batch is bounded by that.
+ * Who traces a frame: the core for an intent, the interpreter for flows. Both give the same report; the
+ * interpreter also writes the line of JSON by itself, from pieces it keeps, because a batch is bounded by
+ * that.
  */
 
 import { Core, type FrameOut } from "../core/index.ts";
@@ -281,7 +282,8 @@ function middleOf({ packetIns, verdict, unknown, ambiguous }: Outcome): string {
   const seen = packetIns.map(({ reason, frame }) => `{"reason":"${reason}","frame":"${hexOf(frame)}"}`);
   const open = ambiguous.length === 0 ? "" : `,"ambiguous":${JSON.stringify(ambiguousOf({ ambiguous }))}`;
   const unknowns = JSON.stringify(unknown);
-  return `],"packet_ins":[${seen}],"verdict":"${verdict}","reason":null,"unknown":${unknowns}${open},"tables":[`;
+  const middle = `"verdict":"${verdict}","reason":null,"unknown":${unknowns}${open}`;
+  return `],"packet_ins":[${seen}],${middle},"tables":[`;
 }
 
 /** The same where there are only outputs. */

@@ -1,6 +1,6 @@
 /**
- * From two sides to a report: the proof, the cookies, and all that people need beside them (names of ports, summaries
- * of frames, where in the intent a flow comes from, the command that shows it again).
+ * From two sides to a report: the proof, the cookies, and all that people need beside them (names of ports,
+ * summaries of frames, where in the intent a flow comes from, the command that shows it again).
  */
 import { canonicalText, type FlowColumns, identityText } from "../openflow/index.ts";
 import {
@@ -113,8 +113,8 @@ function verdictOf(proof: Proof, isUnknown: boolean, haveCookiesDiffer: boolean)
 }
 
 /**
- * A dump and itself: one table of one switch, which does the same as itself whatever the dump does not show and the proof
- * could not follow.
+ * A dump and itself: one table of one switch, which does the same as itself whatever the dump does not show
+ * and the proof could not follow.
  */
 function isOneDump(a: Side, b: Side): boolean {
   const isDump = ({ kind }: Side): boolean => kind === "dump";

@@ -1,7 +1,7 @@
 /**
- * The core as an object: one WebAssembly instance, its memory views made once, its tables filled from an intent.
- * Frames go in by batches (`runFrames`) or, for captures, by windows that the replay room fills (`run`). Only
- * numbers cross the border; no method here looks at a frame's bytes.
+ * The core as an object: one WebAssembly instance, its memory views made once, its tables filled from an
+ * intent. Frames go in by batches (`runFrames`) or, for captures, by windows that the replay room fills
+ * (`run`). Only numbers cross the border; no method here looks at a frame's bytes.
  */
 import * as abi from "../../assembly/abi.ts";
 import type { Intent } from "../intent/index.ts";
@@ -108,8 +108,8 @@ export class Core {
   }
 
   /**
-   * Runs as many frames as fit one batch, from `first` on; gives how many. What became of them stands in the core, for
-   * `outOf` and those who read descriptors, until frames are run again.
+   * Runs as many frames as fit one batch, from `first` on; gives how many. What became of them stands in
+   * the core, for `outOf` and those who read descriptors, until frames are run again.
    */
   runBatch(frames: readonly FrameIn[], first: number): number {
     const batch = this.#place(frames, first);

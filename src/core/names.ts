@@ -1,14 +1,18 @@
 /**
- * Names of verdicts, drop reasons and tables, as every report, option and comment spells them. Derived from the enums of
- * assembly/abi.ts, so that there is one list. The counts and bit widths that abi.ts gives beside its enums are asserted
- * here, when the program starts: a member that has no room is an error before the first frame.
+ * Names of verdicts, drop reasons and tables, as every report, option and comment spells them. Derived from
+ * the enums of assembly/abi.ts, so that there is one list. The counts and bit widths that abi.ts gives
+ * beside its enums are asserted here, when the program starts: a member that has no room is an error before
+ * the first frame.
  */
 import { OUTCOMES_A_PATH, PATH_COUNT, REASON_COUNT, Reason, Table, Verdict } from "../../assembly/abi.ts";
 
 /** `TooShort` → `too-short`, as `kebab` does it. */
 type Kebab<S extends string, IsFirst = true> = S extends `${infer Letter}${infer Rest}`
-  ? `${Letter extends Lowercase<Letter> ? Letter : `${IsFirst extends true ? "" : "-"}${Lowercase<Letter>}`}${Kebab<Rest, false>}`
+  ? `${KebabLetter<Letter, IsFirst>}${Kebab<Rest, false>}`
   : "";
+
+type KebabLetter<Letter extends string, IsFirst> =
+  Letter extends Lowercase<Letter> ? Letter : `${IsFirst extends true ? "" : "-"}${Lowercase<Letter>}`;
 
 export type VerdictName = Kebab<keyof typeof Verdict>;
 export type ReasonName = Kebab<Exclude<keyof typeof Reason, "None">>;

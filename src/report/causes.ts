@@ -1,7 +1,7 @@
 /**
- * From differences to causes. A proof gives one difference for each packet class with different outcomes; people need the
- * flows to fix. Differences with the same description, at flows of one table with the same match fields, form one cause,
- * whose rows are all flows concerned. Pure functions of plain data.
+ * From differences to causes. A proof gives one difference for each packet class with different outcomes;
+ * people need the flows to fix. Differences with the same description, at flows of one table with the same
+ * match fields, form one cause, whose rows are all flows concerned. Pure functions of plain data.
  */
 import { ruleOf } from "./finding.ts";
 import { count } from "./text.ts";
@@ -12,7 +12,10 @@ export interface Cause {
   readonly differences: readonly VerifyDifference[];
   /** Index of the first flow at which a and b diverge. */
   readonly at: number;
-  /** Equal in each run: the difference and the match fields of the flows at which a and b diverge, without values. */
+  /**
+   * Equal in each run: the difference and the match fields of the flows at which a and b diverge, without
+   * values.
+   */
   readonly name: string;
   readonly rowCount: number;
   /** Every row once. */
@@ -29,8 +32,8 @@ function partingOf({ a, b }: VerifyDifference): number {
 }
 
 /**
- * The flows that cause a divergence: the one of higher priority, which the other side does not match, or both if the
- * priorities are equal.
+ * The flows that cause a divergence: the one of higher priority, which the other side does not match, or
+ * both if the priorities are equal.
  */
 function dueTo(left: VerifyStep | undefined, right: VerifyStep | undefined): (VerifyStep | null)[] {
   const above = (left?.priority ?? -1) - (right?.priority ?? -1);
@@ -123,11 +126,10 @@ export function titleOf({ differences, rowCount }: Cause): string {
   const alike = Math.max(...differences.map(one => one.alike));
   const rows = alike > rowCount ? `${count(rowCount)} of ${count(alike)} flows` : plural(rowCount, "flow");
   const affected = rowCount <= 1 && alike === 0 ? "all frames of this packet class" : rows;
-  const more =
-    others.length === 0
-      ? ""
-      : `; ${plural(others.length, "more difference")} ${others.length === 1 ? "has" : "have"} the same cause`;
-  return `${first.what}${first.what.includes(" if port") ? "," : ""} for ${affected}${more}`;
+  const have = others.length === 1 ? "has" : "have";
+  const more = `; ${plural(others.length, "more difference")} ${have} the same cause`;
+  const comma = first.what.includes(" if port") ? "," : "";
+  return `${first.what}${comma} for ${affected}${others.length === 0 ? "" : more}`;
 }
 
 /** Why a and b diverge, in one line. */

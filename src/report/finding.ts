@@ -1,7 +1,7 @@
 /**
- * A finding of a check, from which all reports are made: JUnit, SARIF, Markdown, HTML and annotations are functions of
- * findings and do not depend on flows. A finding has a title of one line, a location, and the paths of a frame, step by
- * step.
+ * A finding of a check, from which all reports are made: JUnit, SARIF, Markdown, HTML and annotations are
+ * functions of findings and do not depend on flows. A finding has a title of one line, a location, and the
+ * paths of a frame, step by step.
  */
 
 /** A place in a file; lines count from 1. */
@@ -69,8 +69,11 @@ export const RULES: Readonly<Record<Rule, string>> = {
 };
 
 /** Parts of a dumped line without an effect on frames. */
-const PASSING =
-  /\b(?:cookie|duration|n_packets|n_bytes|idle_timeout|hard_timeout|idle_age|hard_age|importance)=[^,\s]*,?\s*/g;
+const PASSING = new RegExp(
+  "\\b(?:cookie|duration|n_packets|n_bytes|idle_timeout|hard_timeout|idle_age|hard_age|importance)" +
+    "=[^,\\s]*,?\\s*",
+  "g",
+);
 
 /** A flow's table, match and actions, without cookie, counters and ages. */
 export const ruleOf = (text: string): string => text.replace(PASSING, "").trim();

@@ -1,6 +1,6 @@
 /**
- * JSON in pieces, for reports with up to a million rows: the text of JSON.stringify without one string that exceeds the
- * maximum length. An iterable that is not an array becomes an array, and is iterated once.
+ * JSON in pieces, for reports with up to a million rows: the text of JSON.stringify without one string that
+ * exceeds the maximum length. An iterable that is not an array becomes an array, and is iterated once.
  */
 
 /** Items are joined to strings of about so many characters. */

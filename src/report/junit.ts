@@ -1,7 +1,8 @@
 /**
- * Findings as JUnit XML for Jenkins, GitLab and others (the common subset of Surefire's and Jenkins' XSD), in pieces. A
- * failed check is a failure, an incomplete check an error; a run without findings is one test that passed. CI systems
- * identify tests by name, so names have no changing figures: those are in the message.
+ * Findings as JUnit XML for Jenkins, GitLab and others (the common subset of Surefire's and Jenkins' XSD),
+ * in pieces. A failed check is a failure, an incomplete check an error; a run without findings is one test
+ * that passed. CI systems identify tests by name, so names have no changing figures: those are in the
+ * message.
  */
 import { bodyOf, escapeXml, type Finding, type Findings, RULES, uniqueNames } from "./finding.ts";
 

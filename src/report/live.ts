@@ -1,6 +1,6 @@
 /**
- * The report of live ports, as text for a terminal and as JSON: totals at the end, and a page with rates while the ports
- * run. Pure functions of plain data.
+ * The report of live ports, as text for a terminal and as JSON: totals at the end, and a page with rates
+ * while the ports run. Pure functions of plain data.
  */
 import { againstJson, againstText, dropsOf, outputsOf, type ReplayReport, repliesOf } from "./replay.ts";
 import { bar, count as n, type Palette, table } from "./text.ts";

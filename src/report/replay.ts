@@ -1,6 +1,6 @@
 /**
- * The report of a replay, as text, JSON and Markdown. Pure functions of plain data: they read no file, no clock and no
- * terminal.
+ * The report of a replay, as text, JSON and Markdown. Pure functions of plain data: they read no file, no
+ * clock and no terminal.
  */
 import { ruleOf } from "./finding.ts";
 import { code, fenced, plain } from "./markdown.ts";
@@ -140,7 +140,8 @@ export function replayText(report: ReplayReport, paint: Palette): string {
   const drops = [...report.drops].sort(([, a], [, b]) => b - a);
   const tables = [...report.tables].map(([number, met]): [string, number] => [tableName(number), met]);
   const sections = [
-    `${paint.bold(`${n(frames)} frames`)}, ${n(bytes)} bytes in ${duration(seconds)} (${rate(frames, seconds)})`,
+    `${paint.bold(`${n(frames)} frames`)}, ${n(bytes)} bytes ` +
+      `in ${duration(seconds)} (${rate(frames, seconds)})`,
     section("verdict", verdicts, frames, paint, paint.green),
     section("drop reason", drops, frames, paint, paint.yellow),
     section("table", tables, frames, paint, paint.cyan),
@@ -258,7 +259,8 @@ function againstMarkdown(report: AgainstReport): string[] {
   const table = ["", "| frames | core | flows | where |", "|--:|---|---|---|", ...rows];
   return [
     "",
-    `Against ${code(file)}: ${n(frames)} frames compared, ${n(different)} differ, ${n(unknown + ambiguous)} are undecided.`,
+    `Against ${code(file)}: ${n(frames)} frames compared, ${n(different)} differ, ` +
+      `${n(unknown + ambiguous)} are undecided.`,
     ...(rows.length === 0 ? [] : [...table, "", fenced(shown.map(({ command }) => command).join("\n"))]),
     ...(rest === 0 ? [] : ["", `${n(rest)} more ${frameWord(rest)}; a .json report has all.`]),
   ];

@@ -1,6 +1,7 @@
 /**
- * Findings as SARIF 2.1.0 (OASIS), for GitHub's code scanning and similar tools: one run, one result a finding, the paths
- * of a frame as code flows. A run without findings has an empty list of results, which closes earlier alerts.
+ * Findings as SARIF 2.1.0 (OASIS), for GitHub's code scanning and similar tools: one run, one result a
+ * finding, the paths of a frame as code flows. A run without findings has an empty list of results, which
+ * closes earlier alerts.
  */
 import {
   type Finding,

@@ -1,10 +1,12 @@
 /**
- * Escapes control characters in text from outside: names of interfaces and files, comments, lines of dumps. A terminal
- * would execute them (ECMA-48), and Unicode direction marks would reorder a line. All text passes through `visible`
- * before it is written. Control sequences of slash32 are made by `control` and carry a random number as proof.
+ * Escapes control characters in text from outside: names of interfaces and files, comments, lines of dumps.
+ * A terminal would execute them (ECMA-48), and Unicode direction marks would reorder a line. All text
+ * passes through `visible` before it is written. Control sequences of slash32 are made by `control` and
+ * carry a random number as proof.
  */
 
-const OWN = `\x1b${Array.from(crypto.getRandomValues(new Uint32Array(4)), word => word.toString(36)).join("")}`;
+const RANDOM = Array.from(crypto.getRandomValues(new Uint32Array(4)), word => word.toString(36));
+const OWN = `\x1b${RANDOM.join("")}`;
 
 /** C0 but for tab and line end, DEL, C1, line separators, embeddings, overrides and isolates of direction. */
 const HIDDEN = new RegExp(`${OWN}|[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]`, "g");

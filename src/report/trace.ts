@@ -1,4 +1,7 @@
-/** The path of one frame through the pipeline or through flows, as text and JSON. Pure functions of plain data. */
+/**
+ * The path of one frame through the pipeline or through flows, as text and JSON. Pure functions of plain
+ * data.
+ */
 import {
   alongText,
   outputObject,
@@ -30,7 +33,10 @@ export interface TraceClause {
 
 /** Changes between one table and the next. */
 export interface TraceEvent {
-  /** Changed fields (`nw_ttl: 64 → 63`), and a summary of the packet if it was parsed again behind a popped label. */
+  /**
+   * Changed fields (`nw_ttl: 64 → 63`), and a summary of the packet if it was parsed again behind a popped
+   * label.
+   */
   readonly changes: readonly { readonly field: string; readonly before: string; readonly after: string }[];
   readonly readAgain: string | null;
 }
@@ -53,7 +59,10 @@ export interface TraceReport {
   readonly ambiguous: readonly {
     readonly table: number;
     readonly lines: readonly number[];
-    /** Lines of flows with conjunction actions whose order decides; absent where both flows match by themselves. */
+    /**
+     * Lines of flows with conjunction actions whose order decides; absent where both flows match by
+     * themselves.
+     */
     readonly clauses?: readonly number[];
   }[];
   readonly tables: readonly TraceStep[];
@@ -142,7 +151,7 @@ function verdictLines({ verdict, reason, unknown, ambiguous, notes }: TraceRepor
     const why =
       clauses === undefined
         ? `${found} both match with equal priority and differ`
-        : `${found} differ; the order of the clauses in lines ${clauses.join(", ")} decides which one matches`;
+        : `${found} differ; the order of the clauses in lines ${clauses.join(", ")} decides between them`;
     lines.push(`${paint.red("ambiguous")} table ${table}: ${why}`);
   }
   return [...lines, ...more.map(text => `     ${text}`)];

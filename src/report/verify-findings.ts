@@ -1,6 +1,6 @@
 /**
- * The result of verify and diff as findings, from which JUnit, SARIF, Markdown, HTML and annotations are made. Pure
- * functions of plain data.
+ * The result of verify and diff as findings, from which JUnit, SARIF, Markdown, HTML and annotations are
+ * made. Pure functions of plain data.
  */
 import { type Cause, causesOf, reasonOf, titleOf } from "./causes.ts";
 import {

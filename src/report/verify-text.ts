@@ -1,6 +1,6 @@
 /**
- * The text report of verify and diff: the verdict in one line, the two inputs, then causes with their flows, ambiguities,
- * cookies, and the reasons why a proof is incomplete. Pure functions of plain data.
+ * The text report of verify and diff: the verdict in one line, the two inputs, then causes with their
+ * flows, ambiguities, cookies, and the reasons why a proof is incomplete. Pure functions of plain data.
  */
 import { type Cause, causesOf, plural, reasonOf, titleOf } from "./causes.ts";
 import { alongText, packetInText } from "./ends.ts";
@@ -44,11 +44,17 @@ export function verifyHeadline(report: VerifyReport): string {
   const read = report.compared.readAs.map(how => `, ${how}`).join("");
   if (verdict === "equal") {
     const limited = extent === null ? "" : `, ${extent}`;
-    return `equal${apart}${limited}: ${a.name} and ${b.name} do the same with every frame on every port${read}`;
+    return (
+      `equal${apart}${limited}: ${a.name} and ${b.name} ` +
+      `do the same with every frame on every port${read}`
+    );
   }
   if (verdict === "ambiguous") {
     const where = [...new Set(ambiguous.map(({ side }) => report[side].name))].join(" and ");
-    return `ambiguous: for some frames the outcome in ${where} depends on the order in which flows were installed${read}`;
+    return (
+      `ambiguous: for some frames the outcome in ${where} ` +
+      `depends on the order in which flows were installed${read}`
+    );
   }
   if (verdict === "unknown" && isInterrupted(report))
     return (
@@ -63,7 +69,10 @@ export function verifyHeadline(report: VerifyReport): string {
     );
   }
   if (differences.length === 0)
-    return `different: only the cookies of ${plural(cookies?.count ?? 0, "flow")} differ between ${a.name} and ${b.name}`;
+    return (
+      `different: only the cookies of ${plural(cookies?.count ?? 0, "flow")} differ ` +
+      `between ${a.name} and ${b.name}`
+    );
   const causes = causesOf(differences).length;
   const found = `${plural(causes, "cause")} (${plural(differences.length, "difference")})`;
   return `different: ${found} between ${a.name} and ${b.name}${read}`;

@@ -1,6 +1,7 @@
 /**
- * The result of verify and diff as plain data: the two inputs, the parts of an outcome that were compared, and each
- * difference with its frame and the flows that cause it. JSON, text and findings are made from it in files of their own.
+ * The result of verify and diff as plain data: the two inputs, the parts of an outcome that were compared,
+ * and each difference with its frame and the flows that cause it. JSON, text and findings are made from it
+ * in files of their own.
  */
 import type { ShownOutput, ShownPacketIn } from "./ends.ts";
 import type { Location, Step } from "./finding.ts";
@@ -24,8 +25,8 @@ export interface VerifySide {
 }
 
 /**
- * Where a flow is. A flow of an intent has the line of the part that it is for, 0 where it is for no part alone, and
- * `compiledLine`, its line in what `slash32 compile` prints, which is null for all others.
+ * Where a flow is. A flow of an intent has the line of the part that it is for, 0 where it is for no part
+ * alone, and `compiledLine`, its line in what `slash32 compile` prints, which is null for all others.
  */
 export interface VerifyPlace extends Step {
   readonly compiledLine: number | null;
@@ -118,7 +119,9 @@ export interface CookiePair {
   readonly b: VerifyPlace;
 }
 
-/** Parts of an outcome that were compared, and flows left out, in words that can follow "equal, apart from". */
+/**
+ * Parts of an outcome that were compared, and flows left out, in words that can follow "equal, apart from".
+ */
 export interface Compared {
   readonly included: readonly string[];
   readonly leftOut: readonly string[];

@@ -1,6 +1,6 @@
 /**
- * `slash32 trace -f`: frames through the flows of a bridge, as text, JSON and batches. What it says of the pipeline's
- * flows is what the core says of the intent; the rest are the corners of the command line.
+ * `slash32 trace -f`: frames through the flows of a bridge, as text, JSON and batches. What it says of the
+ * pipeline's flows is what the core says of the intent; the rest are the corners of the command line.
  */
 import { assert, seed, suite } from "../harness.ts";
 import { randomFrame, randomIntent, rng } from "../model/random.ts";
@@ -203,7 +203,7 @@ test("a header and no flow drops everything; an empty file, errors, lenient", ()
     succeeds(piped);
     failsWith(
       folder.run(["trace", "-f", "-", "--batch", "-"]),
-      "standard input can be one input only, not both the flows and the batch",
+      "standard input is given twice, as the flows and the batch",
     );
     failsWith(folder.run(["trace", "-i", "1", GUEST]), "an intent or flows");
     failsWith(

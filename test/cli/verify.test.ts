@@ -1,4 +1,7 @@
-/** verify and diff as people run them: exit codes, JSON, what is said, filters, reports, replay lines, bad input. */
+/**
+ * verify and diff as people run them: exit codes, JSON, what is said, filters, reports, replay lines, bad
+ * input.
+ */
 
 import { existsSync } from "node:fs";
 import { parseIntent } from "../../src/intent/index.ts";
@@ -348,10 +351,14 @@ test("bad input is one line", () => {
   failsWith(run("verify", "-n", "hv.yaml"), "-f FLOWS or --bridge BRIDGE");
   failsWith(run("verify", "-f", "ok.flows"), "verify needs an intent");
   failsWith(run("verify", "-n", "hv.yaml", "-f", "ok.flows", "--bridge", "br0"), "-f FLOWS or --bridge");
-  failsWith(run("verify", "-n", "hv.yaml", "-f", "ok.flows", "more"), 'unexpected argument "more"', "-f FLOWS");
+  failsWith(
+    run("verify", "-n", "hv.yaml", "-f", "ok.flows", "more"),
+    'unexpected argument "more"',
+    "-f FLOWS",
+  );
   failsWith(run("verify", "-n", "hv.yaml", "-f", "ok.flows", "--db", "x"), "--db requires --bridge BRIDGE");
-  failsWith(run("verify", "-n", "-", "-f", "-"), "standard input can be one input only");
-  failsWith(run("diff", "-", "-"), "standard input can be one input only");
+  failsWith(run("verify", "-n", "-", "-f", "-"), "standard input is given twice");
+  failsWith(run("diff", "-", "-"), "standard input is given twice");
   failsWith(run("verify", "-n", "hv.yaml", "-f", "none.flows"), "none.flows: does not exist");
   failsWith(run("verify", "-n", "hv.yaml", "-f", "empty.flows"), "empty.flows: has neither a flow");
   failsWith(run("diff", "empty.flows", "ok.flows"), "empty.flows: has neither a flow");

@@ -1,6 +1,7 @@
 /**
- * A canary for each trap: a member is added to a union, an enum or a registry, in memory, and the compiler or a check at
- * the start of the program must refuse it. Where nothing refused, the new member would be ignored in silence somewhere.
+ * A canary for each trap: a member is added to a union, an enum or a registry, in memory, and the compiler
+ * or a check at the start of the program must refuse it. Where nothing refused, the new member would be
+ * ignored in silence somewhere.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -152,7 +153,7 @@ test("without a canary these files have no errors", () => {
   assert.equal(errorsIn(program, [...new Set(CANARIES.map(({ where }) => where))]), []);
 });
 
-// ── Counts that the compiler cannot check are checked when the program starts ───────────────────────────────────────
+// ── Counts that the compiler cannot check are checked when the program starts ──────────────────────────────
 
 const ABI = "assembly/abi.ts";
 const LAST_REASON = "  SamePort = 18,\n";

@@ -1,6 +1,7 @@
 /**
- * Errors are one hierarchy: a class of src/ whose name ends in Error is meant for the user and derives from UserError, so
- * that the program prints it as one line; what is not derived from it ends as `internal error`, with its stack.
+ * Errors are one hierarchy: a class of src/ whose name ends in Error is meant for the user and derives from
+ * UserError, so that the program prints it as one line; what is not derived from it ends as `internal
+ * error`, with its stack.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";

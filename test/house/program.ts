@@ -1,6 +1,7 @@
 /**
- * One program of the TypeScript compiler over src/, for tests of the house: real types, with files replaced in memory. A
- * second program takes all unchanged files of the first (`oldProgram`), so that a mutant costs tenths of a second.
+ * One program of the TypeScript compiler over src/, for tests of the house: real types, with files replaced
+ * in memory. A second program takes all unchanged files of the first (`oldProgram`), so that a mutant costs
+ * tenths of a second.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";

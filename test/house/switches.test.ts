@@ -1,7 +1,8 @@
 /**
- * Nothing fails open: every `switch` over a union or an enum ends in a `default` that the compiler accepts only while no
- * member is left (`unreachable`, or an assignment to `never`). A new member is then a compile error at every place that
- * does not handle it. Types come from the compiler; the names of variables say nothing.
+ * Nothing fails open: every `switch` over a union or an enum ends in a `default` that the compiler accepts
+ * only while no member is left (`unreachable`, or an assignment to `never`). A new member is then a compile
+ * error at every place that does not handle it. Types come from the compiler; the names of variables say
+ * nothing.
  */
 import { join } from "node:path";
 import ts from "typescript";

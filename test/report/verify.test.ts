@@ -1,4 +1,7 @@
-/** Reports of verify as pure functions of one made-up answer: golden files (UPDATE=1 rewrites them), schemas, escapes. */
+/**
+ * Reports of verify as pure functions of one made-up answer: golden files (UPDATE=1 rewrites them),
+ * schemas, escapes.
+ */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {

@@ -19,8 +19,8 @@ export const diff: Command = {
   synopsis: "A B",
   summary: "compare what two flow dumps or intents do",
   details: [
-    "A and B are outputs of ovs-ofctl dump-flows, or intents; slash32 detects which by their content. - is standard " +
-      "input.",
+    "A and B are outputs of ovs-ofctl dump-flows, or intents; slash32 detects which by their " +
+      "content. - is standard input.",
     VERDICTS,
   ],
   examples: [
@@ -44,7 +44,7 @@ export const diff: Command = {
     if (context.isGiven("groups") && one !== undefined)
       throw new UsageError(`--groups and --${one} exclude each other; give --groups-a and --groups-b`);
     const [a, b] = paths as [string, string];
-    const inputs: Input[] = [["a,", a], ["b,", b], ...inputsOf(context, INPUTS)];
+    const inputs: Input[] = [["a", a], ["b", b], ...inputsOf(context, INPUTS)];
     oneStandardInput(inputs);
     checkProofOutputs(context, inputs);
   },

@@ -42,15 +42,18 @@ export const replay: Command = {
   synopsis: "-n INTENT -r [PORT=]CAPTURE … [-w OUT.pcapng]",
   summary: "run captures through the pipeline and write the frames that leave",
   details: [
-    "Captures are pcap (microseconds or nanoseconds, either byte order) or pcapng, plain, gzip or zstd, with link type " +
-      "Ethernet. Several captures are merged by timestamp. PORT in PORT=CAPTURE is a port name of the intent or a " +
-      "number; write a file name that contains = as ./a=b.pcap.",
-    "The output is pcapng with one interface per port of the intent, in the order of the port numbers; a name ending " +
-      "in .pcap gives pcap, without ports; .gz compresses. A file appears under its name when it is complete.",
-    "With --against, slash32 also runs every frame through the flows of a bridge and compares the outputs byte for " +
-      "byte. Exit status 2: a frame differs; 1: no frame differs, but the flows leave some frames undecided.",
-    "Exit status: 0 all captures were read, whatever was dropped; 1 an input or output failed, or no frame was read. " +
-      "A damaged capture is processed up to the damage; the message gives its byte offset.",
+    "Captures are pcap (microseconds or nanoseconds, either byte order) or pcapng, plain, gzip or " +
+      "zstd, with link type Ethernet. Several captures are merged by timestamp. PORT in PORT=CAPTURE " +
+      "is a port name of the intent or a number; write a file name that contains = as ./a=b.pcap.",
+    "The output is pcapng with one interface per port of the intent, in the order of the port " +
+      "numbers; a name ending in .pcap gives pcap, without ports; .gz compresses. A file appears " +
+      "under its name when it is complete.",
+    "With --against, slash32 also runs every frame through the flows of a bridge and compares the " +
+      "outputs byte for byte. Exit status 2: a frame differs; 1: no frame differs, but the flows " +
+      "leave some frames undecided.",
+    "Exit status: 0 all captures were read, whatever was dropped; 1 an input or output failed, or " +
+      "no frame was read. A damaged capture is processed up to the damage; the message gives its byte" +
+      " offset.",
   ],
   examples: [
     "slash32 replay -n hv1.yaml -r uplink0=fabric.pcap -r tap101=vm.pcapng.gz -w out.pcapng",
@@ -103,15 +106,10 @@ export const replay: Command = {
     refuseReportFormats(context, REPORT_ENDINGS);
     const taken = onStandardOutput(context, OUTPUTS);
     if (taken.length > 1)
-      throw new UsageError(
-        `standard output can be one output only, not both ${taken.join(" and ")}; use a file`,
-      );
+      throw new UsageError(`standard output is given twice, for ${taken.join(" and ")}; use a file for one`);
     // Captures are compared by the work itself, which knows what each of them is.
     refuseReplacing(outputsOf(context, OUTPUTS), inputs);
-    const data = outputsOf(context, ["write", "drops", "diff"]).map(
-      ([, path]) => ["a capture", path] as const,
-    );
-    refuseReplacing(outputsOf(context, ["report"]), [...captures, ...data]);
+    refuseReplacing(outputsOf(context, ["report"]), captures);
   },
   run: async context => (await import("../replay.ts")).replayCommand(context),
 };
