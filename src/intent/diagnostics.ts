@@ -14,48 +14,50 @@ export interface Place {
 
 /** Collects errors or warnings; keeps the first `limit` and counts the rest, so that a hopeless file stays readable. */
 export class Bag {
-  private readonly kept: Diagnostic[] = [];
-  private firstLeftOut: Diagnostic | null = null;
-  private leftOutCount = 0;
+  readonly #level: "error" | "warning";
+  readonly #limit: number;
+  readonly #kept: Diagnostic[] = [];
+  #firstLeftOut: Diagnostic | null = null;
+  #leftOutCount = 0;
 
   /** `level` is also the noun of the last line: "…and 12 more errors". */
-  constructor(
-    private readonly level: "error" | "warning",
-    private readonly limit: number,
-  ) {}
+  constructor(level: "error" | "warning", limit: number) {
+    this.#level = level;
+    this.#limit = limit;
+  }
 
   get count(): number {
-    return this.kept.length + this.leftOutCount;
+    return this.#kept.length + this.#leftOutCount;
   }
 
   /** True when a further problem is only counted: then neither its place nor its message need be made. */
   get onlyCounts(): boolean {
-    return this.leftOutCount > 0;
+    return this.#leftOutCount > 0;
   }
 
   /** Adds a problem; `message` is only called when it will be shown. */
   add(file: string, place: Place, message: string | (() => string)): void {
-    if (this.kept.length >= this.limit && this.leftOutCount++ > 0) return;
+    if (this.#kept.length >= this.#limit && this.#leftOutCount++ > 0) return;
     const problem = {
       file,
       line: place.line,
       column: place.column,
-      level: this.level,
+      level: this.#level,
       message: typeof message === "string" ? message : message(),
     };
-    if (this.kept.length < this.limit) this.kept.push(problem);
-    else this.firstLeftOut = problem;
+    if (this.#kept.length < this.#limit) this.#kept.push(problem);
+    else this.#firstLeftOut = problem;
   }
 
   /** All problems, those of `first` (the intent) before those of other files, each file's in the order of its lines. */
   list(first: string): Diagnostic[] {
     const rank = (problem: Diagnostic): number => (problem.file === first ? 0 : 1);
-    const sorted = this.kept.toSorted((a, b) => rank(a) - rank(b) || a.line - b.line || a.column - b.column);
-    if (this.firstLeftOut === null) return sorted;
-    const noun = this.leftOutCount === 1 ? this.level : `${this.level}s`;
+    const sorted = this.#kept.toSorted((a, b) => rank(a) - rank(b) || a.line - b.line || a.column - b.column);
+    if (this.#firstLeftOut === null) return sorted;
+    const noun = this.#leftOutCount === 1 ? this.#level : `${this.#level}s`;
     return [
       ...sorted,
-      { ...this.firstLeftOut, message: `…and ${formatCount(this.leftOutCount)} more ${noun}` },
+      { ...this.#firstLeftOut, message: `…and ${formatCount(this.#leftOutCount)} more ${noun}` },
     ];
   }
 }

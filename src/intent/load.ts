@@ -6,17 +6,20 @@
  */
 import { dirname, isAbsolute, join } from "node:path";
 import type { Diagnostic } from "../errors/index.ts";
-import { formatIpv4, formatMac, parseMac } from "../wire/index.ts";
+import { formatIpv4, formatMac, macFromBits, parseMac } from "../wire/index.ts";
 import { Checker } from "./check.ts";
 import { Bag, type Place, printable, quoted } from "./diagnostics.ts";
 import { formatCount, LIMITS, type Limits } from "./limits.ts";
 import { readBytes } from "./read.ts";
-import { fileOf, type RouteFiles, RouteTable, readRoutes, rowOf, tableIsFull, usedTwice } from "./routes.ts";
+import { RouteTable, rowOf } from "./route-table.ts";
+import { fileOf, type RouteFiles, readRoutes, tableIsFull, usedTwice } from "./routes-file.ts";
 import { INTENT, type Located, type RawIntent, type RawRoute, type RawVm, VM } from "./schema-table.ts";
 import type { Intent, Loaded, Path, Places, Uplink, Vm } from "./types.ts";
 import { Fault } from "./values.ts";
 import { Lines, readDocument } from "./yaml-tree.ts";
 
+/** In place of a next hop that is not valid; the intent has an error then. */
+const NO_MAC = macFromBits(0);
 const START: Place = { line: 1, column: 1 };
 const VIRTUAL_MAC_DEFAULT = parseMac(INTENT.keys.virtualMac.fallback)!;
 const TRAFFIC_CLASS_DEFAULT = INTENT.keys.trafficClass.fallback;
@@ -96,188 +99,190 @@ export function parseVm(text: string, file: string): { vm: Vm | null; errors: re
 
 /** Where each value of one kind stood first, so that its second use can be refused. */
 class Once<T> {
-  private readonly first = new Map<T, number>();
+  readonly #first = new Map<T, number>();
 
   /** The offset of the first use, or null if this is it. */
   claim(value: T, at: number): number | null {
-    const first = this.first.get(value);
+    const first = this.#first.get(value);
     if (first !== undefined) return first;
-    this.first.set(value, at);
+    this.#first.set(value, at);
     return null;
   }
 }
 
 class Loader {
-  private readonly errors: Bag;
-  private readonly warnings: Bag;
-  private readonly lines: Lines;
-  private readonly ports = new Once<string>();
-  private readonly ofports = new Once<number>();
-  private readonly ids = new Once<number>();
-  private readonly names = new Once<string>();
-  private readonly macs = new Once<number>();
-  private readonly addresses = new Once<number>();
-  private addressCount = 0;
-  private readonly table = new RouteTable();
+  readonly #text: string;
+  readonly #file: string;
+  readonly #folder: string;
+  readonly #limits: Limits;
+  readonly #errors: Bag;
+  readonly #warnings: Bag;
+  readonly #lines: Lines;
+  readonly #ports = new Once<string>();
+  readonly #ofports = new Once<number>();
+  readonly #ids = new Once<number>();
+  readonly #names = new Once<string>();
+  readonly #macs = new Once<number>();
+  readonly #addresses = new Once<number>();
+  #addressCount = 0;
+  readonly #table = new RouteTable();
 
-  constructor(
-    private readonly text: string,
-    private readonly file: string,
-    private readonly folder: string,
-    private readonly limits: Limits,
-  ) {
-    this.errors = new Bag("error", limits.problems);
-    this.warnings = new Bag("warning", limits.problems);
-    this.lines = new Lines(text);
+  constructor(text: string, file: string, folder: string, limits: Limits) {
+    this.#text = text;
+    this.#file = file;
+    this.#folder = folder;
+    this.#limits = limits;
+    this.#errors = new Bag("error", limits.problems);
+    this.#warnings = new Bag("warning", limits.problems);
+    this.#lines = new Lines(text);
   }
 
   load(): Loaded {
-    const raw = this.check();
+    const raw = this.#check();
     let intent: Intent | null = null;
     let found: Pick<Loaded, "places"> = {};
     if (raw !== null) {
-      this.uplink(raw);
-      this.vms(raw);
-      const files = this.inlineRoutes(raw);
-      this.fileRoutes(raw, files);
-      this.warn(raw, files);
-      if (this.errors.count === 0) {
-        intent = this.finish(raw);
-        found = { places: this.places(raw, files) };
+      this.#uplink(raw);
+      this.#vms(raw);
+      const files = this.#inlineRoutes(raw);
+      this.#fileRoutes(raw, files);
+      this.#warn(raw, files);
+      if (this.#errors.count === 0) {
+        intent = this.#finish(raw);
+        found = { places: this.#places(raw, files) };
       }
     }
-    return { intent, ...found, errors: this.errors.list(this.file), warnings: this.warnings.list(this.file) };
+    return {
+      intent,
+      ...found,
+      errors: this.#errors.list(this.#file),
+      warnings: this.#warnings.list(this.#file),
+    };
   }
 
-  private error(at: number, message: string | (() => string)): void {
-    this.errors.add(this.file, this.errors.onlyCounts ? START : this.lines.place(at), message);
+  #error(at: number, message: string | (() => string)): void {
+    this.#errors.add(this.#file, this.#errors.onlyCounts ? START : this.#lines.place(at), message);
   }
 
   /** The file against its table of keys; null when it is not even a mapping. */
-  private check(): RawIntent | null {
-    if (this.text.trim() === "") {
-      this.error(0, "the intent is empty; it needs at least name, bridge, label and uplink");
+  #check(): RawIntent | null {
+    if (this.#text.trim() === "") {
+      this.#error(0, "the intent is empty; it needs at least name, bridge, label and uplink");
       return null;
     }
-    const report = (at: number, message: string | (() => string)): void => this.error(at, message);
-    const root = readDocument(this.text, this.lines, this.limits.intentParts, report);
+    const report = (at: number, message: string | (() => string)): void => this.#error(at, message);
+    const root = readDocument(this.#text, this.#lines, this.#limits.intentParts, report);
     if (root === null) return null;
     if (root.kind !== "map") {
-      this.error(root.at, "the intent is no mapping; it begins with a key such as name: hv1");
+      this.#error(root.at, "the intent is not a mapping; begin with a key such as name: hv1");
       return null;
     }
     // A text without aliases has fewer nodes than characters; the rest is what aliases may repeat.
-    const visitsMax = 4 * this.text.length + 1_000_000;
+    const visitsMax = 4 * this.#text.length + 1_000_000;
     return new Checker(report, visitsMax).check(INTENT, root, "")?.value ?? null;
   }
 
   /** Refuses the second use of a value; `shown` is the value in the message. */
-  private once<T>(
-    once: Once<T>,
-    located: Located<T> | null,
-    path: string,
-    shown?: (value: T) => string,
-  ): void {
+  #once<T>(once: Once<T>, located: Located<T> | null, path: string, shown?: (value: T) => string): void {
     if (located === null) return;
     const first = once.claim(located.value, located.at);
     if (first === null) return;
-    this.error(located.at, () => {
+    this.#error(located.at, () => {
       const value = shown?.(located.value) ?? printable(String(located.value));
-      const line = this.lines.place(first).line;
+      const line = this.#lines.place(first).line;
       const how = first === located.at ? "repeated by an alias" : `first at line ${line}`;
       return `${path}: ${value} is used twice, ${how}; give each its own`;
     });
   }
 
-  private uplink(raw: RawIntent): void {
+  #uplink(raw: RawIntent): void {
     const uplink = raw.uplink?.value;
-    this.once(this.ports, uplink?.port ?? null, "uplink.port");
-    this.once(this.ofports, uplink?.ofport ?? null, "uplink.ofport");
+    this.#once(this.#ports, uplink?.port ?? null, "uplink.port");
+    this.#once(this.#ofports, uplink?.ofport ?? null, "uplink.ofport");
   }
 
-  private vms(raw: RawIntent): void {
+  #vms(raw: RawIntent): void {
     const vms = raw.vms?.value ?? [];
-    const over = vms[this.limits.vms];
-    if (vms.length > this.limits.vms) {
+    const over = vms[this.#limits.vms];
+    if (vms.length > this.#limits.vms) {
       const count = formatCount(vms.length);
-      this.error(
+      this.#error(
         over?.at ?? raw.vms!.at,
-        `vms: ${count} are too many; an intent holds ${formatCount(this.limits.vms)}`,
+        `vms: ${count} are too many; an intent has at most ${formatCount(this.#limits.vms)}`,
       );
     }
     for (const [index, vm] of vms.entries()) {
-      if (vm !== null) this.vm(vm.value, `vms[${index}]`, raw);
+      if (vm !== null) this.#vm(vm.value, `vms[${index}]`, raw);
     }
   }
 
-  private vm(vm: RawVm, path: string, raw: RawIntent): void {
-    this.once(this.ids, vm.id, `${path}.id`);
-    this.once(this.names, vm.name, `${path}.name`);
-    this.once(this.ports, vm.port, `${path}.port`);
-    this.once(this.ofports, vm.ofport, `${path}.ofport`);
-    this.once(this.macs, vm.mac, `${path}.mac`, formatMac);
+  #vm(vm: RawVm, path: string, raw: RawIntent): void {
+    this.#once(this.#ids, vm.id, `${path}.id`);
+    this.#once(this.#names, vm.name, `${path}.name`);
+    this.#once(this.#ports, vm.port, `${path}.port`);
+    this.#once(this.#ofports, vm.ofport, `${path}.ofport`);
+    this.#once(this.#macs, vm.mac, `${path}.mac`, formatMac);
     const taken = [
       { mac: raw.uplink?.value.mac?.value, whose: "the uplink's" },
       { mac: raw.virtualMac?.value ?? VIRTUAL_MAC_DEFAULT, whose: "the virtual MAC" },
     ];
     for (const { mac, whose } of taken) {
       if (vm.mac === null || vm.mac.value !== mac) continue;
-      this.error(vm.mac.at, `${path}.mac: ${formatMac(mac)} is ${whose}; a VM has a MAC of its own`);
+      this.#error(vm.mac.at, `${path}.mac: ${formatMac(mac)} is ${whose}; give the VM its own`);
     }
     for (const [index, address] of (vm.addresses?.value ?? []).entries()) {
-      this.once(this.addresses, address, `${path}.addresses[${index}]`, formatIpv4);
-      if (++this.addressCount !== this.limits.addresses + 1) continue;
-      const limit = formatCount(this.limits.addresses);
-      this.error(
+      this.#once(this.#addresses, address, `${path}.addresses[${index}]`, formatIpv4);
+      if (++this.#addressCount !== this.#limits.addresses + 1) continue;
+      const limit = formatCount(this.#limits.addresses);
+      this.#error(
         address?.at ?? vm.addresses!.at,
-        `${path}.addresses: an address too many; an intent holds ${limit}`,
+        `${path}.addresses: too many addresses; an intent has at most ${limit}`,
       );
     }
   }
 
-  private inlineRoutes(raw: RawIntent): RouteFiles {
+  #inlineRoutes(raw: RawIntent): RouteFiles {
     const routesFile = raw.routesFile?.value ?? "";
     const files = {
-      intentFile: this.file,
-      routesFile: isAbsolute(routesFile) ? routesFile : join(this.folder, routesFile),
+      intentFile: this.#file,
+      routesFile: isAbsolute(routesFile) ? routesFile : join(this.#folder, routesFile),
       inlineCount: Number.POSITIVE_INFINITY,
     };
     for (const [index, route] of (raw.routes?.value ?? []).entries()) {
-      if (route !== null && !this.inlineRoute(route.value, `routes[${index}]`, files)) break;
+      if (route !== null && !this.#inlineRoute(route.value, `routes[${index}]`, files)) break;
     }
-    return { ...files, inlineCount: this.table.count };
+    return { ...files, inlineCount: this.#table.count };
   }
 
   /** False when the table is full. */
-  private inlineRoute(route: RawRoute, path: string, files: RouteFiles): boolean {
+  #inlineRoute(route: RawRoute, path: string, files: RouteFiles): boolean {
     const labels = route.labels?.value ?? [];
     if (route.prefix === null) return true;
-    const { prefix, length } = route.prefix.value;
-    const hop = { labels: labels.map(label => label?.value ?? 0), via: route.via?.value ?? 0 };
-    const { line, column } = this.lines.place(route.prefix.at);
-    const twin = this.table.add(rowOf(prefix, length, hop), line, column);
+    const hop = { labels: labels.map(label => label?.value ?? 0), via: route.via?.value ?? NO_MAC };
+    const { line, column } = this.#lines.place(route.prefix.at);
+    const twin = this.#table.add(rowOf(route.prefix.value, hop), line, column);
     if (twin >= 0) {
-      const message = (): string => `${path}.prefix: ${usedTwice(this.table, twin, files, this.file)}`;
-      this.error(route.prefix.at, message);
+      const message = (): string => `${path}.prefix: ${usedTwice(this.#table, twin, files, this.#file)}`;
+      this.#error(route.prefix.at, message);
       return true;
     }
-    const full = tableIsFull(this.table, this.limits);
-    if (full !== null) this.error(route.prefix.at, `${path}: ${full}`);
+    const full = tableIsFull(this.#table, this.#limits);
+    if (full !== null) this.#error(route.prefix.at, `${path}: ${full}`);
     return full === null;
   }
 
-  private fileRoutes(raw: RawIntent, files: RouteFiles): void {
+  #fileRoutes(raw: RawIntent, files: RouteFiles): void {
     if (raw.routesFile === null) return;
-    const read = readBytes(files.routesFile, this.limits.routesBytes);
+    const read = readBytes(files.routesFile, this.#limits.routesBytes);
     if (read instanceof Fault) {
-      this.error(raw.routesFile.at, `routesFile: ${quoted(files.routesFile)} ${read.message}`);
+      this.#error(raw.routesFile.at, `routesFile: ${quoted(files.routesFile)} ${read.message}`);
       return;
     }
-    readRoutes(read, files, this.table, this.errors, this.limits);
+    readRoutes(read, files, this.#table, this.#errors, this.#limits);
   }
 
   /** The intent, once no error was found: then every required value is there. */
-  private finish(raw: RawIntent): Intent {
+  #finish(raw: RawIntent): Intent {
     const uplink = raw.uplink!.value;
     return {
       name: raw.name!.value,
@@ -292,15 +297,16 @@ class Loader {
         mtu: uplink.mtu?.value ?? null,
       } satisfies Uplink,
       vms: (raw.vms?.value ?? []).map(vm => finishVm(vm!.value)),
-      routes: this.table.toRoutes(),
+      routes: this.#table.toRoutes(),
     };
   }
 
   /** Keeps the table's places and not the table. */
-  private places(raw: RawIntent, files: RouteFiles): Places {
-    const { file, lines } = this;
+  #places(raw: RawIntent, files: RouteFiles): Places {
+    const file = this.#file;
+    const lines = this.#lines;
     const vms = (raw.vms?.value ?? []).map(vm => vm!.at);
-    const placeOfRoute = this.table.places();
+    const placeOfRoute = this.#table.places();
     return {
       vm: index => ({ file, ...lines.place(vms[index]!) }),
       route: index => ({ file: fileOf(files, index), ...placeOfRoute(index) }),
@@ -308,25 +314,25 @@ class Loader {
   }
 
   /** What works, but surely not as meant. */
-  private warn(raw: RawIntent, files: RouteFiles): void {
+  #warn(raw: RawIntent, files: RouteFiles): void {
     const unused: { index: number; message: () => string }[] = [];
-    const never = (index: number): string => `the route to ${this.table.text(index)} is never used`;
+    const never = (index: number): string => `the route to ${this.#table.text(index)} is never used`;
     for (const vm of raw.vms?.value ?? []) {
       const path = vm?.value.path?.value;
       if (path === undefined || !WINS_OVER_ROUTES[path]) continue;
       for (const address of vm?.value.addresses?.value ?? []) {
-        const index = address === null ? -1 : this.table.find(address.value, 32);
+        const index = address === null ? -1 : this.#table.find(address.value, 32);
         const who = (): string => `the local VM ${quoted(vm?.value.name?.value ?? "")} has that address`;
         if (index >= 0)
-          unused.push({ index, message: () => `${never(index)}: ${who()} and wins; remove one` });
+          unused.push({ index, message: () => `${never(index)}: ${who()} and takes precedence; remove one` });
       }
     }
-    for (const { index, block } of this.table.martians()) {
+    for (const { index, block } of this.#table.martians()) {
       unused.push({ index, message: () => `${never(index)}: packets to ${block} are dropped; remove it` });
     }
     unused.sort((a, b) => a.index - b.index);
     for (const { index, message } of unused) {
-      this.warnings.add(fileOf(files, index), this.table.place(index), message);
+      this.#warnings.add(fileOf(files, index), this.#table.place(index), message);
     }
   }
 }

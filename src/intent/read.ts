@@ -19,7 +19,7 @@ const RETRY_MS = 5;
 
 const REASONS: { readonly [code: string]: string } = {
   ENOENT: "does not exist; check its name",
-  ENOTDIR: "does not exist; a part of its path is no folder",
+  ENOTDIR: "does not exist; a part of its path is not a folder",
   EACCES: "may not be read; check its permissions",
   EPERM: "may not be read; check its permissions",
   EISDIR: "is a folder; name a file",

@@ -4,9 +4,10 @@
  * by way of zod) are both derived from it, so there are not two schemas. Rules that join two values (used twice, a VM's
  * MAC equal to the uplink's) are not here but in load.ts.
  */
+import type { Ipv4Address, MacAddress, Prefix } from "../wire/index.ts";
 import { LABELS_MAX } from "./limits.ts";
 import type { Path } from "./types.ts";
-import { LABEL, type Prefix, type Range } from "./values.ts";
+import { LABEL, type Range } from "./values.ts";
 
 export interface IntegerSpec extends Range {
   readonly kind: "integer";
@@ -70,19 +71,23 @@ export interface Key {
 export type KeyTable = { readonly [name: string]: Key };
 
 /** The value of a spec after checking. */
-export type ValueOf<S> = S extends IntegerSpec | MacSpec | AddressSpec
-  ? number
-  : S extends TextSpec
-    ? string
-    : S extends PrefixSpec
-      ? Prefix
-      : S extends ChoiceSpec<infer C>
-        ? C
-        : S extends ListSpec<infer Of>
-          ? (Located<ValueOf<Of>> | null)[]
-          : S extends RecordSpec<infer Keys>
-            ? { [K in keyof Keys]: Located<ValueOf<Keys[K]["spec"]>> | null }
-            : never;
+export type ValueOf<S> = S extends { readonly kind: keyof ScalarValues }
+  ? ScalarValues[S["kind"]]
+  : S extends ChoiceSpec<infer C>
+    ? C
+    : S extends ListSpec<infer Of>
+      ? (Located<ValueOf<Of>> | null)[]
+      : S extends RecordSpec<infer Keys>
+        ? { [K in keyof Keys]: Located<ValueOf<Keys[K]["spec"]>> | null }
+        : never;
+
+interface ScalarValues {
+  readonly integer: number;
+  readonly text: string;
+  readonly mac: MacAddress;
+  readonly address: Ipv4Address;
+  readonly prefix: Prefix;
+}
 
 /** A checked value and where it stands: an offset into the text. In a record, null is an absent or faulty value. */
 export interface Located<T> {
@@ -218,7 +223,7 @@ const ROUTE = {
         what: "a list of labels",
         min: 0,
         max: LABELS_MAX,
-        maxReason: `Open vSwitch holds ${LABELS_MAX}`,
+        maxReason: `Open vSwitch supports ${LABELS_MAX}`,
       },
       required: false,
       description: "MPLS labels to push, outermost first, at most 3. None: the packet leaves as plain IPv4.",

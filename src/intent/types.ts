@@ -3,6 +3,7 @@
  * Plain data, no methods; the rooms that compile, pack or prove it read only this.
  */
 import type { Diagnostic, Location } from "../errors/index.ts";
+import type { Ipv4Address, MacAddress } from "../wire/index.ts";
 
 /** How a VM is attached; PIPELINE's table of paths. */
 export type Path = "l2" | "dual-l2" | "dual-l3" | "l3";
@@ -10,8 +11,7 @@ export type Path = "l2" | "dual-l2" | "dual-l3" | "l3";
 export interface Uplink {
   readonly port: string;
   readonly ofport: number;
-  /** MAC address as a number below 2^48. */
-  readonly mac: number;
+  readonly mac: MacAddress;
   /** Largest layer-3 packet in bytes; null: not checked. */
   readonly mtu: number | null;
 }
@@ -21,9 +21,9 @@ export interface Vm {
   readonly name: string;
   readonly port: string;
   readonly ofport: number;
-  readonly mac: number;
-  /** At least one, unsigned 32-bit, host order. */
-  readonly addresses: readonly number[];
+  readonly mac: MacAddress;
+  /** At least one. */
+  readonly addresses: readonly Ipv4Address[];
   readonly path: Path;
   /** As of the uplink; null: not checked. */
   readonly mtu: number | null;
@@ -32,7 +32,7 @@ export interface Vm {
 /** Where routes lead: labels outermost first (0…3 of them) and the next hop's MAC. */
 export interface NextHop {
   readonly labels: readonly number[];
-  readonly via: number;
+  readonly via: MacAddress;
 }
 
 /**
@@ -51,7 +51,7 @@ export interface Intent {
   readonly name: string;
   readonly bridge: string;
   readonly label: number;
-  readonly virtualMac: number;
+  readonly virtualMac: MacAddress;
   readonly trafficClass: number;
   readonly uplink: Uplink;
   readonly vms: readonly Vm[];

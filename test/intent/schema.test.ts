@@ -127,7 +127,7 @@ test("zod and the run-time checker agree on every value changed to every other",
       const text = JSON.stringify(changed);
       const { errors } = parseIntent(text, "a", ".");
       const rules = errors.filter(
-        e => !e.message.includes("used twice") && !e.message.includes("of its own"),
+        e => !e.message.includes("used twice") && !e.message.includes("give the VM its own"),
       );
       const zod = intentSchema.safeParse(JSON.parse(text)).success;
       assert.is(rules.length === 0, zod, `${text}\n${errors.map(e => e.message).join("\n")}`);

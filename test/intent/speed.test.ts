@@ -98,7 +98,7 @@ test("standard input is read to its end, in pieces", async () => {
         file: "<stdin>",
         line: 3,
         col: 8,
-        message: 'label: "x" is no number; a label is a whole number 16…1048575',
+        message: 'label: "x" is not a number; a label is a whole number 16…1048575',
       },
     ],
   ]);
