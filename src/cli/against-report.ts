@@ -1,6 +1,6 @@
 /**
- * Counters and comparisons as reports have them (replay and live): ports with their names, and differences between core
- * and flows with the commands that show them.
+ * Counters and comparisons as reports have them (replay and live): ports with their names, and differences
+ * between core and flows with the commands that show them.
  */
 import type { Counters } from "../core/index.ts";
 import type { AgainstResult, FlowAt } from "../replay/index.ts";

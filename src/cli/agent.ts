@@ -32,7 +32,9 @@ export async function agentCommand(context: Context): Promise<number> {
   }
 }
 
-/** SIGINT and SIGTERM end the agent, SIGHUP reopens its audit file, from the construction of this object on. */
+/**
+ * SIGINT and SIGTERM end the agent, SIGHUP reopens its audit file, from the construction of this object on.
+ */
 class Signals {
   /** Resolves at the first SIGINT or SIGTERM. */
   readonly ended: Promise<void>;

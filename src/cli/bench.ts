@@ -1,6 +1,6 @@
 /**
- * The work of `slash32 bench`: measures on this machine, beside a C baseline and other programs. The benchmark is a bundle
- * of its own, which only this command loads.
+ * The work of `slash32 bench`: measures on this machine, beside a C baseline and other programs. The
+ * benchmark is a bundle of its own, which only this command loads.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -28,8 +28,9 @@ const INNER = "SLASH32_BENCH_INNER";
 const GRACE_MS = 1000;
 
 /**
- * Measures in a child process, which a signal can end at any time: a loop in the core does not return to the event loop.
- * All files of the child and its programs are in one directory, and they are one process group.
+ * Measures in a child process, which a signal can end at any time: a loop in the core does not return to
+ * the event loop. All files of the child and its programs are in one directory, and they are one process
+ * group.
  */
 export async function benchCommand(context: Context, args: readonly string[]): Promise<number> {
   if (process.env[INNER] !== undefined) return measure(context);

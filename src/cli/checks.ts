@@ -1,6 +1,7 @@
 /**
- * Checks that several commands make before anything is read or written: standard input has one reader, standard output
- * one kind of data, and no output replaces an input or another output (compared by device and inode, not by name).
+ * Checks that several commands make before anything is read or written: standard input has one reader,
+ * standard output one kind of data, and no output replaces an input or another output (compared by device
+ * and inode, not by name).
  */
 import { identityOf, touchedBy } from "../capture/index.ts";
 import type { Context } from "./context.ts";

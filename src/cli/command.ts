@@ -1,7 +1,8 @@
 /**
- * What a command is: one object with its usage, options, help, checks and `run`. The parser, `-h`, `--help` and the
- * program's own help are made from these objects alone. Model: ripgrep's `flags/`, where definition and effect of a flag
- * stand together. An object holds no heavy import: `run` imports what it needs, so that `slash32 --version` stays fast.
+ * What a command is: one object with its usage, options, help, checks and `run`. The parser, `-h`, `--help`
+ * and the program's own help are made from these objects alone. Model: ripgrep's `flags/`, where definition
+ * and effect of a flag stand together. An object holds no heavy import: `run` imports what it needs, so
+ * that `slash32 --version` stays fast.
  */
 import type { Context } from "./context.ts";
 
@@ -17,7 +18,10 @@ export interface Option {
   readonly isCommon?: boolean;
 }
 
-/** Starts the work; gives the exit status. `args` are the words behind the command's name, for a second process. */
+/**
+ * Starts the work; gives the exit status. `args` are the words behind the command's name, for a second
+ * process.
+ */
 export type Run = (context: Context, args: readonly string[]) => number | Promise<number>;
 
 /** A word behind the command's name that selects other work with the same options. */
@@ -43,12 +47,18 @@ export interface Command {
   /** The first one is printed by `-h`, too. */
   readonly examples: readonly string[];
   readonly options: readonly Option[];
-  /** Where the value belongs that was given as a bare argument: the command takes none. Absent: it takes some. */
+  /**
+   * Where the value belongs that was given as a bare argument: the command takes none. Absent: it takes
+   * some.
+   */
   readonly noArguments?: string;
   readonly dependences?: readonly Dependence[];
   /** Checks between options, before anything is read. Throws UsageError. */
   check?(context: Context): void;
-  /** Whether it computes for seconds without a pause; it then runs in a second thread, so that signals are seen. */
+  /**
+   * Whether it computes for seconds without a pause; it then runs in a second thread, so that signals are
+   * seen.
+   */
   isLong?(context: Context): boolean;
   readonly subcommands?: Readonly<Record<string, Subcommand>>;
   readonly run: Run;

@@ -54,7 +54,8 @@ function writeLines(sink: Sink, lines: Iterable<string>): void {
   const piece = Buffer.allocUnsafe(PIECE_BYTES);
   let used = 0;
   for (const line of lines) {
-    // A character takes three bytes at most, and no line is long: an intent's name has at most 255 characters.
+    // A character takes three bytes at most, and no line is long: an intent's name has at most 255
+    // characters.
     if (used + line.length * 3 > PIECE_BYTES) {
       if (work.isStopped()) throw new UserError(`${sink.name}: interrupted; the incomplete file was removed`);
       sink.write(piece.subarray(0, used));

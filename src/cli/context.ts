@@ -1,6 +1,6 @@
 /**
- * What a command receives: its parsed options and arguments, colors, the intent. Also the only functions that write to
- * standard output and error: they escape control characters and wait for slow pipes.
+ * What a command receives: its parsed options and arguments, colors, the intent. Also the only functions
+ * that write to standard output and error: they escape control characters and wait for slow pipes.
  */
 import { writeSync } from "node:fs";
 import { ioMessage, Sink } from "../capture/index.ts";

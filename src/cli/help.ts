@@ -1,4 +1,7 @@
-/** The help of a command and of the program, made from the commands' objects: `-h` fits one screen, `--help` has all. */
+/**
+ * The help of a command and of the program, made from the commands' objects: `-h` fits one screen, `--help`
+ * has all.
+ */
 import type { Command, Option } from "./command.ts";
 
 const COLUMNS = 100;

@@ -1,6 +1,6 @@
 /**
- * The work of `slash32 init`: reads the flows of a bridge and prints the intent that compiles to them; flows that it
- * cannot explain go to standard error.
+ * The work of `slash32 init`: reads the flows of a bridge and prints the intent that compiles to them;
+ * flows that it cannot explain go to standard error.
  */
 import { recoverIntent } from "../agent/index.ts";
 import { readLiveBridge } from "../host/index.ts";

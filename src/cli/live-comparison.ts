@@ -1,8 +1,8 @@
 /**
- * `slash32 live --against`: compares frames that passed the core with what the flows of a bridge would do. An error here
- * ends the comparison and nothing else: frames go on.
+ * `slash32 live --against`: compares frames that passed the core with what the flows of a bridge would do.
+ * An error here ends the comparison and nothing else: frames go on.
  */
-import { Core, REASONS, VERDICTS } from "../core/index.ts";
+import { Core, dropReason, VERDICTS } from "../core/index.ts";
 import type { Intent } from "../intent/index.ts";
 import type { Mirrored } from "../live/index.ts";
 import { CachingInterpreter } from "../openflow/index.ts";
@@ -73,7 +73,7 @@ function compareOne(against: Against, { inPort, outPort, verdict, reason, frame,
     { inPort, frame: frame.slice() },
     {
       verdict: word,
-      reason: isDropped ? REASONS[reason]! : null,
+      reason: isDropped ? dropReason(reason) : null,
       tables: [],
       isPopped: false,
       port: isDropped ? null : outPort,

@@ -1,6 +1,7 @@
 /**
- * What `slash32 live` prints while it runs and at its end: a page on a terminal that is written over each second, lines
- * of ndjson, messages between them, totals. Standard output may fail or block at any time without an effect on frames.
+ * What `slash32 live` prints while it runs and at its end: a page on a terminal that is written over each
+ * second, lines of ndjson, messages between them, totals. Standard output may fail or block at any time
+ * without an effect on frames.
  */
 import { harmlessJson } from "../host/index.ts";
 import { control, type LiveReport, liveJson, liveText } from "../report/index.ts";

@@ -1,6 +1,6 @@
 /**
- * One run of `slash32 live`: starts ports, capture, comparison, metrics and the control socket, reloads the intent, and
- * ends everything in order. Frames are the live room's; what is printed is in live-page.ts.
+ * One run of `slash32 live`: starts ports, capture, comparison, metrics and the control socket, reloads the
+ * intent, and ends everything in order. Frames are the live room's; what is printed is in live-page.ts.
  */
 import { formatDiagnostic } from "../errors/index.ts";
 import type { UnixServer } from "../host/index.ts";

@@ -1,6 +1,6 @@
 /**
- * The program: finds the command in the registry, loads only what it needs, and turns an error into one line and an exit
- * status. An error that is not meant for the user is a bug of slash32 and keeps its stack.
+ * The program: finds the command in the registry, loads only what it needs, and turns an error into one
+ * line and an exit status. An error that is not meant for the user is a bug of slash32 and keeps its stack.
  */
 import packageJson from "../../package.json" with { type: "json" };
 import { isUserError } from "../errors/index.ts";

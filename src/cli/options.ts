@@ -1,4 +1,7 @@
-/** The options that several commands share, each declared once. Options of one command stand in that command's file. */
+/**
+ * The options that several commands share, each declared once. Options of one command stand in that
+ * command's file.
+ */
 import type { Option } from "./command.ts";
 
 export const intent: Option = {
@@ -104,7 +107,9 @@ export const filters: readonly Option[] = [
 export const ignore: Option = {
   name: "ignore",
   value: "PART,…",
-  help: "do not compare these parts of an outcome: queue, mark, packet-in, sample, order (of different ports)",
+  help:
+    "do not compare these parts of an outcome: queue, mark, packet-in, sample, order (of different " +
+    "ports)",
 };
 
 export const inPort: Option = {
@@ -216,5 +221,6 @@ export const reports: Option = {
 
 /** The exit status of a proof, for `--help`. */
 export const VERDICTS =
-  "Exit status: 0 equal; 2 different, or ambiguous (the outcome depends on the order in which flows were installed), " +
-  "each with a counterexample; 1 unknown (an action is not modeled or the budget is used up), or an error.";
+  "Exit status: 0 equal; 2 different, or ambiguous (the outcome depends on the order in which flows" +
+  " were installed), each with a counterexample; 1 unknown (an action is not modeled or the budget " +
+  "is used up), or an error.";

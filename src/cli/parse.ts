@@ -1,6 +1,7 @@
 /**
- * The command line against a command's object: options and arguments, the checks that the object declares, and usage
- * errors of one line each. The parsing itself is Node's util.parseArgs; its messages are replaced.
+ * The command line against a command's object: options and arguments, the checks that the object declares,
+ * and usage errors of one line each. The parsing itself is Node's util.parseArgs; its messages are
+ * replaced.
  */
 import { parseArgs } from "node:util";
 import type { Command, Run } from "./command.ts";

@@ -1,4 +1,6 @@
-/** Where things are, for people who go there: parts of an intent that flows are for, and words for a shell. */
+/**
+ * Where things are, for people who go there: parts of an intent that flows are for, and words for a shell.
+ */
 
 import { formatDiagnostic } from "../errors/index.ts";
 import { type Intent, intentOfBytes, loadIntent, type Places } from "../intent/index.ts";

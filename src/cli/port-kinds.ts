@@ -1,6 +1,7 @@
 /**
- * Which ports are tunnels, for verify and diff: what `--tunnel-ports` says, else the types of interfaces (a list given by
- * --ports, or read from the bridge). The ports of an intent are none. Of all other ports nothing is known: each may be one.
+ * Which ports are tunnels, for verify and diff: what `--tunnel-ports` says, else the types of interfaces (a
+ * list given by --ports, or read from the bridge). The ports of an intent are none. Of all other ports
+ * nothing is known: each may be one.
  */
 import { isInterfaceList, type PortTypes, typesIn } from "../openflow/index.ts";
 import type { PortKinds } from "../verify/index.ts";

@@ -1,4 +1,8 @@
-/** `slash32 replay`: captures through the core, and what became of the frames. */
+/**
+ * The work of `slash32 replay`: runs captures through the core and, with --against, through flows; prints
+ * the counters and writes reports. The exit status is 2 for a difference, 1 for what could not be read or
+ * decided.
+ */
 import { Core } from "../core/index.ts";
 import { CachingInterpreter } from "../openflow/index.ts";
 import { type Damage, type ReplayResult, replay, startSecondCore } from "../replay/index.ts";
@@ -12,6 +16,7 @@ import {
 } from "../report/index.ts";
 import { againstReport, portReports } from "./against-report.ts";
 import { onStandardOutput } from "./checks.ts";
+import { REPORT_ENDINGS, type ReportEnding } from "./commands/replay.ts";
 import { type Context, print, say, sayText, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { type Bridge, comparedCode, portNames, readBridge, refuseClash } from "./flows.ts";
@@ -20,7 +25,7 @@ import { progressLine } from "./progress.ts";
 import { Interruption } from "./signals.ts";
 import { isScreen } from "./terminal.ts";
 
-const REPORT_WRITERS: Record<string, (report: ReplayReport) => string> = {
+const REPORT_WRITERS: Readonly<Record<ReportEnding, (report: ReplayReport) => string>> = {
   ".json": report => `${replayJson(report)}\n`,
   ".ndjson": report => `${replayJson(report)}\n`,
   "-": report => `${replayJson(report)}\n`,
@@ -63,7 +68,7 @@ export async function replayCommand(context: Context): Promise<number> {
     progress?.clear();
   }
   const report = reportOf(context, result, loaded, interruption.name);
-  for (const file of files) writeReport(file, REPORT_WRITERS[extensionOf(file)]!(report));
+  for (const file of files) writeReport(file, REPORT_WRITERS[endingOf(file)](report));
   show(context, report);
   if (!context.isQuiet) for (const note of result.notes) say(note);
   if (context.flag("verbose")) {
@@ -78,14 +83,17 @@ export async function replayCommand(context: Context): Promise<number> {
 /** How far the captures were read when a signal came. */
 function interruptedText({ captures }: ReplayResult, signal: string): string {
   const bytes = captures.reduce((sum, { readBytes }) => sum + readBytes, 0);
-  return `interrupted by ${signal} after ${count(bytes)} bytes; all frames read so far are in the report and in the output files`;
+  return (
+    `interrupted by ${signal} after ${count(bytes)} bytes; ` +
+    "the report and the output files have all frames read so far"
+  );
 }
 
 /** The cores to use at most; undefined: as many as there are. */
 function threadsOf(context: Context): number | undefined {
   const text = context.text("threads");
   if (text !== undefined && text !== "1" && text !== "2") {
-    throw new UsageError(`--threads: "${text}" is neither 1 nor 2`);
+    throw new UsageError(`--threads: "${text}" is not valid; expected 1 or 2`);
   }
   return text === undefined ? undefined : Number(text);
 }
@@ -102,7 +110,7 @@ interface AgainstOption {
   readonly diff: string | undefined;
 }
 
-/** A difference is one whatever else went wrong; without one, all frames must have been decided. */
+/** 2 if frames differ, whatever else failed; without a difference all frames must have been decided. */
 export function againstCode(
   context: Context,
   report: AgainstReport,
@@ -113,16 +121,15 @@ export function againstCode(
   if (compared !== 0) return compared;
   if (report.frames === 0 && code === 0 && !context.flag("allow-empty")) {
     throw new UserError(
-      "no frame was compared: all are snapped or too long; --allow-empty makes that no error",
+      "no frame was compared, all are snapped or too long; to accept that, add --allow-empty",
     );
   }
   return code;
 }
 
-/** What the writer of a report goes by: the extension, or `-` itself. */
-function extensionOf(file: string): string {
-  return file === "-" ? file : (/\.[^./]+$/.exec(file)?.[0] ?? "");
-}
+/** The format of a report; the command's checks admit only names that have one. */
+const endingOf = (file: string): ReportEnding =>
+  file === "-" ? file : REPORT_ENDINGS.find(ending => file.endsWith(ending))!;
 
 function reportOf(
   context: Context,
@@ -157,7 +164,10 @@ function show(context: Context, report: ReplayReport): void {
   }
 }
 
-/** Says what was damaged, and whether that, or having read nothing, is a failure. */
+/**
+ * Prints the damage of captures. Exit status 1 for damage that is not allowed. Throws UserError if nothing
+ * was read.
+ */
 function exitCode(context: Context, report: ReplayReport, damages: readonly Damage[]): number {
   let code = 0;
   for (const { message, isTruncation } of damages) {
@@ -171,7 +181,7 @@ function exitCode(context: Context, report: ReplayReport, damages: readonly Dama
     report.interruptedBy === undefined &&
     !context.flag("allow-empty")
   ) {
-    throw new UserError("no frame was read; --allow-empty makes that no error");
+    throw new UserError("no frame was read; to accept that, add --allow-empty");
   }
   return code;
 }

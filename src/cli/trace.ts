@@ -1,6 +1,6 @@
 /**
- * `slash32 trace`: one frame's way through an intent's pipeline or through a bridge's flows. Frames are given as hex or
- * as builder expressions, from a capture, or line by line.
+ * `slash32 trace`: one frame's way through an intent's pipeline or through a bridge's flows. Frames are
+ * given as hex or as builder expressions, from a capture, or line by line.
  */
 import { existsSync } from "node:fs";
 import { Core } from "../core/index.ts";
@@ -63,17 +63,15 @@ function traceFrames(context: Context, tracer: Tracer, texts: readonly string[])
 }
 
 /**
- * Frames as they were given. A flow with no field of a packet says the port and the state of the frames behind it, as
- * `ofproto/trace BRIDGE FLOW PACKET` has it.
+ * Frames as they were given. A flow with no field of a packet says the port and the state of the frames
+ * behind it, as `ofproto/trace BRIDGE FLOW PACKET` has it.
  */
 function framesOf(texts: readonly string[], given: number | null, tracer: Tracer): Traced[] {
   const frames: Traced[] = [];
   let [inPort, state] = [given, NO_STATE];
   const add = (frame: Uint8Array): void => {
     if (inPort === null)
-      throw new UsageError(
-        `trace needs the port that the frame enters: -i PORT, one of ${tracer.ports.list()}`,
-      );
+      throw new UsageError(`trace needs the input port of the frame: -i PORT, one of ${tracer.ports.list()}`);
     frames.push({ inPort, frame, state });
   };
   for (const text of texts) {
@@ -83,12 +81,12 @@ function framesOf(texts: readonly string[], given: number | null, tracer: Tracer
     }
     const flow = givenFlow(text, tracer.ports);
     if (given !== null && flow.inPort !== null && flow.inPort !== given)
-      throw new UsageError(`-i says port ${given}, and the flow in_port=${flow.inPort}`);
+      throw new UsageError(`-i gives port ${given}, but the flow has in_port=${flow.inPort}`);
     [inPort, state] = [flow.inPort ?? given, flow.state];
     if (flow.frame !== null) add(flow.frame);
   }
   if (frames.length === 0)
-    throw new UsageError("trace needs a frame behind the flow, or fields of a packet in it: ip,nw_dst=…");
+    throw new UsageError("the flow has no packet fields; add some (ip,nw_dst=…), or a frame after the flow");
   return frames;
 }
 
@@ -101,8 +99,9 @@ function frameOfText(text: string): Uint8Array {
 }
 
 /**
- * Frames of captures, read as a replay reads them: a snapped frame and a damaged capture are named on standard error,
- * and the next one follows. Exit status 1 if a capture was damaged, or a frame that was asked for could not be traced.
+ * Frames of captures, read as a replay reads them: a snapped frame and a damaged capture are named on
+ * standard error, and the next one follows. Exit status 1 if a capture was damaged, or a frame that was
+ * asked for could not be traced.
  */
 async function traceCaptures(context: Context, tracer: Tracer, captures: readonly string[]): Promise<number> {
   const inPort = portGiven(context, tracer);
@@ -133,7 +132,8 @@ async function traceCaptures(context: Context, tracer: Tracer, captures: readonl
       isFound = true;
       if (frame.length !== frame.frame.length) {
         say(
-          `slash32: ${capture}: frame ${frame.number} is snapped: ${frame.frame.length} of ${frame.length} bytes; not traced`,
+          `slash32: ${capture}: skipped frame ${frame.number}, which is snapped: ` +
+            `${frame.frame.length} of ${frame.length} bytes`,
         );
         snapped++;
         if (number !== null) code = 1;
@@ -144,9 +144,7 @@ async function traceCaptures(context: Context, tracer: Tracer, captures: readonl
       if (number !== null) break;
     }
     if (!isFound && !isDamaged) {
-      throw new UserError(
-        `${capture}: has no frame ${number}${left < 0 ? " among those that -c allows" : ""}`,
-      );
+      throw new UserError(`${capture}: has no frame ${number}${left < 0 ? " within the limit of -c" : ""}`);
     }
   }
   if (shown === 0 && snapped === 0 && code === 0) throw new UserError("no frame was read");

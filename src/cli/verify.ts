@@ -1,6 +1,6 @@
 /**
- * `slash32 verify` and `slash32 diff`: whether two sets of flows do the same with every frame. Loads the sides, has
- * them judged, and writes the answer where it is wanted; the exit code says it too.
+ * `slash32 verify` and `slash32 diff`: whether two sets of flows do the same with every frame. Loads the
+ * sides, has them judged, and writes the answer where it is wanted; the exit code says it too.
  */
 import { appendFileSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
@@ -81,7 +81,7 @@ function judged(context: Context, options: Options, type: "verify" | "diff", a: 
 
 const KINDS = { intent: "an intent", dump: "a dump of flows", bridge: "a bridge" } as const;
 
-// ── Options ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Options ────────────────────────────────────────────────────────────────────────────────────────────────
 
 interface Options {
   readonly judge: Omit<Parameters<typeof judge>[3], "clash" | "symbols">;
@@ -143,7 +143,7 @@ function limitOf(context: Context): Pick<ProofOptions, "maxDifferences"> {
   return { maxDifferences: number };
 }
 
-// ── Answer ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Answer ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 function answer(context: Context, { reports, witness }: Options, judgement: Judgement): number {
   const { report } = judgement;
@@ -176,7 +176,10 @@ function show(context: Context, report: VerifyReport, witness: string | undefine
   }
 }
 
-/** Does all of it, and throws what the first that failed threw: one folder that is missing costs no other report. */
+/**
+ * Does all of it, and throws what the first that failed threw: one folder that is missing costs no other
+ * report.
+ */
 function inTurn(parts: readonly (() => void)[]): void {
   const failures: unknown[] = [];
   for (const part of parts) {
@@ -221,7 +224,7 @@ function inRepository(findings: Findings): Findings {
   return { ...findings, findings: findings.findings.map(moved) };
 }
 
-// ── Witnesses ───────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Witnesses ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The frames of differences and ambiguities as pcapng: the interface is the port they come in by. */
 function writeWitness(path: string, { report, proof }: Judgement): void {
@@ -267,6 +270,6 @@ function comment(
   const ends = outputs.map(({ port, portName, hex }) => `out ${portName ?? port}: ${hex}`);
   ends.push(...packetIns.map(({ reason }) => `packet-in ${reason}`));
   if (ends.length === 0) ends.push("drop");
-  ends.push(...errors.map(error => `everything is undone: ${error}`));
+  ends.push(...errors.map(error => `outcome discarded: ${error}`));
   return [`${letter}, ${name}: ${ends.join("; ")}`, ...flows.map(lineOf)].join("\n");
 }

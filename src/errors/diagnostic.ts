@@ -1,7 +1,8 @@
 /**
- * A diagnostic: something that is wrong, or odd, at a place in a text that slash32 reads (an intent, a dump, a list of
- * groups or ports). Readers collect diagnostics and do not throw, so that one run reports all of them. The format is
- * that of compilers, `file:line:column: message` (GNU Coding Standards, "Formatting Error Messages").
+ * A diagnostic: something that is wrong, or odd, at a place in a text that slash32 reads (an intent, a
+ * dump, a list of groups or ports). Readers collect diagnostics and do not throw, so that one run reports
+ * all of them. The format is that of compilers, `file:line:column: message` (GNU Coding Standards,
+ * "Formatting Error Messages").
  */
 
 /** A file and, where known, a position in it; line and column count from 1. */

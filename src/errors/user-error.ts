@@ -1,15 +1,15 @@
 /**
- * The base of every error that is meant for the user: a wrong command line, an input that cannot be parsed, a file, socket
- * or switch that is not available. The program prints such an error as one line and exits with status 1; any other
- * error is a bug of slash32 and keeps its stack. Relies on nothing. Rooms derive their errors from UserError and give
- * them a name of their own.
+ * The base of every error that is meant for the user: a wrong command line, an input that cannot be parsed,
+ * a file, socket or switch that is not available. The program prints such an error as one line and exits
+ * with status 1; any other error is a bug of slash32 and keeps its stack. Relies on nothing. Rooms derive
+ * their errors from UserError and give them a name of their own.
  */
 import type { Location } from "./diagnostic.ts";
 
 /**
- * Set on every user error. The program and the benchmark are separate bundles, each with a UserError of its own, so
- * `instanceof` alone would not recognize an error of the other bundle. A symbol of the global registry is one symbol
- * in both.
+ * Set on every user error. The program and the benchmark are separate bundles, each with a UserError of its
+ * own, so `instanceof` alone would not recognize an error of the other bundle. A symbol of the global
+ * registry is one symbol in both.
  */
 const MARK = Symbol.for("slash32.UserError");
 

@@ -1,4 +1,4 @@
-/** What checking an intent found, as text and JSON. Pure functions of plain data. */
+/** The result of `slash32 check`, as text and JSON. Pure functions of plain data. */
 import { count, type Palette } from "./text.ts";
 
 /** A message about a place in a file; line and column count from 1. */

@@ -15,7 +15,7 @@ process.on("exit", () => folder.remove());
 
 const run = (...args: string[]): Ran => folder.run(args);
 
-// ── Help ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Help ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("no command: the help on standard error, exit 1", () => {
   const ran = run();
@@ -66,7 +66,7 @@ test("help and versions to a full disk or a closed pipe are one line too", () =>
   assert.is(silent.code, 1, "an exit code is given even if nothing can be said");
 });
 
-// ── Wrong words ─────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Wrong words ────────────────────────────────────────────────────────────────────────────────────────────
 
 test("unknown commands, and what was meant", () => {
   failsWith(run("chek", "hv.yaml"), "chek", "did you mean check?");
@@ -142,7 +142,7 @@ test("the strict profile is not implemented, and the message names the other one
   }
 });
 
-// ── What goes where ─────────────────────────────────────────────────────────────────────────────────────────────
+// ── What goes where ────────────────────────────────────────────────────────────────────────────────────────
 
 const COLOUR = "\x1b[";
 
@@ -196,7 +196,7 @@ test("a report to standard output while a capture goes there is a usage error", 
   failsWith(ran, "--report");
 });
 
-// ── check ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── check ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 const WARNING = INTENT.replace("0.0.0.0/0", "203.0.113.7/32");
 const ERRORS = `${INTENT.replace("label: 1001", "label: 7").replace("ofport: 12", "ofport: 11")}colour: red\n`;

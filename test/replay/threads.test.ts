@@ -97,7 +97,7 @@ test("numbers of cores that are none", () => {
   for (const value of ["0", "3", "-1", "1.0", "two", "02"]) {
     const ran = run(`--threads=${value}`);
     assert.is(ran.code, 1);
-    assert.is(ran.stderr, `slash32: --threads: "${value}" is neither 1 nor 2\n`);
+    assert.is(ran.stderr, `slash32: --threads: "${value}" is not valid; expected 1 or 2\n`);
   }
   assert.is(run("--threads=").stderr, "slash32: --threads needs a value: --threads=N\n");
   assert.is(run("--threads", "2", "--allow-empty", "-q").code, 0);

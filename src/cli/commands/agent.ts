@@ -8,22 +8,25 @@ export const agent: Command = {
   synopsis: "-n BASE",
   summary: "keep a bridge and BGP in sync with VM files",
   details: [
-    "BASE is the intent of the hypervisor; its VMs and routes are always installed. Further VMs are YAML files in a " +
-      "watched directory, one VM a file, with the keys of a VM in an intent. An HTTP API on a unix socket " +
-      "(docs/agent.openapi.json) creates, destroys and lists VMs and changes their attachment mode.",
-    "The agent compares the desired state with the observed state and writes only the difference, as one bundle. It " +
-      "never changes foreign flows (other cookies). After the removal of a VM its addresses stay in quarantine " +
-      "(--quarantine).",
-    "With --gobgp the agent announces the addresses of VMs over BGP, with the label of BASE, after their flows are " +
-      "installed, and withdraws them before it removes the flows; received routes become flows (docs/bgp.md has the " +
-      "configuration of gobgpd). The MAC address of a next hop comes from --next-hop-mac, else --gateway, else the " +
-      "neighbor table of the kernel (ip neigh).",
+    "BASE is the intent of the hypervisor; its VMs and routes are always installed. Further VMs are" +
+      " YAML files in a watched directory, one VM a file, with the keys of a VM in an intent. An HTTP" +
+      " API on a unix socket (docs/agent.openapi.json) creates, destroys and lists VMs and changes " +
+      "their attachment mode.",
+    "The agent compares the desired state with the observed state and writes only the difference, " +
+      "as one bundle. It never changes foreign flows (other cookies). After the removal of a VM its " +
+      "addresses stay in quarantine (--quarantine).",
+    "With --gobgp the agent announces the addresses of VMs over BGP, with the label of BASE, after " +
+      "their flows are installed, and withdraws them before it removes the flows; received routes " +
+      "become flows (docs/bgp.md has the configuration of gobgpd). The MAC address of a next hop " +
+      "comes from --next-hop-mac, else --gateway, else the neighbor table of the kernel (ip neigh).",
     "SIGINT and SIGTERM end the agent, and flows stay; SIGHUP reopens the audit file.",
     "Exit status: 0 ended by a signal or a handover; 1 the agent could not start; doctor: 2 a check failed.",
   ],
   examples: [
-    "slash32 agent -n hv1.yaml --gobgp unix:///run/gobgpd/api.sock --next-hop 10.0.0.1 --gateway 02:00:00:00:00:fe",
-    "slash32 agent -n hv1.yaml --vms /etc/slash32/vms --state /var/lib/slash32 --socket /run/slash32/agent.sock",
+    "slash32 agent -n hv1.yaml --gobgp unix:///run/gobgpd/api.sock --next-hop 10.0.0.1 --gateway " +
+      "02:00:00:00:00:fe",
+    "slash32 agent -n hv1.yaml --vms /etc/slash32/vms --state /var/lib/slash32 --socket " +
+      "/run/slash32/agent.sock",
     "slash32 agent doctor -n hv1.yaml",
   ],
   options: [

@@ -8,8 +8,8 @@ export const compile: Command = {
   synopsis: "INTENT [-w FILE]",
   summary: "print the OpenFlow 1.3 flows that implement an intent",
   details: [
-    "One flow a line, sorted by table, then by descending priority, then by text, for ovs-ofctl -O OpenFlow13 " +
-      "replace-flows or add-flows. The same intent gives the same bytes.",
+    "One flow a line, sorted by table, then by descending priority, then by text, for ovs-ofctl -O " +
+      "OpenFlow13 replace-flows or add-flows. The same intent gives the same bytes.",
     "The flows do what replay and trace show, except for mtu, which flows cannot check.",
     "Exit status: 0 the flows were written; 1 the intent has errors, as check prints them, or an error.",
   ],

@@ -19,8 +19,8 @@ export const diff: Command = {
   synopsis: "A B",
   summary: "compare what two flow dumps or intents do",
   details: [
-    "A and B are outputs of ovs-ofctl dump-flows, or intents; slash32 detects which by their content. - is standard " +
-      "input.",
+    "A and B are outputs of ovs-ofctl dump-flows, or intents; slash32 detects which by their " +
+      "content. - is standard input.",
     VERDICTS,
   ],
   examples: [

@@ -1,4 +1,7 @@
-/** The registry: every command once, in the order of the program's help. A name that is not here is not a command. */
+/**
+ * The registry: every command once, in the order of the program's help. A name that is not here is not a
+ * command.
+ */
 import type { Command } from "../command.ts";
 import { agent } from "./agent.ts";
 import { bench } from "./bench.ts";

@@ -8,9 +8,11 @@ export const init: Command = {
   synopsis: "--bridge BRIDGE",
   summary: "write an intent from the flows of a bridge",
   details: [
-    "Reads the flows of a bridge whose cookies are the pipeline's, and prints the intent that compiles to them. Flows " +
-      "that no intent explains, foreign flows included, are listed on standard error, one a line.",
-    "Exit status: 0 every flow is explained; 2 some are not; 1 label or uplink cannot be determined, or an error.",
+    "Reads the flows of a bridge whose cookies are the pipeline's, and prints the intent that " +
+      "compiles to them. Flows that no intent explains, foreign flows included, are listed on " +
+      "standard error, one a line.",
+    "Exit status: 0 every flow is explained; 2 some are not; 1 label or uplink cannot be " +
+      "determined, or an error.",
   ],
   examples: ["slash32 init --bridge br0 > hv1.yaml"],
   options: [bridge, db, ...shared],

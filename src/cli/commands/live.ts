@@ -9,15 +9,18 @@ export const live: Command = {
   synopsis: "-n INTENT --port NAME=DEVICE …",
   summary: "run the pipeline on real devices",
   details: [
-    "A DEVICE is tap:NAME (opened, or created if there is none), afpacket:IF (any Ethernet interface), unix:PATH " +
-      "(connects) or punix:PATH (listens; both with the framing of Open vSwitch's dummy ports), or pcap:IF[,FILTER] " +
-      "(libpcap, needs the optional package cap). NAME is a port of the intent. Frames for ports without a device are " +
-      "counted as undelivered. *=tap:* gives every other port the device of its name, and opens and closes devices as " +
-      "ports are added and removed.",
-    "SIGHUP reloads the intent, and --watch reloads it when the file changes. No frame is lost. If the new intent has " +
-      "errors, slash32 prints them and keeps the old intent. The --control socket changes single VMs and routes " +
-      "(docs/live.md). SIGINT and SIGTERM end the command: it delivers the frames in flight and prints totals.",
-    "Exit status: 0 ended by a signal or a limit; 2 --against found a difference; 1 the command could not start.",
+    "A DEVICE is tap:NAME (opened, or created if there is none), afpacket:IF (any Ethernet " +
+      "interface), unix:PATH (connects) or punix:PATH (listens; both with the framing of Open " +
+      "vSwitch's dummy ports), or pcap:IF[,FILTER] (libpcap, needs the optional package cap). NAME is" +
+      " a port of the intent. Frames for ports without a device are counted as undelivered. *=tap:* " +
+      "gives every other port the device of its name, and opens and closes devices as ports are added" +
+      " and removed.",
+    "SIGHUP reloads the intent, and --watch reloads it when the file changes. No frame is lost. If " +
+      "the new intent has errors, slash32 prints them and keeps the old intent. The --control socket " +
+      "changes single VMs and routes (docs/live.md). SIGINT and SIGTERM end the command: it delivers " +
+      "the frames in flight and prints totals.",
+    "Exit status: 0 ended by a signal or a limit; 2 --against found a difference; 1 the command " +
+      "could not start.",
   ],
   examples: [
     "slash32 live -n hv1.yaml --port uplink0=afpacket:eth1 --port tap101=tap:tap101",
@@ -58,8 +61,8 @@ export const live: Command = {
       name: "metrics",
       value: "PORT|HOST:PORT",
       help:
-        "serve Prometheus metrics at this port of 127.0.0.1, or of HOST, which must be a loopback address; 0 picks a " +
-        "free port",
+        "serve Prometheus metrics at this port of 127.0.0.1, or of HOST, which must be a loopback " +
+        "address; 0 picks a free port",
     },
     { name: "promiscuous", help: "afpacket: also take frames that are addressed to other stations" },
     { name: "allow-small-mtu", help: "start although the MTU of the uplink is too small for the labels" },

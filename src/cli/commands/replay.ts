@@ -31,6 +31,10 @@ const INPUTS = {
   ports: "the ports",
 };
 
+/** Formats of reports, by the end of the file's name; - is JSON on standard output. */
+export const REPORT_ENDINGS = [".json", ".ndjson", ".md"] as const;
+export type ReportEnding = (typeof REPORT_ENDINGS)[number] | "-";
+
 const OUTPUTS = ["write", "drops", "diff", "report"];
 
 export const replay: Command = {
@@ -38,15 +42,18 @@ export const replay: Command = {
   synopsis: "-n INTENT -r [PORT=]CAPTURE … [-w OUT.pcapng]",
   summary: "run captures through the pipeline and write the frames that leave",
   details: [
-    "Captures are pcap (microseconds or nanoseconds, either byte order) or pcapng, plain, gzip or zstd, with link type " +
-      "Ethernet. Several captures are merged by timestamp. PORT in PORT=CAPTURE is a port name of the intent or a " +
-      "number; write a file name that contains = as ./a=b.pcap.",
-    "The output is pcapng with one interface per port of the intent, in the order of the port numbers; a name ending " +
-      "in .pcap gives pcap, without ports; .gz compresses. A file appears under its name when it is complete.",
-    "With --against, slash32 also runs every frame through the flows of a bridge and compares the outputs byte for " +
-      "byte. Exit status 2: a frame differs; 1: no frame differs, but the flows leave some frames undecided.",
-    "Exit status: 0 all captures were read, whatever was dropped; 1 an input or output failed, or no frame was read. " +
-      "A damaged capture is processed up to the damage; the message gives its byte offset.",
+    "Captures are pcap (microseconds or nanoseconds, either byte order) or pcapng, plain, gzip or " +
+      "zstd, with link type Ethernet. Several captures are merged by timestamp. PORT in PORT=CAPTURE " +
+      "is a port name of the intent or a number; write a file name that contains = as ./a=b.pcap.",
+    "The output is pcapng with one interface per port of the intent, in the order of the port " +
+      "numbers; a name ending in .pcap gives pcap, without ports; .gz compresses. A file appears " +
+      "under its name when it is complete.",
+    "With --against, slash32 also runs every frame through the flows of a bridge and compares the " +
+      "outputs byte for byte. Exit status 2: a frame differs; 1: no frame differs, but the flows " +
+      "leave some frames undecided.",
+    "Exit status: 0 all captures were read, whatever was dropped; 1 an input or output failed, or " +
+      "no frame was read. A damaged capture is processed up to the damage; the message gives its byte" +
+      " offset.",
   ],
   examples: [
     "slash32 replay -n hv1.yaml -r uplink0=fabric.pcap -r tap101=vm.pcapng.gz -w out.pcapng",
@@ -96,7 +103,7 @@ export const replay: Command = {
     if (captures.length === 0) throw new UsageError("replay needs a capture: -r [PORT=]CAPTURE");
     const inputs = inputsOf(context, INPUTS);
     oneStandardInput([...inputs, ...captures]);
-    refuseReportFormats(context, [".json", ".ndjson", ".md"]);
+    refuseReportFormats(context, REPORT_ENDINGS);
     const taken = onStandardOutput(context, OUTPUTS);
     if (taken.length > 1)
       throw new UsageError(

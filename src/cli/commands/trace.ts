@@ -30,16 +30,16 @@ export const trace: Command = {
   synopsis: "(-n INTENT | -f FLOWS) (-i PORT FRAME… | -r CAPTURE[:N] | --batch -)",
   summary: "print the path of a frame through the tables, with flows and changes",
   details: [
-    "With -n the frame goes through the pipeline of the intent, with -f through the flows of a bridge, table by table, " +
-      "as in Open vSwitch: also after a popped label. The verdict is unknown if the outcome depends on more than flows " +
-      "and frame, and ambiguous if it depends on the order in which flows were installed. With -f an intent only gives " +
-      "names to ports.",
-    "FRAME is hex, or an expression such as eth(dst=…, src=…).ipv4(src=…, dst=…).udp(src=…, dst=…). Spaces, colons and " +
-      "a leading 0x in hex are ignored. FRAME may also be a flow as for ofproto/trace: in_port=1,tun_id=0x64,ip,nw_dst=…; " +
-      "without packet fields it sets port and state of the frames that follow. -r takes frames from a capture: the " +
-      "Nth, or all.",
-    '--batch reads one frame a line, {"in_port":1,"frame":"hex"}, and prints one line of JSON for each; for a bad line ' +
-      "it prints an error object and exits with 1 at the end.",
+    "With -n the frame goes through the pipeline of the intent, with -f through the flows of a " +
+      "bridge, table by table, as in Open vSwitch: also after a popped label. The verdict is unknown " +
+      "if the outcome depends on more than flows and frame, and ambiguous if it depends on the order " +
+      "in which flows were installed. With -f an intent only gives names to ports.",
+    "FRAME is hex, or an expression such as eth(dst=…, src=…).ipv4(src=…, dst=…).udp(src=…, dst=…)." +
+      " Spaces, colons and a leading 0x in hex are ignored. FRAME may also be a flow as for " +
+      "ofproto/trace: in_port=1,tun_id=0x64,ip,nw_dst=…; without packet fields it sets port and state" +
+      " of the frames that follow. -r takes frames from a capture: the Nth, or all.",
+    '--batch reads one frame a line, {"in_port":1,"frame":"hex"}, and prints one line of JSON for ' +
+      "each; for a bad line it prints an error object and exits with 1 at the end.",
   ],
   examples: [
     'slash32 trace -n hv1.yaml -i uplink0 "020000000001 020000000002 8847 003e913c 4500…"',

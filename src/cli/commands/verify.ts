@@ -30,15 +30,16 @@ export const verify: Command = {
   synopsis: "-n INTENT (-f FLOWS | --bridge BRIDGE)",
   summary: "prove that installed flows implement an intent, or print a counterexample",
   details: [
-    "Compares the outcome of every frame on every port in the flows of the intent (a) and of the dump (b). Text, order, " +
-      "counters, ages and cookies of flows are ignored.",
+    "Compares the outcome of every frame on every port in the flows of the intent (a) and of the " +
+      "dump (b). Text, order, counters, ages and cookies of flows are ignored.",
     VERDICTS,
-    "--bridge reads flows, groups and port names of a live switch with ovs-ofctl, two or three times, and changes " +
-      "nothing there.",
+    "--bridge reads flows, groups and port names of a live switch with ovs-ofctl, two or three " +
+      "times, and changes nothing there.",
   ],
   examples: [
     "slash32 verify -n hv1.yaml -f br0.flows",
-    "ovs-ofctl -O OpenFlow15,OpenFlow13 dump-flows br0 | slash32 verify -n hv1.yaml -f - --report verify.sarif",
+    "ovs-ofctl -O OpenFlow15,OpenFlow13 dump-flows br0 | slash32 verify -n hv1.yaml -f - --report " +
+      "verify.sarif",
     "slash32 verify -n hv1.yaml --bridge br0 --format json",
   ],
   options: [
@@ -56,8 +57,8 @@ export const verify: Command = {
         ? {
             ...option,
             help:
-              "with --bridge: passed to ovs-ofctl (default: OpenFlow15,OpenFlow13); else how to parse a file for " +
-              "add-flows",
+              "with --bridge: passed to ovs-ofctl (default: OpenFlow15,OpenFlow13); else how to " +
+              "parse a file for add-flows",
           }
         : option,
     ),
