@@ -1,7 +1,7 @@
 /**
- * Captures inside memory: finds the packets of pcap and pcapng files in the windows that the host fills, merges
- * several captures by timestamp, and writes the frames that leave (and those that are dropped) as pcap or pcapng.
- * The host reads files, section headers and interface descriptions; it never sees a packet.
+ * Captures inside memory: finds the packets of pcap and pcapng files in the windows that the host fills,
+ * merges several captures by timestamp, and writes the frames that leave (and those that are dropped) as pcap
+ * or pcapng. The host reads files, section headers and interface descriptions; it never sees a packet.
  * Formats: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
  */
 import {
@@ -88,12 +88,16 @@ export function captureAt(index: u32): usize {
   return CAPTURES + index * CAPTURE_BYTES;
 }
 
-/** Of the packet that `advance` gave last: bits of OddPacket; where its options are, 0 for none; their bytes. */
+/**
+ * Of the packet that `advance` gave last: bits of OddPacket; where its options are, 0 for none; their bytes.
+ */
 let odd: u32 = 0;
 let options_at: u32 = 0;
 let options_bytes: u32 = 0;
 
-/** Consumes the capture's next packet and writes it to a queue entry. READY, ENDED or the Event in the way. */
+/**
+ * Consumes the capture's next packet and writes it to a queue entry. READY, ENDED or the Event in the way.
+ */
 function advance(capture: usize, entry: usize): u32 {
   odd = 0;
   options_at = 0;
@@ -150,8 +154,8 @@ function advancePcap(capture: usize, entry: usize): u32 {
       increment(capture + CAPTURE_LEFT_OUT);
       continue;
     }
-    // A pcap interface counts in fractions of a second: its multiplier turns them into output units, its divisor
-    // holds the output units of a second.
+    // A pcap interface counts in fractions of a second: its multiplier turns them into output units, its
+    // divisor holds the output units of a second.
     const time =
       <u64>word(capture, at) * <u64>load<u32>(link, INTERFACE_DIVISOR) +
       <u64>word(capture, at + 4) * <u64>load<u32>(link, INTERFACE_MULTIPLIER) +
@@ -223,8 +227,8 @@ function isRead(kind: u32): bool {
 }
 
 /**
- * Takes bytes off a block that is being skipped (its end may lie beyond the window), and checks its second length.
- * READY when no block is being skipped any more, else the Event in the way.
+ * Takes bytes off a block that is being skipped (its end may lie beyond the window), and checks its second
+ * length. READY when no block is being skipped any more, else the Event in the way.
  */
 function skip(capture: usize): u32 {
   const length = load<u32>(capture, CAPTURE_SKIP_BLOCK);
@@ -254,7 +258,10 @@ function badTrailer(capture: usize, at: usize, length: u32): u32 {
   return fault(capture, CaptureFault.BlockTrailer, word(capture, at + length - 4));
 }
 
-/** Reads the byte order of the section that begins here. False when the magic is neither one way nor the other. */
+/**
+ * Reads the byte order of the section that begins here. False when the
+ * magic is neither one way nor the other.
+ */
 function readByteOrder(capture: usize, at: usize): bool {
   const magic = load<u32>(at, 8);
   if (magic != BYTE_ORDER_MAGIC && magic != bswap<u32>(BYTE_ORDER_MAGIC)) return false;
@@ -340,7 +347,7 @@ function brokenOption(capture: usize, first: usize, end: usize): i32 {
   return -1;
 }
 
-// ── The queue: packets of all captures, oldest first ────────────────────────────────────────────────────────────
+// ── The queue: packets of all captures, oldest first ───────────────────────────────────────────────────────
 
 /** Entries written, and the first of them that is not dealt with yet. */
 let filled: u32 = 0;
@@ -392,9 +399,9 @@ function entryAt(index: u32): usize {
 }
 
 /**
- * Fills the empty queue with at most `most` packets (0: only looks at each capture's next one). Event.Done when it is
- * full or every capture is at its end, else the event that stands in the way, with the capture's index above the low
- * 8 bits; packets queued before it are to be dealt with first.
+ * Fills the empty queue with at most `most` packets (0: only looks at each capture's next one). Event.Done
+ * when it is full or every capture is at its end, else the event that stands in the way, with the capture's
+ * index above the low 8 bits; packets queued before it are to be dealt with first.
  */
 export function fill(capture_count: u32, most: u32): u32 {
   emptyQueue();
@@ -419,8 +426,8 @@ function fillFromOne(capture: usize, wanted: u32): u32 {
 }
 
 /**
- * Walks over the first capture's packets as far as they are whole and good, and gives the address behind the last of
- * them: where somebody else may go on, from the clock that is left here.
+ * Walks over the first capture's packets as far as they are whole and good, and gives the address behind the
+ * last of them: where somebody else may go on, from the clock that is left here.
  */
 export function walk(): u32 {
   const capture = captureAt(0);
@@ -439,7 +446,10 @@ export function walk(): u32 {
   return behind;
 }
 
-/** Whether a capture is a pcap of our own byte order and of a version with its lengths in the usual order, and read. */
+/**
+ * Whether a capture is a pcap of our own byte order and of a version with its
+ * lengths in the usual order, and read.
+ */
 function isPlainPcap(capture: usize): bool {
   if (load<u32>(capture, CAPTURE_FORMAT) != CaptureFormat.Pcap) return false;
   if (load<u32>(capture, CAPTURE_SWAPPED) != 0) return false;
@@ -448,8 +458,8 @@ function isPlainPcap(capture: usize): bool {
 }
 
 /**
- * The same over pcap records of our own byte order, which need no clock. As long as a record is as large as the one
- * before, where the next one begins does not wait for a load: that takes a third of the time.
+ * The same over pcap records of our own byte order, which need no clock. As long as a record is as large as
+ * the one before, where the next one begins does not wait for a load: that takes a third of the time.
  */
 function walkPcap(capture: usize): u32 {
   const end = load<u32>(capture, CAPTURE_END);
@@ -520,7 +530,9 @@ function fillFromAll(capture_count: u32, wanted: u32): u32 {
   return Event.Done;
 }
 
-/** Brings the capture's next packet forward as its head, unless one stands there. READY, ENDED or an Event. */
+/**
+ * Brings the capture's next packet forward as its head, unless one stands there. READY, ENDED or an Event.
+ */
 function look(capture: usize): u32 {
   if (load<u32>(capture, CAPTURE_HEAD) != 0) return READY;
   if (load<u32>(capture, CAPTURE_DONE) != 0) return ENDED;

@@ -1,6 +1,6 @@
 /**
- * Counters: what became of frames, by outcome and by port. Every frame that is looked at counts here once, as it is
- * decided; docs/pipeline.md says what the outcomes are. Runs of like frames are counted together.
+ * Counters: what became of frames, by outcome and by port. Every frame that is looked at counts here once, as
+ * it is decided; docs/pipeline.md says what the outcomes are. Runs of like frames are counted together.
  */
 import {
   COUNTERS,
@@ -26,7 +26,9 @@ import { outcomeOf, verdictOf } from "./decision";
 /** Whether a frame was ever counted. */
 let has_counted: bool = false;
 
-/** Sets every counter to zero. Memory that nobody touched stays untouched: a fresh core costs nothing here. */
+/**
+ * Sets every counter to zero. Memory that nobody touched stays untouched: a fresh core costs nothing here.
+ */
 export function resetCounters(): void {
   if (has_counted) memory.fill(COUNTERS, 0, COUNTERS_END - COUNTERS);
   has_counted = false;

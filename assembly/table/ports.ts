@@ -1,7 +1,7 @@
 /**
  * Ports by number, and VMs by MAC address. A port's record is found through one u16 per possible number; MAC
- * addresses through open addressing with linear probing in 16,384 slots for at most 4,095 VMs. MACs are six bytes in
- * network order in the low 48 bits of a u64.
+ * addresses through open addressing with linear probing in 16,384 slots for at most 4,095 VMs. MACs are six
+ * bytes in network order in the low 48 bits of a u64.
  */
 import {
   BANK_DENSE_HOSTS,
@@ -151,7 +151,10 @@ function addMac(bank: usize, mac: u64, port_slot: u32): bool {
   return true;
 }
 
-/** Takes out a MAC that is there; those behind it that were displaced by it move up, so that none is lost to a search. */
+/**
+ * Takes out a MAC that is there; those behind it that were displaced by it
+ * move up, so that none is lost to a search.
+ */
 function removeMac(bank: usize, mac: u64): void {
   let hole = <u32>((macSlot(bank, mac) - bank) >> 3);
   let slot = hole;
@@ -167,7 +170,10 @@ function removeMac(bank: usize, mac: u64): void {
   store<u64>(bank + (hole << 3), 0, BANK_MACS);
 }
 
-/** The slot (less BANK_MACS) that holds the MAC, or the free one where it belongs. A quarter of them is ever taken. */
+/**
+ * The slot (less BANK_MACS) that holds the MAC, or the free one where it
+ * belongs. A quarter of them is ever taken.
+ */
 function macSlot(bank: usize, mac: u64): usize {
   let slot = macHome(mac);
   let there = load<u64>(bank + (slot << 3), BANK_MACS);

@@ -1,8 +1,9 @@
 /**
- * Routes of length 0…31, longest match first. Lengths 17…31 share one exact-match table, and a word per /16 says
- * which of them to ask for; lengths 0…16 are pushed down into one leaf per /16. So a lookup costs one load and no
- * search where only short prefixes are (the common fabric: /32s and a default), and one bucket per length present
- * where a full table is. An edit touches one entry (17…31) or the 2^(16 - length) leaves of its /16s, at most 65,536.
+ * Routes of length 0…31, longest match first. Lengths 17…31 share one exact-match table, and a word per /16
+ * says which of them to ask for; lengths 0…16 are pushed down into one leaf per /16. So a lookup costs one
+ * load and no search where only short prefixes are (the common fabric: /32s and a default), and one bucket
+ * per length present where a full table is. An edit touches one entry (17…31) or the 2^(16 - length) leaves
+ * of its /16s, at most 65,536.
  *
  * Prefixes here are in host order and values are not 0.
  */

@@ -1,13 +1,15 @@
 /**
- * The places where route tables may lie: four of the largest size, of which a bank uses two. One that is given up is
- * zeroed when it is taken again, and only as far as it was used.
+ * The places where route tables may lie: four of the largest size, of which a bank uses two. One that is
+ * given up is zeroed when it is taken again, and only as far as it was used.
  */
 import { PLACES, ROUTE_TABLE_BYTES, ROUTE_TABLE_COUNT, ROUTE_TABLES } from "../abi";
 
 /** Bit i is set when place i is taken. */
 let taken: u32 = 0;
 
-/** Address of a free place, zeroed. There always is one: two are in use, two more while a bank is being built. */
+/**
+ * Address of a free place, zeroed. There always is one: two are in use, two more while a bank is being built.
+ */
 export function takePlace(): usize {
   const place = ctz(~taken) % ROUTE_TABLE_COUNT;
   taken |= 1 << place;

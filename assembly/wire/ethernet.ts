@@ -1,6 +1,6 @@
 /**
- * Ethernet II, IEEE 802.3 with LLC/SNAP, and the 802.1Q tag, as far as Open vSwitch looks into them. A frame is an
- * address; accessors check nothing, `header` and `typeOf` say first what may be read.
+ * Ethernet II, IEEE 802.3 with LLC/SNAP, and the 802.1Q tag, as far as Open vSwitch looks into them. A frame
+ * is an address; accessors check nothing, `header` and `typeOf` say first what may be read.
  */
 
 /** dst 0…5 │ src 6…11 │ type 12…13 */
@@ -53,8 +53,8 @@ export function isSnap(frame: usize, length: u32): bool {
 }
 
 /**
- * The frame's type as Open vSwitch reads it, for frames of at least HEADER_BYTES: one of the TYPE constants or any
- * other type's two bytes. A tag's type behind SNAP is no tag, nor is one in a frame too short for it.
+ * The frame's type as Open vSwitch reads it, for frames of at least HEADER_BYTES: one of the TYPE constants
+ * or any other type's two bytes. A tag's type behind SNAP is no tag, nor is one in a frame too short for it.
  */
 export function typeOf(frame: usize, length: u32): u32 {
   if (isLength(frame)) {

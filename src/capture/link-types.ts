@@ -1,6 +1,6 @@
 /**
- * Names of the link types of captures, from the public list (https://www.tcpdump.org/linktypes.html, IANA registry "PCAP
- * Link Types"), so that a capture that is not of Ethernet is refused by name.
+ * Names of the link types of captures, from the public list (https://www.tcpdump.org/linktypes.html, IANA
+ * registry "PCAP Link Types"), so that a capture that is not of Ethernet is refused by name.
  */
 
 /** Names of numbers in a row, and the first of these numbers; words without LINKTYPE_. */

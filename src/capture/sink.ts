@@ -1,9 +1,9 @@
 /**
- * Where captures go: a file or standard output. A regular file is written under a name with `.part` behind it and
- * renamed when it is complete, so that whatever stops the program, a half-written capture never carries the name of
- * a whole one. Of a link, the file it points to is replaced. Devices, pipes and standard output are written directly.
- * A new file can be read and written by its owner only: captures hold other people's traffic.
- * A name that ends in `.gz` is compressed, one gzip member a piece, which RFC 1952 §2.2 allows.
+ * Where captures go: a file or standard output. A regular file is written under a name with `.part` behind it
+ * and renamed when it is complete, so that whatever stops the program, a half-written capture never carries
+ * the name of a whole one. Of a link, the file it points to is replaced. Devices, pipes and standard output
+ * are written directly. A new file can be read and written by its owner only: captures hold other people's
+ * traffic. A name that ends in `.gz` is compressed, one gzip member a piece, which RFC 1952 §2.2 allows.
  */
 
 import {
@@ -47,7 +47,9 @@ export class Sink {
   readonly #isGzip: boolean;
   #isOpen = true;
 
-  /** Opens a file, or standard output for `-`; `mode` is that of a new file, less the umask. Throws SinkError. */
+  /**
+   * Opens a file, or standard output for `-`; `mode` is that of a new file, less the umask. Throws SinkError.
+   */
   constructor(name: string, mode = PRIVATE) {
     this.name = name;
     this.#isGzip = name.endsWith(".gz");
@@ -82,8 +84,8 @@ export class Sink {
   }
 
   /**
-   * Ends the file under its own name. An older one goes first: ext4 writes out a file that is renamed over another
-   * one before it returns, which takes longer than everything else here.
+   * Ends the file under its own name. An older one goes first: ext4 writes out a file that is renamed over
+   * another one before it returns, which takes longer than everything else here.
    */
   finish(): void {
     this.#close();
@@ -117,7 +119,9 @@ export class Sink {
   }
 }
 
-/** Makes a file; one that a killed process left there goes first, with its mode, and a link is not followed. */
+/**
+ * Makes a file; one that a killed process left there goes first, with its mode, and a link is not followed.
+ */
 function openNew(name: string, mode: number): number {
   rmSync(name, { force: true });
   return openSync(name, "wx", mode);
@@ -130,8 +134,8 @@ function isSpecial(name: string): boolean {
 }
 
 /**
- * What tells a regular file from all others, whatever it is called: device and inode, or its whole path while it is
- * not there. `-` is standard output. Null for devices and pipes.
+ * What tells a regular file from all others, whatever it is called: device and inode, or its whole path while
+ * it is not there. `-` is standard output. Null for devices and pipes.
  */
 export function identityOf(name: string): string | null {
   const stat = name === "-" ? fstatSync(1) : statOf(name);

@@ -1,7 +1,8 @@
 /**
- * The table-driven checker: walks the tree of document.ts along a spec of keys.ts and gives typed values with their
- * places, reporting everything that is wrong on the way. It knows shapes and ranges only; what two values have to do
- * with each other is load.ts. A value with an error is null, so that one mistake gives one message.
+ * The table-driven checker: walks the tree of document.ts along a spec of keys.ts and gives typed
+ * values with their places, reporting everything that is wrong on the way. It knows shapes and
+ * ranges only; what two values have to do with each other is load.ts. A value with an error is
+ * null, so that one mistake gives one message.
  */
 
 import { either, nearest, printable, quoted } from "./diagnostics.ts";
@@ -139,7 +140,8 @@ export class Checker {
       const names = Object.keys(spec.keys);
       const near = nearest(name, names);
       const hint = near === null ? `valid keys: ${names.join(", ")}` : `did you mean ${near}?`;
-      return `${path === "" ? "" : `${path}: `}${printable(name) || '""'} is not a key of ${spec.what}; ${hint}`;
+      const where = path === "" ? "" : `${path}: `;
+      return `${where}${printable(name) || '""'} is not a key of ${spec.what}; ${hint}`;
     });
   }
 }
@@ -173,7 +175,9 @@ function integer(spec: IntegerSpec, node: ScalarNode): number | Fault {
   return new Fault(`${quoted(node.text)} is text, because it is quoted; ${range}, without quotes`);
 }
 
-/** Controls, lone surrogates and line separators: nothing that an interface, a terminal or UTF-8 would carry. */
+/**
+ * Controls, lone surrogates and line separators: nothing that an interface, a terminal or UTF-8 would carry.
+ */
 const NOT_IN_NAMES = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u;
 
 function text(spec: TextSpec, node: ScalarNode): string | Fault {

@@ -1,7 +1,7 @@
 /**
- * Problems and how they are worded: a bag that keeps the first hundred and counts the rest, values quoted safely for a
- * terminal, and the nearest known word for a misspelt one. A message says what is wrong and, after a semicolon, what
- * would be right.
+ * Problems and how they are worded: a bag that keeps the first hundred and counts the rest, values quoted
+ * safely for a terminal, and the nearest known word for a misspelt one. A message says what is wrong and,
+ * after a semicolon, what would be right.
  */
 import type { Diagnostic } from "../errors/index.ts";
 import { formatCount } from "./limits.ts";
@@ -12,7 +12,10 @@ export interface Place {
   readonly column: number;
 }
 
-/** Collects errors or warnings; keeps the first `limit` and counts the rest, so that a hopeless file stays readable. */
+/**
+ * Collects errors or warnings; keeps the first `limit` and counts the rest,
+ * so that a hopeless file stays readable.
+ */
 export class Bag {
   readonly #level: "error" | "warning";
   readonly #limit: number;
@@ -49,7 +52,10 @@ export class Bag {
     else this.#firstLeftOut = problem;
   }
 
-  /** All problems, those of `first` (the intent) before those of other files, each file's in the order of its lines. */
+  /**
+   * All problems, those of `first` (the intent) before those of other files,
+   * each file's in the order of its lines.
+   */
   list(first: string): Diagnostic[] {
     const rank = (problem: Diagnostic): number => (problem.file === first ? 0 : 1);
     const sorted = this.#kept.toSorted((a, b) => rank(a) - rank(b) || a.line - b.line || a.column - b.column);
@@ -62,7 +68,9 @@ export class Bag {
   }
 }
 
-/** What a terminal would act upon or not show: controls, lone surrogates, direction marks, line separators. */
+/**
+ * What a terminal would act upon or not show: controls, lone surrogates, direction marks, line separators.
+ */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /** Text from a file, fit for a message: cut when long, nothing in it that a terminal would act upon. */
@@ -82,8 +90,8 @@ export function either(words: readonly string[]): string {
 }
 
 /**
- * The known word a person most likely meant, or null: the same letters in another spelling (`virtual_mac`), else the
- * smallest edit distance, at most a third of the word's length.
+ * The known word a person most likely meant, or null: the same letters in another spelling (`virtual_mac`),
+ * else the smallest edit distance, at most a third of the word's length.
  */
 export function nearest(word: string, known: readonly string[]): string | null {
   if (word.length > 40) return null;

@@ -1,7 +1,7 @@
 /**
- * Edits and whole intents as JSON. An edit is the body of a request to a running slash32; an intent in JSON is one that
- * `loadIntent` also reads. The checker of intents (check.ts) checks VMs; routes are checked here, because there may be a
- * million of them.
+ * Edits and whole intents as JSON. An edit is the body of a request to a running slash32; an intent in JSON
+ * is one that `loadIntent` also reads. The checker of intents (check.ts) checks VMs; routes are checked here,
+ * because there may be a million of them.
  */
 import { formatIpv4, formatMac, formatPrefix } from "../wire/index.ts";
 import { Checker } from "./check.ts";
@@ -120,9 +120,9 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * Reads `{"vms": {"set": [VM…], "remove": [id…]},
- * "routes": {"set": [[prefix, [label…], via]…], "remove": [prefix…]}}`; any
- * part may be left out, and a VM has the keys of an intent. Throws EditError at the first value that is not valid.
+ * Reads `{"vms": {"set": [VM…], "remove": [id…]}, "routes": {"set": [[prefix, [label…], via]…], "remove":
+ * [prefix…]}}`; any part may be left out, and a VM has the keys of an intent. Throws EditError at the first
+ * value that is not valid.
  */
 export function parseEdit(text: string): IntentEdit {
   const root = parseJson(text);

@@ -1,6 +1,7 @@
 /**
- * The words of an edit of an intent: the routes and VMs to set and remove, what an edit changed, and the error of an
- * edit that is not made. editable-intent.ts makes edits, edit-json.ts reads and writes them as JSON.
+ * The words of an edit of an intent: the routes and VMs to set and remove, what an edit
+ * changed, and the error of an edit that is not made. editable-intent.ts makes edits,
+ * edit-json.ts reads and writes them as JSON.
  */
 import { UserError } from "../errors/index.ts";
 import type { Prefix } from "../wire/index.ts";
@@ -15,7 +16,9 @@ export interface IntentEdit {
   readonly routes: { readonly set: readonly Route[]; readonly remove: readonly Prefix[] };
 }
 
-/** An edit that is not made: it is not valid, it conflicts with the intent in force, or it exceeds a limit. */
+/**
+ * An edit that is not made: it is not valid, it conflicts with the intent in force, or it exceeds a limit.
+ */
 export class EditError extends UserError {
   override readonly name = "EditError";
   readonly code: "bad" | "conflict" | "full";

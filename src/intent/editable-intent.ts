@@ -1,6 +1,7 @@
 /**
- * An intent that is edited while it is in force: VMs and routes are set and removed, all of an edit or nothing. What must
- * hold of an intent as a whole (nothing used twice, limits) is checked against the intent that the edit would leave.
+ * An intent that is edited while it is in force: VMs and routes are set and removed, all of an edit or
+ * nothing. What must hold of an intent as a whole (nothing used twice, limits) is checked against the intent
+ * that the edit would leave.
  */
 import { formatIpv4, formatMac, formatPrefix, type Prefix } from "../wire/index.ts";
 import { printable } from "./diagnostics.ts";
@@ -89,7 +90,10 @@ export class EditableIntent {
     return this.#routes;
   }
 
-  /** Makes an edit and returns what changed. Throws EditError and changes nothing. Removing a missing VM is valid. */
+  /**
+   * Makes an edit and returns what changed. Throws EditError and changes
+   * nothing. Removing a missing VM is valid.
+   */
   apply({ vms, routes }: IntentEdit): IntentChange {
     refuseTwice(vms.set, "vms.set", ({ id }) => `VM ${id}`);
     refuseTwice([...vms.set.map(({ id }) => id), ...new Set(vms.remove)], "vms", id => `VM ${id}`);

@@ -1,6 +1,6 @@
 /**
- * The routes of an intent that is edited: columns as in types.ts, a row by prefix, and numbered next hops. A next hop
- * without routes is free, and its number is used again by a later edit.
+ * The routes of an intent that is edited: columns as in types.ts, a row by prefix, and numbered next hops. A
+ * next hop without routes is free, and its number is used again by a later edit.
  */
 import { ipv4FromBits, type Prefix } from "../wire/index.ts";
 import { type IntentChange, NO_NEXT_HOP, type Route } from "./edit.ts";

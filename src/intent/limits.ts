@@ -1,7 +1,7 @@
 /**
- * The limits of an intent, all in one place. They are what the core's tables hold and what a person can read, not what
- * a protocol allows; each error that comes from one of them names it. Ranges of single values (an OpenFlow port
- * number, a label) are not here: they belong to their keys, see keys.ts.
+ * The limits of an intent, all in one place. They are what the core's tables hold and what a person can read,
+ * not what a protocol allows; each error that comes from one of them names it. Ranges of single values (an
+ * OpenFlow port number, a label) are not here: they belong to their keys, see keys.ts.
  */
 
 export interface Limits {
@@ -15,7 +15,10 @@ export interface Limits {
   readonly nextHops: number;
   /** Bytes of the intent file. */
   readonly intentBytes: number;
-  /** YAML words and signs, blanks too: what its reader manages in 5 s and 1 GB; 100,000 inline routes have 2,700,000. */
+  /**
+   * YAML words and signs, blanks too: what its reader manages in 5 s and 1 GB;
+   * 100,000 inline routes have 2,700,000.
+   */
   readonly intentParts: number;
   /** Bytes of the routesFile: a million routes take about 45 MB. */
   readonly routesBytes: number;

@@ -1,8 +1,9 @@
 /**
- * Loads an intent: reads the file, checks it, and gives numbers where the file has names and addresses. Nothing here
- * throws for bad input: whatever is wrong (the file missing included, then at line 1, column 1) is a Diagnostic, and all of
- * them are collected. The shape of single values is checked by check.ts along keys.ts; here are the rules that join
- * values: used twice, equal to the uplink's, too many in all. The law is the section "Intent file" of the pipeline.
+ * Loads an intent: reads the file, checks it, and gives numbers where the file has names and addresses.
+ * Nothing here throws for bad input: whatever is wrong (the file missing included, then at line 1, column 1)
+ * is a Diagnostic, and all of them are collected. The shape of single values is checked by check.ts along
+ * keys.ts; here are the rules that join values: used twice, equal to the uplink's, too many in all. The law
+ * is the section "Intent file" of the pipeline.
  */
 import { dirname, isAbsolute, join } from "node:path";
 import type { Diagnostic } from "../errors/index.ts";
@@ -25,8 +26,9 @@ const VIRTUAL_MAC_DEFAULT = parseMac(INTENT.keys.virtualMac.fallback)!;
 const TRAFFIC_CLASS_DEFAULT = INTENT.keys.trafficClass.fallback;
 
 /**
- * Loads the intent in file `path`; `-` is standard input, whose routesFile is relative to the working folder. Never
- * throws for what a file may hold or for a file that cannot be read: that is an error at line 1, column 1.
+ * Loads the intent in file `path`; `-` is standard input, whose routesFile is relative to
+ * the working folder. Never throws for what a file may hold or for a file that cannot be
+ * read: that is an error at line 1, column 1.
  */
 export function loadIntent(path: string, limits: Limits = LIMITS): Loaded {
   const read = readBytes(path, limits.intentBytes);
@@ -64,8 +66,8 @@ function foreignEncoding(bytes: Uint8Array): string | null {
 }
 
 /**
- * Reads and checks the text of an intent. `file` stands in messages, `folder` is what `routesFile` is relative to;
- * `limits` are those of limits.ts except in tests.
+ * Reads and checks the text of an intent. `file` stands in messages, `folder` is what `routesFile` is
+ * relative to; `limits` are those of limits.ts except in tests.
  */
 export function parseIntent(text: string, file: string, folder: string, limits: Limits = LIMITS): Loaded {
   const plain = text.startsWith("\ufeff") ? text.slice(1) : text;
@@ -73,8 +75,9 @@ export function parseIntent(text: string, file: string, folder: string, limits: 
 }
 
 /**
- * One VM as a document of its own: a mapping with the keys of `vms` in an intent. `file` stands in messages. What joins
- * two VMs (used twice, the uplink's) is the caller's to check, but for an address that stands there twice.
+ * One VM as a document of its own: a mapping with the keys of `vms` in an intent. `file`
+ * stands in messages. What joins two VMs (used twice, the uplink's) is the caller's to check,
+ * but for an address that stands there twice.
  */
 export function parseVm(text: string, file: string): { vm: Vm | null; errors: readonly Diagnostic[] } {
   const plain = text.startsWith("\ufeff") ? text.slice(1) : text;

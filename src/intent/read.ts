@@ -1,6 +1,6 @@
 /**
- * Bytes of a file, a pipe or standard input, up to a limit. Not a decoder: it only knows paths and the operating
- * system's refusals, and words them as every other problem of an intent is worded.
+ * Bytes of a file, a pipe or standard input, up to a limit. Not a decoder: it only knows paths and the
+ * operating system's refusals, and words them as every other problem of an intent is worded.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { printable } from "./diagnostics.ts";

@@ -1,7 +1,7 @@
 /**
- * Routes as columns of typed arrays: one row a route, with the prefix, the number of the next hop, and the route's place
- * in its file. Duplicate prefixes and equal next hops are found by open addressing, so that a million routes need no
- * objects and no Map entries.
+ * Routes as columns of typed arrays: one row a route, with the prefix, the number of the next hop, and the
+ * route's place in its file. Duplicate prefixes and equal next hops are found by open addressing, so that a
+ * million routes need no objects and no Map entries.
  */
 import { formatIpv4, macFromBits, type Prefix } from "../wire/index.ts";
 import type { Place } from "./diagnostics.ts";
@@ -29,7 +29,9 @@ export function rowOf({ address, length }: Prefix, hop: NextHop): RouteRow {
   };
 }
 
-/** Final mix of MurmurHash3: all bits of the input reach all bits of the result, so that neighbours spread. */
+/**
+ * Final mix of MurmurHash3: all bits of the input reach all bits of the result, so that neighbours spread.
+ */
 function mix(hash: number): number {
   let h = hash;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

@@ -1,6 +1,6 @@
 /**
- * Adds the routes of a routesFile to a route table, and words what only the whole table shows: a prefix that is used
- * twice, in either file, and limits.
+ * Adds the routes of a routesFile to a route table, and words what only the whole table shows: a prefix that
+ * is used twice, in either file, and limits.
  */
 import { type Bag, printable } from "./diagnostics.ts";
 import { formatCount, type Limits } from "./limits.ts";
@@ -59,7 +59,8 @@ export function tableIsFull(table: RouteTable, limits: Limits): string | null {
   if (table.count > limits.routes)
     return `too many routes; an intent has at most ${formatCount(limits.routes)}`;
   if (table.nextHopCount <= limits.nextHops) return null;
-  return `too many next hops; an intent has at most ${formatCount(limits.nextHops)} distinct pairs of labels and via`;
+  const most = formatCount(limits.nextHops);
+  return `too many next hops; an intent has at most ${most} distinct pairs of labels and via`;
 }
 
 /** `203.0.113.0/24 is used twice, first at routes.txt:12; …` */

@@ -1,7 +1,8 @@
 /**
- * Reads the lines of a routesFile (`PREFIX LABELS VIA`, `#` begins a comment) from bytes. The fast reader parses the
- * plain form of a line without a string or object a line, and leaves every other line to the slow reader. The slow
- * reader alone defines which lines are valid, and words the errors; a test compares both on the same lines.
+ * Reads the lines of a routesFile (`PREFIX LABELS VIA`, `#` begins a comment) from bytes. The fast reader
+ * parses the plain form of a line without a string or object a line, and leaves every other line to the slow
+ * reader. The slow reader alone defines which lines are valid, and words the errors; a test compares both on
+ * the same lines.
  */
 import { maskOf } from "../wire/index.ts";
 import { quoted } from "./diagnostics.ts";
@@ -71,8 +72,9 @@ export class RoutesScanner {
   }
 
   /**
-   * Reads a plain line into `row` and moves behind it: returns the prefix's column, FAST_BLANK for a line without a
-   * route, or FAST_UNSURE (without moving) for anything else. The newline behind the last byte ends every loop.
+   * Reads a plain line into `row` and moves behind it: returns the prefix's column,
+   * FAST_BLANK for a line without a route, or FAST_UNSURE (without moving) for anything else.
+   * The newline behind the last byte ends every loop.
    */
   #fastLine(start: number): number {
     this.#at = start;

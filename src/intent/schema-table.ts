@@ -1,8 +1,8 @@
 /**
- * The one table of the intent file's keys: what each holds, in which range, whether it may be left out, and what an
- * editor shows when the mouse rests on it. The run-time checker (check.ts) and the JSON Schema for editors (schema.ts,
- * by way of zod) are both derived from it, so there are not two schemas. Rules that join two values (used twice, a VM's
- * MAC equal to the uplink's) are not here but in load.ts.
+ * The one table of the intent file's keys: what each holds, in which range, whether it may be left out, and
+ * what an editor shows when the mouse rests on it. The run-time checker (check.ts) and the JSON Schema for
+ * editors (schema.ts, by way of zod) are both derived from it, so there are not two schemas. Rules that join
+ * two values (used twice, a VM's MAC equal to the uplink's) are not here but in load.ts.
  */
 import type { Ipv4Address, MacAddress, Prefix } from "../wire/index.ts";
 import { LABELS_MAX } from "./limits.ts";
@@ -89,7 +89,10 @@ interface ScalarValues {
   readonly prefix: Prefix;
 }
 
-/** A checked value and where it stands: an offset into the text. In a record, null is an absent or faulty value. */
+/**
+ * A checked value and where it stands: an offset into the text. In a
+ * record, null is an absent or faulty value.
+ */
 export interface Located<T> {
   readonly at: number;
   readonly value: T;
@@ -115,8 +118,8 @@ const MTU_KEY = {
   spec: MTU,
   required: false,
   description:
-    "Largest layer-3 packet in bytes that leaves by this port, without the 14 bytes of Ethernet header; labels " +
-    "count. Frames above it drop as too-long. Absent: not checked.",
+    "Largest layer-3 packet in bytes that leaves by this port, without the 14 bytes of Ethernet header; " +
+    "labels count. Frames above it drop as too-long. Absent: not checked.",
   examples: [1500, 9000],
 } as const satisfies Key;
 
@@ -198,8 +201,8 @@ export const VM = {
       spec: PATH,
       required: true,
       description:
-        "How the VM is attached. l2: bridged. dual-l2: sends bridged, is reached both ways. dual-l3: sends routed, " +
-        "is reached both ways. l3: routed.",
+        "How the VM is attached. l2: bridged. dual-l2: sends bridged, is reached both ways. dual-l3: sends " +
+        "routed, is reached both ways. l3: routed.",
       examples: ["l3"],
     },
     mtu: MTU_KEY,
@@ -300,8 +303,8 @@ export const INTENT = {
       spec: { kind: "text", what: "a file's name", max: PATH_MAX },
       required: false,
       description:
-        "A file with further routes, relative to this file's folder: one a line, PREFIX LABELS VIA, with LABELS " +
-        "2002 or 2002/3003 or - and # comments.",
+        "A file with further routes, relative to this file's folder: one a line, PREFIX LABELS VIA, with " +
+        "LABELS 2002 or 2002/3003 or - and # comments.",
       examples: ["routes.txt"],
     },
   },

@@ -1,7 +1,7 @@
 /**
- * Single values of an intent or a routes file, and the messages for values that are not valid. src/wire/address.ts parses
- * the text; here are the rules that an intent adds: no group MAC, no host bits, no address that a VM cannot have. A
- * reader returns the value or a `Fault`.
+ * Single values of an intent or a routes file, and the messages for values that are not valid.
+ * src/wire/address.ts parses the text; here are the rules that an intent adds: no group MAC, no host bits, no
+ * address that a VM cannot have. A reader returns the value or a `Fault`.
  */
 import {
   formatMac,

@@ -1,8 +1,8 @@
 /**
- * YAML text → a small tree of scalars, lists and mappings with positions; the only file that knows the `yaml` package.
- * Types are not guessed here: a scalar is its text and whether it was quoted, so that `52:54:00:00:00:11` can never
- * become a number. Aliases and merge keys (`<<`) are resolved; what they could blow up (nesting, merged keys) has a
- * limit, since the package itself recurses and would end the process.
+ * YAML text → a small tree of scalars, lists and mappings with positions; the only file that knows the `yaml`
+ * package. Types are not guessed here: a scalar is its text and whether it was quoted, so that
+ * `52:54:00:00:00:11` can never become a number. Aliases and merge keys (`<<`) are resolved; what they could
+ * blow up (nesting, merged keys) has a limit, since the package itself recurses and would end the process.
  */
 import type { CST, ParsedNode, YAMLMap, YAMLSeq } from "yaml";
 import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, Parser } from "yaml";
@@ -56,7 +56,9 @@ export class Lines {
   }
 }
 
-/** An intent nests four deep; the package's composer recurses, and overflowing its stack can kill the process. */
+/**
+ * An intent nests four deep; the package's composer recurses, and overflowing its stack can kill the process.
+ */
 const NESTING_MAX = 32;
 /** Keys copied by `<<` in one file: far above any intent, far below what hurts. */
 const MERGED_KEYS_MAX = 1_000_000;
@@ -76,8 +78,8 @@ const HINTS: { readonly [code: string]: string } = {
 };
 
 /**
- * Reads one YAML document, without a byte order mark, of at most `partsMax` words and signs. Null when the text has
- * errors: they were all reported, at offsets from 0 to the text's length.
+ * Reads one YAML document, without a byte order mark, of at most `partsMax` words and signs. Null when the
+ * text has errors: they were all reported, at offsets from 0 to the text's length.
  */
 export function readDocument(text: string, lines: Lines, partsMax: number, report: Report): Node | null {
   let failed = false;
@@ -119,7 +121,10 @@ export function readDocument(text: string, lines: Lines, partsMax: number, repor
   return failed ? null : root;
 }
 
-/** The offset of the first C0 control that is no blank or line end, or -1. YAML has none; the lexer uses some itself. */
+/**
+ * The offset of the first C0 control that is no blank or line end, or -1.
+ * YAML has none; the lexer uses some itself.
+ */
 function controlAt(text: string): number {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
@@ -129,8 +134,8 @@ function controlAt(text: string): number {
 }
 
 /**
- * The text as the package's tokens, or null after a report. Fed word by word, so that too deep a nesting or too many
- * words are seen before they take the memory (up to 600 bytes a word) or the stack.
+ * The text as the package's tokens, or null after a report. Fed word by word, so that too deep a nesting or
+ * too many words are seen before they take the memory (up to 600 bytes a word) or the stack.
  */
 function tokensOf(text: string, partsMax: number, fail: Report): CST.Token[] | null {
   const parser = new Parser();
@@ -158,7 +163,10 @@ interface Anchored {
   done: boolean;
 }
 
-/** From the package's nodes to ours, in the order of the text, so that an alias finds the last anchor before it. */
+/**
+ * From the package's nodes to ours, in the order of the text, so that an
+ * alias finds the last anchor before it.
+ */
 class Converter {
   readonly #report: Report;
   readonly #lines: Lines;

@@ -1,8 +1,9 @@
 /**
- * Addresses in text and as numbers: MAC addresses in colon notation, IPv4 addresses and prefixes in dotted decimal. The
- * numbers have types of their own (brands), so that an address cannot be taken for a label, a port or a MAC address.
- * Only the functions here make them: from text (`parse…`, null if it is not valid), or from the bits of a table or a
- * packet (`…FromBits`). Which of them an intent may contain is src/intent's rule. IPv6 gets types beside these.
+ * Addresses in text and as numbers: MAC addresses in colon notation, IPv4 addresses and prefixes in dotted
+ * decimal. The numbers have types of their own (brands), so that an address cannot be taken for a label, a
+ * port or a MAC address. Only the functions here make them: from text (`parse…`, null if it is not valid), or
+ * from the bits of a table or a packet (`…FromBits`). Which of them an intent may contain is src/intent's
+ * rule. IPv6 gets types beside these.
  */
 
 declare const brand: unique symbol;
@@ -27,7 +28,7 @@ const OCTET = "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
 const IPV4 = new RegExp(`^${OCTET}\\.${OCTET}\\.${OCTET}\\.${OCTET}$`);
 const LENGTH = /^(?:[12]?\d|3[0-2])$/;
 
-// ── MAC addresses ───────────────────────────────────────────────────────────────────────────────────────────────
+// ── MAC addresses ──────────────────────────────────────────────────────────────────────────────────────────
 
 /** Parses `52:54:00:00:00:0b`; null if the text is not a MAC address. */
 export function parseMac(text: string): MacAddress | null {
@@ -54,12 +55,15 @@ function hexOf(number: number): string {
   return HEX_OCTETS[number & 255]!;
 }
 
-/** True for group (multicast and broadcast) addresses: the low bit of the first octet is set (IEEE 802-2014, 8.2.2). */
+/**
+ * True for group (multicast and broadcast) addresses: the low bit of the
+ * first octet is set (IEEE 802-2014, 8.2.2).
+ */
 export function isGroupMac(mac: number): boolean {
   return (Math.floor(mac / 2 ** 40) & 1) === 1;
 }
 
-// ── IPv4 ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── IPv4 ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Parses dotted decimal without leading zeros; null if the text is not an IPv4 address. */
 export function parseIpv4(text: string): Ipv4Address | null {

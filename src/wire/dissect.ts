@@ -18,8 +18,8 @@ const TCP_FLAGS = "FSRP.U";
 const LABELS_SHOWN = 8;
 
 /**
- * A reader that stops at the end of the frame, or of the packet in it: padding behind an IP packet is no header. Reads
- * past the end give zero, and `left` tells before.
+ * A reader that stops at the end of the frame, or of the packet in it: padding behind an IP packet is no
+ * header. Reads past the end give zero, and `left` tells before.
  */
 class Cursor {
   #end: number;
@@ -210,5 +210,6 @@ function tcp(cursor: Cursor): string {
   const isBad = headerLength < 20 || headerLength > cursor.left;
   const bits = cursor.u8(13);
   const flags = [...TCP_FLAGS].filter((_, bit) => (bits & (1 << bit)) !== 0).join("");
-  return `TCP ${cursor.u16(0)} > ${cursor.u16(2)} [${flags}] seq ${cursor.u32(4)}${isBad ? ` bad header length ${headerLength}` : ""}`;
+  const bad = isBad ? ` bad header length ${headerLength}` : "";
+  return `TCP ${cursor.u16(0)} > ${cursor.u16(2)} [${flags}] seq ${cursor.u32(4)}${bad}`;
 }

@@ -1,7 +1,7 @@
 /**
- * Ethernet II (RFC 894), VLAN tags (IEEE 802.1Q) and LLC/SNAP (RFC 1042) for the frame builder, and the
- * numbers of the EtherTypes this project knows. A type field left out is filled in from the layer that
- * follows.
+ * Ethernet II (RFC 894), VLAN tags (IEEE 802.1Q) and LLC/SNAP (RFC 1042) for the frame
+ * builder, and the numbers of the EtherTypes this project knows. A type field left out
+ * is filled in from the layer that follows.
  */
 import { bits, join, type Layer, type MacLike, macBytes, u16 } from "./layer.ts";
 
@@ -54,12 +54,12 @@ class SnapLayer implements Layer {
 }
 
 /**
- * A type field in front of `after` (encoded: `inner`): what is given, else its EtherType, or for LLC its
- * length.
+ * A type field in front of `after` (encoded: `inner`): what is given, else
+ * its EtherType, or for LLC its length.
  */
 function typeField(given: number | undefined, inner: Uint8Array, after: Layer | null): number {
-  // A length field ends at 1,500 by IEEE 802.3; longer frames get 1,500, which a reader of types does not
-  // mind.
+  // A length field ends at 1,500 by IEEE 802.3; longer frames get 1,500,
+  // which a reader of types does not mind.
   const length = after instanceof SnapLayer ? Math.min(inner.length, 1500) : undefined;
   return given ?? length ?? after?.etherType ?? ETHERTYPE.experimental;
 }

@@ -1,7 +1,8 @@
 /**
- * Frames as builder expressions: `eth(dst=52:54:00:00:00:0b, src=02:00:00:00:00:fe).mpls(label=1001).ipv4(src=198.51.100.9,
- * dst=203.0.113.7).udp(src=4000, dst=53)`. Layers and fields are those of the builder in build.ts, so what a test writes
- * in TypeScript can be pasted: braces, quotes and `name: value` are accepted too. Layers are separated by dots or slashes.
+ * Frames as builder expressions: `eth(dst=52:54:00:00:00:0b,
+ * src=02:00:00:00:00:fe).mpls(label=1001).ipv4(src=198.51.100.9, dst=203.0.113.7).udp(src=4000, dst=53)`.
+ * Layers and fields are those of the builder in build.ts, so what a test writes in TypeScript can be pasted:
+ * braces, quotes and `name: value` are accepted too. Layers are separated by dots or slashes.
  */
 import { parseIpv4, parseMac } from "./address.ts";
 import { eth, type FrameBuilder } from "./build.ts";
@@ -98,14 +99,18 @@ const RULES: Readonly<Record<string, LayerRule>> = {
 };
 
 const EXAMPLE =
-  "eth(dst=52:54:00:00:00:0b, src=02:00:00:00:00:fe).ipv4(src=198.51.100.9, dst=203.0.113.7).udp(src=4000, dst=53)";
+  "eth(dst=52:54:00:00:00:0b, src=02:00:00:00:00:fe)" +
+  ".ipv4(src=198.51.100.9, dst=203.0.113.7).udp(src=4000, dst=53)";
 
 /** True for text that is meant as an expression and not as hex. */
 export function isExpression(text: string): boolean {
   return /^\s*[a-z]\w*\s*\(/i.test(text);
 }
 
-/** Builds the frame that an expression describes. Throws a SyntaxError that names the column and what would be right. */
+/**
+ * Builds the frame that an expression describes. Throws a SyntaxError that
+ * names the column and what would be right.
+ */
 export function frameOfExpression(text: string): Uint8Array {
   let frame: FrameBuilder | null = null;
   let at = 0;

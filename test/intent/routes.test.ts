@@ -1,6 +1,7 @@
 /**
- * The routesFile: every spelling of a line, errors at exact columns, duplicates within and across files, and the two
- * readers of a line (the fast one and the obvious one) against each other on lines made from good and bad pieces.
+ * The routesFile: every spelling of a line, errors at exact columns, duplicates within and
+ * across files, and the two readers of a line (the fast one and the obvious one) against each
+ * other on lines made from good and bad pieces.
  */
 import { join } from "node:path";
 import { Bag } from "../../src/intent/diagnostics.ts";

@@ -1,6 +1,6 @@
 /**
- * One test for each rule of the intent file: one line of a valid intent is replaced, and exactly one problem is
- * expected, at its place and with its words.
+ * One test for each rule of the intent file: one line of a valid intent is replaced, and exactly one problem
+ * is expected, at its place and with its words.
  */
 import { LIMITS, parseIntent } from "../../src/intent/index.ts";
 import { assert, suite } from "../harness.ts";

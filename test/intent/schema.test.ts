@@ -1,6 +1,7 @@
 /**
- * The JSON Schema for editors: the committed file is what the table of keys gives (UPDATE=1 writes it), the examples
- * are valid by it, and the zod schema agrees with the run-time checker on values changed one at a time.
+ * The JSON Schema for editors: the committed file is what the table of keys gives (UPDATE=1
+ * writes it), the examples are valid by it, and the zod schema agrees with the run-time
+ * checker on values changed one at a time.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

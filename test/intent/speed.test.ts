@@ -1,6 +1,6 @@
 /**
- * Smoke tests of size and, with TIMED=1, of speed, with limits that only a gross mistake exceeds (a Map entry a route, zod
- * at start-up), and of standard input in a process of its own.
+ * Smoke tests of size and, with TIMED=1, of speed, with limits that only a gross mistake exceeds (a Map entry
+ * a route, zod at start-up), and of standard input in a process of its own.
  */
 import { spawnSync } from "node:child_process";
 import { createWriteStream, mkdtempSync, readFileSync, rmSync } from "node:fs";

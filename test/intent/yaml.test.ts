@@ -1,7 +1,7 @@
 /**
- * What YAML and files can bring along: syntax errors, anchors and merge keys, duplicate keys, several documents, JSON,
- * encodings, and texts made to hang or kill a reader. Syntax errors are worded by the package, so only place and a
- * word are held.
+ * What YAML and files can bring along: syntax errors, anchors and merge keys, duplicate keys, several
+ * documents, JSON, encodings, and texts made to hang or kill a reader. Syntax errors are worded by the
+ * package, so only place and a word are held.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";

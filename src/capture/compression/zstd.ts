@@ -1,7 +1,7 @@
 /**
- * zstd (RFC 8878): skippable frames, frame headers and block headers are read here; an engine (zstd-engines.ts)
- * decompresses the blocks. Since the blocks are known, memory grows with a frame's data and not with the window that
- * its header declares, and time grows with its bytes.
+ * zstd (RFC 8878): skippable frames, frame headers and block headers are read here; an engine
+ * (zstd-engines.ts) decompresses the blocks. Since the blocks are known, memory grows with a frame's data and
+ * not with the window that its header declares, and time grows with its bytes.
  */
 import type { RawSource } from "../byte-source.ts";
 import { beginsWithHex, type DecodedFormat } from "../formats/capture-format.ts";
