@@ -124,8 +124,8 @@ function inPortOf(entry: usize): u32 {
 }
 
 /**
- * Packets of the uplink as long as they are usual: our label, IPv4 without options, to a VM that takes it or
- * to nobody here. Gives the first that is not, or comes in elsewhere.
+ * Decides packets of the uplink as long as they are usual: our label, IPv4 without options, to a VM that
+ * accepts it or to no local address. Returns the first packet that is not, or came in by another port.
  */
 function decideFromUplink(bank: usize, first: usize, end: usize): usize {
   const link = load<u32>(first, ENTRY_INTERFACE);
@@ -178,8 +178,8 @@ function decideFromUplink(bank: usize, first: usize, end: usize): usize {
 }
 
 /**
- * Packets of a VM that sends by route as long as they are usual: IPv4 without options from an address of its
- * own, to a route. Gives the first that is not, or comes in elsewhere.
+ * Decides packets of a VM that sends routed as long as they are usual: IPv4 without options from an address
+ * of its own, to a route. Returns the first packet that is not, or came in by another port.
  */
 function decideFromVm(bank: usize, port: usize, first: usize, end: usize): usize {
   const link = load<u32>(first, ENTRY_INTERFACE);

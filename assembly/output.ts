@@ -43,7 +43,7 @@ let units: u64 = 1000000;
 /** Seconds of 1970 at time 0, which may be negative: pcap counts from 1970, pcapng has an if_tsoffset. */
 let base_seconds: i64 = 0;
 
-/** Bytes that stand in OUTPUT and DROPS. */
+/** Bytes used in OUTPUT and DROPS. */
 let used: u32 = 0;
 let drops_used: u32 = 0;
 

@@ -112,7 +112,7 @@ function arpFromUplink(bank: usize, port: usize, frame: usize, length: u32): u64
   return owner != 0 ? output(port, owner, length, path) : dropped(Reason.ArpSuppressed, path);
 }
 
-/** Table 20 for a VM on the layer-3 path: it hears one neighbour, the virtual MAC, whomever it asks for. */
+/** Table 20 for a VM on the layer-3 path: its only neighbor is the virtual MAC, for every address it requests. */
 function arpFromL3(bank: usize, port: usize, frame: usize, length: u32, header: usize): u64 {
   const path = Table.Classify | Table.Arp;
   if (arp.senderAddress(header) == 0) return dropped(Reason.ArpProbe, path);
@@ -148,7 +148,8 @@ function ownerAsked(bank: usize, header: usize): usize {
 }
 
 /**
- * Table 30: the addresses of this hypervisor's VMs. Fields that cannot be read are zero and nobody's address.
+ * Table 30: the addresses of this hypervisor's VMs. Fields that cannot be read
+ * are zero, which is not the address of a VM.
  */
 function local(
   bank: usize,
@@ -191,7 +192,7 @@ function remote(bank: usize, header: usize, length: u32): u64 {
   return leaving(Action.Forward, false, path, next_hop);
 }
 
-/** Table 50: by MAC address; what nobody here has goes to the uplink, and never back there. */
+/** Table 50: by MAC address; a frame to an unknown MAC goes to the uplink, unless it came from there. */
 function bridge(bank: usize, port: usize, frame: usize, length: u32, before: u32): u64 {
   const path = before | Table.Bridge;
   const owner = portOfMac(bank, ethernet.destination(frame));

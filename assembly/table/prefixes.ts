@@ -42,7 +42,7 @@ export function getPrefix(bank: usize, prefix: u32, length: u32): u32 {
   return get(bank + SETTING_LONG, longKey(prefix, length));
 }
 
-/** Adds a prefix that is not there, or changes one that is. False when the table is full. */
+/** Adds a prefix that is not there, or changes one that is. False if the table is full. */
 export function setPrefix(bank: usize, prefix: u32, length: u32, value: u32): bool {
   if (length > SHORT_BITS) return setLong(bank, prefix, length, value);
   store<u32>(bank + heapAt(prefix, length), value, BANK_SHORT_HEAP);
@@ -56,7 +56,7 @@ export function setPrefix(bank: usize, prefix: u32, length: u32, value: u32): bo
   return true;
 }
 
-/** Takes out a prefix that is there; the next shorter one that covers it takes over. */
+/** Removes a prefix that is in the table; the next shorter one that covers it applies again. */
 export function removePrefix(bank: usize, prefix: u32, length: u32): void {
   if (length > SHORT_BITS) {
     removeLong(bank, prefix, length);

@@ -1,6 +1,6 @@
 /**
- * IPv4 (RFC 791) as far as forwarding needs it, read as Open vSwitch reads it: version nibble and header
- * checksum are not looked at. Addresses stay in network order: the u32 as it stands in memory.
+ * IPv4 (RFC 791) as far as forwarding needs it, read as Open vSwitch reads it: version and header checksum
+ * are not checked. Addresses stay in network order: the u32 as loaded from memory.
  */
 
 /** A header without options: its length in words, as IHL has it, and in bytes. */

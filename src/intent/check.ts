@@ -1,10 +1,10 @@
 /**
- * The table-driven checker: walks the tree of document.ts along a spec of keys.ts and gives typed
- * values with their places, reporting everything that is wrong on the way. It knows shapes and
- * ranges only; what two values have to do with each other is load.ts. A value with an error is
- * null, so that one mistake gives one message.
+ * The table-driven checker: walks the tree of yaml-tree.ts along a spec of schema-table.ts, returns typed
+ * values with their places, and reports every error. It checks single values; load.ts checks rules that join
+ * two values. A value with an error is null, so that one mistake causes one message.
  */
 
+import { unreachable } from "../wire/index.ts";
 import { either, nearest, printable, quoted } from "./diagnostics.ts";
 import type {
   ChoiceSpec,
@@ -20,7 +20,7 @@ import type {
 import { Fault, formatRange, inRange, readHostAddress, readMac, readPrefix } from "./values.ts";
 import type { Entry, ListNode, MapNode, Node, Report, ScalarNode } from "./yaml-tree.ts";
 
-/** What YAML's core schema makes of a plain scalar (YAML 1.2.2 §10.3.2). */
+/** The type that YAML's core schema assigns to a plain scalar (YAML 1.2.2 §10.3.2). */
 const PLAIN_TYPES: readonly { readonly type: PlainType; readonly form: RegExp }[] = [
   { type: "nothing", form: /^(?:~|null|Null|NULL)?$/ },
   { type: "a truth value", form: /^(?:true|True|TRUE|false|False|FALSE)$/ },
@@ -41,7 +41,7 @@ function isNothing(node: Node): boolean {
   return node.kind === "scalar" && typeOf(node) === "nothing";
 }
 
-/** Reports the errors of a tree against a spec; `visitsMax` bounds what aliases can multiply. */
+/** Checks a tree against a spec; `visitsMax` limits the nodes visited, which aliases can multiply. */
 export class Checker {
   readonly #report: Report;
   readonly #visitsMax: number;
@@ -66,7 +66,7 @@ export class Checker {
     return null;
   }
 
-  /** Null: already reported, further inside. */
+  /** The value; null if the error was reported for an inner value. */
   #valueOf(spec: Spec, node: Node, path: string, at: number): unknown {
     if (spec.kind === "record") {
       if (node.kind === "map") return this.#record(spec, node, path);
@@ -88,13 +88,15 @@ export class Checker {
         return text(spec, node);
       case "choice":
         return choice(spec, node);
-      // The three below have forms of their own: what YAML would take them for does not matter.
+      // These three have their own syntax; the type that YAML would assign does not matter.
       case "mac":
         return readMac(node.text);
       case "address":
         return readHostAddress(node.text);
       case "prefix":
         return readPrefix(node.text);
+      default:
+        return unreachable(spec);
     }
   }
 
@@ -175,9 +177,7 @@ function integer(spec: IntegerSpec, node: ScalarNode): number | Fault {
   return new Fault(`${quoted(node.text)} is text, because it is quoted; ${range}, without quotes`);
 }
 
-/**
- * Controls, lone surrogates and line separators: nothing that an interface, a terminal or UTF-8 would carry.
- */
+/** Controls, lone surrogates and line separators, which interface names, terminals or UTF-8 do not allow. */
 const NOT_IN_NAMES = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u;
 
 function text(spec: TextSpec, node: ScalarNode): string | Fault {

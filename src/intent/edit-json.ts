@@ -120,9 +120,12 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * Reads `{"vms": {"set": [VM…], "remove": [id…]}, "routes": {"set": [[prefix, [label…], via]…], "remove":
- * [prefix…]}}`; any part may be left out, and a VM has the keys of an intent. Throws EditError at the first
- * value that is not valid.
+ * Reads an edit; any part may be left out, and a VM has the keys of an intent:
+ *
+ *   {"vms": {"set": [VM…], "remove": [id…]},
+ *    "routes": {"set": [[prefix, [label…], via]…], "remove": [prefix…]}}
+ *
+ * Throws EditError at the first value that is not valid.
  */
 export function parseEdit(text: string): IntentEdit {
   const root = parseJson(text);

@@ -1,9 +1,8 @@
 /**
- * Loads an intent: reads the file, checks it, and gives numbers where the file has names and addresses.
- * Nothing here throws for bad input: whatever is wrong (the file missing included, then at line 1, column 1)
- * is a Diagnostic, and all of them are collected. The shape of single values is checked by check.ts along
- * keys.ts; here are the rules that join values: used twice, equal to the uplink's, too many in all. The law
- * is the section "Intent file" of the pipeline.
+ * Loads an intent: reads the file, checks it, and resolves addresses to numbers. Nothing here throws for
+ * invalid input: every error (a missing file too, at line 1, column 1) becomes a Diagnostic, and all are
+ * collected. check.ts checks single values; here are the rules that join values: used twice, equal to the
+ * uplink's, too many in total. The reference is docs/pipeline.md, section "Intent file".
  */
 import { dirname, isAbsolute, join } from "node:path";
 import type { Diagnostic } from "../errors/index.ts";
@@ -36,7 +35,7 @@ export function loadIntent(path: string, limits: Limits = LIMITS): Loaded {
   return intentOfBytes(path, read.bytes.subarray(0, read.length), limits);
 }
 
-/** The intent that `path` was found to hold. */
+/** The intent in these bytes of the file `path`. */
 export function intentOfBytes(path: string, bytes: Uint8Array, limits: Limits = LIMITS): Loaded {
   const encoding = foreignEncoding(bytes);
   if (encoding !== null)
@@ -51,7 +50,7 @@ function refused(path: string, message: string): Loaded {
   return { intent: null, errors: [{ file: nameOf(path), ...START, level: "error", message }], warnings: [] };
 }
 
-/** What a file is that is no UTF-8 text, or null. */
+/** The encoding of a file that is not UTF-8 text, or null. */
 function foreignEncoding(bytes: Uint8Array): string | null {
   const [a, b] = bytes;
   if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff)) return "UTF-16";
@@ -66,8 +65,8 @@ function foreignEncoding(bytes: Uint8Array): string | null {
 }
 
 /**
- * Reads and checks the text of an intent. `file` stands in messages, `folder` is what `routesFile` is
- * relative to; `limits` are those of limits.ts except in tests.
+ * Reads and checks the text of an intent. `file` is the name for messages, `routesFile` is relative to
+ * `folder`; `limits` are those of limits.ts except in tests.
  */
 export function parseIntent(text: string, file: string, folder: string, limits: Limits = LIMITS): Loaded {
   const plain = text.startsWith("\ufeff") ? text.slice(1) : text;
@@ -75,9 +74,8 @@ export function parseIntent(text: string, file: string, folder: string, limits: 
 }
 
 /**
- * One VM as a document of its own: a mapping with the keys of `vms` in an intent. `file`
- * stands in messages. What joins two VMs (used twice, the uplink's) is the caller's to check,
- * but for an address that stands there twice.
+ * Reads one VM as a document of its own: a mapping with the keys of `vms` in an intent. `file` is the name
+ * for messages. The caller checks the rules that join two VMs; an address given twice is an error here.
  */
 export function parseVm(text: string, file: string): { vm: Vm | null; errors: readonly Diagnostic[] } {
   const plain = text.startsWith("\ufeff") ? text.slice(1) : text;
@@ -100,7 +98,7 @@ export function parseVm(text: string, file: string): { vm: Vm | null; errors: re
   return { vm: null, errors: errors.list(file) };
 }
 
-/** Where each value of one kind stood first, so that its second use can be refused. */
+/** The place of the first use of each value, so that a second use is an error. */
 class Once<T> {
   readonly #first = new Map<T, number>();
 
@@ -167,7 +165,7 @@ class Loader {
     this.#errors.add(this.#file, this.#errors.onlyCounts ? START : this.#lines.place(at), message);
   }
 
-  /** The file against its table of keys; null when it is not even a mapping. */
+  /** Checks the file against the schema table; null if it is not a mapping. */
   #check(): RawIntent | null {
     if (this.#text.trim() === "") {
       this.#error(0, "the intent is empty; it needs at least name, bridge, label and uplink");
@@ -185,7 +183,7 @@ class Loader {
     return new Checker(report, visitsMax).check(INTENT, root, "")?.value ?? null;
   }
 
-  /** Refuses the second use of a value; `shown` is the value in the message. */
+  /** Reports the second use of a value; `shown` prints the value. */
   #once<T>(once: Once<T>, located: Located<T> | null, path: string, shown?: (value: T) => string): void {
     if (located === null) return;
     const first = once.claim(located.value, located.at);
@@ -257,7 +255,7 @@ class Loader {
     return { ...files, inlineCount: this.#table.count };
   }
 
-  /** False when the table is full. */
+  /** False if the table is full. */
   #inlineRoute(route: RawRoute, path: string, files: RouteFiles): boolean {
     const labels = route.labels?.value ?? [];
     if (route.prefix === null) return true;
@@ -284,7 +282,7 @@ class Loader {
     readRoutes(read, files, this.#table, this.#errors, this.#limits);
   }
 
-  /** The intent, once no error was found: then every required value is there. */
+  /** The intent, if there is no error: every required value exists then. */
   #finish(raw: RawIntent): Intent {
     const uplink = raw.uplink!.value;
     return {
@@ -304,7 +302,7 @@ class Loader {
     };
   }
 
-  /** Keeps the table's places and not the table. */
+  /** The places of VMs and routes, without keeping the table. */
   #places(raw: RawIntent, files: RouteFiles): Places {
     const file = this.#file;
     const lines = this.#lines;
@@ -316,7 +314,7 @@ class Loader {
     };
   }
 
-  /** What works, but surely not as meant. */
+  /** Warns about routes that are never used. */
   #warn(raw: RawIntent, files: RouteFiles): void {
     const unused: { index: number; message: () => string }[] = [];
     const never = (index: number): string => `the route to ${this.#table.text(index)} is never used`;
@@ -340,7 +338,7 @@ class Loader {
   }
 }
 
-/** Whether table 30 delivers to the VM before a route is looked up; an `l2` VM has no row there. */
+/** Whether table 30 delivers to the VM before a route is looked up; an `l2` VM has no flow there. */
 const WINS_OVER_ROUTES: { readonly [path in Path]: boolean } = {
   l2: false,
   "dual-l2": true,
@@ -348,7 +346,7 @@ const WINS_OVER_ROUTES: { readonly [path in Path]: boolean } = {
   l3: true,
 };
 
-/** A VM of which nothing is missing. */
+/** The VM, if no required value is missing. */
 export function finishVm(vm: RawVm): Vm {
   return {
     id: vm.id!.value,

@@ -1,8 +1,8 @@
 /**
- * The one table of the intent file's keys: what each holds, in which range, whether it may be left out, and
- * what an editor shows when the mouse rests on it. The run-time checker (check.ts) and the JSON Schema for
- * editors (schema.ts, by way of zod) are both derived from it, so there are not two schemas. Rules that join
- * two values (used twice, a VM's MAC equal to the uplink's) are not here but in load.ts.
+ * The table of the intent file's keys: type, range, whether the key is optional, and the description that an
+ * editor shows. The run-time checker (check.ts) and the JSON Schema for editors (schema.ts, with zod) are
+ * both derived from it, so there is one schema. Rules that join two values (used twice, a VM's MAC equal to
+ * the uplink's) are in load.ts.
  */
 import type { Ipv4Address, MacAddress, Prefix } from "../wire/index.ts";
 import { LABELS_MAX } from "./limits.ts";
@@ -39,7 +39,7 @@ export interface ListSpec<Of = unknown> {
   readonly kind: "list";
   readonly of: Of;
   readonly what: string;
-  /** Fewest and most items; a reason stands behind `max` in the message. */
+  /** Fewest and most items, and the reason for `max` in the message. */
   readonly min: number;
   readonly max: number | null;
   readonly maxReason: string;
@@ -62,9 +62,9 @@ export type Spec =
 export interface Key {
   readonly spec: Spec;
   readonly required: boolean;
-  /** What an editor shows; Markdown-free, a sentence or two. */
+  /** One or two sentences for editors, without Markdown. */
   readonly description: string;
-  /** What an absent key means, for the schema only; load.ts sets it. */
+  /** The value of an absent key, for the JSON Schema; load.ts applies it. */
   readonly fallback?: string | number | readonly never[];
   readonly examples: readonly (string | number | readonly (string | number)[])[];
 }
@@ -89,10 +89,7 @@ interface ScalarValues {
   readonly prefix: Prefix;
 }
 
-/**
- * A checked value and where it stands: an offset into the text. In a
- * record, null is an absent or faulty value.
- */
+/** A checked value and its offset in the text. In a record, null is an absent or invalid value. */
 export interface Located<T> {
   readonly at: number;
   readonly value: T;

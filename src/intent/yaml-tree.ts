@@ -1,8 +1,8 @@
 /**
- * YAML text → a small tree of scalars, lists and mappings with positions; the only file that knows the `yaml`
- * package. Types are not guessed here: a scalar is its text and whether it was quoted, so that
- * `52:54:00:00:00:11` can never become a number. Aliases and merge keys (`<<`) are resolved; what they could
- * blow up (nesting, merged keys) has a limit, since the package itself recurses and would end the process.
+ * YAML text → a small tree of scalars, lists and mappings with positions; the only file that imports the
+ * `yaml` package. Types are not resolved here: a scalar is its text and whether it was quoted, so that
+ * `52:54:00:00:00:11` can never become a number. Aliases and merge keys (`<<`) are resolved; nesting and
+ * merged keys have a limit, because the package recurses and would overflow the stack.
  */
 import type { CST, ParsedNode, YAMLMap, YAMLSeq } from "yaml";
 import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, Parser } from "yaml";
@@ -13,7 +13,7 @@ export interface ScalarNode {
   readonly kind: "scalar";
   readonly at: number;
   readonly text: string;
-  /** Neither quoted nor a block: YAML would guess a type. */
+  /** Neither quoted nor a block: YAML would resolve its type. */
   readonly plain: boolean;
 }
 export interface ListNode {
@@ -32,10 +32,10 @@ export interface Entry {
   readonly value: Node;
 }
 
-/** Takes a problem at an offset of the text. */
+/** Reports a diagnostic at an offset of the text. */
 export type Report = (at: number, message: string | (() => string)) => void;
 
-/** Where the lines of a text begin. */
+/** The offsets at which the lines of a text begin. */
 export class Lines {
   readonly #starts: number[] = [0];
 
@@ -63,7 +63,7 @@ const NESTING_MAX = 32;
 /** Keys copied by `<<` in one file: far above any intent, far below what hurts. */
 const MERGED_KEYS_MAX = 1_000_000;
 
-/** What helps against a syntax error, by the package's code for it. */
+/** Hints for syntax errors, by the package's error code. */
 const HINTS: { readonly [code: string]: string } = {
   BAD_ALIAS: "an alias is * and a name that an anchor (&) before it gives",
   BAD_DQ_ESCAPE: "write \\\\ for a backslash, or use single quotes",
@@ -78,8 +78,8 @@ const HINTS: { readonly [code: string]: string } = {
 };
 
 /**
- * Reads one YAML document, without a byte order mark, of at most `partsMax` words and signs. Null when the
- * text has errors: they were all reported, at offsets from 0 to the text's length.
+ * Reads one YAML document, without a byte order mark, of at most `partsMax` words and signs. Null if the text
+ * has errors; all are reported, at offsets from 0 to the text's length.
  */
 export function readDocument(text: string, lines: Lines, partsMax: number, report: Report): Node | null {
   let failed = false;
@@ -122,7 +122,7 @@ export function readDocument(text: string, lines: Lines, partsMax: number, repor
 }
 
 /**
- * The offset of the first C0 control that is no blank or line end, or -1.
+ * The offset of the first C0 control other than blank and line end, or -1.
  * YAML has none; the lexer uses some itself.
  */
 function controlAt(text: string): number {
@@ -134,8 +134,8 @@ function controlAt(text: string): number {
 }
 
 /**
- * The text as the package's tokens, or null after a report. Fed word by word, so that too deep a nesting or
- * too many words are seen before they take the memory (up to 600 bytes a word) or the stack.
+ * The text as the package's tokens, or null after a report. The parser gets word by word, so that excessive
+ * nesting or size is found before it exhausts the stack or the memory (up to 600 bytes a word).
  */
 function tokensOf(text: string, partsMax: number, fail: Report): CST.Token[] | null {
   const parser = new Parser();
@@ -159,13 +159,12 @@ function tokensOf(text: string, partsMax: number, fail: Report): CST.Token[] | n
 
 interface Anchored {
   readonly node: Node;
-  /** False while the node's own contents are being read: then an alias to it closes a circle. */
+  /** False while the node's contents are being converted; an alias to it is a cycle then. */
   done: boolean;
 }
 
 /**
- * From the package's nodes to ours, in the order of the text, so that an
- * alias finds the last anchor before it.
+ * Converts the package's nodes in the order of the text, so that an alias finds the last anchor before it.
  */
 class Converter {
   readonly #report: Report;
