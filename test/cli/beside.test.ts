@@ -80,7 +80,7 @@ test("--tunnel-ports, and lists of interfaces, say which ports are tunnels", () 
     "--tunnel-ports",
     "vxlan0",
   );
-  assert.match(named.stdout, "1. tun_id differs if port 2 is a tunnel, for ");
+  assert.match(named.stdout, "1. tun_id differs for all frames of this packet class");
   assert.match(named.stdout, "out vxlan0 (2) with tun_id=0x64: ");
 });
 
@@ -171,7 +171,7 @@ test("a flow that is no frame is one line", () => {
     "the flow has no packet fields",
     "a frame after the flow",
   );
-  failsWith(run("trace", "-f", "state.flows", "ip,nw_dst=10.0.0.1"), "needs the port");
+  failsWith(run("trace", "-f", "state.flows", "ip,nw_dst=10.0.0.1"), "needs the input port");
   failsWith(
     run("trace", "-f", "state.flows", "-i", "1", "in_port=2,ip"),
     "-i gives port 1, but the flow has in_port=2",

@@ -8,6 +8,7 @@ import { mkdirSync } from "node:fs";
 import type { Command, Option } from "../../src/cli/command.ts";
 import { COMMANDS } from "../../src/cli/commands/index.ts";
 import { UsageError } from "../../src/cli/errors.ts";
+import { helpOf, programHelp } from "../../src/cli/help.ts";
 import { parse } from "../../src/cli/parse.ts";
 import { parseIntent } from "../../src/intent/index.ts";
 import { Flows, flowText } from "../../src/pipeline/index.ts";
@@ -92,6 +93,61 @@ test("what help says of repeating is what the parser does", () => {
   );
   for (const one of ["verify --report", "diff --report", "replay --report", "replay --read", "trace --read"])
     assert.ok(repeatable.includes(one), one);
+});
+
+test("short help fits a screen and its common options, full help has every option, and no line is long", () => {
+  for (const command of COMMANDS) {
+    const [short, full] = [helpOf(command, false), helpOf(command, true)];
+    assert.ok(short.split("\n").length <= 24, `${command.name}: ${short.split("\n").length} lines`);
+    for (const { name, help, isCommon } of command.options) {
+      if (name === "h") continue;
+      assert.match(full, `--${name}`);
+      if (isCommon === true) assert.match(short, `--${name}`);
+      assert.not.match(help, /\.$|^[A-Z]/, `${command.name} --${name}: lower case, no period`);
+    }
+    const examples = new Set(command.examples.map(example => `  $ ${example}`));
+    for (const line of full.split("\n"))
+      assert.ok(line.length <= 100 || examples.has(line), `${line.length} columns: ${line}`);
+    assert.match(programHelp("1.0.0", COMMANDS), `  ${command.name}`);
+  }
+});
+
+test("the registry: names are unique, options of checks and dependences exist, words select one work", () => {
+  assert.is(new Set(COMMANDS.map(({ name }) => name)).size, COMMANDS.length);
+  for (const { name, options, dependences = [] } of COMMANDS) {
+    const names = options.map(one => one.name);
+    assert.is(new Set(names).size, names.length, `${name} has each option once`);
+    const shorts = options.flatMap(({ short }) => (short === undefined ? [] : [short]));
+    assert.is(new Set(shorts).size, shorts.length, `${name} has each short option once`);
+    for (const one of dependences)
+      for (const option of [...one.options, one.needs])
+        assert.ok(names.includes(option), `${name} --${option}`);
+  }
+});
+
+test("an unknown command, subcommand or argument selects nothing", () => {
+  failsWith(run("frob"), 'unknown command "frob"; run slash32 --help');
+  failsWith(run("doctor"), 'unknown command "doctor"');
+  failsWith(
+    run("agent", "frob", "-n", "hv.yaml"),
+    'unknown subcommand "frob"; the only subcommand is doctor',
+  );
+  for (const word of ["constructor", "toString", "__proto__"])
+    failsWith(run("agent", word), "unknown subcommand");
+  failsWith(run("agent", "doctor", "more", "-n", "hv.yaml"), 'agent: unexpected argument "more"');
+  for (const { name, noArguments } of COMMANDS)
+    if (noArguments !== undefined && name !== "agent")
+      failsWith(run(name, "frob"), 'unexpected argument "frob"');
+});
+
+test("an option without the one that it depends on is refused, not ignored", () => {
+  for (const { name, options, dependences = [] } of COMMANDS)
+    for (const { options: dependent, needs } of dependences)
+      for (const option of dependent) {
+        const { value } = options.find(one => one.name === option)!;
+        const given = value === undefined ? [`--${option}`] : [`--${option}`, "1"];
+        failsWith(run(name, ...given), `--${option} requires --${needs}`);
+      }
 });
 
 test("the program says it in one line: the first of two dumps is not lost", () => {

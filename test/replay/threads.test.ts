@@ -106,7 +106,7 @@ test("numbers of cores that are none", () => {
   assert.is(run("--threads", "2", "--allow-empty", "-q").code, 0);
   assert.match(
     slash32(folder, ["replay", "--help"]).stdout,
-    /--threads N\s+use at most N cores, 1 or 2 \(default: /,
+    /--threads N\s+use at most N CPU cores, 1 or 2 \(default: /,
   );
 });
 

@@ -30,7 +30,7 @@ export const agent: Command = {
     "slash32 agent doctor -n hv1.yaml",
   ],
   options: [
-    intent,
+    { ...intent, value: "BASE", help: "the intent of the hypervisor, a YAML file" },
     {
       name: "vms",
       value: "DIR",
