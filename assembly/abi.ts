@@ -46,8 +46,7 @@ export const MAX_HOSTS: u32 = 65536;
 /** Ports, the uplink included. */
 export const MAX_PORTS: u32 = 4096;
 /**
- * Longest frame that the pipeline takes, in bytes, from the destination MAC to the last byte before the
- * FCS.
+ * Longest frame that the pipeline takes, in bytes, from the destination MAC to the last byte before the FCS.
  */
 export const MAX_FRAME_BYTES: u32 = 9216;
 /** Labels that one route may push (as many as OVS holds). */
@@ -100,8 +99,8 @@ export enum Reason {
 /** All Reasons, None included. src/core/names.ts asserts that none is missing here. */
 export const REASON_COUNT: u32 = Reason.SamePort + 1;
 /**
- * Bits that hold a Reason, in a decision and in the number of an outcome. Asserted there, too: enough for
- * all Reasons.
+ * Bits that hold a Reason, in a decision and in the number of an outcome.
+ * Asserted there, too: enough for all Reasons.
  */
 export const REASON_BITS: u32 = 5;
 
@@ -143,8 +142,8 @@ export const CAPTURE_DONE: u32 = 20;
 export const CAPTURE_INTERFACES: u32 = 24;
 export const CAPTURE_INTERFACE_COUNT: u32 = 28;
 /**
- * Bytes of a block being skipped that are still to come, its second length not counted; and its length, 0:
- * no block.
+ * Bytes of a block being skipped that are still to come, its second length
+ * not counted; and its length, 0: no block.
  */
 export const CAPTURE_SKIP: u32 = 32;
 export const CAPTURE_SKIP_BLOCK: u32 = 36;
@@ -153,8 +152,7 @@ export const CAPTURE_SKIP_BLOCK: u32 = 36;
  */
 export const CAPTURE_CLOCK: u32 = 40;
 /**
- * 1 when the next packet was looked at already; it stands in the following fields, laid out as a queue
- * entry.
+ * 1 when the next packet was looked at already; it stands in the following fields, laid out as a queue entry.
  */
 export const CAPTURE_HEAD: u32 = 52;
 /** Address of the record or block that was looked at last. */
@@ -238,7 +236,7 @@ export const MAX_OPTIONS_BYTES: u32 = 0xfe00;
 /** u32 a place for route tables: its bytes that may not be zero. */
 export const PLACES: u32 = 0x18000;
 /**
- * u32: sum of what touch.ts looked at, stored so that no compiler finds its loads useless; nobody reads it.
+ * u32: sum of the values that prefetch.ts loaded, stored so that no compiler removes the loads. Never read.
  */
 export const SEEN: u32 = 0x18040;
 
@@ -251,8 +249,8 @@ export const COUNTERS_OUTCOMES: u32 = COUNTERS;
 export const COUNTERS_BYTES: u32 = COUNTERS_OUTCOMES + PATH_COUNT * OUTCOMES_A_PATH * 8;
 export const COUNTERS_SNAPPED: u32 = COUNTERS_BYTES + 8;
 /**
- * Packets written without some of their options, and with another time than theirs because pcap cannot hold
- * it.
+ * Packets written without some of their options, and with another time
+ * than theirs because pcap cannot hold it.
  */
 export const COUNTERS_CUT_OPTIONS: u32 = COUNTERS_BYTES + 16;
 export const COUNTERS_CUT_TIMES: u32 = COUNTERS_BYTES + 24;
@@ -460,13 +458,12 @@ export const SETTING_NEXT_HOP_COUNT: u32 = 84;
 export const SETTING_DENSE_HOSTS: u32 = 88;
 export const SETTING_DENSE_EXACT: u32 = 100;
 /**
- * u64: bytes 12…19 of a frame with this hypervisor's label alone and an IPv4 header without options,
- * LABELLED_MASK.
+ * u64: bytes 12…19 of a frame with this hypervisor's label alone and an IPv4
+ * header without options, LABELLED_MASK.
  */
 export const SETTING_LABELLED: u32 = 112;
 /**
- * Slot + 1 of the first port record that is free again, 0 when there is none; its PORT_NUMBER says the
- * next.
+ * Slot + 1 of the first port record that is free again, 0 when there is none; its PORT_NUMBER says the next.
  */
 export const SETTING_FREE_PORT: u32 = 120;
 export const SETTINGS_BYTES: u32 = 128;
@@ -516,8 +513,8 @@ export const FLAG_L3_IN: u32 = 4;
 export const FLAG_L3_OUT: u32 = 8;
 
 /**
- * A next hop: twelve bytes of Ethernet addresses (via, uplink), label count, label stack entries in network
- * order.
+ * A next hop: twelve bytes of Ethernet addresses (via, uplink), label count,
+ * label stack entries in network order.
  */
 export const NEXT_HOP_BYTES: u32 = 32;
 export const NEXT_HOP_HEADER: u32 = 0;

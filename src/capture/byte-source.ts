@@ -1,7 +1,7 @@
 /**
- * A source of bytes: the one interface between a capture's file and whoever reads it. Files, pipes and terminals
- * (source.ts) implement it, and so do decompressors, each in front of a `RawSource`. Errors are `SourceError`s, one line
- * each, without the file's name: the caller adds the name and the byte offset.
+ * A source of bytes: the one interface between a capture's file and whoever reads it. Files, pipes and
+ * terminals (source.ts) implement it, and so do decompressors, each in front of a `RawSource`. Errors are
+ * `SourceError`s, one line each, without the file's name: the caller adds the name and the byte offset.
  */
 
 import { UserError } from "../errors/index.ts";
@@ -22,11 +22,13 @@ export interface ByteSource {
   readonly fd: number | null;
   /** Continues at this offset of a plain file; the bytes before it count as read. */
   seek(offset: number): void;
-  /** Fills `target` (not empty) from its start; returns the bytes written, 0 at the end. Throws SourceError. */
+  /**
+   * Fills `target` (not empty) from its start; returns the bytes written, 0 at the end. Throws SourceError.
+   */
   fill(target: Uint8Array): number | Promise<number>;
   /**
-   * Ends reading: a file ends here, a pipe after the bytes that its writer sends within LAST_BYTES_MS. A signal from
-   * the terminal reaches the writer too, which then flushes its buffer.
+   * Ends reading: a file ends here, a pipe after the bytes that its writer sends within LAST_BYTES_MS. A
+   * signal from the terminal reaches the writer too, which then flushes its buffer.
    */
   stop(): void;
   close(): void;

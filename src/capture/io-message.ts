@@ -1,6 +1,6 @@
 /**
- * The operating system's errors (errno) in words, without the path, which the caller adds. Used for captures, sockets and
- * devices alike.
+ * The operating system's errors (errno) in words, without the path, which the caller adds. Used for captures,
+ * sockets and devices alike.
  */
 
 const MESSAGES: Record<string, string> = {

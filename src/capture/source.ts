@@ -1,7 +1,7 @@
 /**
- * Opens a capture: a file, a pipe or standard input, decoded if its format is compressed. A plain file is read by
- * synchronous calls straight into the caller's memory, which is the fastest way; pipes and terminals are read as
- * streams, so that a signal is noticed while no bytes come.
+ * Opens a capture: a file, a pipe or standard input, decoded if its format is compressed. A plain file is
+ * read by synchronous calls straight into the caller's memory, which is the fastest way; pipes and terminals
+ * are read as streams, so that a signal is noticed while no bytes come.
  */
 import { closeSync, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { Socket } from "node:net";

@@ -1,7 +1,7 @@
 /**
- * A capture's state in the core's memory: its record (abi.CAPTURE_…) and its window of the file. The core reads packets
- * at CAPTURE_AT and stops at CAPTURE_END; the host moves what is left to the window's start and reads behind it.
- * Offsets are those of the file, after decompression.
+ * A capture's state in the core's memory: its record (abi.CAPTURE_…) and its window of the file. The core
+ * reads packets at CAPTURE_AT and stops at CAPTURE_END; the host moves what is left to the window's start and
+ * reads behind it. Offsets are those of the file, after decompression.
  */
 import * as abi from "../../assembly/abi.ts";
 import type { Core } from "../core/index.ts";

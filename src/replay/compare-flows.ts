@@ -1,7 +1,7 @@
 /**
- * Compares the core with the flows of a bridge, frame by frame: a frame with different outcomes is counted, described
- * and written to a capture. Two outcomes are the same if the same bytes leave by the same ports. The interpreter of
- * src/openflow runs the flows; here is only the comparison.
+ * Compares the core with the flows of a bridge, frame by frame: a frame with different outcomes is counted,
+ * described and written to a capture. Two outcomes are the same if the same bytes leave by the same ports.
+ * The interpreter of src/openflow runs the flows; here is only the comparison.
  */
 
 import * as abi from "../../assembly/abi.ts";
@@ -19,7 +19,10 @@ import { Flows, flowText, matchedFlows } from "../pipeline/index.ts";
 import type { PortNames } from "./ports.ts";
 import type { Timescale } from "./timescale.ts";
 
-/** A flow with its place: in the dump of the bridge, or (file: null) a line of the flows compiled from the intent. */
+/**
+ * A flow with its place: in the dump of the bridge, or (file: null) a line
+ * of the flows compiled from the intent.
+ */
 export interface FlowAt {
   readonly file: string | null;
   readonly line: number;
@@ -29,7 +32,10 @@ export interface FlowAt {
 /** Frames with the same two outcomes, and the same two flows at which core and bridge diverge. */
 export interface Difference {
   readonly frames: number;
-  /** The first of these frames, its two outcomes in words, and its number among all frames that differ, from 1. */
+  /**
+   * The first of these frames, its two outcomes in words, and its number
+   * among all frames that differ, from 1.
+   */
   readonly inPort: number;
   readonly frame: Uint8Array;
   readonly core: string;
@@ -47,7 +53,10 @@ export interface Undecided {
 }
 
 export interface AgainstResult {
-  /** Frames that were compared: whole ones, except those that are too long, because flows do not check the length. */
+  /**
+   * Frames that were compared: whole ones, except those that are too long,
+   * because flows do not check the length.
+   */
   readonly frames: number;
   readonly different: number;
   readonly unknown: number;
@@ -61,7 +70,9 @@ export interface AgainstResult {
 
 const TOO_LONG = REASONS[abi.Reason.TooLong]!;
 
-/** Whether the same bytes leave by the same port, and the flows send no packet-in but that of an expired TTL. */
+/**
+ * Whether the same bytes leave by the same port, and the flows send no packet-in but that of an expired TTL.
+ */
 function isSameEnd({ port, frame }: FrameOut, { outputs, packetIns }: Outcome): boolean {
   if (packetIns.some(({ reason }) => reason !== "invalid_ttl")) return false;
   if (frame === null) return outputs.length === 0;
@@ -135,7 +146,9 @@ export class Against {
     this.#sink?.write(pcapngHeader(names, resolution, base));
   }
 
-  /** Compares `count` packets of a core's queue from index `first` on, whose bytes are still in its window. */
+  /**
+   * Compares `count` packets of a core's queue from index `first` on, whose bytes are still in its window.
+   */
   compare({ bytes, words }: Core, first: number, count: number): void {
     const frames: FrameIn[] = [];
     const entries: number[] = [];
@@ -163,7 +176,10 @@ export class Against {
     }
   }
 
-  /** The outcome of the flows for frame `index` of the core's last batch; null if it is the same or not determined. */
+  /**
+   * The outcome of the flows for frame `index` of the core's last batch; null
+   * if it is the same or not determined.
+   */
   #outcomeThatDiffers({ inPort, frame }: FrameIn, index: number): Outcome | null {
     const reason = abi.FRAMES + index * abi.DESCRIPTOR_BYTES + abi.DESCRIPTOR_REASON;
     if (this.#memory[reason] === abi.Reason.TooLong) return null;
@@ -177,8 +193,8 @@ export class Against {
   }
 
   /**
-   * Whether the core's outcome is the same. Nearly all are, so frames are compared in the core's memory, without a copy.
-   * Both sides report an expired TTL with a packet-in; the core has no other packet-ins.
+   * Whether the core's outcome is the same. Nearly all are, so frames are compared in the core's memory,
+   * without a copy. Both sides report an expired TTL with a packet-in; the core has no other packet-ins.
    */
   #isSame(index: number, { outputs, packetIns }: Outcome): boolean {
     if (packetIns.length > 0 && packetIns.some(({ reason }) => reason !== "invalid_ttl")) return false;
@@ -226,7 +242,10 @@ export class Against {
     this.#sink.write(pcapngPacket(this.#interfaces.indexOf(inPort), time, frame, comment));
   }
 
-  /** The first flows that differ between the compiled ones, which the core's tables implement, and the bridge's. */
+  /**
+   * The first flows that differ between the compiled ones, which the core's
+   * tables implement, and the bridge's.
+   */
   #divergenceOf(inPort: number, frame: Uint8Array, { tables }: FrameOut, outcome: Outcome): Divergence {
     const isKnown = tables.length > 0 && frame.length >= ETHERNET_BYTES;
     this.#compiled ??= isKnown ? new Flows(this.#intent) : null;

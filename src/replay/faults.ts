@@ -1,6 +1,6 @@
 /**
- * Messages for damage that the core finds in a capture (abi.CaptureFault). Each states the value that the record or
- * block has and what is valid; the caller adds the file and the byte offset.
+ * Messages for damage that the core finds in a capture (abi.CaptureFault). Each states the value that the
+ * record or block has and what is valid; the caller adds the file and the byte offset.
  */
 import * as abi from "../../assembly/abi.ts";
 import { unreachable } from "../wire/index.ts";
@@ -16,7 +16,7 @@ export function faultMessage(
     case abi.CaptureFault.RecordTooLarge:
       return `the record's captured length is ${value} bytes; at most ${abi.MAX_RECORD_BYTES} are possible`;
     case abi.CaptureFault.BlockLength:
-      return `the block's length is ${value} bytes; it must be a multiple of 4 and include the block's header`;
+      return `the block's length is ${value} bytes; it must be a multiple of 4 and include its header`;
     case abi.CaptureFault.BlockTrailer:
       return `the block's second length, ${value}, differs from its first`;
     case abi.CaptureFault.PacketOverrun:
@@ -28,8 +28,12 @@ export function faultMessage(
     case abi.CaptureFault.BlockTooLarge:
       return `the block's length is ${value} bytes; at most ${abi.WINDOW_BYTES} can be read`;
     case abi.CaptureFault.ByteOrder:
-      return `the section's byte-order magic is 0x${value.toString(16)}; expected 0x1a2b3c4d, in either byte order`;
+      return `the section's byte-order magic is ${hex(value)}; expected 0x1a2b3c4d, in either byte order`;
     default:
       return unreachable(fault);
   }
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16)}`;
 }

@@ -1,7 +1,7 @@
 /**
- * One capture being read: its source, its state and window in the core's memory, and its interfaces. The core walks over
- * the packets and stops at events; here the window is refilled, headers are read, and damage becomes a message with its
- * byte offset.
+ * One capture being read: its source, its state and window in the core's memory, and its interfaces. The core
+ * walks over the packets and stops at events; here the window is refilled, headers are read, and damage
+ * becomes a message with its byte offset.
  */
 import * as abi from "../../assembly/abi.ts";
 import {
@@ -59,7 +59,9 @@ export class Input {
     this.interfaces = new InterfaceTable(this.#state, options);
   }
 
-  /** Opens the capture and reads its header. Throws ReplayError if it is not a capture, or not of Ethernet. */
+  /**
+   * Opens the capture and reads its header. Throws ReplayError if it is not a capture, or not of Ethernet.
+   */
   async open(): Promise<void> {
     try {
       this.source = await openSource(this.name);
@@ -80,9 +82,8 @@ export class Input {
     state.set(abi.CAPTURE_AT, state.get(abi.CAPTURE_AT) + PCAP_HEADER_BYTES);
     const { port, fallback, ports, leavesOut } = this.#options;
     if (port === null && fallback === null) {
-      throw this.error(
-        `a pcap does not name the port that its frames enter; write PORT=${this.name}, PORT one of ${ports.list()}`,
-      );
+      const what = "a pcap does not name the port that its frames enter";
+      throw this.error(`${what}; write PORT=${this.name}, PORT one of ${ports.list()}`);
     }
     this.interfaces.add({
       linkType: opening.linkType,
@@ -110,7 +111,10 @@ export class Input {
     return this.#state.position;
   }
 
-  /** Continues at a file offset, as if everything before it had been read; `clock` is the last packet's timestamp. */
+  /**
+   * Continues at a file offset, as if everything before it had been read;
+   * `clock` is the last packet's timestamp.
+   */
   jump(offset: number, clock: bigint): void {
     this.source!.seek(offset);
     this.#state.jump(offset, clock);
@@ -150,8 +154,8 @@ export class Input {
   }
 
   /**
-   * Sets the core's clock; the last packet's timestamp is converted from the clock before. Sets it for all interfaces,
-   * or those from `first` on: a capture may describe tens of thousands, one after the other.
+   * Sets the core's clock; the last packet's timestamp is converted from the clock before. Sets it for all
+   * interfaces, or those from `first` on: a capture may describe tens of thousands, one after the other.
    */
   setClock(scale: Timescale, before: Timescale, first = 0): void {
     const state = this.#state;

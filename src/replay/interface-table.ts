@@ -1,7 +1,7 @@
 /**
- * The interfaces that a capture describes: for each a record in the core's memory (abi.INTERFACE_…) with the port that
- * its frames enter and the conversion of its timestamps, or the reason why its packets cannot be read. A pcap has one
- * interface, each section of a pcapng any number.
+ * The interfaces that a capture describes: for each a record in the core's memory (abi.INTERFACE_…) with the
+ * port that its frames enter and the conversion of its timestamps, or the reason why its packets cannot be
+ * read. A pcap has one interface, each section of a pcapng any number.
  */
 import * as abi from "../../assembly/abi.ts";
 import { ETHERNET, FormatError, type InterfaceDescription, linkTypeName } from "../capture/index.ts";
@@ -107,12 +107,15 @@ export class InterfaceTable {
     set(abi.INTERFACE_LAST_TIME + 4, 0xffffffff);
   }
 
-  /** Moves the records to a place with twice the room. The next packet's queue entry is the only pointer to one. */
+  /**
+   * Moves the records to a place with twice the room. The next packet's
+   * queue entry is the only pointer to one.
+   */
   #grow(number: number): void {
     const at = this.#options.pool.take(2 * number);
     if (at === null)
       throw new FormatError(
-        `more than ${number} interfaces; at most ${abi.MAX_INTERFACES} records fit, for all captures together`,
+        `more than ${number} interfaces; at most ${abi.MAX_INTERFACES} fit, all captures together`,
       );
     const before = this.#at;
     this.#state.core.bytes.copyWithin(at, before, before + number * abi.INTERFACE_BYTES);
@@ -153,11 +156,11 @@ export class InterfaceTable {
     return port ?? (name === null ? null : ports.byName(name)) ?? fallback;
   }
 
-  // ── Time ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Digits that a timestamp's fraction needs, at most FINEST_RESOLUTION; 0 while no interface is known. A binary
-   * fraction needs as many decimal digits as it has binary ones: 2^-3 = 0.125.
+   * Digits that a timestamp's fraction needs, at most FINEST_RESOLUTION; 0 while no interface is known. A
+   * binary fraction needs as many decimal digits as it has binary ones: 2^-3 = 0.125.
    */
   get resolution(): number {
     return Math.min(FINEST_RESOLUTION, this.#digits);

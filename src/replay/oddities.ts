@@ -1,7 +1,7 @@
 /**
- * Packets of a capture that the core reads although their records are odd: frames of zero bytes, records longer than
- * their frame, timestamps out of range. The core counts them and keeps the address of the first; here that address
- * becomes a file offset before the window moves, and the counts become messages.
+ * Packets of a capture that the core reads although their records are odd: frames of zero bytes, records
+ * longer than their frame, timestamps out of range. The core counts them and keeps the address of the first;
+ * here that address becomes a file offset before the window moves, and the counts become messages.
  */
 import * as abi from "../../assembly/abi.ts";
 import type { CaptureState } from "./capture-state.ts";

@@ -1,6 +1,6 @@
 /**
- * Checks the names of the outputs of a replay: no output, finished or not (`.part`), may be an input or another output,
- * because opening it would destroy what is read or written there.
+ * Checks the names of the outputs of a replay: no output, finished or not (`.part`), may be an input or
+ * another output, because opening it would destroy what is read or written there.
  */
 import { type ByteSource, identityOf, touchedBy } from "../capture/index.ts";
 import { ReplayError } from "./errors.ts";

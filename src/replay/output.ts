@@ -1,6 +1,7 @@
 /**
- * The captures being written: headers and the core's output areas go to their sinks. There is one interface for each
- * port of the intent, in the order of the numbers; the drops have one more for each other number given with `-r` or `-i`.
+ * The captures being written: headers and the core's output areas go to their sinks. There is one interface
+ * for each port of the intent, in the order of the numbers; the drops have one more for each other number
+ * given with `-r` or `-i`.
  */
 import * as abi from "../../assembly/abi.ts";
 import { commentOption, pcapHeader, pcapngHeader, type Sink } from "../capture/index.ts";

@@ -1,9 +1,10 @@
 /**
- * The protocol of two threads that replay one capture, each with a core of its own (a *worker* here, the main thread
- * included). The file is divided into chunks. A worker takes the next chunk and reads it, whatever the other does; waits
- * until the start of the chunk's first packet is known; walks over the packets, which gives the start of the next chunk;
- * runs them; and waits for its turn to write. So the output is the same, byte for byte, as that of one core. At anything
- * but whole, valid packets both workers stop, and the ordinary replay continues from that byte.
+ * The protocol of two threads that replay one capture, each with a core of its own (a *worker* here, the main
+ * thread included). The file is divided into chunks. A worker takes the next chunk and reads it, whatever the
+ * other does; waits until the start of the chunk's first packet is known; walks over the packets, which gives
+ * the start of the next chunk; runs them; and waits for its turn to write. So the output is the same, byte
+ * for byte, as that of one core. At anything but whole, valid packets both workers stop, and the ordinary
+ * replay continues from that byte.
  */
 import { readSync, writeSync } from "node:fs";
 import * as abi from "../../assembly/abi.ts";
@@ -12,8 +13,8 @@ import type { Core } from "../core/index.ts";
 import { ReplayError } from "./errors.ts";
 
 /**
- * Bytes of one chunk. A chunk and its output fit the cache of one core, and the output of small frames, which is at most
- * a third larger, fits the output area, so that it is written at once.
+ * Bytes of one chunk. A chunk and its output fit the cache of one core, and the output of small frames, which
+ * is at most a third larger, fits the output area, so that it is written at once.
  */
 const CHUNK_BYTES = 0x40000;
 /** Room in the window before a chunk, for the packet that begins in the chunk before. */
@@ -23,12 +24,14 @@ const CHUNK = abi.INPUT + FRONT_BYTES;
 /** Bytes of an error message of a worker. */
 const MESSAGE_BYTES = 1024;
 /**
- * Polls of a shared number before a worker sleeps, about 50 µs: waking up takes as long, and the other worker is seldom
- * further behind. With more polls, the other worker would not run where only one core is free.
+ * Polls of a shared number before a worker sleeps, about 50 µs: waking up takes as long, and the other worker
+ * is seldom further behind. With more polls, the other worker would not run where only one core is free.
  */
 const POLLS = 20_000;
 
-/** Indices of the shared 32-bit numbers: chunks taken, walked over and written; then the state of the workers. */
+/**
+ * Indices of the shared 32-bit numbers: chunks taken, walked over and written; then the state of the workers.
+ */
 const TAKEN = 0;
 const WALKED = 1;
 const WRITTEN = 2;
@@ -182,8 +185,8 @@ export interface WorkerFiles {
 }
 
 /**
- * Runs one chunk of a capture whose first packet begins at `first`; false if the workers have stopped. The core's
- * capture 0, tables and outputs must be set up. Throws ReplayError if reading or writing fails.
+ * Runs one chunk of a capture whose first packet begins at `first`; false if the workers have stopped. The
+ * core's capture 0, tables and outputs must be set up. Throws ReplayError if reading or writing fails.
  */
 export function runChunk(core: Core, shared: Shared, files: WorkerFiles, first: number): boolean {
   if (shared.isStopped) return false;
@@ -207,8 +210,9 @@ export function runChunk(core: Core, shared: Shared, files: WorkerFiles, first: 
 }
 
 /**
- * Reads the chunk at an offset, and the first part of the packet that reaches into it, and sets the window to the whole
- * packets. Returns their bytes; 0 if there are none, they are not valid, or the workers have stopped.
+ * Reads the chunk at an offset, and the first part of the packet that reaches into it,
+ * and sets the window to the whole packets. Returns their bytes; 0 if there are none,
+ * they are not valid, or the workers have stopped.
  */
 function takeChunk(
   core: Core,
@@ -291,8 +295,8 @@ function named(name: string, operation: () => number): number {
 const NOTHING = new Uint8Array(0x1000);
 
 /**
- * The pages that contain bytes other than zero. Of the counters of 65,536 ports only a few are used, and adding all of
- * them takes milliseconds.
+ * The pages that contain bytes other than zero. Of the counters of 65,536 ports only a few are used, and
+ * adding all of them takes milliseconds.
  */
 export function* usedPages(bytes: Uint8Array): Generator<readonly [from: number, to: number]> {
   for (let from = 0; from < bytes.length; from += NOTHING.length) {

@@ -1,6 +1,7 @@
 /**
- * Runs the front part of a large capture on two cores (parallel-worker.ts), as far as it consists of whole, valid
- * packets; the ordinary replay runs the rest. For one capture in a plain file, with outputs that are plain files too.
+ * Runs the front part of a large capture on two cores (parallel-worker.ts), as far as it consists of whole,
+ * valid packets; the ordinary replay runs the rest. For one capture in a plain file, with outputs that are
+ * plain files too.
  */
 import { existsSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -40,8 +41,8 @@ export interface Plan {
 }
 
 /**
- * Starts the second core if the options allow for it, so that it is ready when the intent is loaded; else undefined.
- * `replay` decides whether it is used; if not, it ends with the process.
+ * Starts the second core if the options allow for it, so that it is ready when the intent is loaded; else
+ * undefined. `replay` decides whether it is used; if not, it ends with the process.
  */
 export function startSecondCore({ captures, threads, count }: Plan): SecondCore | undefined {
   const [capture, ...others] = captures;
@@ -85,8 +86,8 @@ function workerFile(): URL {
 }
 
 /**
- * Runs chunks on two cores until anything but whole, valid packets comes; returns where the ordinary replay continues.
- * Throws the errors of reading and writing.
+ * Runs chunks on two cores until anything but whole, valid packets comes; returns where the ordinary replay
+ * continues. Throws the errors of reading and writing.
  */
 export async function runParallel(options: ParallelOptions): Promise<Position> {
   const { core, second, files, output } = options;

@@ -1,6 +1,6 @@
 /**
- * From the captures on the command line to inputs: which port each one's frames enter, and which interfaces the capture
- * of the drops has.
+ * From the captures on the command line to inputs: which port each one's frames enter, and which interfaces
+ * the capture of the drops has.
  */
 import * as abi from "../../assembly/abi.ts";
 import type { Core } from "../core/index.ts";

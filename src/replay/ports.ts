@@ -1,7 +1,7 @@
 /**
- * Port names and numbers on the command line and in captures: those of an intent, and those given by `--ports`. A name
- * takes precedence over a number. A number that is not a port of the intent is valid (its frames drop as
- * `unknown-port`); an unknown name is an error.
+ * Port names and numbers on the command line and in captures: those of an intent, and those given by
+ * `--ports`. A name takes precedence over a number. A number that is not a port of the intent is valid (its
+ * frames drop as `unknown-port`); an unknown name is an error.
  */
 import type { Intent } from "../intent/index.ts";
 
@@ -80,8 +80,8 @@ export interface CaptureArgument {
 }
 
 /**
- * Splits `[PORT=]CAPTURE`. The text before the first `=` is a port, unless it contains a slash and is not the name of a
- * port: `./a=b.pcap` is a file.
+ * Splits `[PORT=]CAPTURE`. The text before the first `=` is a port, unless it contains a slash and is not the
+ * name of a port: `./a=b.pcap` is a file.
  */
 export function parseCaptureArgument(text: string, ports: PortNames): CaptureArgument {
   const at = text.indexOf("=");

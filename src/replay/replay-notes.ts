@@ -1,6 +1,6 @@
 /**
- * Notes at the end of a replay: things that the user should know and that are not errors. Each is one line that begins
- * with the file, or the number of frames, that it is about.
+ * Notes at the end of a replay: things that the user should know and that are not errors. Each is one line
+ * that begins with the file, or the number of frames, that it is about.
  */
 import * as abi from "../../assembly/abi.ts";
 import type { Core } from "../core/index.ts";

@@ -1,7 +1,7 @@
 /**
- * Capture → core → capture. The core runs window after window and returns an event when it needs bytes, an output is
- * full, a header block comes, or a record is damaged; the loop here handles the events. Memory does not grow with the
- * size of the captures.
+ * Capture → core → capture. The core runs window after window and returns an event when it needs bytes, an
+ * output is full, a header block comes, or a record is damaged; the loop here handles the events. Memory does
+ * not grow with the size of the captures.
  */
 import * as abi from "../../assembly/abi.ts";
 import { Sink } from "../capture/index.ts";
@@ -78,8 +78,9 @@ export interface ReplayResult {
 const MOST_FRAMES = 0xffffffff;
 
 /**
- * Replays captures. Throws ReplayError (or capture's SinkError) if it cannot start or go on, and leaves no output
- * files then. Damage in a capture is not an exception: all frames before it are run, and the result lists it.
+ * Replays captures. Throws ReplayError (or capture's SinkError) if it cannot start or go on,
+ * and leaves no output files then. Damage in a capture is not an exception: all frames
+ * before it are run, and the result lists it.
  */
 export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const run = new Replay(options);
@@ -289,8 +290,9 @@ class Replay {
   }
 
   /**
-   * As #loop, and compares each packet while it is in the core's queue and window. If an output was full, the packets
-   * left in the queue are written by a call that takes no new ones, so that the queue keeps its order.
+   * As #loop, and compares each packet while it is in the core's queue and window. If an
+   * output was full, the packets left in the queue are written by a call that takes no new
+   * ones, so that the queue keeps its order.
    */
   async #loopAgainst(against: Against): Promise<void> {
     const { count = Number.POSITIVE_INFINITY } = this.#options;
@@ -326,7 +328,9 @@ class Replay {
     return answer;
   }
 
-  /** If a new interface's clock is finer or begins earlier than all before it, the outputs get a new section. */
+  /**
+   * If a new interface's clock is finer or begins earlier than all before it, the outputs get a new section.
+   */
   #refine(input: Input): void {
     if (this.#outputs.length === 0) return;
     const isPcap = this.#outputs.some(({ format }) => format === abi.OutputFormat.Pcap);

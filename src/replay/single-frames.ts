@@ -1,6 +1,6 @@
 /**
- * The packets of a capture one by one, with the port that each enters. Uses the reader of a replay, one packet at a
- * time, so it is made for thousands of frames and not for millions.
+ * The packets of a capture one by one, with the port that each enters. Uses the reader of a replay, one
+ * packet at a time, so it is made for thousands of frames and not for millions.
  */
 import * as abi from "../../assembly/abi.ts";
 import type { Core } from "../core/index.ts";
@@ -31,8 +31,8 @@ export interface ReadOptions {
 const SCALE = { resolution: 0, base: 0n };
 
 /**
- * Frames of one capture (`[PORT=]CAPTURE`) in order, as far as a replay reads them. Throws ReplayError if it is not a
- * capture, or no port is given for its frames.
+ * Frames of one capture (`[PORT=]CAPTURE`) in order, as far as a replay reads them. Throws ReplayError if it
+ * is not a capture, or no port is given for its frames.
  */
 export async function* readFrames(
   core: Core,

@@ -1,6 +1,7 @@
 /**
- * How the core counts time, and the exact conversion of timestamps from one clock to another. The core's timestamps are
- * unsigned 64-bit numbers; everything here computes with BigInt, since it runs once an interface and not once a packet.
+ * How the core counts time, and the exact conversion of timestamps from one clock to another. The core's
+ * timestamps are unsigned 64-bit numbers; everything here computes with BigInt, since it runs once an
+ * interface and not once a packet.
  */
 
 /** Time in 10^-resolution seconds since `base`, which is in seconds since 1970 and never after 1970. */
@@ -51,7 +52,8 @@ export function conversionOf(
   const units = 10n ** BigInt(resolution);
   const own = (isBinary ? 2n : 10n) ** BigInt(exponent);
   const offset = (offsetSeconds - base) * units;
-  // pcap counts seconds and their fraction separately: the divisor's field holds the output units of a second.
+  // pcap counts seconds and their fraction separately: the divisor's field
+  // holds the output units of a second.
   const shared = isPcap ? own : gcd(units, own);
   // Timestamps t with 0 <= floor(t × units ÷ own) + offset <= 2^64 - 1.
   const earliest = offset < 0n ? divideUp(-offset * own, units) : 0n;

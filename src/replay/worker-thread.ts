@@ -1,7 +1,7 @@
 /**
- * The second worker of a replay (parallel-worker.ts) as a thread: a core of its own with the tables, capture state and
- * outputs of the main one. It is started before there is work and waits for one message with the setup. It ends when the
- * workers have stopped, and leaves its counters in shared memory.
+ * The second worker of a replay (parallel-worker.ts) as a thread: a core of its own with the tables, capture
+ * state and outputs of the main one. It is started before there is work and waits for one message with the
+ * setup. It ends when the workers have stopped, and leaves its counters in shared memory.
  */
 import { parentPort } from "node:worker_threads";
 import * as abi from "../../assembly/abi.ts";
@@ -60,8 +60,8 @@ function work(core: Core, setup: WorkerSetup): void {
 }
 
 /**
- * Runs packets of zeros, so that the engine optimizes the core's code, which all threads of the process share, while the
- * main thread still loads the intent. The captures and counters are reset afterwards.
+ * Runs packets of zeros, so that the engine optimizes the core's code, which all threads of the process
+ * share, while the main thread still loads the intent. The captures and counters are reset afterwards.
  */
 function warmUp({ exports, words }: Core): void {
   const set = (at: number, value: number): void => {

@@ -1,6 +1,6 @@
 /**
- * The registry of capture formats, and docs/captures.md, which lists it: the tables there are compared with the
- * registry, and written anew with UPDATE=1.
+ * The registry of capture formats, and docs/captures.md, which lists it: the tables there are compared with
+ * the registry, and written anew with UPDATE=1.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

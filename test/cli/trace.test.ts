@@ -139,7 +139,7 @@ test("every form of hex is the same frame", () =>
 test("hex that is none", () =>
   inFolder({}, folder => {
     failsWith(traceHex(folder, "tap101", GUEST.slice(1)), "119 hex digits", "two digits");
-    failsWith(traceHex(folder, "tap101", `${GUEST.slice(2)}zz`), '"z" is no hex digit');
+    failsWith(traceHex(folder, "tap101", `${GUEST.slice(2)}zz`), '"z" is not a hex digit');
     failsWith(traceHex(folder, "tap101", "good.pcap"), "no hex digit");
     const ran = traceHex(folder, "tap101", GUEST, "xyz");
     failsWith(ran, "no hex digit");

@@ -1,6 +1,6 @@
 /**
- * What the tests of the intent room share: a small valid intent whose lines a test replaces by number, and a way to
- * write down what is expected as `line:column fragment`.
+ * What the tests of the intent room share: a small valid intent whose lines a test replaces by number, and a
+ * way to write down what is expected as `line:column fragment`.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -52,7 +52,10 @@ export function parse(text: string, folder = "."): Loaded {
   return parseIntent(text, "hv1.yaml", folder);
 }
 
-/** Asserts that there is exactly one problem, at `at` ("7:3", or "routes.txt:7:3"), with `fragment` in its message. */
+/**
+ * Asserts that there is exactly one problem, at `at` ("7:3", or
+ * "routes.txt:7:3"), with `fragment` in its message.
+ */
 export function expectOne(problems: readonly Diagnostic[], at: string, fragment: string): void {
   const shown = problems.map(p => `${p.file}:${p.line}:${p.column}: ${p.message}`).join("\n");
   assert.is(problems.length, 1, `one problem is expected, there are:\n${shown}`);

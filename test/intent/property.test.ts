@@ -1,7 +1,7 @@
 /**
- * Random intents: valid ones load and give back what was written; one value changed gives an intent or an error whose
- * place lies inside the file; texts cut, spliced or made of random bytes give problems and never an exception. Each
- * test prints its seed when it fails; SEED=n repeats it.
+ * Random intents: valid ones load and give back what was written; one value changed gives an intent or an
+ * error whose place lies inside the file; texts cut, spliced or made of random bytes give problems and never
+ * an exception. Each test prints its seed when it fails; SEED=n repeats it.
  */
 import { join } from "node:path";
 import { type Loaded, loadIntent } from "../../src/intent/index.ts";

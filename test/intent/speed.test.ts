@@ -1,6 +1,6 @@
 /**
- * Smoke tests of size and, with TIMED=1, of speed, with limits that only a gross mistake exceeds (a Map entry a route, zod
- * at start-up), and of standard input in a process of its own.
+ * Smoke tests of size and, with TIMED=1, of speed, with limits that only a gross mistake exceeds (a Map entry
+ * a route, zod at start-up), and of standard input in a process of its own.
  */
 import { spawnSync } from "node:child_process";
 import { createWriteStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -102,7 +102,7 @@ test("standard input is read to its end, in pieces", async () => {
         line: 3,
         column: 8,
         level: "error",
-        message: 'label: "x" is no number; a label is a whole number 16…1048575',
+        message: 'label: "x" is not a number; a label is a whole number 16…1048575',
       },
     ],
   ]);

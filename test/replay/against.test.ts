@@ -1,6 +1,7 @@
 /**
- * `slash32 replay --against`: flows that do what the intent says agree with the core on every frame; a flow that was
- * changed is found, with both ends, a capture of the frames, and exit code 2; what the flows leave open is inconclusive.
+ * `slash32 replay --against`: flows that do what the intent says agree with the core on every frame; a flow
+ * that was changed is found, with both ends, a capture of the frames, and exit code 2; what the flows leave
+ * open is inconclusive.
  */
 import { readFileSync } from "node:fs";
 import { Core } from "../../src/core/index.ts";

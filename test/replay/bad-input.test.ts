@@ -1,8 +1,8 @@
 /**
- * Every bad input that people meet, each a test: exit code 1, exactly one line on standard error that says which
- * file, what is wrong and (where a place in the file is meant) at which byte, and nothing half done left behind: no
- * `.part`, no output where there should be none, the older output where the run failed, all whole frames where the
- * capture is damaged behind them. Runs the program itself, as people do.
+ * Every bad input that people meet, each a test: exit code 1, exactly one line on standard error that says
+ * which file, what is wrong and (where a place in the file is meant) at which byte, and nothing half done
+ * left behind: no `.part`, no output where there should be none, the older output where the run failed, all
+ * whole frames where the capture is damaged behind them. Runs the program itself, as people do.
  */
 import { spawnSync } from "node:child_process";
 import {
@@ -100,7 +100,7 @@ function damaged(contents: Uint8Array, whole: number, byte: number, ...parts: (s
 
 const PCAPNG = concat(section(), interfaceBlock("tap101"), packet(guestFrame()));
 
-// ── Files ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Files ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("a capture that is not there", () =>
   inFolder({}, folder => {
@@ -143,7 +143,7 @@ test("a file that may not be read", () => {
   });
 });
 
-// ── pcap ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── pcap ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("wrong magic", () => {
   refused(Buffer.from("name: hv1\nbridge: br0\n"), "not a pcap or pcapng capture", "it is text", "expected");
@@ -285,7 +285,7 @@ test("link types other than Ethernet are refused by name", () => {
   refused(concat(section(), cooked, packet(guestFrame())), "interface 0", "LINUX_SLL2");
 });
 
-// ── pcapng ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── pcapng ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("a pcapng cut short anywhere", () => {
   const file = goodPcapng(3);
@@ -368,7 +368,7 @@ test("clocks that nobody has", () => {
   }
 });
 
-// ── Ports ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Ports ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("an unknown port, or none where one is needed", () =>
   inFolder({ "a.pcap": goodPcap(1), "b.pcapng": goodPcapng(1) }, folder => {
@@ -395,7 +395,7 @@ test("an unknown port, or none where one is needed", () =>
     succeeds(replayOver(folder, "a.pcap", ["-q", "-i", "tap101"]));
   }));
 
-// ── Compressed captures ─────────────────────────────────────────────────────────────────────────────────────────
+// ── Compressed captures ────────────────────────────────────────────────────────────────────────────────────
 
 const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 
@@ -425,7 +425,9 @@ function noisyPcap(count: number): Buffer {
   return Buffer.concat([pcapHead(), ...records]);
 }
 
-/** Replays a damaged compressed capture: at least `least` whole frames, one line, exit 1; or nothing at all. */
+/**
+ * Replays a damaged compressed capture: at least `least` whole frames, one line, exit 1; or nothing at all.
+ */
 function damagedStream(
   contents: Uint8Array,
   least: number,
@@ -513,7 +515,7 @@ test("a compressed file that holds no capture", () => {
   refused(gzipSync(new Uint8Array(0)), "empty");
 });
 
-// ── Pipes ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Pipes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("a pipe that is closed in the middle of a record", () =>
   inFolder({ "good.pcap": goodPcap(5000) }, folder => {
@@ -541,7 +543,7 @@ test("standard input that ends too early, is empty, or is given twice", () =>
     failsWith(both, "standard input", "twice");
   }));
 
-// ── Outputs ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Outputs ────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("an output in a directory that is not there, or that is a directory", () =>
   inFolder({ "a.pcap": goodPcap(3) }, folder => {
@@ -721,7 +723,7 @@ test("a report that cannot be written, or of an unknown kind", () =>
     holdsOnly(folder, "a.pcap");
   }));
 
-// ── Intents ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Intents ────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("an intent that is not there, is a directory, or has errors", () =>
   inFolder({ "a.pcap": goodPcap(1) }, folder => {

@@ -1,6 +1,7 @@
 /**
- * Several captures at once: the order in which their frames are taken, however their clocks count and run; the limits
- * on how many frames and captures are read; and the reports, whose numbers must add up whatever happened.
+ * Several captures at once: the order in which their frames are taken, however their clocks
+ * count and run; the limits on how many frames and captures are read; and the reports,
+ * whose numbers must add up whatever happened.
  */
 import { assert, seed, suite } from "../harness.ts";
 import { type Rng, rng } from "../model/random.ts";
@@ -186,7 +187,7 @@ test("no frame at all is exit 1, unless --allow-empty", () => {
   check(box, { args: ["-r", "7=empty", "--allow-empty"], arrivals: [] });
 });
 
-// ── Reports ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Reports ────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A capture with whole and snapped frames, good and bad. */
 function withSnapped(): { box: Sandbox; arrivals: Arrival[]; snapped: number[] } {

@@ -1,7 +1,8 @@
 /**
- * `--threads`: the program on one core and on two, on pcap and pcapng, into pcap and pcapng, writes the same bytes and
- * says the same; values that are no number of cores are refused. What is written is held against the model in
- * test/capture/large.test.ts; here it is the program as people run it, whose second core starts early.
+ * `--threads`: the program on one core and on two, on pcap and pcapng, into pcap and pcapng, writes the same
+ * bytes and says the same; values that are no number of cores are refused. What is written
+ * is held against the model in test/capture/large.test.ts; here it is the program as
+ * people run it, whose second core starts early.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -25,7 +26,9 @@ routes:
   - { prefix: 0.0.0.0/0, labels: [3003], via: 02:00:00:00:00:fe }
 `;
 
-/** What tap1 sends: mostly packets that leave, some from another's address; of any size up to jumbo frames. */
+/**
+ * What tap1 sends: mostly packets that leave, some from another's address; of any size up to jumbo frames.
+ */
 function packets(): Packet[] {
   const r = rng(first);
   const head = Buffer.from("fe000000010152540000000b0800", "hex");

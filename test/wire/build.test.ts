@@ -106,7 +106,7 @@ test("IPv6 and its addresses", () => {
   const addresses = "fe80000000000000 000000000000000b ff02000000000000 00000001ff00000b";
   same(frame, `${FRONT} 86dd 6b800000 0000 3b ff ${addresses}`);
   for (const wrong of ["", "1", "1::2::3", "12345::", "1:2:3:4:5:6:7:8:9", "::203.0.113.7"]) {
-    assert.throws(() => front.ipv6({ src: wrong, dst: "::" }), /is no IPv6 address/, wrong);
+    assert.throws(() => front.ipv6({ src: wrong, dst: "::" }), /is not an IPv6 address/, wrong);
   }
 });
 
@@ -126,8 +126,8 @@ test("a builder is immutable", () => {
 });
 
 test("values that do not fit are refused by name", () => {
-  assert.throws(() => eth({ dst: "fe:00", src: 0 }).bytes(), /"fe:00" is no MAC address/);
-  assert.throws(() => front.ipv4({ src: "203.0.113.256", dst: 0 }), /is no IPv4 address/);
+  assert.throws(() => eth({ dst: "fe:00", src: 0 }).bytes(), /"fe:00" is not a MAC address/);
+  assert.throws(() => front.ipv4({ src: "203.0.113.256", dst: 0 }), /is not an IPv4 address/);
   assert.throws(() => front.mpls({ label: 2 ** 20 }).bytes(), /label is 1048576/);
   assert.throws(() => front.vlan({ id: 4096 }).bytes(), /VLAN id is 4096/);
   assert.throws(() => front.ipv4({ src: 0, dst: 0, ttl: 256 }).bytes(), /TTL is 256/);

@@ -1,6 +1,6 @@
 /**
- * Shared by decompressors: the compressed file, the bytes read from it and not used yet, and the decompressed chunks
- * that the caller has not taken. A decompressor implements `step`.
+ * Shared by decompressors: the compressed file, the bytes read from it and not used yet, and the decompressed
+ * chunks that the caller has not taken. A decompressor implements `step`.
  */
 import { type ByteSource, type RawSource, SourceError } from "../byte-source.ts";
 
@@ -36,7 +36,8 @@ class Queue {
       else this.#chunks[this.#first] = chunk.subarray(bytes);
       at += bytes;
     }
-    // Taken chunks are removed several at a time: shifting each off a long list costs more than all other work here.
+    // Taken chunks are removed several at a time: shifting each off a long list
+    // costs more than all other work here.
     if (this.#first > MOST_TAKEN || this.#first === this.#chunks.length) {
       this.#chunks.splice(0, this.#first);
       this.#first = 0;
@@ -47,8 +48,8 @@ class Queue {
 }
 
 /**
- * Decompressed data. Everything that was decompressed before damage or a premature end is returned first; then `fill`
- * throws the error.
+ * Decompressed data. Everything that was decompressed before damage or a premature end is returned first;
+ * then `fill` throws the error.
  */
 export abstract class CompressedSource implements ByteSource {
   protected readonly file: RawSource;

@@ -1,7 +1,7 @@
 /**
- * gzip (RFC 1952), member by member. Node's own Gunzip loses the last decompressed bytes if other data follows a
- * member, so the header and trailer of a member are read here and zlib gets the deflate data alone. Small members are
- * decompressed in one call each: a stream for every member takes ten times as long.
+ * gzip (RFC 1952), member by member. Node's own Gunzip loses the last decompressed bytes if other data
+ * follows a member, so the header and trailer of a member are read here and zlib gets the deflate data alone.
+ * Small members are decompressed in one call each: a stream for every member takes ten times as long.
  */
 import { crc32, createInflateRaw, type InflateRaw, inflateRawSync } from "node:zlib";
 import type { RawSource } from "../byte-source.ts";
@@ -127,7 +127,9 @@ class GzipSource extends CompressedSource {
     return inflate;
   }
 
-  /** Passes the bytes that were read ahead, or the next chunk, to zlib, and waits until it has consumed them. */
+  /**
+   * Passes the bytes that were read ahead, or the next chunk, to zlib, and waits until it has consumed them.
+   */
   async #readBody(): Promise<void> {
     const chunk = this.ahead.length > 0 ? this.ahead : await this.chunk();
     const inflate = this.#inflate!;
@@ -141,7 +143,8 @@ class GzipSource extends CompressedSource {
       const worked = (): void => {
         const used = inflate.bytesWritten - before;
         this.ahead = chunk.subarray(used);
-        // zlib consumes nothing after the last block. At the end of the input, only ending the stream shows its end.
+        // zlib consumes nothing after the last block. At the end of the input,
+        // only ending the stream shows its end.
         if (used < chunk.length || chunk.length === 0) this.#endBody();
         inflate.removeAllListeners("error");
         inflate.on("error", () => {});

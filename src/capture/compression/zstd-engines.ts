@@ -1,11 +1,11 @@
 /**
- * The two engines that decompress zstd frames: node:zlib (Node 22.15 and later), and the library fzstd for older
- * versions of Node. node:zlib verifies the checksums of frames; fzstd does not.
+ * The two engines that decompress zstd frames: node:zlib (Node 22.15 and later), and the library fzstd for
+ * older versions of Node. node:zlib verifies the checksums of frames; fzstd does not.
  */
 import * as zlib from "node:zlib";
 import {
   CHECKSUM_BYTES,
-  DamageError,
+  Damaged,
   type Decoder,
   type Engine,
   type Frame,
@@ -18,7 +18,10 @@ export const MAX_WINDOW_BYTES = 2 ** MAX_WINDOW_LOG;
 /** Frames with no more content than this are decompressed in one call by node:zlib. */
 const SMALL_BYTES = 8 * MAX_BLOCK_BYTES;
 
-/** The engine of this version of Node. The library is imported on demand: it computes tables when it is loaded. */
+/**
+ * The engine of this version of Node. The library is imported on demand:
+ * it computes tables when it is loaded.
+ */
 export async function zstdEngine(): Promise<Engine> {
   return nativeEngine() ?? (await libraryEngine());
 }
@@ -80,7 +83,7 @@ class WholeDecoder implements Decoder {
     } finally {
       decoder.close();
     }
-    throw new DamageError(reason);
+    throw new Damaged(reason);
   }
 
   close(): void {}
@@ -110,7 +113,7 @@ class StreamDecoder implements Decoder {
 
   #write(data: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
-      const failed = (error: Error): void => reject(new DamageError(reasonOf(error)));
+      const failed = (error: Error): void => reject(new Damaged(reasonOf(error)));
       this.#stream.once("error", failed);
       this.#stream.write(data, error => {
         if (error) return;
@@ -131,11 +134,11 @@ function reasonOf(error: unknown): string {
   return code === "ZSTD_error_checksum_wrong" ? "its checksum" : "its blocks";
 }
 
-// ── fzstd ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── fzstd ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * fzstd allocates the whole window of the header at once, and moves all of it for each block. So its header gets the
- * smallest sufficient window, which is known as soon as `isEnough` is true.
+ * fzstd allocates the whole window of the header at once, and moves all of it for each block. So its header
+ * gets the smallest sufficient window, which is known as soon as `isEnough` is true.
  */
 async function libraryEngine(): Promise<Engine> {
   const { Decompress } = await import("fzstd");
@@ -153,7 +156,7 @@ async function libraryEngine(): Promise<Engine> {
           try {
             stream.push(data, isLast);
           } catch {
-            throw new DamageError("its blocks");
+            throw new Damaged("its blocks");
           }
         },
         close() {},
@@ -162,7 +165,10 @@ async function libraryEngine(): Promise<Engine> {
   };
 }
 
-/** A header without checksum and size, with the smallest window descriptor (§3.1.1.1.2) that holds the history. */
+/**
+ * A header without checksum and size, with the smallest window descriptor
+ * (§3.1.1.1.2) that holds the history.
+ */
 function plainHeader(frame: Frame): Uint8Array {
   const wanted = Math.min(frame.historyBytes, frame.contentBytes ?? Number.POSITIVE_INFINITY);
   let descriptor = 0;

@@ -1,13 +1,17 @@
 /**
- * A zstd frame (RFC 8878, 3.1.1) as far as it was read: its header, the blocks that wait to be decompressed, and the
- * bounds on memory that follow from them. Also the interfaces between the reader of frames and the engines.
+ * A zstd frame (RFC 8878, 3.1.1) as far as it was read: its header, the blocks that wait to
+ * be decompressed, and the bounds on memory that follow from them. Also the interfaces
+ * between the reader of frames and the engines.
  */
 
 /** A block has at most this much content (3.1.1.2.4). */
 export const MAX_BLOCK_BYTES = 0x20000;
 export const CHECKSUM_BYTES = 4;
 
-/** Decompresses one frame. Each chunk is a whole number of blocks; the last one ends with the checksum, if any. */
+/**
+ * Decompresses one frame. Each chunk is a whole number of blocks; the
+ * last one ends with the checksum, if any.
+ */
 export interface Decoder {
   push(chunk: Uint8Array, isLast: boolean): void | Promise<void>;
   close(): void;
@@ -21,7 +25,7 @@ export interface Engine {
 }
 
 /** Invalid zstd data; the message names the invalid part. */
-export class DamageError extends Error {}
+export class Damaged extends Error {}
 
 export class Frame {
   readonly header: Uint8Array;
@@ -49,7 +53,7 @@ export class Frame {
     const descriptor = header[4]!;
     const isSingle = (descriptor & 0x20) !== 0;
     this.hasChecksum = (descriptor & 4) !== 0;
-    if ((descriptor & 8) !== 0) throw new DamageError("its frame header");
+    if ((descriptor & 8) !== 0) throw new Damaged("its frame header");
     const dictionaryAt = isSingle ? 5 : 6;
     const dictionaryBytes = [0, 1, 2, 4][descriptor & 3]!;
     const little = (at: number, bytes: number): number =>

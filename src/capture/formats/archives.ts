@@ -1,6 +1,6 @@
 /**
- * Compressed files and archives that slash32 does not read, each with the command that unpacks it. The magic numbers are
- * those of the formats' own documents and of file(1). gzip and zstd are read: compression/.
+ * Compressed files and archives that slash32 does not read, each with the command that unpacks it. The magic
+ * numbers are those of the formats' own documents and of file(1). gzip and zstd are read: compression/.
  */
 import { beginsWith, beginsWithHex, type RefusedFormat } from "./capture-format.ts";
 

@@ -1,8 +1,8 @@
 /**
- * What the registry (index.ts) knows of a file format. There are three kinds: formats whose records the core walks over
- * itself, formats that are decoded into one of those on the way (compression, or a converter), and formats that are
- * recognized only to refuse them with the command that converts them. A file is recognized by its first bytes, never by
- * its name.
+ * What the registry (index.ts) knows of a file format. There are three kinds: formats whose records the core
+ * walks over itself, formats that are decoded into one of those on the way (compression, or a converter), and
+ * formats that are recognized only to refuse them with the command that converts them. A file is recognized
+ * by its first bytes, never by its name.
  */
 import { UserError } from "../../errors/index.ts";
 import type { ByteSource, RawSource } from "../byte-source.ts";
@@ -26,9 +26,14 @@ export type Opening =
   | { readonly format: "pcapng" };
 
 interface Recognized {
-  /** In messages and in docs/captures.md: `pcap` for one that is read, `a snoop capture` for one that is refused. */
+  /**
+   * In messages and in docs/captures.md: `pcap` for one that is read, `a
+   * snoop capture` for one that is refused.
+   */
   readonly name: string;
-  /** Whether a file with these first bytes has the format. Decoded formats get at most START_BYTES of them. */
+  /**
+   * Whether a file with these first bytes has the format. Decoded formats get at most START_BYTES of them.
+   */
   recognizes(start: Uint8Array): boolean;
 }
 

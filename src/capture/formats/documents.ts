@@ -1,6 +1,7 @@
 /**
- * Files that are not captures but are often given for one: text, documents, programs. Most are recognized by more than
- * their first bytes, and every text matches the last entry, so they are tried in this order after all other formats.
+ * Files that are not captures but are often given for one: text, documents, programs. Most are recognized by
+ * more than their first bytes, and every text matches the last entry, so they are tried in this order after
+ * all other formats.
  */
 import { beginsWith, type RefusedFormat } from "./capture-format.ts";
 

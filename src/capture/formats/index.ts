@@ -1,8 +1,8 @@
 /**
- * The registry of capture formats: everything that slash32 recognizes, in the order in which it is tried. A new format
- * is one file and one entry here. If the core can walk over its records, the entry is native; otherwise it is decoded:
- * its `open` returns a source of pcap or pcapng bytes, as a decompressor does. docs/captures.md lists the formats; a
- * test compares that page with this list.
+ * The registry of capture formats: everything that slash32 recognizes, in the order in which it is tried. A
+ * new format is one file and one entry here. If the core can walk over its records, the entry is native;
+ * otherwise it is decoded: its `open` returns a source of pcap or pcapng bytes, as a decompressor does.
+ * docs/captures.md lists the formats; a test compares that page with this list.
  */
 import { unreachable } from "../../wire/index.ts";
 import { GZIP } from "../compression/gzip.ts";
@@ -33,7 +33,9 @@ export function decodedFormat(start: Uint8Array): DecodedFormat | null {
   return DECODED.find(format => format.recognizes(start)) ?? null;
 }
 
-/** Reads the beginning of a capture: at least PCAP_HEADER_BYTES bytes, or all there are. Throws FormatError. */
+/**
+ * Reads the beginning of a capture: at least PCAP_HEADER_BYTES bytes, or all there are. Throws FormatError.
+ */
 export function readOpening(start: Uint8Array): Opening {
   if (start.length === 0) throw new FormatError("the file is empty; expected a pcap or pcapng capture");
   if (start.length < 4)

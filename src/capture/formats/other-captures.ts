@@ -1,6 +1,6 @@
 /**
- * Captures in formats that slash32 does not read, each with the command that converts it. The magic numbers are those of
- * the formats' own documents, of file(1) and of Wireshark (wiretap/).
+ * Captures in formats that slash32 does not read, each with the command that converts it. The magic numbers
+ * are those of the formats' own documents, of file(1) and of Wireshark (wiretap/).
  */
 import { beginsWith, beginsWithHex, type RefusedFormat } from "./capture-format.ts";
 
@@ -35,8 +35,9 @@ export const OTHER_CAPTURES: readonly RefusedFormat[] = [
 ];
 
 /**
- * ERF (Endace, "ERF types reference") has no magic number: a little-endian timestamp of 64 bits, type, flags, record
- * length, loss counter and wire length. Types up to 48 are known; a record is at least as long as its header.
+ * ERF (Endace, "ERF types reference") has no magic number: a little-endian timestamp of 64
+ * bits, type, flags, record length, loss counter and wire length. Types up to 48 are known; a
+ * record is at least as long as its header.
  */
 function isErf(bytes: Uint8Array): boolean {
   if (bytes.length < 16) return false;

@@ -1,13 +1,16 @@
 /**
- * The header of a pcap file (draft-ietf-opsawg-pcap), read and written. The core finds the packets (assembly/capture.ts)
- * and writes them (assembly/output.ts); nothing here reads a packet.
+ * The header of a pcap file (draft-ietf-opsawg-pcap), read and written. The core finds the packets
+ * (assembly/capture.ts) and writes them (assembly/output.ts); nothing here reads a packet.
  */
 import { beginsWithHex, FormatError, type NativeFormat, type Opening } from "./capture-format.ts";
 
 export const ETHERNET = 1;
 export const PCAP_HEADER_BYTES = 24;
 
-/** Of the header's last word: the low half is the link type, the high 6 bits describe an FCS (draft, section 4). */
+/**
+ * Of the header's last word: the low half is the link type, the high 6
+ * bits describe an FCS (draft, section 4).
+ */
 const RESERVED_NETWORK_BITS = 0x0bff0000;
 
 const MAGICS: ReadonlyMap<number, { isSwapped: boolean; resolution: 6 | 9 }> = new Map([
@@ -51,8 +54,8 @@ function readOpening(bytes: Uint8Array): Opening {
 }
 
 /**
- * Order of the lengths by version, as in libpcap (sf-pcap.c): 2.4 is current; before 2.3, and in 543.0 of DG/UX, the
- * lengths are swapped; in 2.3 they may be.
+ * Order of the lengths by version, as in libpcap (sf-pcap.c): 2.4 is current; before 2.3, and in 543.0 of
+ * DG/UX, the lengths are swapped; in 2.3 they may be.
  */
 function lengthsOf(major: number, minor: number): "usual" | "swapped" | "either" {
   if (major === 2 && minor <= 4) return minor === 4 ? "usual" : minor === 3 ? "either" : "swapped";

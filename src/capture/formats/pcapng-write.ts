@@ -1,6 +1,6 @@
 /**
- * pcapng, written (draft-ietf-opsawg-pcapng): section headers, interface descriptions, and packets with comments. The
- * core writes the packets of a replay (assembly/output.ts) with the options that are made here.
+ * pcapng, written (draft-ietf-opsawg-pcapng): section headers, interface descriptions, and packets with
+ * comments. The core writes the packets of a replay (assembly/output.ts) with the options that are made here.
  */
 import { ETHERNET } from "./pcap.ts";
 import { IF_NAME, IF_TSOFFSET, IF_TSRESOL, SECTION_HEADER } from "./pcapng.ts";
@@ -13,8 +13,8 @@ const OPT_COMMENT = 1;
 const EPB_FLAGS = 2;
 
 /**
- * A pcapng section header and one Ethernet interface per name, in order; timestamps in 10^-resolution seconds since
- * `base`, which is in seconds since 1970.
+ * A pcapng section header and one Ethernet interface per name, in order; timestamps in 10^-resolution seconds
+ * since `base`, which is in seconds since 1970.
  */
 export function pcapngHeader(names: readonly string[], resolution: number, base = 0n): Uint8Array {
   const section = new DataView(new ArrayBuffer(16));

@@ -1,6 +1,7 @@
 /**
- * The header blocks of pcapng (draft-ietf-opsawg-pcapng), read: section headers and interface descriptions. The core
- * finds the packets (assembly/capture.ts) and stops at each header block; pcapng-write.ts writes the format.
+ * The header blocks of pcapng (draft-ietf-opsawg-pcapng), read: section headers and interface
+ * descriptions. The core finds the packets (assembly/capture.ts) and stops at each header
+ * block; pcapng-write.ts writes the format.
  */
 import { beginsWithHex, FormatError, type NativeFormat } from "./capture-format.ts";
 
