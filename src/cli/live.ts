@@ -4,20 +4,19 @@
  */
 
 import { Core, REASONS, VERDICTS } from "../core/index.ts";
-import { harmlessJson, type UnixServer } from "../host/index.ts";
+import { harmlessJson, type MetricsServer, parseMetricsAddress, type UnixServer } from "../host/index.ts";
 import { formatProblem, type Intent, loadIntent } from "../intent/index.ts";
 import {
   ANY,
   Live,
-  Metrics,
   type Mirrored,
   PassingCapture,
   type PortArgument,
-  parseMetricsAddress,
   parsePort,
   parseSize,
   type Snapshot,
   startControl,
+  startMetrics,
   WatchedFile,
 } from "../live/index.ts";
 import { CachingInterpreter } from "../openflow/index.ts";
@@ -46,7 +45,7 @@ export async function liveCommand(context: Context): Promise<number> {
   const address = metricsAt === undefined ? null : parseMetricsAddress(metricsAt);
   const duration = secondsOf(context);
   const session = new Session(context, ports);
-  await session.start(address === null ? null : where => Metrics.start(address, where));
+  await session.start(address === null ? null : look => startMetrics(address, look));
   try {
     await session.untilStopped(duration, context.number("count"));
   } finally {
@@ -116,7 +115,7 @@ class Session {
   #capture: PassingCapture | null = null;
   /** Whether packets are missing in the capture. */
   #isCaptureShort = false;
-  #metrics: Metrics | null = null;
+  #metrics: MetricsServer | null = null;
   #control: UnixServer | null = null;
   #last: LiveReport | null = null;
   #skippedFlows = 0;
@@ -152,7 +151,7 @@ class Session {
   }
 
   async start(
-    startMetrics: ((look: Parameters<typeof Metrics.start>[1]) => Promise<Metrics>) | null,
+    serveMetrics: ((look: Parameters<typeof startMetrics>[1]) => Promise<MetricsServer>) | null,
   ): Promise<void> {
     const context = this.#context;
     this.#prepareAgainst();
@@ -168,7 +167,7 @@ class Session {
         onNote: text => this.#say(text),
         onFailure: error => this.#stop(error),
       });
-      this.#metrics = (await startMetrics?.(() => this.#look())) ?? null;
+      this.#metrics = (await serveMetrics?.(() => this.#look())) ?? null;
       await this.#startControl(this.#live);
     } catch (error) {
       this.#metrics?.close();

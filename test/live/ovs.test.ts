@@ -3,7 +3,7 @@
  * (lib/netdev-dummy.c), and what the switch sends back by it comes in again.
  */
 import { join } from "node:path";
-import { runProgram, startDaemons } from "../../src/host/child-process.ts";
+import { runProgram, startDaemons } from "../ovs/daemons.ts";
 import { assert, peer, suite, WAIT_MS } from "../harness.ts";
 import { ADDRESSES, Folder, fromA, killAll, Peer, startLive, summaryOf } from "./base.ts";
 

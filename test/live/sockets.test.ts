@@ -377,7 +377,7 @@ const WRONG: readonly (readonly [string, (folder: Folder) => string[], RegExp])[
     f => ["--port", `a=punix:${f.at("hv.yaml")}`],
     /the device is busy: another program listens there, or it is no socket$/m,
   ],
-  ["metrics for all", f => [...port(f, "a"), "--metrics", "0.0.0.0:0"], /0\.0\.0\.0 is no loopback address/],
+  ["metrics for all", f => [...port(f, "a"), "--metrics", "0.0.0.0:0"], /"0\.0\.0\.0" is not a loopback address; expected 127\.0\.0\.1/],
   ["metrics nowhere", f => [...port(f, "a"), "--metrics", "x"], /expected PORT or HOST:PORT/],
   ["--every alone", f => [...port(f, "a"), "--every", "3"], /^slash32: --every goes with --against FLOWS/],
   ["a bad time", f => [...port(f, "a"), "--duration", "soon"], /--duration: "soon" is no number of seconds/],
