@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { EFFORTS, type Effort } from "./cases.ts";
 import { commitName, machineLine } from "./harness.ts";
 import { isCheckout, ROOT } from "./paths.ts";
-import { findBaseline, isGuarded, writeBaseline, writeDocs } from "./publish.ts";
+import { findBaseline, isGuarded, runPlots, writeBaseline, writeDocs } from "./publish.ts";
 import { jsonOf, ndjsonOf, type Run, textOf } from "./report.ts";
 import { BenchError, rowsNamed, runRows } from "./rows.ts";
 
@@ -58,7 +58,10 @@ export async function bench(options: BenchOptions): Promise<Printed> {
   const where = { machine: machineLine(), commit: commitName(), effort };
   const date = new Date().toISOString().slice(0, 10);
   const run: Run = { ...where, date, sections: await runRows(rows, EFFORTS[effort], isQuiet) };
-  if (options.isDocs) writeDocs(run, join(ROOT, "docs"));
+  if (options.isDocs) {
+    writeDocs(run, join(ROOT, "docs"));
+    runPlots(join(ROOT, "docs"));
+  }
   if (options.isBaseline) await writeBaseline(run, rows);
   const isWorse = baseline !== null && !(await isGuarded(baseline, run, rows));
   return { text: WRITERS[options.format](run), isWorse };

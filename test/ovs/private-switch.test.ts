@@ -417,17 +417,17 @@ const ENDS: { name: string; code?: string; signal?: NodeJS.Signals }[] = [
   { name: "its last line, with nothing closed", code: "" },
 ];
 
-/** The room as a process of its own imports it; bundled when it is first wanted. */
-let room: Promise<string> | null = null;
+/** The private switch, bundled for a process of its own at first use. */
+let bundled: Promise<string> | null = null;
 
 /** A process that starts a switch, prints where it is, and then runs `code`, or waits for what comes. */
 async function userOfSwitch(
   code = "setInterval(() => undefined, 1000);",
   env: NodeJS.ProcessEnv = {},
 ): Promise<ChildProcess> {
-  room ??= bundleModule("src/verify/index.ts");
+  bundled ??= bundleModule("test/ovs/private-switch.ts");
   const script = `
-    import { Switch } from ${JSON.stringify(await room)};
+    import { Switch } from ${JSON.stringify(await bundled)};
     console.log("starting");
     const sw = await Switch.start({ ports: [{ number: 1 }] });
     console.log(JSON.stringify(sw.whereabouts));
