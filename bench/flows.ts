@@ -9,7 +9,7 @@ import { Switch } from "../test/ovs/private-switch.ts";
 import type { Case, Effort, Section, Target, Yardstick } from "./cases.ts";
 import { beside } from "./commands.ts";
 import { isInstalled, onOneCore, ROOT, ratioOf, runCommand, spreadOf, takeTurns } from "./harness.ts";
-import { programFile } from "./paths.ts";
+import { bundleFile } from "./paths.ts";
 import { frameOf, inPortOf, numbers, UPLINK_PORT, VM_COUNT, vmPort, writeIntent } from "./traffic.ts";
 
 interface Size {
@@ -80,7 +80,7 @@ export function parseRow(effort: Effort, folder: string): Section {
     const { stdout } = runCommand([
       ...onOneCore(),
       process.execPath,
-      programFile("bench-load"),
+      bundleFile("bench-load"),
       "flows",
       dump,
     ]);

@@ -175,7 +175,7 @@ export async function liveRow(effort: Effort, folder: string): Promise<Section> 
   return { title: TITLE, notes: NOTES, cases };
 }
 
-// ── Long ones ───────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Long ones ──────────────────────────────────────────────────────────────────────────────────────────────
 
 const LOSS_SHARE = 0.7;
 const SECONDS: Readonly<Record<Effort["name"], { loss: number; soak: number }>> = {
@@ -232,10 +232,10 @@ async function memoryCase(ours: Wires, seconds: number): Promise<Case> {
   await ours.flood(Math.min(10, seconds / 5));
   const samples: number[] = [];
   const end = performance.now() + seconds * 1000;
-  const before = ours.residentBytes();
+  const before = ours.rssBytes();
   while (performance.now() < end) {
     await ours.flood(Math.min(2, seconds / 2));
-    samples.push((ours.residentBytes() - before) / 1e6);
+    samples.push((ours.rssBytes() - before) / 1e6);
   }
   const value: Spread = spreadOf(samples);
   return caseOf({

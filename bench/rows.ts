@@ -1,7 +1,10 @@
 /**
  * The rows of the benchmark, and how they are run: one after the other, never two at once, in a folder that goes away.
  */
+import { existsSync } from "node:fs";
+import { pathToFileURL } from "node:url";
 import type { Effort, Section } from "./cases.ts";
+import type * as CheckoutRows from "./checkout-rows.ts";
 import { replayRow, startRow, wasmRow } from "./commands.ts";
 import { memoryRow } from "./core.ts";
 import { countingRow } from "./counter-cost.ts";
@@ -9,6 +12,7 @@ import { againstRow, compileRow, parseRow, traceRow } from "./flows.ts";
 import { framesRow } from "./frames.ts";
 import { largeRow } from "./large.ts";
 import { liveRow, soakRow } from "./live.ts";
+import { bundleFile, isCheckout } from "./paths.ts";
 import { proofRow } from "./proof.ts";
 import { streamRow } from "./rss.ts";
 import { editsRow, prefixesRow, routesRow } from "./tables.ts";
@@ -28,11 +32,15 @@ export interface Row {
   readonly group?: string;
 }
 
-/** Loaded when it is asked for: its packages take long to load. */
-const bgpRow: Row["run"] = async effort => (await import("./control.ts")).bgpRow(effort);
-
-const agentRow = (which: "agentTableRow" | "agentSingleRow" | "agentRestartRow"): Row["run"] => {
-  return async effort => (await import("./agent.ts"))[which](effort);
+/** A row of checkout-rows.ts, a bundle of its own that only a checkout has. */
+const checkoutRow = (which: keyof typeof CheckoutRows, title: string): Row["run"] => {
+  return async effort => {
+    const file = bundleFile("checkout-rows");
+    if (!isCheckout || !existsSync(file))
+      return { title, notes: ["Not measured: this row needs a checkout."], cases: [] };
+    const rows = (await import(pathToFileURL(file).href)) as typeof CheckoutRows;
+    return rows[which](effort);
+  };
 };
 
 /**
@@ -47,10 +55,25 @@ export const ROWS: readonly Row[] = [
   { name: "stream", run: streamRow },
   { name: "live", run: liveRow },
   { name: "live-soak", run: soakRow, isOnRequest: true },
-  { name: "bgp", run: bgpRow, isOnRequest: true },
-  { name: "agent-table", run: agentRow("agentTableRow"), isOnRequest: true, group: "agent" },
-  { name: "agent-single", run: agentRow("agentSingleRow"), isOnRequest: true, group: "agent" },
-  { name: "agent-restart", run: agentRow("agentRestartRow"), isOnRequest: true, group: "agent" },
+  { name: "bgp", run: checkoutRow("bgpRow", "Routes over BGP"), isOnRequest: true },
+  {
+    name: "agent-table",
+    run: checkoutRow("agentTableRow", "The agent: tables of routes"),
+    isOnRequest: true,
+    group: "agent",
+  },
+  {
+    name: "agent-single",
+    run: checkoutRow("agentSingleRow", "The agent: one at a time"),
+    isOnRequest: true,
+    group: "agent",
+  },
+  {
+    name: "agent-restart",
+    run: checkoutRow("agentRestartRow", "The agent: a restart"),
+    isOnRequest: true,
+    group: "agent",
+  },
   { name: "routes", run: routesRow },
   { name: "flows-parse", run: parseRow },
   { name: "flows-trace", run: traceRow },
