@@ -1,6 +1,7 @@
 /**
- * Rows on the agent: tables of routes, single changes, a restart. Tables stand beside a client of the same gobgpd that only
- * watches and counts. The rig is in lab/agent-rig.ts; the rows need a checkout, root, and the routing daemons.
+ * Rows on the agent: tables of routes, single changes, a restart. Tables stand beside a client of the same
+ * gobgpd that only watches and counts. The rig is in lab/agent-rig.ts; the rows need a checkout, root, and
+ * the routing daemons.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -109,10 +110,12 @@ async function tables(rig: AgentRig, sizes: Sizes): Promise<Case[]> {
 
 // ── One at a time ──────────────────────────────────────────────────────────────────────────────────────────
 
-/** Between one and the next: longer than what follows another is gathered, and than a writer takes to be ready again. */
+/**
+ * Pause between changes: longer than the agent collects changes, and than a process takes to be prestarted.
+ */
 const ALONE_MS = 60;
 
-/** Milliseconds from a file's rename until the reflector tells its address. */
+/** Milliseconds from the rename of a file until the reflector announces its address. */
 async function creates(rig: AgentRig, count: number): Promise<number[]> {
   const agent = rig.startAgent();
   const times: number[] = [];
@@ -132,7 +135,10 @@ async function creates(rig: AgentRig, count: number): Promise<number[]> {
   return times;
 }
 
-/** Milliseconds from gobgpd's event, as a second client in the same process gets it, until the change is in the sink. */
+/**
+ * Milliseconds from gobgpd's event, as a second client in the same process receives it, until the change is
+ * in the sink.
+ */
 async function changes(rig: AgentRig, count: number, sink: Sink): Promise<number[]> {
   const live = sink === "core" ? await rig.startLive() : null;
   let writtenAt = 0;
@@ -210,7 +216,9 @@ const QUIET_MS = 3000;
 
 // ── Restart ────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Waits until the reflector has told so many paths, and has told nothing for a while: nothing of before is under way. */
+/**
+ * Waits until the reflector has sent so many paths and then none for QUIET_MS: nothing earlier is in flight.
+ */
 async function quiet(rig: AgentRig, least: number): Promise<void> {
   let count = -1;
   let since = 0;
@@ -292,8 +300,8 @@ export const agentTableRow = (effort: Effort): Promise<Section> =>
   row(
     "The agent: tables of routes",
     [
-      "Announced at a route reflector, learnt by the agent's gobgpd over a session; agent, live ports and Open vSwitch are processes",
-      "of their own on one machine with both gobgpd, to which most of the time belongs.",
+      "Announced at a route reflector, received by the agent's gobgpd over a session. Agent, live ports and",
+      "Open vSwitch are processes on one machine with both gobgpd, which take most of the time.",
     ],
     effort,
     tables,
@@ -302,7 +310,7 @@ export const agentTableRow = (effort: Effort): Promise<Section> =>
 export const agentSingleRow = (effort: Effort): Promise<Section> =>
   row(
     "The agent: one at a time",
-    ["Changes of routes with the agent in this process, VMs with the agent as a program."],
+    ["Route changes: the agent runs in this process; VMs: it runs as a program."],
     effort,
     singles,
   );
@@ -310,7 +318,7 @@ export const agentSingleRow = (effort: Effort): Promise<Section> =>
 export const agentRestartRow = (effort: Effort): Promise<Section> =>
   row(
     "The agent: a restart",
-    ["Killed with SIGKILL and started again over its flows; flows are known as rewritten by their duration."],
+    ["Killed with SIGKILL and started again over its flows; a rewritten flow shows by its duration."],
     effort,
     restarts,
   );

@@ -1,6 +1,7 @@
 /**
- * Rows on routes over BGP: labelled /32s announced at one gobgpd, received at another, beside a client of the same daemon
- * that only watches and counts. Both daemons run in a namespace of the lab's machine, which removes them.
+ * Rows on routes over BGP: labelled /32s announced at one gobgpd, received at another, beside a client of the
+ * same daemon that only watches and counts. Both daemons run in a namespace of the lab's machine, which
+ * removes them.
  */
 import { routeOf } from "../lab/agent-rig.ts";
 import { addRoutingNode, Speaker } from "../lab/daemons.ts";

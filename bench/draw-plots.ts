@@ -1,7 +1,8 @@
 /**
- * `npm run plots`: draws the plots of docs/performance.md from the figures in docs/performance.json, with vega-lite.
- * `slash32 bench --docs` writes that file and then runs this script. It measures nothing, and is not part of the
- * published program. Usage: draw-plots.ts [FOLDER], the folder of performance.json (default: docs).
+ * `npm run plots`: draws the plots of docs/performance.md from the figures in docs/performance.json, with
+ * vega-lite. `slash32 bench --docs` writes that file and then runs this script. It measures nothing, and is
+ * not part of the published program. Usage: draw-plots.ts [FOLDER], the folder of performance.json (default:
+ * docs).
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -36,7 +37,10 @@ export async function svgOf({ title, description, spec }: Plot): Promise<string>
   return `${svg.replace(/^<svg /, '<svg role="img" ').replace(/>/, `>${words}`)}\n`;
 }
 
-/** Draws all plots into `FOLDER/performance`, removes plots without figures, and updates the links of the page. */
+/**
+ * Draws all plots into `FOLDER/performance`, removes plots without figures, and updates the links of the
+ * page.
+ */
 export async function drawPlots(docs: string): Promise<void> {
   const plots = plotsOf(benchOf(readFileSync(join(docs, "performance.json"), "utf8")));
   const folder = join(docs, "performance");

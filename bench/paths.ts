@@ -1,6 +1,6 @@
 /**
- * Where things lie, in a checkout and in an installed package: the folder of the project, and programs of the
- * benchmark's own that run as processes. The bundle and this file's folder are both one step below the project.
+ * Paths in a checkout and in an installed package: the folder of the project, and bundles of the benchmark
+ * that run as processes or are loaded on request.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,7 @@
 /**
- * The plots of docs/performance.md as vega-lite specifications: pure functions of the figures that `--json` prints. Each
- * row of data is one figure; nothing is measured, smoothed or left out. A plot without figures is not made. The drawing
- * is in draw-plots.ts. https://vega.github.io/vega-lite/docs/
+ * The plots of docs/performance.md as vega-lite specifications: pure functions of the figures that `--json`
+ * prints. Each row of data is one figure; nothing is measured, smoothed or left out. A plot without figures
+ * is not made. The drawing is in draw-plots.ts. https://vega.github.io/vega-lite/docs/
  */
 import { type Bench, type BenchCase, isC, labelOf, shortCount } from "./result.ts";
 
@@ -258,7 +258,9 @@ const MARK_PIXELS = 9;
 /** Space between two labels, in marks. */
 const GAP = 1.5;
 
-/** Vertical positions in marks: one for each ratio, below each other by label, and the middle of each label. */
+/**
+ * Vertical positions in marks: one for each ratio, below each other by label, and the middle of each label.
+ */
 function placed(ratios: readonly Ratio[]) {
   let next = 0;
   const middles = new Map<number, string>();
@@ -332,8 +334,8 @@ function ratioPlot(bench: Bench): Plot | null {
   });
   const title = "Time of slash32 ÷ time of C, for the same work in the same run";
   const note =
-    "Lower is better; 1 (vertical line) is as fast as C. Black: target. Lines: from the least to the greatest round. " +
-    "Filled: judge; hollow: write.";
+    "Lower is better; 1 (vertical line) is as fast as C. Black: target. " +
+    "Lines: from the least to the greatest round. Filled: judge; hollow: write.";
   const values = ratios.map(({ ratio }) => ratio);
   const [least, greatest] = [short(Math.min(...values)), short(Math.max(...values))];
   const description = `${values.length} figures from ${least} to ${greatest}. ${note}`;

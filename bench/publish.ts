@@ -1,6 +1,6 @@
 /**
- * The results of a run that a checkout keeps: the figures of docs/performance.md and docs/performance.json, the plots
- * drawn from the latter, and the ratios of bench/baseline.json, with which later runs are compared.
+ * The results of a run that a checkout keeps: the figures of docs/performance.md and docs/performance.json,
+ * the plots drawn from the latter, and the ratios of bench/baseline.json, with which later runs are compared.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -65,7 +65,9 @@ export async function writeBaseline(run: Run, rows: readonly Row[]): Promise<voi
   writeFileSync(join(ROOT, BASELINE), baselineText({ ...run, rows: ratios }));
 }
 
-/** Compares a run with the baseline and prints the result to standard error; false if there is a regression. */
+/**
+ * Compares a run with the baseline and prints the result to standard error; false if there is a regression.
+ */
 export async function isGuarded(baseline: Baseline, run: Run, rows: readonly Row[]): Promise<boolean> {
   const again = async (names: readonly string[]): Promise<RowRatios> => {
     const suspicious = rows.filter(({ name }) => names.includes(name));

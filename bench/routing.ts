@@ -1,6 +1,7 @@
 /**
- * Common parts of the rows that need routing daemons in a namespace: a case beside a bare client, and a section that is
- * measured on a machine of the lab. Such rows need a checkout: the peers of their yardsticks are development packages.
+ * Common parts of the rows that need routing daemons in a namespace: a case beside a bare client, and a
+ * section that is measured on a machine of the lab. Such rows need a checkout: the peers of their yardsticks
+ * are development packages.
  */
 import { missingDaemons } from "../lab/daemons.ts";
 import { Machine, whyNot } from "../lab/machine.ts";

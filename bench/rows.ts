@@ -1,5 +1,5 @@
 /**
- * The rows of the benchmark, and how they are run: one after the other, never two at once, in a folder that goes away.
+ * The rows of the benchmark, and their run: one after the other, never two at once, in a temporary folder.
  */
 import { existsSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -18,7 +18,7 @@ import { streamRow } from "./rss.ts";
 import { editsRow, prefixesRow, routesRow } from "./tables.ts";
 import { workFolder } from "./traffic.ts";
 
-/** What the user can mend; printed as one line. */
+/** An error of the user's: one line. */
 export class BenchError extends Error {
   override readonly name = "BenchError";
 }
@@ -26,7 +26,7 @@ export class BenchError extends Error {
 export interface Row {
   readonly name: string;
   readonly run: (effort: Effort, folder: string) => Section | Promise<Section>;
-  /** Takes so long that it is run only when it is asked for by its whole name. */
+  /** Too long for a normal run: runs only if its whole name is given. */
   readonly isOnRequest?: boolean;
   /** A name that rows which are run on request have in common. */
   readonly group?: string;
@@ -93,7 +93,7 @@ export const ROWS: readonly Row[] = [
   { name: "prefixes", run: prefixesRow },
 ];
 
-/** Rows by parts of their names. Throws a BenchError when a part is in none of them. */
+/** Rows by parts of their names. Throws a BenchError if no row contains a part. */
 export function rowsNamed(names: readonly string[]): readonly Row[] {
   const stranger = names.find(part => !ROWS.some(({ name }) => name.includes(part)));
   if (stranger !== undefined) {
@@ -107,7 +107,7 @@ export function rowsNamed(names: readonly string[]): readonly Row[] {
   });
 }
 
-/** Runs rows, and says on standard error how far it is unless told not to. */
+/** Runs rows, and prints progress to standard error unless `isQuiet`. */
 export async function runRows(rows: readonly Row[], effort: Effort, isQuiet = true): Promise<Section[]> {
   const folder = workFolder();
   const stop = (): never => process.exit(130);

@@ -1,6 +1,6 @@
 /**
- * e. How much memory a long stream takes: `slash32 replay` reads standard input through a pipe and writes to
- * /dev/null, while the kernel is asked every 50 ms how much of the process is resident. Linux only.
+ * Memory of a long stream: the resident set size (VmRSS) of a replay from standard input, sampled while a
+ * generator feeds it. proc(5).
  */
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
