@@ -378,7 +378,10 @@ test("without privileges it says which one is missing", () =>
       /^slash32: tap:ta: no permission to create it: CAP_NET_ADMIN is needed/,
     );
     const hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /dev/net && exec "$@"', "sh"];
-    assert.match(await said("tap:ta", hidden), /^slash32: tap:ta: \/dev\/net\/tun does not exist: modprobe tun/);
+    assert.match(
+      await said("tap:ta", hidden),
+      /^slash32: tap:ta: \/dev\/net\/tun does not exist: modprobe tun/,
+    );
   }));
 
 test("an intent that is read again loses no frame of a tap", () =>
