@@ -1,7 +1,7 @@
 /**
- * The guard against gross regressions: ratios (ours ÷ yardstick) of the benchmark's short form, kept in
- * baseline.json, and what a new run says beside them. Times do not travel from machine to machine; ratios of two
- * programs in one run do, roughly. It measures nothing by itself, and it does not say how fast anything is.
+ * The guard against gross regressions: compares the ratios (ours ÷ yardstick) of a run of the short form with
+ * those in baseline.json. Times differ from machine to machine; ratios of two programs in one run differ much
+ * less. It measures nothing itself, and reports no absolute speed.
  */
 import { type BenchCase, labelOf } from "./result.ts";
 
@@ -31,7 +31,10 @@ export const GUARD_FACTOR = 1.5;
 /** What two cores gain depends on whoever else has work for them: no ratio to guard. */
 const UNGUARDED = "one core";
 
-/** The ratios of one row's cases; those without a yardstick have none. Two of one name are our own mistake. */
+/**
+ * Ratios of the cases of one row; a case without a yardstick has none. Two cases with the same name are an
+ * error.
+ */
 export function ratiosOf(cases: readonly BenchCase[]): Ratios {
   const ratios = new Map<string, Ratio>();
   for (const one of cases) {
@@ -125,8 +128,9 @@ export interface Compared {
 }
 
 /**
- * Code that became slower is slower in the median and at its best; a disturbed run is so in one of them. In three
- * runs of one commit on a shared machine the medians' ratios moved by up to 4 ×, this by 1.25 × at most.
+ * Slower code is slower in the median and in its best sample; a disturbed run only in one of them. In three
+ * runs of one commit on a shared machine the ratio of the medians varied by up to 4 ×, this measure by at
+ * most 1.25 ×.
  */
 function factorsOf(baseline: Ratio, measured: Ratio): number[] {
   const isKnown = baseline.least !== null && measured.least !== null;
@@ -197,8 +201,8 @@ export function middleOf(runs: readonly RowRatios[]): RowRatios {
 }
 
 /**
- * The guard's verdict. Rows with a suspicious figure are measured once more by `again`, and the better of both
- * counts: what disturbs a machine for a moment should not stop a change.
+ * The guard's verdict. Rows with a suspicious figure are measured once more by `again`, and the better of
+ * both counts: a short disturbance of the machine must not fail a change.
  */
 export async function guard(
   baseline: RowRatios,
@@ -232,5 +236,6 @@ function figuresOf({ row, key, baseline, measured, factors }: Compared): string 
   const form = ({ ratio, least }: Ratio): string =>
     `${figure(ratio)} (of the least samples ${figure(least)})`;
   const times = factors.map(factor => `${factor.toFixed(2)} ×`).join(" and ");
-  return `${row}: ${key}: ours ÷ theirs ${form(measured)}, baseline ${form(baseline)}: ${times}, limit ${GUARD_FACTOR} ×`;
+  const ratios = `ours ÷ theirs ${form(measured)}, baseline ${form(baseline)}`;
+  return `${row}: ${key}: ${ratios}: ${times}, limit ${GUARD_FACTOR} ×`;
 }

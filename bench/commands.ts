@@ -1,7 +1,6 @@
 /**
- * Rows that time `slash32` as its users run it: whole processes, taking turns with other people's tools on
- * the same files. What the tools do is less than a pipeline (copying, or writing one MAC address); that is
- * said beside.
+ * Rows that time `slash32` as its users run it: whole processes that take turns with other tools on the same
+ * files. The tools do less than a pipeline (copy, or write one MAC address); the table says so.
  */
 import { rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,10 +21,10 @@ import { frameOf, numbers, pcapHeader, recordsOf, vmPortName, writeCapture, writ
 const NODE = process.execPath;
 const PROGRAM = join(ROOT, "bin/slash32");
 
-/** tcpdump says what it reads, in any case. */
+/** tcpdump prints this for every input. */
 export const TCPDUMP_SAYS = /^reading from (file|PCAP-NG)/;
 
-/** Ours beside theirs, as far as theirs counts. */
+/** Our samples beside those of another program, unless that has an objection. */
 export function beside(
   name: string,
   peer: { objection: string | null },
@@ -49,7 +48,10 @@ interface Report {
   readonly seconds: number;
 }
 
-/** `slash32 replay`, pinned to one core or as told: its own seconds, and those of the process. Throws when a frame did not leave. */
+/**
+ * `slash32 replay`, pinned to one core or by `pin`: its own seconds, and those of the process. Throws if a
+ * frame was not sent.
+ */
 export function replayContender(
   name: string,
   args: readonly string[],
@@ -132,7 +134,7 @@ function replayOne(
   );
 }
 
-/** Issue 2 asks for a million frames; both figures are held against it. */
+/** The target for a million frames; both figures are compared with it. */
 function targetOf(direction: Direction, job: string, figure: string, frames: number): Target | null {
   if (frames !== 1_000_000 || job !== "→ .pcap") return null;
   const what = `${direction}, 1M frames of 60 bytes, 1k entries, ${figure}, beside tcprewrite`;

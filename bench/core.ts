@@ -1,8 +1,8 @@
 /**
- * g. The core on frames that lie in its memory, beside the yardstick: a C program that does the same work on the same
- * tables and bytes. Both are timed in turns, each in a steady state; before that they must have written the same
- * packets and counted the same (memory.ts). Batches through JavaScript are frames.ts, what counting costs is
- * counting.ts.
+ * The core on frames in its memory, beside the yardstick: a C program that does the same work on the same
+ * tables and bytes. Both are timed in turns, each in a steady state; before that they must have written the
+ * same packets and counted the same (memory.ts). Batches through JavaScript are in frames.ts, the cost of
+ * counting in counter-cost.ts.
  */
 import * as abi from "../assembly/abi.ts";
 import type { Case, Effort, Section, Target, Yardstick } from "./cases.ts";
@@ -56,7 +56,10 @@ const TITLES: Readonly<Record<MemoryKind, string>> = {
 };
 
 const SIZES = [1_000, 100_000, 1_000_000];
-/** Tables up to this size are looked at with one window, that stays in the cache; larger ones with all windows. */
+/**
+ * Tables up to this size are looked up from one window, which stays in the cache; larger ones from all
+ * windows.
+ */
 const CACHED_ENTRIES = 1_000;
 /** VMs that the mix has: of a thousand addresses each is a VM's. */
 const MIX_VMS = 1_000;
@@ -296,7 +299,10 @@ function targetsOf({ kind, entries, distribution, layout, vmCount }: Subject, mo
 
 // ── Rows ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** What has to be known of all rows in memory. */
+/** The flags that matter for speed. */
+const flagsOf = (flags: readonly string[]): string => flags.filter(flag => /^-[Om]/.test(flag)).join(" ");
+
+/** Notes of all rows in memory. */
 function notesOf(kind: MemoryKind, subjects: readonly Subject[], effort: Effort): string[] {
   const native = yardstick();
   const { rounds, samples, sampleSeconds } = effort.memory;
@@ -305,25 +311,29 @@ function notesOf(kind: MemoryKind, subjects: readonly Subject[], effort: Effort)
   const notes = [
     native.program === null
       ? `no yardstick: ${native.reason}`
-      : `${nameOf(native)}: ${native.compiler}, ${native.flags.filter(flag => /^-[Om]/.test(flag)).join(" ")}, tables on huge pages`,
+      : `${nameOf(native)}: ${native.compiler}, ${flagsOf(native.flags)}, tables on huge pages`,
     "judge: framed, decided, counted; write: also rewritten and written out as pcapng packets",
-    `in turns, ours and then theirs, ${rounds} times after one turn each that does not count; a turn: ${turn}, their median`,
-    "packets and counters of both are alike, byte for byte, and every frame met its fate; checked before anything is timed",
+    `in turns, ours and then theirs, ${rounds} times after one warm-up turn; a turn: ${turn}, their median`,
+    "packets and counters of both are equal, byte for byte, and every frame has its expected verdict; " +
+      "checked before anything is timed",
   ];
   if (kind === "mix") {
     return [
       ...notes,
-      "sizes 60, 590 and 1,514 bytes 7 : 4 : 1 (simple IMIX: 64, 594, 1,518 with FCS; ARP always the smallest)",
+      "sizes 60, 590 and 1,514 bytes 7 : 4 : 1 (simple IMIX: 64, 594, 1,518 with FCS; ARP: smallest)",
       "noise, 2 % each: spoofed source, unknown label, stale /32, TTL 1, not IP, malformed",
-      `bursts of ${BURST_FRAMES} frames a port, as a poll loop takes them: the uplink, and ${SENDER_COUNT} VMs in turn`,
-      `entries are /32 routes; as many local addresses, at most ${abi.MAX_HOSTS.toLocaleString("en")}, of up to ${MIX_VMS.toLocaleString("en")} VMs`,
-      `${megabytes} MiB of frames go by before the first comes again; visited: different addresses among them`,
+      `bursts of ${BURST_FRAMES} frames a port, as in a poll loop: uplink, and ${SENDER_COUNT} VMs in turn`,
+      `entries are /32 routes; as many local addresses, at most ${abi.MAX_HOSTS.toLocaleString("en")}, ` +
+        `of up to ${MIX_VMS.toLocaleString("en")} VMs`,
+      `${megabytes} MiB of frames pass before the first comes again; visited: different addresses among them`,
     ];
   }
   const frames =
     "frames of 60 bytes; visited: different addresses that are looked up before the first comes again";
-  const windows = `up to ${CACHED_ENTRIES.toLocaleString("en")} entries one window of 512 KiB, again and again; above, ${megabytes} MiB of windows in turn`;
-  const limit = `at most ${MOST[kind].toLocaleString("en")} ${kind === "bridge" ? "VMs" : "local addresses"} fit the core (assembly/abi.ts), so the largest row has so many`;
+  const cached = `up to ${CACHED_ENTRIES.toLocaleString("en")} entries one window of 512 KiB, repeatedly`;
+  const windows = `${cached}; above, ${megabytes} MiB of windows in turn`;
+  const most = `${MOST[kind].toLocaleString("en")} ${kind === "bridge" ? "VMs" : "local addresses"}`;
+  const limit = `the core holds at most ${most} (assembly/abi.ts), the size of the largest row`;
   const isLimited = MOST[kind] < 1_000_000 && subjects.length > 0;
   return [...notes, frames, windows, ...(isLimited ? [limit] : [])];
 }

@@ -1,7 +1,7 @@
 /**
- * What counters cost: the core beside a build of itself that does not count, made at bench time from the same sources
- * and by the same compiler passes. The sources are edited as text on their way into the compiler; that the edits did
- * what they are for is proved on frames. Only a checkout has the sources.
+ * The cost of counters: the core beside a build of itself that does not count, made at bench time from the
+ * same sources with the same compiler passes. The sources are edited as text on their way into the compiler;
+ * a run on frames proves that the edits had their effect. Only a checkout has the sources.
  */
 import { readFileSync } from "node:fs";
 import { join, normalize } from "node:path";
@@ -13,7 +13,7 @@ import { ratioOf, spreadOf } from "./harness.ts";
 import { CoreWindows, checkSamePackets, type Mode } from "./memory.ts";
 import { isCheckout, ROOT } from "./paths.ts";
 
-/** The one statement by which the core counts anything, as it stands in assembly/count.ts; it becomes nothing. */
+/** The only statement that counts, as in assembly/count.ts; it is removed. */
 const COUNTS = "store<u64>(at, load<u64>(at) + by);";
 const COUNTS_IN = "assembly/count.ts";
 
@@ -79,7 +79,7 @@ export async function countingRow(effort: Effort): Promise<Section> {
     title,
     notes: [
       "ours: as built; without: compiled just now from the same sources, less the statement that counts",
-      "both write the same packets, and the second is seen to count nothing; checked before anything is timed",
+      "both write the same packets, and the second counts nothing; checked before anything is timed",
       "a drop's reason is part of the decision and in both; counting it is only in the first",
     ],
     cases,

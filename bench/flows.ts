@@ -1,7 +1,8 @@
 /**
- * Rows about flows: a dump read, frames traced through it, captures compared with it, and a dump made, as processes on
- * one core. Beside the first two stands Open vSwitch doing the same, where it is installed (ovs-ofctl(8) parse-flows,
- * ovs-vswitchd(8) ofproto/trace); it is a server and a parser in C with other output, which is said beside.
+ * Rows about flows: a dump parsed, frames traced through it, captures compared with it, and a dump compiled,
+ * as processes on one core. Open vSwitch does the first two beside it, where it is installed (ovs-ofctl(8)
+ * parse-flows, ovs-vswitchd(8) ofproto/trace); it is a server and a parser in C with other output, as the
+ * notes say.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +10,7 @@ import { Switch } from "../test/ovs/private-switch.ts";
 import type { Case, Effort, Section, Target, Yardstick } from "./cases.ts";
 import { beside } from "./commands.ts";
 import { isInstalled, onOneCore, ROOT, ratioOf, runCommand, spreadOf, takeTurns } from "./harness.ts";
-import { programFile } from "./paths.ts";
+import { bundleFile } from "./paths.ts";
 import { frameOf, inPortOf, numbers, UPLINK_PORT, VM_COUNT, vmPort, writeIntent } from "./traffic.ts";
 
 interface Size {
@@ -80,7 +81,7 @@ export function parseRow(effort: Effort, folder: string): Section {
     const { stdout } = runCommand([
       ...onOneCore(),
       process.execPath,
-      programFile("bench-load"),
+      bundleFile("bench-load"),
       "flows",
       dump,
     ]);
@@ -168,8 +169,8 @@ export async function traceRow(effort: Effort, folder: string): Promise<Section>
   return {
     title: "Frames through flows",
     notes: [
-      "slash32 trace --batch, 60-byte frames, the tables of each in the answer; whole process, start and reading of the dump included",
-      `ofproto/trace: ${framesOfSwitch} of the frames, asked for at once of a running switch, scaled to as many`,
+      "slash32 trace --batch, 60-byte frames, with the tables of each; whole process, with parsing the dump",
+      `ofproto/trace: ${framesOfSwitch} of the frames, sent at once to a running switch, scaled to all`,
     ],
     cases: [
       caseOf({

@@ -1,6 +1,6 @@
 /**
- * Batches that go in and out of the core through JavaScript: convenient for tests and traces, and what the fast way
- * avoids. The verdicts are checked before anything is timed.
+ * Batches that pass in and out of the core through JavaScript: convenient for tests and traces; the replay
+ * avoids it. Verdicts are checked before anything is timed.
  */
 import * as abi from "../assembly/abi.ts";
 import { Core, type FrameIn } from "../src/core/index.ts";

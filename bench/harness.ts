@@ -7,9 +7,10 @@ import { spawnSync } from "node:child_process";
 import { cpus, release, type } from "node:os";
 import benchmark from "benchmark";
 import lodash from "lodash";
+import { isInstalled } from "../lab/programs.ts";
 import { ROOT } from "./paths.ts";
 
-export { ROOT };
+export { isInstalled, ROOT };
 
 // ── Figures ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -121,11 +122,6 @@ export function runCommand(command: readonly string[]): Finished {
   if (result.error !== undefined) throw result.error;
   if (result.status !== 0) throw new Error(`${program} ended with ${result.status}: ${result.stderr.trim()}`);
   return { seconds, stdout: result.stdout, stderr: result.stderr };
-}
-
-/** Whether a program is on PATH. */
-export function isInstalled(program: string): boolean {
-  return spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
 }
 
 /**

@@ -1,8 +1,8 @@
 /**
- * Rows that replay captures of hundreds of megabytes on one core and on two, as whole processes that take turns with
- * the yardstick in C and with other people's tools on the same files. The outputs of one core, of two, and of the
- * yardstick are compared byte by byte before anything is timed. Small captures, where the start of the process is what
- * counts, are in commands.ts.
+ * Rows that replay captures of hundreds of megabytes on one core and on two, as whole processes that take
+ * turns with the yardstick in C and with other tools on the same files. The outputs of one core, of two, and
+ * of the yardstick are compared byte by byte before anything is timed. Small captures, where the start of the
+ * process dominates, are in commands.ts.
  */
 import {
   closeSync,
@@ -170,7 +170,7 @@ export function isSameFile(a: string, b: string): boolean {
   }
 }
 
-/** Throws unless everybody writes the same pcapng: one core, two, from pcap and from pcapng, and the yardstick. */
+/** Throws unless all write the same pcapng: one core, two, from pcap and from pcapng, and the yardstick. */
 function assertSameOutput(
   jobs: readonly Job[],
   frames: number,
@@ -327,9 +327,9 @@ export function largeRow(direction: Direction): (effort: Effort, folder: string)
     return {
       title: `Capture → capture, ${direction}, large`,
       notes: [
-        `${frames.toLocaleString("en")} frames of ${FRAME_BYTES} bytes; as pcapng the same packets take a fifth more`,
-        `${rounds} rounds in turns after ${warmups} that do not count; input in the page cache, every output a new file`,
-        "one core: --threads 1 and the whole process pinned to it, as are the tools; two cores: --threads 2, not pinned",
+        `${frames.toLocaleString("en")} frames of ${FRAME_BYTES} bytes; as pcapng they take a fifth more`,
+        `${rounds} rounds in turns after ${warmups} warm-up; input in page cache, every output a new file`,
+        "one core: --threads 1, process pinned, as are the tools; two cores: --threads 2, not pinned",
         "before the timing, one core, two, and the yardstick wrote the same bytes",
         "replay alone: the report's seconds (the yardstick's own, too); tools have whole processes only",
         ...notes,

@@ -1,22 +1,24 @@
 /**
- * Rows on live ports: frames through taps and packet sockets, beside C programs that move frames and do nothing else, and
- * beside Open vSwitch's userspace datapath with the same flows. What is compared with C is processor time a frame, of
- * bursts that pile up while the forwarder is stopped: so the sender is no part of it, whatever the machine does besides.
+ * Rows on live ports: frames through taps and packet sockets, beside C programs that only move frames, and
+ * beside Open vSwitch's userspace datapath with the same flows. C is compared by processor time per frame, of
+ * bursts that queue while the forwarder is stopped: so neither the sender nor other load counts. The rig is
+ * in lab/live-rigs.ts.
  */
 
 import { buildWire, frameHex, type Kind, type Who, Wires, whyNot } from "../lab/live-rigs.ts";
 import type { Case, Effort, Section, Yardstick } from "./cases.ts";
 import { alternate, isInstalled, ratioOf, type Spread, spreadOf } from "./harness.ts";
 
-/** Fits the queue that both sides give a tap (8,192 frames), and any socket. */
+/** Fits the queue of a tap of either forwarder (8,192 frames), and any socket. */
 const BURST_FRAMES = 8000;
 const LATENCY_GAP_US = 500;
 
 const TITLE = "Live ports";
 const NOTES = [
   "Frames of 64 bytes (FCS included) from one VM's port to another's: new MACs, TTL and checksum.",
-  "tap, veth: processor time a frame, user and system, all threads, of bursts of 8,000 that pile up while the forwarder is stopped.",
-  "C: read and write (tap), recvmmsg and sendmmsg (veth), and nothing else. OVS: frames delivered while a sender floods it.",
+  "tap, veth: processor time per frame, user and system, all threads, of bursts of 8,000 frames that queue",
+  "while the forwarder is stopped. C: only read and write (tap), recvmmsg and sendmmsg (veth).",
+  "OVS: frames delivered while a sender floods it.",
 ];
 
 interface Sizes {
@@ -151,7 +153,7 @@ async function latencyCase(sizes: Sizes, wire: string): Promise<Case> {
   });
 }
 
-/** What cannot be run says why. */
+/** A section without cases, and the reason. */
 function empty(reason: string): Section {
   return { title: TITLE, notes: [`Not measured: ${reason}.`], cases: [] };
 }
@@ -175,7 +177,7 @@ export async function liveRow(effort: Effort, folder: string): Promise<Section> 
   return { title: TITLE, notes: NOTES, cases };
 }
 
-// ── Long ones ───────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Long ones ──────────────────────────────────────────────────────────────────────────────────────────────
 
 const LOSS_SHARE = 0.7;
 const SECONDS: Readonly<Record<Effort["name"], { loss: number; soak: number }>> = {
@@ -184,7 +186,9 @@ const SECONDS: Readonly<Record<Effort["name"], { loss: number; soak: number }>> 
   long: { loss: 60, soak: 600 },
 };
 
-/** Frames lost at 70 % of what it takes, and memory at full load; a minute and ten minutes in the long form. */
+/**
+ * Frames lost at 70 % of its capacity, and memory at full load; one minute and ten minutes in the long form.
+ */
 export async function soakRow(effort: Effort, folder: string): Promise<Section> {
   const title = "Live ports for long";
   const reason = whyNot();
@@ -196,12 +200,13 @@ export async function soakRow(effort: Effort, folder: string): Promise<Section> 
     await memoryCase(ours!, seconds.soak),
   ]);
   const notes = [
-    `Frames at ${LOSS_SHARE * 100} % of the rate that comes out of a flood, for ${seconds.loss} s; then a flood for ${seconds.soak} s.`,
+    `Frames at ${LOSS_SHARE * 100} % of the rate delivered in a flood, for ${seconds.loss} s; ` +
+      `then a flood for ${seconds.soak} s.`,
   ];
   return { title, notes, cases };
 }
 
-/** Lets what is still queued come out. */
+/** Waits until queued frames have been delivered. */
 function settled(): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, 300));
 }
@@ -232,10 +237,10 @@ async function memoryCase(ours: Wires, seconds: number): Promise<Case> {
   await ours.flood(Math.min(10, seconds / 5));
   const samples: number[] = [];
   const end = performance.now() + seconds * 1000;
-  const before = ours.residentBytes();
+  const before = ours.rssBytes();
   while (performance.now() < end) {
     await ours.flood(Math.min(2, seconds / 2));
-    samples.push((ours.residentBytes() - before) / 1e6);
+    samples.push((ours.rssBytes() - before) / 1e6);
   }
   const value: Spread = spreadOf(samples);
   return caseOf({

@@ -1,7 +1,7 @@
 /**
- * A program of its own, so that each load is the first of its process, as it is for users: loads an intent
- * and fills a core's tables, reads a dump of flows, or only reads and splits a file. Prints the seconds as JSON.
- * `load.ts intent|flows|split FILE`
+ * A program of its own, so that each load is the first of its process, as for users: loads an intent and
+ * fills a core's tables, parses a dump of flows, or only reads and splits a file. Prints the seconds as JSON.
+ * Usage: `load.ts intent|flows|split FILE`.
  */
 import { readFileSync } from "node:fs";
 import { Core } from "../src/core/index.ts";

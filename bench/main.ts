@@ -1,13 +1,13 @@
 /**
- * What `slash32 bench` and `npm run bench` do: measure this program on this machine, beside yardsticks in the same run,
- * print the figures, and in a checkout keep them where that is asked for. Bundled by itself (build/bench.js), so that
- * no other command has to load it; the command line is src/cli/bench.ts.
+ * `slash32 bench` and `npm run bench`: measures this program on this machine, beside yardsticks in the same
+ * run, prints the figures, and in a checkout stores them on request. A bundle of its own (build/bench.js), so
+ * that no other command loads it; the command line is in src/cli/bench.ts.
  */
 import { join } from "node:path";
 import { EFFORTS, type Effort } from "./cases.ts";
 import { commitName, machineLine } from "./harness.ts";
 import { isCheckout, ROOT } from "./paths.ts";
-import { findBaseline, isGuarded, writeBaseline, writeDocs } from "./publish.ts";
+import { findBaseline, isGuarded, runPlots, writeBaseline, writeDocs } from "./publish.ts";
 import { jsonOf, ndjsonOf, type Run, textOf } from "./report.ts";
 import { BenchError, rowsNamed, runRows } from "./rows.ts";
 
@@ -49,7 +49,7 @@ function check({ names, effort, isDocs, isGuard, isBaseline }: BenchOptions): vo
     throw new BenchError("--docs, --guard and --write-baseline need a checkout, and this is none");
 }
 
-/** Measures, keeps what is to be kept, gives what is to be printed. Throws BenchError for what the user can mend. */
+/** Measures, stores and returns the text to print. Throws BenchError for wrong options. */
 export async function bench(options: BenchOptions): Promise<Printed> {
   const rows = rowsNamed(options.names);
   check(options);
@@ -58,7 +58,10 @@ export async function bench(options: BenchOptions): Promise<Printed> {
   const where = { machine: machineLine(), commit: commitName(), effort };
   const date = new Date().toISOString().slice(0, 10);
   const run: Run = { ...where, date, sections: await runRows(rows, EFFORTS[effort], isQuiet) };
-  if (options.isDocs) writeDocs(run, join(ROOT, "docs"));
+  if (options.isDocs) {
+    writeDocs(run, join(ROOT, "docs"));
+    runPlots(join(ROOT, "docs"));
+  }
   if (options.isBaseline) await writeBaseline(run, rows);
   const isWorse = baseline !== null && !(await isGuarded(baseline, run, rows));
   return { text: WRITERS[options.format](run), isWorse };

@@ -1,7 +1,7 @@
 /**
- * The core on windows that lie in its memory, and the proof that it does the same there as the yardstick: every frame
- * has the fate it was made for, and both give the same packets, byte for byte, and the same counts. Nothing is timed
- * here.
+ * The core on windows in its memory, and the check that it does the same work there as the yardstick: every
+ * frame has its expected verdict, and both give the same packets, byte for byte, and the same counts. Nothing
+ * is timed here.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -53,7 +53,9 @@ export class CoreWindows {
     this.core.exports.setOutput(output, abi.OutputFormat.None, UNITS_PER_SECOND, 0);
   }
 
-  /** Runs every window from its start to its end; `onOutput` is given whatever was written, when it has to go. */
+  /**
+   * Runs every window from start to end; `onOutput` receives the output whenever the buffer must be emptied.
+   */
   run(onOutput?: (packets: Uint8Array) => void): void {
     const { exports, words, bytes } = this.core;
     const inPortAt = (abi.INTERFACES + abi.INTERFACE_IN_PORT) >>> 2;
@@ -148,7 +150,7 @@ export function checkSamePackets(ours: Buffer, theirs: Buffer): void {
   let at = 0;
   while (at < most && ours[at] === theirs[at]) at++;
   throw new Error(
-    `core and yardstick write other packets: ${ours.length} and ${theirs.length} bytes, alike up to byte ${at}`,
+    `core and yardstick wrote different packets: ${ours.length} and ${theirs.length} bytes, equal to ${at}`,
   );
 }
 

@@ -1,7 +1,8 @@
 /**
- * Rows about the proof: `slash32 diff` and `slash32 verify` as processes, with their peak of resident memory, on the flows of
- * an intent, in another order, spelt otherwise, one label changed, and on a table of overlapping wildcards and its rewrite
- * (wildcards.ts). Beside the first stands ovs-ofctl(8) diff-flows on the same files, which compares texts. Linux only.
+ * Rows about the proof: `slash32 diff` and `slash32 verify` as processes, with their peak resident memory, on
+ * the flows of an intent, reordered, in another notation, with one label changed, and on a table of
+ * overlapping wildcards and its rewrite (wildcards.ts). ovs-ofctl(8) diff-flows, which compares text, stands
+ * beside the first. Linux only.
  */
 import { spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
@@ -43,7 +44,8 @@ interface Inputs {
 function dumped(line: string, random: (below: number) => number): string {
   const [, cookie, table, rest] = /^cookie=(\w+),table=(\d+),(.*)$/.exec(line)!;
   const age = `${random(1e5)}.${String(random(1000)).padStart(3, "0")}s`;
-  return ` cookie=${cookie}, duration=${age}, table=${table}, n_packets=${random(1e6)}, n_bytes=${random(1e8)}, ${rest}`;
+  const counters = `n_packets=${random(1e6)}, n_bytes=${random(1e8)}`;
+  return ` cookie=${cookie}, duration=${age}, table=${table}, ${counters}, ${rest}`;
 }
 
 /** The same actions as Nicira extensions and OpenFlow 1.0 say them. */
@@ -260,8 +262,10 @@ export async function proofRow(effort: Effort, folder: string): Promise<Section>
   return {
     title: "Proofs",
     notes: [
-      "slash32 diff and verify, whole processes with all their threads; dumps as dump-flows prints them, reply header removed",
-      "order: the same flows in another order, one label different; respelt: in another order and in the words of OpenFlow 1.0; intent: an intent with its routes in a file against its dump; few: order, with few routes; wildcards: 300 flows that overlap in 20 tables against a rewritten set that does the same",
+      "slash32 diff and verify, whole processes, all threads; dumps as of dump-flows, without header",
+      "order: the same flows in another order, one label different; respelt: also in OpenFlow 1.0 notation;",
+      "intent: an intent with its routes in a file against its dump; few: order, with few routes;",
+      "wildcards: 300 flows that overlap in 20 tables against a rewritten set that does the same",
       "ovs-ofctl diff-flows compares texts, by which respelt flows differ, every one",
     ],
     cases: [

@@ -1,7 +1,7 @@
 /**
- * What was measured, as text, as JSON (the `bench` object of the command line's contract) and as the figures
- * in docs/performance.md. Pure functions of sections; `ratio` in JSON is ours over theirs; in text and as
- * `times_faster` it is theirs over ours.
+ * The results of a run as text, as JSON (the `bench` object of the command line's contract) and as the
+ * figures in docs/performance.md. Pure functions of sections. `ratio` in JSON is ours ÷ theirs; in text, and
+ * as `times_faster`, it is theirs ÷ ours.
  */
 import { table } from "../src/report/index.ts";
 import type { Case, Section, Target, Yardstick } from "./cases.ts";
@@ -16,7 +16,7 @@ export interface Run {
   readonly sections: readonly Section[];
 }
 
-/** Three digits that count: 0.0671, 1.23, 345, 12,345. */
+/** Three significant digits: 0.0671, 1.23, 345, 12,345. */
 export function figure(value: number): string {
   const size = Math.abs(value);
   if (size >= 100) return Math.round(value).toLocaleString("en");
@@ -190,7 +190,9 @@ interface Judged {
   readonly badness: number;
 }
 
-/** What was measured, in the words of a target's kind, and how far from it that is; null when there is nothing. */
+/**
+ * The measured value in the unit of a target, and its distance from the target; null without a measurement.
+ */
 function measure(one: Case, { kind, target, beside }: Target): { shown: string; badness: number } | null {
   if (kind === "at most") {
     // Of single edits the worst counts; means and medians speak for themselves.

@@ -1,6 +1,7 @@
 /**
- * What the benchmark prints with `--json`, as types: for the plots and the guard, which read results and measure
- * nothing. Rows say what they know, so most fields may be absent, and a reader leaves out what it does not find.
+ * Types of the JSON that `slash32 bench --format json` prints, for the plots and the guard, which only read
+ * results. Most fields are optional: each row gives the fields that it has, and readers skip a case without
+ * the fields that they need.
  */
 
 /** One figure beside one yardstick; several yardsticks make several of them with the same name. */

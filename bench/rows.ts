@@ -1,8 +1,12 @@
 /**
- * The rows of the benchmark, and how they are run: one after the other, never two at once, in a folder that goes away.
+ * The rows of the benchmark, and their run: one after the other, never two at once, in a temporary folder.
  */
+
+import { existsSync } from "node:fs";
+import { pathToFileURL } from "node:url";
 import { UserError } from "../src/errors/index.ts";
 import type { Effort, Section } from "./cases.ts";
+import type * as CheckoutRows from "./checkout-rows.ts";
 import { replayRow, startRow, wasmRow } from "./commands.ts";
 import { memoryRow } from "./core.ts";
 import { countingRow } from "./counter-cost.ts";
@@ -10,12 +14,13 @@ import { againstRow, compileRow, parseRow, traceRow } from "./flows.ts";
 import { framesRow } from "./frames.ts";
 import { largeRow } from "./large.ts";
 import { liveRow, soakRow } from "./live.ts";
+import { bundleFile, isCheckout } from "./paths.ts";
 import { proofRow } from "./proof.ts";
 import { streamRow } from "./rss.ts";
 import { editsRow, prefixesRow, routesRow } from "./tables.ts";
 import { workFolder } from "./traffic.ts";
 
-/** What the user can mend; printed as one line. */
+/** An error of the user's: one line. */
 export class BenchError extends UserError {
   override readonly name = "BenchError";
 }
@@ -23,17 +28,21 @@ export class BenchError extends UserError {
 export interface Row {
   readonly name: string;
   readonly run: (effort: Effort, folder: string) => Section | Promise<Section>;
-  /** Takes so long that it is run only when it is asked for by its whole name. */
+  /** Too long for a normal run: runs only if its whole name is given. */
   readonly isOnRequest?: boolean;
   /** A name that rows which are run on request have in common. */
   readonly group?: string;
 }
 
-/** Loaded when it is asked for: its packages take long to load. */
-const bgpRow: Row["run"] = async effort => (await import("./control.ts")).bgpRow(effort);
-
-const agentRow = (which: "agentTableRow" | "agentSingleRow" | "agentRestartRow"): Row["run"] => {
-  return async effort => (await import("./agent.ts"))[which](effort);
+/** A row of checkout-rows.ts, a bundle of its own that only a checkout has. */
+const checkoutRow = (which: keyof typeof CheckoutRows, title: string): Row["run"] => {
+  return async effort => {
+    const file = bundleFile("checkout-rows");
+    if (!isCheckout || !existsSync(file))
+      return { title, notes: ["Not measured: this row needs a checkout."], cases: [] };
+    const rows = (await import(pathToFileURL(file).href)) as typeof CheckoutRows;
+    return rows[which](effort);
+  };
 };
 
 /**
@@ -48,10 +57,25 @@ export const ROWS: readonly Row[] = [
   { name: "stream", run: streamRow },
   { name: "live", run: liveRow },
   { name: "live-soak", run: soakRow, isOnRequest: true },
-  { name: "bgp", run: bgpRow, isOnRequest: true },
-  { name: "agent-table", run: agentRow("agentTableRow"), isOnRequest: true, group: "agent" },
-  { name: "agent-single", run: agentRow("agentSingleRow"), isOnRequest: true, group: "agent" },
-  { name: "agent-restart", run: agentRow("agentRestartRow"), isOnRequest: true, group: "agent" },
+  { name: "bgp", run: checkoutRow("bgpRow", "Routes over BGP"), isOnRequest: true },
+  {
+    name: "agent-table",
+    run: checkoutRow("agentTableRow", "The agent: tables of routes"),
+    isOnRequest: true,
+    group: "agent",
+  },
+  {
+    name: "agent-single",
+    run: checkoutRow("agentSingleRow", "The agent: one at a time"),
+    isOnRequest: true,
+    group: "agent",
+  },
+  {
+    name: "agent-restart",
+    run: checkoutRow("agentRestartRow", "The agent: a restart"),
+    isOnRequest: true,
+    group: "agent",
+  },
   { name: "routes", run: routesRow },
   { name: "flows-parse", run: parseRow },
   { name: "flows-trace", run: traceRow },
@@ -71,7 +95,7 @@ export const ROWS: readonly Row[] = [
   { name: "prefixes", run: prefixesRow },
 ];
 
-/** Rows by parts of their names. Throws a BenchError when a part is in none of them. */
+/** Rows by parts of their names. Throws a BenchError if no row contains a part. */
 export function rowsNamed(names: readonly string[]): readonly Row[] {
   const stranger = names.find(part => !ROWS.some(({ name }) => name.includes(part)));
   if (stranger !== undefined) {
@@ -85,7 +109,7 @@ export function rowsNamed(names: readonly string[]): readonly Row[] {
   });
 }
 
-/** Runs rows, and says on standard error how far it is unless told not to. */
+/** Runs rows, and prints progress to standard error unless `isQuiet`. */
 export async function runRows(rows: readonly Row[], effort: Effort, isQuiet = true): Promise<Section[]> {
   const folder = workFolder();
   const stop = (): never => process.exit(130);

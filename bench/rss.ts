@@ -1,13 +1,13 @@
 /**
- * e. How much memory a long stream takes: `slash32 replay` reads standard input through a pipe and writes to
- * /dev/null, while the kernel is asked every 50 ms how much of the process is resident. Linux only.
+ * Memory of a long stream: the resident set size (VmRSS) of a replay from standard input, sampled while a
+ * generator feeds it. proc(5).
  */
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Case, Effort, Section, Yardstick } from "./cases.ts";
 import { spreadOf } from "./harness.ts";
-import { programFile, ROOT } from "./paths.ts";
+import { bundleFile, ROOT } from "./paths.ts";
 import { frameOf, numbers, RECORD_BYTES, recordsOf, writeIntent } from "./traffic.ts";
 
 const SAMPLE_MS = 50;
@@ -94,7 +94,7 @@ export async function streamRow(effort: Effort, folder: string): Promise<Section
     nextHopCount: 0,
   });
   const { execPath } = process;
-  const generator = [execPath, programFile("bench-stream"), records];
+  const generator = [execPath, bundleFile("bench-stream"), records];
   const ours = [execPath, join(ROOT, "bin/slash32"), "replay", "--format", "json", "-n", intent];
   const { samples, report } = await watch(
     [...generator, String(effort.streamBytes)],

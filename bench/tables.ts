@@ -16,7 +16,7 @@ import {
   spreadOf,
   takeTurns,
 } from "./harness.ts";
-import { programFile } from "./paths.ts";
+import { bundleFile } from "./paths.ts";
 import { numbers, writeIntent } from "./traffic.ts";
 
 const NEXT_HOPS = 1000;
@@ -281,7 +281,7 @@ export function prefixesRow(effort: Effort, folder: string): Section {
 
 // ── A million routes ───────────────────────────────────────────────────────────────────────────────────────
 
-const LOADER = [process.execPath, programFile("bench-load")];
+const LOADER = [process.execPath, bundleFile("bench-load")];
 
 /** Loads an intent and fills a core in a new process; gives the seconds of both. */
 function loadOnce(intent: string, wanted: number): Record<string, number> {

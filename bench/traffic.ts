@@ -231,8 +231,8 @@ function folded(sum: number): number {
 }
 
 /**
- * A frame that is copied many times, each with another address in it: built once the careful way, later ones differ in
- * what the setters write, and in the checksums over that.
+ * A frame that is copied many times, each copy with another address: built once by the frame builder; copies
+ * differ in the bytes that the setters write, and in the checksums over them.
  */
 export class Stamp {
   readonly #frame: Uint8Array;

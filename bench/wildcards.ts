@@ -1,7 +1,7 @@
 /**
- * A table of wildcards that overlap, as access lists do, and the same rewritten: other numbers of tables and priorities,
- * another order, other words for the actions, prefixes in halves, flows that are never met. Both do the same with every
- * frame; no line of the one is one of the other.
+ * A table of overlapping wildcards, as access lists have them, and its rewrite: other table numbers and
+ * priorities, another order, another notation of the actions, prefixes in halves, unreachable flows. Both do
+ * the same with every frame, and have no line in common.
  */
 import { numbers } from "./traffic.ts";
 
@@ -97,14 +97,13 @@ export function rewrittenPair(seed: number): readonly [string[], string[]] {
           : halves(first).map(half => ({ words: own.words, prefixes: [half, ...rest] }));
       const head = `table=${numberOf[table]},priority=`;
       for (const part of parts) right.push(`${head}${7 * priority},${matchText(part)} actions=${other}`);
-      // Behind the one that matches the same it is never met.
+      // Unreachable: the flow above has the same match.
       if (random(5) === 0) right.push(`${head}${7 * priority - 1},${matchText(own)} actions=drop`);
     }
     const last = table + 1 === TABLES;
     left.push(`table=${table},priority=1 actions=${last ? "output:9" : `goto_table:${table + 1}`}`);
-    right.push(
-      `table=${numberOf[table]},priority=1 actions=${last ? "output:9" : `resubmit(,${numberOf[table + 1]})`}`,
-    );
+    const miss = last ? "output:9" : `resubmit(,${numberOf[table + 1]})`;
+    right.push(`table=${numberOf[table]},priority=1 actions=${miss}`);
   }
   return [left, right.toReversed()];
 }

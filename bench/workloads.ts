@@ -1,9 +1,10 @@
 /**
- * Frames for the rows in memory: windows of pcap records that take turns, so that the entries of a large table are
- * really visited before anything comes again, and the intent that they suit. Frames are stamped from molds, the same
- * bytes on every run. What the frames must become is counted beside. Sizes follow the "simple IMIX": 7 : 4 : 1 frames
- * of 64, 594 and 1,518 bytes, FCS included (IP packets of 40, 576 and 1,500 bytes, the three peaks that were seen on
- * Internet links around 2000); captures hold no FCS, so 60, 590 and 1,514 bytes lie in memory.
+ * Frames for the rows in memory: windows of pcap records that take turns, so that the entries of a large
+ * table are visited before a frame comes again, and the intent that fits them. Frames are stamped from
+ * templates, with the same bytes in every run. The expected outcomes are counted beside. Sizes follow the
+ * "simple IMIX": 7 : 4 : 1 frames of 64, 594 and 1,518 bytes with FCS (IP packets of 40, 576 and 1,500 bytes,
+ * the three peaks of Internet links around 2000); captures hold no FCS, so 60, 590 and 1,514 bytes are in
+ * memory.
  */
 import * as abi from "../assembly/abi.ts";
 import type { Intent, NextHop, Vm } from "../src/intent/index.ts";
@@ -38,7 +39,10 @@ import {
 
 export type Distribution = "uniform" | "zipf";
 
-/** Gives numbers below `count`, all alike or by Zipf's law with exponent 1: ranks are shuffled over the entries. */
+/**
+ * Returns numbers below `count`, uniform or by Zipf's law with exponent 1: ranks are shuffled over the
+ * entries.
+ */
 export function chooser(distribution: Distribution, count: number, seed: number): () => number {
   const random = numbers(seed);
   if (distribution === "uniform") return () => random(count);
@@ -124,7 +128,10 @@ export const MIX: Readonly<Record<"uplink" | "vm", readonly Share[]>> = {
 const UDP_BYTES = 8;
 const IPV4_BYTES = 20;
 
-/** A frame of a kind and size as VM `vm` or the fabric sends it; `stampAddress` of its Stamp makes it one of many. */
+/**
+ * A frame of a kind and size as VM `vm` or the fabric sends it; `stampAddress` of its Stamp varies the
+ * address.
+ */
 function mold(kind: FrameKind, bytes: number, vm: number, layout: Layout): Uint8Array {
   const own = formatIpv4(LOCAL[layout](vm));
   const udp = { src: 49_321, dst: 9 };
@@ -396,7 +403,7 @@ function isTurn(index: number, percent: number): boolean {
   return Math.floor(((index + 1) * percent) / 100) > Math.floor((index * percent) / 100);
 }
 
-/** Kinds in their shares, shuffled again whenever all were dealt; the size is drawn from those of the kind. */
+/** Kinds in their shares, shuffled again after each round; the size is drawn from those of the kind. */
 class Deck {
   readonly #cards: Share[];
   readonly #random: (below: number) => number;

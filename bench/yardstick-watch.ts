@@ -1,6 +1,7 @@
 /**
- * The yardstick of routes that come over BGP: a client that watches best paths and does nothing with them, written as the
- * documentation of @grpc/grpc-js and @grpc/proto-loader shows it. It decodes each message and counts what it has seen.
+ * The yardstick of routes over BGP: a client that watches best paths and ignores them, written as the
+ * documentation of @grpc/grpc-js and @grpc/proto-loader shows it. It decodes each message and counts the
+ * paths.
  */
 import { credentials, loadPackageDefinition, type ServiceClientConstructor } from "@grpc/grpc-js";
 import { fromJSON } from "@grpc/proto-loader";

@@ -1,20 +1,20 @@
 /**
- * `slash32 agent` on a hypervisor of the lab, as a user would start it: a process of the built program with a base intent, a
- * folder of VM files, the bridge's database, and the hypervisor's own gobgpd. The lab asks it over its socket, reads its
- * audit log, drops files into its folder, and kills it. docs/agent.md.
+ * `slash32 agent` on a hypervisor of the lab, as a user would start it: a process of the built program with a
+ * base intent, a folder of VM files, the bridge's database, and the hypervisor's own gobgpd. The lab sends
+ * requests to its socket, reads its audit log, creates files in its folder, and kills it. docs/agent.md.
  */
 
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ask } from "../src/host/index.ts";
-import { PROGRAM } from "./engines.ts";
 import { LabError, type Machine, type Running, until } from "./machine.ts";
 import { baseOf, type HypervisorPlan, leafOf, type Path, type Vm, vmFileOf } from "./plan.ts";
+import { PROGRAM } from "./programs.ts";
 
 /** An agent that fills its table, and waits for its daemon's. */
 const READY_MS = 60_000;
 
-/** `GET /v1/status`, as far as the lab asks. */
+/** The fields of `GET /v1/status` that the lab uses. */
 export interface AgentStatus {
   readonly inStep: boolean;
   readonly problems: readonly string[];
@@ -42,8 +42,8 @@ export interface AuditLine {
 }
 
 /**
- * The moment (milliseconds since 1970) at which the switch had taken the last bundle, begun not before `since`, with a flow
- * that matches `part`; null when there is none.
+ * Time (ms since 1970) at which the switch had accepted the last bundle with a flow that matches `part`,
+ * begun at or after `since`; null if there is none.
  */
 export function takenAt(lines: readonly AuditLine[], part: RegExp, since: number): number | null {
   const later = lines.filter(({ time }) => Date.parse(time) >= since);

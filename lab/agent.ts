@@ -1,11 +1,13 @@
 /**
- * What runs inside a VM of the lab: TCP and UDP with the VM's own stack, told by JSON lines on standard input, answering by
- * JSON lines on standard output. It checks every byte it receives: the stream is a function of the position alone, so
- * neither side has to keep it. Not part of the lab's process: the lab bundles and starts it.
+ * The program inside a VM of the lab: TCP and UDP over the VM's own stack, controlled by JSON lines on
+ * standard input, with JSON lines on standard output. It checks every byte that it receives: the stream is a
+ * function of the position, so that neither peer stores it. It runs outside the lab's process: the lab
+ * bundles and starts it.
  */
 import { createSocket } from "node:dgram";
 import { connect, createServer, type Socket } from "node:net";
 import { createInterface } from "node:readline";
+import { unreachable } from "../src/wire/index.ts";
 
 /** What can be asked. */
 export type Order =
@@ -215,6 +217,8 @@ async function answer(order: Order): Promise<object> {
       return sink();
     case "blast":
       return blast(order);
+    default:
+      return unreachable(order);
   }
 }
 

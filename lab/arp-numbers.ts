@@ -1,7 +1,8 @@
 /**
- * `npm run lab -- --arp`: how many broadcast frames every host sees, for the same 200 VMs that say the same to each other: on
- * a learning bridge, on the pipeline's layer-2 path, on its layer-3 path. All hypervisors run Open vSwitch here, as only that
- * can be the learning bridge too. Each VM is a namespace; it begins with an empty neighbour cache.
+ * `npm run lab -- --arp`: the number of broadcast frames that each host receives for the same traffic of the
+ * same 200 VMs on a learning bridge, on the pipeline's layer-2 path, and on its layer-3 path. All hypervisors
+ * run Open vSwitch, because only Open vSwitch can also be the learning bridge. Each VM is a namespace with an
+ * empty neighbor cache. RFC 826.
  */
 
 import { OvsEngine } from "./engines.ts";
@@ -12,8 +13,8 @@ import { GATEWAY, HYPERVISORS, type Path, type Vm, vmOf } from "./plan.ts";
 
 const VMS = 200;
 /**
- * Each VM speaks with so many others, and with the gateway. All namespaces of a machine share one neighbour table of 1,024
- * entries (gc_thresh3), and both sides of a conversation hold one.
+ * Number of other VMs that each VM pings, besides the gateway. All namespaces of a machine share one neighbor
+ * table of 1,024 entries (gc_thresh3), and both peers of a conversation hold one.
  */
 const PEERS = 1;
 const AT_ONCE = 8;
@@ -65,7 +66,7 @@ function counting(lab: Lab, node: string, nic: string): { stop(): Promise<number
   };
 }
 
-/** Everybody pings the gateway and its peers, a few VMs at a time. Throws a LabError when one is not answered. */
+/** All VMs ping the gateway and their peers, a few at a time. Throws a LabError if a ping gets no reply. */
 async function talk(lab: Lab): Promise<void> {
   const left = lab.vms.entries();
   const lane = async (): Promise<void> => {
@@ -119,7 +120,8 @@ export async function arpNumbers(say: (line: string) => void): Promise<void> {
   const lab = await Lab.start({ engines, vms: manyVms(), captures: null });
   try {
     say(
-      `${VMS} VMs on ${HYPERVISORS.length} hypervisors, each pings the gateway and ${PEERS} other VM once, caches empty at first`,
+      `${VMS} VMs on ${HYPERVISORS.length} hypervisors; each pings the gateway and ${PEERS} other VM once, ` +
+        "with empty neighbor caches",
     );
     say(`\n| | ${HYPERVISORS.map(({ name }) => `${name}, from the fabric`).join(" | ")} | a VM of each |`);
     say("|---|--:|--:|--:|--:|");

@@ -1,7 +1,8 @@
 /**
- * A bridge of Open vSwitch's userspace datapath in a namespace, with daemons, database and sockets of its own. Its ports are
- * interfaces of the namespace (veth), so that real hosts are behind them; nothing of a switch that was there before is
- * touched. The datapath's own devices (ovs-netdev, br0) go with the namespace. ovs-vswitchd(8), ovs-ofctl(8).
+ * A bridge of Open vSwitch's userspace datapath in a namespace, with its own daemons, database and sockets.
+ * Its ports are interfaces of the namespace (veth) with real hosts behind them; it touches no switch that was
+ * there before. The datapath's own devices (ovs-netdev, br0) are removed with the namespace. ovs-vswitchd(8),
+ * ovs-ofctl(8).
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";

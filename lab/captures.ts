@@ -1,6 +1,7 @@
 /**
- * Questions to the captures of a running lab. dumpcap writes in pieces; a question is therefore asked behind a *canary*: a
- * frame that was sent last and must be found, without which "none was seen" would say nothing. tcpdump(1), pcap-filter(7).
+ * Queries of the captures of a running lab. dumpcap writes in blocks; a query therefore first waits for a
+ * *canary*, a frame that was sent last. Without it, "no frame was seen" would be no evidence. tcpdump(1),
+ * pcap-filter(7).
  */
 import { join } from "node:path";
 import type { Lab } from "./lab.ts";

@@ -1,8 +1,8 @@
 /**
- * The lab's control plane when no intent is written by hand: a management network, on it a gobgpd and a `slash32 agent` for each
- * hypervisor, a route reflector, BIRD and FRR as routers of the fabric, a gobgpd for the lab's router and one more at the
- * border. Each hypervisor and the router have their daemon in their own namespace; the others share one with the bridge between
- * all of them. docs/lab.md draws it.
+ * The control plane of a lab with agents: a management network, and on it a gobgpd and a `slash32 agent` for
+ * each hypervisor, a route reflector, BIRD and FRR as routers of the fabric, a gobgpd for the lab's router,
+ * and one at the border. Hypervisors and router have their daemon in their own namespace; the other daemons
+ * share the namespace of the bridge that connects them. docs/lab.md draws it.
  */
 import { Gobgp3 } from "../src/bgp/index.ts";
 import { AgentProcess, type AgentStatus } from "./agent-process.ts";
@@ -12,15 +12,15 @@ import { LabError, type Machine, until } from "./machine.ts";
 import * as plan from "./plan.ts";
 import { RouterRoutes } from "./router-routes.ts";
 
-/** Both the bridge of the management network and its device at whoever is on it. */
+/** Names of the bridge of the management network, and of its device on each member. */
 const BRIDGE = "mgmt";
 const DEVICE = "mgmt0";
-/** Sessions that come up, or come back: gobgpd takes its time before it connects again. */
+/** Longest time until sessions are up; gobgpd waits before it connects again. */
 const SESSION_MS = 60_000;
-/** Everybody knows of a change within this time, or something is wrong. */
+/** Longest time until a change has reached all speakers. */
 const SPREAD_MS = 15_000;
 
-/** Whom the reflector serves. */
+/** Clients of the reflector. */
 const CLIENTS: readonly string[] = [
   ...plan.HYPERVISORS.map(({ address }) => address),
   ...Object.values(plan.SPEAKERS).filter(address => address !== plan.SPEAKERS.reflector),
@@ -35,10 +35,10 @@ export async function whyNoAgents(): Promise<string | null> {
 /** Daemons and agents of one lab. */
 export class ControlPlane {
   readonly lab: Lab;
-  /** Where all that hypervisors and router say to the reflector, and hear of it, passes by. */
+  /** All traffic between the reflector, the hypervisors and the router passes here. */
   readonly capturePoint = { node: NODE, name: BRIDGE };
   readonly reflector: Speaker;
-  /** Announces what a scenario wants announced, and no VM's. */
+  /** Announces prefixes for scenarios, and no VM. */
   readonly border: Speaker;
   readonly router: Speaker;
   readonly speakers: ReadonlyMap<string, Speaker>;
@@ -65,7 +65,7 @@ export class ControlPlane {
     this.speakers = new Map(plan.HYPERVISORS.map(({ name, address }) => [name, client(name, address)]));
   }
 
-  /** Starts all of it, and waits until everybody knows of every VM that is on a layer-3 path. */
+  /** Starts all daemons and agents, and waits until all have every VM on a layer-3 path. */
   static async start(lab: Lab): Promise<ControlPlane> {
     await addManagementNetwork(lab.machine);
     const control = new ControlPlane(lab);
@@ -90,13 +90,19 @@ export class ControlPlane {
     return found;
   }
 
-  /** Has the agent of a VM's hypervisor take one step with it. Throws a LabError when it will not. */
+  /**
+   * Requests one step of a VM's path from the agent of its hypervisor. Throws a LabError if the agent rejects
+   * it.
+   */
   async setPath(vm: plan.Vm, path: plan.Path): Promise<void> {
     const { status, text } = await this.agent(vm.hypervisor).setPath(vm, path);
     if (status !== 200) throw new LabError(`${vm.name} → ${path}: the agent answered ${status}: ${text}`);
   }
 
-  /** Waits until all agents are in step, and nobody misses a VM that is to be reached by its /32; what the agents say. */
+  /**
+   * Waits until all agents are in sync and all speakers have the /32 of each announced VM; returns the
+   * agents' status.
+   */
   async inStep(): Promise<AgentStatus[]> {
     const announced = this.lab.vms.filter(({ path }) => path !== "l2");
     const prefixes = announced.map(({ address }) => `${address}/32`);
@@ -132,7 +138,10 @@ export class ControlPlane {
     return plan.HYPERVISORS.find(({ nextHop }) => nextHop === via)?.name ?? null;
   }
 
-  /** A proof of what every hypervisor does against the intent that would be written by hand; how many were proved. */
+  /**
+   * Proves the flows of each hypervisor against the intent that the lab would write; returns the number of
+   * proofs.
+   */
   async prove(): Promise<number> {
     const { lab } = this;
     await this.inStep();
@@ -143,7 +152,7 @@ export class ControlPlane {
     return plan.HYPERVISORS.length;
   }
 
-  /** Resolves when the reflector has a session with each of its clients, and all that they owe it. */
+  /** Resolves when the reflector has a session with each of its clients, and their End-of-RIB. */
   async sessions(): Promise<void> {
     const daemon = new Gobgp3(this.reflector.api);
     try {
@@ -157,7 +166,7 @@ export class ControlPlane {
     }
   }
 
-  /** Ends what is ours and no process of the machine. */
+  /** Closes the connections of this process; the machine ends the processes. */
   async close(): Promise<void> {
     await this.#routes?.close();
   }
@@ -200,7 +209,10 @@ export function controlOf(lab: Lab): ControlPlane {
   return lab.control;
 }
 
-/** A Linux bridge, a link from it to each hypervisor and to the router, and the addresses of all who speak there. */
+/**
+ * Makes a Linux bridge, a link from it to each hypervisor and to the router, and the addresses of all
+ * speakers.
+ */
 async function addManagementNetwork(machine: Machine): Promise<void> {
   const members = [
     ...plan.HYPERVISORS.map(({ name, address }) => ({ name, address })),

@@ -1,21 +1,22 @@
 /**
- * Routing daemons of a test's or a lab's own: gobgpd as a hypervisor's speaker or as route reflector, BIRD and FRR as routers
- * of the fabric, in namespaces that the machine made and takes away: all in one, each with an address of its own on the
- * loopback device, or a gobgpd in the node that it is told. All of them listen on port 179 and none is reachable from outside;
- * configuration and sockets lie in the machine's folder. docs/bgp.md says why the settings are what they are.
+ * Routing daemons for tests and the lab: gobgpd as a hypervisor's speaker or as route reflector, BIRD and FRR
+ * as routers of the fabric, in namespaces of the machine, which removes them. They share one namespace, each
+ * with its own address on the loopback device, unless a gobgpd is given another node. All listen on port 179,
+ * and none is reachable from outside; configuration and sockets are in the machine's folder. docs/bgp.md
+ * explains the settings.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { execute, LabError, type Machine, patience, type Running, until } from "./machine.ts";
+import { execute, LabError, type Machine, type Running, timeoutOf, until } from "./machine.ts";
 
 /** All in one autonomous system, as a reflector needs it. */
 const AS = 65_000;
-/** Where daemons run that are told no other node. */
+/** The node of daemons without a node of their own. */
 export const NODE = "bgp";
 /** Seconds for which peers keep the routes of a speaker that went away (RFC 4724). */
 const RESTART_SECONDS = 60;
-/** Seconds for which a speaker that restarted waits at most for its peers' routes before it says that its own are all. */
+/** Longest wait of a restarted speaker for its peers' routes before it sends End-of-RIB, in seconds. */
 const DEFERRAL_SECONDS = 30;
 /** Seconds for which they keep them after that, as stale (RFC 9494). */
 const STALE_SECONDS = 3600;
@@ -28,7 +29,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   "/usr/lib/frr/bgpd": "frr",
 };
 
-/** Which of the daemons' programs are not here, for people; empty when all are. */
+/** Names of the daemons' programs that are not installed, for a message; empty if all are. */
 export async function missingDaemons(): Promise<string> {
   const missing: string[] = [];
   for (const [program, where] of Object.entries(PROGRAMS)) {
@@ -49,8 +50,8 @@ export interface SpeakerOptions {
   /** Addresses of its peers. */
   readonly peers: readonly string[];
   /**
-   * Those with which plain unicast is spoken beside labelled. A gobgpd that restarts waits for the End-of-RIB of every family it
-   * has configured, also from a peer that does not speak it: so only those that do.
+   * Peers with unlabelled unicast beside labelled unicast. A restarted gobgpd waits for the End-of-RIB of
+   * each configured family, even if the peer does not support it; so only peers that do.
    */
   readonly unicastPeers?: readonly string[];
   readonly isReflector?: boolean;
@@ -59,6 +60,9 @@ export interface SpeakerOptions {
   /** Whether they keep stale routes at all; so by default. */
   readonly isLongLived?: boolean;
 }
+
+const familiesOf = (isUnicast: boolean): string[] =>
+  isUnicast ? ["ipv4-labelled-unicast", "ipv4-unicast"] : ["ipv4-labelled-unicast"];
 
 const familyToml = (family: string): string => `
   [[neighbors.afi-safis]]
@@ -102,7 +106,7 @@ const peerToml = (
   [neighbors.route-reflector.config]
     route-reflector-client = ${isReflector === true}
     route-reflector-cluster-id = "${address}"
-${["ipv4-labelled-unicast", ...(unicastPeers.includes(peer) ? ["ipv4-unicast"] : [])].map(familyToml).join("")}`;
+${familiesOf(unicastPeers.includes(peer)).map(familyToml).join("")}`;
 
 const speakerToml = (options: SpeakerOptions): string => `
 [global.config]
@@ -154,7 +158,7 @@ export class Speaker {
     return join(this.#folder, "api.sock");
   }
 
-  /** Starts it, and waits for its API. With `isRestart` peers are told that it kept forwarding (`gobgpd -r`). */
+  /** Starts it, and waits for its API. `isRestart`: it announces that it kept forwarding (`gobgpd -r`). */
   async start(isRestart = false): Promise<void> {
     rmSync(this.#socket, { force: true });
     const words = ["gobgpd", "-f", join(this.#folder, "gobgpd.toml"), "--api-hosts", this.api];
@@ -163,7 +167,7 @@ export class Speaker {
     await until(`${this.options.name} answers`, () => isListening(this.#socket), START_MS);
   }
 
-  /** Ends it: SIGKILL as in a crash, which peers with graceful restart bridge; SIGTERM says goodbye to them. */
+  /** Ends it: SIGKILL as in a crash, which graceful restart bridges; SIGTERM closes its sessions. */
   async stop(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     await this.#machine.stop(this.#running!, signal);
   }
@@ -186,15 +190,15 @@ function isListening(path: string): Promise<boolean> {
 }
 
 /**
- * Puts one question to a daemon's control socket, as its own client program would, and gives all that it answers; `isOver`
- * tells from what has come so far when that is.
+ * Sends one command to a daemon's control socket, as its own client does, and returns the output; `isOver`
+ * decides from the output so far whether it is complete.
  */
 function askSocket(path: string, question: string, isOver: (text: string) => boolean): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
     let text = "";
     socket.setEncoding("latin1");
-    socket.setTimeout(patience(START_MS), () =>
+    socket.setTimeout(timeoutOf(START_MS), () =>
       socket.destroy(new LabError(`${path}: no answer to "${question}"`)),
     );
     socket.once("error", reject);
@@ -244,7 +248,9 @@ export class Bird {
     return bird;
   }
 
-  /** What it says to a command of birdc(8): lines behind four digits, of which those with a blank after them are last. */
+  /**
+   * Output of a command of birdc(8): lines with a four-digit code; a blank after the code marks the last one.
+   */
   async ask(command: string): Promise<string> {
     // The first such line greets.
     const isOver = (text: string): boolean => (text.match(/^\d{4} .*\n/gm)?.length ?? 0) > 1;

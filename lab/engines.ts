@@ -1,6 +1,7 @@
 /**
- * What runs on a hypervisor: Open vSwitch with the flows of `slash32 compile`, or `slash32 live`. Both take an intent in
- * two steps, so that what needs time (compiling) is done before what must be quick (the change).
+ * The switch of a hypervisor: Open vSwitch with the flows of `slash32 compile`, or `slash32 live`. Both
+ * install an intent in two steps, so that slow work (compiling) precedes the change itself, which must be
+ * fast.
  */
 
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -9,9 +10,7 @@ import { ask } from "../src/host/index.ts";
 import { Bridge } from "./bridge.ts";
 import { execute, LabError, type Machine, type Running, until } from "./machine.ts";
 import type { EngineName } from "./plan.ts";
-
-/** What a user would start. */
-export const PROGRAM = join(import.meta.dirname, "..", "bin", "slash32");
+import { PROGRAM } from "./programs.ts";
 
 /** Runs `slash32`; its standard output. */
 export const slash32 = (words: readonly string[], codes: readonly number[] = [0]): Promise<string> =>
@@ -19,19 +18,19 @@ export const slash32 = (words: readonly string[], codes: readonly number[] = [0]
 
 export interface Engine {
   readonly name: EngineName;
-  /** Reads an intent; what it answers makes it the one in force, at once and as a whole. */
+  /** Prepares an intent; the returned function puts it in force, atomically. */
   prepare(intent: string): Promise<() => Promise<void>>;
-  /** Resolves when no frame meets what was in force before. */
+  /** Resolves when no frame meets the previous tables. */
   settle(): Promise<void>;
-  /** Drops so far by reason; with Open vSwitch by what its rows tell. */
+  /** Drops so far by reason; with Open vSwitch from the counters of its flows. */
   drops(): Promise<ReadonlyMap<string, number>>;
   /** kill -9. */
   kill(): Promise<void>;
   /** Starts it again after `kill`; resolves when it forwards by the last intent. */
   restart(): Promise<void>;
-  /** What `slash32` says of what is in force against an intent that should be: `equal`, or another verdict. */
+  /** Verdict of `slash32 verify` on the flows in force against an intent: `equal`, or another verdict. */
   prove(intent: string): Promise<string>;
-  /** How an agent is told where it is. */
+  /** The words of the agent's command line that name the switch. */
   readonly sink: readonly string[];
 }
 
@@ -173,7 +172,8 @@ export class Slash32Engine implements Engine {
   async settle(): Promise<void> {}
 
   async drops(): Promise<ReadonlyMap<string, number>> {
-    const ask = `fetch("http://127.0.0.1:${METRICS_PORT}/metrics").then(async page => console.log(await page.text()))`;
+    const url = `http://127.0.0.1:${METRICS_PORT}/metrics`;
+    const ask = `fetch("${url}").then(async answer => console.log(await answer.text()))`;
     const page = await this.#machine.run(this.#node, [process.execPath, "-e", ask]);
     return new Map([...page.matchAll(DROPS)].map(([, reason, count]) => [reason!, Number(count)]));
   }

@@ -1,7 +1,7 @@
 /**
- * A host of the lab: a namespace with a real Linux stack behind a veth pair: a VM, or the host beyond the edge. Checksums
- * are computed by the stack (`ethtool -K … tx off`): a veth pair would leave them to hardware that is not there, and Open
- * vSwitch's userspace datapath passes such frames on as they are. ping(8), arping(8).
+ * A host of the lab: a namespace with a real Linux stack behind a veth pair: a VM, or the host beyond the
+ * edge. The stack computes checksums (`ethtool -K … tx off`): a veth pair would leave them to hardware, and
+ * Open vSwitch's userspace datapath forwards such frames unchanged. ping(8), arping(8).
  */
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -103,8 +103,8 @@ export class Host {
   }
 
   /**
-   * Pings until it is stopped. Those still under way at the end do not count as lost; `stop` throws a LabError when it
-   * is more than those.
+   * Pings until it is stopped. Pings still in flight at the end do not count as lost; `stop` throws a
+   * LabError if more are missing.
    */
   startPing(to: Host | string, intervalMs: number): Pinging {
     // With -l, what a busy machine kept it from sending in time is made up for.
@@ -187,7 +187,9 @@ export class Host {
 
 const addressOf = (to: Host | string): string => (typeof to === "string" ? to : to.address);
 
-/** Sequence numbers are 16 bits wide and begin anew (RFC 792): which ping each answer is for, as answers come nearly in order. */
+/**
+ * Maps sequence numbers, which are 16 bits wide and wrap (RFC 792), to pings; replies come nearly in order.
+ */
 function* unwrapped(sequences: Iterable<number>): Generator<number> {
   let highest = 0;
   for (const sequence of sequences) {

@@ -1,7 +1,7 @@
 /**
- * The lab: a small Clos of label-switching Open vSwitches, a core with a Linux router, three hypervisors, and VMs with real
- * Linux stacks. It keeps the state that a control plane would keep (who is where, on which path, announced or not) and walks
- * migrations in the pipeline's order. docs/lab.md draws it.
+ * The lab: a small Clos of label-switching Open vSwitches, a core with a Linux router, three hypervisors, and
+ * VMs with real Linux stacks. It keeps the state of a control plane (location, path and announcement of each
+ * VM) and performs migrations in the order of the pipeline. docs/lab.md draws it.
  */
 import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,32 +11,30 @@ import { Bridge } from "./bridge.ts";
 import { ControlPlane } from "./control.ts";
 import { type Engine, OvsEngine, Slash32Engine } from "./engines.ts";
 import { Host } from "./host.ts";
-import { type End, Machine, type Running, sleep } from "./machine.ts";
+import { Machine, type Running, sleep } from "./machine.ts";
 import type { EngineName, HypervisorPlan, Path, Vm } from "./plan.ts";
 import * as plan from "./plan.ts";
+import { configureRouter, linksOf, PARKED } from "./topology.ts";
 
 export interface LabOptions {
-  /** Of each hypervisor; hv1 on Open vSwitch, the others on slash32 by default. */
+  /** Engine of each hypervisor (default: hv1 Open vSwitch, the others slash32). */
   readonly engines?: Readonly<Record<string, EngineName>>;
   readonly vms?: Vm[];
-  /** An agent on each hypervisor does what else the lab does itself: no intent is written by hand. */
+  /** An agent runs on each hypervisor; the lab writes no intent. */
   readonly hasAgents?: boolean;
-  /** Where captures go; none are made when null. */
+  /** Folder of the captures; null: none. */
   readonly captures?: string | null;
   readonly say?: (line: string) => void;
 }
 
-/** Bytes of each packet that are kept in the captures of the links. */
+/** Bytes kept of each packet on fabric links. */
 const SNAP_BYTES = 192;
-/** Of what is said over BGP, all is kept. */
+/** Bytes kept of each packet on the management network: all. */
 const WHOLE = 65_535;
-/** What is under way on a path arrives within this time. */
+/** Longest time that a packet is in flight on a path. */
 const FLIGHT_MS = 60;
 
-/** The far end of a hypervisor's spare port, as long as no VM has it. */
-const PARKED = "parked";
-
-/** Engines when nothing else is asked for. */
+/** Engines by default. */
 export const USUAL_ENGINES: Readonly<Record<string, EngineName>> = {
   hv1: "ovs",
   hv2: "slash32",
@@ -55,7 +53,7 @@ export class Lab {
   readonly #engineNames: Readonly<Record<string, EngineName>>;
   readonly #captured: Running[] = [];
   readonly #hasAgents: boolean;
-  /** Daemons and agents; null where the lab itself writes the intents. */
+  /** Daemons and agents; null if the lab writes the intents. */
   control: ControlPlane | null = null;
   /** Called after every change of an intent, with the hypervisors that changed. */
   onChange: (names: readonly string[]) => Promise<void> = async () => undefined;
@@ -69,7 +67,7 @@ export class Lab {
       options.captures === undefined ? join(tmpdir(), `lab-${this.machine.tag}`) : options.captures;
   }
 
-  /** Builds a lab. It ends with `close()`, and by itself when this process ends, however that comes about. */
+  /** Builds a lab. It ends with `close()`, or when this process ends for any reason. */
   static async start(options: LabOptions = {}): Promise<Lab> {
     const lab = new Lab(options);
     try {
@@ -99,7 +97,10 @@ export class Lab {
     return found;
   }
 
-  /** The next path up or down, by the pipeline's order: what receives is there before anybody sends to it. */
+  /**
+   * Moves a VM one path up or down, in the order of the pipeline: the receiver is ready before anything is
+   * sent to it.
+   */
   async step(vm: Vm, path: Path): Promise<void> {
     const [from, to] = [plan.PATHS.indexOf(vm.path), plan.PATHS.indexOf(path)];
     if (Math.abs(from - to) !== 1) throw new Error(`${vm.name}: ${vm.path} → ${path} is no single step`);
@@ -119,7 +120,10 @@ export class Lab {
     if (isFirst) await this.announce(vm, true);
   }
 
-  /** Gives or takes the /32 of a VM to and from everybody else, and waits until nothing is under way on the old path. */
+  /**
+   * Announces or withdraws the /32 of a VM everywhere else, and waits until nothing is in flight on the old
+   * path.
+   */
   async announce(vm: Vm, isAnnounced: boolean): Promise<void> {
     vm.isAnnounced = isAnnounced;
     const others = plan.HYPERVISORS.filter(({ name }) => name !== vm.hypervisor);
@@ -127,7 +131,7 @@ export class Lab {
     await sleep(FLIGHT_MS);
   }
 
-  /** Brings hypervisors to the intents that the state demands. */
+  /** Installs the intents that the state requires on these hypervisors. */
   async apply(names: readonly string[]): Promise<void> {
     const commits = await this.prepare(names);
     await Promise.all(commits.map(commit => commit()));
@@ -149,8 +153,8 @@ export class Lab {
   }
 
   /**
-   * Moves an l3 VM to another hypervisor: the new port and its rows first, then the VM, then everybody's /32. Returns the
-   * milliseconds from the moment at which the VM stopped to that at which everybody knew.
+   * Moves an l3 VM to another hypervisor: first the new port and its flows, then the VM, then the /32
+   * everywhere. Returns the milliseconds from the stop of the VM until all have the new route.
    */
   async move(vm: Vm, to: string): Promise<number> {
     const oldNic = vm.nic;
@@ -184,7 +188,7 @@ export class Lab {
     return movedMs;
   }
 
-  /** Puts the far end of a hypervisor's spare port into a VM, as a second network card, still down. */
+  /** Moves the far end of a hypervisor's spare port into a VM, as a second network card, still down. */
   async #plugSpare(vm: Vm, to: string, nic: string): Promise<void> {
     const { machine } = this;
     await machine.ip(to, [
@@ -194,12 +198,12 @@ export class Lab {
     await machine.run(vm.name, ["ethtool", "-K", nic, "tx", "off"]);
   }
 
-  /** Ends the captures, so that they are whole on disk. */
+  /** Ends the captures, so that they are complete on disk. */
   async stopCaptures(): Promise<void> {
     await Promise.all(this.#captured.splice(0).map(running => this.machine.stop(running, "SIGINT")));
   }
 
-  /** Ends and removes everything but the captures. May be called twice. */
+  /** Ends and removes everything except the captures. Idempotent. */
   async close(): Promise<void> {
     await this.stopCaptures();
     await this.control?.close();
@@ -218,77 +222,20 @@ export class Lab {
       ...hypervisors,
       ...vmNames,
     ]);
-    await machine.addLinks(this.#links());
+    await machine.addLinks(linksOf(this.vms));
     await Promise.all([
       ...switches.map(async ({ name, neighbours }) => {
         const ports = new Map(neighbours.map((neighbour, index) => [neighbour, index + 1]));
         this.fabric.set(name, await Bridge.start(machine, name, ports));
       }),
       ...plan.HYPERVISORS.map(hv => this.#startEngine(hv)),
-      this.#configureRouter(),
+      configureRouter(machine),
       this.#configureHosts(),
     ]);
     await this.#fillFabric();
     if (this.#hasAgents) this.control = await ControlPlane.start(this);
     else await Promise.all([this.apply(hypervisors), ...this.vms.map(vm => this.announceToRouter(vm))]);
     await this.#startCaptures();
-  }
-
-  #links(): { a: End; b: End; mtu: number }[] {
-    const mtu = plan.FABRIC_MTU;
-    const links = plan.SPINES.flatMap(spine =>
-      spine.neighbours.map(name => ({
-        a: { node: spine.name, name },
-        b: { node: name, name: spine.name },
-        mtu,
-      })),
-    );
-    for (const { name, leaf, mac } of plan.HYPERVISORS) {
-      links.push({ a: { node: leaf, name }, b: { node: name, name: "uplink0", mac } as End, mtu });
-      links.push({
-        a: { node: name, name: plan.SPARE_PORT },
-        b: { node: name, name: PARKED },
-        mtu: plan.VM_MTU,
-      });
-    }
-    for (const { name, mac, hypervisor, port, nic } of this.vms)
-      links.push({
-        a: { node: hypervisor, name: port },
-        b: { node: name, name: nic, mac } as End,
-        mtu: plan.VM_MTU,
-      });
-    const router = (name: string, mac: string, size: number) =>
-      links.push({ a: { node: "core", name }, b: { node: "router", name, mac } as End, mtu: size });
-    router("l2gw", plan.VIRTUAL_MAC, plan.VM_MTU);
-    router("mpls0", plan.LABEL_LEG_MAC, plan.VM_MTU);
-    links.push({ a: { node: "router", name: "edge" }, b: { node: "edge", name: "eth0" }, mtu: plan.VM_MTU });
-    return links;
-  }
-
-  /** The router: gateway of the layer-2 path, one next hop for each label-switched path, the edge beyond. */
-  async #configureRouter(): Promise<void> {
-    const { machine } = this;
-    await machine.ip("router", [
-      `addr add ${plan.GATEWAY}/${plan.SUBNET_BITS} dev l2gw`,
-      "addr add 169.254.0.254/24 dev mpls0",
-      `addr add ${plan.EDGE_GATEWAY}/24 dev edge`,
-      ...plan.HYPERVISORS.map(
-        ({ nextHop, nextHopMac }) => `neigh replace ${nextHop} lladdr ${nextHopMac} nud permanent dev mpls0`,
-      ),
-    ]);
-    const settings = [
-      ["ip_forward", 1],
-      ["conf/l2gw/proxy_arp", 1],
-      ["neigh/l2gw/proxy_delay", 0],
-      ["conf/all/send_redirects", 0],
-      ["conf/l2gw/send_redirects", 0],
-      ["conf/all/rp_filter", 0],
-      ["conf/l2gw/rp_filter", 0],
-      ["conf/mpls0/rp_filter", 0],
-    ] as const;
-    const lines = settings.map(([name, value]) => `echo ${value} > /proc/sys/net/ipv4/${name}`);
-    const quiet = ["l2gw", "mpls0", "edge"].map(name => `ethtool -K ${name} tx off >/dev/null`);
-    await machine.shell("router", [...lines, ...quiet].join("; "));
   }
 
   async #configureHosts(): Promise<void> {
@@ -324,7 +271,7 @@ export class Lab {
     await Promise.all([...flows].map(([name, text]) => this.fabric.get(name)!.replaceFlows(text)));
   }
 
-  /** What the router makes of an announcement: the /32 by the label of its hypervisor, or none. */
+  /** Installs or removes the /32 of a VM on the router, by the label of its hypervisor. */
   async announceToRouter(vm: Vm): Promise<void> {
     const { nextHop } = plan.hypervisorNamed(vm.hypervisor);
     const line = vm.isAnnounced
@@ -334,9 +281,10 @@ export class Lab {
   }
 
   /**
-   * Before the layer-2 rows of a VM go, its neighbours on the layer-2 path learn the core's MAC for it: they may hold its own,
-   * and nothing would answer there any more. A unicast frame each, as hypervisors suppress broadcasts; a gratuitous reply,
-   * as Linux lets no other replace an entry that is younger than a second (arp(7), locktime).
+   * Updates the neighbors of a VM on the layer-2 path before its layer-2 flows are removed: they may have
+   * cached the VM's own MAC, which nothing would answer any more. One unicast frame each, because hypervisors
+   * suppress broadcasts; a gratuitous reply, because Linux accepts nothing else for an entry younger than a
+   * second (arp(7), locktime).
    */
   async #tellNeighbours(vm: Vm): Promise<void> {
     const core = this.fabric.get("core")!;
@@ -349,12 +297,12 @@ export class Lab {
     }
   }
 
-  /** One capture a node; each link is an interface of exactly one of them. */
+  /** One capture per node; each link is an interface in exactly one of them. */
   async #startCaptures(): Promise<void> {
     if (this.captures === null) return;
     mkdirSync(this.captures, { recursive: true });
     const ends = new Map<string, string[]>();
-    for (const { a } of this.#links()) ends.set(a.node, [...(ends.get(a.node) ?? []), a.name]);
+    for (const { a } of linksOf(this.vms)) ends.set(a.node, [...(ends.get(a.node) ?? []), a.name]);
     if (this.control !== null) ends.set(this.control.capturePoint.node, [this.control.capturePoint.name]);
     for (const [node, names] of ends) {
       const file = join(this.captures, `${node}.pcapng`);

@@ -1,7 +1,7 @@
 /**
- * What the rows on live ports are run in: a network namespace with two interfaces that a forwarder joins, made and removed
- * here, and the forwarders: slash32 itself, the smallest C programs that move frames at all (native/wire.c), and Open
- * vSwitch's userspace datapath with the same intent's flows. Needs root; says why when it is not there.
+ * The rig of the benchmark's rows on live ports: a network namespace with two interfaces that a forwarder
+ * joins, and the forwarders: slash32, the smallest C programs that move frames (bench/native/wire.c), and
+ * Open vSwitch's userspace datapath with the flows of the same intent. Needs root.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -16,27 +16,31 @@ import {
 } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { isInstalled, ROOT } from "../bench/harness.ts";
-import { UPLINK_MAC, VIRTUAL_MAC } from "../bench/traffic.ts";
 import { eth, formatHex } from "../src/wire/index.ts";
+import { sleep } from "./machine.ts";
+import { VIRTUAL_MAC } from "./plan.ts";
+import { isInstalled, PROGRAM, ROOT } from "./programs.ts";
 
-const PROGRAM = join(ROOT, "bin/slash32");
+const UPLINK_MAC = "02:00:00:00:00:01";
 const START_MS = 15_000;
 const NEIGHBOUR_MAC = "02:00:00:00:00:fe";
 const SENDER = "52:54:00:00:00:0b";
+const RECEIVER = "52:54:00:00:00:0c";
 const OFPORTS = { left: 11, right: 12 };
 /** 60 bytes and the FCS make 64. */
 const PAYLOAD_BYTES = 60 - 14 - 20 - 8;
 
-/** Two routed VMs: what one sends to the other is delivered with new MACs and a TTL less. */
+/** Two routed VMs: packets from one to the other get new MACs and a TTL less one. */
 export const INTENT = `\
 name: bench
 bridge: br0
 label: 1001
 uplink: { port: uplink0, ofport: 1, mac: ${UPLINK_MAC} }
 vms:
-  - { id: 1, name: left, port: left, ofport: ${OFPORTS.left}, mac: ${SENDER}, addresses: [203.0.113.7], path: l3 }
-  - { id: 2, name: right, port: right, ofport: ${OFPORTS.right}, mac: 52:54:00:00:00:0c, addresses: [203.0.113.8], path: l3 }
+  - { id: 1, name: left, port: left, ofport: ${OFPORTS.left}, mac: ${SENDER},
+      addresses: [203.0.113.7], path: l3 }
+  - { id: 2, name: right, port: right, ofport: ${OFPORTS.right}, mac: ${RECEIVER},
+      addresses: [203.0.113.8], path: l3 }
 routes:
   - { prefix: 0.0.0.0/0, labels: [3003], via: ${NEIGHBOUR_MAC} }
 `;
@@ -51,17 +55,18 @@ export function frameHex(): string {
   return formatHex(frame).replaceAll(" ", "");
 }
 
-/** Why live rows cannot be run here; null when they can. */
+/** Why live rows cannot run here; null if they can. */
 export function whyNot(): string | null {
-  if (process.platform !== "linux") return "live ports are there on Linux only";
+  if (process.platform !== "linux") return "live ports need Linux";
   if (process.getuid?.() !== 0) return "network namespaces need root";
   if (!isInstalled("ip")) return "ip (iproute2) is not installed";
-  if (spawnSync("unshare", ["-n", "true"]).status !== 0) return "network namespaces cannot be made here";
-  if (!existsSync("/dev/net/tun")) return "there is no /dev/net/tun";
+  if (spawnSync("unshare", ["-n", "true"]).status !== 0)
+    return "network namespaces cannot be made here (unshare -n failed)";
+  if (!existsSync("/dev/net/tun")) return "/dev/net/tun does not exist (modprobe tun)";
   return null;
 }
 
-/** Compiles native/wire.c into a folder. Throws with the compiler's words. */
+/** Compiles bench/native/wire.c into a folder. Throws with the compiler's message. */
 export function buildWire(folder: string): string {
   const program = join(folder, "wire");
   const source = join(ROOT, "bench", "native", "wire.c");
@@ -72,17 +77,14 @@ export function buildWire(folder: string): string {
     if (status !== 0) throw new Error(`${compiler}: ${stderr.trim()}`);
     return program;
   }
-  throw new Error("no C compiler: neither gcc nor cc is there");
+  throw new Error("neither gcc nor cc is installed");
 }
 
-const sleep = (milliseconds: number): Promise<void> =>
-  new Promise(resolve => setTimeout(resolve, milliseconds));
-
-/** Which interfaces a forwarder joins: taps that it makes, or one end of each of two veth pairs. */
+/** Interfaces of a forwarder: taps that it makes, or one end of each of two veth pairs. */
 export type Kind = "tap" | "veth";
 export type Who = "slash32" | "C" | "OVS";
 
-/** A namespace with a forwarder in it. Frames are sent into `source` and come out at `sink`. */
+/** A namespace with a forwarder in it. Frames are sent into `source` and received at `sink`. */
 export class Wires {
   readonly #netns = `s32b${randomBytes(4).toString("hex")}`;
   readonly #folder: string;
@@ -142,7 +144,7 @@ export class Wires {
     await this.#start([process.execPath, PROGRAM, "live", "-n", intent, ...ports], /live:/);
   }
 
-  /** Starts a program on the last core, and waits for what it says when it is ready. */
+  /** Starts a program on the last core, and waits until its output matches. */
   async #start(words: readonly string[], isReady: RegExp): Promise<void> {
     const pinned = ["ip", "netns", "exec", this.#netns, "taskset", "-c", String(cpus().length - 1), ...words];
     const child = spawn(pinned[0]!, pinned.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
@@ -209,12 +211,12 @@ export class Wires {
     this.#pid = switchd.pid!;
   }
 
-  /** Frames that came out so far. */
+  /** Frames received at `sink` so far. */
   get received(): number {
     return Number(this.run("cat", `/sys/class/net/${this.sink}/statistics/rx_packets`));
   }
 
-  /** Sends frames in, on the first core; gives how many went in, and how many a full queue refused. */
+  /** Sends frames on the first core; returns how many were sent, and how many a full queue rejected. */
   send(...words: string[]): { readonly sent: number; readonly refused: number } {
     const [sent, refused] = this.run("taskset", "-c", "0", this.#wire, ...words)
       .split(" ")
@@ -222,7 +224,7 @@ export class Wires {
     return { sent: sent!, refused: refused! };
   }
 
-  /** Nanoseconds from a frame's sending to its coming out, sorted, of so many frames one after the other. */
+  /** Nanoseconds from sending to receiving, sorted, for so many frames one after the other. */
   latencies(count: number, gapUs: number): number[] {
     const words = ["latency", this.source, this.sink, String(count), String(gapUs), frameHex()];
     const lines = this.run(this.#wire, ...words)
@@ -231,7 +233,10 @@ export class Wires {
     return lines.map(Number).sort((a, b) => a - b);
   }
 
-  /** Lets frames pile up while the forwarder is stopped, and gives the processor time it then takes for each, in ns. */
+  /**
+   * Queues frames while the forwarder is stopped, and returns the processor time that it then takes per
+   * frame, in ns.
+   */
   async burst(count: number): Promise<number> {
     const before = this.received;
     process.kill(this.#pid, "SIGSTOP");
@@ -245,7 +250,7 @@ export class Wires {
     return (this.processorNs() - start) / moved;
   }
 
-  /** Sends as fast as it goes for some seconds; gives how many frames came out a second. */
+  /** Sends at full speed for some seconds; returns the frames received per second. */
   async flood(seconds: number): Promise<number> {
     const before = this.received;
     this.send("send", this.source, String(seconds), "0", frameHex());
@@ -261,8 +266,8 @@ export class Wires {
     return sum;
   }
 
-  /** Resident memory of the forwarder in bytes. */
-  residentBytes(): number {
+  /** Resident set size of the forwarder in bytes. */
+  rssBytes(): number {
     const [, kilobytes = "0"] =
       /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${this.#pid}/status`, "utf8")) ?? [];
     return Number(kilobytes) * 1024;

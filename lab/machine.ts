@@ -1,8 +1,9 @@
 /**
- * The machine under the lab: network namespaces, links between them, processes in them, and the guard that removes all
- * of it. The guard is a shell that holds the read end of a pipe from us: when the pipe closes, because we closed it,
- * threw, or were killed with -9, it ends the processes in our namespaces, by their ids, and removes the namespaces and
- * the folder. Names carry a random tag, so that several labs run side by side. ip-netns(8), nsenter(1), veth(4).
+ * The machine under the lab: network namespaces, links between them, processes in them, and the guard that
+ * removes them all. The guard is a shell that holds the read end of a pipe from this process. When the pipe
+ * closes, because this process closed it, threw, or was killed with -9, the guard ends the processes in these
+ * namespaces by their ids, and removes the namespaces and the folder. Names have a random tag, so that
+ * several labs run side by side. ip-netns(8), nsenter(1), veth(4).
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -10,12 +11,12 @@ import { mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Something the lab asked for did not happen: one line for a person. */
+/** An action of the lab failed: one line for the user. */
 export class LabError extends Error {
   override readonly name = "LabError";
 }
 
-/** What must be installed, and the Debian package that has it. */
+/** Programs that must be installed, and their Debian packages. */
 const PROGRAMS: Readonly<Record<string, string>> = {
   ip: "iproute2",
   nsenter: "util-linux",
@@ -28,9 +29,9 @@ const PROGRAMS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Arguments: the folder, the prefix of our namespaces. SIGTERM first, so that captures end with whole packets; what
- * still lives after half a second gets SIGKILL. A process is ours when it is in one of our namespaces, or when its id
- * stands in a pid file of the folder and its working directory is the folder.
+ * Arguments: the folder, the prefix of the namespaces. First SIGTERM, so that captures end with complete
+ * packets; after half a second SIGKILL. A process belongs to the lab if it is in one of these namespaces, or
+ * if a pid file of the folder has its id and its working directory is the folder.
  */
 const GUARD = `
 dir=$1 prefix=$2
@@ -61,16 +62,16 @@ cd / && rm -rf "$dir"
 `;
 
 const COMMAND_MS = 30_000;
-/** Tests wait longer (WAIT_FACTOR, set by test/run.ts): a machine that does other things too is no failure. */
+/** Factor for timeouts; tests set WAIT_FACTOR (test/run.ts), because a busy machine must not fail them. */
 const FACTOR = Math.max(1, Number(process.env.WAIT_FACTOR ?? 1));
-/** How long to wait for what usually takes at most `ms`. */
-export const patience = (ms: number): number => ms * FACTOR;
+/** The timeout for an action that usually takes at most `ms`. */
+export const timeoutOf = (ms: number): number => ms * FACTOR;
 /** Whether figures of time have limits. Tests print them only, unless TIMED=1. */
 export const isTimed = process.env.TIMED !== "0";
 
-/** Why the lab cannot run here, or null when it can. */
+/** Why the lab cannot run here; null if it can. */
 export async function whyNot(): Promise<string | null> {
-  if (process.getuid?.() !== 0) return "the lab makes network namespaces and needs root";
+  if (process.getuid?.() !== 0) return "the lab makes network namespaces; run it as root";
   const missing: string[] = [];
   for (const [program, where] of Object.entries(PROGRAMS)) {
     const found = await execute("sh", ["-c", `command -v ${program}`]).catch(() => null);
@@ -95,7 +96,7 @@ export interface RunOptions {
   readonly codes?: readonly number[];
 }
 
-/** Runs a program; its standard output. Throws a LabError with what it said when it fails. */
+/** Runs a program and returns its standard output. Throws a LabError with its message if it fails. */
 export function execute(
   program: string,
   words: readonly string[],
@@ -103,7 +104,7 @@ export function execute(
 ): Promise<string> {
   const { input = "", env = process.env, timeoutMs = COMMAND_MS, codes = [0] } = options;
   return new Promise((resolve, reject) => {
-    const settings = { env, encoding: "utf8", maxBuffer: 2 ** 28, timeout: patience(timeoutMs) } as const;
+    const settings = { env, encoding: "utf8", maxBuffer: 2 ** 28, timeout: timeoutOf(timeoutMs) } as const;
     const child = execFile(program, words, settings, (error, stdout, stderr) => {
       const code = error === null ? 0 : error.code;
       if (typeof code === "number" && codes.includes(code)) return resolve(stdout);
@@ -118,22 +119,22 @@ export function execute(
 export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
 /**
- * Waits until `isSo` answers true, asked every few milliseconds, and less often as time goes by. Throws a LabError saying what
- * did not happen.
+ * Polls `isSo` every few milliseconds, later less often, until it returns true. Throws a LabError with `what`
+ * after `timeoutMs`.
  */
 export async function until(
   what: string,
   isSo: () => boolean | Promise<boolean>,
   timeoutMs = 10_000,
 ): Promise<void> {
-  const end = performance.now() + patience(timeoutMs);
+  const end = performance.now() + timeoutOf(timeoutMs);
   for (let pauseMs = 3; !(await isSo()); pauseMs = Math.min(pauseMs * 1.2, 50)) {
-    if (performance.now() > end) throw new LabError(`${what}: not within ${patience(timeoutMs) / 1000} s`);
+    if (performance.now() > end) throw new LabError(`${what}: not within ${timeoutOf(timeoutMs) / 1000} s`);
     await sleep(pauseMs);
   }
 }
 
-/** A process of the lab's. */
+/** A process in a node. */
 export interface Running {
   readonly name: string;
   readonly pid: number;
@@ -168,12 +169,12 @@ export class Machine {
     this.#gone = new Promise(resolve => this.#guard.once("exit", () => resolve()));
   }
 
-  /** Where the lab with this tag keeps sockets, databases and logs. */
+  /** Folder of the sockets, databases and logs of the lab with this tag. */
   static folderOf(tag: string): string {
     return join(tmpdir(), `slash32-lab-${tag}`);
   }
 
-  /** The namespaces that the lab with this tag has. */
+  /** Namespaces of the lab with this tag. */
   static async namespacesOf(tag: string): Promise<string[]> {
     const names = (await execute("ip", ["netns", "list"])).split("\n").map(line => line.split(" ")[0]!);
     return names.filter(name => name.startsWith(prefixOf(tag)));
@@ -240,8 +241,8 @@ export class Machine {
   }
 
   /**
-   * Starts a process in a node, with a pid file and a log of standard error in the folder; Ctrl-C does not reach it.
-   * Its standard input and output are pipes when `hasPipes`.
+   * Starts a process in a node, with a pid file and a log of standard error in the folder; Ctrl-C does not
+   * reach it. With `hasPipes`, its standard input and output are pipes.
    */
   start(node: string, name: string, words: readonly string[], env = process.env, hasPipes = false): Running {
     const log = openSync(join(this.folder, `${name}.err`), "a");
@@ -274,7 +275,7 @@ export class Machine {
     return running.ended;
   }
 
-  /** Ends every process and removes every namespace and the folder; resolves when that is done. May be called twice. */
+  /** Ends all processes and removes all namespaces and the folder; resolves when that is done. Idempotent. */
   async close(): Promise<void> {
     this.#guard.stdin?.end();
     await this.#gone;

@@ -1,6 +1,7 @@
 /**
- * `npm run lab`: builds the lab, prints its map, shows pings and one migration, and takes everything down again. What else
- * can be asked for is in USAGE. Exit 0: all held; 1: something did not, or the lab cannot run here; 130: Ctrl-C.
+ * `npm run lab`: builds the lab, prints its map, runs pings and one migration, and removes everything. USAGE
+ * lists the options. Exit status 0: all checks passed; 1: a check failed, or the lab cannot run here; 130:
+ * Ctrl-C.
  */
 import { parseArgs } from "node:util";
 import { arpNumbers } from "./arp-numbers.ts";
@@ -55,7 +56,7 @@ function enginesOf(words: readonly string[]): Record<string, EngineName> {
   for (const word of words) {
     const [name, engine] = word.includes("=") ? word.split("=") : [null, word];
     if ((engine !== "ovs" && engine !== "slash32") || (name !== null && !(name! in engines)))
-      throw new LabError(`--engine ${word}: ovs, slash32, or hv1=ovs would be right`);
+      throw new LabError(`--engine ${word}: expected ovs, slash32, or one per hypervisor as hv1=ovs`);
     for (const each of name === null ? Object.keys(engines) : [name!]) engines[each] = engine;
   }
   return engines;
@@ -118,12 +119,12 @@ async function act(
     say(`\n${name}: ${title}`);
     try {
       for (const line of await run(lab, { isShort })) say(`  ${line}`);
-      say(`  holds (${seconds(started)})`);
+      say(`  passed (${seconds(started)})`);
     } catch (error) {
       // What fails because the lab is taken down has nothing to say.
       if (isOver() || !(error instanceof LabError)) throw error;
       failed++;
-      say(`  DOES NOT HOLD: ${error.message} (${seconds(started)})`);
+      say(`  FAILED: ${error.message} (${seconds(started)})`);
     }
   }
   return failed;

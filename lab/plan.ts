@@ -1,6 +1,7 @@
 /**
- * The lab on paper: switches, hypervisors, virtual machines, addresses, labels, and the flows of the switches that only
- * switch labels. Data and pure functions; nothing is made here. Addresses are of the blocks for documentation (RFC 5737).
+ * The plan of the lab: switches, hypervisors, virtual machines, addresses, labels, and the flows of the
+ * switches that only switch labels. Data and pure functions. Addresses are from the blocks for documentation
+ * (RFC 5737).
  */
 
 /** Of a link of the fabric: a 1,500-byte packet and three labels fit. */
@@ -130,7 +131,10 @@ export const SPINES: readonly SwitchPlan[] = [
   { name: "spine1", number: 1, mac: "02:00:00:00:0b:01", neighbours: ["leaf1", "leaf2", "core"] },
   { name: "spine2", number: 2, mac: "02:00:00:00:0b:02", neighbours: ["leaf1", "leaf2", "core"] },
 ];
-/** The core's bridge; its last two ports lead to the router: the layer-2 gateway, and IP that gets or had a label. */
+/**
+ * The core's bridge; its last two ports lead to the router: the layer-2 gateway, and IP packets with or for a
+ * label.
+ */
 export const CORE: SwitchPlan = {
   name: "core",
   number: 1,
@@ -152,8 +156,8 @@ function switched(plan: SwitchPlan, label: number, neighbour: string, macOfNext:
 }
 
 /**
- * The layer-2 path that VMs are moved away from: a learning switch, for all that has no label, on the tree through
- * spine1. It is a row or two, whatever the number of VMs.
+ * The layer-2 path that VMs migrate from: a learning switch for all frames without a label, on the tree
+ * through spine1. Its number of flows does not depend on the number of VMs.
  */
 const bridged = ["priority=90,mpls actions=drop", "priority=0 actions=NORMAL"];
 
@@ -181,8 +185,9 @@ export function spineFlows(spine: SwitchPlan): string {
 }
 
 /**
- * Flows of the core's bridge, the edge of the label-switched paths: a label comes off towards the router, and goes on for
- * each hypervisor that the router names as next hop by its MAC. What is no label and from spine1 is the layer-2 path.
+ * Flows of the core's bridge, the edge of the label-switched paths: it pops the label of packets to the
+ * router, and pushes one for each hypervisor that the router addresses by its next-hop MAC. Frames from
+ * spine1 without a label are on the layer-2 path.
  */
 export function coreFlows(): string {
   const [gateway, labelled] = [portTo(CORE, "l2gw"), portTo(CORE, "mpls0")];
@@ -223,7 +228,10 @@ export const baseOf = (hv: HypervisorPlan): string =>
 export const vmFileOf = ({ id, name, port, ofport, mac, address, path }: Vm): string =>
   `${JSON.stringify({ id, name, port, ofport, mac, addresses: [address], path })}\n`;
 
-/** The intent of a hypervisor: its own VMs, a /32 for each announced VM elsewhere, and the core for all the rest. */
+/**
+ * The intent of a hypervisor: its own VMs, a /32 for each announced VM elsewhere, and a default route to the
+ * core.
+ */
 export function intentOf(hv: HypervisorPlan, vms: readonly Vm[]): string {
   const via = leafOf(hv).mac;
   const lines = [...headOf(hv), "vms:"];

@@ -1,7 +1,7 @@
 /**
- * What a router's own programs would do with the routes that BGP told it: the lab's router has a gobgpd that knows them, and
- * this client writes them into the namespace's routing table, a /32 by the leg that core's bridge turns into the label of a
- * hypervisor. It stands for zebra or an ASIC; what it knows of a route is its next hop.
+ * The forwarding part of the lab's router: reads the routes that its gobgpd received over BGP, and writes
+ * them into the namespace's routing table, each /32 by the link that the core's bridge turns into the label
+ * of a hypervisor. It stands for zebra or an ASIC, and uses only the next hop of a route.
  */
 import { BgpRoutes, Gobgp3 } from "../src/bgp/index.ts";
 import type { Machine, Running } from "./machine.ts";

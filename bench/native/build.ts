@@ -1,7 +1,7 @@
 /**
- * Compiles the yardstick at bench time, with whatever C compiler is there, into a temporary folder that goes away
- * with the process. gcc is taken before cc, as the ratios that we publish are against gcc. The tests, of which many
- * processes want it, share what is compiled by YARDSTICK_DIR.
+ * Compiles the yardstick at bench time with the installed C compiler, into a temporary folder that is removed
+ * with the process. gcc comes before cc, because the published ratios are against gcc. Test processes share
+ * one build by YARDSTICK_DIR.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";

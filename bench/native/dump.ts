@@ -1,7 +1,7 @@
 /**
- * What the yardstick needs of a core: an image of the tables that frames see, and the bytes in front of an output
- * capture's packets. An image is two words (magic, ABI version), then the bank, its next hops, its exact-match routes,
- * its longer prefixes and its two dense tables, each as its length and its bytes.
+ * The inputs of the yardstick from a core: an image of the tables that frames meet, and the bytes in front of
+ * an output capture's packets. An image is two words (magic, ABI version), then the bank, its next hops, its
+ * exact-match routes, its longer prefixes and its two dense tables, each as its length and its bytes.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
 import * as abi from "../../assembly/abi.ts";

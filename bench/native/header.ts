@@ -1,11 +1,11 @@
 /**
- * assembly/abi.ts as a C header: every number and every enum member of it. Made anew whenever the yardstick is
- * built, so that the two can never disagree about a layout.
+ * assembly/abi.ts as a C header: each number and each enum member. It is generated whenever the yardstick is
+ * built, so that the two layouts never differ.
  */
 import * as abi from "../../assembly/abi.ts";
 import { REASONS } from "../../src/core/index.ts";
 
-/** The text of abi.h: `#define TABLE_ARP 4u` for Table.Arp, constants under their own names, and REASON_NAMES. */
+/** Text of abi.h: `#define TABLE_ARP 4u` for Table.Arp, constants under their own names, and REASON_NAMES. */
 export function abiHeader(): string {
   const numbers = new Map<string, number>();
   const define = (name: string, value: unknown): void => {

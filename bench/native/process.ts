@@ -1,7 +1,7 @@
 /**
- * The yardstick as a process that lives as long as a row does, so that it takes turns with the core in the same steady
- * state: it keeps tables and windows in memory, runs them when it is asked to, and measures the time itself. Commands
- * and answers are lines (yardstick.c says which).
+ * The yardstick as a process that runs as long as a row, so that it takes turns with the core in the same
+ * steady state: it keeps tables and windows in memory, runs them on request, and measures the time itself.
+ * Commands and replies are lines (yardstick.c lists them).
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,6 +1,7 @@
 /**
- * ARP on the layer-3 path: everybody is the virtual MAC, nothing of it is seen on the fabric, duplicate-address detection
- * finds no duplicate, and unicast probes keep the neighbour cache alive. RFC 826, RFC 5227, RFC 1122 2.3.2.1.
+ * ARP on the layer-3 path: every address has the virtual MAC, no ARP is seen on the fabric, duplicate-address
+ * detection finds no duplicate, and unicast probes keep the neighbor cache alive. RFC 826, RFC 5227, RFC 1122
+ * 2.3.2.1.
  */
 import { captured, seen } from "../captures.ts";
 import type { Lab } from "../lab.ts";
@@ -84,9 +85,10 @@ async function staysReachable(lab: Lab, name: string, neighbour: string): Promis
     .includes("REACHABLE");
   check(bad === undefined, `${name}: ${address} was ${bad}`);
   check(again, `${name}: ${address} did not come back to REACHABLE: ${[...new Set(states)].join(", ")}`);
-  check(broadcasts <= 1, `${name}: ${broadcasts} broadcast requests for ${address}, one would be right`);
+  check(broadcasts <= 1, `${name}: ${broadcasts} broadcast requests for ${address}; expected at most 1`);
   check(lost === 0, `${name}: ${lost} pings lost while probing`);
-  return `${name}: ${broadcasts} broadcast, then ${probes} unicast probes kept ${address} alive, no ping lost`;
+  const kept = `${probes} unicast probes kept ${address} alive`;
+  return `${name}: ${broadcasts} broadcast, then ${kept}, no ping lost`;
 }
 
 const asNumber = (address: string): number =>

@@ -1,4 +1,7 @@
-/** kill -9 of a hypervisor's switch: the others do not notice, and it serves again soon after it is started. */
+/**
+ * kill -9 of a hypervisor's switch: the other hypervisors lose nothing, and it forwards again soon after its
+ * start.
+ */
 import type { Lab } from "../lab.ts";
 import { sleep, until } from "../machine.ts";
 import { check, inTime, rounded, type Scenario } from "./scenario.ts";
@@ -46,7 +49,8 @@ async function crashes(lab: Lab, hypervisor: string): Promise<string> {
   const shown = tries.map(({ ms }) => rounded(ms, 0)).join(", ");
   const pings = tries.reduce((sum, { sent }) => sum + sent, 0);
   const { name } = lab.engine(hypervisor);
-  return `${hypervisor} (${name}): the others lost none of ${pings} pings; served again ${shown} ms after its start`;
+  const others = `the others lost none of ${pings} pings`;
+  return `${hypervisor} (${name}): ${others}; forwards again ${shown} ms after its start`;
 }
 
 export const crash: Scenario = {

@@ -1,4 +1,7 @@
-/** Leaves and spines hold labels only: their tables are the same, row for row, when there are many more VMs. */
+/**
+ * Leaves and spines hold only labels: their tables stay identical, flow for flow, when there are many more
+ * VMs.
+ */
 import type { Lab } from "../lab.ts";
 import { HYPERVISORS, type Vm, vmOf } from "../plan.ts";
 import { check, type Scenario } from "./scenario.ts";

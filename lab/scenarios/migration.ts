@@ -1,7 +1,7 @@
 /**
- * A VM walks from the layer-2 path to the layer-3 path and back, while it is pinged from the edge a thousand times a second,
- * pinged by another VM on the layer-2 path, pinged by a VM on the layer-3 path of another hypervisor, and receives a TCP
- * stream from that. Nothing is lost.
+ * A VM migrates from the layer-2 path to the layer-3 path and back, while the edge pings it a thousand times
+ * a second, VMs on the layer-2 path and on another hypervisor's layer-3 path ping it, and it receives a TCP
+ * stream. Nothing is lost.
  */
 import type { Lab } from "../lab.ts";
 import { sleep } from "../machine.ts";
@@ -52,6 +52,7 @@ async function migrateOnce(
   const [edge, l3, l2] = [await fast.stop(), await routed.stop(), await bridged.stop()];
   const tcp = await stream.stop();
   const rate = edge.sent / seconds;
+  const engine = lab.engine(vm.hypervisor).name;
   check(edge.lost === 0, `${name}: ${edge.lost} of ${edge.sent} pings from the edge lost`);
   check(l3.lost === 0, `${name}: ${l3.lost} of ${l3.sent} pings from ${server.name} (l3) lost`);
   check(l2.lost === 0, `${name}: ${l2.lost} of ${l2.sent} pings from ${neighbour.name} (l2) lost`);
@@ -62,11 +63,13 @@ async function migrateOnce(
   check(tcp.error === null, `${name}: the TCP stream ended: ${tcp.error}`);
   check(tcp.wrongAt < 0, `${name}: byte ${tcp.wrongAt} of the TCP stream is wrong`);
   const lines = [
-    `${name} on ${vm.hypervisor} (${lab.engine(vm.hypervisor).name}), ${UP_AND_DOWN.length} steps in ${rounded(seconds)} s:`,
-    `  ping edge → ${name}: ${edge.sent} sent (${rounded(rate, 0)} a second), ${edge.lost} lost, ${edge.duplicates} twice, longest gap ${rounded(edge.gapMs)} ms`,
+    `${name} on ${vm.hypervisor} (${engine}), ${UP_AND_DOWN.length} steps in ${rounded(seconds)} s:`,
+    `  ping edge → ${name}: ${edge.sent} sent (${rounded(rate, 0)} a second), ${edge.lost} lost, ` +
+      `${edge.duplicates} twice, longest gap ${rounded(edge.gapMs)} ms`,
     `  ping ${server.name} (l3) → ${name}: ${l3.sent} sent, ${l3.lost} lost`,
     `  ping ${neighbour.name} (l2) → ${name}: ${l2.sent} sent, ${l2.lost} lost`,
-    `  TCP ${server.name} → ${name}: ${rounded(tcp.bytes / 1e6)} MB, longest stall ${rounded(tcp.stallMs)} ms, all bytes equal`,
+    `  TCP ${server.name} → ${name}: ${rounded(tcp.bytes / 1e6)} MB, ` +
+      `longest stall ${rounded(tcp.stallMs)} ms, all bytes equal`,
   ];
   return { ms: tcp.stallMs, lines };
 }

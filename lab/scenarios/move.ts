@@ -1,4 +1,7 @@
-/** An l3 VM moves to another hypervisor and home again, the new port first, while it is pinged and receives a TCP stream. */
+/**
+ * An l3 VM moves to another hypervisor and back, the new port first, while it is pinged and receives a TCP
+ * stream.
+ */
 import type { Lab } from "../lab.ts";
 import { sleep } from "../machine.ts";
 import { check, checkTimed, rounded, type Scenario } from "./scenario.ts";
@@ -25,7 +28,8 @@ async function moveOnce(lab: Lab, name: string, to: string): Promise<string> {
     `${what}: the TCP stream broke: ${tcp.error ?? `byte ${tcp.wrongAt}`}`,
   );
   const tcpLine = `TCP went on after ${rounded(tcp.stallMs, 0)} ms`;
-  return `${what}: ${rounded(ms, 0)} ms of work, gap ${rounded(ping.gapMs)} ms (${ping.lost} of ${ping.sent} pings), ${tcpLine}`;
+  const gap = `gap ${rounded(ping.gapMs)} ms (${ping.lost} of ${ping.sent} pings)`;
+  return `${what}: ${rounded(ms, 0)} ms of work, ${gap}, ${tcpLine}`;
 }
 
 export const move: Scenario = {

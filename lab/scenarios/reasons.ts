@@ -1,6 +1,6 @@
 /**
- * Frames that a hypervisor must drop, put on its uplink by the leaf, and the reason under which each is counted: a label that
- * is not its own, a /32 that is not there (any more), a packet at the end of its life.
+ * Frames that a hypervisor must drop, sent to its uplink by the leaf, and the drop reason of each: a label of
+ * another hypervisor, a /32 that is not or no longer there, an expired TTL.
  */
 import { eth } from "../../src/wire/index.ts";
 import type { Lab } from "../lab.ts";
@@ -55,7 +55,8 @@ async function drop(lab: Lab, hv: HypervisorPlan, { reason, label, to, ttl }: Ca
   // Open vSwitch has no row that only packets at their end meet.
   const isCounted = engine.name === "slash32" || reason !== "ttl-expired";
   check(!isCounted || count === COUNT, `${hv.name}: ${count} counted as ${reason}, ${COUNT} were sent`);
-  return `${hv.name} (${engine.name}): ${COUNT} sent, ${isCounted ? `${count} counted as ${reason}` : `none delivered (${reason})`}`;
+  const outcome = isCounted ? `${count} counted as ${reason}` : `none delivered (${reason})`;
+  return `${hv.name} (${engine.name}): ${COUNT} sent, ${outcome}`;
 }
 
 export const reasons: Scenario = {

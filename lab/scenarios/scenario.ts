@@ -21,7 +21,7 @@ export function check(holds: boolean, what: string): void {
   if (!holds) throw new LabError(what);
 }
 
-/** Has every change of an intent followed by a proof that the flows in each Open vSwitch are those of the intent. */
+/** Proves after every change of an intent that the flows in each Open vSwitch are those of the intent. */
 export function proveChanges(lab: Lab): { count: number } {
   const proofs = { count: 0 };
   lab.onChange = async names => {
@@ -44,7 +44,10 @@ export function checkTimed(holds: boolean, what: string): void {
 /** A machine that is busy elsewhere is late now and then; what is lost is forgiven never. */
 const TRIES = 3;
 
-/** Repeats what is timed until it was within its limit, three times at most; all answers, the last decides. */
+/**
+ * Repeats a timed action until it is within its limit, three times at most; returns all results, the last
+ * decides.
+ */
 export async function inTime<T extends { readonly ms: number }>(
   limitMs: number,
   what: string,
@@ -54,7 +57,7 @@ export async function inTime<T extends { readonly ms: number }>(
   do tries.push(await measure());
   while (isTimed && tries.at(-1)!.ms > limitMs && tries.length < TRIES);
   const shown = tries.map(({ ms }) => rounded(ms, 0)).join(", ");
-  checkTimed(tries.at(-1)!.ms <= limitMs, `${what}: ${shown} ms, at most ${limitMs} ms would be right`);
+  checkTimed(tries.at(-1)!.ms <= limitMs, `${what}: ${shown} ms; expected at most ${limitMs} ms`);
   return tries;
 }
 

@@ -1,4 +1,6 @@
-/** A VM that says it is somebody else: by IPv4 source, by MAC, in ARP. Nothing of it leaves the hypervisor. */
+/**
+ * A VM sends with a foreign IPv4 source, MAC or ARP sender. None of these frames leaves the hypervisor.
+ */
 import { captured, seen } from "../captures.ts";
 import type { Lab } from "../lab.ts";
 import { GATEWAY, hypervisorNamed, VIRTUAL_MAC } from "../plan.ts";

@@ -1,6 +1,6 @@
 /**
- * Traffic between every pair of {Open vSwitch, slash32} and {same host, other host, edge}: pings, and a TCP transfer of
- * which every byte is compared.
+ * Traffic between every pair of {Open vSwitch, slash32} and {same host, other host, edge}: pings, and a TCP
+ * transfer whose every byte is compared.
  */
 import { check, rounded, type Scenario } from "./scenario.ts";
 

@@ -4,8 +4,8 @@
  * of routes was told, everything is looked at. Proofs run beside it, after quiet moments, and hold nobody up.
  */
 
-import { UserError } from "../errors/index.ts";
 import type { RouteSource } from "../bgp/index.ts";
+import { UserError } from "../errors/index.ts";
 import type { Path, Vm } from "../intent/index.ts";
 import { formatIpv4, formatMac } from "../wire/index.ts";
 import { claimsOf, isStep, jumpMessage, type RefusalCode } from "./admission.ts";

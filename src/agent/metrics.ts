@@ -1,5 +1,5 @@
 /** The agent's counters for Prometheus (text format 0.0.4). Their names are listed in docs/agent.md. */
-import { Counter, Gauge, Histogram, Registry } from "../live/index.ts";
+import { type Counter, type Gauge, type Histogram, MetricSet } from "../host/index.ts";
 import type { RoundReport } from "./reconciler.ts";
 
 /** What is read off when somebody asks. */
@@ -32,7 +32,7 @@ const LEVELS: Readonly<Record<keyof Levels, string>> = {
 const ROUND_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
 
 export class AgentMetrics {
-  readonly #registry = new Registry();
+  readonly #set = new MetricSet("slash32_agent_");
   readonly #edits: Counter;
   readonly #prefixes: Counter;
   readonly #rounds: Histogram;
@@ -42,26 +42,18 @@ export class AgentMetrics {
   readonly #levels: ReadonlyMap<keyof Levels, Gauge>;
 
   constructor() {
-    const registers = [this.#registry];
-    const counter = (name: string, help: string, labelNames: string[] = []): Counter =>
-      new Counter({ name: `slash32_agent_${name}`, help, labelNames, registers });
-    this.#edits = counter("flow_edits_total", "Flows written, by what was done", ["op"]);
-    this.#prefixes = counter("prefixes_total", "Prefixes announced and withdrawn", ["op"]);
-    this.#drift = counter("drift_total", "Rows of ours that others had changed");
-    this.#problems = counter("problems_total", "What could not be done in a round");
-    this.#proofs = counter("proofs_total", "Proofs of the installed table, by verdict", ["verdict"]);
-    this.#rounds = new Histogram({
-      name: "slash32_agent_round_seconds",
-      help: "Rounds of the reconciler, by whether everything was looked at",
-      labelNames: ["full"],
-      buckets: ROUND_SECONDS,
-      registers,
-    });
+    const set = this.#set;
+    this.#edits = set.counter("flow_edits_total", "Flows written, by what was done", ["op"]);
+    this.#prefixes = set.counter("prefixes_total", "Prefixes announced and withdrawn", ["op"]);
+    this.#drift = set.counter("drift_total", "Rows of ours that others had changed");
+    this.#problems = set.counter("problems_total", "What could not be done in a round");
+    this.#proofs = set.counter("proofs_total", "Proofs of the installed table, by verdict", ["verdict"]);
+    const help = "Rounds of the reconciler, by whether everything was looked at";
+    this.#rounds = set.histogram("round_seconds", help, ["full"], ROUND_SECONDS);
     this.#levels = new Map(
       Object.entries(LEVELS).map(([key, help]) => {
         const words = key.replace(/^is/, "").replace(/(?<!^)[A-Z]/g, letter => `_${letter}`);
-        const name = `slash32_agent_${words.toLowerCase()}`;
-        return [key as keyof Levels, new Gauge({ name, help, registers })];
+        return [key as keyof Levels, set.gauge(words.toLowerCase(), help)];
       }),
     );
   }
@@ -81,6 +73,6 @@ export class AgentMetrics {
   /** The text that Prometheus reads. */
   text(levels: Levels): Promise<string> {
     for (const [key, gauge] of this.#levels) gauge.set(Number(levels[key]));
-    return this.#registry.metrics();
+    return this.#set.text();
   }
 }

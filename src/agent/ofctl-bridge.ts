@@ -3,12 +3,13 @@
  * the same for live ports. A dump is no snapshot, but nobody else writes our cookies, and what somebody else writes meanwhile
  * is found the next time.
  */
-import { UserError } from "../errors/index.ts";
+
 import { spawn } from "node:child_process";
 import { rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { ReadyProgram, watchPresence } from "../host/index.ts";
+import { UserError } from "../errors/index.ts";
+import { PrestartedProcess, watchPresence } from "../host/index.ts";
 import type { Vm } from "../intent/index.ts";
 import type { Wanted } from "./desired-state.ts";
 import { bundleOf, type Edit } from "./flow-changes.ts";
@@ -137,7 +138,7 @@ async function* follow(
 export class OfctlBridge implements AttachedBridge {
   readonly address: string;
   readonly tagOf = null;
-  readonly #writer: ReadyProgram;
+  readonly #writer: PrestartedProcess;
   readonly #file: string;
   readonly #ended = new AbortController();
 
@@ -145,7 +146,7 @@ export class OfctlBridge implements AttachedBridge {
   constructor(address: string, folder = tmpdir()) {
     this.address = address;
     this.#file = join(folder, `bundle-${process.pid}.flows`);
-    this.#writer = new ReadyProgram("ovs-ofctl", this.#writeWords("-"), TIMEOUT_SECONDS * 1000);
+    this.#writer = new PrestartedProcess("ovs-ofctl", this.#writeWords("-"), TIMEOUT_SECONDS * 1000);
   }
 
   async *rows(): AsyncGenerator<readonly InstalledRow[]> {
@@ -172,9 +173,9 @@ export class OfctlBridge implements AttachedBridge {
    */
   async bundle(bundle: string): Promise<void> {
     if (bundle.length > PIECE_BYTES) return this.#bundleFile(bundle);
-    const { code, complaint, error } = await this.#writer.run(bundle);
+    const { code, errors, error } = await this.#writer.run(bundle);
     if (error !== null) throw startErrorOf("ovs-ofctl", error);
-    if (code !== 0) throw errorOf("ovs-ofctl", code, complaint);
+    if (code !== 0) throw errorOf("ovs-ofctl", code, errors);
   }
 
   async #bundleFile(bundle: string): Promise<void> {

@@ -21,8 +21,8 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
-import { removeWhole, writeWhole } from "../host/index.ts";
 import { formatDiagnostic } from "../errors/index.ts";
+import { removeWhole, writeWhole } from "../host/index.ts";
 import { parseVm, type Vm } from "../intent/index.ts";
 import { formatIpv4, formatMac } from "../wire/index.ts";
 

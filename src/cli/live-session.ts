@@ -3,17 +3,17 @@
  * intent, and ends everything in order. Frames are the live room's; what is printed is in live-page.ts.
  */
 import { formatDiagnostic } from "../errors/index.ts";
-import type { UnixServer } from "../host/index.ts";
+import type { MetricsServer, UnixServer } from "../host/index.ts";
 import { type Intent, loadIntent } from "../intent/index.ts";
 import {
   Live,
-  type Metrics,
   type Mirrored,
   PassingCapture,
   type PortArgument,
   parseSize,
   type Snapshot,
   startControl,
+  type startMetrics,
   WatchedFile,
 } from "../live/index.ts";
 import { PortNames } from "../replay/index.ts";
@@ -33,7 +33,7 @@ const WATCH_MS = 200;
 /** How often a capture is written out, or tried again. */
 const CAPTURE_MS = 500;
 
-type StartMetrics = (read: Parameters<typeof Metrics.start>[1]) => Promise<Metrics>;
+type StartMetrics = (read: Parameters<typeof startMetrics>[1]) => Promise<MetricsServer>;
 
 export class LiveSession {
   readonly #context: Context;
@@ -47,7 +47,7 @@ export class LiveSession {
   #capture: PassingCapture | null = null;
   /** Whether packets are missing in the capture. */
   #isCaptureShort = false;
-  #metrics: Metrics | null = null;
+  #metrics: MetricsServer | null = null;
   #control: UnixServer | null = null;
   #last: LiveReport | null = null;
   #reloads = 0;

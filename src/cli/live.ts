@@ -1,6 +1,8 @@
 /** The work of `slash32 live`: values of options, then one session until it is stopped. */
+
+import { parseMetricsAddress } from "../host/index.ts";
 import type { Intent } from "../intent/index.ts";
-import { ANY, Metrics, type PortArgument, parseMetricsAddress, parsePort } from "../live/index.ts";
+import { ANY, type PortArgument, parsePort, startMetrics } from "../live/index.ts";
 import { PortNames } from "../replay/index.ts";
 import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
@@ -12,7 +14,7 @@ export async function liveCommand(context: Context): Promise<number> {
   const address = metricsAt === undefined ? null : parseMetricsAddress(metricsAt);
   const duration = secondsOf(context);
   const session = new LiveSession(context, intent => withNames(ports, intent));
-  await session.start(address === null ? null : where => Metrics.start(address, where));
+  await session.start(address === null ? null : read => startMetrics(address, read));
   try {
     await session.untilStopped(duration, context.number("count"));
   } finally {

@@ -1,18 +1,22 @@
-/** Files that are there whole or not at all: written beside their place, flushed, and renamed into it. rename(2), fsync(2). */
-import { UserError } from "../errors/index.ts";
+/**
+ * Atomic writes: a file is complete or absent, whenever the process is killed. The text is written to a
+ * temporary file in the same folder, flushed, and renamed. rename(2), fsync(2).
+ */
+
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { UserError } from "../errors/index.ts";
 
-/** A file of the agent's own cannot be had or is damaged: one line for a person. */
+/** A state file of the agent cannot be read or written, or is damaged: one line for the user. */
 export class StateError extends UserError {
   override readonly name = "StateError";
 }
 
-/** Puts `text` into the file `path`, readable and writable by its owner alone. Survives a crash at any point. */
+/** Writes `text` to the file `path`, with mode 0600. A crash at any point leaves the old or the new file. */
 export function writeWhole(path: string, text: string): void {
   const beside = join(dirname(path), `.${basename(path)}.${process.pid}.new`);
   try {
-    // Of somebody else's making, it might lead elsewhere: what lies there is never written into.
+    // An existing file may be a link that another user made: never write into it.
     rmSync(beside, { force: true });
     const file = openSync(beside, "wx", 0o600);
     try {
@@ -29,7 +33,7 @@ export function writeWhole(path: string, text: string): void {
   flushFolder(dirname(path));
 }
 
-/** Removes the file `path`; no error when it is not there. */
+/** Removes the file `path`; a missing file is not an error. */
 export function removeWhole(path: string): void {
   try {
     unlinkSync(path);

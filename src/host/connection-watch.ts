@@ -1,58 +1,49 @@
 /**
- * Whether the switch is there: a connection to the bridge's management socket that asks nothing. When it ends, the switch has
- * gone, and one that comes back does so with an empty table; to be told at once is what this is for, as looking every few
- * seconds would leave it empty for so long. Flows are not its business. OpenFlow 1.3.5, sections 6.4, 7.1 and 7.5.2.
+ * Watches whether a peer is there by holding a connection to its unix socket. For a bridge it is the
+ * management socket, and the watch sends only hello and echo replies. When a switch restarts, its flow table
+ * is empty; the watch reports the restart immediately, polling would leave the table empty for seconds.
+ * OpenFlow 1.3.5, sections 6.4 and 7.5.2.
  */
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
+import { echoReply, hello, splitMessages, VERSION } from "./openflow-messages.ts";
 
-const VERSION = 4;
-const HEADER_BYTES = 8;
-const HELLO = 0;
-const ECHO_REQUEST = 2;
-const ECHO_REPLY = 3;
 /** Where ovs-ofctl looks, too. */
 const RUN_FOLDER = "/var/run/openvswitch";
-const AGAIN_MS = 100;
+const RECONNECT_MS = 100;
 
-/** The management socket behind what ovs-ofctl is told; null when it is reached in another way. */
+/**
+ * Path of the management socket of a bridge, named as for ovs-ofctl; null if the name is a TCP or SSL
+ * address.
+ */
 export function socketOf(bridge: string, folder = process.env.OVS_RUNDIR ?? RUN_FOLDER): string | null {
   const path = bridge.replace(/^unix:/, "");
   if (path.includes("/")) return path;
   return bridge.includes(":") ? null : join(folder, `${bridge}.mgmt`);
 }
 
-function headerOf(type: number, length: number, xid: number): Buffer {
-  const header = Buffer.alloc(HEADER_BYTES);
-  header.writeUInt8(VERSION, 0);
-  header.writeUInt8(type, 1);
-  header.writeUInt16BE(length, 2);
-  header.writeUInt32BE(xid, 4);
-  return header;
-}
-
-/** Answers the echo requests in what has come; gives the rest, which is no whole message yet. */
-function answer(socket: Socket, bytes: Buffer): Buffer {
-  let rest = bytes;
-  while (rest.length >= HEADER_BYTES) {
-    const length = Math.max(rest.readUInt16BE(2), HEADER_BYTES);
-    if (rest.length < length) break;
-    if (rest.readUInt8(1) === ECHO_REQUEST) {
-      const reply = headerOf(ECHO_REPLY, length, rest.readUInt32BE(4));
-      socket.write(Buffer.concat([reply, rest.subarray(HEADER_BYTES, length)]));
-    }
-    rest = rest.subarray(length);
+/** Replies to the echo requests in `stream`; returns the incomplete message at its end. */
+function replyToEchoes(socket: Socket, stream: Buffer): Buffer {
+  const { messages, rest } = splitMessages(stream);
+  for (const message of messages) {
+    const reply = echoReply(message);
+    if (reply !== undefined) socket.write(reply);
   }
   return rest;
 }
 
-/** Calls back whenever the switch went away, and whenever it is there again. Returns what ends it. */
+/**
+ * Calls back when the switch goes away and when it is there again. Returns a function that ends the watch.
+ */
 export function watchPresence(bridge: string, onChange: (isThere: boolean) => void): () => void {
   const path = socketOf(bridge);
   return path === null ? () => undefined : watchSocket(path, true, onChange);
 }
 
-/** The same of whoever listens at a socket; `isSwitch`: it speaks OpenFlow, others are told nothing. */
+/**
+ * As watchPresence, for any listener at a socket. `isSwitch`: it speaks OpenFlow; other peers are sent
+ * nothing.
+ */
 export function watchSocket(
   path: string,
   isSwitch: boolean,
@@ -69,19 +60,19 @@ export function watchSocket(
     socket = made;
     made.unref();
     made.once("connect", () => {
-      if (isSwitch) made.write(headerOf(HELLO, HEADER_BYTES, 1));
+      if (isSwitch) made.write(hello(VERSION.openflow13, 1));
       if (isThere === false) onChange(true);
       isThere = true;
     });
     made.on("data", (chunk: Buffer) => {
-      if (isSwitch) pending = answer(made, Buffer.concat([pending, chunk]));
+      if (isSwitch) pending = replyToEchoes(made, Buffer.concat([pending, chunk]));
     });
     made.on("error", () => undefined);
     made.once("close", () => {
       if (isOver) return;
       if (isThere === true) onChange(false);
       isThere = false;
-      timer = setTimeout(begin, AGAIN_MS).unref();
+      timer = setTimeout(begin, RECONNECT_MS).unref();
     });
   };
   begin();

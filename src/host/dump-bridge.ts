@@ -1,20 +1,26 @@
 /**
- * A live switch, read and never written: flows, groups and names of ports through ovs-ofctl(8), as the one who is
- * asked sees them. A dump of flows is no snapshot (the switch goes on while it answers), so flows and groups are read
- * until two readings in a row agree in all but counters and ages, three times at most.
+ * Dumps of a live switch, which is read and never written: flows, groups and port names through ovs-ofctl(8).
+ * A dump of flows is not a snapshot, because the switch continues while it replies. Flows and groups are
+ * therefore dumped 2 or 3 times, until two consecutive dumps agree except for counters and ages.
  */
+
 import { spawnSync } from "node:child_process";
 import { dirname, join } from "node:path";
-import { SwitchError } from "./child-process.ts";
+import { UserError } from "../errors/index.ts";
+
+/** A switch cannot be read: one line for the user. */
+export class SwitchError extends UserError {
+  override readonly name = "SwitchError";
+}
 
 export interface LiveOptions {
-  /** The database's socket, `unix:PATH` or a path: the bridge's own socket lies beside it. */
+  /** Socket of the database, `unix:PATH` or a path; the bridge's socket is in the same folder. */
   readonly database?: string | undefined;
-  /** What `ovs-ofctl -O` is told; OpenFlow15,OpenFlow13 by default, of which the highest both know is spoken. */
+  /** Value for `ovs-ofctl -O` (default: OpenFlow15,OpenFlow13); the highest common version is used. */
   readonly protocols?: string | undefined;
 }
 
-/** What a bridge said. */
+/** The dumps of a bridge. */
 export interface LiveBridge {
   /** As `dump-flows` prints them, in bytes: a million flows are too long for a string. */
   readonly flows: Uint8Array;
@@ -22,25 +28,28 @@ export interface LiveBridge {
   readonly groups: string;
   /** As `dump-ports-desc` prints them. */
   readonly ports: string;
-  /** As `ovs-vsctl --format=json list interface` prints them; null when the database cannot be asked. */
+  /** As `ovs-vsctl --format=json list interface` prints them; null if the database is out of reach. */
   readonly interfaces: string | null;
-  /** False when the last two readings differ. */
+  /** False if the last two dumps differ. */
   readonly isSteady: boolean;
-  /** Shell commands that print the same again. */
+  /** Shell commands that print the same dumps. */
   readonly commands: { readonly flows: string; readonly groups: string; readonly ports: string };
 }
 
 const PROTOCOLS = "OpenFlow15,OpenFlow13";
 const TIMEOUT_SECONDS = 120;
 const DATABASE_SECONDS = 10;
-const READINGS = 3;
+const DUMPS_MAX = 3;
 const MAX_BYTES = 2 ** 31 - 1;
-const PIECE_BYTES = 1 << 24;
+const CHUNK_BYTES = 1 << 24;
 const NEWLINE = 10;
-/** What changes in a dump while the flows stay. */
-const PASSING = /\b(?:duration|n_packets|n_bytes|idle_age|hard_age|xid)=[^,\s)]*/g;
+/** Values that change in a dump while the flows stay. */
+const VOLATILE = /\b(?:duration|n_packets|n_bytes|idle_age|hard_age|xid)=[^,\s)]*/g;
 
-/** Where ovs-ofctl finds the bridge: a name, or the management socket beside the database's. */
+/**
+ * Address of the bridge for ovs-ofctl: a name, or the management socket in the folder of the database's
+ * socket.
+ */
 function addressOf(bridge: string, database: string | undefined): string {
   if (database === undefined || bridge.includes("/") || bridge.includes(":")) return bridge;
   const path = database.replace(/^unix:/, "");
@@ -61,11 +70,11 @@ export function readLiveBridge(bridge: string, { database, protocols }: LiveOpti
   const read = (): { flows: Uint8Array; groups: string; print: string } => {
     const flows = ask(bridge, flowWords);
     const groups = new TextDecoder().decode(ask(bridge, words("dump-groups")));
-    return { flows, groups, print: `${fingerprint(flows)} ${groups.replace(PASSING, "")}` };
+    return { flows, groups, print: `${fingerprint(flows)} ${groups.replace(VOLATILE, "")}` };
   };
   let last = read();
   let isSteady = false;
-  for (let readings = 1; readings < READINGS && !isSteady; readings++) {
+  for (let dumps = 1; dumps < DUMPS_MAX && !isSteady; dumps++) {
     const next = read();
     isSteady = next.print === last.print;
     last = next;
@@ -81,7 +90,7 @@ export function readLiveBridge(bridge: string, { database, protocols }: LiveOpti
   return { flows: last.flows, groups: last.groups, ports, interfaces, isSteady, commands };
 }
 
-/** The interfaces of the switch and their types; a bridge whose database is out of reach has none. */
+/** The interfaces of the switch and their types; null if its database is out of reach. */
 function readInterfaces(database: string | undefined): string | null {
   const where =
     database === undefined ? [] : [`--db=${/^\w+:/.test(database) ? database : `unix:${database}`}`];
@@ -115,7 +124,7 @@ function ask(bridge: string, words: readonly string[]): Uint8Array {
   if (error !== undefined) {
     const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
     const why = isMissing
-      ? "there is no ovs-ofctl here (Debian and Ubuntu: apt-get install openvswitch-switch)"
+      ? "ovs-ofctl is not installed (Debian and Ubuntu: apt-get install openvswitch-switch)"
       : error.message;
     throw new SwitchError(`${bridge}: ${why}`);
   }
@@ -126,22 +135,22 @@ function ask(bridge: string, words: readonly string[]): Uint8Array {
     "",
   );
   const hint = said.some(line => line.includes("version negotiation failed"))
-    ? "; name a protocol that the bridge speaks: -O OpenFlow10"
+    ? "; give a protocol that is enabled on the bridge: -O OpenFlow10"
     : "";
-  throw new SwitchError(`${bridge}: ovs-ofctl: ${why || `ended with ${status}`}${hint}`);
+  throw new SwitchError(`${bridge}: ovs-ofctl: ${why || `exit status ${status}`}${hint}`);
 }
 
-/** A number for the lines of a dump, whatever their order, counters and ages. */
+/** A digest of the lines of a dump, independent of their order, counters and ages. */
 function fingerprint(dump: Uint8Array): string {
   let low = 0;
   let high = 0;
   let lines = 0;
   for (let start = 0; start < dump.length; ) {
-    const newline = dump.indexOf(NEWLINE, Math.min(start + PIECE_BYTES, dump.length));
+    const newline = dump.indexOf(NEWLINE, Math.min(start + CHUNK_BYTES, dump.length));
     const end = newline < 0 ? dump.length : newline + 1;
-    const piece = Buffer.from(dump.buffer, dump.byteOffset + start, end - start).toString("latin1");
-    for (const line of piece.split("\n")) {
-      const [first, second] = hashesOf(line.replace(PASSING, ""));
+    const chunk = Buffer.from(dump.buffer, dump.byteOffset + start, end - start).toString("latin1");
+    for (const line of chunk.split("\n")) {
+      const [first, second] = hashesOf(line.replace(VOLATILE, ""));
       low = (low + first) >>> 0;
       high = (high + second) >>> 0;
       lines++;

@@ -1,10 +1,26 @@
-/** What talks to sockets, processes and files beside captures: the only entry point. */
+/** The only entry point of the host module: sockets, processes and files other than captures. */
 export { removeWhole, StateError, writeWhole } from "./atomic-file.ts";
-export { type Daemons, runProgram, SwitchError, startDaemons } from "./child-process.ts";
 export { socketOf, watchPresence, watchSocket } from "./connection-watch.ts";
-export { type LiveBridge, type LiveOptions, readLiveBridge } from "./dump-bridge.ts";
-export type { PacketIn, PacketInReason } from "./openflow-messages.ts";
-export { ReadyProgram } from "./prestarted-process.ts";
+export { type LiveBridge, type LiveOptions, readLiveBridge, SwitchError } from "./dump-bridge.ts";
+export {
+  echoReply,
+  encodeMessage,
+  HEADER_BYTES,
+  hello,
+  type Message,
+  splitMessages,
+  VERSION,
+} from "./openflow-messages.ts";
+export { PrestartedProcess } from "./prestarted-process.ts";
+export {
+  type Counter,
+  type Gauge,
+  type Histogram,
+  MetricSet,
+  type MetricsAddress,
+  MetricsServer,
+  parseMetricsAddress,
+} from "./prometheus.ts";
 export {
   ask,
   type HttpAnswer,

@@ -1,187 +1,61 @@
 /**
- * The part of OpenFlow 1.5 that the private switch is asked over its management socket: hello, which packet-ins are
- * sent to which controller id, port counters; packet-ins as they come. Version 1.5, because earlier ones have no number
- * for the reasons action_set, group and packet_out. Not a controller: flows are written by ovs-ofctl.
- * OpenFlow Switch Specification 1.5.1, sections 7.1 to 7.4; include/openflow/nicira-ext.h for NXT_PACKET_IN2.
+ * OpenFlow messages on a stream: the header, hello and echo, and the cutting of a stream into messages. It
+ * relies on nothing; bodies other than those of hello and echo belong to its callers. Not a controller:
+ * slash32 writes flows with ovs-ofctl. OpenFlow Switch Specification 1.3.5, sections 7.1 and 7.5.
  */
 
-import { metadataOf } from "./oxm.ts";
+/** A version as the first byte of each message gives it. */
+export const VERSION = { openflow13: 4, openflow15: 6 } as const;
 
-const VERSION = 6;
-const HEADER_BYTES = 8;
+const HELLO = 0;
+const ECHO_REQUEST = 2;
+const ECHO_REPLY = 3;
+export const HEADER_BYTES = 8;
 
-const TYPE = {
-  hello: 0,
-  error: 1,
-  echoRequest: 2,
-  echoReply: 3,
-  experimenter: 4,
-  setConfig: 9,
-  multipartRequest: 18,
-  multipartReply: 19,
-  setAsync: 28,
-} as const;
-
-const MULTIPART_PORT_STATS = 4;
-const MULTIPART_MORE = 1;
-/** Length, port, life and the counters up to the frames; properties follow. */
-const PORT_STATS_BYTES = 32;
-const PORT_ANY = 0xffffffff;
-/** Whole frames, and (for a service connection such as ours) any packet-in at all: OVS sends none while this is 0. */
-const MISS_SEND_LEN = 0xffff;
-
-const NICIRA = 0x2320;
-const NICIRA_TYPE = { setPacketInFormat: 16, setControllerId: 20, packetIn2: 30 } as const;
-const FORMAT_PACKET_IN2 = 2;
-/** Properties of NXT_PACKET_IN2; one that is longer than 0xffff does not exist, so a frame ends within it. */
-const PROPERTY = { packet: 0, table: 3, cookie: 4, reason: 5, metadata: 6, userdata: 7 } as const;
-/** Which packet-ins a connection gets as slave and otherwise, and the same of port status and removed flows: none. */
-const ASYNC = { packetInSlave: 0, packetIn: 1, last: 5 } as const;
-
-const REASONS = ["no_match", "action", "invalid_ttl", "action_set", "group", "packet_out"] as const;
-/** Why the switch gave a frame to its controller (ofp_packet_in_reason). A miss of a flow that matches all is no_match. */
-export type PacketInReason = (typeof REASONS)[number];
-
-/** A frame given to the controller: the whole of it, because OVS keeps no buffers and so heeds no `max_len`. */
-export interface PacketIn {
-  reason: PacketInReason;
-  frame: Uint8Array;
-  inPort: number;
-  table: number;
-  cookie: bigint;
-  /** The id of the connection that it was sent to: that of controller(id=…). */
-  controllerId: number;
-  userdata: Uint8Array;
-  /** Registers, metadata, tunnel, mark and connection that are not zero, by Open vSwitch's names. */
-  metadata: ReadonlyMap<string, bigint>;
-}
-
-export interface PortCounters {
-  rxFrames: number;
-  txFrames: number;
-}
-
-/** A message as read from the stream, its header included. */
+/** A message as received: `bytes` includes its header. */
 export interface Message {
-  type: number;
-  xid: number;
-  bytes: Buffer;
+  readonly version: number;
+  readonly type: number;
+  readonly xid: number;
+  readonly bytes: Buffer;
 }
 
-/** One message: header and body. */
-function message(type: number, xid: number, body: Uint8Array = Buffer.alloc(0)): Buffer {
+/** Header and body of one message. */
+export function encodeMessage(
+  version: number,
+  type: number,
+  xid: number,
+  body: Uint8Array = Buffer.alloc(0),
+): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
-  header.writeUInt8(VERSION, 0);
+  header.writeUInt8(version, 0);
   header.writeUInt8(type, 1);
   header.writeUInt16BE(HEADER_BYTES + body.length, 2);
   header.writeUInt32BE(xid, 4);
   return Buffer.concat([header, body]);
 }
 
-function experimenter(subtype: number, xid: number, body: Uint8Array): Buffer {
-  const head = Buffer.alloc(8);
-  head.writeUInt32BE(NICIRA, 0);
-  head.writeUInt32BE(subtype, 4);
-  return message(TYPE.experimenter, xid, Buffer.concat([head, body]));
+/** The first message on a connection; the lower of both versions is then used. */
+export function hello(version: number, xid: number): Buffer {
+  return encodeMessage(version, HELLO, xid);
 }
 
-/**
- * What a connection begins with: hello, whole frames, packet-ins of all reasons for this controller id with all that they
- * can carry, and no other events.
- */
-export function greeting(controllerId = 0): Buffer {
-  const config = Buffer.alloc(4);
-  config.writeUInt16BE(MISS_SEND_LEN, 2);
-  const everyReason = (1 << REASONS.length) - 1;
-  const events = Buffer.alloc(8 * (ASYNC.last + 1));
-  for (let type = 0; type <= ASYNC.last; type++) {
-    events.writeUInt16BE(type, 8 * type);
-    events.writeUInt16BE(8, 8 * type + 2);
-    events.writeUInt32BE(type <= ASYNC.packetIn ? everyReason : 0, 8 * type + 4);
-  }
-  const format = Buffer.alloc(4);
-  format.writeUInt32BE(FORMAT_PACKET_IN2);
-  const id = Buffer.alloc(8);
-  id.writeUInt16BE(controllerId, 6);
-  return Buffer.concat([
-    message(TYPE.hello, 1),
-    message(TYPE.setConfig, 2, config),
-    message(TYPE.setAsync, 3, events),
-    experimenter(NICIRA_TYPE.setPacketInFormat, 4, format),
-    experimenter(NICIRA_TYPE.setControllerId, 5, id),
-  ]);
-}
-
-/** Asks for the counters of all ports; the answer carries the same xid. */
-export function portStatsRequest(xid: number): Buffer {
-  const body = Buffer.alloc(16);
-  body.writeUInt16BE(MULTIPART_PORT_STATS, 0);
-  body.writeUInt32BE(PORT_ANY, 8);
-  return message(TYPE.multipartRequest, xid, body);
-}
-
-/** The answer that keeps the connection alive, or undefined if `request` is no echo request. */
+/** The reply that keeps the connection alive; undefined if `request` is not an echo request. */
 export function echoReply(request: Message): Buffer | undefined {
-  if (request.type !== TYPE.echoRequest) return undefined;
-  return message(TYPE.echoReply, request.xid, request.bytes.subarray(HEADER_BYTES));
+  if (request.type !== ECHO_REQUEST) return undefined;
+  return encodeMessage(request.version, ECHO_REPLY, request.xid, request.bytes.subarray(HEADER_BYTES));
 }
 
-/** Cuts whole messages off the front of a stream; `rest` is what is left of it. */
+/** Cuts complete messages off the front of a stream; `rest` is the incomplete remainder. */
 export function splitMessages(stream: Buffer): { messages: Message[]; rest: Buffer } {
   const messages: Message[] = [];
   let rest = stream;
   while (rest.length >= HEADER_BYTES) {
     const length = Math.max(rest.readUInt16BE(2), HEADER_BYTES);
     if (rest.length < length) break;
-    messages.push({ type: rest[1]!, xid: rest.readUInt32BE(4), bytes: rest.subarray(0, length) });
+    const bytes = rest.subarray(0, length);
+    messages.push({ version: bytes[0]!, type: bytes[1]!, xid: bytes.readUInt32BE(4), bytes });
     rest = rest.subarray(length);
   }
   return { messages, rest };
-}
-
-/** The type and code of an error message as one line, or undefined for any other message. */
-export function errorText({ type, bytes }: Message): string | undefined {
-  if (type !== TYPE.error) return undefined;
-  return `OpenFlow error type ${bytes.readUInt16BE(8)} code ${bytes.readUInt16BE(10)}`;
-}
-
-/** A packet-in for the connection of `controllerId` (NXT_PACKET_IN2), or undefined for any other message. */
-export function packetInOf({ type, bytes }: Message, controllerId = 0): PacketIn | undefined {
-  if (type !== TYPE.experimenter || bytes.readUInt32BE(8) !== NICIRA) return undefined;
-  if (bytes.readUInt32BE(12) !== NICIRA_TYPE.packetIn2) return undefined;
-  const properties = new Map<number, Buffer>();
-  for (let at = 16; at + 4 <= bytes.length; ) {
-    const length = Math.max(bytes.readUInt16BE(at + 2), 4);
-    properties.set(bytes.readUInt16BE(at), bytes.subarray(at + 4, at + length));
-    at += (length + 7) & ~7;
-  }
-  const of = (property: number): Buffer => properties.get(property) ?? Buffer.alloc(0);
-  const { inPort, metadata } = metadataOf(of(PROPERTY.metadata));
-  return {
-    reason: REASONS[of(PROPERTY.reason)[0] ?? 1] ?? "action",
-    frame: of(PROPERTY.packet),
-    inPort,
-    table: of(PROPERTY.table)[0] ?? 0,
-    // Four bytes of padding stand before it.
-    cookie: properties.has(PROPERTY.cookie) ? of(PROPERTY.cookie).readBigUInt64BE(4) : 0n,
-    controllerId,
-    userdata: new Uint8Array(of(PROPERTY.userdata)),
-    metadata,
-  };
-}
-
-/** One part of the answer to `portStatsRequest`, or undefined for any other message. `more`: another part follows. */
-export function portStatsOf({
-  type,
-  bytes,
-}: Message): { more: boolean; ports: Map<number, PortCounters> } | undefined {
-  if (type !== TYPE.multipartReply || bytes.readUInt16BE(8) !== MULTIPART_PORT_STATS) return undefined;
-  const ports = new Map<number, PortCounters>();
-  for (let at = 16; at + PORT_STATS_BYTES <= bytes.length; ) {
-    const rxFrames = Number(bytes.readBigUInt64BE(at + 16));
-    const txFrames = Number(bytes.readBigUInt64BE(at + 24));
-    ports.set(bytes.readUInt32BE(at + 4), { rxFrames, txFrames });
-    at += Math.max(bytes.readUInt16BE(at), PORT_STATS_BYTES);
-  }
-  return { more: (bytes.readUInt16BE(10) & MULTIPART_MORE) !== 0, ports };
 }

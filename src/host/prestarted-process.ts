@@ -1,30 +1,32 @@
 /**
- * A program that is started before it is needed. ovs-ofctl(8) reads all of its input before it connects to the switch, and
- * starting it takes ten times as long as what it does then: one that waits, with its input open, writes a VM's flows in two
- * milliseconds. It knows nothing of the switch until then, so it does not matter how long it waits. Each is used once.
+ * A process that is started before it is needed and waits for its standard input. ovs-ofctl(8) reads all of
+ * its input before it connects to the switch, and its start takes ten times as long as the rest: a prestarted
+ * one writes a VM's flows in two milliseconds. It has no state before its input, so it may wait for any time.
+ * Each process is used once.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import type { Socket } from "node:net";
 
-/** How a program ended, and what it said. */
+/** Exit status and output of a process. */
 export interface Ended {
-  /** Null when it was ended, or could not be started. */
+  /** Null if it was killed or could not be started. */
   readonly code: number | null;
   readonly output: string;
-  readonly complaint: string;
+  /** Standard error. */
+  readonly errors: string;
   readonly error: NodeJS.ErrnoException | null;
 }
 
-/** When the next is started: not while what follows a write still has to be done. */
+/** Delay before the next start, so that it does not slow down the work that follows a write. */
 const PAUSE_MS = 30;
 
-/** A process, and all of it once it has ended. */
+/** A process, and its result. */
 interface Waiting {
   readonly child: ChildProcessWithoutNullStreams;
   readonly ended: Promise<Ended>;
 }
 
-export class ReadyProgram {
+export class PrestartedProcess {
   readonly #program: string;
   readonly #words: readonly string[];
   readonly #timeoutMs: number;
@@ -33,21 +35,21 @@ export class ReadyProgram {
   #timer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  /** @param timeoutMs from its input on; then it is ended */
+  /** @param timeoutMs from its input on; then it is killed */
   constructor(program: string, words: readonly string[], timeoutMs: number) {
     this.#program = program;
     this.#words = words;
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Has one started soon, if none waits. */
+  /** Starts a process soon, if none waits. */
   prepare(): void {
     if (this.#isClosed || this.#waiting !== null || this.#timer !== null) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
       const waiting = this.#start();
       this.#waiting = waiting;
-      // Somebody else ended it, or it cannot be started: it is not there when it is needed.
+      // It was killed or could not be started: `run` must not use it.
       for (const event of ["exit", "error"])
         waiting.child.once(event, () => {
           if (this.#waiting === waiting) this.#waiting = null;
@@ -57,7 +59,7 @@ export class ReadyProgram {
     this.#timer.unref();
   }
 
-  /** Runs it with this input, the one that waits or a new one. Never fails: what went wrong stands in the answer. */
+  /** Runs the waiting process, or a new one, with this input. Never rejects: failures are in the result. */
   async run(input: string): Promise<Ended> {
     const { child, ended } = this.#waiting ?? this.#start();
     this.#waiting = null;
@@ -72,7 +74,7 @@ export class ReadyProgram {
     return result;
   }
 
-  /** Ends those that run, and the one that waits before the end of its input would have it write nothing to the switch. */
+  /** Kills all processes; the waiting one with SIGKILL, so that it does not act on the end of its input. */
   close(): void {
     this.#isClosed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -83,16 +85,16 @@ export class ReadyProgram {
 
   #start(): Waiting {
     const child = spawn(this.#program, this.#words, { stdio: ["pipe", "pipe", "pipe"] });
-    const said: Buffer[] = [];
-    let complaint = "";
-    child.stdout.on("data", (chunk: Buffer) => said.push(chunk));
+    const output: Buffer[] = [];
+    let errors = "";
+    child.stdout.on("data", (chunk: Buffer) => output.push(chunk));
     child.stderr.on("data", (chunk: Buffer) => {
-      complaint += chunk;
+      errors += chunk;
     });
     child.stdin.on("error", () => undefined);
     const ended = new Promise<Ended>(resolve => {
       const end = (code: number | null, error: NodeJS.ErrnoException | null): void =>
-        resolve({ code, output: Buffer.concat(said).toString("latin1"), complaint, error });
+        resolve({ code, output: Buffer.concat(output).toString("latin1"), errors, error });
       child.once("error", error => end(null, error));
       child.once("close", code => end(code, null));
     });
@@ -100,7 +102,7 @@ export class ReadyProgram {
   }
 }
 
-/** Whether this process stays for it: a program that only waits keeps nobody. */
+/** Whether this process waits for the child to end; a child that only waits must not keep it running. */
 function setReferenced(child: ChildProcessWithoutNullStreams, isReferenced: boolean): void {
   const what = isReferenced ? "ref" : "unref";
   child[what]();

@@ -1,8 +1,9 @@
 /**
- * HTTP and JSON on a unix socket that only its owner may open (0600), and requests to one: what live ports and the agent
- * have in common. The socket also keeps a second process from answering in the same place. Who may ask what is not here.
+ * HTTP and JSON on a unix socket that only its owner can open (mode 0600): a server, and requests to one, for
+ * live ports and the agent. The socket also prevents a second process from serving at the same path. Paths
+ * and methods belong to the callers. RFC 9110; unix(7).
  */
-import { UserError } from "../errors/index.ts";
+
 import { chmodSync, lstatSync, renameSync, unlinkSync } from "node:fs";
 import {
   type Agent,
@@ -13,18 +14,19 @@ import {
   type ServerResponse,
 } from "node:http";
 import { connect } from "node:net";
+import { UserError } from "../errors/index.ts";
 
-/** The socket cannot be had: one line for a person. */
+/** A socket cannot be opened or used: one line for the user. */
 export class SocketError extends UserError {
   override readonly name = "SocketError";
 }
 
-/** A request that is answered with a status other than 200. */
+/** A request that gets a status other than 200. */
 export class HttpError extends UserError {
   override readonly name = "HttpError";
   readonly status: number;
   readonly code: string;
-  /** Of 405: what is answered at this path. */
+  /** For 405: the methods of this path. */
   readonly allow: readonly string[];
 
   constructor(status: number, code: string, message: string, allow: readonly string[] = []) {
@@ -35,15 +37,12 @@ export class HttpError extends UserError {
   }
 }
 
-/**
- * The methods of a path in the order of an Allow header: where there is GET there is HEAD, which is GET without its body.
- * RFC 9110, 9.3.2 and 10.2.1.
- */
+/** The methods of a path for an Allow header: GET implies HEAD. RFC 9110, 9.3.2 and 10.2.1. */
 export function allowed(methods: readonly string[]): string[] {
   return methods.flatMap(method => (method === "GET" ? ["GET", "HEAD"] : [method]));
 }
 
-/** Nothing is at a path, or something that does not take this method (RFC 9110, 15.5.5 and 15.5.6). */
+/** The error for an unknown path, or for a method that the path lacks (RFC 9110, 15.5.5 and 15.5.6). */
 export function refusalOf(method: string, path: string, methods: readonly string[]): HttpError {
   if (methods.length === 0) return new HttpError(404, "not-found", `there is no ${path}`);
   const allow = allowed(methods);
@@ -53,29 +52,31 @@ export function refusalOf(method: string, path: string, methods: readonly string
 
 export interface HttpRequest {
   readonly method: string;
-  /** Without what follows a question mark. */
+  /** Without the query. */
   readonly path: string;
   readonly body: string;
 }
 
-/** What is sent; `body` is text already. */
+/** A response; `body` is sent as it is. */
 export interface HttpAnswer {
   readonly status: number;
   readonly type: string;
   readonly body: string;
 }
 
-/** An answer of JSON, in one line. */
+/** A response with JSON, in one line. */
 export function jsonAnswer(status: number, body: unknown): HttpAnswer {
   return { status, type: "application/json", body: `${harmlessJson(JSON.stringify(body))}\n` };
 }
 
-/** What a terminal would act upon and JSON.stringify leaves as it is: DEL and C1 controls, direction marks, separators. */
-const ACTED_UPON = /[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu;
+/**
+ * Characters that affect a terminal and that JSON.stringify does not escape: DEL, C1, format and separators.
+ */
+const TERMINAL_CONTROLS = /[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** The same JSON with such characters as escapes. */
+/** The same JSON with these characters escaped. */
 export function harmlessJson(json: string): string {
-  return json.replace(ACTED_UPON, sign =>
+  return json.replace(TERMINAL_CONTROLS, sign =>
     [...Array(sign.length).keys()]
       .map(at => `\\u${sign.charCodeAt(at).toString(16).padStart(4, "0")}`)
       .join(""),
@@ -85,21 +86,21 @@ export function harmlessJson(json: string): string {
 export interface UnixServerOptions {
   readonly path: string;
   readonly mostBodyBytes: number;
-  /** Said when somebody answers at the path already, as a whole sentence about it. */
+  /** The message if another process already serves at the path. */
   readonly isTaken: string;
-  /** Throws HttpError; what else it throws is answered with 503. */
-  readonly handle: (asked: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
+  /** Throws HttpError; any other error becomes status 503. */
+  readonly handle: (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
 }
 
-/** What an address of AF_UNIX holds, unix(7); the kernel is given the beginning of a longer one. */
+/** Length of an AF_UNIX address, unix(7); a longer one would be cut off. */
 const PATH_BYTES_MAX = 107;
-/** Connections that are still open when it ends are given this long. */
+/** Time that open connections have to finish when the server closes. */
 const LAST_ANSWERS_MS = 100;
 
 export class UnixServer {
   readonly #options: UnixServerOptions;
   #server: Server;
-  /** The socket's own number: at its path there may be another's by now. */
+  /** Inode of the server's own socket; another process may have replaced it at the path. */
   #inode: number | null = null;
 
   private constructor(options: UnixServerOptions) {
@@ -109,19 +110,21 @@ export class UnixServer {
 
   #make(): Server {
     const server = createServer((message, response) => void this.#answer(message, response));
-    // Some only want to hear when it ends, and ask nothing.
+    // A peer may hold an idle connection to notice the end of the server.
     server.headersTimeout = 0;
     server.requestTimeout = 0;
-    // A connection that cannot be taken (no descriptor is left) is its caller's trouble, and ends nothing else.
+    // A connection that cannot be accepted (no file descriptor is left) must not end the process.
     server.on("error", () => undefined);
     return server;
   }
 
-  /** Begins to answer. Throws SocketError when it cannot, or when somebody else answers there. */
+  /** Starts to serve. Throws SocketError if it cannot, or if another process serves there. */
   static async start(options: UnixServerOptions): Promise<UnixServer> {
     const { path } = options;
     if (Buffer.byteLength(path) > PATH_BYTES_MAX)
-      throw new SocketError(`${path}: is too long for a socket; ${PATH_BYTES_MAX} bytes at most`);
+      throw new SocketError(
+        `${path}: the path is too long for a socket; expected at most ${PATH_BYTES_MAX} bytes`,
+      );
     await clearPath(path, options.isTaken);
     const server = new UnixServer(options);
     await server.#listen();
@@ -144,8 +147,9 @@ export class UnixServer {
   }
 
   /**
-   * Makes the socket anew when somebody removed it: nobody could ask any more, and a second process could begin beside this.
-   * False: that has happened, the socket is another's by now. Rejects with SocketError when it cannot be made.
+   * Makes the socket again if it was removed: no client could connect, and a second process could start.
+   * Returns false if that has happened: another process has a socket at the path. Rejects with SocketError if
+   * it cannot make it.
    */
   async keep(): Promise<boolean> {
     const inode = inodeOf(this.#options.path);
@@ -156,12 +160,12 @@ export class UnixServer {
     return true;
   }
 
-  /** Ends; the socket is gone as soon as nobody is answered any more, and may be another's when it resolves. */
+  /** Closes the server and removes its socket, but not the socket of another process at the same path. */
   async close(): Promise<void> {
     const { path } = this.#options;
     const inode = inodeOf(path);
     const isOthers = inode !== null && inode !== this.#inode;
-    // What ends here removes whatever is at its path.
+    // Server.close() unlinks whatever is at the path: move the socket of another process aside first.
     const aside = `${path}.${process.pid}`;
     if (isOthers) renameSync(path, aside);
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()));
@@ -177,7 +181,7 @@ export class UnixServer {
       headers: Readonly<Record<string, string>> = {},
     ): void => {
       const length = Buffer.byteLength(body);
-      // To HEAD Node sends no body, whatever it is given.
+      // Node sends no body in response to HEAD.
       response.writeHead(status, { "content-type": type, "content-length": length, ...headers }).end(body);
     };
     try {
@@ -190,14 +194,17 @@ export class UnixServer {
       const { status, code } = isOurs ? error : { status: 503, code: "unavailable" };
       const headers: Record<string, string> = {};
       if (isOurs && error.allow.length > 0) headers.allow = error.allow.join(", ");
-      // What is left of a body that is too large is not read.
+      // The rest of a body that is too large is not read.
       if (status === 413) headers.connection = "close";
       send(jsonAnswer(status, { code, message: (error as Error).message }), headers);
     }
   }
 }
 
-/** How much of a body that is too large is read on, so that its sender comes to read the answer. */
+/**
+ * Bytes of a body that is too large that are read and discarded, so that its sender gets to read the
+ * response.
+ */
 const DISCARDED_BYTES = 16 * 1024 * 1024;
 
 /** Throws HttpError for a body that is too large (RFC 9110, 15.5.14). */
@@ -221,19 +228,20 @@ async function bodyOf(message: IncomingMessage, most: number): Promise<string> {
 
 const inodeOf = (path: string): number | null => lstatSync(path, { throwIfNoEntry: false })?.ino ?? null;
 
-/** Removes a socket that nobody answers at. Throws SocketError when somebody does, and for what is no socket. */
+/** Removes a socket without a listener. Throws SocketError if it has one, or if the file is not a socket. */
 async function clearPath(path: string, isTaken: string): Promise<void> {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return;
-  if (!stats.isSocket()) throw new SocketError(`${path}: is there and is no socket; it is not removed`);
+  if (!stats.isSocket())
+    throw new SocketError(`${path}: the file exists and is not a socket; remove it, or choose another path`);
   if (await isAnswered(path)) throw new SocketError(`${path}: ${isTaken}`);
   unlinkSync(path);
 }
 
-/** What connect(2) says where nobody listens. */
-const NOBODY = new Set(["ECONNREFUSED", "ENOENT", "ENOTSOCK"]);
+/** Errors of connect(2) without a listener. */
+const NO_LISTENER = new Set(["ECONNREFUSED", "ENOENT", "ENOTSOCK"]);
 
-/** Whether somebody listens at a socket; one who is too busy to take a connection does. */
+/** Whether a process listens at a socket, including one that is too busy to accept a connection. */
 export function isAnswered(path: string): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(path);
@@ -241,11 +249,14 @@ export function isAnswered(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once("error", (error: NodeJS.ErrnoException) => resolve(!NOBODY.has(error.code ?? "")));
+    socket.once("error", (error: NodeJS.ErrnoException) => resolve(!NO_LISTENER.has(error.code ?? "")));
   });
 }
 
-/** One request to a socket; what was answered. Rejects with SocketError, also when nothing is said for `withinMs`; 0: never. `connections` are used again; false: one for each. */
+/**
+ * Sends one request to a socket and returns the response. Rejects with SocketError, also after `withinMs`
+ * without data (0: no limit). `connections`: a pool to reuse; false: one connection per request.
+ */
 export function ask(
   path: string,
   method: string,
@@ -255,7 +266,7 @@ export function ask(
   connections: Agent | false = false,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath: path, method, path: target, agent: connections }, response => {
+    const sent = request({ socketPath: path, method, path: target, agent: connections }, response => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.once("error", error => reject(new SocketError(`${path}: ${error.message}`)));
@@ -263,8 +274,8 @@ export function ask(
         resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString("utf8") }),
       );
     });
-    asked.setTimeout(withinMs, () => asked.destroy(new Error(`no answer within ${withinMs / 1000} s`)));
-    asked.once("error", error => reject(new SocketError(`${path}: ${error.message}`)));
-    asked.end(body);
+    sent.setTimeout(withinMs, () => sent.destroy(new Error(`no answer within ${withinMs / 1000} s`)));
+    sent.once("error", error => reject(new SocketError(`${path}: ${error.message}`)));
+    sent.end(body);
   });
 }

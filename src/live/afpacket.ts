@@ -1,8 +1,9 @@
 /**
- * Frames of any Ethernet interface by packet sockets (packet(7)): received with recvmmsg straight into the core's
- * memory, sent with sendmmsg straight out of it. What we send ourselves is not seen again (PACKET_IGNORE_OUTGOING), tags
- * that the kernel put aside are put back (PACKET_AUXDATA), and what an offloading sender left unfinished is finished
- * (PACKET_VNET_HDR, offload.ts). The interface is promiscuous only where that is asked for.
+ * Frames of an Ethernet interface by packet sockets (packet(7)): recvmmsg receives straight into the core's
+ * memory, sendmmsg sends straight out of it. Frames sent by slash32 are not received again
+ * (PACKET_IGNORE_OUTGOING), VLAN tags that the kernel removed are restored (PACKET_AUXDATA), and frames that
+ * a sender left to offloading are completed (PACKET_VNET_HDR, offload.ts). The interface is promiscuous only
+ * on request.
  */
 import { BATCH_FRAMES, type Batch, MOST_BYTES, Batch as Slots } from "./batch.ts";
 import { type Device, type DeviceSpec, noCounts } from "./device.ts";
@@ -110,7 +111,7 @@ export class ReceiveRing {
     return recvmmsg(fd, this.#headers.address + slot * MMSGHDR_BYTES, most, MSG_DONTWAIT, 0);
   }
 
-  /** Bytes received into a slot, the virtio_net_hdr not counted. Makes the slot ready to be received into again. */
+  /** Bytes received into a slot, without the virtio_net_hdr. Prepares the slot for the next receive. */
   lengthOf(slot: number): number {
     const header = (slot * MMSGHDR_BYTES) >>> 2;
     const { words } = this.#headers;
@@ -228,7 +229,8 @@ export class AfPacket implements Device {
   #resize(fd: number, force: number, plain: number, bytes: number): void {
     if (this.#set(fd, SOL_SOCKET, force, bytes)) return;
     this.#set(fd, SOL_SOCKET, plain, bytes);
-    this.note = `${this.spec.text}: small buffers, as CAP_NET_ADMIN is missing; bursts may be lost (see net.core.rmem_max)`;
+    const why = "CAP_NET_ADMIN is missing; bursts may be lost (see net.core.rmem_max)";
+    this.note = `${this.spec.text}: small buffers, because ${why}`;
   }
 
   #bind(fd: number, index: number, protocol: number): void {

@@ -1,7 +1,7 @@
 /**
- * Where the frames of a batch lie in the core's memory while they are received, run and sent: a slot for each frame that
- * is read straight into place, and behind the slots room for frames that are copied in. Only numbers are written here;
- * the bytes of frames pass by. Layout of descriptors and limits: assembly/abi.ts.
+ * Positions of the frames of a batch in the core's memory while they are received, run and sent: a slot for
+ * each frame that is read straight into place, and behind the slots room for frames that are copied in. This
+ * file writes only numbers, never frame bytes. Layout of descriptors and limits: assembly/abi.ts.
  */
 import * as abi from "../../assembly/abi.ts";
 import type { Core } from "../core/index.ts";
@@ -9,7 +9,7 @@ import { addressOf } from "./libc.ts";
 
 /** Frames read straight into place in one batch. */
 export const BATCH_FRAMES = 256;
-/** What is read of a frame at most: one byte more than the pipeline takes, which is enough for `too-long`. */
+/** Bytes read of a frame at most: one more than the pipeline accepts, which is enough for `too-long`. */
 export const MOST_BYTES = abi.MAX_FRAME_BYTES + 1;
 /** Headroom, frame, and the bytes behind it that a rewrite may touch; an odd number of cache lines. */
 export const SLOT_BYTES = 147 * 64;
@@ -30,7 +30,9 @@ export class Batch {
   #copyAt = COPIES;
   readonly #run: () => void;
 
-  /** `run` is called when a batch is full before all was added to it; it must run it and `clear` it. */
+  /**
+   * `run` is called when a batch is full before all frames were added; it must run the batch and `clear` it.
+   */
   constructor(core: Core, run: () => void) {
     this.bytes = core.bytes;
     this.words = core.words;
@@ -38,12 +40,12 @@ export class Batch {
     this.#run = run;
   }
 
-  /** Where the frame of a slot begins, in the core's memory. */
+  /** Offset in the core's memory of the frame of a slot. */
   static frameAt(slot: number): number {
     return abi.FRAMES_DATA + slot * SLOT_BYTES + abi.FRAME_HEADROOM_BYTES;
   }
 
-  /** Describes a frame that lies in the core's memory. */
+  /** Adds the descriptor of a frame that is in the core's memory. */
   add(inPort: number, at: number, length: number): void {
     if (this.count === abi.MAX_BATCH_FRAMES) this.#run();
     const word = FIRST + this.count++ * DESCRIPTOR_WORDS;
@@ -52,7 +54,7 @@ export class Batch {
     this.words[word + (abi.DESCRIPTOR_LENGTH >>> 2)] = length;
   }
 
-  /** Copies a frame in, the bytes from `from` to `to`, and describes it. */
+  /** Copies a frame in, the bytes from `from` to `to`, and adds its descriptor. */
   copy(inPort: number, bytes: Uint8Array, from: number, to: number): void {
     const length = Math.min(to - from, MOST_BYTES);
     const at = this.room(length);
@@ -60,7 +62,7 @@ export class Batch {
     this.add(inPort, at, length);
   }
 
-  /** Where a frame of `length` bytes can be written that will be described next. */
+  /** Offset where a frame of `length` bytes can be written that is added next. */
   room(length: number): number {
     const needed = (2 * abi.FRAME_HEADROOM_BYTES + length + 63) & ~63;
     if (this.#copyAt + needed > abi.FRAMES_END || this.count === abi.MAX_BATCH_FRAMES) this.#run();
@@ -69,7 +71,7 @@ export class Batch {
     return at;
   }
 
-  /** Forgets the frames; those read into slots but not yet described stay where they are. */
+  /** Removes the descriptors; frames that were read into slots but have none yet stay in place. */
   clear(): void {
     this.count = 0;
     this.#copyAt = COPIES;

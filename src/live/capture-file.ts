@@ -1,8 +1,9 @@
 /**
- * The file behind --capture, written by a process that must go on whatever becomes of the file. A regular file grows by
- * whole blocks only: when a write fails halfway, it is cut back to the last block that is whole, so that it can be read, and
- * continued, at any time. It is called `.part` until it is complete, belongs to its owner alone (0600), and a `.gz` is a
- * gzip member a write (RFC 1952, 2.2). Pipes are written without waiting for whoever reads them. write(2), pipe(7).
+ * The file of --capture; the process that writes it must survive any failure of the file. A regular file
+ * grows by complete blocks only: after a partial write it is truncated to the last complete block, so that it
+ * is readable and can be continued at any time. Its name ends in `.part` until it is complete, its mode is
+ * 0600, and a `.gz` has one gzip member per write (RFC 1952, 2.2). Pipes are written without waiting for
+ * their readers. write(2), pipe(7).
  */
 import {
   closeSync,
@@ -24,7 +25,7 @@ import { LiveError } from "./errors.ts";
 const MODE = 0o600;
 const GZIP_LEVEL = 6;
 
-/** Nothing can be written any more, however much room there is: the reader has gone, or the file may not grow further. */
+/** A permanent failure: the reader has gone, or the file may not grow further. */
 const FINAL = new Set(["EPIPE", "EFBIG", "EBADF"]);
 
 /** How many blocks were written, and why no more were; null: all were. */
@@ -83,7 +84,10 @@ export class CaptureFile {
     return { blocks: count, problem: null, isFinal: false };
   }
 
-  /** Ends the file under its own name. Null, or why that could not be done; what was written stays then under `.part`. */
+  /**
+   * Renames the file to its own name. Returns null, or the reason of a failure; the data then stays under
+   * `.part`.
+   */
   finish(): string | null {
     try {
       closeSync(this.#fd);
@@ -92,7 +96,7 @@ export class CaptureFile {
         rmSync(this.#names.part, { force: true });
         return "nothing could be written, and there is no file";
       }
-      // An older one goes first: a file that is renamed over another is written out before rename(2) returns, on ext4.
+      // Remove an older file first: on ext4, rename(2) over an existing file waits until the data is on disk.
       rmSync(this.#names.whole, { force: true });
       renameSync(this.#names.part, this.#names.whole);
       return null;
@@ -111,7 +115,10 @@ export class CaptureFile {
     }
   }
 
-  /** Gives a pipe or a device what it takes at once. A block of which it takes the beginning is sent whole, later. */
+  /**
+   * Writes what a pipe or device accepts at once. If it accepts the beginning of a block, the rest follows
+   * later.
+   */
   #pour(data: Uint8Array, count: number): Written {
     const isRest = this.#rest.length > 0;
     const bytes = isRest ? this.#rest : data;
@@ -149,7 +156,7 @@ function plain(blocks: readonly Uint8Array[], count: number): { data: Uint8Array
   return { data: Buffer.concat(blocks.slice(0, count)), count };
 }
 
-/** As many of the first blocks as take no more than so many bytes when they are compressed, or half as many. */
+/** As many of the first blocks as take at most so many bytes when compressed, or half as many. */
 function zipped(blocks: readonly Uint8Array[], most: number): { data: Uint8Array; count: number } {
   for (let count = blocks.length; count > 0; count >>= 1) {
     const data = gzipSync(Buffer.concat(blocks.slice(0, count)), { level: GZIP_LEVEL });

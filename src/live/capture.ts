@@ -1,8 +1,8 @@
 /**
- * A capture of what passes live ports: every frame as it came in, the verdict in its comment, and as it left, each on the
- * interface of its port with its direction (pcapng's epb_flags). Written from the mirror in the main thread. Only watching,
- * it never ends what it watches: when it cannot be written, packets are counted as lost, and it goes on with a new section
- * of the same file as soon as there is room.
+ * The capture of live ports: every frame as received, with the verdict in its comment, and as sent, each on
+ * the interface of its port with its direction (pcapng, epb_flags). The main thread writes it from the
+ * mirror. It never stops the live ports: if a write fails, packets are counted as lost, and the capture
+ * continues with a new section of the same file when there is room.
  */
 import { directionOptions, pcapngHeader, pcapngPacketWith } from "../capture/index.ts";
 import { REASONS, VERDICTS } from "../core/index.ts";
@@ -13,13 +13,16 @@ import type { Mirrored } from "./mirror.ts";
 const MICROSECONDS = 6;
 /** Bytes gathered before they are written. */
 const CHUNK_BYTES = 256 * 1024;
-/** How long it waits after a failure before it tries again: twice as long each time, until it has gone on for the longest. */
+/**
+ * Delay before the next attempt after a failure: doubled each time, until a write succeeds for the longest
+ * delay.
+ */
 const FIRST_WAIT_MS = 1000;
 const LAST_WAIT_MS = 10_000;
 
 /**
- * `running`; `waiting`: a write failed, it tries again; `limit`: complete, as large as allowed; `failed`: ended for good by
- * what the file's reader or the system did; `done`: ended with the live ports.
+ * `running`; `waiting`: a write failed, the next attempt follows; `limit`: complete, at the allowed size;
+ * `failed`: ended for good by its reader or the system; `done`: ended with the live ports.
  */
 export type CaptureState = "running" | "waiting" | "limit" | "failed" | "done";
 
@@ -88,7 +91,10 @@ export class PassingCapture {
     return { state: this.#state, packets: this.#packets, lost: this.#lost, bytes: this.#file.length };
   }
 
-  /** Begins a section: the ports, by number in the order of their interfaces, and their names. Throws LiveError at first. */
+  /**
+   * Starts a section: the ports by number, in the order of their interfaces, and their names. Throws
+   * LiveError at first.
+   */
   begin(ports: ReadonlyMap<number, string>): void {
     const isFirst = this.#header.length === 0;
     this.#names = new Map(ports);

@@ -1,13 +1,13 @@
 /**
- * What may be asked of live ports over their control socket: which intent is in force, and changes of it. Whoever may open
- * the socket may do both. The contract stands in docs/live.md; the edits themselves are checked by the intent room.
+ * Requests to live ports over their control socket: the intent in force, and changes of it. Whoever can open
+ * the socket may do both. docs/live.md has the contract; the intent module checks the edits.
  */
 
 import { HttpError, type HttpRequest, jsonAnswer, refusalOf, UnixServer } from "../host/index.ts";
 import { EditError, formatIntent, type Intent, type IntentEdit, parseEdit } from "../intent/index.ts";
 import type { Edited } from "./live.ts";
 
-/** What the socket speaks for. */
+/** The live ports behind the socket. */
 export interface Controlled {
   readonly intent: Intent;
   /** Throws EditError. */
@@ -20,12 +20,12 @@ const PATH = "/v1/intent";
 const METHODS: readonly string[] = ["GET", "PATCH"];
 const STATUS: Readonly<Record<EditError["code"], number>> = { bad: 400, conflict: 409, full: 409 };
 
-/** Answers at `path` until it is closed. Throws SocketError. */
+/** Serves at `path` until it is closed. Throws SocketError. */
 export function startControl(path: string, live: Controlled): Promise<UnixServer> {
   return UnixServer.start({
     path,
     mostBodyBytes: BODY_BYTES_MAX,
-    isTaken: "somebody answers there already; give each slash32 live a socket of its own",
+    isTaken: "another process serves this socket; give each slash32 live its own --control",
     handle: asked => handle(asked, live),
   });
 }

@@ -1,6 +1,6 @@
 /**
- * What a live port is made of: a device that gives frames and takes frames, whatever is behind it, and the words by which
- * a user names it (`tap:NAME`, `afpacket:IF`, `pcap:IF`, `unix:PATH`, `punix:PATH`). No input or output here.
+ * The device of a live port, which receives and sends frames, and the words by which a user names it
+ * (`tap:NAME`, `afpacket:IF`, `pcap:IF`, `unix:PATH`, `punix:PATH`). No input or output in this file.
  */
 import type { Batch } from "./batch.ts";
 import { LiveError } from "./errors.ts";
@@ -26,7 +26,7 @@ export interface DeviceCounts {
   sendLost: number;
   /** Frames that the kernel dropped before we read them, as far as it says. */
   receiveLost: number;
-  /** Frames that a sender's offload had left unfinished: checksum completed, large frames cut, tags restored. */
+  /** Frames that a sender left to offloading: checksum completed, large frames cut, tags restored. */
   completed: number;
   segmented: number;
   restored: number;
@@ -76,8 +76,9 @@ export interface PortArgument {
 }
 
 /**
- * Splits `NAME=DEVICE`. Throws LiveError. `pcap:IF` may carry a BPF filter behind a comma; the others' names may have
- * commas. NAME may be *: all others, with a * in the device for their names. `isPromiscuous` is what --promiscuous says.
+ * Parses `NAME=DEVICE`. Throws LiveError. `pcap:IF` may have a BPF filter behind a comma; other names may
+ * contain commas. NAME may be * for all other ports, with a * in the device for their names. `isPromiscuous`:
+ * the flag --promiscuous.
  */
 export function parsePort(text: string, isPromiscuous: boolean): PortArgument {
   const at = text.indexOf("=");
@@ -95,7 +96,10 @@ export function parsePort(text: string, isPromiscuous: boolean): PortArgument {
 /** Stands for every port that has no device of its own, and in a device's name for the port's. */
 export const ANY = "*";
 
-/** The device of a port, from one with a * for its name. Throws LiveError when the name cannot stand there. */
+/**
+ * The device of a port from a template with a * for its name. Throws LiveError if the name cannot be used
+ * there.
+ */
 export function deviceOfPort(template: DeviceSpec, port: string): DeviceSpec {
   if (port.includes("/")) throw new LiveError(`"${port}" cannot stand in ${template.text}: it has a /`);
   return { ...parseDevice(template.text.replaceAll(ANY, port)), isPromiscuous: template.isPromiscuous };

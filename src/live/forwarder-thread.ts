@@ -1,6 +1,7 @@
 /**
- * The thread that moves frames: opens the devices, and turns the forwarder's loop until it is told to stop. Messages come
- * by a port that it looks at when an eventfd, polled beside the devices, says so; so it never has to wait for one.
+ * The thread that moves frames: opens the devices, and runs the loop of the forwarder until it is stopped. An
+ * eventfd, polled beside the devices, announces messages of the main thread, so that the thread never waits
+ * for one.
  */
 import { lstatSync, unlinkSync } from "node:fs";
 import { type MessagePort, parentPort, receiveMessageOnPort } from "node:worker_threads";

@@ -1,7 +1,8 @@
 /**
- * The loop that moves frames: waits for any port to have some, reads what is there straight into the core's memory, runs
- * the core on it, sends what leaves, and begins again. A lone frame is a batch of one and is answered at once; under load
- * batches fill while the one before is being run. Nothing is allocated for a frame, and none of its bytes is looked at here.
+ * The loop that moves frames: waits until a port has some, reads them straight into the core's memory, runs
+ * the core, sends the outputs, and starts again. A single frame is a batch of one and is sent at once; under
+ * load, batches fill while the previous one runs. The loop allocates nothing per frame and reads no frame
+ * bytes. poll(2).
  */
 import * as abi from "../../assembly/abi.ts";
 import type { Core } from "../core/index.ts";
@@ -9,18 +10,19 @@ import { AfPacket } from "./afpacket.ts";
 import { BATCH_FRAMES, Batch } from "./batch.ts";
 import type { Device } from "./device.ts";
 import { LiveError } from "./errors.ts";
+import { FrameCopies } from "./frame-copies.ts";
 import { Block, poll } from "./libc.ts";
 import { POLLERR, POLLFD_BYTES, POLLHUP, POLLIN, POLLNVAL, POLLOUT } from "./linux.ts";
 import type { MirrorWriter } from "./mirror.ts";
+import { mtuProblem } from "./mtu.ts";
 import type { PortOfIntent, PortState, Snapshot, Tables, VmGroup } from "./thread-protocol.ts";
 
-/** How often a device that is away is looked for. */
+/** Interval at which devices that are gone are tried again. */
 const RETRY_MS = 100;
-/** How long the loop waits when nothing happens; a thread that is to end must come back now and then. */
+/** Longest wait without an event; a thread that is to end must return regularly. */
 const IDLE_MS = 250;
-/** Frames that one port may bring while others wait, too. */
+/** Least number of frames that one port may receive per turn while others wait. */
 const LEAST_SHARE = 16;
-const LABEL_BYTES = 4;
 
 const DESCRIPTOR_WORDS = abi.DESCRIPTOR_BYTES >>> 2;
 const FIRST = abi.FRAMES >>> 2;
@@ -31,11 +33,11 @@ interface Port {
   readonly device: Device;
   ofport: number | null;
   isOpen: boolean;
-  /** Whether it was open before: then it is not created anew. */
+  /** Whether it was open before; then it is not created again. */
   wasOpen: boolean;
-  /** Whether it was said that it is away. */
+  /** Whether its absence was reported. */
   isMissed: boolean;
-  /** Whether it is there only as long as the intent has it. */
+  /** Whether it exists only while the intent has it. */
   readonly isFleeting: boolean;
 }
 
@@ -46,11 +48,11 @@ function newPort(name: string, device: Device, isFleeting: boolean): Port {
 export interface ForwarderOptions {
   readonly core: Core;
   readonly ports: readonly { readonly name: string; readonly device: Device }[];
-  /** Makes the device of a port that is not among `ports`; null: it has none. Throws LiveError. */
+  /** Makes the device of a port that is not in `ports`; null: it has none. Throws LiveError. */
   readonly deviceFor: ((name: string) => Device) | null;
   readonly isSmallMtuAllowed: boolean;
   readonly mirror: { readonly writer: MirrorWriter; readonly every: number } | null;
-  /** Told what a person should know: a device went away, or came back. */
+  /** Called with a line for the user: a device is gone, or is back. */
   readonly onNote: (text: string) => void;
 }
 
@@ -59,25 +61,25 @@ export class Forwarder {
   readonly #core: Core;
   /** By name. */
   readonly #ports: Map<string, Port>;
-  /** Ports of the intent by name, its uplink, and the labels of the route that has most. */
+  /** Ports of the intent by name, its uplink, and the number of labels of the route that has most. */
   #known = new Map<string, PortOfIntent>();
   #uplink = "";
   #mostLabels = 0;
   #mtuNote: string | null = null;
   readonly #options: ForwarderOptions;
-  /** Ports in the order of the poll list behind its first entry. */
+  /** Ports in the order of the poll list, from its second entry on. */
   #polled: Port[] = [];
   #list: Block;
   /** Open ports by number; others have none. */
   #sinks: (Device | undefined)[] = [];
   #nextRetry = 0;
-  /** Which port comes first, so that none of them always does. */
+  /** Index of the port that is served first; it changes, so that no port always is. */
   #turn = 0;
   #undelivered = 0;
   #batches = 0;
   #polls = 0;
-  #mirrored = 0;
-  readonly #copies: Uint8Array;
+  /** Null: no frame is mirrored. */
+  readonly #copies: FrameCopies | null;
 
   constructor(options: ForwarderOptions) {
     this.#options = options;
@@ -85,12 +87,13 @@ export class Forwarder {
     this.batch = new Batch(options.core, () => this.#run());
     this.#ports = new Map(options.ports.map(({ name, device }) => [name, newPort(name, device, false)]));
     this.#list = new Block((this.#ports.size + 1) * POLLFD_BYTES);
-    this.#copies = new Uint8Array(options.mirror === null ? 0 : abi.FRAMES_END - abi.FRAMES_DATA);
+    const { mirror } = options;
+    this.#copies = mirror === null ? null : new FrameCopies(mirror.writer, mirror.every);
   }
 
   /**
-   * Takes over the ports of an intent: closes those that it has no more, opens those that it has now. Throws LiveError
-   * when one cannot be opened and `isStrict`; else that is a note, and is tried again later.
+   * Adopts the ports of an intent: closes ports that it lacks, opens the others. If one cannot be opened,
+   * throws LiveError if `isStrict`; otherwise reports it and tries again later.
    */
   adopt(tables: Tables, isStrict: boolean): void {
     if (!isStrict) this.change();
@@ -103,12 +106,12 @@ export class Forwarder {
     this.#checkMtu(isStrict);
   }
 
-  /** Says to whoever is shown frames that those from here on meet other tables. */
+  /** Marks in the mirror that the frames from here on meet other tables. */
   change(): void {
-    this.#options.mirror?.writer.change();
+    this.#copies?.change();
   }
 
-  /** Takes over the ports of VMs that changed. What cannot be opened is a note, and is tried again later. */
+  /** Adopts the changed ports of VMs. If one cannot be opened, reports it and tries again later. */
   edit({ gone, ports }: VmGroup): void {
     for (const name of gone) {
       this.#known.delete(name);
@@ -122,7 +125,7 @@ export class Forwarder {
     this.#arrange();
   }
 
-  /** To be called behind the last edit, as what an MTU has to be depends on all ports and routes. */
+  /** To be called after the last edit: the required MTU depends on all ports and routes. */
   settle(mostLabels: number): void {
     this.#mostLabels = mostLabels;
     this.#checkMtu(false);
@@ -141,7 +144,7 @@ export class Forwarder {
     if (!port.isOpen) this.#open(port, isStrict);
   }
 
-  /** The port of a name that has no device of its own; null: it has none. */
+  /** Makes a port for a name without a device of its own; null: it has none. */
   #made(name: string, isStrict: boolean): Port | null {
     const { deviceFor, onNote } = this.#options;
     if (deviceFor === null) return null;
@@ -157,7 +160,12 @@ export class Forwarder {
   }
 
   #checkMtu(isStrict: boolean): void {
-    const problem = this.#mtuProblem();
+    const problem = mtuProblem({
+      ports: this.#ports,
+      known: this.#known,
+      uplink: this.#uplink,
+      mostLabels: this.#mostLabels,
+    });
     const isNews = problem !== this.#mtuNote || isStrict;
     this.#mtuNote = problem;
     if (problem === null || !isNews) return;
@@ -165,7 +173,7 @@ export class Forwarder {
     this.#options.onNote(problem);
   }
 
-  /** A socket that nobody listens at yet is no error, as peers come and go. */
+  /** Opens a port. A unix socket without a listener is not an error, because peers come and go. */
   #open(port: Port, isStrict: boolean): void {
     const { device, name } = port;
     try {
@@ -187,7 +195,7 @@ export class Forwarder {
     port.isOpen = false;
   }
 
-  /** Makes the poll list and the sinks anew, after ports were opened or closed. */
+  /** Rebuilds the poll list and the sinks after ports were opened or closed. */
   #arrange(): void {
     this.#polled = [...this.#ports.values()].filter(({ isOpen }) => isOpen);
     this.#makeRoom(this.#polled.length + 1);
@@ -204,7 +212,7 @@ export class Forwarder {
     return true;
   }
 
-  /** Sees to it that the poll list holds so many entries. */
+  /** Makes room for so many entries in the poll list. */
   #makeRoom(entries: number): void {
     const bytes = entries * POLLFD_BYTES;
     if (bytes <= this.#list.bytes.length) return;
@@ -213,38 +221,14 @@ export class Forwarder {
     this.#list.bytes.set(before);
   }
 
-  /** What is wrong with the MTUs: a full packet of a routed VM must fit the uplink with all its labels. */
-  #mtuProblem(): string | null {
-    const [uplink, mostLabels] = [this.#uplink, this.#mostLabels];
-    const mtuOf = (port: Port): number | null =>
-      this.#known.get(port.name)?.mtu ?? (port.isOpen ? port.device.mtu : null);
-    const out = this.#ports.get(uplink);
-    const room = out === undefined || !out.isOpen ? null : out.device.mtu;
-    if (room === null) return null;
-    const needed = (port: Port): number => (mtuOf(port) ?? 0) + mostLabels * LABEL_BYTES;
-    let worst: Port | undefined;
-    for (const port of this.#ports.values()) {
-      if (this.#known.get(port.name)?.isRouted !== true) continue;
-      if (worst === undefined || needed(port) > needed(worst)) worst = port;
-    }
-    if (worst === undefined || needed(worst) <= room) return null;
-    const labels = `${mostLabels} label${mostLabels === 1 ? "" : "s"}`;
-    return (
-      `${uplink}: the MTU of ${out!.device.spec.text} is ${room}, too small for packets of ${worst.name} (MTU ${mtuOf(worst)}) ` +
-      `with ${labels}: make it ${needed(worst)} or more (ip link set dev ${out!.device.spec.target} mtu ${needed(worst)}), ` +
-      `or the VMs' ${room - mostLabels * LABEL_BYTES} or less`
-    );
-  }
-
-  /** The file to poll beside the ports: readable when there is a message. */
+  /** Sets the file to poll beside the ports; it is readable if there is a message. */
   watch(fd: number): void {
     this.#list.view.setInt32(0, fd, true);
     this.#list.view.setInt16(4, POLLIN, true);
   }
 
   /**
-   * Waits until something happens, or does not wait when `isBusy`, and moves what frames there are. True when there may
-   * be a message.
+   * Waits for an event (not if `isBusy`) and moves the frames that there are. True if there may be a message.
    */
   turn(isBusy: boolean): boolean {
     const { view, words } = this.#list;
@@ -266,19 +250,19 @@ export class Forwarder {
     return (view.getInt16(6, true) & POLLIN) !== 0;
   }
 
-  /** Moves what frames there are, without waiting. False when there were none. */
+  /** Moves the frames that there are, without waiting. False if there were none. */
   move(): boolean {
     const before = this.#batches;
     this.turn(true);
     return this.#batches !== before;
   }
 
-  /** Whether a peer has not taken all that it was sent. */
+  /** Whether a peer has not accepted all that was sent to it. */
   get isBlocked(): boolean {
     return this.#polled.some(({ device }) => device.isBlocked);
   }
 
-  /** Reads from all ports that have frames, a share each, and runs what was read. */
+  /** Reads from all ports that have frames, a share each, and runs the batch. */
   #serve(count: number, ready: number): void {
     const { words } = this.#list;
     const share = Math.max(LEAST_SHARE, Math.floor(BATCH_FRAMES / Math.max(1, Math.min(ready, count))));
@@ -302,12 +286,12 @@ export class Forwarder {
     if (isBroken) this.#letGo();
   }
 
-  /** An error that reading did not explain. */
+  /** Checks an error event that reading did not explain. */
   #checkBroken(device: Device, events: number): void {
     if (device.spec.backend === "tap" || (events & POLLNVAL) !== 0) device.fail("the interface was removed");
   }
 
-  /** Closes ports that cannot be used any more; they are looked for from now on. */
+  /** Closes failed ports; they are tried again from now on. */
   #letGo(): void {
     for (const port of this.#polled) {
       if (port.device.failure === null) continue;
@@ -324,16 +308,16 @@ export class Forwarder {
     this.#arrange();
   }
 
-  /** Runs the frames of the batch, hands on those that leave, and lets go of them. */
+  /** Runs the batch, sends the outputs, and clears it. */
   #run(): void {
     const { batch } = this;
     const { count } = batch;
-    const { mirror } = this.#options;
-    const mirrorFrom = mirror === null ? 0 : this.#copyFrames(mirror.every);
+    const copies = this.#copies;
+    copies?.keep(batch);
     this.#batches++;
     this.#core.exports.runFrames(count);
     this.#deliver(count);
-    if (mirror !== null) this.#mirrorFrames(mirror, mirrorFrom);
+    copies?.write(batch);
     for (const { device } of this.#polled) device.flush();
     batch.clear();
   }
@@ -351,47 +335,6 @@ export class Forwarder {
           words[word + (abi.DESCRIPTOR_OUT_LENGTH >>> 2)]!,
         );
       }
-    }
-  }
-
-  /** Keeps the frames that will be shown, before they are rewritten; gives the index of the first of them. */
-  #copyFrames(every: number): number {
-    const { count, words, bytes } = this.batch;
-    const first = (every - (this.#mirrored % every)) % every;
-    let to = 0;
-    for (let index = first; index < count; index += every) {
-      const word = FIRST + index * DESCRIPTOR_WORDS;
-      const at = words[word + (abi.DESCRIPTOR_FRAME >>> 2)]!;
-      const length = words[word + (abi.DESCRIPTOR_LENGTH >>> 2)]!;
-      this.#copies.set(bytes.subarray(at, at + length), to);
-      to += length;
-    }
-    this.#mirrored += count;
-    return first;
-  }
-
-  #mirrorFrames({ writer, every }: { writer: MirrorWriter; every: number }, first: number): void {
-    const { count, words, bytes } = this.batch;
-    const time = performance.timeOrigin + performance.now();
-    let from = 0;
-    for (let index = first; index < count; index += every) {
-      const word = FIRST + index * DESCRIPTOR_WORDS;
-      const length = words[word + (abi.DESCRIPTOR_LENGTH >>> 2)]!;
-      const outcome = words[word + (abi.DESCRIPTOR_VERDICT >>> 2)]! & 0xffff;
-      const isDropped = (outcome & 0xff) === abi.Verdict.Drop;
-      writer.put(
-        words[word + (abi.DESCRIPTOR_IN_PORT >>> 2)]!,
-        isDropped ? 0 : words[word + (abi.DESCRIPTOR_OUT_PORT >>> 2)]!,
-        outcome,
-        time,
-        { bytes: this.#copies, at: from, length },
-        {
-          bytes,
-          at: isDropped ? 0 : words[word + (abi.DESCRIPTOR_OUT_FRAME >>> 2)]!,
-          length: isDropped ? 0 : words[word + (abi.DESCRIPTOR_OUT_LENGTH >>> 2)]!,
-        },
-      );
-      from += length;
     }
   }
 

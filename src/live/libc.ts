@@ -1,7 +1,7 @@
 /**
- * The system calls of live ports, by the C library and koffi; the only file that knows koffi. Addresses are numbers
- * (they fit 53 bits), so that a call costs some 140 ns over the call itself and allocates next to nothing. Nothing here
- * throws but `load`: a call that fails gives -1, and `errno` says why.
+ * The system calls of live ports, through the C library and koffi; only this file uses koffi. Addresses are
+ * numbers (they fit 53 bits), so that a call costs about 140 ns more than in C and allocates almost nothing.
+ * Only `load` throws: a call that fails returns -1, and `errno` has the reason.
  */
 import koffi from "koffi";
 import { ERRNO } from "./linux.ts";

@@ -1,8 +1,8 @@
 /**
- * Numbers of Linux's interface to programs that live ports need: flags, requests, options and the layout of structures,
- * as they are on every 64-bit little-endian machine that Node runs on. No code. Sources: the headers linux/if_tun.h,
- * linux/if_packet.h, linux/if_ether.h, linux/virtio_net.h, linux/sockios.h, asm-generic/errno.h, and packet(7),
- * netdevice(7), unix(7), poll(2).
+ * Constants of the Linux interface that live ports need: flags, requests, options and structure layouts of
+ * 64-bit little-endian machines. No code. Sources: the headers linux/if_tun.h, linux/if_packet.h,
+ * linux/if_ether.h, linux/virtio_net.h, linux/sockios.h, asm-generic/errno.h, and packet(7), netdevice(7),
+ * unix(7), poll(2).
  */
 
 export const O_RDWR = 0x2;
@@ -39,7 +39,7 @@ export const ERRNO = {
   EINPROGRESS: 115,
 } as const;
 
-// ── Interfaces ──────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Interfaces ─────────────────────────────────────────────────────────────────────────────────────────────
 
 /** struct ifreq: a name of 16 bytes with its zero, then a union. */
 export const IFREQ_BYTES = 40;
@@ -55,7 +55,7 @@ export const IFF_UP = 0x1;
 export const ARPHRD_ETHER = 1;
 export const ARPHRD_LOOPBACK = 772;
 
-// ── Tap ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Tap ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export const TUN_DEVICE = "/dev/net/tun";
 export const TUNSETIFF = 0x400454ca;
@@ -63,7 +63,7 @@ export const IFF_TAP = 0x0002;
 export const IFF_MULTI_QUEUE = 0x0100;
 export const IFF_NO_PI = 0x1000;
 
-// ── Sockets ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Sockets ────────────────────────────────────────────────────────────────────────────────────────────────
 
 export const AF_UNIX = 1;
 export const AF_INET = 2;

@@ -1,6 +1,6 @@
 /**
- * Live ports as the main thread sees them: starts the thread that moves frames, asks it for counters, gives it new tables,
- * and ends it. The frames themselves never come here, but for copies that are asked for (mirror.ts).
+ * Live ports, seen from the main thread: starts the thread that moves frames, requests counters, installs new
+ * tables, and ends the thread. Frames never pass here, except copies for the mirror (mirror.ts).
  */
 import { closeSync, existsSync, writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
@@ -15,32 +15,35 @@ import type { FromWorker, Setup, Snapshot, ToWorker } from "./thread-protocol.ts
 
 export interface LiveOptions {
   readonly intent: Intent;
-  /** Ports and their devices; the name * stands for all others, and then for their names in the device's. */
+  /** Ports and their devices; the name * stands for all other ports, and in the device for their names. */
   readonly ports: readonly PortArgument[];
   readonly isSmallMtuAllowed?: boolean;
-  /** Whether a port may be named that the intent does not have; its device is opened when a later one does. */
+  /** Whether a port may be unknown to the intent; its device is opened when a later intent has it. */
   readonly areStrangersAllowed?: boolean;
-  /** Look at every so-manieth frame; `onMirrored` is given it. */
+  /** Mirror every n-th frame to `onMirrored`. */
   readonly mirror?: { readonly every: number; readonly onMirrored: (record: Mirrored) => void };
-  /** Told what a person should know: a device is gone, or back. */
+  /** Called with a line for the user: a device is gone, or is back. */
   readonly onNote?: (text: string) => void;
-  /** The thread ended by itself, which is a bug of ours. */
+  /** Called if the thread ends by itself, which is an internal error. */
   readonly onFailure?: (error: Error) => void;
 }
 
-/** What an edit did. */
+/** Result of an edit. */
 export interface Edited {
-  /** VMs and routes that are not as they were. */
+  /** Number of VMs and routes that changed. */
   readonly vms: number;
   readonly routes: number;
-  /** How: entries were edited; all tables were taken over anew, because a limit of one was reached; nothing was to be done. */
+  /**
+   * Entries were edited; or all tables were installed again, because one had reached a limit; or nothing
+   * changed.
+   */
   readonly how: "edited" | "reloaded" | "nothing";
 }
 
-/** How often copies of frames are fetched. */
+/** Interval at which copies of frames are fetched. */
 const DRAIN_EVERY_MS = 10;
 
-/** The worker's program lies beside the bundled program, or in build/ of a checkout. */
+/** The worker's program: beside the bundled program, or in build/ of a checkout. */
 function workerFile(): URL {
   const beside = new URL("./live-worker.js", import.meta.url);
   return existsSync(beside) ? beside : new URL("../../build/live-worker.js", import.meta.url);
@@ -51,16 +54,16 @@ export class Live {
   readonly #options: LiveOptions;
   readonly #mirror: MirrorReader | null;
   readonly #bridges: readonly PcapBridge[];
-  /** The intent in force, and tables made of it in a core that carries no traffic. */
+  /** The intent in force, and its tables in a core that carries no traffic. */
   readonly #tables: IntentTables;
   /** Reloads and edits, one after the other. */
   #last: Promise<unknown> = Promise.resolve();
   readonly #one = new Uint8Array(new BigUint64Array([1n]).buffer);
   #wake = -1;
   #timer: NodeJS.Timeout | undefined;
-  /** To be called when the frames of the old tables have all been looked at. */
+  /** Called when all mirrored frames of the old tables have been delivered. */
   #onChange: () => void = () => {};
-  /** Who waits for which kind of answer, in the order of asking. */
+  /** Pending requests and the types of their answers, in order. */
   readonly #waiting: { readonly types: readonly string[]; readonly take: (message: FromWorker) => void }[] =
     [];
   #failure: Error | null = null;
@@ -82,9 +85,12 @@ export class Live {
     worker.on("exit", () => this.#fail(new Error("the thread that moves frames ended")));
   }
 
-  /** Opens all devices and begins. Throws LiveError when one cannot be opened, CapacityError for too large an intent. */
+  /**
+   * Opens all devices and starts. Throws LiveError if one cannot be opened, CapacityError if the intent is
+   * too large.
+   */
   static async start(options: LiveOptions): Promise<Live> {
-    if (process.platform !== "linux") throw new LiveError("live ports are there on Linux only");
+    if (process.platform !== "linux") throw new LiveError("live ports need Linux");
     checkPorts(options);
     const made = new IntentTables(Core.load(), options.intent);
     const tables = made.install(options.intent);
@@ -128,7 +134,7 @@ export class Live {
     this.#mirror?.drain(this.#options.mirror!.onMirrored, () => this.#onChange());
   }
 
-  /** Copies of frames that found no room, because the main thread was slow. */
+  /** Copies of frames that were skipped because the main thread was too slow. */
   get missed(): number {
     return this.#mirror?.missed ?? 0;
   }
@@ -146,8 +152,8 @@ export class Live {
   }
 
   /**
-   * Puts an intent in the place of the one before, between two batches. `onChange` is called between the last mirrored
-   * frame that met the old one and the first that met the new one. Throws CapacityError; then the old one stays.
+   * Replaces the intent between two batches. `onChange` is called between the last mirrored frame of the old
+   * tables and the first of the new ones. Throws CapacityError; then the old intent stays.
    */
   reload(intent: Intent, onChange: () => void = () => {}): Promise<void> {
     return this.#inTurn(() => {
@@ -157,9 +163,9 @@ export class Live {
   }
 
   /**
-   * Changes the intent in force: each VM between two batches, routes a few at a time. Where an edit cannot be made in
-   * place, all tables are taken over as by `reload`. `onChange` is as for `reload`, and only called when VMs changed.
-   * Throws EditError for what does not go with the intent; then nothing has changed.
+   * Edits the intent in force: each VM between two batches, routes a few at a time. If an edit in place is
+   * impossible, all tables are installed as by `reload`. `onChange` as for `reload`, but only if VMs changed.
+   * Throws EditError for an edit that does not fit the intent; then nothing has changed.
    */
   edit(edit: IntentEdit, onChange: () => void = () => {}): Promise<Edited> {
     return this.#inTurn(async () => {
@@ -172,7 +178,7 @@ export class Live {
     });
   }
 
-  /** Tells the other thread of other tables, and resolves when frames meet them. */
+  /** Sends tables to the thread, and resolves when frames meet them. */
   async #give(
     message: Extract<ToWorker, { type: "reload" | "edit" }>,
     answer: "reloaded" | "edited",
@@ -192,7 +198,7 @@ export class Live {
     return done;
   }
 
-  /** Moves what is on its way, closes the devices, and gives the last counters. */
+  /** Moves the remaining frames, closes the devices, and returns the last counters. */
   async stop(): Promise<Snapshot> {
     const answer = this.#answer("stopped");
     this.#tell({ type: "stop" });
@@ -206,7 +212,7 @@ export class Live {
     return this.#withBridges(snapshot);
   }
 
-  /** Adds what was lost on the way from libpcap. */
+  /** Adds the frames that were lost between libpcap and the thread. */
   #withBridges(snapshot: Snapshot): Snapshot {
     const lost = new Map(this.#bridges.map(({ spec, lost: frames }) => [spec.text, frames]));
     const ports = snapshot.ports.map(port => {
@@ -286,7 +292,8 @@ function checkPorts({ intent, ports, areStrangersAllowed }: LiveOptions): void {
     if (areStrangersAllowed || port === ANY || known.includes(port)) continue;
     const shown = known.slice(0, 8).join(", ") + (known.length > 8 ? `, … (${known.length - 8} more)` : "");
     throw new LiveError(
-      `--port ${port}: "${port}" is no port of the intent, which has ${shown}; --allow-unknown-ports waits for an intent that has it`,
+      `--port ${port}: the intent has no port "${port}"; expected one of ${shown}, ` +
+        "or --allow-unknown-ports to wait for an intent that has it",
     );
   }
 }

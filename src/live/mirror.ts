@@ -1,14 +1,15 @@
 /**
- * Copies of frames on their way from the thread that moves them to the main thread, which writes captures and compares:
- * a ring in shared memory with one writer and one reader. A full ring takes no more, and counts what it did not take:
- * looking on must never slow down what is looked at.
+ * Copies of frames on their way from the thread that moves them to the main thread, which writes captures and
+ * compares: a ring in shared memory with one writer and one reader. A full ring accepts no more copies and
+ * counts them: the mirror must never slow down the frames.
  *
- *   0   bytes written, bytes read, records not taken, bytes written when tables changed last, how often they did (each an
- *       i32, counting modulo 2^32)
- *   64  the ring: records, each a multiple of 8 bytes, whole or behind a record of length 0 that says "go on at the start"
+ *   0   bytes written, bytes read, records skipped, bytes written at the last change of tables, number of
+ *       changes (each an i32, counting modulo 2^32)
+ *   64  the ring: records, each a multiple of 8 bytes, contiguous; length 0 means "continue at the start"
  *
- *   record  0 bytes of the record   4 in_port   8 out_port   12 verdict, reason (one byte each)   16 time, f64, ms
- *           24 bytes in   28 bytes out   32 the frame that came in, then (from a multiple of 8) the one that left
+ *   record  0 bytes of the record   4 in_port   8 out_port   12 verdict, reason (one byte each)
+ *           16 time, f64, ms   24 bytes in   28 bytes out   32 the received frame, then (from a multiple
+ *           of 8) the sent one
  */
 
 export const HEADER_BYTES = 64;
@@ -24,7 +25,7 @@ export const MIRROR_BYTES = 16 * 1024 * 1024;
 
 const up8 = (bytes: number): number => (bytes + 7) & ~7;
 
-/** A frame and what became of it. `out` is empty when nothing left. */
+/** A frame and its outcome. `out` is empty if nothing was sent. */
 export interface Mirrored {
   readonly inPort: number;
   readonly outPort: number;
@@ -54,8 +55,8 @@ class Ring {
   }
 }
 
-/** Where bytes lie: `length` of them in `bytes` from `at` on. */
-export interface Piece {
+/** A range of bytes: `length` of them in `bytes` from `at` on. */
+export interface ByteRange {
   readonly bytes: Uint8Array;
   readonly at: number;
   readonly length: number;
@@ -65,8 +66,17 @@ export interface Piece {
 export class MirrorWriter extends Ring {
   #at = 0;
 
-  /** Writes a record, or counts it as missed. `outcome` is the verdict, and the reason above its low 8 bits. */
-  put(inPort: number, outPort: number, outcome: number, time: number, frame: Piece, out: Piece): void {
+  /**
+   * Writes a record, or counts it as missed. `outcome`: the verdict in the low 8 bits, the reason above them.
+   */
+  put(
+    inPort: number,
+    outPort: number,
+    outcome: number,
+    time: number,
+    frame: ByteRange,
+    out: ByteRange,
+  ): void {
     const total = RECORD_HEADER_BYTES + up8(frame.length) + up8(out.length);
     const toEnd = this.size - this.#at;
     const skipped = toEnd < total ? toEnd : 0;
@@ -95,7 +105,9 @@ export class MirrorWriter extends Ring {
     Atomics.add(this.words, WRITTEN, skipped + total);
   }
 
-  /** Says that frames from here on met other tables. The reader must have noticed before it is said again. */
+  /**
+   * Marks that frames from here on meet other tables. The reader must have noticed it before the next mark.
+   */
   change(): void {
     Atomics.store(this.words, CHANGED_AT, Atomics.load(this.words, WRITTEN));
     Atomics.add(this.words, CHANGES, 1);
@@ -107,13 +119,13 @@ export class MirrorReader extends Ring {
   #at = 0;
   #changes = 0;
 
-  /** Records that found no room. */
+  /** Number of records that were skipped. */
   get missed(): number {
     return Atomics.load(this.words, MISSED) >>> 0;
   }
 
   /**
-   * Gives all records that are there, oldest first; their bytes are good during the call only. Calls `onChange` where
+   * Delivers all records, oldest first; their bytes are valid during the call only. Calls `onChange` where
    * the tables changed.
    */
   drain(take: (record: Mirrored) => void, onChange: () => void = () => {}): void {

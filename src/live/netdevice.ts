@@ -1,6 +1,6 @@
 /**
- * What Linux says about a network interface: whether it is there, up, an Ethernet, and how large its packets may be.
- * Requests of netdevice(7), through a socket that lives as long as the call.
+ * Queries and settings of a Linux network interface: whether it exists, is up, is an Ethernet, and its MTU.
+ * Requests of netdevice(7), through a socket that is open only during the call.
  */
 import { LiveError } from "./errors.ts";
 import { Block, close, errno, errnoName, ioctl, socket } from "./libc.ts";

@@ -1,8 +1,8 @@
 /**
- * Finishes what a sender's kernel left to hardware that is not there: VLAN tags that were put aside, transport checksums
- * that hold the pseudo header's sum only, and frames larger than any wire takes, which are cut into the segments that a
- * network card would have sent. Works on bytes alone. After virtio 1.2 §5.1.6 (what a virtio_net_hdr says), RFC 1071
- * (the checksum), RFC 9293 §3.1 and RFC 768 (whose header fields change from segment to segment).
+ * Completes frames that a sender's kernel left to hardware: restores VLAN tags that were removed, completes
+ * transport checksums that hold only the sum of the pseudo header, and cuts frames that are too large into
+ * the segments that a network card would have sent. Works on bytes alone. Virtio 1.2 §5.1.6 (virtio_net_hdr),
+ * RFC 1071 (checksum), RFC 9293 §3.1 and RFC 768 (header fields that change from segment to segment).
  */
 import { VNET_GSO_ECN, VNET_GSO_TCPV4, VNET_GSO_TCPV6, VNET_GSO_UDP_L4 } from "./linux.ts";
 
@@ -19,18 +19,21 @@ const IPV6_HEADER_BYTES = 40;
 const FIN_PSH = 0x09;
 const CWR = 0x80;
 
-/** What the kernel says about a frame: struct virtio_net_hdr without its length field. */
+/** The kernel's description of a frame: struct virtio_net_hdr without its length field. */
 export interface Unfinished {
   /** VNET_GSO_…; 0: a frame of a size that a wire takes. */
   readonly gsoType: number;
   /** Payload bytes of a segment. */
   readonly gsoBytes: number;
-  /** Where the checksum begins that is to be completed, and where it stands from there. */
+  /** Start of the data of an incomplete checksum, and offset of its field from there. */
   readonly sumStart: number;
   readonly sumOffset: number;
 }
 
-/** Puts a tag back behind the MAC addresses, into the four bytes in front of the frame; gives where it begins now. */
+/**
+ * Inserts a tag behind the MAC addresses, using the four bytes in front of the frame; returns the frame's new
+ * start.
+ */
 export function restoreTag(bytes: Uint8Array, at: number, type: number, tci: number): number {
   const start = at - TAG_BYTES;
   bytes.copyWithin(start, at, at + MACS_BYTES);
@@ -39,7 +42,10 @@ export function restoreTag(bytes: Uint8Array, at: number, type: number, tci: num
   return start;
 }
 
-/** Completes a checksum: its field holds the sum of the pseudo header. False when the places lie outside the frame. */
+/**
+ * Completes a checksum whose field holds the sum of the pseudo header. False if the field is outside the
+ * frame.
+ */
 export function completeChecksum(bytes: Uint8Array, at: number, length: number, what: Unfinished): boolean {
   const start = at + what.sumStart;
   const field = start + what.sumOffset;
@@ -48,7 +54,9 @@ export function completeChecksum(bytes: Uint8Array, at: number, length: number, 
   return true;
 }
 
-/** One's complement of a folded sum; 0 becomes 0xffff, which is the same number, and in UDP not "no checksum". */
+/**
+ * One's complement of a folded sum; 0 becomes 0xffff, the same number, because 0 means "no checksum" in UDP.
+ */
 function finished(total: number): number {
   const folded = ~fold(total) & 0xffff;
   return folded === 0 ? 0xffff : folded;
@@ -78,7 +86,7 @@ interface Headers {
   readonly protocol: number;
 }
 
-/** Finds them; null when they are not what the type of offload says. */
+/** Finds the headers; null if they do not match the offload type. */
 function headersOf(frame: Uint8Array, { gsoType, sumStart }: Unfinished): Headers | null {
   let at = MACS_BYTES;
   while (TAG_TYPES.includes(get16(frame, at))) at += TAG_BYTES;
@@ -100,16 +108,16 @@ function headersOf(frame: Uint8Array, { gsoType, sumStart }: Unfinished): Header
   return payload > frame.length ? null : { layer3, layer4, payload, isIpv6, protocol };
 }
 
-/** Whether this file knows how to cut such frames. */
+/** Whether frames of this offload type can be cut. */
 export function isCuttable(gsoType: number): boolean {
   const type = gsoType & ~VNET_GSO_ECN;
   return type === VNET_GSO_TCPV4 || type === VNET_GSO_TCPV6 || type === VNET_GSO_UDP_L4;
 }
 
 /**
- * Cuts a large frame into segments of `gsoBytes` of payload. `room` gives where in `to` the next segment of so many
- * bytes is to be written, and `done` is told when it is. Gives the number of segments, 0 when the frame is not what it
- * says to be.
+ * Cuts a large frame into segments of `gsoBytes` of payload. `room` returns the offset in `to` for the next
+ * segment of so many bytes; `done` is called when it is written. Returns the number of segments, 0 if the
+ * frame does not match its offload type.
  */
 export function segment(
   frame: Uint8Array,

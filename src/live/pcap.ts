@@ -1,8 +1,9 @@
 /**
- * `pcap:IF[,FILTER]` by the npm package `cap` (libpcap): the portable way, with a BPF filter, and the slow one. The
- * package does not load in a thread, so it runs in the main one and is joined to the thread that moves frames by a unix
- * socket with the framing of `unix:`. The package is optional and built on demand; only this file knows it. It is always
- * promiscuous, and sees frames that are sent on the interface, its own included: those are told by their bytes.
+ * `pcap:IF[,FILTER]` by the npm package `cap` (libpcap): portable, with a BPF filter, and slow. The package
+ * does not load in a thread; it runs in the main thread and is connected to the thread that moves frames by a
+ * unix socket with the framing of `unix:`. It is optional and built on demand; only this file uses it. It is
+ * always promiscuous and receives frames that are sent on the interface, its own included: those are
+ * recognized by their bytes.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -39,8 +40,10 @@ function loadCap(text: string): CapPackage {
     const isMissing = code === "MODULE_NOT_FOUND" && /'cap'/.test(message);
     throw new LiveError(
       isMissing
-        ? `${text}: the optional package cap is not installed: npm install --ignore-scripts cap, then npm rebuild cap`
-        : `${text}: the optional package cap is not built: npm rebuild cap (needs a C++ compiler and libpcap-dev)`,
+        ? `${text}: the optional package cap is not installed: ` +
+            "npm install --ignore-scripts cap, then npm rebuild cap"
+        : `${text}: the optional package cap is not built: ` +
+            "npm rebuild cap (needs a C++ compiler and libpcap-dev)",
     );
   }
 }

@@ -1,7 +1,8 @@
 /**
- * The tables of an intent, made in one thread and taken over in another, between batches and in pieces, so that no frame
- * waits for a million routes: the pieces go to the bank that frames do not see, and the last step shows it to them. And the
- * same for what changes of them: VMs, each whole between two batches, and routes, a few at a time.
+ * The tables of an intent, made in one thread and installed in another, between batches and in chunks, so
+ * that no frame waits for a million routes: chunks go to the bank that frames do not use, and the last step
+ * switches banks. Edits are installed the same way: VMs, each completely between two batches, and routes, a
+ * few at a time.
  */
 import {
   CapacityError,
@@ -23,7 +24,7 @@ import {
 } from "../intent/index.ts";
 import type { PortOfIntent, TableEdit, Tables, VmGroup } from "./thread-protocol.ts";
 
-/** An intent in force and its tables, in a core that carries no traffic and has the tables that the other one has. */
+/** The intent in force, and its tables in a core that carries no traffic and mirrors the other core. */
 export class IntentTables {
   readonly #core: Core;
   #intent: EditableIntent;
@@ -46,9 +47,9 @@ export class IntentTables {
   }
 
   /**
-   * Makes an edit. Gives how many VMs and routes changed, and what the other core is to be given: the edit, when it can be
-   * made there while frames pass; all tables, when a limit of one was met, or one was built anew, for which frames would have
-   * to wait; null, when nothing changed. Throws EditError; then everything is as before.
+   * Applies an edit. Returns how many VMs and routes changed, and the message for the other core: the edit if
+   * it can be made there while frames pass; all tables if one has reached a limit or had to be rebuilt, for
+   * which frames would wait; null if nothing changed. Throws EditError; then nothing has changed.
    */
   edit(edit: IntentEdit): { vms: number; routes: number; made: TableEdit | Tables | null } {
     const change = this.#intent.apply(edit);
@@ -87,8 +88,8 @@ export class IntentTables {
 }
 
 /**
- * Makes an edit in the tables in use, in steps between which frames may be run; `onGroup` is called in the step in which VMs
- * changed. Throws CapacityError at a limit, after having done a part.
+ * Applies an edit to the tables in use, in steps between which frames may run; `onGroup` is called in the
+ * step in which VMs changed. Throws CapacityError at a limit, after a part is done.
  */
 export function* stepsToEdit(
   core: Core,
@@ -112,7 +113,10 @@ const TOGETHER = 256;
 /** Entries of one VM that change between two batches; more of them are taken over as tables. */
 const AT_ONCE = 1024;
 
-/** What an intent's change is for the tables; null: they are to be made anew, as too much of it belongs together. */
+/**
+ * The table edits of a change of the intent; null: the tables must be rebuilt, because too much of it belongs
+ * together.
+ */
 function editOf(
   { vms, nextHops, routes }: IntentChange,
   { trafficClass, mostLabels }: EditableIntent,
@@ -148,7 +152,9 @@ const entriesOf = (edits: VmEdits): number =>
   edits.newPorts.length +
   edits.newAddresses.length;
 
-/** A VM that keeps number and MAC keeps its port and the addresses that it has before and after; another is made anew. */
+/**
+ * A VM that keeps its number and MAC keeps its port and common addresses; any other VM is removed and added.
+ */
 function groupOf(changes: readonly VmChange[]): VmGroup {
   const goneAddresses: number[] = [];
   const gonePorts: number[] = [];

@@ -1,7 +1,7 @@
 /**
- * A tap interface, created or opened: what the kernel sends into it we read, what we write it receives, a frame a call
- * (Documentation/networking/tuntap.rst). Nothing of the kernel's offloads is asked for, so every frame comes with its
- * checksums and cut to the interface's MTU, and with its VLAN tag in place.
+ * A tap interface, created or opened: frames that the kernel sends into it are read, frames that are written
+ * to it the kernel receives, one per call (Documentation/networking/tuntap.rst). No offload is requested, so
+ * every frame has its checksums and its VLAN tag in place and fits the MTU of the interface.
  */
 import { BATCH_FRAMES, type Batch, MOST_BYTES, Batch as Slots } from "./batch.ts";
 import { type Device, type DeviceSpec, noCounts } from "./device.ts";
@@ -22,15 +22,19 @@ import {
 } from "./linux.ts";
 import { isUp, mtuOf, setQueueLength, setUp } from "./netdevice.ts";
 
-/** Frames that wait in a tap that we created, instead of the kernel's 1,000: some ten milliseconds at full speed. */
+/**
+ * Queue of a tap that slash32 creates, in frames (kernel default: 1,000): about ten milliseconds at full
+ * speed.
+ */
 const QUEUE_FRAMES = 8192;
 
+const NEEDED = "CAP_NET_ADMIN is needed, or a tap that was made for your user (ip tuntap add … user NAME)";
 const NO_TUN: Readonly<Record<number, string>> = {
-  [ERRNO.ENOENT]: "there is no /dev/net/tun: modprobe tun, or give the container --device /dev/net/tun",
+  [ERRNO.ENOENT]: "/dev/net/tun does not exist: modprobe tun, or give the container --device /dev/net/tun",
   [ERRNO.ENODEV]: "the kernel has no tun driver: modprobe tun",
   [ERRNO.ENXIO]: "the kernel has no tun driver: modprobe tun",
-  [ERRNO.EACCES]: "/dev/net/tun may not be opened: check its permissions (it is usually open to all)",
-  [ERRNO.EPERM]: "/dev/net/tun may not be opened: the container forbids it",
+  [ERRNO.EACCES]: "no permission to open /dev/net/tun: check its mode (usually 0666)",
+  [ERRNO.EPERM]: "no permission to open /dev/net/tun: the container forbids it",
 };
 
 export class Tap implements Device {
@@ -129,9 +133,7 @@ function attach(fd: number, name: string, flags: number): number {
 function attachProblem(code: number, name: string, isThere: boolean): string {
   if (code === ERRNO.EBUSY) return "the device is busy: another program has it open";
   if (code === ERRNO.EINVAL)
-    return isThere ? `${name} is no tap interface` : `"${name}" is no name for an interface`;
+    return isThere ? `${name} is not a tap interface` : `"${name}" is not a valid interface name`;
   if (code !== ERRNO.EPERM) return `cannot be attached: ${errnoName(code)}`;
-  return isThere
-    ? "no permission: CAP_NET_ADMIN is needed, or the tap must be made for your user (ip tuntap add … user NAME)"
-    : "no permission to create it: CAP_NET_ADMIN is needed, or a tap made for your user (ip tuntap add … user NAME)";
+  return isThere ? `no permission: ${NEEDED}` : `no permission to create it: ${NEEDED}`;
 }

@@ -1,22 +1,22 @@
 /**
- * What the thread that moves frames and the main thread say to each other, and the memory they share. Types only, and the
- * layout of the mirror.
+ * Messages between the thread that moves frames and the main thread, and the memory that they share. Types
+ * only.
  */
 import type { Counters, RouteEdits, TableImage, VmEdits } from "../core/index.ts";
 import type { DeviceCounts, DeviceSpec } from "./device.ts";
 
-/** What the main thread gives when it starts the other. */
+/** The first message to the thread. */
 export interface Setup {
   readonly tables: Tables;
   readonly devices: readonly { readonly port: string; readonly spec: DeviceSpec }[];
-  /** What every port of the intent has that is not among `devices`, a * standing for its name; null: no device. */
+  /** Device of each port of the intent that is not in `devices`, with a * for its name; null: no device. */
   readonly template: DeviceSpec | null;
   /** Labels of the route that has most, and whether an MTU too small for them is allowed. */
   readonly isSmallMtuAllowed: boolean;
   readonly mirror: MirrorSetup | null;
 }
 
-/** The tables of an intent, and what else of it live ports need. */
+/** The tables of an intent, and its other values that live ports need. */
 export interface Tables {
   readonly image: TableImage;
   readonly uplink: string;

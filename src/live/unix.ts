@@ -1,7 +1,8 @@
 /**
- * A unix stream socket that carries frames as Open vSwitch's dummy ports do (lib/netdev-dummy.c): two bytes of length,
- * big-endian, then the frame. `unix:PATH` connects, and keeps trying while nobody listens; `punix:PATH` listens, and
- * serves one peer at a time. Needs no privilege. What the peer does not take is kept up to a limit, then lost and counted.
+ * A unix stream socket with the framing of Open vSwitch's dummy ports (lib/netdev-dummy.c): two bytes of
+ * length, big-endian, then the frame. `unix:PATH` connects, and tries again until there is a listener;
+ * `punix:PATH` listens, and serves one peer at a time. Needs no privilege. Frames that the peer does not
+ * accept are kept up to a limit, then dropped and counted.
  */
 import type { Batch } from "./batch.ts";
 import { type Device, type DeviceSpec, noCounts } from "./device.ts";

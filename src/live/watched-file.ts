@@ -1,7 +1,8 @@
 /**
- * A file that is looked at several times a second, without a moment in which a change is missed: `mark` notes how the file
- * looks before it is read, and whatever looks different later is a change. Two writes in one tick of the kernel's clock leave
- * the same size and time: of a file that was changed a moment before it was marked, the bytes are compared, too. stat(2).
+ * A file that is polled several times a second without missing a change: `mark` records its state before it
+ * is read, and every later difference is a change. Two writes within one tick of the kernel's clock leave the
+ * same size and time; for a file that changed just before it was marked, the bytes are therefore compared,
+ * too. stat(2).
  */
 import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
@@ -49,7 +50,10 @@ export class WatchedFile {
     this.#timer = null;
   }
 
-  /** Its look from outside; whether it is a regular file that was written so lately that more may have been since. */
+  /**
+   * Its metadata; and whether it is a regular file that changed so recently that a later write may leave the
+   * same metadata.
+   */
   #see(): { look: string; isFresh: boolean } {
     try {
       const stats = statSync(this.path, { bigint: true });

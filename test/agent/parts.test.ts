@@ -470,10 +470,16 @@ test("what is no socket is not removed for one; a path that is too long is refus
   const place = new Workplace();
   const path = join(place.path, "precious");
   writeFileSync(path, "precious");
-  await rejects(serverOf(path, ""), isSocketError(/precious: is there and is no socket; it is not removed/));
+  await rejects(
+    serverOf(path, ""),
+    isSocketError(/precious: the file exists and is not a socket; remove it, or choose another path/),
+  );
   assert.is(readFileSync(path, "utf8"), "precious");
   const long = join(place.path, "x".repeat(108));
-  await rejects(serverOf(long, ""), isSocketError(/is too long for a socket; 107 bytes at most/));
+  await rejects(
+    serverOf(long, ""),
+    isSocketError(/the path is too long for a socket; expected at most 107 bytes/),
+  );
   const hung = createServer(() => undefined);
   const socket = join(place.path, "hung.sock");
   await new Promise<void>(resolve => hung.listen(socket, resolve));

@@ -24,7 +24,7 @@ const root = join(import.meta.dirname, "../..");
 
 function rowsOf(factor = 1): RowRatios {
   const cases = figures().cases.map(one => ({ ...one, ratio: one.ratio! * factor, min: one.min! * factor }));
-  const memory = cases.filter(({ section }) => section === "The core in memory");
+  const memory = cases.filter(({ section }) => section.startsWith("In memory"));
   const inbound = cases.filter(({ section }) => section === "Capture → capture, inbound");
   return new Map([
     ["core", ratiosOf(memory)],

@@ -38,7 +38,7 @@ function memoryCases(): BenchCase[] {
     [1_000, 100_000, 1_000_000].flatMap((entries, size) =>
       LOADS.flatMap((load, place) =>
         ["judge", "write"].map((mode, form) => {
-          const of = { section: "The core in memory", name, entries, ...load, mode };
+          const of = { section: `In memory, ${name}`, name, entries, ...load, mode };
           const ns = 20 + kind + size * (10 - 3 * place) + 12 * form;
           return besideC(of, ns, 1.1 + 0.05 * kind + 0.3 * size - 0.1 * place + 0.02 * form);
         }),

@@ -1,7 +1,7 @@
 /** A program that waits for its input: used once, replaced, ended with its owner; and what it says when it goes wrong. */
 import { readFileSync } from "node:fs";
 import { run } from "../../src/agent/ofctl-bridge.ts";
-import { ReadyProgram } from "../../src/host/prestarted-process.ts";
+import { PrestartedProcess } from "../../src/host/prestarted-process.ts";
 import { assert, suite, WAIT_MS } from "../harness.ts";
 
 const test = suite("control: a program that is ready");
@@ -9,7 +9,7 @@ const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(r
 
 /** A shell that says its id and what it is given. It has no child, which would keep its pipes open when it is killed. */
 const ECHO = 'echo $$; while read -r line; do echo "$line"; done; echo no >&2; exit 3';
-const echo = (timeoutMs = WAIT_MS) => new ReadyProgram("sh", ["-c", ECHO], timeoutMs);
+const echo = (timeoutMs = WAIT_MS) => new PrestartedProcess("sh", ["-c", ECHO], timeoutMs);
 
 /** Children of this process that are a shell of ours: by name, as the kernel tells. */
 function children(): number[] {
@@ -34,7 +34,7 @@ test("what waits is used, once, and another waits then", async () => {
   const program = echo();
   const first = await program.run("a\n");
   assert.match(first.output, /^\d+\na\n$/);
-  assert.equal([first.code, first.complaint, first.error], [3, "no\n", null]);
+  assert.equal([first.code, first.errors, first.error], [3, "no\n", null]);
   const pid = await waiting(before);
   const second = await program.run("b\n");
   assert.is(second.output, `${pid}\nb\n`);
@@ -75,10 +75,10 @@ test("two at once, one that hangs, and one that is not there", async () => {
   assert.match(both[0]!.output, /\nd\n$/);
   assert.match(both[1]!.output, /\ne\n$/);
   program.close();
-  const hanging = new ReadyProgram("sleep", ["60"], 50);
+  const hanging = new PrestartedProcess("sleep", ["60"], 50);
   assert.is((await hanging.run("")).code, null);
   hanging.close();
-  const missing = new ReadyProgram("slash32-is-not-there", [], WAIT_MS);
+  const missing = new PrestartedProcess("slash32-is-not-there", [], WAIT_MS);
   assert.is((await missing.run("")).error?.code, "ENOENT");
   missing.close();
 });

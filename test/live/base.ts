@@ -1,6 +1,7 @@
 /**
- * What the tests of live ports share: the program run as people run it, sockets with the framing of Open vSwitch's dummy
- * ports, network namespaces that are made and removed, and a frame or two. No code of src/ but the builder of frames.
+ * What the tests of live ports share: the program run as people run it, sockets with the framing of Open
+ * vSwitch's dummy ports, network namespaces that are made and removed, and a frame or two. No code of src/
+ * but the builder of frames.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -232,7 +233,7 @@ export function summaryOf({ stdout }: { stdout: string }) {
   return summary;
 }
 
-// ── Network namespaces ──────────────────────────────────────────────────────────────────────────────────────────
+// ── Network namespaces ─────────────────────────────────────────────────────────────────────────────────────
 
 /** Skips unless namespaces and taps can be made. */
 export function needsRoot(): void {
@@ -243,7 +244,10 @@ export function needsRoot(): void {
   if (!existsSync("/dev/net/tun")) skip("there is no /dev/net/tun");
 }
 
-/** A namespace with a random name that begins with the run's, without IPv6; goes with `remove`, and with this process in any case. */
+/**
+ * A namespace with a random name that begins with the run's, without IPv6; goes with `remove`, and with this
+ * process in any case.
+ */
 export class Netns {
   readonly name = `${NETNS_PREFIX}${runTag()}${randomBytes(3).toString("hex")}`;
   readonly #onExit = (): void => this.remove();

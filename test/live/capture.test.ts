@@ -1,7 +1,7 @@
 /**
  * --capture beside frames that must go on: a full disk, a limit, a size that the system allows, a pipe whose reader is slow
- * or gone. What stands in the file is whole packets at any time, and what is missing is counted. Then standard output, which
- * only watches, too.
+ * or gone. What stands in the file is whole packets at any time, and what is missing is counted. Then
+ * standard output, which only watches, too.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import {
@@ -392,7 +392,7 @@ test("a reader of standard output that reads no more holds up neither signals no
     }
   }));
 
-// ── Without a process ───────────────────────────────────────────────────────────────────────────────────────────────
+// ── Without a process ──────────────────────────────────────────────────────────────────────────────────────
 
 const record = (bytes: number): Mirrored => ({
   inPort: 11,

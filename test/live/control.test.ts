@@ -1,6 +1,6 @@
 /**
- * The control socket of live ports, with `slash32 live` as a process: VMs and routes that come and go while traffic passes,
- * devices that come and go with them, and whatever else may be sent to a socket.
+ * The control socket of live ports, with `slash32 live` as a process: VMs and routes that come and go while
+ * traffic passes, devices that come and go with them, and whatever else may be sent to a socket.
  */
 
 import { spawnSync } from "node:child_process";
@@ -288,7 +288,10 @@ test("a socket that somebody answers at is not taken; one that was left behind i
     const words = ["-n", scene.folder.at("hv.yaml"), "--control", scene.socket, "--port"];
     const second = await runLive([...words, `up=punix:${scene.folder.at("other")}`]);
     assert.is(second.code, 1);
-    assert.match(second.stderr, /somebody answers there already; give each slash32 live a socket of its own/);
+    assert.match(
+      second.stderr,
+      /another process serves this socket; give each slash32 live its own --control/,
+    );
     await first.end("SIGKILL");
     assert.ok(existsSync(scene.socket));
     const third = await startLive([...words, `up=punix:${scene.folder.at("third")}`]);

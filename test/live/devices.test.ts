@@ -1,7 +1,7 @@
 /**
- * Live ports on real interfaces, in network namespaces that each test makes and removes: taps and packet sockets with real
- * stacks behind them, senders that leave checksums and segments to hardware, VLAN tags, devices that go and come back, and
- * what is said when one cannot be had. Needs root.
+ * Live ports on real interfaces, in network namespaces that each test makes and removes: taps and packet
+ * sockets with real stacks behind them, senders that leave checksums and segments to hardware, VLAN tags,
+ * devices that go and come back, and what is said when one cannot be had. Needs root.
  */
 import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
@@ -140,7 +140,8 @@ test("a tag that the kernel put aside is put back, and the frame is dropped for 
     lab.wire("a", "va");
     const live = await lab.start("--port", "a=afpacket:va", "--count", "1");
     const plain = fromA(1);
-    // A kernel takes the tag off every frame that it receives (skb_vlan_untag), whatever the interface can do.
+    // A kernel takes the tag off every frame that it receives (skb_vlan_untag), whatever the interface can
+    // do.
     const tagged = Buffer.concat([plain.subarray(0, 12), Buffer.from("81000005", "hex"), plain.subarray(12)]);
     const record = Buffer.alloc(16);
     for (const at of [8, 12]) record.writeUInt32LE(tagged.length, at);
@@ -266,7 +267,8 @@ test("pcap: frames pass both ways between interfaces, each once, and the filter 
     // Each echo and each answer once: what is sent on an interface is not taken for what comes in by it.
     assert.equal(summary.outputs, { 11: 7, 12: 6 });
     const [a, b] = summary.ports;
-    // What came in by a and was ARP for the gateway was answered; all else went out by b, and the other way round.
+    // What came in by a and was ARP for the gateway was answered; all else went out by b, and the other way
+    // round.
     assert.equal([a.in - a.replies, b.in - b.replies], [6, 7], JSON.stringify(summary.ports));
     assert.equal([a.send_lost, b.send_lost, a.receive_lost, b.receive_lost], [0, 0, 0, 0]);
     assert.equal(summary.drops, {});
@@ -315,7 +317,7 @@ const WRONG: readonly (readonly [string, (lab: Lab) => string[] | Promise<string
       lab.host.ip("link add va type veth peer name vb");
       return ["a=tap:va"];
     },
-    /^slash32: tap:va: va is no tap interface/,
+    /^slash32: tap:va: va is not a tap interface/,
   ],
   [
     "no Ethernet",
@@ -376,7 +378,10 @@ test("without privileges it says which one is missing", () =>
       /^slash32: tap:ta: no permission to create it: CAP_NET_ADMIN is needed/,
     );
     const hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /dev/net && exec "$@"', "sh"];
-    assert.match(await said("tap:ta", hidden), /^slash32: tap:ta: there is no \/dev\/net\/tun: modprobe tun/);
+    assert.match(
+      await said("tap:ta", hidden),
+      /^slash32: tap:ta: \/dev\/net\/tun does not exist: modprobe tun/,
+    );
   }));
 
 test("an intent that is read again loses no frame of a tap", () =>

@@ -1,6 +1,7 @@
 /**
- * Tables edited while they are in use, without devices: after each of thousands of random edits the core answers frames as a
- * core with fresh tables does; large tables grow; limits lead to tables made anew. Cores with one mistake are noticed.
+ * Tables edited while they are in use, without devices: after each of thousands of random edits the core
+ * answers frames as a core with fresh tables does; large tables grow; limits lead to tables made anew. Cores
+ * with one mistake are noticed.
  */
 import { adoptImage, Core } from "../../src/core/index.ts";
 import { EditError, type Route } from "../../src/intent/index.ts";

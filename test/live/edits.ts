@@ -1,6 +1,7 @@
 /**
- * Random edits of an intent, and a reader of intents that knows nothing of edits: what the tests of edited tables hold a
- * core against. Addresses, MACs and ports come from small pools, so that they change hands all the time.
+ * Random edits of an intent, and a reader of intents that knows nothing of edits: what the tests of edited
+ * tables hold a core against. Addresses, MACs and ports come from small pools, so that they change hands all
+ * the time.
  */
 import { adoptImage, Core } from "../../src/core/index.ts";
 import type { Intent, IntentEdit, Route, Vm } from "../../src/intent/index.ts";
@@ -233,9 +234,9 @@ export interface Tally {
 }
 
 /**
- * Makes random edits and gives the first thing that is not as in a core with fresh tables; null when there is none. The
- * core that carries frames is `core`; frames are run between the steps, too, and while VMs change each frame is answered as
- * before or as after.
+ * Makes random edits and gives the first thing that is not as in a core with fresh tables; null when there is
+ * none. The core that carries frames is `core`; frames are run between the steps, too, and while VMs change
+ * each frame is answered as before or as after.
  */
 export function editsDiffer(seed: number, edits: number, core: Core, tally: Tally): string | null {
   const r = rng(seed);

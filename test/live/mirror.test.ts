@@ -1,4 +1,6 @@
-/** The ring that carries copies of frames between threads, and tables that are taken over while frames run. */
+/**
+ * The ring that carries copies of frames between threads, and tables that are taken over while frames run.
+ */
 import { Core, imageOf, stepsToAdopt } from "../../src/core/index.ts";
 import { type Mirrored, MirrorReader, MirrorWriter, mirrorBuffer } from "../../src/live/mirror.ts";
 import { install, makeWorld } from "../core/compare.ts";

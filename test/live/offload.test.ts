@@ -1,6 +1,7 @@
 /**
- * What is finished on behalf of senders: checksums, segments, tags. Held against frames that the builder makes whole, and
- * against what a receiver would make of the segments: put together again they are the frame that was cut.
+ * What is finished on behalf of senders: checksums, segments, tags. Held against frames that the builder
+ * makes whole, and against what a receiver would make of the segments: put together again they are the frame
+ * that was cut.
  */
 import {
   completeChecksum,

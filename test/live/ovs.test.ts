@@ -1,10 +1,10 @@
 /**
- * Live ports plugged into a real Open vSwitch without root: the uplink is the other end of a dummy port's socket
- * (lib/netdev-dummy.c), and what the switch sends back by it comes in again.
+ * Live ports plugged into a real Open vSwitch without root: the uplink is the other end of a dummy port's
+ * socket (lib/netdev-dummy.c), and what the switch sends back by it comes in again.
  */
 import { join } from "node:path";
-import { runProgram, startDaemons } from "../../src/host/child-process.ts";
 import { assert, peer, suite, WAIT_MS } from "../harness.ts";
+import { runProgram, startDaemons } from "../ovs/daemons.ts";
 import { ADDRESSES, Folder, fromA, killAll, Peer, startLive, summaryOf } from "./base.ts";
 
 const test = suite("live ports and Open vSwitch");
@@ -47,7 +47,10 @@ test("an uplink is a dummy port of a switch, whichever end listens", async () =>
       const live = await startLive([...words, "--port", `a=punix:${folder.at("a")}`]);
       const a = await Peer.connect(folder.at("a"));
       const url = /metrics at (http:\S+)/.exec(live.stderr)![1]!;
-      /** Frames that came in by the uplink, and those that were sent there and not lost; a series of zero is left out. */
+      /**
+       * Frames that came in by the uplink, and those that were sent there and not lost; a series of zero is
+       * left out.
+       */
       const counts = async (): Promise<[came: number, sent: number]> => {
         const text = await (await fetch(url)).text();
         const lines = text.split("\n");

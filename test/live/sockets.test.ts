@@ -1,6 +1,6 @@
 /**
- * Live ports over unix sockets, which need no privilege: the framing, whatever pieces it comes in, intents read again under
- * traffic, signals, limits, captures, comparison and metrics. The program runs as a process.
+ * Live ports over unix sockets, which need no privilege: the framing, whatever pieces it comes in, intents
+ * read again under traffic, signals, limits, captures, comparison and metrics. The program runs as a process.
  */
 import { spawnSync } from "node:child_process";
 import { createServer, type Socket } from "node:net";
@@ -209,7 +209,7 @@ test("a port of a later intent waits for it, and one that the intent loses is le
     assert.is(refused.code, 1);
     assert.match(
       refused.stderr,
-      /--port b: "b" is no port of the intent, which has up, a, c; --allow-unknown-ports/,
+      /--port b: the intent has no port "b"; expected one of up, a, c, or --allow-unknown-ports/,
     );
     const live = await startLive([...words, "--allow-unknown-ports"]);
     const a = await Peer.connect(folder.at("a"));
@@ -363,7 +363,7 @@ const WRONG: readonly (readonly [string, (folder: Folder) => string[], RegExp])[
   [
     "a stranger",
     f => port(f, "web"),
-    /^slash32: --port web: "web" is no port of the intent, which has up, a, b, c/,
+    /^slash32: --port web: the intent has no port "web"; expected one of up, a, b, c/,
   ],
   [
     "a port twice",
@@ -377,10 +377,18 @@ const WRONG: readonly (readonly [string, (folder: Folder) => string[], RegExp])[
     f => ["--port", `a=punix:${f.at("hv.yaml")}`],
     /the device is busy: another program listens there, or it is no socket$/m,
   ],
-  ["metrics for all", f => [...port(f, "a"), "--metrics", "0.0.0.0:0"], /0\.0\.0\.0 is no loopback address/],
+  [
+    "metrics for all",
+    f => [...port(f, "a"), "--metrics", "0.0.0.0:0"],
+    /"0\.0\.0\.0" is not a loopback address; expected 127\.0\.0\.1/,
+  ],
   ["metrics nowhere", f => [...port(f, "a"), "--metrics", "x"], /expected PORT or HOST:PORT/],
   ["--every alone", f => [...port(f, "a"), "--every", "3"], /^slash32: --every requires --against FLOWS/],
-  ["a bad time", f => [...port(f, "a"), "--duration", "soon"], /--duration: "soon" is not a valid time; expected seconds/],
+  [
+    "a bad time",
+    f => [...port(f, "a"), "--duration", "soon"],
+    /--duration: "soon" is not a valid time; expected seconds/,
+  ],
 ];
 
 for (const [what, words, said] of WRONG)

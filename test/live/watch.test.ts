@@ -1,6 +1,6 @@
 /**
- * A watched file has no moment in which a change is missed: not while live ports start, and not between two writes that
- * leave the same size and time.
+ * A watched file has no moment in which a change is missed: not while live ports start, and not between two
+ * writes that leave the same size and time.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
@@ -63,7 +63,10 @@ test("a file that was written long ago is not read again and again", () =>
     assert.is(statSync(path, { bigint: true }).atimeNs, atimeNs);
   }));
 
-/** Starts live ports that are held up, after they have read the intent, by flows that do not come until `release`. */
+/**
+ * Starts live ports that are held up, after they have read the intent, by flows that do not come until
+ * `release`.
+ */
 async function heldUp(folder: Folder, more: readonly string[], body: (live: Running) => Promise<void>) {
   const flows = execFileSync(process.execPath, [PROGRAM, "compile", folder.at("hv.yaml")]);
   writeFileSync(folder.at("flows"), flows);

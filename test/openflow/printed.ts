@@ -3,8 +3,8 @@
  * flows can be installed in any OpenFlow version and printed in any other. Frames never pass it.
  */
 import { spawnSync } from "node:child_process";
-import { type Daemons, startDaemons } from "../../src/host/child-process.ts";
 import type { Protocol } from "../../src/openflow/index.ts";
+import { type Daemons, startDaemons } from "../ovs/daemons.ts";
 
 export const PORT_NAMES: ReadonlyMap<string, number> = new Map([
   ["vnet0", 1],

@@ -1,24 +1,21 @@
 /**
- * A connection to the private switch's management socket: packet-ins of one controller id as they come, port counters
- * when asked for.
- * Not a controller: the bridge has none, and flows are written by ovs-ofctl. ovs-vswitchd(8) calls such a connection a
- * service connection.
+ * A connection to the private switch's management socket: packet-ins of one controller id as they come, port
+ * counters on request. Not a controller: the bridge has none, and flows are written by ovs-ofctl.
+ * ovs-vswitchd(8) calls such a connection a service connection.
  */
 import { connect, type Socket } from "node:net";
+import { echoReply, type Message, splitMessages } from "../../src/host/index.ts";
 import {
-  echoReply,
   errorText,
   greeting,
-  type Message,
   type PacketIn,
   type PortCounters,
   packetInOf,
   portStatsOf,
   portStatsRequest,
-  splitMessages,
-} from "../../src/host/openflow-messages.ts";
+} from "./switch-messages.ts";
 
-interface Asked {
+interface Request {
   counters: Map<number, PortCounters>;
   resolve(counters: Map<number, PortCounters>): void;
   reject(error: Error): void;
@@ -28,7 +25,7 @@ export class Management {
   readonly #socket: Socket;
   readonly #onPacketIn: (packetIn: PacketIn) => void;
   readonly #controllerId: number;
-  readonly #asked = new Map<number, Asked>();
+  readonly #requests = new Map<number, Request>();
   #pending: Buffer = Buffer.alloc(0);
   #nextXid = 100;
 
@@ -45,15 +42,16 @@ export class Management {
     socket.on("error", () => undefined);
     socket.on("close", () => {
       onClose();
-      for (const { reject } of this.#asked.values()) reject(new Error("the management socket was closed"));
-      this.#asked.clear();
+      for (const { reject } of this.#requests.values()) reject(new Error("the management socket was closed"));
+      this.#requests.clear();
     });
     socket.unref();
   }
 
   /**
-   * Connects to the socket at `path`, for this controller id. Packet-ins go to `onPacketIn`, certainly once a `portCounters` was answered;
-   * `onClose` is called once, when the switch or we close it, before what was asked fails.
+   * Connects to the socket at `path`, for this controller id. Packet-ins go to `onPacketIn`, certainly once a
+   * `portCounters` has resolved. `onClose` is called once, when either side closes the connection, before
+   * pending requests fail.
    */
   static connect(
     path: string,
@@ -72,12 +70,12 @@ export class Management {
     });
   }
 
-  /** Frames that every port has taken in and put out since it was made, by port number; LOCAL is 0xfffffffe. */
+  /** Frames that each port has received and sent since it was made, by port number; LOCAL is 0xfffffffe. */
   portCounters(): Promise<Map<number, PortCounters>> {
     if (this.#socket.destroyed) return Promise.reject(new Error("the management socket was closed"));
     const xid = this.#nextXid++;
     return new Promise((resolve, reject) => {
-      this.#asked.set(xid, { counters: new Map(), resolve, reject });
+      this.#requests.set(xid, { counters: new Map(), resolve, reject });
       this.#socket.write(portStatsRequest(xid));
     });
   }
@@ -97,14 +95,14 @@ export class Management {
     if (packetIn !== undefined) this.#onPacketIn(packetIn);
     const reply = echoReply(message);
     if (reply !== undefined) this.#socket.write(reply);
-    const asked = this.#asked.get(message.xid);
-    if (asked === undefined) return;
+    const request = this.#requests.get(message.xid);
+    if (request === undefined) return;
     const error = errorText(message);
-    if (error !== undefined) asked.reject(new Error(error));
+    if (error !== undefined) request.reject(new Error(error));
     const part = portStatsOf(message);
-    for (const [port, counters] of part?.ports ?? []) asked.counters.set(port, counters);
+    for (const [port, counters] of part?.ports ?? []) request.counters.set(port, counters);
     if (part?.more === true) return;
-    this.#asked.delete(message.xid);
-    asked.resolve(asked.counters);
+    this.#requests.delete(message.xid);
+    request.resolve(request.counters);
   }
 }

@@ -1,13 +1,14 @@
 /**
- * Marker frames: what tells the outputs of one frame from those of the next. An experimental EtherType (IEEE 802 local
- * experimental 1) and a source MAC drawn for each switch keep them apart from all frames that are put to the test.
+ * Marker frames, which separate the outputs of one frame from those of the next. An experimental EtherType
+ * (IEEE 802 local experimental 1) and a random source MAC for each switch distinguish them from all frames
+ * under test.
  */
 import { randomBytes } from "node:crypto";
 
 const ETHERTYPE = 0x88b5;
 const HEADER_BYTES = 14;
 const MARKER_BYTES = HEADER_BYTES + 4;
-/** The highest there is, so that no flow stands before it. */
+/** The highest priority, so that no other flow precedes it. */
 export const MARKER_PRIORITY = 65_535;
 export const MARKER_COOKIE = "0x736c617368333200";
 
@@ -41,10 +42,11 @@ export class Markers {
   /** The flow that sends a marker out by all of `ports` and to the controllers of these ids, once each. */
   flow(ports: readonly number[], controllerIds: readonly number[]): string {
     const mac = this.#header.subarray(6, 12).toString("hex").match(/../g)!.join(":");
-    // An output to the port it came in by is left out by OVS; in_port stands for that one.
+    // Open vSwitch drops an output to the ingress port; `in_port` is the output for that port.
     const outputs = ports.map(port => `output:${port}`);
     const actions = ["in_port", ...outputs, ...controllerIds.map(id => `controller(id=${id})`)];
     const match = `dl_src=${mac},dl_type=0x${ETHERTYPE.toString(16)}`;
-    return `cookie=${MARKER_COOKIE},table=0,priority=${MARKER_PRIORITY},${match} actions=${actions.join(",")}`;
+    const head = `cookie=${MARKER_COOKIE},table=0,priority=${MARKER_PRIORITY}`;
+    return `${head},${match} actions=${actions.join(",")}`;
   }
 }

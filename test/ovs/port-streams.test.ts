@@ -1,25 +1,18 @@
 /**
- * What the private switch is heard by: OpenFlow messages byte by byte, pcap streams cut anywhere, and streams with
- * markers, which must refuse whatever is not in its place. No switch is needed here.
+ * The streams from the private switch: OpenFlow messages byte by byte, pcap streams cut anywhere, and streams
+ * with markers, which must reject every misplaced marker. No switch is needed here.
  */
 
-import {
-  echoReply,
-  errorText,
-  greeting,
-  packetInOf,
-  portStatsOf,
-  portStatsRequest,
-  splitMessages,
-} from "../../src/host/openflow-messages.ts";
+import { echoReply, splitMessages } from "../../src/host/index.ts";
 import { assert, suite } from "../harness.ts";
 import { Markers } from "./markers.ts";
 import { MarkedStream, PcapSplitter } from "./port-streams.ts";
+import { errorText, greeting, packetInOf, portStatsOf, portStatsRequest } from "./switch-messages.ts";
 
 const test = suite("streams of the private switch");
 const bytes = (hex: string): Buffer => Buffer.from(hex.replace(/\s/g, ""), "hex");
 
-test("OpenFlow: the greeting asks for whole frames, all reasons, one controller id and all that a packet-in carries", () => {
+test("OpenFlow: the greeting requests complete frames and packet-ins, all reasons, one controller id", () => {
   const want = `
     06000008 00000001
     0609000c 00000002 0000ffff
@@ -41,7 +34,8 @@ test("OpenFlow: packet-in, port counters, echo and error, wherever the stream is
     0003 0005 05 000000
     0004 0010 00000000 0000000000000012
     0005 0005 04 000000
-    0006 0048 80000004 00000003 80000408 0000000000000009 80010910 0000000000000007 00000000ffffffff 00014204 0000002a
+    0006 0048 80000004 00000003 80000408 0000000000000009
+      80010910 0000000000000007 00000000ffffffff 00014204 0000002a
       ffff0408 4f4e4600 fffffff7 0001d204 00000021
     0007 0006 0102 0000`;
   const stats = `0613 0050 00000009 0004 0001 00000000

@@ -1,8 +1,9 @@
 /**
- * What comes out of the private switch: a fifo per port, into which the switch writes a capture of what the port sends
- * (`options:tx_pcap`), and the packet-ins of its management socket. Each is a stream of frames in which markers stand;
- * what lies between two markers belongs to one frame that was sent in. A fifo, because a dummy port's stream socket
- * silently drops what goes beyond 100 waiting frames, while a full fifo makes the switch wait.
+ * Output streams of the private switch: a fifo per port, into which the switch writes a capture of the frames
+ * that the port sends (`options:tx_pcap`), and the packet-ins of its management socket. Each is a stream of
+ * frames with markers: items between two markers belong to one frame that was sent in. A fifo, because a
+ * dummy port's stream socket silently drops frames beyond 100 waiting ones, while a full fifo makes the
+ * switch wait.
  */
 import { constants, openSync } from "node:fs";
 import { Socket } from "node:net";
@@ -12,10 +13,10 @@ const RECORD_HEADER_BYTES = 16;
 /** The magic number of a pcap file, as read by a host of the writer's byte order. */
 const PCAP_MAGIC = 0xa1b2c3d4;
 
-/** What can be asked of a stream whatever its items are. */
+/** A marked stream of items of any type. */
 export interface Marked {
   readonly name: string;
-  /** The number of the marker that came last, 0 before the first. */
+  /** The number of the last marker; 0 before the first. */
   readonly lastMarker: number;
 }
 
@@ -26,10 +27,13 @@ export class MarkedStream<Item> implements Marked {
   readonly #onMarker: () => void;
   #items: Item[] = [];
   #lastMarker = 0;
-  /** Everything that came, markers too. */
+  /** Number of items received, markers included. */
   count = 0;
 
-  /** `sequenceOf` tells a marker's number, undefined for all else; `onMarker` is called after each marker. */
+  /**
+   * `sequenceOf` returns the number of a marker, undefined for other items; `onMarker` is called after each
+   * marker.
+   */
   constructor(name: string, sequenceOf: (item: Item) => number | undefined, onMarker: () => void) {
     this.name = name;
     this.#sequenceOf = sequenceOf;
@@ -50,8 +54,8 @@ export class MarkedStream<Item> implements Marked {
   }
 
   /**
-   * Takes all that came, as `frames` lists: one for each marker from `first` on.
-   * @throws Error if the markers are not exactly those, or something came after the last
+   * Removes all items and returns them as `frames` lists: one for each marker from `first` on.
+   * @throws Error if the markers are not exactly those, or an item follows the last one
    */
   take(first: number, frames: number): Item[][] {
     const answers: Item[][] = [[]];
@@ -74,12 +78,54 @@ export class MarkedStream<Item> implements Marked {
   }
 }
 
+/** Waits until all of some streams have received a marker. One wait at a time. */
+export class MarkerWait {
+  readonly #streams: readonly Marked[];
+  #onMarker: () => void = () => undefined;
+  #onEnd: (error: Error) => void = () => undefined;
+
+  constructor(streams: readonly Marked[]) {
+    this.#streams = streams;
+  }
+
+  /** To be called after each marker of any of the streams. */
+  check(): void {
+    this.#onMarker();
+  }
+
+  /** Ends the wait with an error. */
+  fail(error: Error): void {
+    this.#onEnd(error);
+  }
+
+  /** Resolves when all streams have received the marker `sequence`; rejects after `withinMs`. */
+  until(sequence: number, withinMs: number): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const behind = (): Marked[] => this.#streams.filter(({ lastMarker }) => lastMarker !== sequence);
+      const timer = setTimeout(() => {
+        const names = behind().map(stream => stream.name);
+        const seconds = withinMs / 1000;
+        reject(new Error(`marker ${sequence} was not received within ${seconds} s: ${names.join(", ")}`));
+      }, withinMs);
+      this.#onEnd = error => {
+        clearTimeout(timer);
+        reject(error);
+      };
+      this.#onMarker = () => {
+        if (behind().length > 0) return;
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
 /** Cuts the records of a pcap stream into frames. */
 export class PcapSplitter {
   #pending: Buffer = Buffer.alloc(0);
   #littleEndian: boolean | undefined;
 
-  /** Takes what arrived; gives back the frames that are whole by now. */
+  /** Appends `chunk`; returns the frames that are complete now. */
   push(chunk: Buffer): Buffer[] {
     let rest = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
     const frames: Buffer[] = [];
@@ -99,16 +145,16 @@ export class PcapSplitter {
   }
 }
 
-/** Reads the fifo at `path` and gives every frame to `stream`. Keeps no process alive; `destroy()` closes it. */
+/** Reads the fifo at `path` into `stream`. Does not keep this process running; `destroy()` closes it. */
 export function readTap(path: string, stream: MarkedStream<Buffer>): Socket {
-  // Open for writing too: the switch may then come and go without an end of file in between.
+  // Open for writing too: then there is no end of file while the switch has it closed.
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   const socket = new Socket({ fd, readable: true, writable: false });
   const splitter = new PcapSplitter();
   socket.on("data", chunk => {
     for (const frame of splitter.push(chunk)) stream.push(frame);
   });
-  // A tap that breaks shows as a marker that never comes.
+  // A broken fifo shows as a marker that is never received.
   socket.on("error", () => undefined);
   socket.unref();
   return socket;

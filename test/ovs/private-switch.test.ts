@@ -1,7 +1,8 @@
 /**
- * The private Open vSwitch: that every output and packet-in is given to the frame it came from, that none is lost, that
- * a change of flows holds from the next frame on, that its errors are lines for a person, and that nothing is left of
- * it however its user ends. What Open vSwitch does with frames is not tested here; see test/model/ovs.test.ts.
+ * The private Open vSwitch: that every output and packet-in is given to the frame it came from, that none is
+ * lost, that a change of flows holds from the next frame on, that its errors are lines for a person, and that
+ * nothing is left of it however its user ends. What Open vSwitch does with frames is not tested here; see
+ * test/model/ovs.test.ts.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -298,7 +299,7 @@ test("flows as the switch prints them, traces, and its parser", async () => {
         { text: "ADD ip,nw_dst=10.0.0.0/255.0.255.0 actions=output:2" },
         { error: "must specify an action" },
         { text: "ADD arp actions=NORMAL" },
-        { error: "one flow a line would be right" },
+        { error: "expected one flow per line" },
         { error: "unknown keyword foo" },
       ]);
     },
@@ -317,9 +318,12 @@ test("long frames pass, an output beyond its port's MTU vanishes, a frame too sh
       assert.equal(answers.map(portsOf), [both, both, both, [2], [2], [2], [], []]);
       for (const [i, { outputs }] of answers.entries())
         for (const { frame } of outputs) assert.ok(inputs[i]!.frame.equals(frame), `${sizes[i]} bytes`);
-      const refused = "frame 0: 13 bytes; 14…65535 would be right";
+      const refused = "frame 0: 13 bytes; expected 14…65535";
       assert.is(await messageOf(sw.send(1, Buffer.alloc(13))), refused);
-      assert.is(await messageOf(sw.send(9, ipFrame(1))), "frame 0: no port 9; 1, 2, 3 would be right");
+      assert.is(
+        await messageOf(sw.send(9, ipFrame(1))),
+        "frame 0: there is no port 9; expected one of 1, 2, 3",
+      );
       assert.equal(portsOf(await sw.send(1, ipFrame(1))), both, "and it goes on");
     },
     { ports: [{ number: 1 }, { number: 2 }, { number: 3, name: "small", mtu: 1500 }] },
@@ -350,10 +354,10 @@ test("wrong text is refused with OVS's message and changes nothing", async () =>
 
 test("wrong ports are refused before anything is started", async () => {
   const cases: [ports: { number: number; name?: string; mtu?: number }[], message: RegExp][] = [
-    [[{ number: 0 }], /^port number 0: 1…65279 would be right$/],
+    [[{ number: 0 }], /^port number 0: expected 1…65279$/],
     [[{ number: 1 }, { number: 1, name: "x" }], /^two ports have the number 1$/],
     [[{ number: 1, name: "a b" }], /^port name "a b"/],
-    [[{ number: 1, mtu: 67 }], /^port p1: mtu 67: 68…65535 would be right$/],
+    [[{ number: 1, mtu: 67 }], /^port p1: mtu 67: expected 68…65535$/],
   ];
   for (const [ports, message] of cases) assert.match(await messageOf(Switch.start({ ports })), message);
 });
@@ -413,17 +417,17 @@ const ENDS: { name: string; code?: string; signal?: NodeJS.Signals }[] = [
   { name: "its last line, with nothing closed", code: "" },
 ];
 
-/** The room as a process of its own imports it; bundled when it is first wanted. */
-let room: Promise<string> | null = null;
+/** The private switch, bundled for a process of its own at first use. */
+let bundled: Promise<string> | null = null;
 
 /** A process that starts a switch, prints where it is, and then runs `code`, or waits for what comes. */
 async function userOfSwitch(
   code = "setInterval(() => undefined, 1000);",
   env: NodeJS.ProcessEnv = {},
 ): Promise<ChildProcess> {
-  room ??= bundleModule("src/verify/index.ts");
+  bundled ??= bundleModule("test/ovs/private-switch.ts");
   const script = `
-    import { Switch } from ${JSON.stringify(await room)};
+    import { Switch } from ${JSON.stringify(await bundled)};
     console.log("starting");
     const sw = await Switch.start({ ports: [{ number: 1 }] });
     console.log(JSON.stringify(sw.whereabouts));

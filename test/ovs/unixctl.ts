@@ -1,7 +1,7 @@
 /**
- * The control socket of an Open vSwitch daemon, as ovs-appctl speaks it: JSON-RPC 1.0 over a unix stream, requests
- * answered in order. One connection is kept, because a process per command costs a hundred times as much.
- * ovs-appctl(8), ovs-vswitchd(8).
+ * A client of the control socket of an Open vSwitch daemon, with the protocol of ovs-appctl: JSON-RPC 1.0
+ * over a unix stream, requests answered in order. It keeps one connection, because a process per command
+ * costs a hundred times as much. ovs-appctl(8), ovs-vswitchd(8).
  */
 import { connect, type Socket } from "node:net";
 
@@ -10,14 +10,14 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** Cuts a stream of JSON objects, which nothing separates, into single ones. */
+/** Cuts a stream of JSON objects, which have no separator, into single ones. */
 class ObjectSplitter {
   #text = "";
   #at = 0;
   #depth = 0;
   #inString = false;
 
-  /** Takes what arrived; gives back the objects that are whole by now. */
+  /** Appends `chunk`; returns the objects that are complete now. */
   push(chunk: string): string[] {
     const whole: string[] = [];
     this.#text += chunk;
@@ -61,7 +61,10 @@ export class Unixctl {
     socket.unref();
   }
 
-  /** Connects to the socket at `path`. `onClose` is called once, when the daemon or we close it, before what waits fails. */
+  /**
+   * Connects to the socket at `path`. `onClose` is called once, when either side closes it, before pending
+   * calls fail.
+   */
   static connect(path: string, onClose: () => void): Promise<Unixctl> {
     return new Promise((resolve, reject) => {
       const socket = connect(path);
@@ -73,7 +76,7 @@ export class Unixctl {
     });
   }
 
-  /** Runs a command; its text, or the daemon's own message as an Error. */
+  /** Runs a command; returns its text, or rejects with the daemon's message. */
   call(method: string, params: readonly string[]): Promise<string> {
     if (this.#broken !== undefined) return Promise.reject(this.#broken);
     return new Promise((resolve, reject) => {

@@ -1,7 +1,7 @@
 /**
- * The versions of Open vSwitch that tests run as an oracle: 3.1 is the installed one, and `setup-3.5.sh` unpacks 3.5 into
- * a folder that OVS35_DIR names. Without OVS35_DIR a test of 3.5 is skipped, also with REQUIRE_PEERS=1, because only CI
- * unpacks it; a folder without a switch in it is an error.
+ * The versions of Open vSwitch that tests run as an oracle: 3.1 is the installed one, and `setup-3.5.sh`
+ * unpacks 3.5 into the folder OVS35_DIR. Without OVS35_DIR a test of 3.5 is skipped, also with
+ * REQUIRE_PEERS=1, because only CI unpacks it; a folder that contains no switch is an error.
  */
 
 import { existsSync } from "node:fs";
@@ -10,7 +10,7 @@ import type { OvsVersion } from "../../src/openflow/index.ts";
 import { peer, skipOptional } from "../harness.ts";
 import type { SwitchOptions } from "./private-switch.ts";
 
-/** What `Switch.start` needs for a version. Skips the running test when that version is not there. */
+/** Options of the private switch for a version. Skips the running test if that version is not installed. */
 export function programsOf(version: OvsVersion): Pick<SwitchOptions, "programs"> {
   if (version === "3.1") {
     peer("ovs-vswitchd");

@@ -1,6 +1,6 @@
 /**
- * A VM is destroyed and its address wanted by another at once. On the same hypervisor it is in quarantine; two hypervisors
- * that announce the same /32 are told of it.
+ * A VM is destroyed and another VM requests its address at once. On the same hypervisor the address is in
+ * quarantine; two hypervisors that announce the same /32 both report a duplicate address.
  */
 import { controlOf } from "../../control.ts";
 import { until } from "../../machine.ts";

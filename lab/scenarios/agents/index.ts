@@ -1,4 +1,7 @@
-/** The scenarios of a lab with agents. After each, the flows of all hypervisors are proved against the intents that nobody wrote. */
+/**
+ * The scenarios of a lab with agents. After each, the flows of all hypervisors are proved against the intents
+ * that the lab would write.
+ */
 import { controlOf } from "../../control.ts";
 import type { Scenario } from "../scenario.ts";
 import { transfers } from "../transfers.ts";

@@ -1,7 +1,7 @@
 /**
- * An agent is killed with -9 at a random moment and started again, with nothing to do or amid the creation of a VM, and is
- * taken over from by another: no ping is lost, no flow that stays right is written again, and no UPDATE is sent for a prefix
- * that stays right.
+ * An agent is killed with -9 at a random moment and started again, idle or during the creation of a VM, and
+ * is taken over by another agent: no ping is lost, no correct flow is written again, and no UPDATE is sent
+ * for an unchanged prefix.
  */
 import { controlOf } from "../../control.ts";
 import type { Lab } from "../../lab.ts";
@@ -77,7 +77,7 @@ async function once(
 export const kills: Scenario = {
   name: "agent-kills",
   title:
-    "an agent killed with -9 and started again, or taken over from: no ping lost, no flow rewritten, no UPDATE",
+    "an agent killed with -9 and started again, or taken over: no ping lost, no flow rewritten, no UPDATE",
   async run(lab, { isShort }) {
     const usual: readonly Way[] = ["quiet", "amid a creation", "amid a removal", "taken over"];
     const ways = isShort ? usual : [...usual, ...usual.slice(1, 3), ...usual.slice(1)];

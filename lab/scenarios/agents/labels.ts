@@ -1,6 +1,6 @@
 /**
- * A prefix gets another label, which is an implicit withdraw (RFC 8277, section 2.4), and has two paths of which now the one and
- * now the other is best. To every agent each of these is one flow changed: none removed, none added.
+ * A prefix gets another label, which is an implicit withdraw (RFC 8277, section 2.4), and has two paths that
+ * are best in turn. For every agent each of these is one changed flow: none removed, none added.
  */
 import { Gobgp3 } from "../../../src/bgp/index.ts";
 import { controlOf } from "../../control.ts";

@@ -1,4 +1,7 @@
-/** A VM walks from the layer-2 path to the layer-3 path and back by requests to its agent, under load; a jump is refused. */
+/**
+ * A VM migrates from the layer-2 path to the layer-3 path and back by requests to its agent, under load; a
+ * skipped step is rejected.
+ */
 import { controlOf } from "../../control.ts";
 import { migrate } from "../migration.ts";
 import { check, type Scenario } from "../scenario.ts";

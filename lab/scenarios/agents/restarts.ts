@@ -1,6 +1,7 @@
 /**
- * The control plane loses its parts, and frames do not notice: the reflector is killed and started again, a hypervisor's
- * gobgpd is, and a session is cut, while VMs of different hypervisors ping each other. No flow is written again.
+ * Parts of the control plane fail, and frames do not notice: the reflector is killed and started again, a
+ * hypervisor's gobgpd is, and a session is cut, while VMs of different hypervisors ping each other. No flow
+ * is written again.
  */
 import { type ControlPlane, controlOf } from "../../control.ts";
 import type { Speaker } from "../../daemons.ts";
@@ -44,7 +45,8 @@ async function survives(
     });
   });
   const seconds = rounded((performance.now() - started) / 1000);
-  return `${what}: none of ${sent} pings lost, ${flows} flows as they were; all sessions back after ${seconds} s`;
+  const unchanged = `none of ${sent} pings lost, ${flows} flows unchanged`;
+  return `${what}: ${unchanged}; all sessions back after ${seconds} s`;
 }
 
 export const restarts: Scenario = {

@@ -1,6 +1,7 @@
 /**
- * What the scenarios with agents look at: pings that go on meanwhile, how long each flow has been as it is, what the
- * reflector tells, and which BGP UPDATEs passed by (RFC 4271; RFC 4760 for the attributes that carry labelled prefixes).
+ * Observations of the scenarios with agents: pings that continue meanwhile, the age of each flow, the
+ * announcements of the reflector, and the BGP UPDATEs on the wire (RFC 4271; RFC 4760 for the attributes of
+ * labelled prefixes).
  */
 import { join } from "node:path";
 import { type DaemonPath, Gobgp3 } from "../../../src/bgp/index.ts";
@@ -22,7 +23,9 @@ const INTERVAL_MS = 5;
 /** What is under way, and what an echo of the change would need. */
 const AFTER_MS = 300;
 
-/** Pings between hypervisors while something happens; how many were sent. Throws a LabError when one is lost. */
+/**
+ * Pings between hypervisors while `body` runs; returns how many were sent. Throws a LabError if one is lost.
+ */
 export async function pingThrough(lab: Lab, what: string, body: () => Promise<void>): Promise<number> {
   for (const [from, to] of PAIRS) await lab.host(from).ping(lab.host(to), 2);
   const pings = PAIRS.map(([from, to]) => lab.host(from).startPing(lab.host(to), INTERVAL_MS));
@@ -42,9 +45,9 @@ export async function pingThrough(lab: Lab, what: string, body: () => Promise<vo
 const SLACK_SECONDS = 1;
 
 /**
- * Throws a LabError when something was written to a hypervisor while something happened: a flow of Open vSwitch is not the one
- * that stood there before, which its duration shows; live ports, whose entries have no age, by the agent's audit log. Flows
- * for which `isOther` says so are left out. Gives how many flows were compared.
+ * Throws a LabError if a hypervisor's flows changed while `body` ran: a flow of Open vSwitch is new, as its
+ * duration shows; of live ports, whose entries have no age, the agent's audit log has a change. Flows for
+ * which `isOther` is true are left out. Returns the number of flows compared.
  */
 export async function flowsStay(
   lab: Lab,
@@ -101,7 +104,9 @@ const FIELDS = [
   "bgp.mp_unreach_nlri_ipv4_prefix",
 ];
 
-/** All UPDATEs since a moment (milliseconds since 1970), up to a canary that is announced and withdrawn last, without it. */
+/**
+ * All UPDATEs since a time (ms since 1970), up to a canary that is announced and withdrawn last, without it.
+ */
 export async function updatesSince(control: ControlPlane, since: number): Promise<Update[]> {
   const { captures } = control.lab;
   if (captures === null) throw new LabError("this lab makes no captures");

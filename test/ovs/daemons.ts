@@ -1,24 +1,19 @@
 /**
- * The two daemons of a private Open vSwitch, in a folder of their own, and what ends them: a small shell that holds the
- * read end of a pipe from us. When the pipe closes, because we closed it, ended, threw, or were killed with -9, the
- * shell kills exactly the two processes it started and removes the folder. No root, no kernel module, no network:
- * ovs-vswitchd(8) `--disable-system --enable-dummy`.
+ * The two daemons of a private Open vSwitch, in a folder of their own, and a supervisor that ends them: a
+ * small shell that holds the read end of a pipe from this process. The pipe closes when this process closes
+ * it, ends, or is killed with -9. Then the shell kills exactly the two processes that it started and removes
+ * the folder. No root, no kernel module, no network: ovs-vswitchd(8) `--disable-system --enable-dummy`.
  */
-import { UserError } from "../errors/index.ts";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-
-/** The switch cannot be had, or refused something: one line for a person. */
-export class SwitchError extends UserError {
-  override readonly name = "SwitchError";
-}
+import { SwitchError } from "../../src/host/index.ts";
 
 const PACKAGE = "Debian and Ubuntu: apt-get install openvswitch-switch";
 const PROGRAMS = ["ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-vsctl", "ovs-ofctl"];
-/** The oldest series that its authors still cared for when 3.1 appeared, and the one the notes were measured on. */
+/** The oldest series that was still maintained when 3.1 appeared. */
 const OLDEST = [2, 17] as const;
 const SCHEMAS = ["/usr/share/openvswitch", "/usr/local/share/openvswitch"];
 const START_MS = 60_000;
@@ -26,9 +21,9 @@ const START_MS = 60_000;
 const FOLDER_BYTES_MAX = 90;
 
 /**
- * Arguments: folder, schema, fifos separated by spaces, then the words for ovs-vsctl. Says "made" when the fifos are
- * there and "ready PID PID" when the ports are. All else that it says is why it failed. The pipe is watched from the
- * first moment on: whoever is killed while the daemons start leaves nothing either.
+ * Arguments: folder, schema, fifos separated by spaces, then the words for ovs-vsctl. Prints "made" when the
+ * fifos exist and "ready PID PID" when the ports do. Standard error has the reason of a failure. The pipe is
+ * watched from the start: a process that is killed while the daemons start leaves nothing behind either.
  */
 const SUPERVISOR = `
 dir=$1 schema=$2 fifos=$3 started=
@@ -45,7 +40,7 @@ fail() {
 }
 trap end EXIT
 trap 'exit 1' HUP INT TERM
-# With nobody left to read what is said, the shell must live on to clean up.
+# The shell must clean up even if nobody reads its output.
 trap '' PIPE
 exec 3<&0
 { read -r _; kill -TERM $$; } <&3 &
@@ -54,9 +49,10 @@ mkdir -m 700 "$dir" && cd "$dir" && mkfifo $fifos || fail "making $dir"
 echo made
 quiet="-vconsole:off -vsyslog:off"
 ovsdb-tool create conf.db "$schema" || fail ovsdb-tool
-ovsdb-server $quiet conf.db "--remote=punix:$dir/db.sock" "--unixctl=$dir/ovsdb.ctl" "--log-file=$dir/db.log" &
+ovsdb-server $quiet conf.db "--remote=punix:$dir/db.sock" "--unixctl=$dir/ovsdb.ctl" \\
+  "--log-file=$dir/db.log" &
 db=$! started="$started $!"
-# The socket is there a moment before anybody listens at it: hence --retry below.
+# The socket exists a moment before ovsdb-server listens at it: hence --retry below.
 until [ -S db.sock ]; do kill -0 $db 2>/dev/null || fail ovsdb-server; sleep 0.005; done
 ovs-vswitchd $quiet "unix:$dir/db.sock" "--unixctl=$dir/vswitchd.ctl" "--log-file=$dir/vswitchd.log" \\
   --disable-system --enable-dummy &
@@ -70,7 +66,7 @@ wait $watch
 `;
 
 export interface Daemons {
-  /** Where sockets, database and logs lie. */
+  /** Folder of the sockets, database and logs. */
   folder: string;
   /** ovsdb-server, ovs-vswitchd. */
   pids: [number, number];
@@ -82,8 +78,8 @@ export interface Daemons {
 }
 
 /**
- * PATH behind the `bin` of `programs`, and the sbin beside each of its bins: the daemons lie there, and an unprivileged
- * user's PATH often lacks it.
+ * PATH, preceded by the `bin` of `programs`, and followed by the sbin beside each bin: it has the daemons,
+ * and an unprivileged user's PATH often lacks it.
  */
 function searchPath(programs: string | null): string {
   const folders = (process.env.PATH ?? "").split(delimiter).filter(folder => folder !== "");
@@ -104,8 +100,8 @@ function isExecutable(file: string): boolean {
 }
 
 /**
- * Runs a program of the switch's and gives its standard output.
- * @throws SwitchError with what it wrote to standard error
+ * Runs a program of Open vSwitch and returns its standard output.
+ * @throws SwitchError with its standard error
  */
 export function runProgram(
   program: string,
@@ -119,15 +115,15 @@ export function runProgram(
       if (error === null) resolve(stdout);
       else reject(new SwitchError(stderr.trim() || `${program}: ${error.message}`));
     });
-    // A program that refuses its input early closes the pipe; its message says why.
+    // A program that rejects its input early closes the pipe; its message has the reason.
     child.stdin?.on("error", () => undefined);
     child.stdin?.end(input);
   });
 }
 
 /**
- * The version, such as "3.1.0", of the programs in `programs/bin`, which must all be there, or else on PATH. Throws a
- * SwitchError if there is none or it is too old.
+ * The version, such as "3.1.0", of the programs in `programs/bin`, or of those on PATH if it is null. Throws
+ * a SwitchError if one is missing or too old.
  */
 async function installedVersion(env: NodeJS.ProcessEnv, programs: string | null): Promise<string> {
   const folders = programs === null ? env.PATH!.split(delimiter) : [join(programs, "bin")];
@@ -139,7 +135,9 @@ async function installedVersion(env: NodeJS.ProcessEnv, programs: string | null)
   const text = await runProgram("ovs-vswitchd", ["--version"], env);
   const found = /(\d+)\.(\d+)\S*/.exec(text);
   if (found === null)
-    throw new SwitchError(`ovs-vswitchd --version says "${text.trim()}", which is no version`);
+    throw new SwitchError(
+      `ovs-vswitchd --version printed "${text.trim()}"; expected a version such as 3.1.0`,
+    );
   const [major, minor] = [Number(found[1]), Number(found[2])];
   if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return found[0];
   throw new SwitchError(`Open vSwitch ${found[0]} is too old: ${OLDEST.join(".")} or newer is needed`);
@@ -157,22 +155,22 @@ function schemaPath(programs: string | null): string {
   return found;
 }
 
-/** Resolves with the process ids on "ready"; rejects with the supervisor's words when it ends before. */
+/** Resolves with the process ids on "ready"; rejects with the supervisor's messages when it ends before. */
 function whenReady(supervisor: ChildProcess, onMade: () => void): Promise<[number, number]> {
   return new Promise((resolve, reject) => {
-    let said = "";
-    let complaint = "";
+    let output = "";
+    let errors = "";
     const timer = setTimeout(() => {
       supervisor.stdin?.end();
       reject(new SwitchError(`Open vSwitch did not start within ${START_MS / 1000} s`));
     }, START_MS);
     supervisor.stderr?.on("data", (chunk: Buffer) => {
-      complaint += chunk;
+      errors += chunk;
     });
     supervisor.stdout?.on("data", (chunk: Buffer) => {
-      const wasMade = said.includes("made\n");
-      said += chunk;
-      if (!wasMade && said.includes("made\n")) {
+      const wasMade = output.includes("made\n");
+      output += chunk;
+      if (!wasMade && output.includes("made\n")) {
         try {
           onMade();
         } catch (error) {
@@ -180,21 +178,21 @@ function whenReady(supervisor: ChildProcess, onMade: () => void): Promise<[numbe
           supervisor.stdin?.end();
         }
       }
-      const ready = /^ready (\d+) (\d+)$/m.exec(said);
+      const ready = /^ready (\d+) (\d+)$/m.exec(output);
       if (ready === null) return;
       clearTimeout(timer);
       resolve([Number(ready[1]), Number(ready[2])]);
     });
     supervisor.once("close", () => {
       clearTimeout(timer);
-      const why = complaint.trim().split("\n").join("; ");
+      const why = errors.trim().split("\n").join("; ");
       reject(new SwitchError(`Open vSwitch did not start: ${why || "no reason was given"}`));
     });
   });
 }
 
-/** The last lines of ovs-vswitchd's log, for a message about its end. */
-export function lastWords(folder: string): string {
+/** The last two lines of ovs-vswitchd's log, for a message about its end. */
+export function lastLogLines(folder: string): string {
   try {
     return readFileSync(join(folder, "vswitchd.log"), "utf8").trim().split("\n").slice(-2).join("; ");
   } catch {
@@ -205,10 +203,11 @@ export function lastWords(folder: string): string {
 /**
  * Starts both daemons and configures them.
  * @param fifos names of fifos to make in the folder
- * @param onMade called with the folder when they are there; each must be opened for reading then, because the switch
- *   opens them for writing and waits
- * @param configuration words for ovs-vsctl, given the folder
- * @param programs a folder with another Open vSwitch in `bin` and `share/openvswitch`; null: the installed one
+ * @param onMade called with the folder when the fifos exist; it must open each for reading, because the
+ *   switch opens them for writing and waits
+ * @param configuration returns the words for ovs-vsctl, given the folder
+ * @param programs a folder with another Open vSwitch in `bin` and `share/openvswitch`; null: the installed
+ *   one
  * @throws SwitchError if Open vSwitch is missing, too old, or does not start
  */
 export async function startDaemons(
@@ -224,13 +223,13 @@ export async function startDaemons(
   const env = { ...process.env, PATH: searchPath(programs), ...dirs };
   const version = await installedVersion(env, programs);
   const words = [folder, schemaPath(programs), fifos.join(" "), ...configuration(folder)];
-  // A session of its own: Ctrl-C reaches us and not the shell, which then finds the pipe closed.
+  // A session of its own: Ctrl-C reaches this process and not the shell, which then finds the pipe closed.
   const supervisor = spawn("sh", ["-c", SUPERVISOR, "slash32-switch", ...words], {
     env,
     detached: true,
     stdio: ["pipe", "pipe", "pipe"],
   });
-  // It may be gone before we close the pipe; that is no error.
+  // The shell may end before the pipe is closed; that is not an error.
   supervisor.stdin.on("error", () => undefined);
   const gone = new Promise<void>(resolve => supervisor.once("exit", () => resolve()));
   const pids = await whenReady(supervisor, () => onMade(folder));

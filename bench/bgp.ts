@@ -1,14 +1,16 @@
 /**
- * Rows on routes over BGP: labelled /32s announced at one gobgpd, seen at another, beside a client of the same daemon that only
- * watches and counts. Both daemons are the benchmark's own, in a namespace that goes with it.
+ * Rows on routes over BGP: labelled /32s announced at one gobgpd, received at another, beside a client of the
+ * same daemon that only watches and counts. Both daemons run in a namespace of the lab's machine, which
+ * removes them.
  */
-import { addRoutingNode, missingDaemons, Speaker } from "../lab/daemons.ts";
-import { Machine, until, whyNot } from "../lab/machine.ts";
-import { BgpAnnouncer, BgpRoutes, Gobgp3 } from "../src/bgp/index.ts";
-import type { FabricRoute } from "../src/bgp/types.ts";
-import type { Case, Effort, Section, Unit } from "./cases.ts";
-import { alternate, ratioOf, spreadOf } from "./harness.ts";
-import { isCheckout } from "./paths.ts";
+import { routeOf } from "../lab/agent-rig.ts";
+import { addRoutingNode, Speaker } from "../lab/daemons.ts";
+import { type Machine, sleep, until } from "../lab/machine.ts";
+import { BgpAnnouncer, BgpRoutes, type FabricRoute, Gobgp3 } from "../src/bgp/index.ts";
+import type { Case, Effort, Section } from "./cases.ts";
+import { alternate } from "./harness.ts";
+import { routingCase, routingSection } from "./routing.ts";
+import { watchBare } from "./yardstick-watch.ts";
 
 const TITLE = "Routes over BGP";
 const [HERE, THERE] = ["10.77.0.1", "10.77.0.2"];
@@ -20,13 +22,6 @@ const SIZES: Readonly<Record<Effort["name"], { routes: number; rounds: number; c
   short: { routes: 100_000, rounds: 1, changes: 100 },
   long: { routes: 100_000, rounds: 5, changes: 1000 },
 };
-
-const routeOf = (index: number, label: number): FabricRoute => ({
-  prefix: `100.${64 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}/32`,
-  labels: [label],
-  nextHop: HERE!,
-  originator: null,
-});
 
 /** Two daemons with a session, what announces at one, and what is watched at the other. */
 class Pair {
@@ -76,12 +71,10 @@ class Pair {
 
   /** The same for a client that does nothing else. */
   async bare(routes: readonly FabricRoute[]): Promise<number> {
-    // Its package is there in a checkout only.
-    const { watchBare } = await import("./yardstick-watch.ts");
     const { seen, stop } = watchBare(this.#api, routes.length);
     try {
       // Its stream is open once the daemon has answered something after it.
-      await new Promise(resolve => setTimeout(resolve, 100));
+      await sleep(100);
       return await this.#timed(routes, seen);
     } finally {
       stop();
@@ -107,37 +100,23 @@ class Pair {
   }
 }
 
-interface Measured {
+interface Pairs {
   readonly name: string;
   readonly remark: string;
-  readonly unit: Unit;
-  readonly ours: readonly number[];
-  readonly theirs: readonly number[];
+  readonly unit: "s" | "ms";
+  readonly samples: ReadonlyMap<string, number[]>;
   readonly timesSlower: number;
 }
 
-function caseOf({ name, remark, unit, ours, theirs, timesSlower }: Measured): Case {
-  const bare = { value: spreadOf(theirs), timesFaster: ratioOf(ours, theirs), objection: null };
-  return {
-    name,
-    remark,
-    entries: null,
-    distribution: null,
-    frames: null,
-    unit,
-    value: spreadOf(ours),
-    yardsticks: [{ name: "bare WatchEvent client", ...bare }],
-    target: {
-      what: `${name}, beside a client that only watches`,
-      kind: "times slower at most",
-      target: timesSlower,
-      stretch: null,
-    },
-  };
+function caseOf({ name, remark, unit, samples, timesSlower }: Pairs): Case {
+  const what = `${name}, beside a client that only watches`;
+  const target = { what, kind: "times slower at most", target: timesSlower } as const;
+  const [ours, bare] = [samples.get("ours")!, samples.get("theirs")!];
+  return routingCase({ name, remark, unit, samples: ours, bare, target });
 }
 
 async function casesOf(pair: Pair, sizes: (typeof SIZES)[Effort["name"]]): Promise<Case[]> {
-  const many = Array.from({ length: sizes.routes }, (_, index) => routeOf(index, 100));
+  const many = Array.from({ length: sizes.routes }, (_, index) => routeOf(index, 100, HERE));
   const inAndOut = (who: "ours" | "bare") => async () => {
     const ms = await pair[who](many);
     await pair.withdraw(many);
@@ -149,48 +128,38 @@ async function casesOf(pair: Pair, sizes: (typeof SIZES)[Effort["name"]]): Promi
     sizes.rounds > 1 ? 1 : 0,
   );
   let label = 100;
-  const one = (who: "ours" | "bare") => () => pair[who]([routeOf(0, 100 + (label++ % 1000))]);
+  const one = (who: "ours" | "bare") => () => pair[who]([routeOf(0, 100 + (label++ % 1000), HERE)]);
   const changes = await alternate({ ours: one("ours"), theirs: one("bare") }, sizes.changes, 5);
   return [
     caseOf({
       name: `${sizes.routes.toLocaleString("en")} labelled /32s from a peer`,
       remark: "from the first announced until the last is told",
       unit: "s",
-      ours: tables.get("ours")!,
-      theirs: tables.get("theirs")!,
+      samples: tables,
       timesSlower: 1.2,
     }),
     caseOf({
       name: "one label changed at a peer",
       remark: "from announced to told, median",
       unit: "ms",
-      ours: changes.get("ours")!,
-      theirs: changes.get("theirs")!,
+      samples: changes,
       timesSlower: 1.5,
     }),
   ];
 }
 
-/** Why it cannot be measured here; null when it can. */
-async function reasonNot(): Promise<string | null> {
-  const missing = await missingDaemons();
-  return (await whyNot()) ?? (missing === "" ? null : `not installed: ${missing}`);
-}
+const NOTES = [
+  "Two gobgpd with a session between them, on one machine: most of the time is theirs.",
+  "Announced over AddPathStream at the one, watched at the other by slash32 or the bare client, in turns.",
+];
 
-export async function bgpRow(effort: Effort): Promise<Section> {
-  const reason = isCheckout ? await reasonNot() : "its yardstick needs a checkout";
-  if (reason !== null) return { title: TITLE, notes: [`Not measured: ${reason}.`], cases: [] };
-  const machine = new Machine();
-  let pair: Pair | undefined;
-  try {
-    pair = await Pair.start(machine);
-    const notes = [
-      "Two gobgpd with a session between them, on one machine: most of the time is theirs. Announced over AddPathStream at",
-      "the one, watched at the other by what is measured, in turns.",
-    ];
-    return { title: TITLE, notes, cases: await casesOf(pair, SIZES[effort.name]) };
-  } finally {
-    pair?.close();
-    await machine.close();
-  }
+export function bgpRow(effort: Effort): Promise<Section> {
+  return routingSection(TITLE, NOTES, async machine => {
+    const pair = await Pair.start(machine);
+    try {
+      return await casesOf(pair, SIZES[effort.name]);
+    } finally {
+      pair.close();
+    }
+  });
 }

@@ -1,7 +1,7 @@
 /**
- * The fields that a packet-in carries beside its frame, as OpenFlow writes them: a header of class, number, mask bit and
- * length, then the value. Only what is not in the packet's bytes (flow_get_metadata of lib/flow.c); a field without a
- * name here goes by its header. ovs-fields(7).
+ * The fields that a packet-in carries beside its frame, as OpenFlow encodes them: a header of class, number,
+ * mask bit and length, then the value. Only fields that are not bytes of the frame (flow_get_metadata of
+ * lib/flow.c); a field without a name here is named by its header in hexadecimal. ovs-fields(7).
  */
 
 const CLASS = { nicira: 0x0001, basic: 0x8000, registers: 0x8001, experimenter: 0xffff } as const;
