@@ -4,6 +4,7 @@
  * with each other is load.ts. A value with an error is null, so that one mistake gives one message.
  */
 
+import { unreachable } from "../wire/index.ts";
 import { either, nearest, printable, quoted } from "./diagnostics.ts";
 import type {
   ChoiceSpec,
@@ -92,6 +93,8 @@ export class Checker {
         return readHostAddress(node.text);
       case "prefix":
         return readPrefix(node.text);
+      default:
+        return unreachable(spec);
     }
   }
 

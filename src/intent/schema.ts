@@ -5,6 +5,7 @@
  * twice, host bits, in all too many) is only found by `slash32 check`.
  */
 import { z } from "zod";
+import { unreachable } from "../wire/index.ts";
 import { INTENT, type Key, type Spec } from "./schema-table.ts";
 
 const MAC_PATTERN = /^(?!00(?::00){5}$)[0-9A-Fa-f][02468ACEace](?::[0-9A-Fa-f]{2}){5}$/;
@@ -39,6 +40,8 @@ function typeOf(spec: Spec): z.ZodType {
       return z.strictObject(
         Object.fromEntries(Object.entries(spec.keys).map(([name, key]) => [name, keyType(key)])),
       );
+    default:
+      return unreachable(spec);
   }
 }
 

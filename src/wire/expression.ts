@@ -6,6 +6,7 @@
 import { parseIpv4, parseMac } from "./address.ts";
 import { eth, type FrameBuilder } from "./build.ts";
 import { parseHex } from "./hex.ts";
+import { unreachable } from "./unreachable.ts";
 
 /** How a field's value is written. */
 type Kind = "mac" | "ipv4" | "ipv6" | "number" | "yes or no" | "letters" | "bytes";
@@ -179,6 +180,8 @@ function readValue(kind: Kind, text: string, at: number, name: string): unknown 
       return /^(true|yes|1)$/.test(text);
     case "bytes":
       return bytesOf(text, wrong);
+    default:
+      return unreachable(kind);
   }
 }
 

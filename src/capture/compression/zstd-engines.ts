@@ -5,7 +5,7 @@
 import * as zlib from "node:zlib";
 import {
   CHECKSUM_BYTES,
-  DamageError,
+  Damaged,
   type Decoder,
   type Engine,
   type Frame,
@@ -80,7 +80,7 @@ class WholeDecoder implements Decoder {
     } finally {
       decoder.close();
     }
-    throw new DamageError(reason);
+    throw new Damaged(reason);
   }
 
   close(): void {}
@@ -110,7 +110,7 @@ class StreamDecoder implements Decoder {
 
   #write(data: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
-      const failed = (error: Error): void => reject(new DamageError(reasonOf(error)));
+      const failed = (error: Error): void => reject(new Damaged(reasonOf(error)));
       this.#stream.once("error", failed);
       this.#stream.write(data, error => {
         if (error) return;
@@ -153,7 +153,7 @@ async function libraryEngine(): Promise<Engine> {
           try {
             stream.push(data, isLast);
           } catch {
-            throw new DamageError("its blocks");
+            throw new Damaged("its blocks");
           }
         },
         close() {},

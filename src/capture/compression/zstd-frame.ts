@@ -21,7 +21,7 @@ export interface Engine {
 }
 
 /** Invalid zstd data; the message names the invalid part. */
-export class DamageError extends Error {}
+export class Damaged extends Error {}
 
 export class Frame {
   readonly header: Uint8Array;
@@ -49,7 +49,7 @@ export class Frame {
     const descriptor = header[4]!;
     const isSingle = (descriptor & 0x20) !== 0;
     this.hasChecksum = (descriptor & 4) !== 0;
-    if ((descriptor & 8) !== 0) throw new DamageError("its frame header");
+    if ((descriptor & 8) !== 0) throw new Damaged("its frame header");
     const dictionaryAt = isSingle ? 5 : 6;
     const dictionaryBytes = [0, 1, 2, 4][descriptor & 3]!;
     const little = (at: number, bytes: number): number =>

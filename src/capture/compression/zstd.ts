@@ -7,7 +7,7 @@ import type { RawSource } from "../byte-source.ts";
 import { beginsWithHex, type DecodedFormat } from "../formats/capture-format.ts";
 import { CompressedSource } from "./compressed-source.ts";
 import { MAX_WINDOW_BYTES, zstdEngine } from "./zstd-engines.ts";
-import { CHECKSUM_BYTES, DamageError, type Decoder, type Engine, Frame, headerBytes } from "./zstd-frame.ts";
+import { CHECKSUM_BYTES, Damaged, type Decoder, type Engine, Frame, headerBytes } from "./zstd-frame.ts";
 
 const MAGIC = 0xfd2fb528;
 /** 3.1.2: 0x184d2a50 to 0x184d2a5f. */
@@ -48,12 +48,12 @@ class ZstdSource extends CompressedSource {
       else if (frame === null) await this.#readHeader();
       else if (frame.decoder !== null && frame.blocks.length > 0)
         await this.#decompress(frame, frame.decoder);
-      else if (frame.damage !== null) throw new DamageError(frame.damage);
+      else if (frame.damage !== null) throw new Damaged(frame.damage);
       else if (frame.isCut) this.fail("ends too early", true);
       else if (frame.isWhole) this.#endFrame(frame);
       else await this.#readBlock(frame);
     } catch (error) {
-      if (!(error instanceof DamageError)) throw error;
+      if (!(error instanceof Damaged)) throw error;
       this.fail(`is damaged (${error.message})`);
     }
   }
@@ -66,7 +66,7 @@ class ZstdSource extends CompressedSource {
     }
     const magic = word(this.ahead, 0);
     if ((magic & 0xfffffff0) >>> 0 === SKIPPABLE) return this.#beginSkipping();
-    if (magic !== MAGIC) throw new DamageError(this.#isFirst ? "its header" : "other data follows it");
+    if (magic !== MAGIC) throw new Damaged(this.#isFirst ? "its header" : "other data follows it");
     const bytes = headerBytes(this.ahead[4]!);
     if (!(await this.want(bytes))) return this.fail("ends too early", true);
     const frame = new Frame(this.ahead.slice(0, bytes));
@@ -105,7 +105,7 @@ class ZstdSource extends CompressedSource {
       if (block === null) frame.isCut = true;
       else frame.blocks.push(block);
     } catch (error) {
-      if (!(error instanceof DamageError)) throw error;
+      if (!(error instanceof Damaged)) throw error;
       // The blocks before the damage are decompressed first.
       frame.isCut = true;
       frame.damage = error.message;
@@ -125,8 +125,8 @@ class ZstdSource extends CompressedSource {
     const isLast = (header & 1) !== 0;
     const type = (header >>> 1) & 3;
     const size = header >>> 3;
-    if (type > COMPRESSED) throw new DamageError("a block of an unknown type");
-    if (size > frame.blockBytes) throw new DamageError(`a block of ${size} bytes`);
+    if (type > COMPRESSED) throw new Damaged("a block of an unknown type");
+    if (size > frame.blockBytes) throw new Damaged(`a block of ${size} bytes`);
     const content = type === RLE ? 1 : size;
     const bytes = BLOCK_HEADER_BYTES + content + (isLast && frame.hasChecksum ? CHECKSUM_BYTES : 0);
     if (!(await this.want(bytes))) return null;
@@ -146,7 +146,7 @@ class ZstdSource extends CompressedSource {
     frame.decoder?.close();
     this.#frame = null;
     if (frame.contentBytes !== null && frame.contentBytes !== frame.doneBytes)
-      throw new DamageError(`its size: ${frame.doneBytes} bytes where its header says ${frame.contentBytes}`);
+      throw new Damaged(`its size: ${frame.doneBytes} bytes where its header says ${frame.contentBytes}`);
   }
 
   override close(): void {
