@@ -1,6 +1,6 @@
 /**
- * Runs what the manual shows, so that it cannot rot. In docs/*.md and README.md a ```sh block is run when the line
- * before it is a marker; each document has a temporary folder of its own that looks like the repository's root, and
+ * Runs what the manual shows, so that it cannot rot. In README.md, docs/*.md and docs/dev/*.md a ```sh block is run when
+ * the line before it is a marker; each document has a temporary folder of its own that looks like the repository's root, and
  * its blocks run there in order, each as one script of `sh -e`.
  *
  *   <!-- run -->                           exit code 0 is expected
@@ -28,7 +28,7 @@ const root = join(import.meta.dirname, "../..");
 const BLOCK_TIMEOUT_MS = WAIT_MS;
 
 interface Block {
-  /** `run`, `output` or `file`, and what stands behind the colon. */
+  /** `run`, `output` or `file`, and the text after the colon. */
   readonly kind: string;
   readonly details: string;
   readonly language: string;
@@ -46,17 +46,22 @@ function blocksOf(markdown: string): Block[] {
   });
 }
 
-/** A folder with a link to everything in the repository's root, gone when the process ends. */
+const folders: string[] = [];
+process.on("exit", () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A folder with a link to everything in the repository's root; it is removed when the process ends. */
 function workFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "slash32-docs-"));
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  folders.push(folder);
   for (const name of readdirSync(root)) {
     if (name !== ".git") symlinkSync(join(root, name), join(folder, name));
   }
   return folder;
 }
 
-/** What a marker asks of a run: `exit 1, needs tshark`. */
+/** The demands of a marker on a run: `exit 1, needs tshark`. */
 function demands(details: string): { exit: number; needs: string[] } {
   let exit = 0;
   const needs: string[] = [];
@@ -69,15 +74,16 @@ function demands(details: string): { exit: number; needs: string[] } {
   return { exit, needs };
 }
 
-/** A pattern for shown output: `…` is anything, everything else is itself. */
+/** A pattern for the output in a document: `…` matches any text, all other characters match themselves. */
 function shown(text: string): RegExp {
   const parts = text.trim().split("…");
   return new RegExp(`^${parts.map(part => part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("[^]*?")}$`);
 }
 
-const documents = ["README.md", ...readdirSync(join(root, "docs")).map(name => `docs/${name}`)].filter(
-  name => name.endsWith(".md") && existsSync(join(root, name)),
-);
+const documents = [
+  "README.md",
+  ...["docs", "docs/dev"].flatMap(folder => readdirSync(join(root, folder)).map(name => `${folder}/${name}`)),
+].filter(name => name.endsWith(".md") && existsSync(join(root, name)));
 
 for (const name of documents) {
   const markdown = readFileSync(join(root, name), "utf8");
