@@ -112,7 +112,7 @@ function arpFromUplink(bank: usize, port: usize, frame: usize, length: u32): u64
   return owner != 0 ? output(port, owner, length, path) : dropped(Reason.ArpSuppressed, path);
 }
 
-/** Table 20 for a VM on the layer-3 path: its only neighbor is the virtual MAC, for every address it requests. */
+/** Table 20 for a VM on the layer-3 path: the virtual MAC is its only neighbor, whatever it requests. */
 function arpFromL3(bank: usize, port: usize, frame: usize, length: u32, header: usize): u64 {
   const path = Table.Classify | Table.Arp;
   if (arp.senderAddress(header) == 0) return dropped(Reason.ArpProbe, path);

@@ -19,15 +19,16 @@ const LABELS_SHOWN = 8;
 
 /**
  * A reader that stops at the end of the frame, or of the packet in it: padding behind an IP packet is not a
- * header. Reads past the end return zero; `left` is the number of bytes before it.
+ * header. Reads past the end return zero; `left` is the number of bytes before the end.
  */
 class Cursor {
+  /** Offset of the current layer. */
+  at = 0;
+  readonly #bytes: Uint8Array;
   #end: number;
 
-  constructor(
-    private readonly bytes: Uint8Array,
-    public at = 0,
-  ) {
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
     this.#end = bytes.length;
   }
 
@@ -42,7 +43,7 @@ class Cursor {
 
   u8(offset: number): number {
     const at = this.at + offset;
-    return at < this.#end ? this.bytes[at]! : 0;
+    return at < this.#end ? this.#bytes[at]! : 0;
   }
 
   u16(offset: number): number {

@@ -11,6 +11,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { WAIT_MS } from "../harness.ts";
 
+/** An intent with one VM on port 11, tap1, and a default route with one label. */
+export const ONE_VM = `
+name: hv
+bridge: br0
+label: 1001
+uplink: { port: uplink0, ofport: 1, mac: 02:00:00:00:00:01 }
+vms:
+  - { id: 1, name: web, port: tap1, ofport: 11, mac: 52:54:00:00:00:0b, addresses: [203.0.113.7], path: l3 }
+routes:
+  - { prefix: 0.0.0.0/0, labels: [3003], via: 02:00:00:00:00:fe }
+`;
+
 export const root = join(import.meta.dirname, "../..");
 const program = join(root, "bin/slash32");
 

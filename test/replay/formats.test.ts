@@ -1,3 +1,4 @@
+/** Every form of pcap and pcapng that a replay reads, made byte by byte, and what comes out of it. */
 import { assert, suite } from "../harness.ts";
 import {
   type Arrival,

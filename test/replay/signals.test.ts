@@ -7,22 +7,11 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { makeFolder, type Packet, PcapNg, pcapFile, put, root } from "../capture/base.ts";
+import { makeFolder, ONE_VM, type Packet, PcapNg, pcapFile, put, root } from "../capture/base.ts";
 import { assert, suite } from "../harness.ts";
 import { walk } from "./walk.ts";
 
 const test = suite("replay/signals");
-
-const INTENT = `
-name: hv
-bridge: br0
-label: 1001
-uplink: { port: uplink0, ofport: 1, mac: 02:00:00:00:00:01 }
-vms:
-  - { id: 1, name: web, port: tap1, ofport: 11, mac: 52:54:00:00:00:0b, addresses: [203.0.113.7], path: l3 }
-routes:
-  - { prefix: 0.0.0.0/0, labels: [3003], via: 02:00:00:00:00:fe }
-`;
 
 /** A packet of tap1 that leaves. */
 function packet(index: number): Packet {
@@ -33,7 +22,7 @@ function packet(index: number): Packet {
 }
 
 const folder = makeFolder();
-put(folder, "hv.yaml", INTENT);
+put(folder, "hv.yaml", ONE_VM);
 const many = Array.from({ length: 120_000 }, (_, index) => packet(index));
 put(folder, "large.pcap", pcapFile(many));
 

@@ -8,23 +8,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { MIN_BYTES } from "../../src/replay/parallel.ts";
 import { usedPages } from "../../src/replay/parallel-worker.ts";
-import { makeFolder, type Packet, PcapNg, pcapFile, put, slash32 } from "../capture/base.ts";
+import { makeFolder, ONE_VM, type Packet, PcapNg, pcapFile, put, slash32 } from "../capture/base.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { rng } from "../model/random.ts";
 
 const test = suite("replay/threads");
 const first = seed();
-
-const INTENT = `
-name: hv
-bridge: br0
-label: 1001
-uplink: { port: uplink0, ofport: 1, mac: 02:00:00:00:00:01 }
-vms:
-  - { id: 1, name: web, port: tap1, ofport: 11, mac: 52:54:00:00:00:0b, addresses: [203.0.113.7], path: l3 }
-routes:
-  - { prefix: 0.0.0.0/0, labels: [3003], via: 02:00:00:00:00:fe }
-`;
 
 /**
  * What tap1 sends: mostly packets that leave, some from another's address; of any size up to jumbo frames.
@@ -50,7 +39,7 @@ function packets(): Packet[] {
 test("one core and two write the same bytes and say the same", () => {
   const folder = makeFolder();
   const list = packets();
-  put(folder, "hv.yaml", INTENT);
+  put(folder, "hv.yaml", ONE_VM);
   put(folder, "in.pcap", pcapFile(list));
   const writer = new PcapNg().section().interface({ name: "tap1" });
   for (const packet of list) writer.packet(0, packet);
@@ -93,7 +82,7 @@ test("one core and two write the same bytes and say the same", () => {
 
 test("numbers of cores that are none", () => {
   const folder = makeFolder();
-  put(folder, "hv.yaml", INTENT);
+  put(folder, "hv.yaml", ONE_VM);
   put(folder, "in.pcap", pcapFile([]));
   const run = (...threads: string[]) =>
     slash32(folder, ["replay", "-n", "hv.yaml", "-r", "tap1=in.pcap", ...threads]);
