@@ -1,8 +1,8 @@
 /**
- * Decides a batch of queued packets. What most traffic consists of is decided in a flat loop, one for the uplink's
- * frames and one for a VM's, without a call; whatever is odd about a frame, or not usual, is left to `decide`
- * (pipeline.ts), and that one's answer is the law: here no frame gets an answer that it would not have got there.
- * Settings and the places of tables are read once a batch.
+ * Decides a batch of queued packets. The usual frames are decided in flat loops without calls, one for the
+ * uplink and one for a VM; every other frame is left to `decide` (pipeline.ts). `decide` is the reference:
+ * for the frames that the loops decide, its result is the same. Settings and table addresses are read once a
+ * batch.
  */
 import {
   BANK_DENSE_EXACT,
@@ -38,7 +38,7 @@ import {
 import { countIn, countLeaving, countOut, countOutcome, countSnapped } from "./count";
 import { Action, dropped, leaving, verdictOf } from "./decision";
 import { decide } from "./pipeline";
-import { touch } from "./prefetch";
+import { prefetch } from "./prefetch";
 import { outLength, outPort } from "./rewrite";
 import { nextHopAt } from "./table/bank";
 import { findFrom, homeIn } from "./table/buckets";
@@ -57,7 +57,7 @@ const UNLABELLED_BYTES: u32 = ethernet.HEADER_BYTES + ipv4.MIN_HEADER_BYTES;
 const LABELLED_PATH: u32 = Table.Classify | Table.Label | Table.Local;
 const ROUTED_PATH: u32 = Table.Classify | Table.Local | Table.Remote;
 
-/** No type of a frame as it stands in memory: what is usual for a port of which nothing is. */
+/** The usual type of a port without a loop; no frame has this type. */
 const NOTHING_USUAL: u32 = 0x10000;
 
 /** Decides what happens to the queued packets from `first` to `end`, and counts them. */
@@ -76,7 +76,7 @@ export function decideBatch(bank: usize, first: usize, end: usize): void {
       number = load<u32>(link, INTERFACE_IN_PORT);
       port = portOfNumber(bank, number);
       usual = usualType(port);
-      touch(bank, usual == ethernet.TYPE_MPLS, entry, end);
+      prefetch(bank, usual == ethernet.TYPE_MPLS, entry, end);
       frames = 0;
       drops = 0;
       bytes = 0;
@@ -124,8 +124,8 @@ function inPortOf(entry: usize): u32 {
 }
 
 /**
- * Packets of the uplink as long as they are usual: our label, IPv4 without options, to a VM that takes it or to
- * nobody here. Gives the first that is not, or comes in elsewhere.
+ * Decides packets of the uplink as long as they are usual: our label, IPv4 without options, to a VM that
+ * accepts it or to no local address. Returns the first packet that is not, or came in by another port.
  */
 function decideFromUplink(bank: usize, first: usize, end: usize): usize {
   const link = load<u32>(first, ENTRY_INTERFACE);
@@ -178,8 +178,8 @@ function decideFromUplink(bank: usize, first: usize, end: usize): usize {
 }
 
 /**
- * Packets of a VM that sends by route as long as they are usual: IPv4 without options from an address of its own, to
- * a route. Gives the first that is not, or comes in elsewhere.
+ * Decides packets of a VM that sends routed as long as they are usual: IPv4 without options from an address
+ * of its own, to a route. Returns the first packet that is not, or came in by another port.
  */
 function decideFromVm(bank: usize, port: usize, first: usize, end: usize): usize {
   const link = load<u32>(first, ENTRY_INTERFACE);

@@ -1,8 +1,8 @@
 /**
- * Captures inside memory: finds the packets of pcap and pcapng files in the windows that the host fills, merges
- * several captures by timestamp, and writes the frames that leave (and those that are dropped) as pcap or pcapng.
- * The host reads files, section headers and interface descriptions; it never sees a packet.
- * Formats: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
+ * Captures in memory: finds the packets of pcap and pcapng files in the windows that the host fills, and
+ * merges several captures by timestamp. output.ts writes frames as pcap or pcapng. The host reads files,
+ * section headers and interface descriptions; it never sees a packet. Formats: draft-ietf-opsawg-pcap,
+ * draft-ietf-opsawg-pcapng.
  */
 import {
   CAPTURE_AT,
@@ -77,10 +77,10 @@ const BYTE_ORDER_MAGIC: u32 = 0x1a2b3c4d;
 const SIMPLE_PACKET_BYTES: u32 = 12;
 const ENHANCED_PACKET_BYTES: u32 = 28;
 
-/** What `advance` answers when an entry was written, and at the end of the capture; beside the Events. */
+/** Results of `advance` in addition to the Events: an entry was written, or the capture is at its end. */
 const READY: u32 = 0xff;
 const ENDED: u32 = 0xfe;
-/** The same from `readPacket`: the packet was passed over. */
+/** Result of `readPacket`: the packet was skipped. */
 const LEFT_OUT: u32 = 0xfd;
 
 /** Address of a capture's state. */
@@ -88,12 +88,14 @@ export function captureAt(index: u32): usize {
   return CAPTURES + index * CAPTURE_BYTES;
 }
 
-/** Of the packet that `advance` gave last: bits of OddPacket; where its options are, 0 for none; their bytes. */
+/**
+ * Of the packet that `advance` gave last: bits of OddPacket; where its options are, 0 for none; their bytes.
+ */
 let odd: u32 = 0;
 let options_at: u32 = 0;
 let options_bytes: u32 = 0;
 
-/** Consumes the capture's next packet and writes it to a queue entry. READY, ENDED or the Event in the way. */
+/** Consumes the capture's next packet and writes it to a queue entry. Returns READY, ENDED or an Event. */
 function advance(capture: usize, entry: usize): u32 {
   odd = 0;
   options_at = 0;
@@ -150,8 +152,8 @@ function advancePcap(capture: usize, entry: usize): u32 {
       increment(capture + CAPTURE_LEFT_OUT);
       continue;
     }
-    // A pcap interface counts in fractions of a second: its multiplier turns them into output units, its divisor
-    // holds the output units of a second.
+    // A pcap interface counts in fractions of a second: its multiplier turns them into output units, its
+    // divisor holds the output units of a second.
     const time =
       <u64>word(capture, at) * <u64>load<u32>(link, INTERFACE_DIVISOR) +
       <u64>word(capture, at + 4) * <u64>load<u32>(link, INTERFACE_MULTIPLIER) +
@@ -166,7 +168,7 @@ function hasSwappedLengths(capture: usize, captured: u32, length: u32): bool {
   return lengths != RecordLengths.Usual && (lengths == RecordLengths.Swapped || captured > length);
 }
 
-/** Bytes that a frame had. No frame has fewer than were captured of it, though a record may say so. */
+/** Bytes of the frame on the wire. A record with more bytes captured than the frame had gets that number. */
 function wireLength(captured: u32, length: u32): u32 {
   if (captured <= length) return length;
   odd |= OddPacket.Long;
@@ -181,7 +183,7 @@ function write(entry: usize, frame: usize, captured: u32, length: u32, link: usi
   store<u64>(entry, time, ENTRY_TIME);
 }
 
-/** Walks over blocks until one is a packet, wants the host, or is not all there. */
+/** Walks over blocks up to a packet, a block for the host, or one that is incomplete. */
 function advancePcapNg(capture: usize, entry: usize): u32 {
   for (;;) {
     const skipped = skip(capture);
@@ -223,8 +225,8 @@ function isRead(kind: u32): bool {
 }
 
 /**
- * Takes bytes off a block that is being skipped (its end may lie beyond the window), and checks its second length.
- * READY when no block is being skipped any more, else the Event in the way.
+ * Takes bytes off a block that is being skipped (its end may lie beyond the window), and checks its second
+ * length. Returns READY at the end of the skipped block, else an Event.
  */
 function skip(capture: usize): u32 {
   const length = load<u32>(capture, CAPTURE_SKIP_BLOCK);
@@ -254,7 +256,9 @@ function badTrailer(capture: usize, at: usize, length: u32): u32 {
   return fault(capture, CaptureFault.BlockTrailer, word(capture, at + length - 4));
 }
 
-/** Reads the byte order of the section that begins here. False when the magic is neither one way nor the other. */
+/**
+ * Reads the byte order of the section that begins here. False if the magic is not valid in either byte order.
+ */
 function readByteOrder(capture: usize, at: usize): bool {
   const magic = load<u32>(at, 8);
   if (magic != BYTE_ORDER_MAGIC && magic != bswap<u32>(BYTE_ORDER_MAGIC)) return false;
@@ -262,7 +266,7 @@ function readByteOrder(capture: usize, at: usize): bool {
   return true;
 }
 
-/** Consumes a packet block, whole and with a good trailer. */
+/** Consumes a complete packet block with a valid trailer. */
 function readPacket(capture: usize, entry: usize, at: usize, block_bytes: u32, kind: u32): u32 {
   const is_simple = kind == SIMPLE_PACKET;
   const fixed_bytes = is_simple ? SIMPLE_PACKET_BYTES : ENHANCED_PACKET_BYTES;
@@ -310,7 +314,7 @@ function readPacket(capture: usize, entry: usize, at: usize, block_bytes: u32, k
   return READY;
 }
 
-/** A packet's timestamp in output units. A simple packet has none: it gets that of the packet before it. */
+/** A packet's timestamp in output units. A simple packet has none and gets that of the packet before it. */
 function timeOf(capture: usize, at: usize, link: usize, is_simple: bool): u64 {
   if (is_simple) return load<u64>(capture, CAPTURE_CLOCK);
   const time = ((<u64>word(capture, at + 12)) << 32) | <u64>word(capture, at + 16);
@@ -340,22 +344,22 @@ function brokenOption(capture: usize, first: usize, end: usize): i32 {
   return -1;
 }
 
-// ── The queue: packets of all captures, oldest first ────────────────────────────────────────────────────────────
+// ── The queue: packets of all captures, oldest first ───────────────────────────────────────────────────────
 
-/** Entries written, and the first of them that is not dealt with yet. */
+/** Number of entries written, and index of the first that is not consumed yet. */
 let filled: u32 = 0;
 let first: u32 = 0;
-/** Whether one of them has options; only then QUEUE_OPTIONS holds anything. */
+/** Whether an entry has options; only then is QUEUE_OPTIONS valid. */
 let has_options: bool = false;
 
-/** Forgets what is queued. */
+/** Empties the queue. */
 export function emptyQueue(): void {
   first = 0;
   filled = 0;
   has_options = false;
 }
 
-/** Notes where the options of the youngest packet are. */
+/** Stores the place of the last packet's options. */
 function noteOptions(at: u32, bytes: u32): void {
   if (!has_options) memory.fill(QUEUE_OPTIONS, 0, QUEUE_ENTRIES * QUEUE_OPTIONS_BYTES);
   has_options = true;
@@ -382,7 +386,7 @@ export function queueEnd(): usize {
   return entryAt(filled);
 }
 
-/** Everything before this entry is dealt with. */
+/** Marks all entries before this one as consumed. */
 export function consumeUpTo(entry: usize): void {
   first = <u32>(entry - QUEUE) / QUEUE_ENTRY_BYTES;
 }
@@ -392,9 +396,9 @@ function entryAt(index: u32): usize {
 }
 
 /**
- * Fills the empty queue with at most `most` packets (0: only looks at each capture's next one). Event.Done when it is
- * full or every capture is at its end, else the event that stands in the way, with the capture's index above the low
- * 8 bits; packets queued before it are to be dealt with first.
+ * Fills the empty queue with at most `most` packets (0: only reads each capture's next one). Returns
+ * Event.Done if the queue is full or every capture is at its end, else the event that interrupts, with the
+ * capture's index above the low 8 bits; the caller must run the packets queued before it first.
  */
 export function fill(capture_count: u32, most: u32): u32 {
   emptyQueue();
@@ -419,8 +423,8 @@ function fillFromOne(capture: usize, wanted: u32): u32 {
 }
 
 /**
- * Walks over the first capture's packets as far as they are whole and good, and gives the address behind the last of
- * them: where somebody else may go on, from the clock that is left here.
+ * Walks over the first capture's packets as long as they are whole and valid. Returns the address behind the
+ * last one, from which another core may continue with the clock that is stored here.
  */
 export function walk(): u32 {
   const capture = captureAt(0);
@@ -439,7 +443,7 @@ export function walk(): u32 {
   return behind;
 }
 
-/** Whether a capture is a pcap of our own byte order and of a version with its lengths in the usual order, and read. */
+/** Whether a capture is a pcap in native byte order, with its lengths in the usual order, that is read. */
 function isPlainPcap(capture: usize): bool {
   if (load<u32>(capture, CAPTURE_FORMAT) != CaptureFormat.Pcap) return false;
   if (load<u32>(capture, CAPTURE_SWAPPED) != 0) return false;
@@ -448,8 +452,8 @@ function isPlainPcap(capture: usize): bool {
 }
 
 /**
- * The same over pcap records of our own byte order, which need no clock. As long as a record is as large as the one
- * before, where the next one begins does not wait for a load: that takes a third of the time.
+ * `walk` over pcap records in native byte order, which need no clock. As long as a record is as large as the
+ * one before, where the next one begins does not wait for a load: that takes a third of the time.
  */
 function walkPcap(capture: usize): u32 {
   const end = load<u32>(capture, CAPTURE_END);
@@ -470,7 +474,7 @@ function walkPcap(capture: usize): u32 {
   return at;
 }
 
-/** Queues pcap records of our own byte order as long as nothing is odd; what is odd is left to `advance`. */
+/** Queues pcap records in native byte order up to the first odd one, which is left to `advance`. */
 function fillFromPcap(capture: usize, wanted: u32): void {
   const end = load<u32>(capture, CAPTURE_END);
   const link = load<u32>(capture, CAPTURE_INTERFACES);
@@ -520,7 +524,7 @@ function fillFromAll(capture_count: u32, wanted: u32): u32 {
   return Event.Done;
 }
 
-/** Brings the capture's next packet forward as its head, unless one stands there. READY, ENDED or an Event. */
+/** Reads the capture's next packet as its head, unless it has one. Returns READY, ENDED or an Event. */
 function look(capture: usize): u32 {
   if (load<u32>(capture, CAPTURE_HEAD) != 0) return READY;
   if (load<u32>(capture, CAPTURE_DONE) != 0) return ENDED;
@@ -544,7 +548,7 @@ function takeHead(capture: usize): void {
   store<u32>(capture, 0, CAPTURE_HEAD);
 }
 
-/** Counts what is odd about a packet that is taken, and keeps where the first one stands. */
+/** Counts the oddities of a packet, and keeps the address of the first packet with each. */
 function noteOddities(capture: usize, entry: usize, what: u32): void {
   // A frame of no bytes is `too-short` like any other, but a capture that has one is most likely damaged.
   if (load<u32>(entry, ENTRY_LENGTH) == 0) note(capture, CAPTURE_EMPTY_FRAMES, CAPTURE_EMPTY_AT);
@@ -558,7 +562,7 @@ function note(capture: usize, count: u32, at: u32): void {
   increment(capture + count);
 }
 
-/** Counts one more, as far as 32 bits go. */
+/** Adds one to a counter of 32 bits, which saturates. */
 function increment(at: usize): void {
   const count = load<u32>(at);
   if (count != u32.MAX_VALUE) store<u32>(at, count + 1);

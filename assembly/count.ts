@@ -1,6 +1,6 @@
 /**
- * Counters: what became of frames, by outcome and by port. Every frame that is looked at counts here once, as it is
- * decided; docs/pipeline.md says what the outcomes are. Runs of like frames are counted together.
+ * Counters of frames by outcome and by port. Every frame that is decided counts once; docs/pipeline.md
+ * defines the outcomes. Runs of frames with one outcome are counted together.
  */
 import {
   COUNTERS,
@@ -26,7 +26,10 @@ import { outcomeOf, verdictOf } from "./decision";
 /** Whether a frame was ever counted. */
 let has_counted: bool = false;
 
-/** Sets every counter to zero. Memory that nobody touched stays untouched: a fresh core costs nothing here. */
+/**
+ * Sets every counter to zero. Pages that were never written stay
+ * unwritten, so this costs nothing in a fresh core.
+ */
 export function resetCounters(): void {
   if (has_counted) memory.fill(COUNTERS, 0, COUNTERS_END - COUNTERS);
   has_counted = false;
@@ -79,7 +82,9 @@ export function countLeaving(port: usize, out_length: u32, decision: u64): void 
   count(left + PORT_REPLY_BYTES, out_length);
 }
 
-/** Counts a packet that the capture cut: it is not judged, as what is missing could decide it. */
+/**
+ * Counts a packet that the capture truncated: it has no verdict, because the missing bytes could decide it.
+ */
 export function countSnapped(captured: u32): void {
   count(COUNTERS_BYTES, captured);
   count(COUNTERS_SNAPPED, 1);

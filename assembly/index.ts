@@ -1,6 +1,6 @@
 /**
- * The core's exports, and nothing else. See abi.ts for memory and numbers. No imports, no allocation, no growth; no
- * bytes that come in can make a call trap.
+ * The core's exports, and nothing else. See abi.ts for memory and numbers. No imports, no allocation, no
+ * growth; no bytes that come in can make a call trap.
  */
 import { VERSION } from "./abi";
 

@@ -1,6 +1,6 @@
 /**
- * Writes packets as pcapng Enhanced Packet Blocks or pcap records into the two output areas. The host writes file
- * headers and empties the areas, which then start at their first byte again.
+ * Writes packets as pcapng Enhanced Packet Blocks or pcap records into the two output areas. The host writes
+ * file headers and empties the areas, which then start at their first byte again.
  */
 import {
   COUNTERS_CUT_OPTIONS,
@@ -26,8 +26,9 @@ const RECORD_HEADER_BYTES: u32 = 16;
 const OVERHEAD_BYTES: u32 = 256;
 const ENHANCED_PACKET: u32 = 6;
 /**
- * Options that are carried along (draft-ietf-opsawg-pcapng, 3.5 and 4.3.1): comments, the number that tells a packet
- * from all others, custom ones that their owner allows to be copied; and flags, where the packet is the same as before.
+ * Options that are carried along (draft-ietf-opsawg-pcapng, 3.5 and 4.3.1): comments, the number that tells a
+ * packet from all others, custom ones that their owner allows to be copied; and flags, where the packet is
+ * the same as before.
  */
 const OPT_COMMENT: u32 = 1;
 const EPB_FLAGS: u32 = 2;
@@ -42,7 +43,7 @@ let units: u64 = 1000000;
 /** Seconds of 1970 at time 0, which may be negative: pcap counts from 1970, pcapng has an if_tsoffset. */
 let base_seconds: i64 = 0;
 
-/** Bytes that stand in OUTPUT and DROPS. */
+/** Bytes used in OUTPUT and DROPS. */
 let used: u32 = 0;
 let drops_used: u32 = 0;
 
@@ -91,7 +92,8 @@ export function packetAt(): usize {
 }
 
 /**
- * Puts header and trailer around the packet at `packetAt`. `options` is the packet's place in QUEUE_OPTIONS, 0 for none.
+ * Puts header and trailer around the packet at `packetAt`. `options` is the packet's place in QUEUE_OPTIONS,
+ * 0 for none.
  */
 export function finishPacket(link: u32, time: u64, length: u32, options: usize): void {
   const at = OUTPUT + used;
@@ -143,8 +145,9 @@ function finishBlock(at: usize, link: u32, time: u64, length: u32, end: usize): 
 }
 
 /**
- * Writes a packet's options and their end; gives the address behind. `reason` is the address of a u32 length and so many
- * bytes of options, 0 for none; flags are carried along with a reason only, for then the packet is the same.
+ * Writes a packet's options and their end; gives the address behind. `reason` is the address of a u32 length
+ * and so many bytes of options, 0 for none; flags are carried along with a reason only, for then the packet
+ * is the same.
  */
 function writeOptions(first: usize, reason: usize, options: usize): usize {
   let end = first;
@@ -200,7 +203,10 @@ function isCarried(code: u32, length: u32, is_same: bool): bool {
   return (code == OPT_CUSTOM_TEXT || code == OPT_CUSTOM_BYTES) && length >= 4;
 }
 
-/** Turns the numbers of a copied option round: its header, and the value if that is a number or begins with one. */
+/**
+ * Turns the numbers of a copied option round: its header, and the value if
+ * that is a number or begins with one.
+ */
 function swapOption(at: usize, code: u32, length: u32): void {
   store<u16>(at, <u16>code);
   store<u16>(at, <u16>length, 2);

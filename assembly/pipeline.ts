@@ -1,6 +1,7 @@
 /**
- * The six tables of the pipeline: what happens to one frame. `decide` reads a frame and writes nothing; rewrite.ts
- * carries out what it decided. The only file with control flow between tables. Its law is docs/pipeline.md.
+ * The six tables of the pipeline: what happens to one frame. `decide` reads a frame and writes nothing;
+ * rewrite.ts carries out what it decided. The only file with control flow between tables. Its law is
+ * docs/pipeline.md.
  */
 import {
   FLAG_L2_IN,
@@ -29,8 +30,8 @@ import * as mpls from "./wire/mpls";
 const POPPED_LAYER3: u32 = ethernet.HEADER_BYTES + mpls.ENTRY_BYTES;
 
 /**
- * Decides what happens to a frame of `length` bytes that came in by the port with record `port` (0: no such port),
- * by the tables of `bank`. Reads no byte behind the frame but up to 8 of them behind a short one.
+ * Decides what happens to a frame of `length` bytes that came in by the port with record `port` (0: no such
+ * port), by the tables of `bank`. Reads no byte behind the frame but up to 8 of them behind a short one.
  */
 export function decide(bank: usize, port: usize, frame: usize, length: u32): u64 {
   if (length < ethernet.HEADER_BYTES) return dropped(Reason.TooShort, 0);
@@ -91,8 +92,9 @@ function label(bank: usize, port: usize, frame: usize, length: u32): u64 {
   const value = mpls.label(entry);
   if (value != load<u32>(bank, SETTING_LABEL) && value != 0) return dropped(Reason.UnknownLabel, path);
   if (!mpls.isBottom(entry)) return dropped(Reason.LabelStack, path);
-  // A popped frame is read again from byte 14. Behind SNAP that is the LLC header, which stays in front: the first
-  // eight bytes of "IPv4" are then aa aa 03 00 00 00 88 47 and the rest follows the label, as if it began at 18.
+  // A popped frame is read again from byte 14. Behind SNAP that is the LLC header, which stays
+  // in front: the first eight bytes of "IPv4" are then aa aa 03 00 00 00 88 47 and the rest
+  // follows the label, as if it began at 18.
   const begins = header_bytes == ethernet.HEADER_BYTES ? POPPED_LAYER3 : ethernet.HEADER_BYTES;
   const is_readable = ipv4.isReadable(frame + begins, length - POPPED_LAYER3);
   return local(bank, port, frame, length, POPPED_LAYER3, is_readable, path);
@@ -110,7 +112,7 @@ function arpFromUplink(bank: usize, port: usize, frame: usize, length: u32): u64
   return owner != 0 ? output(port, owner, length, path) : dropped(Reason.ArpSuppressed, path);
 }
 
-/** Table 20 for a VM on the layer-3 path: it hears one neighbour, the virtual MAC, whomever it asks for. */
+/** Table 20 for a VM on the layer-3 path: its only neighbor is the virtual MAC, for every address it requests. */
 function arpFromL3(bank: usize, port: usize, frame: usize, length: u32, header: usize): u64 {
   const path = Table.Classify | Table.Arp;
   if (arp.senderAddress(header) == 0) return dropped(Reason.ArpProbe, path);
@@ -145,7 +147,10 @@ function ownerAsked(bank: usize, header: usize): usize {
   return owner != 0 && (load<u32>(owner, PORT_FLAGS) & FLAG_L2_IN) != 0 ? owner : 0;
 }
 
-/** Table 30: the addresses of this hypervisor's VMs. Fields that cannot be read are zero and nobody's address. */
+/**
+ * Table 30: the addresses of this hypervisor's VMs. Fields that cannot be read
+ * are zero, which is not the address of a VM.
+ */
 function local(
   bank: usize,
   port: usize,
@@ -187,7 +192,7 @@ function remote(bank: usize, header: usize, length: u32): u64 {
   return leaving(Action.Forward, false, path, next_hop);
 }
 
-/** Table 50: by MAC address; what nobody here has goes to the uplink, and never back there. */
+/** Table 50: by MAC address; a frame to an unknown MAC goes to the uplink, unless it came from there. */
 function bridge(bank: usize, port: usize, frame: usize, length: u32, before: u32): u64 {
   const path = before | Table.Bridge;
   const owner = portOfMac(bank, ethernet.destination(frame));

@@ -1,7 +1,8 @@
 /**
- * Looks at the table entries that a batch will need, before it is decided: WebAssembly cannot prefetch, but loads
- * that nothing waits for are under way at the same time, where the decisions would meet their cache misses one after
- * the other. A guess at where a frame has its destination address is enough; a wrong one costs a load.
+ * Software prefetch: loads the table entries of a batch before the lookups need them. WebAssembly has no
+ * prefetch instruction, but loads whose results are not needed yet run in parallel, while the lookups would
+ * meet their cache misses one after another. The offset of the destination address is an assumption; if it
+ * is wrong for a frame, the frame costs one useless load.
  */
 import {
   BANK_DENSE_EXACT,
@@ -22,35 +23,35 @@ import {
 import { homeIn } from "./table/buckets";
 import { findDense, isDense, octetOf } from "./table/dense";
 
-/** Where the destination address stands in most frames of the uplink, behind a label, and of a VM. */
+/** Offset of the destination address in most frames of the uplink (behind a label) and of a VM. */
 const LABELLED_DESTINATION: u32 = 34;
 const DESTINATION: u32 = 30;
-/** Bytes that a second-level cache keeps beside windows and output; from larger tables it pays to look first. */
+/** Tables up to this size stay in the second-level cache, beside windows and output: no prefetch. */
 const CACHED_BYTES: u32 = 0x60000;
 
-/** Looks at what the destinations of the queued packets from `first` to `end` will be looked up in. */
-export function touch(bank: usize, is_uplink: bool, first: usize, end: usize): void {
+/** Loads the entries in which the destinations of the queued packets from `first` to `end` are looked up. */
+export function prefetch(bank: usize, is_uplink: bool, first: usize, end: usize): void {
   if (is_uplink) {
-    touchHosts(bank, LABELLED_DESTINATION, first, end);
+    prefetchHosts(bank, LABELLED_DESTINATION, first, end);
   } else {
-    touchHosts(bank, DESTINATION, first, end);
-    touchExact(bank, first, end);
+    prefetchHosts(bank, DESTINATION, first, end);
+    prefetchExact(bank, first, end);
   }
 }
 
-function touchHosts(bank: usize, destination: u32, first: usize, end: usize): void {
+function prefetchHosts(bank: usize, destination: u32, first: usize, end: usize): void {
   const dense = bank + SETTING_DENSE_HOSTS;
-  if (isDense(dense)) touchPages(dense, bank + BANK_DENSE_HOSTS, destination, first, end);
-  else touchBuckets(bank + SETTING_HOSTS, destination, first, end);
+  if (isDense(dense)) prefetchPages(dense, bank + BANK_DENSE_HOSTS, destination, first, end);
+  else prefetchBuckets(bank + SETTING_HOSTS, destination, first, end);
 }
 
-function touchExact(bank: usize, first: usize, end: usize): void {
+function prefetchExact(bank: usize, first: usize, end: usize): void {
   const dense = bank + SETTING_DENSE_EXACT;
-  if (isDense(dense)) touchPages(dense, bank + BANK_DENSE_EXACT, DESTINATION, first, end);
-  else touchBuckets(bank + SETTING_EXACT, DESTINATION, first, end);
+  if (isDense(dense)) prefetchPages(dense, bank + BANK_DENSE_EXACT, DESTINATION, first, end);
+  else prefetchBuckets(bank + SETTING_EXACT, DESTINATION, first, end);
 }
 
-function touchBuckets(table: usize, destination: u32, first: usize, end: usize): void {
+function prefetchBuckets(table: usize, destination: u32, first: usize, end: usize): void {
   const buckets = load<u32>(table, TABLE_BUCKETS);
   if (buckets * BUCKET_BYTES <= CACHED_BYTES) return;
   const at: usize = load<u32>(table, TABLE_AT);
@@ -61,7 +62,7 @@ function touchBuckets(table: usize, destination: u32, first: usize, end: usize):
   store<u32>(SEEN, sum);
 }
 
-function touchPages(dense: usize, directory: usize, destination: u32, first: usize, end: usize): void {
+function prefetchPages(dense: usize, directory: usize, destination: u32, first: usize, end: usize): void {
   if (load<u32>(dense, DENSE_PAGES) * DENSE_PAGE_BYTES <= CACHED_BYTES) return;
   const octet = octetOf(dense);
   let sum: u32 = 0;

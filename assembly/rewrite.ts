@@ -1,6 +1,6 @@
 /**
- * Carries out what `decide` decided: writes the frame that leaves. The output may lie anywhere apart from the input,
- * or over it so that layer 3 stays where it is and the Ethernet header moves (`inPlace`).
+ * Carries out what `decide` decided: writes the frame that leaves. The output may lie anywhere apart from the
+ * input, or over it so that layer 3 stays where it is and the Ethernet header moves (`inPlace`).
  */
 import {
   NEXT_HOP_HEADER,
@@ -85,7 +85,9 @@ function deliver(port: usize, is_popped: bool, frame: usize, length: u32, out: u
   store<u32>(out + layer3 - popped_bytes, ttl_word, 8);
 }
 
-/** Table 40: MACs of next hop and uplink, TTL and checksum, labels with the decremented TTL (RFC 3443 §3.1). */
+/**
+ * Table 40: MACs of next hop and uplink, TTL and checksum, labels with the decremented TTL (RFC 3443 §3.1).
+ */
 function forward(next_hop: usize, frame: usize, length: u32, out: usize): void {
   const header_bytes = ethernet.headerBytes(frame);
   const ttl_word = load<u32>(frame + header_bytes, 8);

@@ -1,8 +1,8 @@
 /**
- * Batches through the pipeline: frames that the host laid into memory, or the packets of captures. A batch is decided
- * as a whole (batch.ts), then rewritten: short loops keep the processor busier than one long one. A call comes back
- * after one batch or one window at the most, so that the engine can replace the code by its optimised form between
- * calls.
+ * Batches through the pipeline: frames that the host laid into memory, or the packets of captures. A batch is
+ * decided as a whole (batch.ts), then rewritten: short loops keep the processor busier than one long one. A
+ * call comes back after one batch or one window at the most, so that the engine can replace the code by its
+ * optimised form between calls.
  */
 import {
   DESCRIPTOR_BYTES,
@@ -50,8 +50,8 @@ export function resetCaptures(): void {
 }
 
 /**
- * Runs the first `frame_count` descriptors, at most MAX_BATCH_FRAMES, and rewrites their frames in place. Gives the
- * number of frames that leave.
+ * Runs the first `frame_count` descriptors, at most MAX_BATCH_FRAMES, and rewrites their frames in place.
+ * Gives the number of frames that leave.
  */
 export function runFrames(frame_count: u32): u32 {
   const bank = active;
@@ -91,8 +91,8 @@ export function framesRead(): u32 {
 }
 
 /**
- * Runs packets of the first `capture_count` captures, oldest first, until an Event stops it or `most` packets are
- * done; 0 only looks at each capture's next packet. The event's capture stands above its low 8 bits.
+ * Runs packets of the first `capture_count` captures, oldest first, until an Event stops it or `most` packets
+ * are done; 0 only looks at each capture's next packet. The event's capture stands above its low 8 bits.
  */
 export function runCaptures(capture_count: u32, most: u32): u32 {
   const captures = min(capture_count, MAX_CAPTURES);

@@ -4,6 +4,7 @@
  */
 import { Core, editRoutes, type RouteEdit, setNextHop } from "../src/core/index.ts";
 import { loadIntent } from "../src/intent/index.ts";
+import { macFromBits } from "../src/wire/index.ts";
 import type { Case, Effort, Section, Target, Yardstick } from "./cases.ts";
 import {
   meanSpreadOf,
@@ -34,7 +35,7 @@ function emptyCore(folder: string): { core: Core; empty: () => void } {
   const empty = (): void => {
     core.install(intent);
     for (let index = 0; index < NEXT_HOPS; index++) {
-      setNextHop(core, index, { labels: [2000 + index], via: 0x0200000000fe }, 0);
+      setNextHop(core, index, { labels: [2000 + index], via: macFromBits(0x0200000000fe) }, 0);
     }
   };
   empty();

@@ -7,7 +7,14 @@
  */
 import * as abi from "../assembly/abi.ts";
 import type { Intent, NextHop, Vm } from "../src/intent/index.ts";
-import { ARP_REQUEST, eth, formatIpv4 } from "../src/wire/index.ts";
+import {
+  ARP_REQUEST,
+  eth,
+  formatIpv4,
+  type Ipv4Address,
+  ipv4FromBits,
+  macFromBits,
+} from "../src/wire/index.ts";
 import {
   LABEL,
   type Layout,
@@ -166,9 +173,10 @@ const NEXT_HOP_COUNT = 16;
 /** An intent made without text: a million routes are there at once. */
 export function intentOf({ localCount, vmCount, routeCount, layout, path }: Population): Intent {
   const vms = Array.from({ length: vmCount }, (_, vm): Vm => {
-    const addresses: number[] = [];
-    for (let index = vm; index < localCount; index += vmCount) addresses.push(LOCAL[layout](index));
-    const mac = macNumber(vmMac(vm));
+    const addresses: Ipv4Address[] = [];
+    for (let index = vm; index < localCount; index += vmCount)
+      addresses.push(ipv4FromBits(LOCAL[layout](index)));
+    const mac = macFromBits(macNumber(vmMac(vm)));
     return {
       id: vm + 1,
       name: `vm${vm}`,
@@ -182,14 +190,15 @@ export function intentOf({ localCount, vmCount, routeCount, layout, path }: Popu
   });
   const nextHops = Array.from(
     { length: routeCount === 0 ? 0 : NEXT_HOP_COUNT },
-    (_, hop): NextHop => ({ labels: [2000 + hop], via: 0x020000010000 + hop }),
+    (_, hop): NextHop => ({ labels: [2000 + hop], via: macFromBits(0x020000010000 + hop) }),
   );
-  const uplink = { port: "uplink0", ofport: UPLINK_PORT, mac: macNumber(UPLINK_MAC), mtu: null };
+  const mac = macFromBits(macNumber(UPLINK_MAC));
+  const uplink = { port: "uplink0", ofport: UPLINK_PORT, mac, mtu: null };
   return {
     name: "bench",
     bridge: "br0",
     label: LABEL,
-    virtualMac: macNumber(VIRTUAL_MAC),
+    virtualMac: macFromBits(macNumber(VIRTUAL_MAC)),
     trafficClass: 0,
     uplink,
     vms,

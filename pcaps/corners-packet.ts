@@ -1,6 +1,6 @@
 /**
- * Corners of layer 3: routes, TTLs, checksums, labels from the fabric, and LLC/SNAP. One line a corner, by
- * hand.
+ * Corners of layer 3: routes, TTLs, checksums, labels from the fabric, and
+ * LLC/SNAP. One line a corner, by hand.
  */
 import { eth, formatIpv4, type Ipv4Fields, parseIpv4 } from "../src/wire/index.ts";
 import { type Corner, expect, GROUP_MAC, packet, series, UDP, UPLINK } from "./corner.ts";
@@ -292,9 +292,9 @@ export function snap(): Corner[] {
 }
 
 /**
- * After the pop behind LLC/SNAP the frame is read again from byte 14, LLC header and all: aa means IHL 10, 03
- * 00 is a total length of 768, and the destination is what stands in TTL, protocol and checksum of the real
- * packet.
+ * After the pop behind LLC/SNAP the frame is read again from byte 14, LLC header and all: aa
+ * means IHL 10, 03 00 is a total length of 768, and the destination is what stands in TTL,
+ * protocol and checksum of the real packet.
  */
 export function snapPop(): Corner[] {
   const mpls = fromFabric().snap().mpls({ label: LABEL });

@@ -1,8 +1,8 @@
 /**
  * The two sets of tables. Frames see the *active* bank; `begin` opens the other one, edits then go there, and
- * `commit` makes it the active one in a single store, so that no batch ever sees half a configuration. While nothing
- * is open, edits go straight to the active bank, between batches. There a route table that becomes crowded moves to a
- * place with twice the buckets.
+ * `commit` makes it the active one in a single store, so that no batch ever sees half a configuration. While
+ * nothing is open, edits go straight to the active bank, between batches. There a route table that becomes
+ * crowded moves to a place with twice the buckets.
  */
 import {
   BANK_BYTES,
@@ -121,7 +121,7 @@ export function activeBank(): usize {
   return active;
 }
 
-// ── Hosts ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Hosts ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The record of the port behind which an address (network order) lives, 0 when it is not local. */
 export function portOfHost(bank: usize, address: u32): usize {
@@ -158,7 +158,7 @@ function followHost(key: u32, value: u32): void {
   follow(edited + SETTING_DENSE_HOSTS, edited + BANK_DENSE_HOSTS, MAX_DENSE_HOST_PAGES, table, key, value);
 }
 
-// ── Next hops ───────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Next hops ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The record of next hop `index`. */
 export function nextHopAt(bank: usize, index: u32): usize {
@@ -166,8 +166,8 @@ export function nextHopAt(bank: usize, index: u32): usize {
 }
 
 /**
- * Fills in next hop `index`: MAC of the next hop (network order, low 48 bits) and label stack entries, outermost
- * first, in host order with TTL 0. To be done before a route points at it.
+ * Fills in next hop `index`: MAC of the next hop (network order, low 48 bits) and label stack entries,
+ * outermost first, in host order with TTL 0. To be done before a route points at it.
  */
 export function setNextHop(index: u32, via: u64, labels: u32, first: u32, second: u32, third: u32): Status {
   if (index >= MAX_NEXT_HOPS) return Status.Full;
@@ -186,7 +186,7 @@ export function setNextHop(index: u32, via: u64, labels: u32, first: u32, second
   return Status.Ok;
 }
 
-// ── Routes ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Routes ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The next hop, from 1 on, of the /32 route to an address (network order), 0 when there is none. */
 function exactValue(bank: usize, address: u32): u32 {
@@ -265,7 +265,9 @@ function makeRoom(length: u32): bool {
   return true;
 }
 
-/** Moves a table that one more entry would fill by half to a place with twice the buckets. True when it did. */
+/**
+ * Moves a table that one more entry would fill by half to a place with twice the buckets. True when it did.
+ */
 function grow(table: usize): bool {
   const buckets = bucketsFor(entriesOf(table) + 1, MAX_ROUTE_BUCKETS);
   const old_bytes = bytesOf(table);

@@ -6,10 +6,10 @@
  *   │ key 0  │ key 1  │     │ key 7  │ value 0│ value 1│     │value 7│ o │
  *   └────────┴────────┴─ … ─┴────────┴────────┴────────┴─ … ─┴───────┴───┘
  *
- * A table is given by its record (TABLE_AT, TABLE_BUCKETS, TABLE_ENTRIES). A value of 0 marks a free slot; values are
- * at most 24 bits. A full bucket passes entries on to the next one, and the byte o counts how many entries went past
- * it, so that most misses end after one bucket. 255 stays 255: such a bucket is passed for good (until the table is
- * built anew), which costs time and never a wrong answer.
+ * A table is given by its record (TABLE_AT, TABLE_BUCKETS, TABLE_ENTRIES). A value of 0 marks a free slot;
+ * values are at most 24 bits. A full bucket passes entries on to the next one, and the byte o counts how many
+ * entries went past it, so that most misses end after one bucket. 255 stays 255: such a bucket is passed for
+ * good (until the table is built anew), which costs time and never a wrong answer.
  */
 import { BUCKET_BYTES, TABLE_AT, TABLE_BUCKETS, TABLE_ENTRIES } from "../abi";
 
@@ -107,7 +107,9 @@ function putValue(slot: usize, value: u32): void {
   store<u32>(slot, kept | value, VALUES);
 }
 
-/** Address of the slot that holds the key, 0 when there is none. Unlike `find` it is exact for a key of 0 too. */
+/**
+ * Address of the slot that holds the key, 0 when there is none. Unlike `find` it is exact for a key of 0 too.
+ */
 function slotOf(table: usize, key: u32): usize {
   const buckets = load<u32>(table, TABLE_BUCKETS);
   let bucket = home(table, key);

@@ -1,13 +1,13 @@
 /**
- * A second way to an exact-match table's values, for addresses that lie close together: a directory says which page
- * a /24 has, the page holds a u16 an address. Two loads find a value, and a million neighbours take 2 MiB, an eighth
- * of their buckets. It stands beside the buckets, which stay complete; when the addresses no longer suit it, it is
- * given up and the buckets are asked.
+ * A second way to an exact-match table's values, for addresses that lie close together: a directory says
+ * which page a /24 has, the page holds a u16 an address. Two loads find a value, and a million neighbours
+ * take 2 MiB, an eighth of their buckets. It stands beside the buckets, which stay complete; when the
+ * addresses no longer suit it, it is given up and the buckets are asked.
  *
- * The rule: all addresses share their first octet, all values fit 16 bits, and the pages take no more than a quarter
- * of the buckets' bytes, or than the 16 KiB that are cached in any case. Measured: at an eighth of the bytes a million
- * routes are found in 23 ns where buckets take 30, at a half in 32 where buckets take 29. Keys are addresses in
- * network order, so the first octet is a key's low byte.
+ * The rule: all addresses share their first octet, all values fit 16 bits, and the pages take no more than a
+ * quarter of the buckets' bytes, or than the 16 KiB that are cached in any case. Measured: at an eighth of
+ * the bytes a million routes are found in 23 ns where buckets take 30, at a half in 32 where buckets take 29.
+ * Keys are addresses in network order, so the first octet is a key's low byte.
  */
 import {
   BUCKET_BYTES,
@@ -48,8 +48,8 @@ export function findIn(dense: usize, directory: usize, table: usize, key: u32): 
 }
 
 /**
- * Where the directory has the page of the key's /24. Neighbours stand side by side: in the order of the key's own
- * bits they would be 512 bytes apart and fall into few sets of the first-level cache.
+ * Where the directory has the page of the key's /24. Neighbours stand side by side: in the order of the key's
+ * own bits they would be 512 bytes apart and fall into few sets of the first-level cache.
  */
 function entryAt(directory: usize, key: u32): usize {
   return directory + ((key << 1) & 0x1fe00) + ((key >>> 15) & 0x1fe);
@@ -61,8 +61,8 @@ function leafAt(directory: usize, page: u32, key: u32): usize {
 }
 
 /**
- * Decides anew whether the table of buckets `table` has a dense one beside it, and builds that: record at `dense`,
- * directory at `directory`, room for `most_pages`.
+ * Decides anew whether the table of buckets `table` has a dense one beside it, and builds that: record at
+ * `dense`, directory at `directory`, room for `most_pages`.
  */
 export function settle(dense: usize, directory: usize, most_pages: u32, table: usize): void {
   memory.fill(directory, 0, DENSE_DIRECTORY_BYTES + DENSE_PAGE_BYTES);

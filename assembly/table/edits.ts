@@ -1,6 +1,6 @@
 /**
- * Edits of the tables that `begin` opened, or of the active ones: ports one by one, hosts and routes as lists that the
- * host left in STAGING.
+ * Edits of the tables that `begin` opened, or of the active ones: ports one by one, hosts and routes as lists
+ * that the host left in STAGING.
  */
 import { HOST_EDIT_BYTES, MAX_EDITS, ROUTE_EDIT_BYTES, STAGING, Status } from "../abi";
 import { edited, editHost, editRoute } from "./bank";

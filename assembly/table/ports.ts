@@ -1,7 +1,7 @@
 /**
  * Ports by number, and VMs by MAC address. A port's record is found through one u16 per possible number; MAC
- * addresses through open addressing with linear probing in 16,384 slots for at most 4,095 VMs. MACs are six bytes in
- * network order in the low 48 bits of a u64.
+ * addresses through open addressing with linear probing in 16,384 slots for at most 4,095 VMs. MACs are six
+ * bytes in network order in the low 48 bits of a u64.
  */
 import {
   BANK_DENSE_HOSTS,
@@ -88,7 +88,7 @@ export function addPort(
   return Status.Ok;
 }
 
-/** Gives a VM's port other flags and another limit; its number and MAC stay. */
+/** Changes the flags and the frame limit of a VM's port; its number and MAC stay. */
 export function changePort(bank: usize, number: u32, flags: u32, max_frame_bytes: u32): Status {
   const port = portOfNumber(bank, number);
   if (port == 0 || ((load<u32>(port, PORT_FLAGS) | flags) & FLAG_UPLINK) != 0) return Status.Invalid;
@@ -102,7 +102,7 @@ export function changePort(bank: usize, number: u32, flags: u32, max_frame_bytes
   return Status.Ok;
 }
 
-/** Takes out a VM's port, which must have no address any more. */
+/** Removes a VM's port, which must not have addresses. */
 export function removePort(bank: usize, number: u32): Status {
   const port = portOfNumber(bank, number);
   if (port == 0 || load<u32>(port, PORT_ADDRESS_COUNT) != 0) return Status.Invalid;
@@ -129,7 +129,7 @@ export function ownsAddress(bank: usize, port: usize, address: u32): bool {
   return value != 0 && portOfSlot(bank, value - 1) == port;
 }
 
-/** Keeps a port's own view of its addresses when one (network order) comes (1) or goes (-1). */
+/** Counts an address (network order) of a port that is added (1) or removed (-1), and keeps one of them. */
 export function noteAddress(port: usize, address: u32, by: i32): void {
   store<u32>(port, load<u32>(port, PORT_ADDRESS_COUNT) + by, PORT_ADDRESS_COUNT);
   const known = load<u32>(port, PORT_ADDRESS);
@@ -143,7 +143,7 @@ export function portOfMac(bank: usize, mac: u64): usize {
   return there == 0 ? 0 : portOfSlot(bank, <u32>(there >> 48) - 1);
 }
 
-/** False when the MAC is there already. */
+/** False if the MAC is already in the table. */
 function addMac(bank: usize, mac: u64, port_slot: u32): bool {
   const at = macSlot(bank, mac);
   if (load<u64>(at, BANK_MACS) != 0) return false;
@@ -151,7 +151,10 @@ function addMac(bank: usize, mac: u64, port_slot: u32): bool {
   return true;
 }
 
-/** Takes out a MAC that is there; those behind it that were displaced by it move up, so that none is lost to a search. */
+/**
+ * Removes a MAC that is in the table; the displaced MACs behind it
+ * move up, so that a search still finds them.
+ */
 function removeMac(bank: usize, mac: u64): void {
   let hole = <u32>((macSlot(bank, mac) - bank) >> 3);
   let slot = hole;
@@ -167,7 +170,10 @@ function removeMac(bank: usize, mac: u64): void {
   store<u64>(bank + (hole << 3), 0, BANK_MACS);
 }
 
-/** The slot (less BANK_MACS) that holds the MAC, or the free one where it belongs. A quarter of them is ever taken. */
+/**
+ * The slot (less BANK_MACS) that holds the MAC, or the free one where it
+ * belongs. A quarter of them is ever taken.
+ */
 function macSlot(bank: usize, mac: u64): usize {
   let slot = macHome(mac);
   let there = load<u64>(bank + (slot << 3), BANK_MACS);

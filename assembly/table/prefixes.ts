@@ -1,8 +1,9 @@
 /**
- * Routes of length 0…31, longest match first. Lengths 17…31 share one exact-match table, and a word per /16 says
- * which of them to ask for; lengths 0…16 are pushed down into one leaf per /16. So a lookup costs one load and no
- * search where only short prefixes are (the common fabric: /32s and a default), and one bucket per length present
- * where a full table is. An edit touches one entry (17…31) or the 2^(16 - length) leaves of its /16s, at most 65,536.
+ * Routes of length 0…31, longest match first. Lengths 17…31 share one exact-match table, and a word per /16
+ * says which of them to ask for; lengths 0…16 are pushed down into one leaf per /16. So a lookup costs one
+ * load and no search where only short prefixes are (the common fabric: /32s and a default), and one bucket
+ * per length present where a full table is. An edit touches one entry (17…31) or the 2^(16 - length) leaves
+ * of its /16s, at most 65,536.
  *
  * Prefixes here are in host order and values are not 0.
  */
@@ -41,7 +42,7 @@ export function getPrefix(bank: usize, prefix: u32, length: u32): u32 {
   return get(bank + SETTING_LONG, longKey(prefix, length));
 }
 
-/** Adds a prefix that is not there, or changes one that is. False when the table is full. */
+/** Adds a prefix that is not there, or changes one that is. False if the table is full. */
 export function setPrefix(bank: usize, prefix: u32, length: u32, value: u32): bool {
   if (length > SHORT_BITS) return setLong(bank, prefix, length, value);
   store<u32>(bank + heapAt(prefix, length), value, BANK_SHORT_HEAP);
@@ -55,7 +56,7 @@ export function setPrefix(bank: usize, prefix: u32, length: u32, value: u32): bo
   return true;
 }
 
-/** Takes out a prefix that is there; the next shorter one that covers it takes over. */
+/** Removes a prefix that is in the table; the next shorter one that covers it applies again. */
 export function removePrefix(bank: usize, prefix: u32, length: u32): void {
   if (length > SHORT_BITS) {
     removeLong(bank, prefix, length);

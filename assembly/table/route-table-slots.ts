@@ -1,13 +1,15 @@
 /**
- * The places where route tables may lie: four of the largest size, of which a bank uses two. One that is given up is
- * zeroed when it is taken again, and only as far as it was used.
+ * Four slots for route tables of the largest size; a bank uses two. A released slot is zeroed when it is
+ * allocated again, as far as it was used.
  */
 import { PLACES, ROUTE_TABLE_BYTES, ROUTE_TABLE_COUNT, ROUTE_TABLES } from "../abi";
 
-/** Bit i is set when place i is taken. */
+/** Bit i is set if slot i is in use. */
 let taken: u32 = 0;
 
-/** Address of a free place, zeroed. There always is one: two are in use, two more while a bank is being built. */
+/**
+ * Address of a free slot, zeroed. There is always one: two are in use, two more while a bank is being built.
+ */
 export function takePlace(): usize {
   const place = ctz(~taken) % ROUTE_TABLE_COUNT;
   taken |= 1 << place;
@@ -17,7 +19,7 @@ export function takePlace(): usize {
   return at;
 }
 
-/** Gives up a place of which so many bytes were used. An address that is no place is ignored. */
+/** Releases a slot of which `used_bytes` bytes were used. Other addresses are ignored. */
 export function freePlace(at: usize, used_bytes: u32): void {
   if (at < ROUTE_TABLES) return;
   const place = (<u32>at - ROUTE_TABLES) / ROUTE_TABLE_BYTES;

@@ -37,8 +37,8 @@ export function targetAddress(header: usize): u32 {
 }
 
 /**
- * Writes a request's body to `out` as the answer that `mac` (network order, low 48 bits) holds the target address:
- * op 2, the asker as target, `mac` and the address asked for as sender. `out` may be the request itself.
+ * Writes the reply to a request to `out`: op 2, the requester as target, `mac` (network order, low 48 bits)
+ * and the requested address as sender. `out` may be the request itself.
  */
 export function writeReply(request: usize, out: usize, mac: u64): void {
   const asker = senderMac(request);

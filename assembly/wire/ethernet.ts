@@ -1,6 +1,6 @@
 /**
- * Ethernet II, IEEE 802.3 with LLC/SNAP, and the 802.1Q tag, as far as Open vSwitch looks into them. A frame is an
- * address; accessors check nothing, `header` and `typeOf` say first what may be read.
+ * Ethernet II, IEEE 802.3 with LLC/SNAP, and the 802.1Q tag, as far as Open vSwitch parses them. A frame is
+ * an address; accessors check nothing: `header` and `typeOf` determine what may be read.
  */
 
 /** dst 0…5 │ src 6…11 │ type 12…13 */
@@ -9,15 +9,15 @@ export const HEADER_BYTES: u32 = 14;
 export const SNAP_HEADER_BYTES: u32 = 22;
 const TAGGED_BYTES: u32 = 18;
 
-/** Ethernet types in the order in which they stand in memory when loaded as a little-endian u16. */
+/** Ethernet types as a little-endian u16 loads them from memory. */
 export const TYPE_IPV4: u32 = 0x0008;
 export const TYPE_ARP: u32 = 0x0608;
 export const TYPE_MPLS: u32 = 0x4788;
 const TYPE_CTAG: u32 = 0x0081;
 const TYPE_STAG: u32 = 0xa888;
-/** What `typeOf` gives for a frame whose type nobody asks for, or that has none. */
+/** Result of `typeOf` for a frame without a type, or with one that the pipeline does not distinguish. */
 export const TYPE_OTHER: u32 = 0;
-/** What `typeOf` gives for a tagged frame. */
+/** Result of `typeOf` for a tagged frame. */
 export const TYPE_TAGGED: u32 = 1;
 
 /** aa aa 03 00 00 00 as the low 48 bits of a u64. */
@@ -53,8 +53,9 @@ export function isSnap(frame: usize, length: u32): bool {
 }
 
 /**
- * The frame's type as Open vSwitch reads it, for frames of at least HEADER_BYTES: one of the TYPE constants or any
- * other type's two bytes. A tag's type behind SNAP is no tag, nor is one in a frame too short for it.
+ * The frame's type as Open vSwitch reads it, for frames of at least HEADER_BYTES: one of
+ * the TYPE constants or any other type's two bytes. A tag's type behind SNAP, or in a frame
+ * that is too short for a tag, is not a tag.
  */
 export function typeOf(frame: usize, length: u32): u32 {
   if (isLength(frame)) {

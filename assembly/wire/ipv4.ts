@@ -1,6 +1,6 @@
 /**
- * IPv4 (RFC 791) as far as forwarding needs it, read as Open vSwitch reads it: version nibble and header checksum
- * are not looked at. Addresses stay in network order: the u32 as it stands in memory.
+ * IPv4 (RFC 791) as far as forwarding needs it, read as Open vSwitch reads it: version and header checksum
+ * are not checked. Addresses stay in network order: the u32 as loaded from memory.
  */
 
 /** A header without options: its length in words, as IHL has it, and in bytes. */
@@ -8,8 +8,8 @@ export const MIN_HEADER_WORDS: u32 = 5;
 export const MIN_HEADER_BYTES: u32 = 20;
 
 /**
- * True when the fields may be read: 20 bytes are there, and 20 ≤ IHL·4 ≤ total length ≤ `available`, the bytes from
- * the header's start to the frame's end.
+ * True when the fields may be read: 20 bytes are there, and 20 ≤ IHL·4 ≤ total length ≤ `available`, the
+ * bytes from the header's start to the frame's end.
  */
 export function isReadable(header: usize, available: u32): bool {
   if (available < MIN_HEADER_BYTES) return false;
@@ -47,10 +47,10 @@ export function isMartian(address: u32): bool {
 }
 
 /**
- * The word of TTL, protocol and checksum, bytes 8…11, with the TTL one less and the checksum corrected by RFC 1624
- * equation 3, HC' = ~(~HC + ~m + m'), with m = TTL·256. ~m + m' is 0xfeff for every TTL; the sum is taken on bytes
- * swapped, which ones' complement addition allows (RFC 1071 §2 (B)). Protocol 0 leaves the word as it is: Open
- * vSwitch 3.1 does not write the header of such a packet.
+ * The word of TTL, protocol and checksum, bytes 8…11, with the TTL one less and the checksum corrected by RFC
+ * 1624 equation 3, HC' = ~(~HC + ~m + m'), with m = TTL·256. ~m + m' is 0xfeff for every TTL; the sum is
+ * taken on bytes swapped, which ones' complement addition allows (RFC 1071 §2 (B)). Protocol 0 leaves the
+ * word as it is: Open vSwitch 3.1 does not write the header of such a packet.
  */
 export function decrementTtl(word: u32): u32 {
   if ((word & 0xff00) == 0) return word;

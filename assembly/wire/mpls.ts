@@ -1,6 +1,6 @@
 /**
- * Label stack entries (RFC 3032 §2.1): label 20 bits, TC 3, S 1, TTL 8, network order. In a u32 loaded as it stands
- * in memory, the TTL is the top byte.
+ * Label stack entries (RFC 3032 §2.1): label 20 bits, TC 3, S 1, TTL 8, network order. In a little-endian u32
+ * load, the TTL is the top byte.
  */
 
 import { TYPE_MPLS } from "./ethernet";
@@ -29,10 +29,12 @@ export function withTtl(stored: u32, ttl: u32): u32 {
   return stored | (ttl << 24);
 }
 
-/** Bytes 12…19 of an Ethernet II frame hold type, label, S bit and IHL; TC, TTL, version and TOS are left out. */
+/**
+ * Bytes 12…19 of an Ethernet II frame hold type, label, S bit and IHL; TC, TTL, version and TOS are left out.
+ */
 export const LABELLED_MASK: u64 = 0x000f_00f1_ffff_ffff;
 
-/** What stands there, under LABELLED_MASK, with this label alone on an IPv4 header without options. */
+/** The value of these bytes, under LABELLED_MASK, for this label alone on an IPv4 header without options. */
 export function labelledWord(label: u32): u64 {
   const entry = bswap<u32>((label << 12) | BOTTOM);
   return <u64>TYPE_MPLS | ((<u64>entry) << 16) | ((<u64>MIN_HEADER_WORDS) << 48);

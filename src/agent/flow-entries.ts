@@ -6,6 +6,7 @@
 
 import type { Intent, NextHop, Routes, Vm } from "../intent/index.ts";
 import { Flows, type RowInstance } from "../pipeline/index.ts";
+import { macFromBits } from "../wire/index.ts";
 
 /** A row that should be there; once it was written, it is the installed one as well. */
 export interface Row extends RowInstance {
@@ -112,7 +113,7 @@ function columnsOf(routes: readonly ResolvedRoute[]): Routes {
   const known = new Map<string, number>();
   const nextHopOf = Uint32Array.from(routes, ({ labels, via }) => {
     const key = `${via} ${labels.join("/")}`;
-    const index = known.get(key) ?? nextHops.push({ labels, via }) - 1;
+    const index = known.get(key) ?? nextHops.push({ labels, via: macFromBits(via) }) - 1;
     known.set(key, index);
     return index;
   });

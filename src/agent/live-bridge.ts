@@ -15,8 +15,10 @@ import {
   type Vm,
 } from "../intent/index.ts";
 import { Flows, flowText, type RowInstance } from "../pipeline/index.ts";
+import { ipv4FromBits, macFromBits, type Prefix } from "../wire/index.ts";
 import type { Wanted } from "./desired-state.ts";
 import type { Edit } from "./flow-changes.ts";
+import type { ResolvedRoute } from "./flow-entries.ts";
 import type { InstalledRow } from "./observed-state.ts";
 import { type AttachedBridge, BridgeError } from "./ofctl-bridge.ts";
 import { parsePrefix } from "./rib.ts";
@@ -82,13 +84,13 @@ export class LiveBridge implements AttachedBridge {
 
   async write(edits: readonly Edit[], wanted: Wanted): Promise<void> {
     const set: Route[] = [];
-    const remove: { prefix: number; length: number }[] = [];
+    const remove: Prefix[] = [];
     const ids = new Set<number>();
     for (const edit of edits) {
       const { kind, owner, match } = edit.op === "add" ? edit.row : edit.before;
       if (kind === "pipeline") throw new Error(`a row of the pipeline is another on the same base: ${match}`);
       if (owner !== 0) ids.add(owner);
-      else if (edit.op === "add") set.push(edit.row.route!);
+      else if (edit.op === "add") set.push(routeOf(edit.row.route!));
       else remove.push(prefixOf(match));
     }
     const vms = [...ids].map(id => ({ id, vm: wanted.vms.get(id) }));
@@ -144,11 +146,15 @@ function otherThan(base: Intent, { label, virtualMac, trafficClass, uplink }: In
 }
 
 /** The prefix of a route's row, as Flows writes it. */
-function prefixOf(match: string): { prefix: number; length: number } {
+function prefixOf(match: string): Prefix {
   const text = /nw_dst=([\d./]+)/.exec(match)?.[1] ?? "0.0.0.0/0";
   const found = parsePrefix(text.includes("/") ? text : `${text}/32`);
   if (found === null) throw new Error(`no prefix of a route: ${match}`);
-  return found;
+  return { address: ipv4FromBits(found.prefix), length: found.length };
+}
+
+function routeOf({ prefix, length, labels, via }: ResolvedRoute): Route {
+  return { address: ipv4FromBits(prefix), length, labels, via: macFromBits(via) };
 }
 
 /** What a doctor says of live ports: rejects unless they answer and have the base that the agent has. */

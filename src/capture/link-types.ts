@@ -1,9 +1,9 @@
 /**
- * Names of the link types of captures, from the public list (https://www.tcpdump.org/linktypes.html, IANA registry "PCAP
- * Link Types"), so that a capture that is not of Ethernet is refused by name.
+ * Names of the link types of captures, from the public list (https://www.tcpdump.org/linktypes.html, IANA
+ * registry "PCAP Link Types"), so that the error for a capture without Ethernet frames names its link type.
  */
 
-/** Names of numbers in a row, and the first of these numbers; words without LINKTYPE_. */
+/** Names of consecutive numbers without LINKTYPE_, and the first number. */
 const RUNS: readonly (readonly [first: number, names: string])[] = [
   [0, "NULL EN10MB EXP_ETHERNET AX25 PRONET CHAOS IEEE802_5 ARCNET_BSD SLIP PPP FDDI"],
   [12, "RAW"],
@@ -38,7 +38,7 @@ const RUNS: readonly (readonly [first: number, names: string])[] = [
   ],
 ];
 
-/** Words for link types that people meet. */
+/** Explanations of common link types. */
 const WORDS: Readonly<Record<number, string>> = {
   0: "BSD loopback",
   1: "Ethernet",
@@ -69,7 +69,7 @@ const NAMES: ReadonlyMap<number, string> = new Map(
   ),
 );
 
-/** `113 LINUX_SLL (Linux cooked, …)`; the bare number where the list has none. */
+/** `113 LINUX_SLL (Linux cooked, …)`; the number alone if the list has no name for it. */
 export function linkTypeName(linkType: number): string {
   const name = NAMES.get(linkType);
   const words = WORDS[linkType];

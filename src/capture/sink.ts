@@ -1,10 +1,11 @@
 /**
- * Where captures go: a file or standard output. A regular file is written under a name with `.part` behind it and
- * renamed when it is complete, so that whatever stops the program, a half-written capture never carries the name of
- * a whole one. Of a link, the file it points to is replaced. Devices, pipes and standard output are written directly.
- * A new file can be read and written by its owner only: captures hold other people's traffic.
- * A name that ends in `.gz` is compressed, one gzip member a piece, which RFC 1952 §2.2 allows.
+ * Writes captures to a file or to standard output. A regular file is written as NAME.part and renamed when it
+ * is complete, so that an incomplete capture never has the final name. If the name is a link, the file it
+ * points to is replaced. Devices, pipes and standard output are written directly. A new file has mode 0600,
+ * because captures contain other people's traffic. A name that ends in `.gz` is compressed, one gzip member a
+ * chunk, which RFC 1952, 2.2 allows.
  */
+
 import {
   closeSync,
   fstatSync,
@@ -19,16 +20,17 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { UserError } from "../errors/index.ts";
 import { ioMessage } from "./io-message.ts";
 
 const PART = ".part";
 /** Read and written by the owner. */
 const PRIVATE = 0o600;
 
-/** What is wrong with an output, in one line that begins with its name. */
-export class SinkError extends Error {
+/** An error of an output, in one line that begins with its name. */
+export class SinkError extends UserError {
   override readonly name = "SinkError";
-  /** The reader of a pipe ended: whoever has had enough needs no message. */
+  /** True if the reader of a pipe closed it, which needs no message. */
   readonly isClosedPipe: boolean;
 
   constructor(message: string, isClosedPipe = false) {
@@ -40,12 +42,14 @@ export class SinkError extends Error {
 export class Sink {
   readonly name: string;
   readonly #fd: number;
-  /** The file's name until it is complete; null for what is written directly. */
+  /** The file's name until it is complete; null if the output is written directly. */
   readonly #part: string | null;
   readonly #isGzip: boolean;
   #isOpen = true;
 
-  /** Opens a file, or standard output for `-`; `mode` is that of a new file, less the umask. Throws SinkError. */
+  /**
+   * Opens a file, or standard output for `-`; `mode` is that of a new file, less the umask. Throws SinkError.
+   */
   constructor(name: string, mode = PRIVATE) {
     this.name = name;
     this.#isGzip = name.endsWith(".gz");
@@ -60,7 +64,7 @@ export class Sink {
     }
   }
 
-  /** File descriptor to which bytes may be written as they are, from any thread; null when they may not. */
+  /** File descriptor for writing bytes unchanged, from any thread; null if that is not possible. */
   get fd(): number | null {
     return this.#isGzip || this.#fd === 1 ? null : this.#fd;
   }
@@ -80,8 +84,8 @@ export class Sink {
   }
 
   /**
-   * Ends the file under its own name. An older one goes first: ext4 writes out a file that is renamed over another
-   * one before it returns, which takes longer than everything else here.
+   * Completes the file and gives it its own name. An older file is removed first: ext4 flushes a file that is
+   * renamed over another one, which takes longer than all else here.
    */
   finish(): void {
     this.#close();
@@ -96,7 +100,7 @@ export class Sink {
     }
   }
 
-  /** Throws away what was written, as far as that can be done. Harmless after `finish`. */
+  /** Removes what was written, if possible. Does nothing after `finish`. */
   abandon(): void {
     if (!this.#isOpen) return;
     this.#close();
@@ -115,21 +119,21 @@ export class Sink {
   }
 }
 
-/** Makes a file; one that a killed process left there goes first, with its mode, and a link is not followed. */
+/** Creates a file. One that a killed process left is removed first, with its mode; a link is not followed. */
 function openNew(name: string, mode: number): number {
   rmSync(name, { force: true });
   return openSync(name, "wx", mode);
 }
 
-/** The name of an existing directory, device, pipe or socket: no place for a `.part` beside it. */
+/** Whether a name is an existing directory, device, pipe or socket, which has no `.part` file. */
 function isSpecial(name: string): boolean {
   const stat = statOf(name);
   return stat !== null && !stat.isFile();
 }
 
 /**
- * What tells a regular file from all others, whatever it is called: device and inode, or its whole path while it is
- * not there. `-` is standard output. Null for devices and pipes.
+ * Identifies a regular file whatever its name: device and inode, or its full path if it does not exist yet.
+ * `-` is standard output. Null for devices and pipes.
  */
 export function identityOf(name: string): string | null {
   const stat = name === "-" ? fstatSync(1) : statOf(name);
@@ -147,7 +151,7 @@ export function touchedBy(name: string): string[] {
   return names.map(identityOf).filter(identity => identity !== null);
 }
 
-/** The name a file has until it is complete, beside the file that a link points to. */
+/** The name of a file until it is complete; for a link, beside its target. */
 function partOf(name: string): string {
   return `${statOf(name) === null ? name : realpathSync(name)}${PART}`;
 }

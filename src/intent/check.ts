@@ -1,9 +1,10 @@
 /**
- * The table-driven checker: walks the tree of document.ts along a spec of keys.ts and gives typed values with their
- * places, reporting everything that is wrong on the way. It knows shapes and ranges only; what two values have to do
- * with each other is load.ts. A value with an error is null, so that one mistake gives one message.
+ * The table-driven checker: walks the tree of yaml-tree.ts along a spec of schema-table.ts, returns typed
+ * values with their places, and reports every error. It checks single values; load.ts checks rules that join
+ * two values. A value with an error is null, so that one mistake causes one message.
  */
 
+import { unreachable } from "../wire/index.ts";
 import { either, nearest, printable, quoted } from "./diagnostics.ts";
 import type {
   ChoiceSpec,
@@ -19,7 +20,7 @@ import type {
 import { Fault, formatRange, inRange, readHostAddress, readMac, readPrefix } from "./values.ts";
 import type { Entry, ListNode, MapNode, Node, Report, ScalarNode } from "./yaml-tree.ts";
 
-/** What YAML's core schema makes of a plain scalar (YAML 1.2.2 §10.3.2). */
+/** The type that YAML's core schema assigns to a plain scalar (YAML 1.2.2 §10.3.2). */
 const PLAIN_TYPES: readonly { readonly type: PlainType; readonly form: RegExp }[] = [
   { type: "nothing", form: /^(?:~|null|Null|NULL)?$/ },
   { type: "a truth value", form: /^(?:true|True|TRUE|false|False|FALSE)$/ },
@@ -40,43 +41,45 @@ function isNothing(node: Node): boolean {
   return node.kind === "scalar" && typeOf(node) === "nothing";
 }
 
-/** Reports the errors of a tree against a spec; `visitsMax` bounds what aliases can multiply. */
+/** Checks a tree against a spec; `visitsMax` limits the nodes visited, which aliases can multiply. */
 export class Checker {
-  private visits = 0;
+  readonly #report: Report;
+  readonly #visitsMax: number;
+  #visits = 0;
 
-  constructor(
-    private readonly report: Report,
-    private readonly visitsMax: number,
-  ) {}
+  constructor(report: Report, visitsMax: number) {
+    this.#report = report;
+    this.#visitsMax = visitsMax;
+  }
 
   /** The value of `node`, or null after a report. `path` names it in messages; "" is the whole file. */
   check<S extends Spec>(spec: S, node: Node, path: string, at = node.at): Located<ValueOf<S>> | null {
-    if (++this.visits >= this.visitsMax) {
-      if (this.visits === this.visitsMax) {
-        this.report(at, "aliases repeat too much here; write out what they stand for");
+    if (++this.#visits >= this.#visitsMax) {
+      if (this.#visits === this.#visitsMax) {
+        this.#report(at, "aliases repeat too much here; write out what they stand for");
       }
       return null;
     }
-    const value = this.valueOf(spec, node, path, at);
+    const value = this.#valueOf(spec, node, path, at);
     if (!(value instanceof Fault)) return value === null ? null : { at, value: value as ValueOf<S> };
-    this.report(at, `${path}: ${value.message}`);
+    this.#report(at, `${path}: ${value.message}`);
     return null;
   }
 
-  /** Null: already reported, further inside. */
-  private valueOf(spec: Spec, node: Node, path: string, at: number): unknown {
+  /** The value; null if the error was reported for an inner value. */
+  #valueOf(spec: Spec, node: Node, path: string, at: number): unknown {
     if (spec.kind === "record") {
-      if (node.kind === "map") return this.record(spec, node, path);
+      if (node.kind === "map") return this.#record(spec, node, path);
       const wanted = `${spec.what} is a mapping with the keys ${Object.keys(spec.keys).join(", ")}`;
       return new Fault(`${describe(node)}; ${wanted}`);
     }
     if (spec.kind === "list") {
-      if (node.kind === "list") return this.list(spec, node, path, at);
+      if (node.kind === "list") return this.#list(spec, node, path, at);
       const hint = node.kind === "scalar" && !isNothing(node) ? `, as in [${printable(node.text)}]` : "";
-      return new Fault(`${describe(node)}; ${spec.what} is wanted${hint}`);
+      return new Fault(`${describe(node)}; expected ${spec.what}${hint}`);
     }
     if (node.kind !== "scalar" || isNothing(node)) {
-      return new Fault(`${describe(node)}; ${spec.what} is wanted`);
+      return new Fault(`${describe(node)}; expected ${spec.what}`);
     }
     switch (spec.kind) {
       case "integer":
@@ -85,17 +88,19 @@ export class Checker {
         return text(spec, node);
       case "choice":
         return choice(spec, node);
-      // The three below have forms of their own: what YAML would take them for does not matter.
+      // These three have their own syntax; the type that YAML would assign does not matter.
       case "mac":
         return readMac(node.text);
       case "address":
         return readHostAddress(node.text);
       case "prefix":
         return readPrefix(node.text);
+      default:
+        return unreachable(spec);
     }
   }
 
-  private list(spec: ListSpec, node: ListNode, path: string, at: number): unknown {
+  #list(spec: ListSpec, node: ListNode, path: string, at: number): unknown {
     const count = node.items.length;
     if (count < spec.min) return new Fault(`the list is empty; at least ${spec.min} is needed`);
     if (spec.max !== null && count > spec.max) {
@@ -109,10 +114,10 @@ export class Checker {
     return values;
   }
 
-  private record(spec: RecordSpec, node: MapNode, path: string): unknown {
+  #record(spec: RecordSpec, node: MapNode, path: string): unknown {
     const names = Object.keys(spec.keys);
     for (const [name, entry] of node.entries) {
-      if (!Object.hasOwn(spec.keys, name)) this.unknownKey(name, entry, spec, path);
+      if (!Object.hasOwn(spec.keys, name)) this.#unknownKey(name, entry, spec, path);
     }
     const values: { [name: string]: Located<unknown> | null } = {};
     for (const name of names) {
@@ -120,7 +125,7 @@ export class Checker {
       const entry = node.entries.get(name);
       values[name] = null;
       if (entry === undefined) {
-        if (key.required) this.report(node.at, `${path === "" ? "" : `${path}: `}${missing(name, key)}`);
+        if (key.required) this.#report(node.at, `${path === "" ? "" : `${path}: `}${missing(name, key)}`);
         continue;
       }
       // `routes:` with nothing behind it is what remains when all routes are commented out.
@@ -132,12 +137,13 @@ export class Checker {
     return values;
   }
 
-  private unknownKey(name: string, entry: Entry, spec: RecordSpec, path: string): void {
-    this.report(entry.keyAt, () => {
+  #unknownKey(name: string, entry: Entry, spec: RecordSpec, path: string): void {
+    this.#report(entry.keyAt, () => {
       const names = Object.keys(spec.keys);
       const near = nearest(name, names);
-      const hint = near === null ? `known here: ${names.join(", ")}` : `did you mean ${near}?`;
-      return `${path === "" ? "" : `${path}: `}${printable(name) || '""'} is no key of ${spec.what}; ${hint}`;
+      const hint = near === null ? `valid keys: ${names.join(", ")}` : `did you mean ${near}?`;
+      const where = path === "" ? "" : `${path}: `;
+      return `${where}${printable(name) || '""'} is not a key of ${spec.what}; ${hint}`;
     });
   }
 }
@@ -165,13 +171,13 @@ function integer(spec: IntegerSpec, node: ScalarNode): number | Fault {
   // + 0 turns the -0 that "-0" reads as into 0.
   if (type === "a whole number") return inRange(Number(node.text) + 0, shown, spec);
   const range = `${spec.what} is a whole number ${formatRange(spec)}`;
-  if (type !== "a text") return new Fault(`${shown} is no whole number; ${range}`);
+  if (type !== "a text") return new Fault(`${shown} is not a whole number; ${range}`);
   const isNumber = !node.plain && /^\d+$/.test(node.text);
-  if (!isNumber) return new Fault(`${quoted(node.text)} is no number; ${range}`);
-  return new Fault(`${quoted(node.text)} is a text, as it is quoted; ${range}, without quotes`);
+  if (!isNumber) return new Fault(`${quoted(node.text)} is not a number; ${range}`);
+  return new Fault(`${quoted(node.text)} is text, because it is quoted; ${range}, without quotes`);
 }
 
-/** Controls, lone surrogates and line separators: nothing that an interface, a terminal or UTF-8 would carry. */
+/** Controls, lone surrogates and line separators, which interface names, terminals or UTF-8 do not allow. */
 const NOT_IN_NAMES = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u;
 
 function text(spec: TextSpec, node: ScalarNode): string | Fault {
@@ -179,9 +185,9 @@ function text(spec: TextSpec, node: ScalarNode): string | Fault {
   if (type !== "a text") {
     return new Fault(`${printable(node.text)} is ${type} in YAML; put it in quotes: ${quoted(node.text)}`);
   }
-  if (node.text.trim() === "") return new Fault(`${quoted(node.text)} is blank; ${spec.what} is wanted`);
+  if (node.text.trim() === "") return new Fault(`${quoted(node.text)} is blank; expected ${spec.what}`);
   if (NOT_IN_NAMES.test(node.text)) {
-    return new Fault(`${quoted(node.text)} holds a control character; ${spec.what} has none`);
+    return new Fault(`${quoted(node.text)} contains a control character; remove it`);
   }
   if (node.text.length > spec.max) {
     return new Fault(`${quoted(node.text)} is too long; ${spec.what} has at most ${spec.max} characters`);

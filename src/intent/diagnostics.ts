@@ -1,73 +1,77 @@
 /**
- * Problems and how they are worded: a bag that keeps the first hundred and counts the rest, values quoted safely for a
- * terminal, and the nearest known word for a misspelt one. A message says what is wrong and, after a semicolon, what
- * would be right.
+ * Problems and how they are worded: a bag that keeps the first hundred and counts the rest, values quoted
+ * safely for a terminal, and the nearest known word for a misspelt one. A message states what is not valid
+ * and, after a semicolon, what is valid.
  */
+import type { Diagnostic } from "../errors/index.ts";
 import { formatCount } from "./limits.ts";
-import type { Problem } from "./types.ts";
 
-/** A place in one file; line and col count from 1. */
+/** A place in one file; line and column count from 1. */
 export interface Place {
   readonly line: number;
-  readonly col: number;
+  readonly column: number;
 }
 
-/** One problem as a compiler prints it: `hv1.yaml:7:38: message`. */
-export function formatProblem(problem: Problem): string {
-  return `${problem.file}:${problem.line}:${problem.col}: ${problem.message}`;
-}
-
-/** Collects errors or warnings; keeps the first `limit` and counts the rest, so that a hopeless file stays readable. */
+/**
+ * Collects errors or warnings; keeps the first `limit` and counts the
+ * rest, so that the output stays readable.
+ */
 export class Bag {
-  private readonly kept: Problem[] = [];
-  private firstLeftOut: Problem | null = null;
-  private leftOutCount = 0;
+  readonly #level: "error" | "warning";
+  readonly #limit: number;
+  readonly #kept: Diagnostic[] = [];
+  #firstLeftOut: Diagnostic | null = null;
+  #leftOutCount = 0;
 
-  /** `noun` is "error" or "warning", for the last line: "…and 12 more errors". */
-  constructor(
-    private readonly noun: string,
-    private readonly limit: number,
-  ) {}
+  /** `level` is also the noun of the last line: "…and 12 more errors". */
+  constructor(level: "error" | "warning", limit: number) {
+    this.#level = level;
+    this.#limit = limit;
+  }
 
   get count(): number {
-    return this.kept.length + this.leftOutCount;
+    return this.#kept.length + this.#leftOutCount;
   }
 
-  /** True when a further problem is only counted: then neither its place nor its message need be made. */
+  /** True if further diagnostics are only counted, so that their place and message need not be computed. */
   get onlyCounts(): boolean {
-    return this.leftOutCount > 0;
+    return this.#leftOutCount > 0;
   }
 
-  /** Adds a problem; `message` is only called when it will be shown. */
+  /** Adds a diagnostic; `message` is called only if it will be shown. */
   add(file: string, place: Place, message: string | (() => string)): void {
-    if (this.kept.length >= this.limit && this.leftOutCount++ > 0) return;
+    if (this.#kept.length >= this.#limit && this.#leftOutCount++ > 0) return;
     const problem = {
       file,
       line: place.line,
-      col: place.col,
+      column: place.column,
+      level: this.#level,
       message: typeof message === "string" ? message : message(),
     };
-    if (this.kept.length < this.limit) this.kept.push(problem);
-    else this.firstLeftOut = problem;
+    if (this.#kept.length < this.#limit) this.#kept.push(problem);
+    else this.#firstLeftOut = problem;
   }
 
-  /** All problems, those of `first` (the intent) before those of other files, each file's in the order of its lines. */
-  list(first: string): Problem[] {
-    const rank = (problem: Problem): number => (problem.file === first ? 0 : 1);
-    const sorted = this.kept.toSorted((a, b) => rank(a) - rank(b) || a.line - b.line || a.col - b.col);
-    if (this.firstLeftOut === null) return sorted;
-    const noun = this.leftOutCount === 1 ? this.noun : `${this.noun}s`;
+  /** All diagnostics: those of `first` (the intent) before those of other files, in the order of lines. */
+  list(first: string): Diagnostic[] {
+    const rank = (problem: Diagnostic): number => (problem.file === first ? 0 : 1);
+    const sorted = this.#kept.toSorted((a, b) => rank(a) - rank(b) || a.line - b.line || a.column - b.column);
+    if (this.#firstLeftOut === null) return sorted;
+    const noun = this.#leftOutCount === 1 ? this.#level : `${this.#level}s`;
     return [
       ...sorted,
-      { ...this.firstLeftOut, message: `…and ${formatCount(this.leftOutCount)} more ${noun}` },
+      { ...this.#firstLeftOut, message: `…and ${formatCount(this.#leftOutCount)} more ${noun}` },
     ];
   }
 }
 
-/** What a terminal would act upon or not show: controls, lone surrogates, direction marks, line separators. */
+/**
+ * Characters that a terminal would interpret or not show: controls, lone
+ * surrogates, direction marks, line separators.
+ */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** Text from a file, fit for a message: cut when long, nothing in it that a terminal would act upon. */
+/** Text from a file for a message: shortened, with unprintable characters as escapes. */
 export function printable(text: string, max = 48): string {
   const cut = text.length > max ? `${text.slice(0, max)}…` : text;
   return cut.replace(UNPRINTABLE, sign => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`);
@@ -78,14 +82,14 @@ export function quoted(text: string): string {
   return `"${printable(text)}"`;
 }
 
-/** A list for people: `a, b or c`. */
+/** A list in words: `a, b or c`. */
 export function either(words: readonly string[]): string {
   return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
 }
 
 /**
- * The known word a person most likely meant, or null: the same letters in another spelling (`virtual_mac`), else the
- * smallest edit distance, at most a third of the word's length.
+ * The known word that is nearest to a misspelt one, or null: the same letters in another spelling
+ * (`virtual_mac`), else the smallest edit distance, at most a third of the word's length.
  */
 export function nearest(word: string, known: readonly string[]): string | null {
   if (word.length > 40) return null;

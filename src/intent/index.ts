@@ -1,23 +1,15 @@
-/**
- * The intent room's only door: load an intent, get numbers or problems. Other rooms import from here and from nowhere
- * else in this folder.
- */
-export { formatProblem } from "./diagnostics.ts";
+/** The intent module's only entry point: load an intent, edit it, read and write both as JSON. */
 export {
-  EditableIntent,
   EditError,
-  formatEdit,
-  formatIntent,
   type IntentChange,
   type IntentEdit,
-  isSameVm,
   NO_NEXT_HOP,
-  parseEdit,
   type Route,
-  readIntentDocument,
   type VmChange,
 } from "./edit.ts";
+export { formatEdit, formatIntent, parseEdit, readIntentDocument } from "./edit-json.ts";
+export { EditableIntent, isSameVm } from "./editable-intent.ts";
 export { formatCount, LABELS_MAX, LIMITS, type Limits } from "./limits.ts";
 export { intentOfBytes, loadIntent, parseIntent, parseVm } from "./load.ts";
 export { readBytes } from "./read.ts";
-export type { Intent, Loaded, NextHop, Path, Places, Problem, Routes, Uplink, Vm } from "./types.ts";
+export type { Intent, Loaded, NextHop, Path, Places, Routes, Uplink, Vm } from "./types.ts";

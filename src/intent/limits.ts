@@ -1,7 +1,7 @@
 /**
- * The limits of an intent, all in one place. They are what the core's tables hold and what a person can read, not what
- * a protocol allows; each error that comes from one of them names it. Ranges of single values (an OpenFlow port
- * number, a label) are not here: they belong to their keys, see keys.ts.
+ * All limits of an intent. They follow from the core's tables and from what a user can read, not
+ * from a protocol; each error states the limit. Ranges of single values (an OpenFlow port
+ * number, a label) are in schema-table.ts.
  */
 
 export interface Limits {
@@ -15,11 +15,14 @@ export interface Limits {
   readonly nextHops: number;
   /** Bytes of the intent file. */
   readonly intentBytes: number;
-  /** YAML words and signs, blanks too: what its reader manages in 5 s and 1 GB; 100,000 inline routes have 2,700,000. */
+  /**
+   * YAML words and signs, blanks too: what its reader manages in 5 s and 1 GB;
+   * 100,000 inline routes have 2,700,000.
+   */
   readonly intentParts: number;
   /** Bytes of the routesFile: a million routes take about 45 MB. */
   readonly routesBytes: number;
-  /** Problems listed one by one, of errors and of warnings each; the rest is counted. */
+  /** Errors, and warnings, that are listed; further ones are only counted. */
   readonly problems: number;
 }
 
@@ -34,10 +37,10 @@ export const LIMITS: Limits = {
   problems: 100,
 };
 
-/** Labels on one route: Open vSwitch keeps three (FLOW_MAX_MPLS_LABELS), a fourth push fails. */
+/** Labels of one route: Open vSwitch supports three (FLOW_MAX_MPLS_LABELS); a fourth push fails. */
 export const LABELS_MAX = 3;
 
-/** Prints a count as people read it: 1,048,576. */
+/** Prints a count with thousands separators: 1,048,576. */
 export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 }

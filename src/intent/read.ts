@@ -1,6 +1,6 @@
 /**
- * Bytes of a file, a pipe or standard input, up to a limit. Not a decoder: it only knows paths and the operating
- * system's refusals, and words them as every other problem of an intent is worded.
+ * Bytes of a file, a pipe or standard input, up to a limit. Its errors have the wording of the other
+ * diagnostics of an intent.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { printable } from "./diagnostics.ts";
@@ -19,7 +19,7 @@ const RETRY_MS = 5;
 
 const REASONS: { readonly [code: string]: string } = {
   ENOENT: "does not exist; check its name",
-  ENOTDIR: "does not exist; a part of its path is no folder",
+  ENOTDIR: "does not exist; a part of its path is not a folder",
   EACCES: "may not be read; check its permissions",
   EPERM: "may not be read; check its permissions",
   EISDIR: "is a folder; name a file",
@@ -27,7 +27,7 @@ const REASONS: { readonly [code: string]: string } = {
   ENAMETOOLONG: "has too long a name; name a file",
 };
 
-/** Reads all of `path` (`-` is standard input); a Fault says why not. `limit` in bytes. */
+/** Reads all of `path` (`-` is standard input); a Fault if that fails. `limit` in bytes. */
 export function readBytes(path: string, limit: number): FileBytes | Fault {
   let handle: number | null = null;
   try {
@@ -63,7 +63,7 @@ function readToEnd(handle: number, expectedBytes: number, limit: number): FileBy
   return { bytes, length };
 }
 
-/** One read; waits while a non-blocking standard input has nothing yet. */
+/** One read; waits while a non-blocking standard input is empty. */
 function readSome(handle: number, bytes: Uint8Array, offset: number, room: number): number {
   for (;;) {
     try {

@@ -1,6 +1,6 @@
 /**
- * Writes docs/intent.schema.json from the table of keys: `node --import tsx src/intent/schema-file.ts`. A test compares
- * the committed file with what this would write.
+ * Writes docs/intent.schema.json from schema-table.ts: `node --import tsx src/intent/schema-file.ts`. A test
+ * compares the committed file with this output.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

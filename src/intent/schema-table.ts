@@ -1,12 +1,13 @@
 /**
- * The one table of the intent file's keys: what each holds, in which range, whether it may be left out, and what an
- * editor shows when the mouse rests on it. The run-time checker (check.ts) and the JSON Schema for editors (schema.ts,
- * by way of zod) are both derived from it, so there are not two schemas. Rules that join two values (used twice, a VM's
- * MAC equal to the uplink's) are not here but in load.ts.
+ * The table of the intent file's keys: type, range, whether the key is optional, and the description that an
+ * editor shows. The run-time checker (check.ts) and the JSON Schema for editors (schema.ts, with zod) are
+ * both derived from it, so there is one schema. Rules that join two values (used twice, a VM's MAC equal to
+ * the uplink's) are in load.ts.
  */
+import type { Ipv4Address, MacAddress, Prefix } from "../wire/index.ts";
 import { LABELS_MAX } from "./limits.ts";
 import type { Path } from "./types.ts";
-import { LABEL, type Prefix, type Range } from "./values.ts";
+import { LABEL, type Range } from "./values.ts";
 
 export interface IntegerSpec extends Range {
   readonly kind: "integer";
@@ -38,7 +39,7 @@ export interface ListSpec<Of = unknown> {
   readonly kind: "list";
   readonly of: Of;
   readonly what: string;
-  /** Fewest and most items; a reason stands behind `max` in the message. */
+  /** Fewest and most items, and the reason for `max` in the message. */
   readonly min: number;
   readonly max: number | null;
   readonly maxReason: string;
@@ -61,30 +62,34 @@ export type Spec =
 export interface Key {
   readonly spec: Spec;
   readonly required: boolean;
-  /** What an editor shows; Markdown-free, a sentence or two. */
+  /** One or two sentences for editors, without Markdown. */
   readonly description: string;
-  /** What an absent key means, for the schema only; load.ts sets it. */
+  /** The value of an absent key, for the JSON Schema; load.ts applies it. */
   readonly fallback?: string | number | readonly never[];
   readonly examples: readonly (string | number | readonly (string | number)[])[];
 }
 export type KeyTable = { readonly [name: string]: Key };
 
 /** The value of a spec after checking. */
-export type ValueOf<S> = S extends IntegerSpec | MacSpec | AddressSpec
-  ? number
-  : S extends TextSpec
-    ? string
-    : S extends PrefixSpec
-      ? Prefix
-      : S extends ChoiceSpec<infer C>
-        ? C
-        : S extends ListSpec<infer Of>
-          ? (Located<ValueOf<Of>> | null)[]
-          : S extends RecordSpec<infer Keys>
-            ? { [K in keyof Keys]: Located<ValueOf<Keys[K]["spec"]>> | null }
-            : never;
+export type ValueOf<S> = S extends { readonly kind: keyof ScalarValues }
+  ? ScalarValues[S["kind"]]
+  : S extends ChoiceSpec<infer C>
+    ? C
+    : S extends ListSpec<infer Of>
+      ? (Located<ValueOf<Of>> | null)[]
+      : S extends RecordSpec<infer Keys>
+        ? { [K in keyof Keys]: Located<ValueOf<Keys[K]["spec"]>> | null }
+        : never;
 
-/** A checked value and where it stands: an offset into the text. In a record, null is an absent or faulty value. */
+interface ScalarValues {
+  readonly integer: number;
+  readonly text: string;
+  readonly mac: MacAddress;
+  readonly address: Ipv4Address;
+  readonly prefix: Prefix;
+}
+
+/** A checked value and its offset in the text. In a record, null is an absent or invalid value. */
 export interface Located<T> {
   readonly at: number;
   readonly value: T;
@@ -110,8 +115,8 @@ const MTU_KEY = {
   spec: MTU,
   required: false,
   description:
-    "Largest layer-3 packet in bytes that leaves by this port, without the 14 bytes of Ethernet header; labels " +
-    "count. Frames above it drop as too-long. Absent: not checked.",
+    "Largest layer-3 packet in bytes that leaves by this port, without the 14 bytes of Ethernet header; " +
+    "labels count. Frames above it drop as too-long. Absent: not checked.",
   examples: [1500, 9000],
 } as const satisfies Key;
 
@@ -193,8 +198,8 @@ export const VM = {
       spec: PATH,
       required: true,
       description:
-        "How the VM is attached. l2: bridged. dual-l2: sends bridged, is reached both ways. dual-l3: sends routed, " +
-        "is reached both ways. l3: routed.",
+        "How the VM is attached. l2: bridged. dual-l2: sends bridged, is reached both ways. dual-l3: sends " +
+        "routed, is reached both ways. l3: routed.",
       examples: ["l3"],
     },
     mtu: MTU_KEY,
@@ -218,7 +223,7 @@ const ROUTE = {
         what: "a list of labels",
         min: 0,
         max: LABELS_MAX,
-        maxReason: `Open vSwitch holds ${LABELS_MAX}`,
+        maxReason: `Open vSwitch supports ${LABELS_MAX}`,
       },
       required: false,
       description: "MPLS labels to push, outermost first, at most 3. None: the packet leaves as plain IPv4.",
@@ -295,8 +300,8 @@ export const INTENT = {
       spec: { kind: "text", what: "a file's name", max: PATH_MAX },
       required: false,
       description:
-        "A file with further routes, relative to this file's folder: one a line, PREFIX LABELS VIA, with LABELS " +
-        "2002 or 2002/3003 or - and # comments.",
+        "A file with further routes, relative to this file's folder: one a line, PREFIX LABELS VIA, with " +
+        "LABELS 2002 or 2002/3003 or - and # comments.",
       examples: ["routes.txt"],
     },
   },

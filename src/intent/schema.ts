@@ -1,10 +1,11 @@
 /**
- * The shape of an intent file as a zod schema, derived from the table in keys.ts, and from it the JSON Schema by which
- * editors complete and check the file. Only the generator and the tests import this: zod costs 12 ms to load, and the
- * program itself checks along the same table without it. A schema cannot say everything: what joins two values (used
- * twice, host bits, in all too many) is only found by `slash32 check`.
+ * The zod schema of an intent file, derived from schema-table.ts, and the JSON Schema with which editors
+ * complete and check the file. Only the generator and the tests import it: zod takes 12 ms to load, and the
+ * program checks the same table without it. A JSON Schema cannot express rules that join two values (used
+ * twice, host bits, too many in total); only `slash32 check` finds those.
  */
 import { z } from "zod";
+import { unreachable } from "../wire/index.ts";
 import { INTENT, type Key, type Spec } from "./schema-table.ts";
 
 const MAC_PATTERN = /^(?!00(?::00){5}$)[0-9A-Fa-f][02468ACEace](?::[0-9A-Fa-f]{2}){5}$/;
@@ -13,7 +14,10 @@ const IPV4 = `${OCTET}(?:\\.${OCTET}){3}`;
 /** Neither 0/8, 127/8 nor 224/3; as a look-ahead, so that the rest stays readable. */
 const HOST_PATTERN = new RegExp(`^(?!0\\.|127\\.|22[4-9]\\.|2[3-5][0-9]\\.)${IPV4}$`);
 const PREFIX_PATTERN = new RegExp(`^${IPV4}/(?:3[0-2]|[12]?[0-9])$`);
-/** At least one character that is no blank, and no control; spelt without classes that some editors do not know. */
+/**
+ * At least one character that is not blank, and no control characters; without the
+ * character classes that some editors lack.
+ */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what excludes them
 const NAME_PATTERN = /^(?=.*\S)[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$/;
 
@@ -39,6 +43,8 @@ function typeOf(spec: Spec): z.ZodType {
       return z.strictObject(
         Object.fromEntries(Object.entries(spec.keys).map(([name, key]) => [name, keyType(key)])),
       );
+    default:
+      return unreachable(spec);
   }
 }
 

@@ -1,16 +1,17 @@
 /**
- * An intent after loading: every name and address resolved to numbers, every rule of the intent file checked.
- * Plain data, no methods; the rooms that compile, pack or prove it read only this.
+ * An intent after loading: all addresses are numbers, and every rule of the intent file is checked. Plain
+ * data without methods; the modules that compile, pack or prove an intent read only this.
  */
+import type { Diagnostic, Location } from "../errors/index.ts";
+import type { Ipv4Address, MacAddress } from "../wire/index.ts";
 
-/** How a VM is attached; PIPELINE's table of paths. */
+/** The attachment mode of a VM (key `path`), as in docs/pipeline.md. */
 export type Path = "l2" | "dual-l2" | "dual-l3" | "l3";
 
 export interface Uplink {
   readonly port: string;
   readonly ofport: number;
-  /** MAC address as a number below 2^48. */
-  readonly mac: number;
+  readonly mac: MacAddress;
   /** Largest layer-3 packet in bytes; null: not checked. */
   readonly mtu: number | null;
 }
@@ -20,18 +21,18 @@ export interface Vm {
   readonly name: string;
   readonly port: string;
   readonly ofport: number;
-  readonly mac: number;
-  /** At least one, unsigned 32-bit, host order. */
-  readonly addresses: readonly number[];
+  readonly mac: MacAddress;
+  /** At least one. */
+  readonly addresses: readonly Ipv4Address[];
   readonly path: Path;
-  /** As of the uplink; null: not checked. */
+  /** Largest layer-3 packet in bytes; null: not checked. */
   readonly mtu: number | null;
 }
 
-/** Where routes lead: labels outermost first (0…3 of them) and the next hop's MAC. */
+/** The labels of a route, outermost first (0…3), and the MAC address of its next hop. */
 export interface NextHop {
   readonly labels: readonly number[];
-  readonly via: number;
+  readonly via: MacAddress;
 }
 
 /**
@@ -50,33 +51,25 @@ export interface Intent {
   readonly name: string;
   readonly bridge: string;
   readonly label: number;
-  readonly virtualMac: number;
+  readonly virtualMac: MacAddress;
   readonly trafficClass: number;
   readonly uplink: Uplink;
   readonly vms: readonly Vm[];
   readonly routes: Routes;
 }
 
-/** A message about an intent: where it is (line and col count from 1), what is wrong and what would be right. */
-export interface Problem {
-  readonly file: string;
-  readonly line: number;
-  readonly col: number;
-  readonly message: string;
-}
-
-/** Where the parts of an intent stand, for messages about them. */
+/** The places of the parts of an intent, for messages. */
 export interface Places {
   /** The mapping of VM `index`. */
-  vm(index: number): Omit<Problem, "message">;
+  vm(index: number): Required<Location>;
   /** Route `index`, in the intent or in its routesFile. */
-  route(index: number): Omit<Problem, "message">;
+  route(index: number): Required<Location>;
 }
 
-/** What loading gives: the intent is null, and without places, when there is at least one error. */
+/** The result of loading: the intent is null, and there are no places, if there is at least one error. */
 export interface Loaded {
   readonly intent: Intent | null;
   readonly places?: Places;
-  readonly errors: readonly Problem[];
-  readonly warnings: readonly Problem[];
+  readonly errors: readonly Diagnostic[];
+  readonly warnings: readonly Diagnostic[];
 }

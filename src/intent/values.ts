@@ -1,19 +1,30 @@
 /**
- * Single values as they stand in an intent or a routes file, with the wording for everything that can be wrong with
- * them. The text forms themselves are read by wire/address.ts; here are the rules an intent adds (no group MAC, no
- * host bits, no address that can never be a VM's). A reader gives the value or a `Fault`, never both.
+ * Single values of an intent or a routes file, and the messages for values that are not valid.
+ * src/wire/address.ts parses the text; here are the rules that an intent adds: no group MAC, no host bits, no
+ * address that a VM cannot have. A reader returns the value or a `Fault`.
  */
-import { formatIpv4, formatMac, isGroupMac, maskOf, parseIpv4, parseMac } from "../wire/index.ts";
+import {
+  formatMac,
+  formatPrefix,
+  type Ipv4Address,
+  ipv4FromBits,
+  isGroupMac,
+  type MacAddress,
+  networkOf,
+  type Prefix,
+  parseIpv4,
+  parseMac,
+  parsePrefixLength,
+} from "../wire/index.ts";
 import { printable, quoted } from "./diagnostics.ts";
 
-/** What is wrong with a value and what would be right; the place is the caller's. */
+/** Why a value is not valid, and what is; the caller adds the place. */
 export class Fault {
-  constructor(readonly message: string) {}
-}
+  readonly message: string;
 
-export interface Prefix {
-  readonly prefix: number;
-  readonly length: number;
+  constructor(message: string) {
+    this.message = message;
+  }
 }
 
 /** A range of whole numbers and the name of what it counts, with its article: "a label". */
@@ -40,11 +51,11 @@ export function inRange(value: number, shown: string, range: Range): number | Fa
 const MAC_LIKE = /^(?:[0-9a-f]{2}[-. ]?){5}[0-9a-f]{2}$|^(?:[0-9a-f]{4}[-.:]){2}[0-9a-f]{4}$/i;
 const MAC_SHORT = /^[0-9a-f]{1,2}(?::[0-9a-f]{1,2}){5}$/i;
 
-/** A MAC address which one station can have: neither a group address nor all zeros. */
-export function readMac(text: string): number | Fault {
+/** A MAC address that a station can have: neither a group address nor all zeros. */
+export function readMac(text: string): MacAddress | Fault {
   const mac = parseMac(text);
-  if (mac === null) return new Fault(`${quoted(text)} is no MAC address; ${macHint(text)}`);
-  if (mac === 0) return new Fault("00:00:00:00:00:00 is nobody's MAC address; give the station's own");
+  if (mac === null) return new Fault(`${quoted(text)} is not a MAC address; ${macHint(text)}`);
+  if (mac === 0) return new Fault("00:00:00:00:00:00 is not a valid MAC address; give that of the station");
   if (isGroupMac(mac)) {
     const without = formatMac(mac - 2 ** 40);
     const near = mac === 2 ** 48 - 1 ? "" : `, as in ${without}`;
@@ -68,40 +79,40 @@ function macHint(text: string): string {
 const LEADING_ZERO = /(?:^|\.)0\d/;
 const NUMBERS = /^\d+(?:\.\d+){3}$/;
 
-function readIpv4(text: string): number | Fault {
+function readIpv4(text: string): Ipv4Address | Fault {
   const address = parseIpv4(text);
   if (address !== null) return address;
-  const say = (hint: string): Fault => new Fault(`${quoted(text)} is no IPv4 address; ${hint}`);
+  const refused = (hint: string): Fault => new Fault(`${quoted(text)} is not an IPv4 address; ${hint}`);
   if (NUMBERS.test(text) && LEADING_ZERO.test(text)) {
     const plain = text.split(".").map(Number).join(".");
-    return say(
+    return refused(
       parseIpv4(plain) === null
         ? "leave out leading zeros"
         : `leave out leading zeros, as in ${plain} (some programs read them as octal)`,
     );
   }
-  if (NUMBERS.test(text)) return say("each of its four numbers is 0…255");
-  if (text.includes(":")) return say("IPv6 is not carried; write four numbers, as in 203.0.113.7");
-  return say("write four numbers, as in 203.0.113.7");
+  if (NUMBERS.test(text)) return refused("each of its four numbers is 0…255");
+  if (text.includes(":")) return refused("IPv6 is not supported; write four numbers, as in 203.0.113.7");
+  return refused("write four numbers, as in 203.0.113.7");
 }
 
-/** Blocks in which no host lives and towards which no packet is forwarded (PIPELINE.md, table 40). */
-const MARTIANS = [
-  { prefix: 0x00000000, length: 8, text: "0.0.0.0/8" },
-  { prefix: 0x7f000000, length: 8, text: "127.0.0.0/8" },
-  { prefix: 0xe0000000, length: 3, text: "224.0.0.0/3" },
+/** Blocks without hosts, to which no packet is forwarded (PIPELINE.md, table 40). */
+const MARTIANS: readonly Prefix[] = [
+  { address: ipv4FromBits(0x00000000), length: 8 },
+  { address: ipv4FromBits(0x7f000000), length: 8 },
+  { address: ipv4FromBits(0xe0000000), length: 3 },
 ];
 
-/** The martian block that holds all of a prefix, as text, or null. */
-export function martianOf(prefix: number, length: number): string | null {
-  for (const block of MARTIANS) {
-    if (length >= block.length && (prefix & maskOf(block.length)) >>> 0 === block.prefix) return block.text;
-  }
-  return null;
+/** The martian block that contains all of a prefix, as text; null if there is none. */
+export function martianOf(address: number, length: number): string | null {
+  const block = MARTIANS.find(
+    martian => length >= martian.length && networkOf(address, martian.length) === martian.address,
+  );
+  return block === undefined ? null : formatPrefix(block);
 }
 
-/** A VM's address: IPv4, and in no block that is never a host's. */
-export function readHostAddress(text: string): number | Fault {
+/** The address of a VM: IPv4, outside the martian blocks. */
+export function readHostAddress(text: string): Ipv4Address | Fault {
   if (text.includes("/") && !(readPrefix(text) instanceof Fault)) {
     return new Fault(
       `${quoted(text)} is a prefix; an address stands alone: ${text.slice(0, text.indexOf("/"))}`,
@@ -112,7 +123,7 @@ export function readHostAddress(text: string): number | Fault {
   const martian = martianOf(address, 32);
   if (martian === null) return address;
   return new Fault(
-    `${text} is in ${martian}, where no host lives; give an address outside 0/8, 127/8 and 224/3`,
+    `${text} is in ${martian}, which is not for hosts; give an address outside 0/8, 127/8 and 224/3`,
   );
 }
 
@@ -122,24 +133,23 @@ export function readPrefix(text: string): Prefix | Fault {
   if (slash < 0) {
     const alone = readIpv4(text);
     if (!(alone instanceof Fault)) return new Fault(`${text} has no length; a single address is ${text}/32`);
-    return new Fault(`${quoted(text)} is no prefix; write an address and a length, as in 203.0.113.0/24`);
+    return new Fault(`${quoted(text)} is not a prefix; write an address and a length, as in 203.0.113.0/24`);
   }
   const prefix = readIpv4(text.slice(0, slash));
   if (prefix instanceof Fault) return prefix;
   const digits = text.slice(slash + 1);
-  if (!/^(?:[12]?\d|3[0-2])$/.test(digits)) {
-    return new Fault(`${quoted(digits)} is no prefix length; write 0…32`);
-  }
-  const length = Number(digits);
-  const masked = (prefix & maskOf(length)) >>> 0;
-  if (masked === prefix) return { prefix, length };
-  return new Fault(`${text} has host bits set; the prefix is ${formatIpv4(masked)}/${length}`);
+  const length = parsePrefixLength(digits);
+  if (length === null) return new Fault(`${quoted(digits)} is not a prefix length; write 0…32`);
+  const network = networkOf(prefix, length);
+  if (network === prefix) return { address: network, length };
+  const masked = formatPrefix({ address: network, length });
+  return new Fault(`${text} has host bits set; the prefix is ${masked}`);
 }
 
-/** One label in decimal, as a routes file has it. */
+/** One label in decimal, as in a routes file. */
 export function readLabel(text: string): number | Fault {
   if (!/^\d+$/.test(text)) {
-    return new Fault(`${quoted(text)} is no label; a label is a number ${formatRange(LABEL)}`);
+    return new Fault(`${quoted(text)} is not a label; a label is a number ${formatRange(LABEL)}`);
   }
   return inRange(Number(text), printable(text), LABEL);
 }

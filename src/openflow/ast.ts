@@ -3,6 +3,7 @@
  * anything is concluded from it. The spelling is kept where two spellings print differently (`mod_dl_dst`, `load`,
  * `set_field`); normalize.ts makes them one. Values are bigints in the field's own width; nothing here is mutable.
  */
+import type { Diagnostic } from "../errors/index.ts";
 import type { Field } from "./fields.ts";
 
 /** Columns of a token within its line, 0-based, end exclusive. */
@@ -182,11 +183,5 @@ export interface Group {
   readonly text: string;
 }
 
-/** Something that is wrong, or worth a warning, with its place. Columns count from 1. */
-export interface TextProblem {
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-  readonly level: "error" | "warning";
-  readonly message: string;
-}
+/** A diagnostic of a dump, a list of groups or of ports. */
+export type TextProblem = Diagnostic;

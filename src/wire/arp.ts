@@ -1,6 +1,6 @@
 /**
  * ARP for the frame builder (RFC 826). The defaults are Ethernet and IPv4; every field of the fixed part can
- * be overridden to make a packet that is none of that, while the addresses keep their six and four bytes.
+ * be overridden for packets that are neither; the addresses keep their six and four bytes.
  */
 import { ETHERTYPE } from "./ethernet.ts";
 import { type Ipv4Like, ipv4Bytes, join, type Layer, type MacLike, macBytes, u8, u16 } from "./layer.ts";

@@ -1,8 +1,8 @@
 /**
  * The frame builder: `eth({ dst, src }).mpls({ label }).ipv4({ src, dst }).udp({ src, dst
- * }).payload(bytes).bytes()`. A builder is immutable; each step gives a new one, so a common beginning can be
- * kept and continued in many ways. It writes any frame a test needs, wrong ones included, and is far too slow
- * for the data path.
+ * }).payload(bytes).bytes()`. A builder is immutable; each step returns a new one, so several
+ * frames can share a beginning. It writes any frame that a test needs, malformed ones
+ * included, and is far too slow for the data path.
  */
 import { type ArpFields, arpLayer } from "./arp.ts";
 import {

@@ -1,7 +1,7 @@
 /**
- * One line a frame, like a terse tcpdump: for traces, differences and tests that failed. It follows a frame
- * as far as it goes and says where it was cut; whatever the bytes, it never throws. It judges nothing: what
- * the pipeline makes of a frame is not decided here.
+ * Prints a frame in one line, like a terse tcpdump: for traces, differences and failed tests. It dissects a
+ * frame as far as its bytes reach and marks where it is cut. It never throws, whatever the bytes, and it does
+ * not decide what the pipeline does with the frame.
  */
 import { formatIpv4, formatMac } from "./address.ts";
 import { ETHERTYPE } from "./ethernet.ts";
@@ -14,12 +14,12 @@ const ICMP_TYPES: Readonly<Record<number, string>> = {
   11: "time exceeded",
 };
 const TCP_FLAGS = "FSRP.U";
-/** A frame of 9,216 bytes can hold 2,300 labels; nobody reads a line that long. */
+/** A frame of 9,216 bytes can hold 2,300 labels; a line that long is not readable. */
 const LABELS_SHOWN = 8;
 
 /**
- * A reader that stops at the end of the frame, or of the packet in it: padding behind an IP packet is no header. Reads
- * past the end give zero, and `left` tells before.
+ * A reader that stops at the end of the frame, or of the packet in it: padding behind an IP packet is not a
+ * header. Reads past the end return zero; `left` is the number of bytes before it.
  */
 class Cursor {
   #end: number;
@@ -35,7 +35,7 @@ class Cursor {
     return Math.max(this.#end - this.at, 0);
   }
 
-  /** Nothing is read behind the next `bytes` bytes any more. */
+  /** Limits further reads to the next `bytes` bytes. */
   limit(bytes: number): void {
     this.#end = Math.min(this.#end, this.at + bytes);
   }
@@ -210,5 +210,6 @@ function tcp(cursor: Cursor): string {
   const isBad = headerLength < 20 || headerLength > cursor.left;
   const bits = cursor.u8(13);
   const flags = [...TCP_FLAGS].filter((_, bit) => (bits & (1 << bit)) !== 0).join("");
-  return `TCP ${cursor.u16(0)} > ${cursor.u16(2)} [${flags}] seq ${cursor.u32(4)}${isBad ? ` bad header length ${headerLength}` : ""}`;
+  const bad = isBad ? ` bad header length ${headerLength}` : "";
+  return `TCP ${cursor.u16(0)} > ${cursor.u16(2)} [${flags}] seq ${cursor.u32(4)}${bad}`;
 }

@@ -1,7 +1,6 @@
 /**
  * Ethernet II (RFC 894), VLAN tags (IEEE 802.1Q) and LLC/SNAP (RFC 1042) for the frame builder, and the
- * numbers of the EtherTypes this project knows. A type field left out is filled in from the layer that
- * follows.
+ * EtherTypes that slash32 uses. A type field left out is filled in from the layer that follows.
  */
 import { bits, join, type Layer, type MacLike, macBytes, u16 } from "./layer.ts";
 
@@ -13,7 +12,7 @@ export const ETHERTYPE = {
   mpls: 0x8847,
   mplsMulticast: 0x8848,
   serviceVlan: 0x88a8,
-  /** IEEE 802 local experimental 1: what a payload right behind Ethernet is called when nobody says. */
+  /** IEEE 802 local experimental 1: the default type of a payload directly behind Ethernet. */
   experimental: 0x88b5,
 } as const;
 
@@ -28,7 +27,7 @@ export interface VlanFields {
   readonly id: number;
   readonly priority?: number;
   readonly dropEligible?: boolean;
-  /** 0x8100 (default) or 0x88a8; it stands in the type field of the layer before. */
+  /** 0x8100 (default) or 0x88a8; written to the type field of the layer before. */
   readonly tpid?: number;
   readonly type?: number;
 }
@@ -54,12 +53,12 @@ class SnapLayer implements Layer {
 }
 
 /**
- * A type field in front of `after` (encoded: `inner`): what is given, else its EtherType, or for LLC its
- * length.
+ * A type field in front of `after` (encoded: `inner`): the given value,
+ * else its EtherType, or for LLC its length.
  */
 function typeField(given: number | undefined, inner: Uint8Array, after: Layer | null): number {
-  // A length field ends at 1,500 by IEEE 802.3; longer frames get 1,500, which a reader of types does not
-  // mind.
+  // A length field ends at 1,500 by IEEE 802.3; longer frames get 1,500,
+  // which a reader of types does not mind.
   const length = after instanceof SnapLayer ? Math.min(inner.length, 1500) : undefined;
   return given ?? length ?? after?.etherType ?? ETHERTYPE.experimental;
 }

@@ -1,11 +1,13 @@
 /**
- * Frames as builder expressions: `eth(dst=52:54:00:00:00:0b, src=02:00:00:00:00:fe).mpls(label=1001).ipv4(src=198.51.100.9,
- * dst=203.0.113.7).udp(src=4000, dst=53)`. Layers and fields are those of the builder in build.ts, so what a test writes
- * in TypeScript can be pasted: braces, quotes and `name: value` are accepted too. Layers are separated by dots or slashes.
+ * Frames as builder expressions: `eth(dst=52:54:00:00:00:0b,
+ * src=02:00:00:00:00:fe).mpls(label=1001).ipv4(src=198.51.100.9, dst=203.0.113.7).udp(src=4000, dst=53)`.
+ * Layers and fields are those of the builder in build.ts, so what a test writes in TypeScript can be pasted:
+ * braces, quotes and `name: value` are accepted too. Layers are separated by dots or slashes.
  */
 import { parseIpv4, parseMac } from "./address.ts";
 import { eth, type FrameBuilder } from "./build.ts";
 import { parseHex } from "./hex.ts";
+import { unreachable } from "./unreachable.ts";
 
 /** How a field's value is written. */
 type Kind = "mac" | "ipv4" | "ipv6" | "number" | "yes or no" | "letters" | "bytes";
@@ -13,7 +15,7 @@ type Kind = "mac" | "ipv4" | "ipv6" | "number" | "yes or no" | "letters" | "byte
 interface LayerRule {
   readonly fields: Readonly<Record<string, Kind>>;
   readonly required: readonly string[];
-  /** The field that a value without a name is. */
+  /** The field that a value without a name sets. */
   readonly first?: string;
 }
 
@@ -98,14 +100,15 @@ const RULES: Readonly<Record<string, LayerRule>> = {
 };
 
 const EXAMPLE =
-  "eth(dst=52:54:00:00:00:0b, src=02:00:00:00:00:fe).ipv4(src=198.51.100.9, dst=203.0.113.7).udp(src=4000, dst=53)";
+  "eth(dst=52:54:00:00:00:0b, src=02:00:00:00:00:fe)" +
+  ".ipv4(src=198.51.100.9, dst=203.0.113.7).udp(src=4000, dst=53)";
 
 /** True for text that is meant as an expression and not as hex. */
 export function isExpression(text: string): boolean {
   return /^\s*[a-z]\w*\s*\(/i.test(text);
 }
 
-/** Builds the frame that an expression describes. Throws a SyntaxError that names the column and what would be right. */
+/** Builds the frame that an expression describes. Throws a SyntaxError with the column and what is valid. */
 export function frameOfExpression(text: string): Uint8Array {
   let frame: FrameBuilder | null = null;
   let at = 0;
@@ -137,7 +140,7 @@ type Fields = Record<string, unknown>;
 function fieldsOf(layer: string, text: string, at: number, layerAt: number): Fields {
   const rule = Object.hasOwn(RULES, layer) ? RULES[layer]! : null;
   if (rule === null) {
-    throw problem(layerAt, `"${layer}" is no layer; there are ${Object.keys(RULES).join(", ")}`);
+    throw problem(layerAt, `"${layer}" is not a layer; expected ${Object.keys(RULES).join(", ")}`);
   }
   const fields: Fields = {};
   const pattern = /\s*(?:([a-zA-Z]+)\s*(?:=|:(?=\s))\s*)?("[^"]*"|'[^']*'|[^,]*?)\s*(?:,|$)/y;
@@ -160,7 +163,8 @@ function fieldsOf(layer: string, text: string, at: number, layerAt: number): Fie
 }
 
 function readValue(kind: Kind, text: string, at: number, name: string): unknown {
-  const wrong = (right: string): SyntaxError => problem(at, `${name}: "${text}" is wrong, expected ${right}`);
+  const wrong = (right: string): SyntaxError =>
+    problem(at, `${name}: "${text}" is not valid; expected ${right}`);
   switch (kind) {
     case "number":
       if (!/^(\d+|0x[0-9a-f]+)$/i.test(text)) throw wrong("a number such as 64 or 0x0800");
@@ -179,6 +183,8 @@ function readValue(kind: Kind, text: string, at: number, name: string): unknown 
       return /^(true|yes|1)$/.test(text);
     case "bytes":
       return bytesOf(text, wrong);
+    default:
+      return unreachable(kind);
   }
 }
 
@@ -193,7 +199,7 @@ function bytesOf(text: string, wrong: (right: string) => SyntaxError): Uint8Arra
 
 function withLayer(frame: FrameBuilder | null, name: string, fields: Fields, at: number): FrameBuilder {
   if (frame === null && name !== "eth") throw problem(at, "a frame begins with eth(…)");
-  if (frame !== null && name === "eth") throw problem(at, "eth(…) stands at the beginning only");
+  if (frame !== null && name === "eth") throw problem(at, "eth(…) is valid only at the beginning");
   try {
     // The table above is the type check: it holds the builder's own names and kinds.
     // biome-ignore lint/suspicious/noExplicitAny: a layer chosen by its name

@@ -1,12 +1,12 @@
 /**
- * Frames as hex text: what people paste from ovs-appctl, Wireshark or a bug report. Blanks, line breaks,
- * colons, dashes between octets and 0x in front are accepted; a hex dump with an offset column is refused
- * with a hint, because its offsets could pass for bytes.
+ * Frames as hex text, as pasted from ovs-appctl, Wireshark or a bug report. Blanks, line breaks, colons,
+ * dashes between octets and 0x in front are accepted; a hex dump with an offset column is refused with a
+ * hint, because its offsets could pass for bytes.
  */
 
 const OFFSET_LINE = /^\s*(?:0x)?[0-9a-f]{4,8}(?::\s|\s\s)/im;
 
-/** Reads hex text; throws a SyntaxError that says what would be right. */
+/** Parses hex text; throws a SyntaxError with what is valid. */
 export function parseHex(text: string): Uint8Array {
   if (OFFSET_LINE.test(text)) {
     throw new SyntaxError("this is a hex dump with an offset column; give the bytes only, without offsets");
@@ -14,7 +14,7 @@ export function parseHex(text: string): Uint8Array {
   const digits = text.replace(/\b0x/gi, "").replace(/[\s:,-]/g, "");
   const stray = /[^0-9a-f]/i.exec(digits);
   if (stray !== null)
-    throw new SyntaxError(`"${stray[0]}" is no hex digit; write bytes as 52 54 00 or 525400`);
+    throw new SyntaxError(`"${stray[0]}" is not a hex digit; write bytes as 52 54 00 or 525400`);
   if (digits.length % 2 === 1) {
     throw new SyntaxError(
       `${digits.length} hex digits are no whole number of bytes; write two digits for each`,

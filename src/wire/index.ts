@@ -1,6 +1,6 @@
 /**
- * The room of frames for people, by its only door: addresses, the builder, one-line summaries and hex text.
- * Nothing here runs in the data path, and nothing here imports another room.
+ * The wire module's only entry point: addresses, the frame builder, one-line summaries and hex text. Nothing
+ * here runs in the data path, and nothing here imports another module.
  */
 export * from "./address.ts";
 export { ARP_REPLY, ARP_REQUEST, type ArpFields } from "./arp.ts";

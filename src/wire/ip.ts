@@ -1,7 +1,7 @@
 /**
  * IPv4 (RFC 791) and the fixed header of IPv6 (RFC 8200) for the frame builder. Lengths, protocol and header
- * checksum are computed unless given; a given one is written as it is, so that wrong packets are as easy as
- * right ones. No fragmenting: `fragment` only writes the fields.
+ * checksum are computed unless given; a given value is written unchanged, so that a test can make malformed
+ * packets. No fragmenting: `fragment` only writes the fields.
  */
 import { ETHERTYPE } from "./ethernet.ts";
 import { bits, type Ipv4Like, internetChecksum, ipv4Bytes, join, type Layer, u8, u16, u32 } from "./layer.ts";
@@ -77,7 +77,7 @@ export function ipv6Bytes(text: string): number[] {
   const groups = [...halves[0]!, ...Array<string>(Math.max(gap, 0)).fill("0"), ...(halves[1] ?? [])];
   const right =
     groups.length === 8 && halves.length <= 2 && groups.every(group => /^[0-9a-f]{1,4}$/i.test(group));
-  if (!right) throw new TypeError(`"${text}" is no IPv6 address, write it as 2001:db8::7`);
+  if (!right) throw new TypeError(`"${text}" is not an IPv6 address; write it as 2001:db8::7`);
   return groups.flatMap(group => u16(Number.parseInt(group, 16)));
 }
 

@@ -1,8 +1,8 @@
 /**
- * What all layers of the frame builder share: the shape of a layer, big-endian fields as byte arrays, and the
- * Internet checksum (RFC 1071). A layer only knows how to put itself in front of bytes that are already
- * encoded; which number announces it (EtherType or IP protocol) is data, so that the layer before it can fill
- * in its own type field.
+ * Shared by all layers of the frame builder: the type of a layer, big-endian fields as byte arrays,
+ * and the Internet checksum (RFC 1071). A layer encodes itself in front of bytes that are already
+ * encoded; the number that announces it (EtherType or IP protocol) is data, so that the layer
+ * before it can fill in its own type field.
  */
 import { formatMac, parseIpv4, parseMac } from "./address.ts";
 
@@ -56,7 +56,7 @@ export function bits(...fields: readonly (readonly [value: number, bits: number,
 
 export function macBytes(mac: MacLike): number[] {
   const value = typeof mac === "number" ? checked(mac, 48, "MAC address") : parseMac(mac);
-  if (value === null) throw new TypeError(`"${mac}" is no MAC address, write it as 52:54:00:00:00:0b`);
+  if (value === null) throw new TypeError(`"${mac}" is not a MAC address; write it as 52:54:00:00:00:0b`);
   return formatMac(value)
     .split(":")
     .map(octet => Number.parseInt(octet, 16));
@@ -64,7 +64,7 @@ export function macBytes(mac: MacLike): number[] {
 
 export function ipv4Bytes(address: Ipv4Like): number[] {
   const value = typeof address === "number" ? address : parseIpv4(address);
-  if (value === null) throw new TypeError(`"${address}" is no IPv4 address, write it as 203.0.113.7`);
+  if (value === null) throw new TypeError(`"${address}" is not an IPv4 address; write it as 203.0.113.7`);
   return u32(value, "IPv4 address");
 }
 

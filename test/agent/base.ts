@@ -21,7 +21,7 @@ import {
   VmDirectory,
 } from "../../src/agent/index.ts";
 import { type Intent, parseIntent, type Vm } from "../../src/intent/index.ts";
-import { formatIpv4, formatMac, parseMac } from "../../src/wire/index.ts";
+import { formatIpv4, formatMac, ipv4FromBits, macFromBits, parseMac } from "../../src/wire/index.ts";
 
 export const BASE = parseIntent(
   `name: hv1
@@ -45,8 +45,8 @@ export function vmOf(n: number, path: Vm["path"] = "l3", addresses = [`203.0.113
     name: `vm-${n}`,
     port: `tap${100 + n}`,
     ofport: 10 + n,
-    mac: parseMac("52:54:00:00:00:00")! + n,
-    addresses: numbers,
+    mac: macFromBits(parseMac("52:54:00:00:00:00")! + n),
+    addresses: numbers.map(ipv4FromBits),
     path,
     mtu: null,
   };

@@ -17,7 +17,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { Admission, admit, Fabric, Quarantine, VmDirectory, type VmFile } from "../../src/agent/index.ts";
 import { LIMITS, type Limits, type Vm } from "../../src/intent/index.ts";
-import { formatIpv4 } from "../../src/wire/index.ts";
+import { formatIpv4, ipv4FromBits, macFromBits } from "../../src/wire/index.ts";
 import { assert, suite } from "../harness.ts";
 import { BASE, best, randomOf, textOf, vmOf, Workplace } from "./base.ts";
 
@@ -33,8 +33,8 @@ function large(n: number, addressCount = 1): Vm {
     name: `n${n}`,
     port: `p${n}`,
     ofport: n + 1,
-    mac: 0x525400000000 + n,
-    addresses,
+    mac: macFromBits(0x525400000000 + n),
+    addresses: addresses.map(ipv4FromBits),
   };
 }
 const fileOf = (vm: Vm, modifiedMs = vm.id): VmFile => ({ file: `vm-${vm.id}.yaml`, modifiedMs, vm });

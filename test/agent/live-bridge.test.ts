@@ -10,6 +10,7 @@ import { BridgeError, examineLive, LiveBridge, type Reconciler, startAgent } fro
 import { ask } from "../../src/host/index.ts";
 import { formatIntent, type Vm } from "../../src/intent/index.ts";
 import { Flows, flowText } from "../../src/pipeline/index.ts";
+import { macFromBits } from "../../src/wire/index.ts";
 import { PROGRAM } from "../cli/base.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { killAll, type Running, startLive, until } from "../live/base.ts";
@@ -178,10 +179,10 @@ test("live ports with another base are refused by name, by rounds and by the doc
   onScene(async scene => {
     for (const [base, name] of [
       [{ ...BASE, label: 1002 }, "label"],
-      [{ ...BASE, virtualMac: BASE.virtualMac + 1 }, "virtualMac"],
+      [{ ...BASE, virtualMac: macFromBits(BASE.virtualMac + 1) }, "virtualMac"],
       [{ ...BASE, trafficClass: 3 }, "trafficClass"],
       [{ ...BASE, uplink: { ...BASE.uplink, ofport: 2 } }, "uplink.ofport"],
-      [{ ...BASE, uplink: { ...BASE.uplink, mac: BASE.uplink.mac + 1 } }, "uplink.mac"],
+      [{ ...BASE, uplink: { ...BASE.uplink, mac: macFromBits(BASE.uplink.mac + 1) } }, "uplink.mac"],
     ] as const) {
       await scene.live!.end();
       await scene.start(base);

@@ -15,7 +15,7 @@ import {
 } from "../../src/agent/index.ts";
 import type { Vm } from "../../src/intent/index.ts";
 import { Flows } from "../../src/pipeline/index.ts";
-import { formatIpv4 } from "../../src/wire/index.ts";
+import { formatIpv4, ipv4FromBits } from "../../src/wire/index.ts";
 import { assert, peer, suite, WAIT_MS } from "../harness.ts";
 import { Switch } from "../ovs/private-switch.ts";
 import { BASE, best, FakeAnnouncer, FakeRoutes, peersOf, settingsAt, vmOf, Workplace } from "./base.ts";
@@ -25,7 +25,7 @@ const isFull = process.env.AGENT_SIZE === "full";
 const [VMS, ROUTES, CREATES] = isFull ? [10_000, 100_000, 200] : [200, 2000, 20];
 const BATCH = 1000;
 
-const vm = (n: number): Vm => ({ ...vmOf(n), addresses: [0x0a00_0000 + n] });
+const vm = (n: number): Vm => ({ ...vmOf(n), addresses: [ipv4FromBits(0x0a00_0000 + n)] });
 const route = (n: number, label: number): RouteChange =>
   best(`${formatIpv4(0x6440_0000 + n)}/32`, label, `10.0.0.${2 + (n % 200)}`);
 

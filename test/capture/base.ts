@@ -1,8 +1,9 @@
 /**
- * What the tests of captures share: the program run in a folder of its own, and a writer and a reader of pcap and
- * pcapng. Both are whole-file, slow and plain, and written from draft-ietf-opsawg-pcap and -pcapng alone: nothing
- * of src/ or assembly/ is used here, so that a mistake there cannot hide behind the same one here. The reader is
- * also the judge of damaged files: it says how many whole packets stand before the damage, and where that is.
+ * What the tests of captures share: the program run in a folder of its own, and a writer and a reader of pcap
+ * and pcapng. Both are whole-file, slow and plain, and written from draft-ietf-opsawg-pcap and -pcapng alone:
+ * nothing of src/ or assembly/ is used here, so that a mistake there cannot hide behind the same one here.
+ * The reader is also the judge of damaged files: it says how many whole packets stand before the damage, and
+ * where that is.
  */
 import { type SpawnSyncOptions, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -13,7 +14,7 @@ import { WAIT_MS } from "../harness.ts";
 export const root = join(import.meta.dirname, "../..");
 const program = join(root, "bin/slash32");
 
-// ── Folders and the program ─────────────────────────────────────────────────────────────────────────────────────
+// ── Folders and the program ────────────────────────────────────────────────────────────────────────────────
 
 const folders: string[] = [];
 process.on("exit", () => {
@@ -63,7 +64,7 @@ export function linesOf(text: string): string[] {
   return text === "" ? [] : text.replace(/\n$/, "").split("\n");
 }
 
-// ── Writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────
 
 export const NS = 1_000_000_000n;
 
@@ -266,7 +267,7 @@ export class PcapNg {
   }
 }
 
-// ── Reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Reading ────────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface ReadInterface {
   readonly linkType: number;

@@ -1,6 +1,6 @@
 /**
- * zstd and gzip as sources, in this process: frames and members made byte by byte (RFC 8878, RFC 1952), many small ones,
- * windows that a header only claims, and damage. Where zstd(1) is there, it makes frames, too.
+ * zstd and gzip as sources, in this process: frames and members made byte by byte (RFC 8878, RFC 1952), many
+ * small ones, windows that a header only claims, and damage. Where zstd(1) is there, it makes frames, too.
  */
 import { spawnSync } from "node:child_process";
 import { gzipSync } from "node:zlib";
@@ -20,7 +20,10 @@ interface Block {
   readonly times?: number;
 }
 
-/** A frame without checksum. `window` is the descriptor's octet; null: a single segment with its size in the header. */
+/**
+ * A frame without checksum. `window` is the descriptor's octet; null: a
+ * single segment with its size in the header.
+ */
 function frame(blocks: readonly Block[], window: number | null, size?: number): Buffer {
   const content = blocks.reduce((sum, { bytes, times }) => sum + (times ?? bytes.length), 0);
   const field = Buffer.alloc(8);
@@ -143,7 +146,7 @@ test("zstd: damage is named without the words of a library, behind what came bef
   const unused = Buffer.from(good);
   unused[4]! |= 8;
   await fails(unused, new Uint8Array(0), /is damaged \(its frame header\)/);
-  await fails(Buffer.concat([good, HELLO]), HELLO, /is damaged \(something else follows it\)/);
+  await fails(Buffer.concat([good, HELLO]), HELLO, /is damaged \(other data follows it\)/);
   for (const bytes of [good.length - 1, 7, 5]) {
     await fails(good.subarray(0, bytes), new Uint8Array(0), /ends too early/, true);
     await fails(Buffer.concat([good, good.subarray(0, bytes)]), HELLO, /ends too early/, true);

@@ -1,7 +1,7 @@
 /**
- * What a replay must write: every frame of the captures through the independent model, in the order in which they
- * arrive, against the files that the replay made. Frames, timestamps, interfaces, comments and counts must all be
- * the model's; nothing is sampled.
+ * What a replay must write: every frame of the captures through the independent model, in the order in which
+ * they arrive, against the files that the replay made. Frames, timestamps, interfaces, comments and counts
+ * must all be the model's; nothing is sampled.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -54,8 +54,8 @@ export interface Arrival extends Packet {
 export const START = 1_700_000_123_456_789_012n;
 
 /**
- * Random frames with strictly growing timestamps, of the intent's ports or those given; `unit`: nanoseconds that the
- * timestamps are multiples of.
+ * Random frames with strictly growing timestamps, of the intent's ports or those given; `unit`: nanoseconds
+ * that the timestamps are multiples of.
  */
 export function arrivals(
   r: Rng,

@@ -1,7 +1,7 @@
 /**
- * Captures large enough for two cores: what is written must be what one core writes, byte by byte, and what the model
- * says, frame by frame, whatever stands in the capture: foreign blocks larger than a piece, Simple Packet Blocks,
- * interfaces and sections in the middle, damage. How fast it is, is the benchmark's business.
+ * Captures large enough for two cores: what is written must be what one core writes, byte by byte, and what
+ * the model says, frame by frame, whatever stands in the capture: foreign blocks larger than a piece, Simple
+ * Packet Blocks, interfaces and sections in the middle, damage. How fast it is, is the benchmark's business.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

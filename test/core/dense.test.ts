@@ -1,12 +1,13 @@
 /**
- * Dense tables from outside: addresses that lie close together, edits that cross the rule's border both ways, and
- * the corners of address space. What is right a Map says; whether a dense table or the buckets answered is read from
- * the bank. Also that looking at large tables before a batch changes nothing but the time it takes.
+ * Dense tables from outside: addresses that lie close together, edits that cross the rule's border both
+ * ways, and the corners of address space. What is right a Map says; whether a dense table or the buckets
+ * answered is read from the bank. Also that looking at large tables before a batch changes nothing but the
+ * time it takes.
  */
 import * as abi from "../../assembly/abi.ts";
 import { adoptImage, Core, editRoutes, imageOf, setNextHop } from "../../src/core/index.ts";
 import { type Intent, parseIntent, type Routes } from "../../src/intent/index.ts";
-import { eth, formatIpv4 } from "../../src/wire/index.ts";
+import { eth, formatIpv4, macFromBits } from "../../src/wire/index.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { rng } from "../model/random.ts";
 import { allCores, captured } from "./compare.ts";
@@ -30,7 +31,10 @@ function intentOf(addresses: readonly number[]): Intent {
     prefixes: Uint32Array.from(addresses),
     lengths: new Uint8Array(addresses.length).fill(32),
     nextHopOf: Uint32Array.from(addresses, (_, index) => index % HOPS),
-    nextHops: Array.from({ length: HOPS }, (_, index) => ({ labels: [100 + index], via: 0x020000000099 })),
+    nextHops: Array.from({ length: HOPS }, (_, index) => ({
+      labels: [100 + index],
+      via: macFromBits(0x020000000099),
+    })),
   };
   return { ...intent!, routes };
 }
@@ -69,7 +73,7 @@ for (const [build, core] of allCores()) {
     const known = new Map<number, number>();
     core.install(intentOf([]));
     for (let hop = 0; hop < HOPS; hop++)
-      setNextHop(core, hop, { labels: [100 + hop], via: 0x020000000099 }, 0);
+      setNextHop(core, hop, { labels: [100 + hop], via: macFromBits(0x020000000099) }, 0);
     const seen = new Set<boolean>();
     for (let round = 0; round < 150; round++) {
       // Strangers come in the middle third and go again.
@@ -171,7 +175,7 @@ test("the border of the rule: pages, octets and values", () => {
   assert.is(pagesOf(core), 0);
   core.install(intentOf([BASE]));
   for (let hop = HOPS; hop <= 65_535; hop++)
-    setNextHop(core, hop, { labels: [7000], via: 0x020000000099 }, 0);
+    setNextHop(core, hop, { labels: [7000], via: macFromBits(0x020000000099) }, 0);
   editRoutes(core, [add(BASE + 1, 65_534)]);
   assert.is(pagesOf(core), 2);
   editRoutes(core, [add(BASE + 2, 65_535)]);

@@ -1,11 +1,11 @@
 /**
- * The tables from outside: routes and addresses are edited, and frames show what the core now knows. A linear list
- * of routes, searched from the longest prefix down, says what is right.
+ * The tables from outside: routes and addresses are edited, and frames show what the core now knows. A
+ * linear list of routes, searched from the longest prefix down, says what is right.
  */
 import * as abi from "../../assembly/abi.ts";
 import { CapacityError, Core, editRoutes, type RouteEdit, setNextHop } from "../../src/core/index.ts";
 import { type Intent, parseIntent, type Routes } from "../../src/intent/index.ts";
-import { eth, formatIpv4, maskOf } from "../../src/wire/index.ts";
+import { eth, formatIpv4, ipv4FromBits, macFromBits, maskOf } from "../../src/wire/index.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { type Rng, rng } from "../model/random.ts";
 import { allCores } from "./compare.ts";
@@ -28,7 +28,7 @@ function baseIntent(routes?: Routes): Intent {
 function coreWithHops(core: Core): Core {
   core.install(baseIntent());
   for (let index = 0; index < HOPS; index++)
-    setNextHop(core, index, { labels: [100 + index], via: 0x020000000099 }, 0);
+    setNextHop(core, index, { labels: [100 + index], via: macFromBits(0x020000000099) }, 0);
   return core;
 }
 
@@ -140,7 +140,10 @@ function routesOf(prefixes: readonly number[], length: number): Routes {
     prefixes: Uint32Array.from(prefixes),
     lengths: new Uint8Array(prefixes.length).fill(length),
     nextHopOf: Uint32Array.from(prefixes, (_, index) => index % HOPS),
-    nextHops: Array.from({ length: HOPS }, (_, index) => ({ labels: [100 + index], via: 0x020000000099 })),
+    nextHops: Array.from({ length: HOPS }, (_, index) => ({
+      labels: [100 + index],
+      via: macFromBits(0x020000000099),
+    })),
   };
 }
 
@@ -218,14 +221,14 @@ test("65,536 addresses on 4,095 VMs work; what is more is refused by name", () =
     name: `vm${index}`,
     port: `tap${index}`,
     ofport: index + 2,
-    mac: 0x525400000000 + index,
-    addresses: Array.from({ length: 16 }, (_, part) => 0x0a000000 + index * 16 + part),
+    mac: macFromBits(0x525400000000 + index),
+    addresses: Array.from({ length: 16 }, (_, part) => ipv4FromBits(0x0a000000 + index * 16 + part)),
     path: "l3" as const,
     mtu: null,
   }));
   const more = {
     ...vms[0]!,
-    addresses: [...vms[0]!.addresses, ...Array.from({ length: 16 }, (_, i) => 0x0b000000 + i)],
+    addresses: [...vms[0]!.addresses, ...Array.from({ length: 16 }, (_, i) => ipv4FromBits(0x0b000000 + i))],
   };
   const core = Core.load();
   core.install({ ...baseIntent(), vms: [more, ...vms.slice(1)] });
@@ -242,12 +245,18 @@ test("65,536 addresses on 4,095 VMs work; what is more is refused by name", () =
     out.map(({ port }) => port),
     [2, 4096, 2, null],
   );
-  const tooMany = { ...vms[1]!, addresses: [...vms[1]!.addresses, 0x0c000000] };
+  const tooMany = { ...vms[1]!, addresses: [...vms[1]!.addresses, ipv4FromBits(0x0c000000)] };
   assert.throws(
     () => core.install({ ...baseIntent(), vms: [more, tooMany, ...vms.slice(2)] }),
     (error: unknown) => error instanceof CapacityError && /65536 addresses/.test(error.message),
   );
-  const another = { ...vms[0]!, id: 5000, ofport: 5000, mac: 0x525400010000, addresses: [0x0d000000] };
+  const another = {
+    ...vms[0]!,
+    id: 5000,
+    ofport: 5000,
+    mac: macFromBits(0x525400010000),
+    addresses: [ipv4FromBits(0x0d000000)],
+  };
   assert.throws(
     () => core.install({ ...baseIntent(), vms: [...vms, another] }),
     (error: unknown) => error instanceof CapacityError && /4096 ports/.test(error.message),

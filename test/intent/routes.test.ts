@@ -1,11 +1,14 @@
 /**
- * The routesFile: every spelling of a line, errors at exact columns, duplicates within and across files, and the two
- * readers of a line (the fast one and the obvious one) against each other on lines made from good and bad pieces.
+ * The routesFile: every spelling of a line, errors at exact columns, duplicates within and
+ * across files, and the two readers of a line (the fast one and the obvious one) against each
+ * other on lines made from good and bad pieces.
  */
 import { join } from "node:path";
 import { Bag } from "../../src/intent/diagnostics.ts";
 import { LIMITS, type Loaded, loadIntent, parseIntent } from "../../src/intent/index.ts";
-import { type LineReading, RouteTable, readRoutes } from "../../src/intent/routes.ts";
+import { RouteTable } from "../../src/intent/route-table.ts";
+import { readRoutes } from "../../src/intent/routes-file.ts";
+import type { LineReading } from "../../src/intent/routes-scanner.ts";
 import { formatIpv4, formatMac } from "../../src/wire/address.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { BASE, expectOne, random, withFolder } from "./base.ts";
@@ -84,30 +87,34 @@ for (const [what, [file, expected]] of Object.entries(GOOD)) {
 const BAD: readonly (readonly [line: string, col: number, fragment: string])[] = [
   [`10.0.0.1 16 ${MAC}`, 1, "prefix: 10.0.0.1 has no length; a single address is 10.0.0.1/32"],
   [`  10.0.0.1/8 16 ${MAC}`, 3, "prefix: 10.0.0.1/8 has host bits set; the prefix is 10.0.0.0/8"],
-  [`10.0.0.0/33 16 ${MAC}`, 1, 'prefix: "33" is no prefix length; write 0…32'],
-  [`10.0.0.0/08 16 ${MAC}`, 1, 'prefix: "08" is no prefix length'],
-  [`10.0.0.0/ 16 ${MAC}`, 1, 'prefix: "" is no prefix length'],
-  [`10.0.0.256/32 16 ${MAC}`, 1, 'prefix: "10.0.0.256" is no IPv4 address'],
+  [`10.0.0.0/33 16 ${MAC}`, 1, 'prefix: "33" is not a prefix length; write 0…32'],
+  [`10.0.0.0/08 16 ${MAC}`, 1, 'prefix: "08" is not a prefix length'],
+  [`10.0.0.0/ 16 ${MAC}`, 1, 'prefix: "" is not a prefix length'],
+  [`10.0.0.256/32 16 ${MAC}`, 1, 'prefix: "10.0.0.256" is not an IPv4 address'],
   [`10.00.0.0/8 16 ${MAC}`, 1, "leave out leading zeros, as in 10.0.0.0"],
-  [`10.0.0/8 16 ${MAC}`, 1, 'prefix: "10.0.0" is no IPv4 address'],
-  [`default 16 ${MAC}`, 1, 'prefix: "default" is no prefix'],
+  [`10.0.0/8 16 ${MAC}`, 1, 'prefix: "10.0.0" is not an IPv4 address'],
+  [`default 16 ${MAC}`, 1, 'prefix: "default" is not a prefix'],
   ["10.0.0.0/8", 11, "labels and via are missing; one route a line: PREFIX LABELS VIA"],
   ["10.0.0.0/8 16", 14, "via is missing; one route a line"],
-  [`10.0.0.0/8 ${MAC}`, 12, `labels: "${MAC}" is no label`],
+  [`10.0.0.0/8 ${MAC}`, 12, `labels: "${MAC}" is not a label`],
   [`10.0.0.0/8 15 ${MAC}`, 12, "labels: 15 is out of range; a label is 16…1048575"],
   [`10.0.0.0/8 1048576 ${MAC}`, 12, "labels: 1048576 is out of range"],
   [`10.0.0.0/8 16/3 ${MAC}`, 15, "labels: 3 is out of range"],
-  [`10.0.0.0/8 16/x/18 ${MAC}`, 15, 'labels: "x" is no label'],
-  [`10.0.0.0/8 16/ ${MAC}`, 15, 'labels: "" is no label'],
-  [`10.0.0.0/8 16/17/18/19 ${MAC}`, 12, "labels: 4 are too many; Open vSwitch holds 3"],
+  [`10.0.0.0/8 16/x/18 ${MAC}`, 15, 'labels: "x" is not a label'],
+  [`10.0.0.0/8 16/ ${MAC}`, 15, 'labels: "" is not a label'],
+  [`10.0.0.0/8 16/17/18/19 ${MAC}`, 12, "labels: 4 are too many; Open vSwitch supports 3"],
   [`10.0.0.0/8 16,17 ${MAC}`, 12, "several are joined as in 2002/3003, none is -"],
   ["10.0.0.0/8 - 01:00:00:00:00:fe", 14, "via: 01:00:00:00:00:fe is a multicast address"],
-  ["10.0.0.0/8 - 00:00:00:00:00:00", 14, "via: 00:00:00:00:00:00 is nobody's"],
-  ["10.0.0.0/8 - 02:00:00:00:00:0", 14, 'via: "02:00:00:00:00:0" is no MAC address; write 02:00:00:00:00:00'],
-  ["10.0.0.0/8 - 02:00:00:00:00:fe:01", 14, "is no MAC address"],
+  ["10.0.0.0/8 - 00:00:00:00:00:00", 14, "via: 00:00:00:00:00:00 is not a valid MAC address"],
+  [
+    "10.0.0.0/8 - 02:00:00:00:00:0",
+    14,
+    'via: "02:00:00:00:00:0" is not a MAC address; write 02:00:00:00:00:00',
+  ],
+  ["10.0.0.0/8 - 02:00:00:00:00:fe:01", 14, "is not a MAC address"],
   [`10.0.0.0/8 - ${MAC} x`, 32, '"x" is one word too many'],
-  [`10.0.0.0/8\u00a0- ${MAC}`, 1, "is no prefix length"],
-  [`10.0.0.0/8 - ${MAC}\r x`, 14, "is no MAC address"],
+  [`10.0.0.0/8\u00a0- ${MAC}`, 1, "is not a prefix length"],
+  [`10.0.0.0/8 - ${MAC}\r x`, 14, "is not a MAC address"],
   [`10.0.0.0/8 - ${MAC}${" ".repeat(1100)}x`, 1, "the line is longer than 1,024 bytes"],
 ];
 for (const [line, col, fragment] of BAD) {
@@ -143,7 +150,11 @@ test("warnings stand at their lines", () => {
     "the route to 127.0.0.0/9 is never used: packets to 127.0.0.0/8",
   );
   const shadowed = load(`\n203.0.113.7/32 - ${MAC}\n`);
-  expectOne(shadowed.warnings, "routes.txt:2:1", 'the local VM "web-1" has that address and wins');
+  expectOne(
+    shadowed.warnings,
+    "routes.txt:2:1",
+    'the local VM "web-1" has that address and takes precedence',
+  );
   assert.is(shadowed.intent?.routes.count, 3);
 });
 
@@ -155,7 +166,7 @@ test("errors of the intent come first, then those of the file; both are collecte
       folder,
     );
     assert.equal(
-      errors.map(e => `${e.file === "a" ? "a" : "r"}:${e.line}:${e.col}`),
+      errors.map(e => `${e.file === "a" ? "a" : "r"}:${e.line}:${e.column}`),
       ["a:12:13", "r:1:1", "r:3:1"],
     );
   });
@@ -166,12 +177,12 @@ test("limits end the reading", () => {
   expectOne(
     load(lines, { ...LIMITS, routes: 5 }).errors,
     "routes.txt:4:1",
-    "a route too many; an intent holds 5 of them",
+    "too many routes; an intent has at most 5",
   );
   expectOne(
     load(lines, { ...LIMITS, nextHops: 4 }).errors,
     "routes.txt:3:1",
-    "a next hop too many; an intent holds 4",
+    "too many next hops; an intent has at most 4",
   );
   expectOne(
     load(lines, { ...LIMITS, routesBytes: 10 }).errors,
@@ -189,7 +200,7 @@ test("a file that is missing, a folder, binary, or all wrong", () => {
     const absolute = parseIntent(text(join(folder, "none.txt")), "hv1.yaml", "/nowhere").errors;
     assert.equal(absolute, errors);
   });
-  expectOne(load(`10.0.0.0/8 - ${MAC}\n\0\0\n\0\n`).errors, "routes.txt:2:1", "a zero byte stands here");
+  expectOne(load(`10.0.0.0/8 - ${MAC}\n\0\0\n\0\n`).errors, "routes.txt:2:1", "a zero byte");
   const { errors } = load("x\n".repeat(1000));
   assert.is(errors.length, 101);
   assert.is(errors[100]!.message, "…and 900 more errors");

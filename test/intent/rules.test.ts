@@ -1,6 +1,6 @@
 /**
- * One test for each rule of the intent file: one line of a valid intent is replaced, and exactly one problem is
- * expected, at its place and with its words.
+ * One test for each rule of the intent file: one line of a valid intent is replaced, and exactly one problem
+ * is expected, at its place and with its words.
  */
 import { LIMITS, parseIntent } from "../../src/intent/index.ts";
 import { assert, suite } from "../harness.ts";
@@ -13,16 +13,16 @@ type Case = readonly [line: number, text: string | null, at: string, fragment: s
 
 const ERRORS: { readonly [rule: string]: readonly Case[] } = {
   "unknown key": [
-    [2, "bridge: br0\ncolour: red", "3:1", "colour is no key of an intent; known here: name, bridge"],
+    [2, "bridge: br0\ncolour: red", "3:1", "colour is not a key of an intent; valid keys: name, bridge"],
     [3, "label: 1001\nvirtual_mac: fe:00:00:00:01:01", "4:1", "did you mean virtualMac?"],
-    [5, "  port: uplink0\n  mtuu: 9000", "6:3", "uplink: mtuu is no key of the uplink; did you mean mtu?"],
+    [5, "  port: uplink0\n  mtuu: 9000", "6:3", "uplink: mtuu is not a key of the uplink; did you mean mtu?"],
     [
       10,
       "    name: web-1\n    adresses: []",
       "11:5",
-      "vms[0]: adresses is no key of a VM; did you mean addresses?",
+      "vms[0]: adresses is not a key of a VM; did you mean addresses?",
     ],
-    [26, "    via: 02:00:00:00:00:fe\n    dev: eth0", "27:5", "routes[0]: dev is no key of a route"],
+    [26, "    via: 02:00:00:00:00:fe\n    dev: eth0", "27:5", "routes[0]: dev is not a key of a route"],
   ],
   "missing key": [
     [1, null, "1:1", "name is missing; give the hypervisor's name, as in name: hv1"],
@@ -43,13 +43,13 @@ const ERRORS: { readonly [rule: string]: readonly Case[] } = {
   ],
   name: [
     [1, "name: ''", "1:7", 'name: "" is blank'],
-    [1, "name:", "1:1", "name: there is no value; the hypervisor's name is wanted"],
+    [1, "name:", "1:1", "name: there is no value; expected the hypervisor's name"],
     [1, "name: 123", "1:7", 'name: 123 is a whole number in YAML; put it in quotes: "123"'],
     [1, "name: 1.5", "1:7", 'put it in quotes: "1.5"'],
     [1, "name: true", "1:7", "name: true is a truth value in YAML; put it in quotes"],
     [1, "name: [hv1]", "1:7", "name: this is a list"],
     [1, "name: {a: b}", "1:7", "name: this is a mapping"],
-    [1, 'name: "a\\tb"', "1:7", 'name: "a\\u0009b" holds a control character'],
+    [1, 'name: "a\\tb"', "1:7", 'name: "a\\u0009b" contains a control character'],
     [1, `name: ${"x".repeat(256)}`, "1:7", "at most 255 characters"],
     [11, '    port: "tap\\e[31m"', "11:11", "\\u001b[31m"],
   ],
@@ -62,14 +62,14 @@ const ERRORS: { readonly [rule: string]: readonly Case[] } = {
       12,
       "    ofport: '11'",
       "12:13",
-      'vms[0].ofport: "11" is a text, as it is quoted; an OpenFlow port number is',
+      'vms[0].ofport: "11" is text, because it is quoted; an OpenFlow port number is',
     ],
-    [12, "    ofport: 11.0", "12:13", "11.0 is no whole number"],
-    [12, "    ofport: 1e1", "12:13", "1e1 is no whole number"],
-    [12, "    ofport: eleven", "12:13", '"eleven" is no number'],
-    [12, "    ofport: yes", "12:13", '"yes" is no number'],
-    [12, "    ofport: true", "12:13", "true is no whole number"],
-    [12, "    ofport:", "12:5", "there is no value; an OpenFlow port number is wanted"],
+    [12, "    ofport: 11.0", "12:13", "11.0 is not a whole number"],
+    [12, "    ofport: 1e1", "12:13", "1e1 is not a whole number"],
+    [12, "    ofport: eleven", "12:13", '"eleven" is not a number'],
+    [12, "    ofport: yes", "12:13", '"yes" is not a number'],
+    [12, "    ofport: true", "12:13", "true is not a whole number"],
+    [12, "    ofport:", "12:5", "there is no value; expected an OpenFlow port number"],
     [19, "    ofport: 11", "19:13", "vms[1].ofport: 11 is used twice, first at line 12"],
     [12, "    ofport: 1", "12:13", "vms[0].ofport: 1 is used twice, first at line 6"],
   ],
@@ -110,30 +110,30 @@ const ERRORS: { readonly [rule: string]: readonly Case[] } = {
   ],
   MAC: [
     [7, "  mac: 03:00:00:00:00:01", "7:8", "uplink.mac: 03:00:00:00:00:01 is a multicast address"],
-    [7, "  mac: 00:00:00:00:00:00", "7:8", "is nobody's MAC address"],
+    [7, "  mac: 00:00:00:00:00:00", "7:8", "is not a valid MAC address"],
     [13, "    mac: ff:ff:ff:ff:ff:ff", "13:10", "vms[0].mac: ff:ff:ff:ff:ff:ff is a multicast address"],
     [3, "label: 1001\nvirtualMac: 01:00:00:00:01:01", "4:13", "virtualMac: 01:00:00:00:01:01 is a multicast"],
     [26, "    via: 01:00:5e:00:00:01", "26:10", "as in 00:00:5e:00:00:01"],
-    [26, "    via: 0:0:0:0:0:0", "26:10", "is no MAC address; write 00:00:00:00:00:00"],
-    [13, "    mac: 525400000011", "13:10", '"525400000011" is no MAC address; write 52:54:00:00:00:11'],
+    [26, "    via: 0:0:0:0:0:0", "26:10", "is not a MAC address; write 00:00:00:00:00:00"],
+    [13, "    mac: 525400000011", "13:10", '"525400000011" is not a MAC address; write 52:54:00:00:00:11'],
     [13, "    mac: 52-54-00-00-00-0b", "13:10", "write 52:54:00:00:00:0b"],
     [13, "    mac: 5254.0000.000b", "13:10", "write 52:54:00:00:00:0b"],
     [13, "    mac: 52:54:0:0:0:b", "13:10", "write 52:54:00:00:00:0b"],
     [13, "    mac: here", "13:10", "six octets of two hex digits, as in 52:54:00:00:00:0b"],
-    [13, "    mac: 02:00:00:00:00:01", "13:10", "is the uplink's; a VM has a MAC of its own"],
+    [13, "    mac: 02:00:00:00:00:01", "13:10", "is the uplink's; give the VM its own"],
     [13, "    mac: FE:00:00:00:01:01", "13:10", "fe:00:00:00:01:01 is the virtual MAC"],
     [3, "label: 1001\nvirtualMac: 52:54:00:00:00:0b", "14:10", "52:54:00:00:00:0b is the virtual MAC"],
   ],
   addresses: [
     [14, "    addresses: []", "14:16", "vms[0].addresses: the list is empty; at least 1 is needed"],
-    [14, "    addresses:", "14:5", "vms[0].addresses: there is no value; a list of IPv4 addresses is wanted"],
+    [14, "    addresses:", "14:5", "vms[0].addresses: there is no value; expected a list of IPv4 addresses"],
     [
       14,
       "    addresses: 203.0.113.7",
       "14:16",
-      "is a single value; a list of IPv4 addresses is wanted, as in [203.0.113.7]",
+      "is a single value; expected a list of IPv4 addresses, as in [203.0.113.7]",
     ],
-    [14, "    addresses: [0.1.2.3]", "14:17", "0.1.2.3 is in 0.0.0.0/8, where no host lives"],
+    [14, "    addresses: [0.1.2.3]", "14:17", "0.1.2.3 is in 0.0.0.0/8, which is not for hosts"],
     [14, "    addresses: [127.0.0.1]", "14:17", "127.0.0.1 is in 127.0.0.0/8"],
     [14, "    addresses: [224.0.0.1]", "14:17", "224.0.0.1 is in 224.0.0.0/3"],
     [14, "    addresses: [255.255.255.255]", "14:17", "is in 224.0.0.0/3"],
@@ -141,12 +141,12 @@ const ERRORS: { readonly [rule: string]: readonly Case[] } = {
       14,
       "    addresses: [10.1.2.256]",
       "14:17",
-      '"10.1.2.256" is no IPv4 address; each of its four numbers is 0…255',
+      '"10.1.2.256" is not an IPv4 address; each of its four numbers is 0…255',
     ],
     [14, "    addresses: [10.1.2.03]", "14:17", "leave out leading zeros, as in 10.1.2.3"],
-    [14, "    addresses: ['2001:db8::1']", "14:17", "IPv6 is not carried"],
+    [14, "    addresses: ['2001:db8::1']", "14:17", "IPv6 is not supported"],
     [14, "    addresses: [10.0.0.1/32]", "14:17", "is a prefix; an address stands alone: 10.0.0.1"],
-    [14, "    addresses: [10.1]", "14:17", '"10.1" is no IPv4 address; write four numbers'],
+    [14, "    addresses: [10.1]", "14:17", '"10.1" is not an IPv4 address; write four numbers'],
     [
       14,
       "    addresses: [203.0.113.7, ]\n    mtu: 67",
@@ -158,8 +158,13 @@ const ERRORS: { readonly [rule: string]: readonly Case[] } = {
     [3, "label: 15", "3:8", "label: 15 is out of range; a label is 16…1048575"],
     [3, "label: 1048576", "3:8", "label: 1048576 is out of range"],
     [25, "    labels: [2002, 3]", "25:20", "routes[0].labels[1]: 3 is out of range; a label is 16…1048575"],
-    [25, "    labels: [16, 17, 18, 19]", "25:13", "routes[0].labels: 4 are too many; Open vSwitch holds 3"],
-    [25, "    labels: 2002", "25:13", "a list of labels is wanted, as in [2002]"],
+    [
+      25,
+      "    labels: [16, 17, 18, 19]",
+      "25:13",
+      "routes[0].labels: 4 are too many; Open vSwitch supports 3",
+    ],
+    [25, "    labels: 2002", "25:13", "expected a list of labels, as in [2002]"],
     [25, "    labels: ['2002']", "25:14", "without quotes"],
   ],
   prefix: [
@@ -171,10 +176,10 @@ const ERRORS: { readonly [rule: string]: readonly Case[] } = {
     ],
     [24, "  - prefix: 128.0.0.0/0", "24:13", "the prefix is 0.0.0.0/0"],
     [24, "  - prefix: 203.0.113.7", "24:13", "203.0.113.7 has no length; a single address is 203.0.113.7/32"],
-    [24, "  - prefix: 203.0.113.0/33", "24:13", '"33" is no prefix length; write 0…32'],
-    [24, "  - prefix: 203.0.113.0/024", "24:13", '"024" is no prefix length'],
-    [24, "  - prefix: 203.0.113/24", "24:13", '"203.0.113" is no IPv4 address'],
-    [24, "  - prefix: default", "24:13", '"default" is no prefix; write an address and a length'],
+    [24, "  - prefix: 203.0.113.0/33", "24:13", '"33" is not a prefix length; write 0…32'],
+    [24, "  - prefix: 203.0.113.0/024", "24:13", '"024" is not a prefix length'],
+    [24, "  - prefix: 203.0.113/24", "24:13", '"203.0.113" is not an IPv4 address'],
+    [24, "  - prefix: default", "24:13", '"default" is not a prefix; write an address and a length'],
   ],
   "trafficClass, path, mtu": [
     [3, "label: 1001\ntrafficClass: 8", "4:15", "trafficClass: 8 is out of range; a traffic class is 0…7"],
@@ -188,8 +193,8 @@ const ERRORS: { readonly [rule: string]: readonly Case[] } = {
     ],
   ],
   shape: [
-    [4, "mtu: 1500\nuplink:", "4:1", "mtu is no key of an intent"],
-    [25, "    labels: {}", "25:13", "routes[0].labels: this is a mapping; a list of labels is wanted"],
+    [4, "mtu: 1500\nuplink:", "4:1", "mtu is not a key of an intent"],
+    [25, "    labels: {}", "25:13", "routes[0].labels: this is a mapping; expected a list of labels"],
   ],
 };
 
@@ -213,7 +218,7 @@ test("a single value or a mapping in the wrong place", () => {
   expectOne(
     parse(`${head}${uplink}vms: {a: 1}`).errors,
     "5:6",
-    "vms: this is a mapping; a list of VMs is wanted",
+    "vms: this is a mapping; expected a list of VMs",
   );
   expectOne(
     parse(`${head}${uplink}vms: [web]`).errors,
@@ -301,16 +306,14 @@ test("after a hundred errors the rest is counted", () => {
 test("limits are errors that name them", () => {
   const small = { ...LIMITS, vms: 1, addresses: 2, routes: 1, nextHops: 1 };
   const at = (limits: typeof LIMITS): string[] =>
-    parseIntent(BASE, "a", ".", limits).errors.map(e => `${e.line}:${e.col} ${e.message}`);
-  assert.equal(at({ ...LIMITS, vms: 1 }), ["16:5 vms: 2 are too many; an intent holds 1"]);
+    parseIntent(BASE, "a", ".", limits).errors.map(e => `${e.line}:${e.column} ${e.message}`);
+  assert.equal(at({ ...LIMITS, vms: 1 }), ["16:5 vms: 2 are too many; an intent has at most 1"]);
   assert.equal(at({ ...LIMITS, addresses: 2 }), [
-    "21:30 vms[1].addresses: an address too many; an intent holds 2",
+    "21:30 vms[1].addresses: too many addresses; an intent has at most 2",
   ]);
-  assert.equal(at({ ...LIMITS, routes: 1 }), [
-    "27:13 routes[1]: a route too many; an intent holds 1 of them",
-  ]);
+  assert.equal(at({ ...LIMITS, routes: 1 }), ["27:13 routes[1]: too many routes; an intent has at most 1"]);
   assert.equal(at({ ...LIMITS, nextHops: 1 }), [
-    "27:13 routes[1]: a next hop too many; an intent holds 1 distinct pairs of labels and via",
+    "27:13 routes[1]: too many next hops; an intent has at most 1 distinct pairs of labels and via",
   ]);
   assert.is(at(small).length, 3);
   assert.equal(LIMITS.vms, 4095);
@@ -332,13 +335,13 @@ test("more than 4,095 VMs and more than 65,536 addresses", () => {
   expectOne(
     parse(`${head}\nvms:\n${many(4096)}\n`).errors,
     "4104:3",
-    "vms: 4,096 are too many; an intent holds 4,095",
+    "vms: 4,096 are too many; an intent has at most 4,095",
   );
   const wide = Array.from({ length: 257 }, (_, i) => vm(i, 256)).join("\n");
   const { errors } = parse(`${head}\nvms:\n${wide}\n`);
   assert.is(errors.length, 1);
   assert.is(errors[0]!.line, 265);
-  assert.match(errors[0]!.message, "vms[256].addresses: an address too many; an intent holds 65,536");
+  assert.match(errors[0]!.message, "vms[256].addresses: too many addresses; an intent has at most 65,536");
 });
 
 const WARNINGS: readonly Case[] = [
@@ -383,7 +386,7 @@ test("warnings stand beside errors, and after a hundred are counted", () => {
     (_, i) => `  - {prefix: 127.0.0.${i}/32, via: 02:00:00:00:00:fe}`,
   );
   const loaded = parse(`${BASE}${routes.join("\n")}\nlabels: 3\n`);
-  expectOne(loaded.errors, "149:1", "labels is no key of an intent; did you mean label?");
+  expectOne(loaded.errors, "149:1", "labels is not a key of an intent; did you mean label?");
   assert.is(loaded.warnings.length, 101);
   assert.is(loaded.warnings[100]!.message, "…and 20 more warnings");
 });

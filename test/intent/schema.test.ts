@@ -1,6 +1,7 @@
 /**
- * The JSON Schema for editors: the committed file is what the table of keys gives (UPDATE=1 writes it), the examples
- * are valid by it, and the zod schema agrees with the run-time checker on values changed one at a time.
+ * The JSON Schema for editors: the committed file is what the table of keys gives (UPDATE=1
+ * writes it), the examples are valid by it, and the zod schema agrees with the run-time
+ * checker on values changed one at a time.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -127,7 +128,7 @@ test("zod and the run-time checker agree on every value changed to every other",
       const text = JSON.stringify(changed);
       const { errors } = parseIntent(text, "a", ".");
       const rules = errors.filter(
-        e => !e.message.includes("used twice") && !e.message.includes("of its own"),
+        e => !e.message.includes("used twice") && !e.message.includes("give the VM its own"),
       );
       const zod = intentSchema.safeParse(JSON.parse(text)).success;
       assert.is(rules.length === 0, zod, `${text}\n${errors.map(e => e.message).join("\n")}`);

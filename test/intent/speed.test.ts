@@ -1,6 +1,6 @@
 /**
- * Smoke tests of size and, with TIMED=1, of speed, with limits that only a gross mistake exceeds (a Map entry a route, zod
- * at start-up), and of standard input in a process of its own.
+ * Smoke tests of size and, with TIMED=1, of speed, with limits that only a gross mistake exceeds (a Map entry
+ * a route, zod at start-up), and of standard input in a process of its own.
  */
 import { spawnSync } from "node:child_process";
 import { createWriteStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -79,26 +79,30 @@ test("standard input is read to its end, in pieces", async () => {
       {
         file: "<stdin>",
         line: 1,
-        col: 1,
+        column: 1,
+        level: "error",
         message: "bridge is missing; give a bridge's name, as in bridge: br0",
       },
       {
         file: "<stdin>",
         line: 1,
-        col: 1,
+        column: 1,
+        level: "error",
         message: "uplink is missing; give the uplink with port, ofport, mac",
       },
       {
         file: "<stdin>",
         line: 1,
-        col: 7,
+        column: 7,
+        level: "error",
         message: 'name: 1 is a whole number in YAML; put it in quotes: "1"',
       },
       {
         file: "<stdin>",
         line: 3,
-        col: 8,
-        message: 'label: "x" is no number; a label is a whole number 16…1048575',
+        column: 8,
+        level: "error",
+        message: 'label: "x" is not a number; a label is a whole number 16…1048575',
       },
     ],
   ]);

@@ -1,11 +1,12 @@
 /**
- * What YAML and files can bring along: syntax errors, anchors and merge keys, duplicate keys, several documents, JSON,
- * encodings, and texts made to hang or kill a reader. Syntax errors are worded by the package, so only place and a
- * word are held.
+ * What YAML and files can bring along: syntax errors, anchors and merge keys, duplicate keys, several
+ * documents, JSON, encodings, and texts made to hang or kill a reader. Syntax errors are worded by the
+ * package, so only place and a word are held.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { formatProblem, LIMITS, loadIntent, parseIntent } from "../../src/intent/index.ts";
+import { formatDiagnostic } from "../../src/errors/index.ts";
+import { LIMITS, loadIntent, parseIntent } from "../../src/intent/index.ts";
 import { assert, suite } from "../harness.ts";
 import { BASE, expectOne, parse, valid, withFolder, withLine } from "./base.ts";
 
@@ -58,7 +59,7 @@ test("strings in every style", () => {
   assert.is(valid(withLine(1, "name: >-\n  hv\n  1")).name, "hv 1");
   assert.is(valid(withLine(1, "name: !!str 12")).name, "12");
   assert.is(valid(withLine(1, '"name": "hv1"')).name, "hv1");
-  expectOne(parse(withLine(1, "name: |\n  hv1")).errors, "1:7", "holds a control character");
+  expectOne(parse(withLine(1, "name: |\n  hv1")).errors, "1:7", "contains a control character");
   expectOne(parse(withLine(1, "name: !!int 5")).errors, "1:7", "leave the tag out");
   expectOne(parse(withLine(1, "name: !env HOST")).errors, "1:7", "leave the tag out");
 });
@@ -75,13 +76,13 @@ test("syntax errors have a place", () => {
   for (const [text, at, fragment] of cases) {
     const { intent, errors } = parse(text);
     assert.is(intent, null);
-    const shown = errors.map(formatProblem).join("\n");
+    const shown = errors.map(formatDiagnostic).join("\n");
     assert.ok(
       errors.some(e => e.message.includes(fragment)),
       shown,
     );
     assert.ok(
-      errors.some(e => `${e.line}:${e.col}` === at),
+      errors.some(e => `${e.line}:${e.column}` === at),
       `${at} is expected in:\n${shown}`,
     );
   }
@@ -103,10 +104,10 @@ test("a duplicate key is an error that names the first", () => {
 test("keys that are no words", () => {
   expectOne(parse(`? [a, b]\n: c\n${BASE}`).errors, "1:3", "this key is a collection");
   expectOne(parse(`? {a: b}\n: c\n${BASE}`).errors, "1:3", "this key is a collection");
-  expectOne(parse(`7: c\n${BASE}`).errors, "1:1", "7 is no key of an intent");
-  expectOne(parse(`: c\n${BASE}`).errors, "1:1", '"" is no key of an intent');
-  expectOne(parse(`__proto__: 1\n${BASE}`).errors, "1:1", "__proto__ is no key of an intent");
-  expectOne(parse(`constructor: 1\n${BASE}`).errors, "1:1", "constructor is no key of an intent");
+  expectOne(parse(`7: c\n${BASE}`).errors, "1:1", "7 is not a key of an intent");
+  expectOne(parse(`: c\n${BASE}`).errors, "1:1", '"" is not a key of an intent');
+  expectOne(parse(`__proto__: 1\n${BASE}`).errors, "1:1", "__proto__ is not a key of an intent");
+  expectOne(parse(`constructor: 1\n${BASE}`).errors, "1:1", "constructor is not a key of an intent");
 });
 
 test("several documents are an error", () => {
@@ -119,14 +120,14 @@ test("nothing, nothing but comments, no mapping", () => {
     const { intent, errors } = parse(text);
     assert.is(intent, null);
     assert.is(errors.length, 1, text);
-    assert.match(errors[0]!.message, /the intent is (no mapping|empty)/);
+    assert.match(errors[0]!.message, /the intent is (not a mapping|empty)/);
   }
   expectOne(
     parse("just words").errors,
     "1:1",
-    "the intent is no mapping; it begins with a key such as name: hv1",
+    "the intent is not a mapping; begin with a key such as name: hv1",
   );
-  expectOne(parse("- a\n- b").errors, "1:1", "the intent is no mapping");
+  expectOne(parse("- a\n- b").errors, "1:1", "the intent is not a mapping");
 });
 
 test("control characters have a place", () => {
@@ -184,7 +185,7 @@ test("aliases that lead nowhere or in a circle", () => {
   expectOne(
     parse(withLine(9, "  - <<: {colour: red}\n    id: 101")).errors,
     "9:10",
-    "vms[0]: colour is no key of a VM",
+    "vms[0]: colour is not a key of a VM",
   );
 });
 
@@ -253,11 +254,11 @@ test("files: missing, a folder, binary, other encodings, too large", () => {
         const file = join(folder, name);
         const { intent, errors } = loadIntent(file);
         assert.is(intent, null);
-        assert.equal([errors.length, errors[0]!.file, errors[0]!.line, errors[0]!.col], [1, file, 1, 1]);
+        assert.equal([errors.length, errors[0]!.file, errors[0]!.line, errors[0]!.column], [1, file, 1, 1]);
         return errors[0]!.message;
       };
       assert.is(message("none.yaml"), "the intent does not exist; check its name");
-      assert.is(message("good.yaml/none"), "the intent does not exist; a part of its path is no folder");
+      assert.is(message("good.yaml/none"), "the intent does not exist; a part of its path is not a folder");
       assert.is(message("folder"), "the intent is a folder; name a file");
       assert.is(message("binary.yaml"), "the intent is a binary file; an intent is YAML or JSON in UTF-8");
       assert.match(message("gzip.yaml"), "compressed with gzip");
@@ -272,10 +273,10 @@ test("files: missing, a folder, binary, other encodings, too large", () => {
   );
 });
 
-test("formatProblem", () => {
+test("formatDiagnostic", () => {
   const { errors } = parseIntent(withLine(12, "    ofport: 70000"), "hv1.yaml", ".");
   assert.is(
-    formatProblem(errors[0]!),
+    formatDiagnostic(errors[0]!),
     "hv1.yaml:12:13: vms[0].ofport: 70000 is out of range; an OpenFlow port number is 1…65279",
   );
 });

@@ -171,7 +171,7 @@ test("the intent read again by SIGHUP takes the place of what was edited; edits 
     const live = await scene.unixPorts();
     await scene.patch({ vms: { set: [vm(1)], remove: [3] } });
     live.child.kill("SIGHUP");
-    await live.says("was read again and taken");
+    await live.says("reloaded the intent");
     assert.equal((await scene.intent()).intent.vms.map(({ id }: { id: number }) => id).sort(), [1, 2, 3]);
     assert.is(existsSync(scene.folder.at("p-t1")), false);
     assert.is((await scene.patch({ vms: { set: [vm(4)] } })).how, "edited");
@@ -212,17 +212,21 @@ test("bad input is refused in one line, and nothing changes", () =>
     const { text } = await scene.intent();
     const via = MACS.uplink;
     const cases: readonly (readonly [unknown, number, RegExp])[] = [
-      ["", 400, /^body: no JSON/],
+      ["", 400, /^body: not valid JSON/],
       ["[]", 400, /^body: expected a mapping with the keys vms, routes/],
       ["null", 400, /^body: expected a mapping/],
-      [{ vm: {} }, 400, /^body: vm is no key here; known are vms, routes/],
+      [{ vm: {} }, 400, /^body: vm is not a key here; valid keys: vms, routes/],
       [{ vms: { set: {} } }, 400, /^vms.set: expected a list/],
-      [{ vms: { add: [] } }, 400, /^vms: add is no key here/],
+      [{ vms: { add: [] } }, 400, /^vms: add is not a key here/],
       [{ vms: { set: [5] } }, 400, /^vms\.set\[0\]: .*a mapping/],
-      [{ vms: { set: [vm(1), { ...vm(2), mac: "52:54" }] } }, 400, /^vms\.set\[1\]\.mac: "52:54" is no MAC/],
+      [
+        { vms: { set: [vm(1), { ...vm(2), mac: "52:54" }] } },
+        400,
+        /^vms\.set\[1\]\.mac: "52:54" is not a MAC/,
+      ],
       [{ vms: { set: [{ ...vm(2), ofport: 0 }] } }, 400, /^vms\.set\[0\]\.ofport: 0 is out of range/],
-      [{ vms: { set: [{ ...vm(2), ofport: "7" }] } }, 400, /^vms\.set\[0\]\.ofport: "7" is a text/],
-      [{ vms: { set: [{ ...vm(2), colour: 1 }] } }, 400, /^vms\.set\[0\]: colour is no key of a VM/],
+      [{ vms: { set: [{ ...vm(2), ofport: "7" }] } }, 400, /^vms\.set\[0\]\.ofport: "7" is text/],
+      [{ vms: { set: [{ ...vm(2), colour: 1 }] } }, 400, /^vms\.set\[0\]: colour is not a key of a VM/],
       [{ vms: { set: [{ ...vm(2), addresses: [] }] } }, 400, /^vms\.set\[0\]\.addresses: the list is empty/],
       [
         { vms: { set: [{ ...vm(2), addresses: ["203.0.113.1", "203.0.113.1"] }] } },
@@ -247,13 +251,13 @@ test("bad input is refused in one line, and nothing changes", () =>
       [{ routes: { set: [["10.0.0.1/31", [], via]] } }, 400, /has host bits set/],
       [{ routes: { set: [["10.0.0.1", [], via]] } }, 400, /has no length/],
       [{ routes: { set: [["10.0.0.1/32", []]] } }, 400, /a route is \[prefix, labels, via\]/],
-      [{ routes: { set: [["10.0.0.1/32", [], 7]] } }, 400, /via: expected a text/],
+      [{ routes: { set: [["10.0.0.1/32", [], 7]] } }, 400, /via: expected text/],
       [
         { routes: { set: [["10.0.0.1/32", [], via]], remove: ["10.0.0.1/32"] } },
         400,
         /10\.0\.0\.1\/32 is given twice/,
       ],
-      [{ routes: { remove: [7] } }, 400, /^routes\.remove\[0\]: expected a text/],
+      [{ routes: { remove: [7] } }, 400, /^routes\.remove\[0\]: expected text/],
     ];
     for (const [edit, status, message] of cases) {
       const answer = await scene.patch(edit);

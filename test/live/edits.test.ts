@@ -5,6 +5,7 @@
 import { adoptImage, Core } from "../../src/core/index.ts";
 import { EditError, type Route } from "../../src/intent/index.ts";
 import { IntentTables, stepsToEdit } from "../../src/live/table-updates.ts";
+import { ipv4FromBits, macFromBits } from "../../src/wire/index.ts";
 import { compileMutant } from "../core/mutant.ts";
 import { assert, draws, seed, suite } from "../harness.ts";
 import { rng } from "../model/random.ts";
@@ -50,10 +51,10 @@ for (const [file, from, to] of MUTATIONS) {
   });
 }
 
-const hop = { labels: [2002], via: 0x0200000000fe };
+const hop = { labels: [2002], via: macFromBits(0x0200000000fe) };
 
 function route(n: number, labels: readonly number[] = hop.labels): Route {
-  return { prefix: 0x0a000000 + n, length: 32, labels, via: hop.via };
+  return { address: ipv4FromBits(0x0a000000 + n), length: 32, labels, via: hop.via };
 }
 
 test("200,000 routes by edits of 1,000: in place but for the few times that a table grows, then all out again", () => {
@@ -102,8 +103,8 @@ test("4,095 VMs one by one, each gone again: ports and addresses are used again"
       name: `vm-${n}`,
       port: `tap${n}`,
       ofport: 10 + n,
-      mac: 0x525400000000 + n,
-      addresses: [0xcb000000 + n * 3, 0xcb000001 + n * 3],
+      mac: macFromBits(0x525400000000 + n),
+      addresses: [0xcb000000 + n * 3, 0xcb000001 + n * 3].map(ipv4FromBits),
       path: "dual-l2" as const,
       mtu: null,
     }));

@@ -5,7 +5,14 @@
 import { adoptImage, Core } from "../../src/core/index.ts";
 import type { Intent, IntentEdit, Route, Vm } from "../../src/intent/index.ts";
 import { IntentTables, stepsToEdit } from "../../src/live/table-updates.ts";
-import { formatIpv4, formatMac, parseIpv4, parseMac } from "../../src/wire/index.ts";
+import {
+  formatIpv4,
+  formatMac,
+  ipv4FromBits,
+  macFromBits,
+  parseIpv4,
+  parseMac,
+} from "../../src/wire/index.ts";
 import type { ModelIntent } from "../model/model.ts";
 import { type Rng, randomFrame, rng } from "../model/random.ts";
 
@@ -32,13 +39,15 @@ function crowdedMacs(count: number): number[] {
 const MACS = [
   ...crowdedMacs(12),
   ...Array.from({ length: 24 }, (_, n) => parseMac("52:54:00:aa:00:00")! + n),
-];
+].map(macFromBits);
 const ADDRESSES = Array.from({ length: 400 }, (_, n) =>
-  n % 3 === 0
-    ? parseIpv4("203.0.113.0")! + n
-    : n % 3 === 1
-      ? parseIpv4("10.1.0.0")! + n * 300
-      : 0x5000_0000 + n,
+  ipv4FromBits(
+    n % 3 === 0
+      ? parseIpv4("203.0.113.0")! + n
+      : n % 3 === 1
+        ? parseIpv4("10.1.0.0")! + n * 300
+        : 0x5000_0000 + n,
+  ),
 );
 const PREFIXES = [
   ...ADDRESSES.slice(0, 40).map(address => [address, 32] as const),
@@ -68,7 +77,7 @@ export class Reference {
       vms: [...this.vms.values()],
       routes: {
         count: routes.length,
-        prefixes: Uint32Array.from(routes, ({ prefix }) => prefix),
+        prefixes: Uint32Array.from(routes, ({ address }) => address),
         lengths: Uint8Array.from(routes, ({ length }) => length),
         nextHopOf: Uint32Array.from(routes, (_, index) => index),
         nextHops: routes.map(({ labels, via }) => ({ labels, via })),
@@ -79,8 +88,8 @@ export class Reference {
   apply({ vms, routes }: IntentEdit): void {
     for (const id of vms.remove) this.vms.delete(id);
     for (const vm of vms.set) this.vms.set(vm.id, vm);
-    for (const { prefix, length } of routes.remove) this.routes.delete(`${prefix}/${length}`);
-    for (const route of routes.set) this.routes.set(`${route.prefix}/${route.length}`, route);
+    for (const { address, length } of routes.remove) this.routes.delete(`${address}/${length}`);
+    for (const route of routes.set) this.routes.set(`${route.address}/${route.length}`, route);
   }
 
   /** Whether nothing is used twice. */
@@ -135,9 +144,10 @@ function randomVm(r: Rng, id: number, before: Vm | undefined): Vm {
   ]);
 }
 
-function randomRoute(r: Rng, [prefix, length]: readonly [number, number]): Route {
+function randomRoute(r: Rng, [bits, length]: readonly [number, number]): Route {
   const labels = Array.from({ length: r.below(4) }, () => 16 + r.below(40));
-  return { prefix, length, labels, via: parseMac("02:00:00:00:00:f0")! + r.below(4) };
+  const via = macFromBits(parseMac("02:00:00:00:00:f0")! + r.below(4));
+  return { address: ipv4FromBits(bits), length, labels, via };
 }
 
 /** An edit, which need not be one that may be made. */
@@ -156,7 +166,7 @@ export function randomEdit(r: Rng, reference: Reference): IntentEdit {
     vms: { set, remove: removed },
     routes: {
       set: prefixes.filter(prefix => !gone.includes(prefix)).map(prefix => randomRoute(r, prefix)),
-      remove: gone.map(([prefix, length]) => ({ prefix, length })),
+      remove: gone.map(([bits, length]) => ({ address: ipv4FromBits(bits), length })),
     },
   };
 }

@@ -1,7 +1,7 @@
 /**
- * The rows of the model as OpenFlow 1.3 text, for `ovs-ofctl -O OpenFlow13 add-flows`: the same data that the model
- * evaluates, so that loading it into a real Open vSwitch puts the model itself to the test. It is not the text the
- * product writes; two spellings of one row are the same row.
+ * The rows of the model as OpenFlow 1.3 text, for `ovs-ofctl -O OpenFlow13 add-flows`: the same data that the
+ * model evaluates, so that loading it into a real Open vSwitch puts the model itself to the test. It is not
+ * the text the product writes; two spellings of one row are the same row.
  */
 import type { Action, ByteField, Match, ModelIntent, Row, RowKind } from "./model.ts";
 import { ipText, rowsOf } from "./model.ts";

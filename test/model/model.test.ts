@@ -1,6 +1,7 @@
 /**
- * The model itself: cases worked out by hand from the description of the pipeline, byte by byte, and a count that
- * random frames reach every row and every verdict. Whether the model does what Open vSwitch does is ovs.test.ts.
+ * The model itself: cases worked out by hand from the description of the pipeline, byte by
+ * byte, and a count that random frames reach every row and every verdict. Whether the model
+ * does what Open vSwitch does is ovs.test.ts.
  */
 import { assert, seed, suite } from "../harness.ts";
 import { flowsOf } from "./flows.ts";
@@ -227,7 +228,8 @@ test("out by the uplink: 0 to 3 labels, the longest prefix", () => {
     `${FAR3} ${UP} 8847 007d2a3f 00bbba3f 00fa4b3f ${fromA("3f", "5ebe", "0a090909")}`,
     tables,
   );
-  // Any unicast destination MAC will do. To a local l3 VM: no uplink. To a local l2 VM: 10.0.0.4 has the route 0/4.
+  // Any unicast destination MAC will do. To a local l3 VM: no uplink. To a
+  // local l2 VM: 10.0.0.4 has the route 0/4.
   leaves(
     A,
     `000000000000 ${MA} 0800 ${fromA("40", "66ce", A2)}`,
@@ -274,8 +276,8 @@ test("LLC/SNAP: rewritten in place, labels behind the LLC header", () => {
 });
 
 test("LLC/SNAP: what is left after a pop is read again from byte 14", () => {
-  // Behind the pop: aa aa 0300 0000 8847 = IHL 10, total length 768; the IPv4 header of the sender is not one any
-  // more, and its bytes 4-7 from byte 22 on stand where TTL, protocol and checksum are.
+  // Behind the pop: aa aa 0300 0000 8847 = IHL 10, total length 768; the IPv4 header of the sender is not one
+  // any more, and its bytes 4-7 from byte 22 on stand where TTL, protocol and checksum are.
   const snapped = (body: string): string => `${UP} ${FAR} 0030 ${SNAP} 8847 003e9140 ${body}`;
   drops(U, snapped(fromAfar("40", "34c6", A1)), "malformed", [0, 10, 30]);
   const rest = "77".repeat(748);

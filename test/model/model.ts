@@ -1,8 +1,8 @@
 /**
- * A slow, obvious model of the packet pipeline: the rows of its six tables as data, one function that reads the
- * fields of a frame, one that carries out actions on its bytes, and a last one that names the reason of a drop. It is
- * the oracle of the tests, so it shares nothing with the product: neither code nor constants. Where Open vSwitch
- * differs from the RFCs (profile `ovs`), so does the model.
+ * A slow, obvious model of the packet pipeline: the rows of its six tables as data, one function that reads
+ * the fields of a frame, one that carries out actions on its bytes, and a last one that names the reason of a
+ * drop. It is the oracle of the tests, so it shares nothing with the product: neither code nor constants.
+ * Where Open vSwitch differs from the RFCs (profile `ovs`), so does the model.
  */
 
 export type ModelPath = "l2" | "dual-l2" | "dual-l3" | "l3";
@@ -51,7 +51,7 @@ export interface ModelResult {
   tables: number[];
 }
 
-// ---------------------------------------------------------------------------------------------------- addresses
+// ── addresses ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /** "02:00:00:00:00:01" → its six bytes. */
 export function macBytes(mac: string): number[] {
@@ -83,7 +83,7 @@ export function maskOf(length: number): number {
   return length === 0 ? 0 : (0xffffffff << (32 - length)) >>> 0;
 }
 
-// -------------------------------------------------------------------------------------------------------- fields
+// ── fields ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 const TYPE_IP = 0x0800;
 const TYPE_ARP = 0x0806;
@@ -227,7 +227,7 @@ function readLabel(fields: Fields, frame: Uint8Array): void {
   fields.mpls_bos = (entry >>> 8) & 1;
 }
 
-// ---------------------------------------------------------------------------------------------------------- rows
+// ── rows ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 export type MatchField = Exclude<keyof Fields, "layer3" | "readable">;
 
@@ -444,7 +444,7 @@ function responder(virtualMac: string): Action[] {
   ];
 }
 
-// -------------------------------------------------------------------------------------------------------- lookup
+// ── lookup ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 function matches(row: Row, fields: Fields): boolean {
   return row.match.every(({ field, value, mask }) => {
@@ -502,7 +502,7 @@ function flowTableOf(intent: ModelIntent): FlowTable {
   return table;
 }
 
-// ------------------------------------------------------------------------------------------------------- actions
+// ── actions ────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Where each byte field lives: behind the start of the frame, or of layer 3. */
 const PLACES: Record<ByteField, { layer: 2 | 3; at: number; length: number }> = {
@@ -622,7 +622,9 @@ class Packet {
     this.#setType(TYPE_IP);
   }
 
-  /** The first entry takes its TTL from the packet and is the bottom; each further one copies the outermost. */
+  /**
+   * The first entry takes its TTL from the packet and is the bottom; each further one copies the outermost.
+   */
   #pushMpls(): void {
     const at = this.#fields.layer3;
     const entry = this.#labels === 0 ? [0, 0, 1, this.#ttl] : [...this.bytes.subarray(at, at + 4)];
@@ -646,7 +648,7 @@ export function correctedChecksum(checksum: number, before: number, after: numbe
   return ~sum & 0xffff;
 }
 
-// ----------------------------------------------------------------------------------------------------------- run
+// ── run ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** One table entered: the row that was hit, and the fields it saw. */
 export interface Step {
@@ -707,7 +709,7 @@ function refusalOf(intent: ModelIntent, inPort: number, frame: Uint8Array): stri
   return known ? null : "unknown-port";
 }
 
-// -------------------------------------------------------------------------------------------------------- reason
+// ── reason ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The reason of a drop that a row caused; every such drop has one, which is asserted. */
 function reasonOf(intent: ModelIntent, { row, fields }: Step, expired: boolean): string {

@@ -1,7 +1,7 @@
 /**
- * The model against a real Open vSwitch that runs the model's own rows: same outputs, same bytes, on random frames.
- * OVS_FRAMES=N asks for N frames instead of a few thousand. What the host checks and not the switch (frame lengths,
- * port MTUs) is left to the model's own tests.
+ * The model against a real Open vSwitch that runs the model's own rows: same outputs, same bytes, on random
+ * frames. OVS_FRAMES=N asks for N frames instead of a few thousand. What the host checks and not the switch
+ * (frame lengths, port MTUs) is left to the model's own tests.
  */
 
 import type { OvsVersion } from "../../src/openflow/index.ts";
@@ -34,7 +34,9 @@ function portsOf(intent: ModelIntent): { name: string; number: number }[] {
   return [...known, { name: "stranger", number: stranger }];
 }
 
-/** Random frames the switch can take, with the port they come in by (strange ports become the one there is). */
+/**
+ * Random frames the switch can take, with the port they come in by (strange ports become the one there is).
+ */
 function inputsFor(seedOfIntent: number, intent: ModelIntent, count: number): Input[] {
   const r = rng(seedOfIntent ^ 0x5bd1e995);
   const numbers = portsOf(intent).map(({ number }) => number);
@@ -56,7 +58,10 @@ function difference(intent: ModelIntent, inPort: number, frame: Uint8Array, sent
   return `in_port ${inPort}: ${hex(frame)}\n  model ${model}\n    ${wanted}\n  switch\n    ${got.join("\n    ")}`;
 }
 
-/** Sends frames of one intent through a switch that runs its rows; describes every frame on which the model differs. */
+/**
+ * Sends frames of one intent through a switch that runs its rows; describes
+ * every frame on which the model differs.
+ */
 async function differences(
   intent: ModelIntent,
   seedOfIntent: number,

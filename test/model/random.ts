@@ -1,8 +1,8 @@
 /**
- * Random intents and random frames from a seed: the same seed gives the same world everywhere. Intents are small and
- * valid but adversarial (few distinct bytes, so that MACs, addresses and prefixes nearly collide); frames are built
- * layer by layer, each layer with its own ways to be wrong, so that every row and every drop reason is met often.
- * Nothing here knows what the answer should be.
+ * Random intents and random frames from a seed: the same seed gives the same world everywhere. Intents are
+ * small and valid but adversarial (few distinct bytes, so that MACs, addresses and prefixes nearly collide);
+ * frames are built layer by layer, each layer with its own ways to be wrong, so that every row and every drop
+ * reason is met often. Nothing here knows what the answer should be.
  */
 import type { ModelIntent, ModelPath, ModelRoute, ModelVm } from "./model.ts";
 import { ipNumber, ipText, macBytes, maskOf } from "./model.ts";
@@ -54,7 +54,7 @@ export function rng(seed: number): Rng {
   };
 }
 
-// ------------------------------------------------------------------------------------------------------- intents
+// ── intents ────────────────────────────────────────────────────────────────────────────────────────────────
 
 const PATHS: readonly ModelPath[] = ["l2", "dual-l2", "dual-l3", "l3"];
 const LABELS: readonly number[] = [
@@ -174,7 +174,7 @@ function randomLabel(r: Rng): number {
   return r.chance(70) ? r.pick(LABELS) : r.between(16, 1048575);
 }
 
-// -------------------------------------------------------------------------------------------------------- frames
+// ── frames ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 type Bytes = number[];
 
@@ -410,7 +410,10 @@ function randomArp(scene: Scene): Bytes {
   ];
 }
 
-/** A stack of 0 to 5 label entries, most often one of ours at the bottom, over an IPv4 packet or something else. */
+/**
+ * A stack of 0 to 5 label entries, most often one of ours at the bottom,
+ * over an IPv4 packet or something else.
+ */
 function randomMpls(scene: Scene): Bytes {
   const { r, intent } = scene;
   const depth = r.weighted([
@@ -444,8 +447,8 @@ function randomMpls(scene: Scene): Bytes {
 }
 
 /**
- * An LLC/SNAP frame with one label of ours. When it is popped, OVS reads it again from byte 14, where the LLC header
- * is: IHL 10, total length 768, the TTL and the addresses out of the bytes behind the label.
+ * An LLC/SNAP frame with one label of ours. When it is popped, OVS reads it again from byte 14, where the LLC
+ * header is: IHL 10, total length 768, the TTL and the addresses out of the bytes behind the label.
  */
 function snapThatPopsToIpv4(scene: Scene): Bytes {
   const { r, intent, addresses } = scene;

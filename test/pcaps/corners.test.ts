@@ -17,8 +17,8 @@ const intentFile = join(import.meta.dirname, "../../pcaps/corners.yaml");
 const intent: ModelIntent = parse(readFileSync(intentFile, "utf8"));
 
 /**
- * Every reason there is, but `unknown-port`: no pcapng interface can name a port that the intent does not
- * have.
+ * Every reason there is, but `unknown-port`: no pcapng interface can name
+ * a port that the intent does not have.
  */
 const REASONS = [
   ...[

@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadIntent, parseIntent } from "../../src/intent/index.ts";
 import { Flows, flowText, matchedFlows } from "../../src/pipeline/index.ts";
+import { macFromBits } from "../../src/wire/index.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { flowOf, flowsOf } from "../model/flows.ts";
 import { ipNumber, type ModelIntent, maskOf, traceModel } from "../model/model.ts";
@@ -123,7 +124,7 @@ test("a hundred thousand routes of every length are in order of text", () => {
   const lengths = Uint8Array.from({ length: count }, () => random.between(0, 32));
   // A prefix may come twice here, which no intent has; their lines are then the same.
   const prefixes = Uint32Array.from(lengths, length => random.u32() & maskOf(length));
-  const nextHops = [{ labels: [], via: 0x0200000000fe }];
+  const nextHops = [{ labels: [], via: macFromBits(0x0200000000fe) }];
   const routes = { count, prefixes, lengths, nextHops, nextHopOf: new Uint32Array(count) };
   const { intent } = parseIntent(JSON.stringify(randomIntent(rng(1))), "random.yaml", ".");
   const flows = new Flows({ ...intent!, routes });

@@ -14,6 +14,7 @@ import {
   Recognizer,
   type RowInstance,
 } from "../../src/pipeline/index.ts";
+import { ipv4FromBits } from "../../src/wire/index.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { randomIntent, rng } from "../model/random.ts";
 
@@ -141,7 +142,7 @@ test("random intents: each flow is one row, and no other switch's", () => {
 
 test("canary: a compiler that fills in a wrong value is caught", () => {
   const { intent } = parseIntent(JSON.stringify(randomIntent(rng(1))), "random.yaml", ".");
-  const vm = { ...intent!.vms[0]!, addresses: [0x00000001] };
+  const vm = { ...intent!.vms[0]!, addresses: [ipv4FromBits(0x00000001)] };
   assert.throws(() => [...new Flows({ ...intent!, vms: [vm] })], /an instance of 0 rows: cookie=/);
 });
 

@@ -1,6 +1,7 @@
 /**
- * `slash32 replay --against`: flows that do what the intent says agree with the core on every frame; a flow that was
- * changed is found, with both ends, a capture of the frames, and exit code 2; what the flows leave open is inconclusive.
+ * `slash32 replay --against`: flows that do what the intent says agree with the core on every frame; a flow
+ * that was changed is found, with both ends, a capture of the frames, and exit code 2; what the flows leave
+ * open is inconclusive.
  */
 import { readFileSync } from "node:fs";
 import { Core } from "../../src/core/index.ts";
@@ -249,7 +250,7 @@ test("what the flows leave open is inconclusive, unless something differs", () =
   const open = boxWith(changed("NORMAL"), capture(9));
   const ran = against(open, "--format", "json");
   assert.is(ran.code, 1);
-  assert.match(ran.stderr, /inconclusive: no frame differs, but the flows leave 3 of 9 open/);
+  assert.match(ran.stderr, /inconclusive: no frame differs, but 3 of 9 are undecided/);
   assert.equal(countsOf(reportOf(ran)), { frames: 9, different: 0, unknown: 3 });
   assert.match(against(open).stdout.toString(), /open: NORMAL, line \d+ \(3\)/);
   const double = changed("output:11").find(line => DELIVERY.test(line))!;
@@ -299,7 +300,7 @@ test("a dump with an error, an empty one, outputs that would replace inputs", ()
   assert.match(against(box, "--diff", "flows.txt").stderr, /the flows are also being read/);
   assert.match(against(box, "--diff", "in.pcapng").stderr, /in\.pcapng: is also being read/);
   assert.match(against(box, "-w", "x.pcapng", "--diff", "x.pcapng").stderr, /given for both -w and --diff/);
-  assert.match(box.replay(["-r", "in.pcapng", "--diff", "x"]).stderr, /--diff goes with --against FLOWS/);
+  assert.match(box.replay(["-r", "in.pcapng", "--diff", "x"]).stderr, /--diff requires --against FLOWS/);
 });
 
 test.run();

@@ -1,8 +1,8 @@
 /**
- * Every bad input that people meet, each a test: exit code 1, exactly one line on standard error that says which
- * file, what is wrong and (where a place in the file is meant) at which byte, and nothing half done left behind: no
- * `.part`, no output where there should be none, the older output where the run failed, all whole frames where the
- * capture is damaged behind them. Runs the program itself, as people do.
+ * Every bad input that people meet, each a test: exit code 1, exactly one line on standard error that says
+ * which file, what is wrong and (where a place in the file is meant) at which byte, and nothing half done
+ * left behind: no `.part`, no output where there should be none, the older output where the run failed, all
+ * whole frames where the capture is damaged behind them. Runs the program itself, as people do.
  */
 import { spawnSync } from "node:child_process";
 import {
@@ -100,7 +100,7 @@ function damaged(contents: Uint8Array, whole: number, byte: number, ...parts: (s
 
 const PCAPNG = concat(section(), interfaceBlock("tap101"), packet(guestFrame()));
 
-// ── Files ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Files ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("a capture that is not there", () =>
   inFolder({}, folder => {
@@ -143,10 +143,10 @@ test("a file that may not be read", () => {
   });
 });
 
-// ── pcap ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── pcap ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("wrong magic", () => {
-  refused(Buffer.from("name: hv1\nbridge: br0\n"), "not a capture", "it is text", "expected");
+  refused(Buffer.from("name: hv1\nbridge: br0\n"), "not a pcap or pcapng capture", "it is text", "expected");
   refused(Buffer.from("snoop\0\0\0\0\0\0\x02\0\0\0\x04"), "snoop");
   refused(Buffer.from([0xa1, 0xb2]), "2 bytes");
   refused(Buffer.alloc(100), "not a capture", "00 00 00 00");
@@ -285,7 +285,7 @@ test("link types other than Ethernet are refused by name", () => {
   refused(concat(section(), cooked, packet(guestFrame())), "interface 0", "LINUX_SLL2");
 });
 
-// ── pcapng ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── pcapng ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("a pcapng cut short anywhere", () => {
   const file = goodPcapng(3);
@@ -368,7 +368,7 @@ test("clocks that nobody has", () => {
   }
 });
 
-// ── Ports ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Ports ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("an unknown port, or none where one is needed", () =>
   inFolder({ "a.pcap": goodPcap(1), "b.pcapng": goodPcapng(1) }, folder => {
@@ -378,19 +378,24 @@ test("an unknown port, or none where one is needed", () =>
       "e.pcapng",
       concat(goodPcapng(1), interfaceBlock("late"), packet(guestFrame(), { number: 1 })),
     );
-    failsWith(replayOver(folder, "tap9=a.pcap"), '"tap9" is no port', "tap101", "./tap9=a.pcap");
-    failsWith(replayOver(folder, "a.pcap"), "a.pcap: which port", "PORT=a.pcap", "tap101");
+    failsWith(
+      replayOver(folder, "tap9=a.pcap"),
+      '"tap9" is not a port of the intent',
+      "tap101",
+      "./tap9=a.pcap",
+    );
+    failsWith(replayOver(folder, "a.pcap"), "a.pcap: a pcap does not name the port", "PORT=a.pcap", "tap101");
     failsWith(replayOver(folder, "c.pcapng"), "c.pcapng: interface 0", '"eth7"', "PORT=c.pcapng", "tap101");
     failsWith(replayOver(folder, "d.pcapng"), "d.pcapng: interface 0", "no name", "PORT=d.pcapng");
     failsWith(replayOver(folder, "e.pcapng"), "e.pcapng: interface 1", '"late"');
-    failsWith(replayOver(folder, "a.pcap", ["-i", "tap9"]), '"tap9" is no port');
-    failsWith(replayOver(folder, "4294967296=a.pcap"), '"4294967296" is no port');
+    failsWith(replayOver(folder, "a.pcap", ["-i", "tap9"]), '"tap9" is not a port of the intent');
+    failsWith(replayOver(folder, "4294967296=a.pcap"), '"4294967296" is not a port of the intent');
     assert.is(folder.read("out.pcapng").toString(), OLD);
     succeeds(replayOver(folder, "77=a.pcap", ["-q"]));
     succeeds(replayOver(folder, "a.pcap", ["-q", "-i", "tap101"]));
   }));
 
-// ── Compressed captures ─────────────────────────────────────────────────────────────────────────────────────────
+// ── Compressed captures ────────────────────────────────────────────────────────────────────────────────────
 
 const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 
@@ -420,7 +425,9 @@ function noisyPcap(count: number): Buffer {
   return Buffer.concat([pcapHead(), ...records]);
 }
 
-/** Replays a damaged compressed capture: at least `least` whole frames, one line, exit 1; or nothing at all. */
+/**
+ * Replays a damaged compressed capture: at least `least` whole frames, one line, exit 1; or nothing at all.
+ */
 function damagedStream(
   contents: Uint8Array,
   least: number,
@@ -503,12 +510,12 @@ test("a compressed file that holds no capture", () => {
     gzipSync(Buffer.from("hello, world")),
     zstdStored(Buffer.from("hello, world"), 100),
   ]) {
-    refused(packed, "not a capture", "it is text");
+    refused(packed, "not a pcap or pcapng capture", "it is text");
   }
   refused(gzipSync(new Uint8Array(0)), "empty");
 });
 
-// ── Pipes ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Pipes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("a pipe that is closed in the middle of a record", () =>
   inFolder({ "good.pcap": goodPcap(5000) }, folder => {
@@ -536,7 +543,7 @@ test("standard input that ends too early, is empty, or is given twice", () =>
     failsWith(both, "standard input", "not both");
   }));
 
-// ── Outputs ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Outputs ────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("an output in a directory that is not there, or that is a directory", () =>
   inFolder({ "a.pcap": goodPcap(3) }, folder => {
@@ -716,7 +723,7 @@ test("a report that cannot be written, or of an unknown kind", () =>
     holdsOnly(folder, "a.pcap");
   }));
 
-// ── Intents ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Intents ────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("an intent that is not there, is a directory, or has errors", () =>
   inFolder({ "a.pcap": goodPcap(1) }, folder => {
@@ -743,7 +750,7 @@ test("an intent that is not there, is a directory, or has errors", () =>
 test("many captures, one of them bad: it is the one that is named, and nothing is written", () =>
   inFolder({ "a.pcap": goodPcap(3), "b.pcap": Buffer.from("rubbish, not a capture") }, folder => {
     const ran = replayOver(folder, "tap101=a.pcap", ["-r", "tap102=b.pcap"]);
-    failsWith(ran, "b.pcap: not a capture");
+    failsWith(ran, "b.pcap: not a pcap or pcapng capture");
     assert.is(folder.read("out.pcapng").toString(), OLD);
     const many = Array.from({ length: 65 }, () => ["-r", "tap101=a.pcap"]).flat();
     failsWith(folder.run(["replay", "-n", "hv.yaml", ...many]), "65 captures", "64");

@@ -1,7 +1,7 @@
 /**
- * What the tests of replay share: the program run as a person runs it, in a folder of its own; an intent; frames that
- * leave, are answered or are dropped; and the comparison of everything a run wrote and said with what the model of the
- * pipeline says of the same frames.
+ * What the tests of replay share: the program run as a person runs it, in a folder of its own; an intent;
+ * frames that leave, are answered or are dropped; and the comparison of everything a run wrote and said with
+ * what the model of the pipeline says of the same frames.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -90,7 +90,7 @@ export class Sandbox {
   }
 }
 
-// ── An intent, and frames for it ────────────────────────────────────────────────────────────────────────────────
+// ── An intent, and frames for it ───────────────────────────────────────────────────────────────────────────
 
 const UPLINK_MAC = "02:00:00:00:00:01";
 const VIRTUAL_MAC = "fe:00:00:00:01:01";
@@ -167,7 +167,7 @@ export function mixed(number: number, bytes = 20, ofport = TAP11): Buffer {
   return routed(number, bytes, ofport);
 }
 
-// ── What a run should have done ─────────────────────────────────────────────────────────────────────────────────
+// ── What a run should have done ────────────────────────────────────────────────────────────────────────────
 
 /** A frame that a run reads, in the order in which it should. */
 export interface Arrival {

@@ -1,7 +1,8 @@
 /**
- * Capture files for tests, written and read in the plainest way: whole files in memory, one function a block. It shares
- * nothing with the reader of the product, so that a mistake there does not hide behind the same mistake here. Times
- * are written in the units of their interface and read as nanoseconds. Formats: draft-ietf-opsawg-pcap and -pcapng.
+ * Capture files for tests, written and read in the plainest way: whole files in memory, one function a block.
+ * It shares nothing with the reader of the product, so that a mistake there does not hide behind the same
+ * mistake here. Times are written in the units of their interface and read as nanoseconds. Formats:
+ * draft-ietf-opsawg-pcap and -pcapng.
  */
 
 const ETHERNET = 1;
@@ -160,7 +161,7 @@ function padded(bytes: Uint8Array): Buffer {
   return Buffer.concat([bytes, Buffer.alloc(-bytes.length & 3)]);
 }
 
-// ── Reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Reading ────────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface ReadInterface {
   readonly name: string | null;

@@ -1,8 +1,8 @@
 /**
- * Ten thousand captures, cut anywhere and with bits flipped, through the reader in this process, one core for all.
- * An independent walk over the same bytes (walk.ts) says what is to be counted and where the damage stands; the
- * reader has to agree on every one of them. Whatever the bytes are: nothing but a ReplayError is ever thrown, no
- * truncated file passes silently. RUNS makes it longer; SEED repeats a run.
+ * Ten thousand captures, cut anywhere and with bits flipped, through the reader in this process, one core for
+ * all. An independent walk over the same bytes (walk.ts) says what is to be counted and where the damage
+ * stands; the reader has to agree on every one of them. Whatever the bytes are: nothing but a ReplayError is
+ * ever thrown, no truncated file passes silently. RUNS makes it longer; SEED repeats a run.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -42,7 +42,9 @@ const SAMPLE_BYTES = 12_000;
 const folder = mkdtempSync(join(tmpdir(), "slash32-fuzz-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
-/** A pcapng in one byte order that has everything: sections, interfaces, options, every kind of packet block. */
+/**
+ * A pcapng in one byte order that has everything: sections, interfaces, options, every kind of packet block.
+ */
 function richPcapng(isBig: boolean): Buffer {
   const comment = [option(1, Buffer.from("a comment"), isBig), option(0, new Uint8Array(0), isBig)];
   const clock = (resolution: number): Buffer => option(9, Uint8Array.of(resolution), isBig);

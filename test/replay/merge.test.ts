@@ -1,6 +1,7 @@
 /**
- * Several captures at once: the order in which their frames are taken, however their clocks count and run; the limits
- * on how many frames and captures are read; and the reports, whose numbers must add up whatever happened.
+ * Several captures at once: the order in which their frames are taken, however their clocks
+ * count and run; the limits on how many frames and captures are read; and the reports,
+ * whose numbers must add up whatever happened.
  */
 import { assert, seed, suite } from "../harness.ts";
 import { type Rng, rng } from "../model/random.ts";
@@ -151,7 +152,7 @@ test("64 captures are merged, 65 are refused", () => {
   check(box, { args, arrivals: merged(lists) });
   const { code, stderr } = box.replay([...args, "-r", "tap11=0", "-w", "too-many.pcapng"]);
   assert.is(code, 1);
-  assert.match(stderr, /^slash32: 65 captures; [^\n]*64[^\n]*\n$/);
+  assert.match(stderr, /^slash32: 65 captures are too many; [^\n]*64[^\n]*\n$/);
   assert.not.ok(box.has("too-many.pcapng"));
 });
 
@@ -186,7 +187,7 @@ test("no frame at all is exit 1, unless --allow-empty", () => {
   check(box, { args: ["-r", "7=empty", "--allow-empty"], arrivals: [] });
 });
 
-// ── Reports ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Reports ────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A capture with whole and snapped frames, good and bad. */
 function withSnapped(): { box: Sandbox; arrivals: Arrival[]; snapped: number[] } {

@@ -1,7 +1,8 @@
 /**
- * Replay against the model: random frames over random intents, laid into captures of either format, and every frame of
- * the outputs and of the drops compared with what the model says, in order, with its port, time, bytes and reason. Runs in
- * this process, with the optimised builds of the core. INTENTS makes it longer; SEED repeats a run.
+ * Replay against the model: random frames over random intents, laid into captures of either format, and every
+ * frame of the outputs and of the drops compared with what the model says, in order, with its port, time,
+ * bytes and reason. Runs in this process, with the optimised builds of the core. INTENTS makes it longer;
+ * SEED repeats a run.
  */
 import { Core } from "../../src/core/index.ts";
 import { parseIntent } from "../../src/intent/index.ts";

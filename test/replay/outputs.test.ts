@@ -1,6 +1,7 @@
 /**
- * Where frames come in and where they go: the rules by which a capture is given a port, the interfaces of the outputs
- * and of the drops, their forms (pcap, gzip, standard output), and what happens to files that are there already.
+ * Where frames come in and where they go: the rules by which a capture is given a port, the
+ * interfaces of the outputs and of the drops, their forms (pcap, gzip, standard output), and what
+ * happens to files that are there already.
  */
 import { readlinkSync, symlinkSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
@@ -45,7 +46,7 @@ function sandboxWith(name: string, arrivals: readonly Arrival[]): Sandbox {
   return box;
 }
 
-// ── Ports ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Ports ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("a name wins over a number; other numbers are numbers", () => {
   const frames = [0, 1, 2, 3, 4];
@@ -173,7 +174,7 @@ test("-i is for captures that name no port and have none in them", () => {
   check(box, { args: ["-i", "7", "-r", "in.pcapng", "-r", "in.pcap"], arrivals });
 });
 
-// ── Outputs ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Outputs ────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("every port of the intent has its interface, in the order of the numbers, used or not", () => {
   const box = sandboxWith("in.pcap", [{ port: TAP11, time: START, frame: asked(1) }]);

@@ -1,7 +1,7 @@
 /**
- * Other people's readers and writers: what we write is read the same by pcap-parser, tshark and capinfos, frame by frame
- * with time, length, port and comment; what editcap and mergecap write, we read as we read its original. A program that
- * is not installed is skipped.
+ * Other people's readers and writers: what we write is read the same by pcap-parser, tshark and capinfos,
+ * frame by frame with time, length, port and comment; what editcap and mergecap write, we read as we read its
+ * original. A program that is not installed is skipped.
  */
 import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
@@ -100,7 +100,7 @@ test("pcap-parser and we read the same, in both byte orders", async () => {
   }
 });
 
-// ── tshark, capinfos ────────────────────────────────────────────────────────────────────────────────────────────
+// ── tshark, capinfos ───────────────────────────────────────────────────────────────────────────────────────
 
 /** A line a packet, as tshark reads a capture: time, lengths, interface, comment, digest of the bytes. */
 function tsharkLines(box: Sandbox, name: string): string[] {
@@ -192,7 +192,7 @@ test("capinfos: type, encapsulation, counts, interfaces and their resolutions", 
   assert.match(box.spawn("capinfos", ["-M", "out.pcap"]).stdout.toString(), /^File type: +pcap$/m);
 });
 
-// ── editcap, mergecap ───────────────────────────────────────────────────────────────────────────────────────────
+// ── editcap, mergecap ──────────────────────────────────────────────────────────────────────────────────────
 
 /** A pcapng of two ports, and the arrivals in it. */
 function twoPorts(box: Sandbox): Arrival[] {
@@ -272,7 +272,8 @@ test("mergecap puts packets in the order in which we take them", () => {
   });
   check(box, { args: ["-r", "0.pcapng", "-r", "1.pcapng", "-r", "2.pcapng"], arrivals: merged(lists) });
   const ours = linesOf(box.capture("out.pcapng"));
-  // Of equal times mergecap takes the last file's packet first, so that its files are given the other way round.
+  // Of equal times mergecap takes the last file's packet first, so that its
+  // files are given the other way round.
   spawn(box, "mergecap", "-w", "merged.pcapng", "2.pcapng", "1.pcapng", "0.pcapng");
   check(box, { args: ["-r", "merged.pcapng"], arrivals: merged(lists) });
   sameLines(linesOf(box.capture("out.pcapng")), ours, "mergecap");

@@ -1,6 +1,7 @@
 /**
- * A replay that a signal ends: what was read is complete in the outputs, under their names, and the exit status says
- * which signal it was. Each run is stopped when its output begins to grow; how far it was by then is not looked at.
+ * A replay that a signal ends: what was read is complete in the outputs, under their names, and the exit
+ * status says which signal it was. Each run is stopped when its output begins to grow; how far it was by then
+ * is not looked at.
  */
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";

@@ -1,7 +1,7 @@
 /**
- * How the bytes of a capture arrive: compressed by gzip and zstd in all the ways these allow, by standard input and
- * other pipes, in pieces of any size, and with records and blocks that lie across the ends of the window in which the
- * core looks at them. What is compressed by zstd is made by its own program.
+ * How the bytes of a capture arrive: compressed by gzip and zstd in all the ways these allow, by standard
+ * input and other pipes, in pieces of any size, and with records and blocks that lie across the ends of the
+ * window in which the core looks at them. What is compressed by zstd is made by its own program.
  */
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
@@ -154,7 +154,7 @@ test("pipes: one byte at a time, a writer that pauses, a named pipe", () => {
   }
 });
 
-// ── In this process: reads cut to any size ──────────────────────────────────────────────────────────────────────
+// ── In this process: reads cut to any size ─────────────────────────────────────────────────────────────────
 
 const core = Core.load();
 const { intent } = parseIntent(JSON.stringify(box.intent), "hv.json", ".");

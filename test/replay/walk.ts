@@ -1,8 +1,8 @@
 /**
- * An independent walk over the bytes of a capture: how many whole frames stand in it, where and how it is damaged,
- * and whether it has to be refused altogether. Slow and obvious, from draft-ietf-opsawg-pcap and -pcapng and from
- * what the contract promises (limits included); it shares no code with src/ or the core, so that a mistake in their
- * reading does not hide behind the same mistake here.
+ * An independent walk over the bytes of a capture: how many whole frames stand in it, where and how it is
+ * damaged, and whether it has to be refused altogether. Slow and obvious, from draft-ietf-opsawg-pcap and
+ * -pcapng and from what the contract promises (limits included); it shares no code with src/ or the core, so
+ * that a mistake in their reading does not hide behind the same mistake here.
  */
 
 /** How a capture ends: whole, cut short or damaged at a byte, or refused (`at` null: where is not said). */

@@ -106,7 +106,7 @@ test("IPv6 and its addresses", () => {
   const addresses = "fe80000000000000 000000000000000b ff02000000000000 00000001ff00000b";
   same(frame, `${FRONT} 86dd 6b800000 0000 3b ff ${addresses}`);
   for (const wrong of ["", "1", "1::2::3", "12345::", "1:2:3:4:5:6:7:8:9", "::203.0.113.7"]) {
-    assert.throws(() => front.ipv6({ src: wrong, dst: "::" }), /is no IPv6 address/, wrong);
+    assert.throws(() => front.ipv6({ src: wrong, dst: "::" }), /is not an IPv6 address/, wrong);
   }
 });
 

@@ -39,19 +39,19 @@ for (const [text, frame] of same) {
 }
 
 const wrong: readonly (readonly [text: string, message: RegExp])[] = [
-  ["eth(dst=1, src=2)", /^column 5: dst: "1" is wrong, expected a MAC address such as/],
+  ["eth(dst=1, src=2)", /^column 5: dst: "1" is not valid; expected a MAC address such as/],
   ["ipv4(src=1.1.1.1, dst=2.2.2.2)", /^column 1: a frame begins with eth/],
-  [`${ETH}.${ETH}`, /^column 51: eth\(…\) stands at the beginning only/],
+  [`${ETH}.${ETH}`, /^column 51: eth\(…\) is valid only at the beginning/],
   [`${ETH}.mpls(lable=3)`, /^column 56: mpls: has no field "lable"; its fields are label, tc, bos, ttl/],
   [`${ETH}.mpls(1048576)`, /^column 51: mpls: label is 1048576, it must be an integer from 0 to 1048575/],
   [`${ETH}.mpls(tc=1)`, /^column 51: mpls needs label/],
   [`${ETH}.mpls(1, label=2)`, /^column 59: mpls: label is given twice/],
-  [`${ETH}.nsh()`, /^column 51: "nsh" is no layer; there are eth, /],
-  [`${ETH}.payload(xyz)`, /^column 59: bytes: "xyz" is wrong, expected bytes in hex/],
-  [`${ETH}.ipv6(src=2001:::1, dst=::1)`, /^column 51: ipv6: "2001:::1" is no IPv6 address/],
+  [`${ETH}.nsh()`, /^column 51: "nsh" is not a layer; expected eth, /],
+  [`${ETH}.payload(xyz)`, /^column 59: bytes: "xyz" is not valid; expected bytes in hex/],
+  [`${ETH}.ipv6(src=2001:::1, dst=::1)`, /^column 51: ipv6: "2001:::1" is not an IPv6 address/],
   [`${ETH}.ipv4(src=1.1.1.1, dst=2.2.2.2`, /^column 51: expected a layer/],
   ["eth(dst=52:54:00:00:00:0b", /^column 1: expected a layer/],
-  ["__proto__(a=1)", /is no layer|expected a layer/],
+  ["__proto__(a=1)", /is not a layer|expected a layer/],
 ];
 
 for (const [text, message] of wrong) {
