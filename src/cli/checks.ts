@@ -39,28 +39,32 @@ export function outputsOf(context: Context, options: readonly string[]): Output[
 
 /** Those of these options whose data goes to standard output. */
 export function onStandardOutput(context: Context, options: readonly string[]): string[] {
-  return outputsOf(context, options).flatMap(([option, path]) => (path === "-" ? [`--${option}`] : []));
+  const spelled = (name: string): string => {
+    const short = context.command.options.find(option => option.name === name)?.short;
+    return short === undefined ? `--${name}` : `-${short}`;
+  };
+  return outputsOf(context, options).flatMap(([option, path]) => (path === "-" ? [spelled(option)] : []));
 }
 
 /** Refuses a second input on standard input. Throws UsageError. */
 export function oneStandardInput(inputs: readonly Input[]): void {
   const nouns = inputs.filter(([, path]) => path === "-").map(([noun]) => noun);
   if (nouns.length > 1)
-    throw new UsageError(`standard input can be one input only, not both ${nouns.join(" and ")}; use a file`);
+    throw new UsageError(`standard input is given twice, as ${nouns.join(" and ")}; use a file for one`);
 }
 
 /** Refuses an output that would replace an input or another output. Throws UsageError. */
 export function refuseReplacing(outputs: readonly Output[], inputs: readonly Input[]): void {
   const taken = new Map<string | null, string>();
   for (const [noun, path] of inputs)
-    if (path !== "-") taken.set(identityOf(path), `${noun} ${path} is also being read`);
+    if (path !== "-") taken.set(identityOf(path), `the file is also being read as ${noun}`);
   taken.delete(null);
   for (const [option, path] of outputs) {
     if (path === "-") continue;
     const own = touchedBy(path);
     const why = own.map(identity => taken.get(identity)).find(reason => reason !== undefined);
     if (why !== undefined) throw new UsageError(`--${option} ${path}: ${why}; choose another output`);
-    for (const identity of own) taken.set(identity, `${path} is also being written`);
+    for (const identity of own) taken.set(identity, "the file is also being written");
   }
 }
 

@@ -128,7 +128,7 @@ class Recorder implements Watcher {
     this.#note(key);
   }
 
-  readAgain(frame: Uint8Array, key: Uint32Array): void {
+  recirculated(frame: Uint8Array, key: Uint32Array): void {
     const event = this.events.at(-1);
     if (event !== undefined) event.readAgain = summarize(frame);
     this.#before = key.slice();

@@ -203,7 +203,7 @@ test("a header and no flow drops everything; an empty file, errors, lenient", ()
     succeeds(piped);
     failsWith(
       folder.run(["trace", "-f", "-", "--batch", "-"]),
-      "standard input can be one input only, not both the flows and the batch",
+      "standard input is given twice, as the flows and the batch",
     );
     failsWith(folder.run(["trace", "-i", "1", GUEST]), "an intent or flows");
     failsWith(

@@ -206,7 +206,7 @@ test("what to trace has to be said, once", () =>
     failsWith(run("-i", "1", GUEST, "-r", "a.pcap"), "one of");
     failsWith(run("-i", "1", GUEST, "--batch", "-"), "one of");
     failsWith(folder.run(["trace", "-i", "1", GUEST]), "trace needs an intent", "-n");
-    failsWith(folder.run(["trace", "-n", "-", "--batch", "-"]), "not both");
+    failsWith(folder.run(["trace", "-n", "-", "--batch", "-"]), "given twice");
   }));
 
 // ── Captures ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -292,7 +292,7 @@ test("a snapped frame, a record that is odd, a damaged capture: what comes behin
     assert.equal(numbersIn(ran), [0, 2]);
     const lines = ran.stderr.split("\n");
     assert.is(lines[0], "slash32: tap101=mixed.pcap: skipped frame 1, which is snapped: 30 of 60 bytes");
-    assert.match(lines[1]!, "frame 3 is snapped");
+    assert.match(lines[1]!, "frame 3, which is snapped");
     assert.match(lines[2]!, /^mixed.pcap: byte \d+: a record with more bytes captured/);
     assert.is(lines.length, 4);
     // A capture behind a damaged one is read, as replay does.

@@ -357,8 +357,8 @@ test("bad input is one line", () => {
     "-f FLOWS",
   );
   failsWith(run("verify", "-n", "hv.yaml", "-f", "ok.flows", "--db", "x"), "--db requires --bridge BRIDGE");
-  failsWith(run("verify", "-n", "-", "-f", "-"), "standard input can be one input only");
-  failsWith(run("diff", "-", "-"), "standard input can be one input only");
+  failsWith(run("verify", "-n", "-", "-f", "-"), "standard input is given twice");
+  failsWith(run("diff", "-", "-"), "standard input is given twice");
   failsWith(run("verify", "-n", "hv.yaml", "-f", "none.flows"), "none.flows: does not exist");
   failsWith(run("verify", "-n", "hv.yaml", "-f", "empty.flows"), "empty.flows: has neither a flow");
   failsWith(run("diff", "empty.flows", "ok.flows"), "empty.flows: has neither a flow");

@@ -1,6 +1,6 @@
 /**
- * Runs what the manual shows, so that it cannot rot. In docs/*.md and README.md a ```sh block is run when the line
- * before it is a marker; each document has a temporary folder of its own that looks like the repository's root, and
+ * Runs what the manual shows, so that it cannot rot. In README.md, docs/*.md and docs/dev/*.md a ```sh block is run when
+ * the line before it is a marker; each document has a temporary folder of its own that looks like the repository's root, and
  * its blocks run there in order, each as one script of `sh -e`.
  *
  *   <!-- run -->                           exit code 0 is expected
@@ -80,9 +80,10 @@ function shown(text: string): RegExp {
   return new RegExp(`^${parts.map(part => part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("[^]*?")}$`);
 }
 
-const documents = ["README.md", ...readdirSync(join(root, "docs")).map(name => `docs/${name}`)].filter(
-  name => name.endsWith(".md") && existsSync(join(root, name)),
-);
+const documents = [
+  "README.md",
+  ...["docs", "docs/dev"].flatMap(folder => readdirSync(join(root, folder)).map(name => `${folder}/${name}`)),
+].filter(name => name.endsWith(".md") && existsSync(join(root, name)));
 
 for (const name of documents) {
   const markdown = readFileSync(join(root, name), "utf8");

@@ -540,7 +540,7 @@ test("standard input that ends too early, is empty, or is given twice", () =>
     failsWith(folder.run(args), "standard input: ", "empty");
     failsWith(folder.run([...args, "-r", "tap102=-"]), "standard input", "twice");
     const both = folder.run(["replay", "-n", "-", "-r", "tap101=-"], { input: goodPcap(3) });
-    failsWith(both, "standard input", "not both");
+    failsWith(both, "standard input", "twice");
   }));
 
 // ── Outputs ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -673,7 +673,7 @@ test("the report is a capture that is read or written", () =>
   inFolder({ "in.json": goodPcap(3) }, folder => {
     for (const report of ["in.json", "./in.json"]) {
       const ran = folder.run(["replay", "-n", "hv.yaml", "-r", "tap101=in.json", "--report", report]);
-      failsWith(ran, "--report", "also a capture");
+      failsWith(ran, "--report", /also being (?:read as a capture|written)/);
     }
     const outputs = ["-w", "out.json", "--report", "out.json"];
     failsWith(folder.run(["replay", "-n", "hv.yaml", "-r", "tap101=in.json", ...outputs]), "--report");
@@ -706,7 +706,7 @@ test("-w and --drops are one file, however they are spelled", () =>
         "--drops",
         drops,
       ]);
-      failsWith(ran, drops, /same file|both/);
+      failsWith(ran, drops, /also being written/);
       holdsOnly(folder, "a.pcap", "old.pcapng", "hard.pcapng", "soft.pcapng", "here");
       assert.is(folder.read("old.pcapng").toString(), OLD);
     }

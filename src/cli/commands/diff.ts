@@ -44,7 +44,7 @@ export const diff: Command = {
     if (context.isGiven("groups") && one !== undefined)
       throw new UsageError(`--groups and --${one} exclude each other; give --groups-a and --groups-b`);
     const [a, b] = paths as [string, string];
-    const inputs: Input[] = [["a,", a], ["b,", b], ...inputsOf(context, INPUTS)];
+    const inputs: Input[] = [["a", a], ["b", b], ...inputsOf(context, INPUTS)];
     oneStandardInput(inputs);
     checkProofOutputs(context, inputs);
   },

@@ -106,15 +106,10 @@ export const replay: Command = {
     refuseReportFormats(context, REPORT_ENDINGS);
     const taken = onStandardOutput(context, OUTPUTS);
     if (taken.length > 1)
-      throw new UsageError(
-        `standard output can be one output only, not both ${taken.join(" and ")}; use a file`,
-      );
+      throw new UsageError(`standard output is given twice, for ${taken.join(" and ")}; use a file for one`);
     // Captures are compared by the work itself, which knows what each of them is.
     refuseReplacing(outputsOf(context, OUTPUTS), inputs);
-    const data = outputsOf(context, ["write", "drops", "diff"]).map(
-      ([, path]) => ["a capture", path] as const,
-    );
-    refuseReplacing(outputsOf(context, ["report"]), [...captures, ...data]);
+    refuseReplacing(outputsOf(context, ["report"]), captures);
   },
   run: async context => (await import("../replay.ts")).replayCommand(context),
 };
