@@ -28,8 +28,12 @@ export function faultMessage(
     case abi.CaptureFault.BlockTooLarge:
       return `the block's length is ${value} bytes; at most ${abi.WINDOW_BYTES} can be read`;
     case abi.CaptureFault.ByteOrder:
-      return `the byte-order magic is 0x${value.toString(16)}; expected 0x1a2b3c4d, in either byte order`;
+      return `the section's byte-order magic is ${hex(value)}; expected 0x1a2b3c4d, in either byte order`;
     default:
       return unreachable(fault);
   }
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16)}`;
 }

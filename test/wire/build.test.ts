@@ -126,8 +126,8 @@ test("a builder is immutable", () => {
 });
 
 test("values that do not fit are refused by name", () => {
-  assert.throws(() => eth({ dst: "fe:00", src: 0 }).bytes(), /"fe:00" is no MAC address/);
-  assert.throws(() => front.ipv4({ src: "203.0.113.256", dst: 0 }), /is no IPv4 address/);
+  assert.throws(() => eth({ dst: "fe:00", src: 0 }).bytes(), /"fe:00" is not a MAC address/);
+  assert.throws(() => front.ipv4({ src: "203.0.113.256", dst: 0 }), /is not an IPv4 address/);
   assert.throws(() => front.mpls({ label: 2 ** 20 }).bytes(), /label is 1048576/);
   assert.throws(() => front.vlan({ id: 4096 }).bytes(), /VLAN id is 4096/);
   assert.throws(() => front.ipv4({ src: 0, dst: 0, ttl: 256 }).bytes(), /TTL is 256/);
