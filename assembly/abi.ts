@@ -1,6 +1,6 @@
 /**
- * The one file that both sides read: the core is compiled from it, the host imports it. It holds the version, the
- * limits, the memory map and the numbers that stand for verdicts, reasons and events. Numbers only: no strings, no
+ * The one file that both sides read: the core is compiled from it, the host imports it. It holds the version,
+ * the limits, the memory map and the numbers of verdicts, reasons and events. Numbers only: no strings, no
  * functions. A change here is a change of VERSION.
  *
  * The core's memory, fixed at start and never grown (pages that nobody touches cost nothing):
@@ -35,7 +35,7 @@
 
 export const VERSION: u32 = 4;
 
-// ── Limits ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Limits ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Routes of every prefix length together. */
 export const MAX_ROUTES: u32 = 1048576;
@@ -45,7 +45,10 @@ export const MAX_NEXT_HOPS: u32 = 1048576;
 export const MAX_HOSTS: u32 = 65536;
 /** Ports, the uplink included. */
 export const MAX_PORTS: u32 = 4096;
-/** Longest frame that the pipeline takes, in bytes, from the destination MAC to the last byte before the FCS. */
+/**
+ * Longest frame that the pipeline takes, in bytes, from the destination MAC to the last byte before the
+ * FCS.
+ */
 export const MAX_FRAME_BYTES: u32 = 9216;
 /** Labels that one route may push (as many as OVS holds). */
 export const MAX_LABELS: u32 = 3;
@@ -62,7 +65,7 @@ export const MAX_BATCH_FRAMES: u32 = 1024;
 /** Edits in one call of `applyHosts` or `applyRoutes`. */
 export const MAX_EDITS: u32 = 65536;
 
-// ── Verdicts and reasons ────────────────────────────────────────────────────────────────────────────────────────
+// ── Verdicts and reasons ───────────────────────────────────────────────────────────────────────────────────
 
 /** What became of a frame. */
 export enum Verdict {
@@ -94,7 +97,13 @@ export enum Reason {
   SamePort = 18,
 }
 
-export const REASON_COUNT: u32 = 19;
+/** All Reasons, None included. src/core/names.ts asserts that none is missing here. */
+export const REASON_COUNT: u32 = Reason.SamePort + 1;
+/**
+ * Bits that hold a Reason, in a decision and in the number of an outcome. Asserted there, too: enough for
+ * all Reasons.
+ */
+export const REASON_BITS: u32 = 5;
 
 /** Tables that a frame entered, one bit each, kept together as its *path*. */
 export enum Table {
@@ -106,11 +115,12 @@ export enum Table {
   Bridge = 32,
 }
 
-export const PATH_COUNT: u32 = 64;
+/** All paths: every set of Tables. Asserted in src/core/names.ts: Bridge is the highest bit. */
+export const PATH_COUNT: u32 = Table.Bridge << 1;
 /** Outcomes of one path: room for every Reason. */
-export const OUTCOMES_A_PATH: u32 = 32;
+export const OUTCOMES_A_PATH: u32 = 1 << REASON_BITS;
 
-// ── Control: one record a capture, one text a reason ────────────────────────────────────────────────────────────
+// ── Control: one record a capture, one text a reason ───────────────────────────────────────────────────────
 
 export const CONTROL: u32 = 0x10000;
 
@@ -132,12 +142,20 @@ export const CAPTURE_DONE: u32 = 20;
 /** Address of the capture's first interface record. */
 export const CAPTURE_INTERFACES: u32 = 24;
 export const CAPTURE_INTERFACE_COUNT: u32 = 28;
-/** Bytes of a block being skipped that are still to come, its second length not counted; and its length, 0: no block. */
+/**
+ * Bytes of a block being skipped that are still to come, its second length not counted; and its length, 0:
+ * no block.
+ */
 export const CAPTURE_SKIP: u32 = 32;
 export const CAPTURE_SKIP_BLOCK: u32 = 36;
-/** Timestamp of the last packet looked at, in output units; u64. A Simple Packet Block has none of its own. */
+/**
+ * Timestamp of the last packet looked at, in output units; u64. A Simple Packet Block has none of its own.
+ */
 export const CAPTURE_CLOCK: u32 = 40;
-/** 1 when the next packet was looked at already; it stands in the following fields, laid out as a queue entry. */
+/**
+ * 1 when the next packet was looked at already; it stands in the following fields, laid out as a queue
+ * entry.
+ */
 export const CAPTURE_HEAD: u32 = 52;
 /** Address of the record or block that was looked at last. */
 export const CAPTURE_START: u32 = 56;
@@ -158,7 +176,10 @@ export const CAPTURE_ODD_TIME_AT: u32 = 124;
 export const CAPTURE_LEFT_OUT: u32 = 128;
 /** Order of the two lengths in a pcap record, a RecordLengths. */
 export const CAPTURE_LENGTHS: u32 = 132;
-/** What is odd about the packet looked at, bits of OddPacket; where its options are, and their bytes (QUEUE_OPTIONS). */
+/**
+ * What is odd about the packet looked at, bits of OddPacket; where its options are, and their bytes
+ * (QUEUE_OPTIONS).
+ */
 export const CAPTURE_HEAD_ODD: u32 = 136;
 export const CAPTURE_HEAD_OPTIONS: u32 = 140;
 export const CAPTURE_HEAD_OPTIONS_BYTES: u32 = 144;
@@ -216,20 +237,25 @@ export const MAX_OPTIONS_BYTES: u32 = 0xfe00;
 
 /** u32 a place for route tables: its bytes that may not be zero. */
 export const PLACES: u32 = 0x18000;
-/** u32: sum of what touch.ts looked at, stored so that no compiler finds its loads useless; nobody reads it. */
+/**
+ * u32: sum of what touch.ts looked at, stored so that no compiler finds its loads useless; nobody reads it.
+ */
 export const SEEN: u32 = 0x18040;
 
-// ── Counters, all u64 ───────────────────────────────────────────────────────────────────────────────────────────
+// ── Counters, all u64 ──────────────────────────────────────────────────────────────────────────────────────
 
 export const COUNTERS: u32 = 0x20000;
-/** One an outcome: path × 32 + Reason. */
+/** One an outcome: path × OUTCOMES_A_PATH + Reason. */
 export const COUNTERS_OUTCOMES: u32 = COUNTERS;
 /** Captured bytes of all frames, and frames that were snapped (they have no outcome). */
-export const COUNTERS_BYTES: u32 = COUNTERS + 0x4000;
-export const COUNTERS_SNAPPED: u32 = COUNTERS + 0x4008;
-/** Packets written without some of their options, and with another time than theirs because pcap cannot hold it. */
-export const COUNTERS_CUT_OPTIONS: u32 = COUNTERS + 0x4010;
-export const COUNTERS_CUT_TIMES: u32 = COUNTERS + 0x4018;
+export const COUNTERS_BYTES: u32 = COUNTERS_OUTCOMES + PATH_COUNT * OUTCOMES_A_PATH * 8;
+export const COUNTERS_SNAPPED: u32 = COUNTERS_BYTES + 8;
+/**
+ * Packets written without some of their options, and with another time than theirs because pcap cannot hold
+ * it.
+ */
+export const COUNTERS_CUT_OPTIONS: u32 = COUNTERS_BYTES + 16;
+export const COUNTERS_CUT_TIMES: u32 = COUNTERS_BYTES + 24;
 /** One record a port number; numbers above MAX_PORT_NUMBER have none. */
 export const COUNTERS_PORTS: u32 = COUNTERS + 0x5000;
 export const COUNTERS_PORT_BYTES: u32 = 64;
@@ -242,7 +268,7 @@ export const PORT_REPLY_FRAMES: u32 = 40;
 export const PORT_REPLY_BYTES: u32 = 48;
 export const COUNTERS_END: u32 = COUNTERS_PORTS + (MAX_PORT_NUMBER + 1) * COUNTERS_PORT_BYTES;
 
-// ── Staging: table edits ────────────────────────────────────────────────────────────────────────────────────────
+// ── Staging: table edits ───────────────────────────────────────────────────────────────────────────────────
 
 export const STAGING: u32 = 0x430000;
 /** A host edit: address (host order), port number of its VM. */
@@ -252,7 +278,7 @@ export const ROUTE_EDIT_BYTES: u32 = 12;
 /** In place of a port number or a next hop: remove the entry. */
 export const REMOVE: u32 = 0xffffffff;
 
-// ── Frames given in batches ─────────────────────────────────────────────────────────────────────────────────────
+// ── Frames given in batches ────────────────────────────────────────────────────────────────────────────────
 
 /** Descriptors, MAX_BATCH_FRAMES of them. The host fills the first three words, the core the rest. */
 export const FRAMES: u32 = 0x540000;
@@ -275,7 +301,7 @@ export const FRAMES_DATA: u32 = 0x548000;
 export const FRAMES_END: u32 = 0x93ff00;
 export const FRAME_HEADROOM_BYTES: u32 = 64;
 
-// ── Capture input and output ────────────────────────────────────────────────────────────────────────────────────
+// ── Capture input and output ───────────────────────────────────────────────────────────────────────────────
 
 /** Interface records; the host gives each capture a stretch of them. */
 export const INTERFACES: u32 = 0x940000;
@@ -360,7 +386,7 @@ export enum CaptureFault {
   ByteOrder = 10,
 }
 
-// ── Tables ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Tables ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** What `begin`, `commit`, `applyHosts`, `applyRoutes` … answer. */
 export enum Status {
@@ -402,8 +428,8 @@ export const BANK_DENSE_HOSTS: u32 = 0x2490000;
 export const BANK_DENSE_EXACT: u32 = 0x2500000;
 
 /**
- * Room for exact-match tables of routes: two in each bank's use. A table that grows takes a free place, so that one
- * bank alone may use three.
+ * Room for exact-match tables of routes: two in each bank's use. A table that grows takes a free place, so
+ * that one bank alone may use three.
  */
 export const ROUTE_TABLES: u32 = 0x85e0000;
 export const ROUTE_TABLE_BYTES: u32 = 0x1000000;
@@ -433,20 +459,28 @@ export const SETTING_NEXT_HOP_COUNT: u32 = 84;
 /** Dense tables of local addresses and of /32 routes; DENSE records. */
 export const SETTING_DENSE_HOSTS: u32 = 88;
 export const SETTING_DENSE_EXACT: u32 = 100;
-/** u64: bytes 12…19 of a frame with this hypervisor's label alone and an IPv4 header without options, LABELLED_MASK. */
+/**
+ * u64: bytes 12…19 of a frame with this hypervisor's label alone and an IPv4 header without options,
+ * LABELLED_MASK.
+ */
 export const SETTING_LABELLED: u32 = 112;
-/** Slot + 1 of the first port record that is free again, 0 when there is none; its PORT_NUMBER says the next. */
+/**
+ * Slot + 1 of the first port record that is free again, 0 when there is none; its PORT_NUMBER says the
+ * next.
+ */
 export const SETTING_FREE_PORT: u32 = 120;
 export const SETTINGS_BYTES: u32 = 128;
 
-/** An exact-match table: address of its first bucket, number of buckets (a power of two), number of entries. */
+/**
+ * An exact-match table: address of its first bucket, number of buckets (a power of two), number of entries.
+ */
 export const TABLE_AT: u32 = 0;
 export const TABLE_BUCKETS: u32 = 4;
 export const TABLE_ENTRIES: u32 = 8;
 
 /**
- * A dense table: the pages in use, 0 when the buckets are asked instead; the first octet of all its addresses, or
- * DENSE_NO_OCTET; edits since it was last decided which of the two is asked.
+ * A dense table: the pages in use, 0 when the buckets are asked instead; the first octet of all its
+ * addresses, or DENSE_NO_OCTET; edits since it was last decided which of the two is asked.
  */
 export const DENSE_PAGES: u32 = 0;
 export const DENSE_OCTET: u32 = 4;
@@ -481,7 +515,10 @@ export const FLAG_L2_IN: u32 = 2;
 export const FLAG_L3_IN: u32 = 4;
 export const FLAG_L3_OUT: u32 = 8;
 
-/** A next hop: twelve bytes of Ethernet addresses (via, uplink), label count, label stack entries in network order. */
+/**
+ * A next hop: twelve bytes of Ethernet addresses (via, uplink), label count, label stack entries in network
+ * order.
+ */
 export const NEXT_HOP_BYTES: u32 = 32;
 export const NEXT_HOP_HEADER: u32 = 0;
 export const NEXT_HOP_LABEL_COUNT: u32 = 12;

@@ -1,5 +1,5 @@
 /**
- * What becomes of a frame, in one u64, so that it stays in registers on its way from the tables to the output:
+ * The decision about a frame, in one u64, so that it stays in registers from the tables to the output:
  *
  *    63            32 31          19 18    13 12     8 7    5   4    3    2 1       0
  *   ┌────────────────┬──────────────┬────────┬────────┬──────┬──────┬──────┬─────────┐
@@ -8,7 +8,7 @@
  *
  * The target is the next hop's record for Forward, else the record of the port by which the frame leaves.
  */
-import { Reason, Verdict } from "./abi";
+import { OUTCOMES_A_PATH, PATH_COUNT, REASON_BITS, Reason, Verdict } from "./abi";
 
 /** What is done to a frame on its way out. */
 export enum Action {
@@ -25,10 +25,10 @@ export enum Action {
 const ACTION_SHIFT: u32 = 2;
 const POPPED: u32 = 16;
 const REASON_SHIFT: u32 = 8;
-const PATH_SHIFT: u32 = 13;
-const OUTCOME_MASK: u32 = 0x7ff;
-const PATH_MASK: u32 = 0x3f;
-const REASON_MASK: u32 = 0x1f;
+const PATH_SHIFT: u32 = REASON_SHIFT + REASON_BITS;
+const OUTCOME_MASK: u32 = PATH_COUNT * OUTCOMES_A_PATH - 1;
+const PATH_MASK: u32 = PATH_COUNT - 1;
+const REASON_MASK: u32 = OUTCOMES_A_PATH - 1;
 
 /** The frame is dropped after the tables of `path` (Table bits). */
 export function dropped(reason: Reason, path: u32): u64 {

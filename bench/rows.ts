@@ -1,6 +1,7 @@
 /**
  * The rows of the benchmark, and how they are run: one after the other, never two at once, in a folder that goes away.
  */
+import { UserError } from "../src/errors/index.ts";
 import type { Effort, Section } from "./cases.ts";
 import { replayRow, startRow, wasmRow } from "./commands.ts";
 import { memoryRow } from "./core.ts";
@@ -15,7 +16,7 @@ import { editsRow, prefixesRow, routesRow } from "./tables.ts";
 import { workFolder } from "./traffic.ts";
 
 /** What the user can mend; printed as one line. */
-export class BenchError extends Error {
+export class BenchError extends UserError {
   override readonly name = "BenchError";
 }
 

@@ -43,7 +43,7 @@ const { status } = spawnSync(process.execPath, [`${root}/${program}`, ...args], 
 if (status !== 0) process.exit(status ?? 1);
 process.stdout.write(`
 out/hv1.pcapng has what left, out/drops.pcapng what was dropped and why; both open in Wireshark.
-Next, one frame on its way through the tables, then a capture of your own (README.md, "Your own capture"):
+Next, one frame on its way through the tables, then a capture of your own (docs/captures.md, "Your own capture"):
 
   $ ${program} trace -n pcaps/hv1.yaml -r pcaps/uplink.pcapng:30
   $ ${program} replay -n my.yaml -r uplink0=my.pcap -w out.pcapng

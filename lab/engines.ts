@@ -114,8 +114,8 @@ export class OvsEngine implements Engine {
 const METRICS_PORT = 9032;
 const READY = "slash32: live:";
 /** What it says to a new intent. */
-const TAKEN = "the intent was read again and taken";
-const REFUSED = "the new intent is refused";
+const TAKEN = "reloaded the intent";
+const REFUSED = "the new intent is rejected";
 const DROPS = /^slash32_drops_total\{.*?reason="([^"]+)".*?\} (\d+)/gm;
 
 /** `slash32 live` on AF_PACKET, one process. */

@@ -4,6 +4,7 @@
  * of routes was told, everything is looked at. Proofs run beside it, after quiet moments, and hold nobody up.
  */
 
+import { UserError } from "../errors/index.ts";
 import type { RouteSource } from "../bgp/index.ts";
 import type { Path, Vm } from "../intent/index.ts";
 import { formatIpv4, formatMac } from "../wire/index.ts";
@@ -41,7 +42,7 @@ export interface AgentOptions {
 }
 
 /** Why a request was not done. */
-export class RequestError extends Error {
+export class RequestError extends UserError {
   override readonly name = "RequestError";
   readonly code: RefusalCode | "not-found" | "bad-request";
 

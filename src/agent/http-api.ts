@@ -55,8 +55,8 @@ const shown = (view: { state: string }): Answer => ({
 function vmOfBody({ id, body }: Call) {
   const { vm, errors } = parseVm(body, "body");
   if (vm === null) {
-    const [{ line, col, message }] = errors as [(typeof errors)[number]];
-    throw new RequestError("bad-request", `body:${line}:${col}: ${message}`);
+    const [{ line, column, message }] = errors as [(typeof errors)[number]];
+    throw new RequestError("bad-request", `body:${line}:${column}: ${message}`);
   }
   if (vm.id !== id) throw new RequestError("bad-request", `the body is VM ${vm.id}, the address VM ${id}`);
   return vm;

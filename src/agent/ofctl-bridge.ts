@@ -3,6 +3,7 @@
  * the same for live ports. A dump is no snapshot, but nobody else writes our cookies, and what somebody else writes meanwhile
  * is found the next time.
  */
+import { UserError } from "../errors/index.ts";
 import { spawn } from "node:child_process";
 import { rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,7 +15,7 @@ import { bundleOf, type Edit } from "./flow-changes.ts";
 import { type InstalledRow, rowsOf } from "./observed-state.ts";
 
 /** The switch refused something or cannot be reached: one line for a person. */
-export class BridgeError extends Error {
+export class BridgeError extends UserError {
   override readonly name = "BridgeError";
   /** Whether the switch was reached and said no. */
   readonly isRefusal: boolean;

@@ -22,7 +22,8 @@ import {
 import { basename, join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { removeWhole, writeWhole } from "../host/index.ts";
-import { formatProblem, parseVm, type Vm } from "../intent/index.ts";
+import { formatDiagnostic } from "../errors/index.ts";
+import { parseVm, type Vm } from "../intent/index.ts";
 import { formatIpv4, formatMac } from "../wire/index.ts";
 
 /** A VM and the file it stands in. */
@@ -306,7 +307,7 @@ function parsed(
     return { file: isSame ? file : { ...file, modifiedMs }, problem };
   }
   const { vm, errors } = parseVm(text, path);
-  const problem = errors.length === 0 ? null : formatProblem(errors[0]!);
+  const problem = errors.length === 0 ? null : formatDiagnostic(errors[0]!);
   return { file: vm === null ? (before?.file ?? null) : { file: path, modifiedMs, vm }, problem };
 }
 

@@ -3,6 +3,7 @@
  * that no message of a daemon's own API leaks further in than the one file that speaks it (`gobgp3.ts`). Nothing here
  * reconnects or remembers; `source.ts` and `announcer.ts` do.
  */
+import { UserError } from "../errors/index.ts";
 import type { FabricRoute } from "./types.ts";
 
 /** AFI 1 with SAFI 4 (RFC 8277, a label stack with each prefix), or with SAFI 1. */
@@ -56,6 +57,6 @@ export interface Daemon {
 }
 
 /** What the user can mend about the routing daemon; printed as one line. */
-export class BgpError extends Error {
+export class BgpError extends UserError {
   override readonly name = "BgpError";
 }

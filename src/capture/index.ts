@@ -1,21 +1,17 @@
-/** The capture room's only door. */
+/** The capture module's only entry point: formats read and written, link types, sources and sinks. */
+export { type ByteSource, SourceError } from "./byte-source.ts";
+export { FormatError, type Opening } from "./formats/capture-format.ts";
+export { readOpening } from "./formats/index.ts";
+export { ETHERNET, PCAP_HEADER_BYTES, pcapHeader } from "./formats/pcap.ts";
+export { type InterfaceDescription, readHeaderBlock } from "./formats/pcapng.ts";
 export {
   commentOption,
   directionOptions,
-  ETHERNET,
-  FormatError,
-  type InterfaceDescription,
-  type Opening,
-  PCAP_HEADER_BYTES,
-  pcapHeader,
   pcapngHeader,
   pcapngPacket,
   pcapngPacketWith,
-  readHeaderBlock,
-  readOpening,
-} from "./format.ts";
+} from "./formats/pcapng-write.ts";
 export { ioMessage } from "./io-message.ts";
 export { linkTypeName } from "./link-types.ts";
 export { identityOf, Sink, SinkError, touchedBy } from "./sink.ts";
-export { openSource, type Source } from "./source.ts";
-export { SourceError } from "./source-error.ts";
+export { openSource } from "./source.ts";

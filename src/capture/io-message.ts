@@ -1,11 +1,14 @@
-/** What the operating system's errors mean, in words, without the path (the caller says it). */
+/**
+ * The operating system's errors (errno) in words, without the path, which the caller adds. Used for captures, sockets and
+ * devices alike.
+ */
 
 const MESSAGES: Record<string, string> = {
   ENOENT: "no such file or directory",
   EACCES: "permission denied",
   EPERM: "operation not permitted",
   EISDIR: "is a directory; expected a file",
-  ENOTDIR: "a part of the path is no directory",
+  ENOTDIR: "a part of the path is not a directory",
   ENOSPC: "no space left on device",
   EDQUOT: "disk quota exceeded",
   EROFS: "the file system is read-only",

@@ -5,6 +5,7 @@
  * A new file can be read and written by its owner only: captures hold other people's traffic.
  * A name that ends in `.gz` is compressed, one gzip member a piece, which RFC 1952 §2.2 allows.
  */
+
 import {
   closeSync,
   fstatSync,
@@ -19,6 +20,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { UserError } from "../errors/index.ts";
 import { ioMessage } from "./io-message.ts";
 
 const PART = ".part";
@@ -26,7 +28,7 @@ const PART = ".part";
 const PRIVATE = 0o600;
 
 /** What is wrong with an output, in one line that begins with its name. */
-export class SinkError extends Error {
+export class SinkError extends UserError {
   override readonly name = "SinkError";
   /** The reader of a pipe ended: whoever has had enough needs no message. */
   readonly isClosedPipe: boolean;

@@ -1,65 +1,22 @@
 /**
- * Where captures come from: files, pipes and standard input, plain, gzip or zstd. A source fills a piece of memory
- * with the next bytes; plain files are read straight into it, by synchronous calls, as nothing else is as fast. Pipes
- * and terminals are read as streams, so that a signal is noticed while nothing comes.
- * Compression is recognised by content, not by name.
+ * Opens a capture: a file, a pipe or standard input, decoded if its format is compressed. A plain file is read by
+ * synchronous calls straight into the caller's memory, which is the fastest way; pipes and terminals are read as
+ * streams, so that a signal is noticed while no bytes come.
  */
 import { closeSync, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { Socket } from "node:net";
 import { isatty, ReadStream } from "node:tty";
-import { GzipSource } from "./gzip.ts";
+import { type ByteSource, type RawSource, SourceError, START_BYTES } from "./byte-source.ts";
+import { decodedFormat } from "./formats/index.ts";
 import { ioMessage } from "./io-message.ts";
-import { SourceError } from "./source-error.ts";
-import { openZstd } from "./zstd.ts";
 
-export interface Source {
-  /** As given by the user; `-` is standard input. */
-  readonly name: string;
-  /** Bytes of the file as it lies on disk, null when that is not known. */
-  readonly totalBytes: number | null;
-  /** Bytes of the file read so far, before decompression. */
-  readonly readBytes: number;
-  /** Device and inode, to tell whether two names are one file; null for pipes. */
-  readonly identity: string | null;
-  /** File descriptor of a plain file that can be read at any offset, null for everything else. */
-  readonly fd: number | null;
-  /** Goes on at this offset of a plain file; what stands before it counts as read. */
-  seek(offset: number): void;
-  /** Fills `target` (not empty) from its start; gives the bytes written, 0 at the end. Throws SourceError. */
-  fill(target: Uint8Array): number | Promise<number>;
-  /**
-   * Nothing more is wanted: a file ends here, a pipe after what its writer still sends within LAST_BYTES_MS, because a
-   * signal from the terminal reaches the writer, too, and it sends what it holds back.
-   */
-  stop(): void;
-  close(): void;
-}
-
-/** A source of the bytes as they lie in the file. */
-export interface RawSource extends Source {
-  /** True when `fill` never waits for somebody who writes. */
-  readonly isImmediate: boolean;
-  /** The next bytes without consuming them; fewer only at the end. */
-  peek(bytes: number): Promise<Uint8Array>;
-}
-
-/** Time for which the writer of a pipe is listened to after `stop`. */
+/** Milliseconds in which bytes of a pipe's writer are still read after `stop`. */
 const LAST_BYTES_MS = 500;
 
-const GZIP_MAGIC = [0x1f, 0x8b];
-const ZSTD_MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
-/** zstd also allows a skippable frame first: 0x184d2a50 to 0x184d2a5f, little-endian. */
-const ZSTD_SKIPPABLE = [0x2a, 0x4d, 0x18];
-
 /** Opens a file, or standard input for `-`. Throws SourceError. */
-export async function openSource(name: string): Promise<Source> {
+export async function openSource(name: string): Promise<ByteSource> {
   const file = openRaw(name);
-  const magic = await file.peek(4);
-  const begins = (bytes: number[], at = 0): boolean =>
-    bytes.every((byte, index) => magic[at + index] === byte);
-  if (begins(GZIP_MAGIC)) return new GzipSource(file);
-  if (begins(ZSTD_MAGIC) || (begins(ZSTD_SKIPPABLE, 1) && (magic[0]! & 0xf0) === 0x50)) return openZstd(file);
-  return file;
+  return decodedFormat(await file.peek(START_BYTES))?.open(file) ?? file;
 }
 
 function openRaw(name: string): RawSource {
@@ -77,7 +34,7 @@ function openRaw(name: string): RawSource {
   return new FileSource(name, fd, stat);
 }
 
-/** What files and streams share: the bytes that were read ahead to look at the file's type. */
+/** Shared by files and streams: the bytes that were read ahead to recognize the format. */
 abstract class Raw implements RawSource {
   readonly name: string;
   abstract readonly totalBytes: number | null;
@@ -125,7 +82,7 @@ class FileSource extends Raw {
   readonly totalBytes: number | null;
   readonly identity: string | null;
   readonly isImmediate = true;
-  /** Where to read next, null: wherever the descriptor stands. */
+  /** Where to read next; null: at the descriptor's own position. */
   #offset: number | null = null;
 
   constructor(name: string, fd: number, stat: Stats) {
@@ -156,7 +113,7 @@ class FileSource extends Raw {
         const { code } = error as NodeJS.ErrnoException;
         if (code === "EOF") return 0;
         if (code !== "EAGAIN") throw new SourceError(ioMessage(error));
-        // A device that somebody else made non-blocking and that is empty just now.
+        // A device in non-blocking mode that is empty now.
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
       }
     }
@@ -171,18 +128,18 @@ class FileSource extends Raw {
   }
 }
 
-/** A pipe, a socket or a terminal: bytes come when somebody writes them. */
+/** A pipe, a socket or a terminal: bytes come when another process writes them. */
 class StreamSource extends Raw {
   readonly totalBytes = null;
   readonly identity = null;
   readonly isImmediate = false;
   readonly fd = null;
   readonly #stream: Socket | ReadStream;
-  /** Bytes that came and were not taken yet. */
-  #piece: Uint8Array = new Uint8Array(0);
+  /** Bytes that arrived and were not consumed yet. */
+  #arrived: Uint8Array = new Uint8Array(0);
   #isEnded = false;
   #error: unknown = null;
-  /** Ends the wait for bytes, null while nobody waits. */
+  /** Ends the wait for bytes; null while there is none. */
   #wake: (() => void) | null = null;
   #timer: NodeJS.Timeout | undefined;
 
@@ -204,13 +161,13 @@ class StreamSource extends Raw {
   }
 
   seek(): void {
-    throw new Error("a stream cannot be read at an offset");
+    throw new Error("internal error: a stream cannot be read at an offset");
   }
 
   protected async read(target: Uint8Array): Promise<number> {
-    while (this.#piece.length === 0) {
-      const piece: Uint8Array | null = this.#stream.read();
-      if (piece !== null) this.#piece = piece;
+    while (this.#arrived.length === 0) {
+      const bytes: Uint8Array | null = this.#stream.read();
+      if (bytes !== null) this.#arrived = bytes;
       else if (this.#error !== null) throw new SourceError(ioMessage(this.#error));
       else if (this.#isEnded) return 0;
       else {
@@ -220,9 +177,9 @@ class StreamSource extends Raw {
         this.#wake = null;
       }
     }
-    const bytes = Math.min(this.#piece.length, target.length);
-    target.set(this.#piece.subarray(0, bytes));
-    this.#piece = this.#piece.subarray(bytes);
+    const bytes = Math.min(this.#arrived.length, target.length);
+    target.set(this.#arrived.subarray(0, bytes));
+    this.#arrived = this.#arrived.subarray(bytes);
     this.readBytes += bytes;
     return bytes;
   }

@@ -1,4 +1,4 @@
-/** `slash32 agent` and `slash32 agent doctor`: options in, signals, exit codes. The agent itself is the control room's. */
+/** The work of `slash32 agent` and `slash32 agent doctor`: values of options, signals, exit status. */
 import {
   type AgentSettings,
   type BgpSettings,
@@ -21,11 +21,7 @@ const EVERY_SECONDS = 30;
 const QUARANTINE_SECONDS = 300;
 
 export async function agentCommand(context: Context): Promise<number> {
-  const [word, ...more] = context.positionals;
-  if (more.length > 0 || (word !== undefined && word !== "doctor"))
-    throw new UsageError(`agent takes no ${more[0] ?? word}; slash32 agent doctor is the one word there is`);
-  if (word === "doctor") return doctor(context, settingsOf(context), bgpOf(context));
-  // Before anything is read or opened: a signal that comes meanwhile is not lost, and SIGHUP ends nothing.
+  // Before anything is read or opened: a signal that arrives meanwhile is not lost, and SIGHUP ends nothing.
   const signals = new Signals();
   try {
     const settings = settingsOf(context);
@@ -36,9 +32,11 @@ export async function agentCommand(context: Context): Promise<number> {
   }
 }
 
-/** SIGINT and SIGTERM end the agent, SIGHUP opens its audit file anew, at any time from the first moment on. */
+/**
+ * SIGINT and SIGTERM end the agent, SIGHUP reopens its audit file, from the construction of this object on.
+ */
 class Signals {
-  /** Resolves at the first signal that is to end the agent. */
+  /** Resolves at the first SIGINT or SIGTERM. */
   readonly ended: Promise<void>;
   #running: Running | null = null;
   #isReopenWanted = false;
@@ -57,7 +55,7 @@ class Signals {
     return this.#running;
   }
 
-  /** From now on there is something to end, and a file to open anew. */
+  /** Called when the agent has a running part that can be stopped and reopened. */
   begun(running: Running): void {
     this.#running = running;
     if (this.#isReopenWanted) this.#reopen();
@@ -73,43 +71,39 @@ class Signals {
   }
 }
 
+/** Seconds of an option, `usual` if it is not given. Throws UsageError. */
 function seconds(context: Context, name: string, usual: number): number {
   const text = context.text(name);
   if (text === undefined) return usual;
   const value = /^\d+(\.\d+)?s?$/.test(text) ? Number.parseFloat(text) : -1;
-  if (value < 0 || value > 1e8) throw new UsageError(`--${name}: "${text}" is no number of seconds`);
+  if (value < 0 || value > 1e8)
+    throw new UsageError(`--${name}: "${text}" is not a valid time; expected seconds, at most 100000000`);
   return value;
 }
 
-/** How the fabric is reached; null: there is none to this agent. Throws UsageError. */
+/** The connection to gobgpd; null without --gobgp. */
 function bgpOf(context: Context): BgpSettings | null {
-  const [gobgp, nextHop] = [context.text("gobgp"), context.text("next-hop")];
-  const macs = context.texts("next-hop-mac");
-  const gateway = context.text("gateway");
-  const isUnicast = context.flag("unicast");
-  if (gobgp === undefined) {
-    const idle = { "next-hop": nextHop, "next-hop-mac": macs[0], gateway, unicast: isUnicast || undefined };
-    const name = Object.entries(idle).find(([, value]) => value !== undefined)?.[0];
-    if (name !== undefined) throw new UsageError(`--${name} goes with --gobgp ADDRESS`);
-    return null;
-  }
-  if (nextHop === undefined)
-    throw new UsageError("--gobgp needs --next-hop IP, the address of this hypervisor in what it announces");
-  return { gobgp, nextHop, isUnicast, gateway, macs };
+  const gobgp = context.text("gobgp");
+  if (gobgp === undefined) return null;
+  return {
+    gobgp,
+    nextHop: context.text("next-hop")!,
+    isUnicast: context.flag("unicast"),
+    gateway: context.text("gateway"),
+    macs: context.texts("next-hop-mac"),
+  };
 }
 
 function settingsOf(context: Context): AgentSettings {
-  if (context.text("intent") === "-") throw new UsageError("an agent reads its intent from a file: -n BASE");
   const drift = context.text("drift") ?? "repair";
   if (drift !== "repair" && drift !== "report")
-    throw new UsageError(`--drift: "${drift}" is none of repair, report`);
-  if (context.text("db") !== undefined && context.text("live") !== undefined)
-    throw new UsageError("--db is a bridge's, --live takes none; leave one out");
+    throw new UsageError(`--drift: "${drift}" is not valid; expected repair or report`);
   const everySeconds = seconds(context, "every", EVERY_SECONDS);
-  if (everySeconds === 0) throw new UsageError("--every: a number of seconds above 0 would be right");
+  if (everySeconds === 0)
+    throw new UsageError('--every: "0" is not a valid interval; expected seconds above 0');
   const ignoredCookies = context.texts("ignore-cookie").map(text => {
     if (!/^(?:0x[0-9a-f]{1,16}|\d{1,20})$/i.test(text))
-      throw new UsageError(`--ignore-cookie: "${text}" is no cookie`);
+      throw new UsageError(`--ignore-cookie: "${text}" is not a valid cookie; expected 0x10 or 16`);
     return BigInt(text);
   });
   return {
@@ -136,7 +130,7 @@ function settingsOf(context: Context): AgentSettings {
 
 async function run(settings: AgentSettings, signals: Signals): Promise<number> {
   const started = startAgent({ ...settings, onBegun: running => signals.begun(running) });
-  // What becomes of it once the agent is to end is of no interest.
+  // A failure after the signal has no effect on the exit status.
   started.catch(() => undefined);
   const first = await Promise.race([started, signals.ended]);
   if (first !== undefined) {
@@ -146,13 +140,16 @@ async function run(settings: AgentSettings, signals: Signals): Promise<number> {
     });
     await Promise.race([signals.ended, first.handover.then(() => settings.log("info", "handing over"))]);
   }
-  // Told to end in its first round, which may wait for a switch that hangs, it is ended in it.
+  // A signal during the first reconciliation, which may wait for a switch that hangs, stops the agent there.
   const running = signals.running ?? (await started);
   await running.stop();
   return 0;
 }
 
-async function doctor(context: Context, settings: AgentSettings, bgp: BgpSettings | null): Promise<number> {
+/** Checks what the agent needs. Exit status 2 if a check failed. */
+export async function doctorCommand(context: Context): Promise<number> {
+  const settings = settingsOf(context);
+  const bgp = bgpOf(context);
   const { base, database, live, vms, state, socket } = settings;
   const findings = await examine({
     bridge:

@@ -1,7 +1,7 @@
 /**
- * Standard output of a program that must go on whatever becomes of it: a full disk, a reader that has ended or reads no
- * more, a terminal that is gone. What cannot be written is left out, and that is reported once. Lines are written beside
- * everything else, so that a slow reader holds up nothing.
+ * Standard output of a program that must go on whatever becomes of it: a full disk, a reader that has ended
+ * or reads no more, a terminal that is gone. What cannot be written is left out, and that is reported once.
+ * Lines are written beside everything else, so that a slow reader holds up nothing.
  */
 import { write, writeSync } from "node:fs";
 import { ioMessage } from "../capture/index.ts";

@@ -1,16 +1,15 @@
 /**
- * `slash32 bench`: this machine's figures beside other programs, first of all a native yardstick. The benchmark is a
- * bundle of its own, which only this command loads.
+ * The work of `slash32 bench`: measures on this machine, beside a C baseline and other programs. The
+ * benchmark is a bundle of its own, which only this command loads.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Context, print, say } from "./context.ts";
-import { UsageError } from "./errors.ts";
 import { Interruption } from "./signals.ts";
 
-/** What is used of bench/main.ts; the rooms of the program do not import the benchmark. */
+/** The part of bench/main.ts that is used here; the program's rooms do not import the benchmark. */
 interface Benchmark {
   bench(options: {
     readonly names: readonly string[];
@@ -25,12 +24,13 @@ interface Benchmark {
 
 /** Set in the process that measures. */
 const INNER = "SLASH32_BENCH_INNER";
-/** How long that process may take to remove what it made, once a signal came. */
+/** Time for that process to remove its files after a signal. */
 const GRACE_MS = 1000;
 
 /**
- * Measures in a process of its own, which a signal ends whatever it is at: a loop of native speed looks at nothing. What it
- * and its programs leave behind is in one folder, and they are one process group.
+ * Measures in a child process, which a signal can end at any time: a loop in the core does not return to
+ * the event loop. All files of the child and its programs are in one directory, and they are one process
+ * group.
  */
 export async function benchCommand(context: Context, args: readonly string[]): Promise<number> {
   if (process.env[INNER] !== undefined) return measure(context);
@@ -59,7 +59,7 @@ export async function benchCommand(context: Context, args: readonly string[]): P
       child.on("exit", resolve);
     });
     if (interruption.name !== null)
-      say(`slash32: bench was interrupted; nothing is printed of unfinished rows`);
+      say("slash32: bench was interrupted; the results of unfinished rows are not printed");
     return interruption.exitCode(code ?? 1);
   } finally {
     clearTimeout(late);
@@ -70,16 +70,13 @@ export async function benchCommand(context: Context, args: readonly string[]): P
 }
 
 async function measure(context: Context): Promise<number> {
-  // The one that waits for this process has died, with nobody left to end it.
+  // The parent process died: nothing else would end this one.
   process.once("disconnect", () => process.exit(1));
   process.channel?.unref();
-  const isShort = context.flag("short");
-  const isSmoke = context.flag("smoke");
-  if (isShort && isSmoke) throw new UsageError("--short and --smoke are two efforts; choose one");
   const { bench } = (await import(bundle().href)) as Benchmark;
   const { text, isWorse } = await bench({
     names: context.positionals,
-    effort: isSmoke ? "smoke" : isShort ? "short" : "long",
+    effort: context.flag("smoke") ? "smoke" : context.flag("short") ? "short" : "long",
     format: context.format,
     isQuiet: context.isQuiet,
     isDocs: context.flag("docs"),

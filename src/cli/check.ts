@@ -1,36 +1,28 @@
-/** `slash32 check INTENT`: validates an intent, prints a summary. */
-import { formatProblem, loadIntent } from "../intent/index.ts";
+/** The work of `slash32 check`: loads an intent, prints diagnostics and a summary, or JSON. */
+import { formatDiagnostic } from "../errors/index.ts";
+import { type Loaded, loadIntent } from "../intent/index.ts";
 import { type CheckReport, checkJson, checkText } from "../report/index.ts";
-import { type Context, print, refuseOverwriting, say, writeReport } from "./context.ts";
-import { UsageError } from "./errors.ts";
+import { oneIntent } from "./checks.ts";
+import { type Context, print, say, writeReport } from "./context.ts";
 
 export function check(context: Context): number {
-  const paths = [
-    ...context.positionals,
-    ...(context.text("intent") === undefined ? [] : [context.text("intent")!]),
-  ];
-  if (paths.length !== 1) throw new UsageError("check needs one intent: slash32 check INTENT");
-  refuseOverwriting(context, ["report"], paths[0]!);
-  const report = reportOf(paths[0]!);
+  const loaded = loadIntent(oneIntent(context));
+  const report = reportOf(loaded);
   const file = context.text("report");
-  if (file !== undefined && file !== "-" && !/\.(nd)?json$/.test(file)) {
-    throw new UsageError(`--report ${file}: check writes .json and .ndjson, and JSON to -`);
-  }
   if (file !== undefined) writeReport(file, `${checkJson(report)}\n`);
   if (context.format !== "text") {
     print(`${checkJson(report)}\n`);
   } else {
-    for (const error of report.errors) say(formatProblem(error));
+    for (const error of loaded.errors) say(formatDiagnostic(error));
     if (!context.isQuiet) {
-      for (const warning of report.warnings) say(`${formatProblem(warning)} (warning)`);
+      for (const warning of loaded.warnings) say(`${formatDiagnostic(warning)} (warning)`);
       print(checkText(report, context.palette(1)));
     }
   }
   return report.errors.length === 0 ? 0 : 1;
 }
 
-function reportOf(path: string): CheckReport {
-  const { intent, errors, warnings } = loadIntent(path);
+function reportOf({ intent, errors, warnings }: Loaded): CheckReport {
   if (intent === null) return { errors, warnings, vms: 0, routes: 0, summary: null };
   const { name, bridge, label, uplink, vms, routes } = intent;
   const paths = new Map<string, number>();

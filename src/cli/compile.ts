@@ -1,25 +1,22 @@
-/** `slash32 compile INTENT`: the flows of an intent, as text for ovs-ofctl or as JSON, a piece at a time. */
-
+/** The work of `slash32 compile`: the flows of an intent, as text for ovs-ofctl or as JSON, in pieces. */
 import { Sink } from "../capture/index.ts";
-import { formatProblem, type Intent, loadIntent } from "../intent/index.ts";
+import { formatDiagnostic } from "../errors/index.ts";
+import { type Intent, loadIntent } from "../intent/index.ts";
 import { Flows, flowText } from "../pipeline/index.ts";
 import { compileJson, flowJson } from "../report/index.ts";
-import { type Context, refuseOverwriting, say } from "./context.ts";
-import { UsageError, UserError } from "./errors.ts";
+import { oneIntent } from "./checks.ts";
+import { type Context, say } from "./context.ts";
+import { UserError } from "./errors.ts";
 import { work } from "./second-thread.ts";
 
 const PIECE_BYTES = 256 * 1024;
-/** Flows are no traffic: their file is as other programs make it. */
+/** Flows are not traffic: the file may be read by everybody, as far as the umask allows. */
 const FLOWS_MODE = 0o666;
 
 export function compile(context: Context): number {
-  const named = context.text("intent");
-  const paths = [...context.positionals, ...(named === undefined ? [] : [named])];
-  if (paths.length !== 1) throw new UsageError("compile needs one intent: slash32 compile INTENT");
-  refuseOverwriting(context, ["write"], paths[0]!);
-  const { intent, errors, warnings } = loadIntent(paths[0]!);
-  for (const error of errors) say(formatProblem(error));
-  if (!context.isQuiet) for (const warning of warnings) say(`${formatProblem(warning)} (warning)`);
+  const { intent, errors, warnings } = loadIntent(oneIntent(context));
+  for (const error of errors) say(formatDiagnostic(error));
+  if (!context.isQuiet) for (const warning of warnings) say(`${formatDiagnostic(warning)} (warning)`);
   if (intent === null) return 1;
   const sink = new Sink(context.text("write") ?? "-", FLOWS_MODE);
   try {
@@ -51,15 +48,16 @@ const LINES: Record<Context["format"], (intent: Intent, flows: Flows) => Iterabl
   },
 };
 
-/** A signal leaves nothing behind. */
+/** Writes all lines. A signal ends it; the caller then removes the file. Throws UserError. */
 function writeLines(sink: Sink, lines: Iterable<string>): void {
   work.begin();
   const piece = Buffer.allocUnsafe(PIECE_BYTES);
   let used = 0;
   for (const line of lines) {
-    // A character takes three bytes at most, and no line is long: an intent's name has at most 255 characters.
+    // A character takes three bytes at most, and no line is long: an intent's name has at most 255
+    // characters.
     if (used + line.length * 3 > PIECE_BYTES) {
-      if (work.isStopped()) throw new UserError(`${sink.name}: interrupted, and removed`);
+      if (work.isStopped()) throw new UserError(`${sink.name}: interrupted; the incomplete file was removed`);
       sink.write(piece.subarray(0, used));
       used = 0;
     }

@@ -1,10 +1,15 @@
-/** What every command needs from the outside: options read, standard output and error, colours, the intent. */
+/**
+ * What a command receives: its parsed options and arguments, colors, the intent. Also the only functions
+ * that write to standard output and error: they escape control characters and wait for slow pipes.
+ */
 import { writeSync } from "node:fs";
-import { identityOf, ioMessage, Sink, touchedBy } from "../capture/index.ts";
-import { formatProblem, type Intent, loadIntent } from "../intent/index.ts";
+import { ioMessage, Sink } from "../capture/index.ts";
+import { formatDiagnostic } from "../errors/index.ts";
+import { type Intent, loadIntent } from "../intent/index.ts";
 import { type Palette, palette, visible, visibleLine } from "../report/index.ts";
+import type { Command } from "./command.ts";
 import { ClosedPipe, UsageError, UserError } from "./errors.ts";
-import type { Command, Parsed } from "./options.ts";
+import type { Parsed } from "./parse.ts";
 import { isColored, type Stream } from "./terminal.ts";
 
 export type Format = "text" | "json" | "ndjson";
@@ -23,7 +28,8 @@ export class Context {
     this.format = this.#oneOf("format", ["text", "json", "ndjson"]);
     this.isQuiet = this.flag("quiet");
     const profile = this.#oneOf("profile", ["ovs", "strict"]);
-    if (profile === "strict") throw new UserError("--profile strict is not there yet; ovs is");
+    if (profile === "strict")
+      throw new UserError("--profile strict is not implemented; use --profile ovs (the default)");
     this.#oneOf("color", ["auto", "always", "never"]);
     for (const { name, value } of command.options) {
       const isEmpty = this.text(name) === "" || this.texts(name).includes("");
@@ -43,6 +49,11 @@ export class Context {
     return Array.isArray(value) ? value.map(text => (text === "/dev/stdout" ? "-" : String(text))) : [];
   }
 
+  /** Whether the option is on the command line. */
+  isGiven(name: string): boolean {
+    return this.#values[name] !== undefined;
+  }
+
   flag(name: string): boolean {
     return this.#values[name] === true;
   }
@@ -53,7 +64,9 @@ export class Context {
     if (text === undefined) return undefined;
     const value = /^\d+$/.test(text) ? Number(text) : 0;
     if (value < 1 || !Number.isSafeInteger(value)) {
-      throw new UsageError(`--${name}: "${text}" is no number of frames; expected 1 or more`);
+      throw new UsageError(
+        `--${name}: "${text}" is not a valid number; expected a whole number of 1 or more`,
+      );
     }
     return value;
   }
@@ -61,24 +74,25 @@ export class Context {
   #oneOf<T extends string>(name: string, values: readonly T[]): T {
     const text = this.text(name) ?? values[0]!;
     const value = values.find(candidate => candidate === text);
-    if (value === undefined) throw new UsageError(`--${name}: "${text}" is none of ${values.join(", ")}`);
+    if (value === undefined)
+      throw new UsageError(`--${name}: "${text}" is not valid; expected ${values.join(", ")}`);
     return value;
   }
 
-  /** Colours for a stream that may be a terminal. */
+  /** Colors for a stream that may be a terminal. */
   palette(stream: Stream): Palette {
     return palette(isColored(stream, this.text("color") ?? "auto"));
   }
 
-  /** Loads an intent; its problems go to standard error, an intent with errors ends the command. */
+  /** Loads the intent. Prints its diagnostics to standard error. Throws UserError if there are errors. */
   intent(): Intent {
     const path = this.text("intent");
     if (path === undefined) throw new UsageError(`${this.command.name} needs an intent: -n INTENT`);
     const { intent, errors, warnings } = loadIntent(path);
-    if (!this.isQuiet) for (const warning of warnings) say(`${formatProblem(warning)} (warning)`);
+    if (!this.isQuiet) for (const warning of warnings) say(`${formatDiagnostic(warning)} (warning)`);
     if (intent !== null) return intent;
-    for (const error of errors.slice(0, -1)) say(formatProblem(error));
-    throw new UserError(formatProblem(errors.at(-1)!));
+    for (const error of errors.slice(0, -1)) say(formatDiagnostic(error));
+    throw new UserError(formatDiagnostic(errors.at(-1)!));
   }
 }
 
@@ -121,24 +135,6 @@ function write(fd: Stream, bytes: Uint8Array): void {
       if (fd === 2) return;
       if (code === "EPIPE") throw new ClosedPipe();
       throw new UserError(`standard output: ${ioMessage(error)}`);
-    }
-  }
-}
-
-/** Ends the command when an output is a file that is read too, the intent or another, which it would replace. */
-export function refuseOverwriting(
-  context: Context,
-  outputs: readonly string[],
-  input = context.text("intent"),
-  what = "the intent is",
-): void {
-  if (input === undefined || input === "-") return;
-  const read = identityOf(input);
-  for (const option of outputs) {
-    const names = [context.text(option), ...context.texts(option)];
-    for (const name of names) {
-      if (name === undefined || read === null || !touchedBy(name).includes(read)) continue;
-      throw new UsageError(`--${option} ${name}: ${what} also being read; choose another output`);
     }
   }
 }

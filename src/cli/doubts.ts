@@ -1,7 +1,7 @@
 /**
- * What the text of an input leaves open, and so the verdict on it: a dump of OpenFlow 1.0 shows less than the switch has,
- * some masks are never printed, and a port's name may stand for a port whose number is written elsewhere. A difference
- * counts only if it stays one however such things are.
+ * What the text of an input leaves open, and so the verdict on it: a dump of OpenFlow 1.0 shows less than
+ * the switch has, some masks are never printed, and a port's name may stand for a port whose number is
+ * written elsewhere. A difference counts only if it stays one however such things are.
  */
 import { type Effects, type FlowColumns, Interpreter, type Outcome } from "../openflow/index.ts";
 import type { Difference, Proof } from "../verify/index.ts";
@@ -53,7 +53,10 @@ export function weighed(proof: Proof, a: Side, b: Side, options: DoubtOptions, a
     extent,
   });
   if (options.clash !== null) {
-    const note = found === 0 ? "no difference was found if it is not" : "they differ if it is not";
+    const note =
+      found === 0
+        ? "no difference found if they are different ports"
+        : "a and b differ if they are different ports";
     doubts.push({ feature: options.clash, side: null, line: 0, note });
     return result([], null);
   }
@@ -76,13 +79,13 @@ export function weighed(proof: Proof, a: Side, b: Side, options: DoubtOptions, a
   }
   for (const [letter, side] of of10) {
     const shown = isAlike
-      ? "no difference in what it shows"
+      ? "no difference in the part that it shows"
       : found === 0
-        ? "no difference was found in what it shows"
-        : "no difference but in what it may show otherwise (push_vlan as mod_vlan_vid)";
+        ? "no difference found in the part that it shows"
+        : "no difference except where it may show push_vlan as mod_vlan_vid";
     const mixed =
       of10.length === 1 && (letter === "a" ? b : a).kind !== "intent"
-        ? "; the other is of another version"
+        ? "; the other dump has another version"
         : "";
     const note = `${shown}${mixed}; for a full dump run ${FULL_DUMP}, or accept this with --of10`;
     doubts.push({ feature: "openflow10-dump", side: letter, line: side.flows.origin.line, note });
@@ -102,8 +105,9 @@ function withDifferences(proof: Proof, differences: readonly Difference[]): Proo
 }
 
 /**
- * Dumps of OpenFlow 1.0 read in the two ways that they may mean: `mod_vlan_vid` sets the VLAN of a tagged frame, or was a
- * push_vlan and a set_field, which pushes another tag. On frames without a tag the two are one.
+ * Dumps of OpenFlow 1.0 read in the two ways that they may mean: `mod_vlan_vid` sets the VLAN of a tagged
+ * frame, or was a push_vlan and a set_field, which pushes another tag. On frames without a tag the two are
+ * one.
  */
 class Readings {
   readonly #a: Side;

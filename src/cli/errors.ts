@@ -1,10 +1,14 @@
-/** Errors that are the user's to mend: printed as one line, exit code 1. */
-export class UserError extends Error {}
+/** The errors of the command line itself; those of other rooms derive from the same base. */
+import { UserError } from "../errors/index.ts";
 
-/** Whoever reads standard output has ended, as `head` does: no failure, and nothing to report. */
+export { UserError } from "../errors/index.ts";
+
+/** The reader of standard output has ended, as `head` does: not a failure of the command. */
 export class ClosedPipe extends Error {
   override readonly name = "ClosedPipe";
 }
 
-/** The command line itself is wrong. */
-export class UsageError extends UserError {}
+/** The command line is wrong: an unknown option, a missing value, options that exclude each other. */
+export class UsageError extends UserError {
+  override readonly name = "UsageError";
+}

@@ -1,6 +1,7 @@
 /**
- * What the commands that take flows read: a dump (`-f`), groups, names of ports and tables. Problems go to standard error
- * with file, line and column; a dump with errors ends the command, unless --lenient leaves such flows out.
+ * What the commands that take flows read: a dump (`-f`), groups, names of ports and tables. Problems go to
+ * standard error with file, line and column; a dump with errors ends the command, unless --lenient leaves
+ * such flows out.
  */
 import * as zlib from "node:zlib";
 import { type Intent, readBytes } from "../intent/index.ts";
@@ -47,7 +48,10 @@ export interface Bridge {
   readonly leftOut: readonly LeftOut[];
   /** Names that nothing defines, by the numbers that stand for them. */
   readonly symbols: Required<Pick<PrintOptions, "ports" | "tables">>;
-  /** Why outcomes may be other ones: a name that nothing defines may be a port that has a number. Null without any. */
+  /**
+   * Why outcomes may be other ones: a name that nothing defines may be a port that has a number. Null
+   * without any.
+   */
   readonly clash: string | null;
   /** The same for a frame that enters this port. */
   clashWith(inPort: number): string | null;
@@ -64,7 +68,10 @@ export interface Told {
   readonly groupsOption?: string;
 }
 
-/** Bytes of a file, or of standard input for `-`, decompressed where they are gzip or zstd. Throws UserError. */
+/**
+ * Bytes of a file, or of standard input for `-`, decompressed where they are gzip or zstd. Throws
+ * UserError.
+ */
 export function bytesOf(path: string): Uint8Array {
   const name = path === "-" ? "standard input" : path;
   const read = readBytes(path, MAX_BYTES);
@@ -85,7 +92,7 @@ function decompressed(bytes: Uint8Array, name: string): Uint8Array {
   if (!isZstd && !isMagic(bytes, 0x1f, 0x8b)) return bytes;
   if (isZstd && unzstd === undefined)
     throw new UserError(
-      `${name}: is zstd data, which Node.js ${process.versions.node} cannot read; run zstd -d`,
+      `${name}: zstd data requires Node.js 22.15 or later, not ${process.versions.node}; run zstd -d first`,
     );
   const decompress: Decompress = isZstd ? unzstd! : zlib.gunzipSync;
   try {
@@ -120,7 +127,7 @@ function report(context: Context, problems: readonly TextProblem[], errorCount: 
   if (errorCount === 1) throw new UserError(shown(errors[0]!));
   for (const error of errors.slice(0, SHOWN)) say(shown(error));
   const file = errors[0]!.file;
-  const hint = "flows that cannot be read are left out with --lenient";
+  const hint = "fix them, or add --lenient to skip flows that cannot be parsed";
   throw new UserError(`${file}: ${count(errorCount)} errors; ${hint}`);
 }
 
@@ -179,7 +186,8 @@ const COOKIE_MAX = 2n ** 64n - 1n;
 function filterGiven(context: Context): Filter {
   const tables = context.texts("ignore-table").map(text => {
     const number = /^\d{1,3}$/.test(text) ? Number(text) : 256;
-    if (number > 254) throw new UsageError(`--ignore-table: "${text}" is no table; expected 0 to 254`);
+    if (number > 254)
+      throw new UsageError(`--ignore-table: "${text}" is not a valid table; expected 0 to 254`);
     return number;
   });
   const cookies = context.texts("ignore-cookie").map(text => {
@@ -188,7 +196,7 @@ function filterGiven(context: Context): Filter {
     const bits = mask === undefined || mask === "-1" ? COOKIE_MAX : BigInt(mask);
     if (value < 0n || value > COOKIE_MAX || bits > COOKIE_MAX)
       throw new UsageError(
-        `--ignore-cookie: "${text}" is no cookie; expected COOKIE or COOKIE/MASK, as 0x10/0xff`,
+        `--ignore-cookie: "${text}" is not a valid cookie; expected COOKIE or COOKIE/MASK, as 0x10/0xff`,
       );
     return { cookie: value & bits, mask: bits };
   });
@@ -196,8 +204,8 @@ function filterGiven(context: Context): Filter {
 }
 
 /**
- * Leaves out the flows that the options name, before anybody looks at them; gives how many. Throws UserError when that
- * leaves none: what is compared then would not be what the file holds.
+ * Leaves out the flows that the options name, before anybody looks at them; gives how many. Throws
+ * UserError when that leaves none: what is compared then would not be what the file holds.
  */
 export function leaveOut(context: Context, flows: FlowColumns): readonly LeftOut[] {
   const { tables, cookies } = filterGiven(context);
@@ -212,21 +220,23 @@ export function leaveOut(context: Context, flows: FlowColumns): readonly LeftOut
   ].filter(one => one.flows > 0);
   if (all > 0 && flows.count === 0)
     throw new UserError(
-      `${flows.file}: ${leftOut.map(({ by }) => by).join(" and ")} leaves none of its ${plural(all, "flow")}; there is nothing to compare`,
+      `${flows.file}: all of its ${plural(all, "flow")} are left out by ` +
+        `${leftOut.map(({ by }) => by).join(" and ")}; there is nothing to compare`,
     );
   return leftOut;
 }
 
 /**
- * Reads a dump and what goes with it. Throws UserError when the file is empty or has errors. A dump with a reply header
- * and no flow is a table that drops everything.
+ * Reads a dump and what goes with it. Throws UserError when the file is empty or has errors. A dump with a
+ * reply header and no flow is a table that drops everything.
  */
 export function readBridge(context: Context, path: string, intent: Intent | null): Bridge {
   return bridgeOf(context, path === "-" ? "standard input" : path, bytesOf(path), { intent });
 }
 
 const OF10_NOTE =
-  "a dump of OpenFlow 1.0 does not show write_actions, clear_actions and meters; ovs-ofctl -O OpenFlow15,OpenFlow13 dump-flows does";
+  "a dump of OpenFlow 1.0 does not show write_actions, clear_actions and meters; ovs-ofctl -O " +
+  "OpenFlow15,OpenFlow13 dump-flows does";
 
 /** verify and diff have a verdict that says so. */
 const isComparing = ({ command, isQuiet }: Context): boolean =>
@@ -252,12 +262,12 @@ export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told
   }
   if (flows.count === 0 && flows.skipped > 0)
     throw new UserError(
-      `${file}: none of its ${plural(flows.skipped, "flow")} can be read; there is nothing to compare`,
+      `${file}: cannot parse any of its ${plural(flows.skipped, "flow")}; there is nothing to compare`,
     );
   if (flows.origin.isPrinted && flows.origin.version === "OpenFlow10" && !isComparing(context))
     say(`${file}: ${OF10_NOTE}`);
   if (flows.skipped > 0) {
-    say(`${file}: ${count(flows.skipped)} flows cannot be read and are left out; frames may have met them`);
+    say(`${file}: skipped ${plural(flows.skipped, "flow")} that cannot be parsed; the switch may use them`);
   }
   const leftOut = leaveOut(context, flows);
   const groups = groupsGiven(context, told);
@@ -284,12 +294,12 @@ export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told
 /** Ends a comparison of frames with flows whose ports are not known. Throws UserError. */
 export function refuseClash(context: Context, { clash }: Bridge): void {
   if (clash !== null)
-    throw new UserError(`${context.text("against")}: frames cannot be compared: they depend on ${clash}`);
+    throw new UserError(`${context.text("against")}: cannot compare frames: the outcome depends on ${clash}`);
 }
 
 /**
- * The exit code of a comparison of frames with flows of which `skipped` were left out: 2 when one differed, 1 when not all
- * were decided, which is said, 0 when all do the same.
+ * The exit code of a comparison of frames with flows of which `skipped` were left out: 2 when one differed,
+ * 1 when not all were decided, which is said, 0 when all do the same.
  */
 export function comparedCode(
   report: Readonly<Record<"frames" | "different" | "unknown" | "ambiguous", number>>,
@@ -300,8 +310,8 @@ export function comparedCode(
   if (open === 0 && skipped === 0) return 0;
   const why =
     open > 0
-      ? `the flows leave ${count(open)} of ${count(report.frames)} open`
-      : `${count(skipped)} flows were left out`;
+      ? `${count(open)} of ${count(report.frames)} are undecided`
+      : `${plural(skipped, "flow")} of the dump were skipped`;
   say(`slash32: inconclusive: no frame differs, but ${why}`);
   return 1;
 }

@@ -1,29 +1,17 @@
 /**
- * The program: finds the command, loads only what it needs, and turns errors into one line and an exit code. Errors of
- * ours (not of the input) keep their stack.
+ * The program: finds the command in the registry, loads only what it needs, and turns an error into one
+ * line and an exit status. An error that is not meant for the user is a bug of slash32 and keeps its stack.
  */
 import packageJson from "../../package.json" with { type: "json" };
+import { isUserError } from "../errors/index.ts";
+import { COMMANDS, commandNamed } from "./commands/index.ts";
 import { Context, print, say, sayText } from "./context.ts";
-import { ClosedPipe, UsageError, UserError } from "./errors.ts";
-import { COMMANDS, commandNamed, helpOf, nearest, parse, programHelp } from "./options.ts";
+import { ClosedPipe, UsageError } from "./errors.ts";
+import { helpOf, programHelp } from "./help.ts";
+import { checked, nearest, parse } from "./parse.ts";
 import { canMove, runInSecondThread } from "./second-thread.ts";
 
-/** Commands that compute for long without a pause. */
-const IS_LONG = new Set(["verify", "diff"]);
 const HELP = new Set(["--help", "-h", "help"]);
-/** Names of the errors of other rooms that are the user's to mend; naming them does not load the rooms. */
-const USER_ERRORS = new Set([
-  "ReplayError",
-  "SinkError",
-  "CapacityError",
-  "BenchError",
-  "SwitchError",
-  "BgpError",
-  "LiveError",
-  "BridgeError",
-  "SocketError",
-  "StateError",
-]);
 
 /** The exit status that a shell gives a program that SIGPIPE ended: 128 + 13. */
 const CLOSED_PIPE = 141;
@@ -31,13 +19,10 @@ const CLOSED_PIPE = 141;
 async function run(name: string, args: readonly string[]): Promise<number> {
   const command = commandNamed(name);
   if (command === undefined) {
-    const close = nearest(
-      name,
-      COMMANDS.map(known => known.name),
-    );
-    throw new UsageError(
-      `there is no command ${name}; ${close === null ? "slash32 --help lists them" : `did you mean ${close}?`}`,
-    );
+    const names = COMMANDS.map(known => known.name);
+    const close = nearest(name, names);
+    const hint = close === null ? "run slash32 --help for a list" : `did you mean ${close}?`;
+    throw new UsageError(`unknown command "${name}"; ${hint}`);
   }
   const parsed = parse(command, args);
   if (parsed.values.help === true || parsed.values.h === true) {
@@ -45,43 +30,31 @@ async function run(name: string, args: readonly string[]): Promise<number> {
     return 0;
   }
   const context = new Context(command, parsed);
-  if (name === "check") return (await import("./check.ts")).check(context);
-  if (name === "compile") return (await import("./compile.ts")).compile(context);
-  if (name === "replay") return (await import("./replay.ts")).replayCommand(context);
-  const isLong = IS_LONG.has(name) || (name === "compile" && (context.text("write") ?? "-") !== "-");
-  if (isLong && canMove) return runInSecondThread(name, args);
-  if (name === "verify") return (await import("./verify.ts")).verify(context);
-  if (name === "diff") return (await import("./verify.ts")).diff(context);
-  if (name === "live") return (await import("./live.ts")).liveCommand(context);
-  if (name === "agent") return (await import("./agent.ts")).agentCommand(context);
-  if (name === "init") return (await import("./init.ts")).init(context);
-  if (name === "bench") return (await import("./bench.ts")).benchCommand(context, args);
-  return (await import("./trace.ts")).trace(context);
+  const work = checked(command, context);
+  if (canMove && command.isLong?.(context) === true) return runInSecondThread(name, args);
+  return work(context, args);
 }
 
 async function start([name, ...rest]: readonly string[]): Promise<number> {
   if (name === undefined) {
-    sayText(programHelp(packageJson.version));
+    sayText(programHelp(packageJson.version, COMMANDS));
     return 1;
   }
-  if (HELP.has(name)) print(programHelp(packageJson.version));
+  if (HELP.has(name)) print(programHelp(packageJson.version, COMMANDS));
   else if (name === "--version" || name === "-V") print(`slash32 ${packageJson.version}\n`);
   else return run(name, rest);
   return 0;
 }
 
-/** Runs the command line and gives the exit code. */
+/** Runs the command line and gives the exit status. The one place where errors are printed. */
 export async function main(args: readonly string[]): Promise<number> {
   try {
     return await start(args);
   } catch (error) {
     if (error instanceof ClosedPipe || (error as { isClosedPipe?: boolean }).isClosedPipe === true)
       return CLOSED_PIPE;
-    if (error instanceof UserError || USER_ERRORS.has((error as Error).name)) {
-      say(`slash32: ${(error as Error).message}`);
-      return 1;
-    }
-    sayText(`slash32: this is a bug of ours, please report it\n${(error as Error).stack}`);
+    if (isUserError(error)) say(`slash32: ${error.message}`);
+    else sayText(`slash32: internal error: please report this\n${(error as Error)?.stack ?? String(error)}`);
     return 1;
   }
 }

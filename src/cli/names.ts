@@ -1,7 +1,7 @@
 /**
- * Names of ports and tables: what --ports and --tables define, what an intent or a bridge adds, and symbols for the rest.
- * One command has one set of symbols, so that a name is the same port in both of its inputs. A note on standard error
- * lists the names that nothing defines, once.
+ * Names of ports and tables: what --ports and --tables define, what an intent or a bridge adds, and symbols
+ * for the rest. One command has one set of symbols, so that a name is the same port in both of its inputs.
+ * A note on standard error lists the names that nothing defines, once.
  */
 import type { Intent } from "../intent/index.ts";
 import {
@@ -66,7 +66,7 @@ function readNames(
   reader.report(problems);
   if (names.size > 0) return { given: names, source: isInline(text) ? "list" : "file" };
   const what = option === "ports" ? "port" : "table";
-  throw new UserError(`${file}: names no ${what}; expected NAME=N,… or ${expected}`);
+  throw new UserError(`${file}: defines no ${what}; expected NAME=N,… or ${expected}`);
 }
 
 /** Ports by name of a list of interfaces. Names are unique in a switch, numbers in a bridge. */
@@ -76,7 +76,7 @@ function interfacesOf(text: string, file: string): ReadonlyMap<string, number> {
   const named = interfaces.ports.flatMap(({ name, number }) =>
     number === null ? [] : [[name, number] as const],
   );
-  if (named.length === 0) throw new UserError(`${file}: has no interface with an OpenFlow port`);
+  if (named.length === 0) throw new UserError(`${file}: lists no interface with an OpenFlow port`);
   return new Map(named);
 }
 
@@ -109,8 +109,8 @@ export function definePorts(
 }
 
 /**
- * The numbers of all ports of the bridge, where --ports gives them: what ovs-ofctl prints, or a list that lacks no port
- * that the flows name. Null: there may be others.
+ * The numbers of all ports of the bridge, where --ports gives them: what ovs-ofctl prints, or a list that
+ * lacks no port that the flows name. Null: there may be others.
  */
 export function allPorts(
   { ports, source }: Known,
@@ -189,8 +189,8 @@ function linesOf({ flows, groups }: Numbered): string {
 }
 
 /**
- * Why an outcome may be another one: a port's name that nothing defines beside a port's number that has no name, which
- * may be the same port. Null when there is no such pair, or when no names are undefined.
+ * Why an outcome may be another one: a port's name that nothing defines beside a port's number that has no
+ * name, which may be the same port. Null when there is no such pair, or when no names are undefined.
  */
 export function portClash(context: Context, inputs: readonly Numbered[]): string | null {
   const names = known.get(context);

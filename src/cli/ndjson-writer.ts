@@ -1,6 +1,6 @@
 /**
- * Lines of JSON on their way to standard output, as bytes: put together from pieces that were encoded once, because a
- * batch is bounded by that. What a line says is its writer's business.
+ * Lines of JSON on their way to standard output, as bytes: put together from pieces that were encoded once,
+ * because a batch is bounded by that. What a line says is its writer's business.
  */
 import { visible } from "../report/index.ts";
 import { printBytes } from "./context.ts";

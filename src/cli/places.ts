@@ -1,6 +1,9 @@
-/** Where things are, for people who go there: parts of an intent that flows are for, and words for a shell. */
+/**
+ * Where things are, for people who go there: parts of an intent that flows are for, and words for a shell.
+ */
 
-import { formatProblem, type Intent, intentOfBytes, loadIntent, type Places } from "../intent/index.ts";
+import { formatDiagnostic } from "../errors/index.ts";
+import { type Intent, intentOfBytes, loadIntent, type Places } from "../intent/index.ts";
 import { Flows } from "../pipeline/index.ts";
 import { type Context, say } from "./context.ts";
 import { UserError } from "./errors.ts";
@@ -16,10 +19,10 @@ export function loadedIntent(
 ): { intent: Intent; places: Places } {
   const { intent, places, errors, warnings } =
     read === undefined ? loadIntent(path) : intentOfBytes(path, read);
-  if (!context.isQuiet) for (const warning of warnings) say(`${formatProblem(warning)} (warning)`);
+  if (!context.isQuiet) for (const warning of warnings) say(`${formatDiagnostic(warning)} (warning)`);
   if (intent !== null && places !== undefined) return { intent, places };
-  for (const error of errors.slice(0, -1)) say(formatProblem(error));
-  throw new UserError(formatProblem(errors.at(-1)!));
+  for (const error of errors.slice(0, -1)) say(formatDiagnostic(error));
+  throw new UserError(formatDiagnostic(errors.at(-1)!));
 }
 
 /** For each line of an intent's flows the part of the intent that it is for; null for the pipeline's own. */

@@ -1,6 +1,7 @@
 /**
- * Which ports are tunnels, for verify and diff: what `--tunnel-ports` says, else the types of interfaces (a list given by
- * --ports, or read from the bridge). The ports of an intent are none. Of all other ports nothing is known: each may be one.
+ * Which ports are tunnels, for verify and diff: what `--tunnel-ports` says, else the types of interfaces (a
+ * list given by --ports, or read from the bridge). The ports of an intent are none. Of all other ports
+ * nothing is known: each may be one.
  */
 import { isInterfaceList, type PortTypes, typesIn } from "../openflow/index.ts";
 import type { PortKinds } from "../verify/index.ts";
@@ -28,7 +29,7 @@ function listGiven(context: Context, sides: readonly Side[]): ReadonlySet<number
       const ports = sides.map(({ ports }) => ports);
       const number = ports.map(one => one.resolve(name)).find(found => found !== null);
       if (number === undefined || name === "")
-        throw new UsageError(`--tunnel-ports: ${ports[0]!.stranger(name)}; expected ports, or none`);
+        throw new UsageError(`--tunnel-ports: ${ports[0]!.notAPort(name)}; expected ports, or none`);
       return number;
     }),
   );

@@ -1,15 +1,11 @@
-/** `slash32 replay`: captures through the core, and what became of the frames. */
-import { identityOf, touchedBy } from "../capture/index.ts";
+/**
+ * The work of `slash32 replay`: runs captures through the core and, with --against, through flows; prints
+ * the counters and writes reports. The exit status is 2 for a difference, 1 for what could not be read or
+ * decided.
+ */
 import { Core } from "../core/index.ts";
 import { CachingInterpreter } from "../openflow/index.ts";
-import {
-  type AgainstResult,
-  type Damage,
-  type FlowAt,
-  type ReplayResult,
-  replay,
-  startSecondCore,
-} from "../replay/index.ts";
+import { type Damage, type ReplayResult, replay, startSecondCore } from "../replay/index.ts";
 import {
   type AgainstReport,
   count,
@@ -17,18 +13,19 @@ import {
   replayJson,
   replayMarkdown,
   replayText,
-  type VerifyPlace,
 } from "../report/index.ts";
-import { formatHex } from "../wire/index.ts";
-import { type Context, print, refuseOverwriting, say, sayText, writeReport } from "./context.ts";
+import { againstReport, portReports } from "./against-report.ts";
+import { onStandardOutput } from "./checks.ts";
+import { REPORT_ENDINGS, type ReportEnding } from "./commands/replay.ts";
+import { type Context, print, say, sayText, writeReport } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { type Bridge, comparedCode, portNames, readBridge, refuseClash } from "./flows.ts";
-import { loadedIntent, type Origins, originsOf, shellOf } from "./places.ts";
+import { loadedIntent, originsOf } from "./places.ts";
 import { progressLine } from "./progress.ts";
 import { Interruption } from "./signals.ts";
 import { isScreen } from "./terminal.ts";
 
-const REPORT_WRITERS: Record<string, (report: ReplayReport) => string> = {
+const REPORT_WRITERS: Readonly<Record<ReportEnding, (report: ReplayReport) => string>> = {
   ".json": report => `${replayJson(report)}\n`,
   ".ndjson": report => `${replayJson(report)}\n`,
   "-": report => `${replayJson(report)}\n`,
@@ -38,7 +35,6 @@ const REPORT_WRITERS: Record<string, (report: ReplayReport) => string> = {
 export async function replayCommand(context: Context): Promise<number> {
   const captures = context.texts("read");
   const files = context.texts("report");
-  checkUsage(context, captures, files);
   const plan = { captures, threads: threadsOf(context), count: context.number("count") };
   const flows = context.text("against");
   // The interpreter follows the frames in their order, on one core.
@@ -72,7 +68,7 @@ export async function replayCommand(context: Context): Promise<number> {
     progress?.clear();
   }
   const report = reportOf(context, result, loaded, interruption.name);
-  for (const file of files) writeReport(file, REPORT_WRITERS[extensionOf(file)]!(report));
+  for (const file of files) writeReport(file, REPORT_WRITERS[endingOf(file)](report));
   show(context, report);
   if (!context.isQuiet) for (const note of result.notes) say(note);
   if (context.flag("verbose")) {
@@ -87,14 +83,17 @@ export async function replayCommand(context: Context): Promise<number> {
 /** How far the captures were read when a signal came. */
 function interruptedText({ captures }: ReplayResult, signal: string): string {
   const bytes = captures.reduce((sum, { readBytes }) => sum + readBytes, 0);
-  return `interrupted by ${signal} after ${count(bytes)} bytes; all frames read so far are in the report and in the output files`;
+  return (
+    `interrupted by ${signal} after ${count(bytes)} bytes; ` +
+    "the report and the output files have all frames read so far"
+  );
 }
 
 /** The cores to use at most; undefined: as many as there are. */
 function threadsOf(context: Context): number | undefined {
   const text = context.text("threads");
   if (text !== undefined && text !== "1" && text !== "2") {
-    throw new UsageError(`--threads: "${text}" is neither 1 nor 2`);
+    throw new UsageError(`--threads: "${text}" is not valid; expected 1 or 2`);
   }
   return text === undefined ? undefined : Number(text);
 }
@@ -111,7 +110,7 @@ interface AgainstOption {
   readonly diff: string | undefined;
 }
 
-/** A difference is one whatever else went wrong; without one, all frames must have been decided. */
+/** 2 if frames differ, whatever else failed; without a difference all frames must have been decided. */
 export function againstCode(
   context: Context,
   report: AgainstReport,
@@ -122,78 +121,15 @@ export function againstCode(
   if (compared !== 0) return compared;
   if (report.frames === 0 && code === 0 && !context.flag("allow-empty")) {
     throw new UserError(
-      "no frame was compared: all are snapped or too long; --allow-empty makes that no error",
+      "no frame was compared, all are snapped or too long; to accept that, add --allow-empty",
     );
   }
   return code;
 }
 
-const WORDS: Record<string, string> = {
-  intent: "the intent is",
-  against: "the flows are",
-  groups: "the groups are",
-  ports: "the ports are",
-};
-
-function checkUsage(context: Context, captures: readonly string[], files: readonly string[]): void {
-  if (context.positionals.length > 0) {
-    throw new UsageError(`"${context.positionals[0]}" is not expected; a capture is given with -r`);
-  }
-  if (captures.length === 0) throw new UsageError("replay needs a capture: -r [PORT=]CAPTURE");
-  const inputs = ["intent", "against", "groups", "ports"].filter(name => context.text(name) === "-");
-  const words = inputs.map(name => (name === "against" ? "the flows" : `the ${name}`));
-  if (captures.some(text => text === "-" || text.endsWith("=-"))) words.push("a capture");
-  if (words.length > 1) throw new UsageError(`standard input can be ${words.join(" or ")}, not both`);
-  const idle = ["diff", "groups", "lenient"].find(
-    name => context.text(name) !== undefined || context.flag(name),
-  );
-  if (idle !== undefined && context.text("against") === undefined)
-    throw new UsageError(`--${idle} goes with --against FLOWS`);
-  for (const file of files) {
-    if (!(extensionOf(file) in REPORT_WRITERS))
-      throw new UsageError(`--report ${file}: replay writes .json, .ndjson and .md, and JSON to -`);
-  }
-  if (onStandardOutput(context).length > 1) {
-    throw new UsageError(`${onStandardOutput(context).join(" and ")} cannot all be standard output`);
-  }
-  for (const read of ["intent", "against", "groups", "ports"])
-    refuseOverwriting(context, ["write", "drops", "diff", "report"], context.text(read), WORDS[read]);
-  refuseReports(context, captures, files);
-}
-
-/** Reports are written last: none may replace a capture, read or written, or another report. */
-function refuseReports(context: Context, captures: readonly string[], files: readonly string[]): void {
-  const written = ["write", "drops", "diff"]
-    .map(option => context.text(option))
-    .filter(name => name !== undefined);
-  const read = captures.flatMap(text => [text, text.slice(text.indexOf("=") + 1)]);
-  const touched = new Set([...written.flatMap(touchedBy), ...read.map(identityOf)]);
-  const reports = new Set<string>();
-  for (const file of files.filter(name => name !== "-")) {
-    const own = touchedBy(file);
-    if (own.some(identity => touched.has(identity)))
-      throw new UsageError(
-        `--report ${file}: is also a capture that is read or written; choose another file`,
-      );
-    if (own.some(identity => reports.has(identity)))
-      throw new UsageError(`--report ${file}: is also being written; choose another file`);
-    for (const identity of own) reports.add(identity);
-  }
-}
-
-/** The options whose data goes to standard output. */
-function onStandardOutput(context: Context): string[] {
-  const options = { write: "-w", drops: "--drops", diff: "--diff" };
-  const data = Object.entries(options).flatMap(([name, shown]) =>
-    context.text(name) === "-" ? [shown] : [],
-  );
-  return [...data, ...context.texts("report").flatMap(file => (file === "-" ? ["--report"] : []))];
-}
-
-/** What the writer of a report goes by: the extension, or `-` itself. */
-function extensionOf(file: string): string {
-  return file === "-" ? file : (/\.[^./]+$/.exec(file)?.[0] ?? "");
-}
+/** The format of a report; the command's checks admit only names that have one. */
+const endingOf = (file: string): ReportEnding =>
+  file === "-" ? file : REPORT_ENDINGS.find(ending => file.endsWith(ending))!;
 
 function reportOf(
   context: Context,
@@ -212,75 +148,13 @@ function reportOf(
     drops: counters.drops,
     tables: counters.tables,
     against: against === null ? null : againstReport(context, against, port => ports.nameOf(port), origins),
-    ports: counters.ports.map(port => ({
-      port: port.port,
-      name: ports.nameOf(port.port),
-      rxFrames: port.rxFrames,
-      rxBytes: port.rxBytes,
-      txFrames: port.txFrames,
-      txBytes: port.txBytes,
-      replies: port.replyFrames,
-      drops: port.dropFrames,
-    })),
+    ports: portReports(counters, port => ports.nameOf(port)),
   };
-}
-
-/** What was compared, with the commands that show the differences. */
-export function againstReport(
-  context: Context,
-  { differences, ...rest }: AgainstResult,
-  nameOf: (port: number) => string | null,
-  origins: Origins = () => null,
-): AgainstReport {
-  const [intent, file, diff] = ["intent", "against", "diff"].map(option => context.text(option));
-  const [ports, groups] = ["ports", "groups"].map(option => {
-    const text = context.text(option);
-    return text === undefined ? [] : [`--${option}`, text];
-  }) as [string[], string[]];
-  const lenient = context.flag("lenient") ? ["--lenient"] : [];
-  const isWritten = diff !== undefined && diff !== "-";
-  const command = ({ inPort, frame, number }: AgainstResult["differences"][number]): string => {
-    const which = isWritten ? ["-r", `${diff}:${number}`] : ["-i", String(inPort), formatHex(frame)];
-    const sides = [
-      ["-n", intent!, ...ports],
-      ["-n", intent!, "-f", file!, ...ports, ...groups, ...lenient],
-    ];
-    return sides.map(words => shellOf(["slash32", "trace", ...words, ...which])).join("; ");
-  };
-  return {
-    ...rest,
-    file: file!,
-    differences: differences.map(one => ({
-      frames: one.frames,
-      inPort: one.inPort,
-      inPortName: nameOf(one.inPort),
-      hex: formatHex(one.frame),
-      core: one.core,
-      flows: one.flows,
-      compiled: one.compiled === null ? null : compiledPlace(intent!, one.compiled, origins),
-      installed:
-        one.installed === null
-          ? null
-          : {
-              file: file!,
-              line: one.installed.line,
-              text: one.installed.text,
-              compiledLine: null,
-              origin: null,
-            },
-      command: command(one),
-    })),
-  };
-}
-
-function compiledPlace(intent: string, { line, text }: FlowAt, origins: Origins): VerifyPlace {
-  const origin = origins(line);
-  return { file: origin?.file ?? intent, line: origin?.line ?? 0, text, compiledLine: line, origin };
 }
 
 /** The report goes to standard output, unless data does. */
 function show(context: Context, report: ReplayReport): void {
-  const isTaken = onStandardOutput(context).length > 0;
+  const isTaken = onStandardOutput(context, ["write", "drops", "diff", "report"]).length > 0;
   if (context.format !== "text") {
     (isTaken ? say : (line: string) => print(`${line}\n`))(replayJson(report));
   } else if (!context.isQuiet) {
@@ -290,7 +164,10 @@ function show(context: Context, report: ReplayReport): void {
   }
 }
 
-/** Says what was damaged, and whether that, or having read nothing, is a failure. */
+/**
+ * Prints the damage of captures. Exit status 1 for damage that is not allowed. Throws UserError if nothing
+ * was read.
+ */
 function exitCode(context: Context, report: ReplayReport, damages: readonly Damage[]): number {
   let code = 0;
   for (const { message, isTruncation } of damages) {
@@ -304,7 +181,7 @@ function exitCode(context: Context, report: ReplayReport, damages: readonly Dama
     report.interruptedBy === undefined &&
     !context.flag("allow-empty")
   ) {
-    throw new UserError("no frame was read; --allow-empty makes that no error");
+    throw new UserError("no frame was read; to accept that, add --allow-empty");
   }
   return code;
 }

@@ -1,7 +1,8 @@
 /**
- * A command that computes without a pause runs in a second thread, so that this one sees signals meanwhile (Node runs their
- * handlers between two turns of its event loop only). The two share a few numbers: which signal came, which the work looks
- * at as it goes on, and whether there is anything yet that is worth the wait for an answer.
+ * A command that computes without a pause runs in a second thread, so that this one sees signals meanwhile
+ * (Node runs their handlers between two turns of its event loop only). The two share a few numbers: which
+ * signal came, which the work looks at as it goes on, and whether there is anything yet that is worth the
+ * wait for an answer.
  */
 import { getHeapStatistics } from "node:v8";
 import { isMainThread, SHARE_ENV, Worker, workerData } from "node:worker_threads";
@@ -50,7 +51,8 @@ export async function runInSecondThread(name: string, args: readonly string[]): 
     Atomics.store(words, STOP, 1);
     if (Atomics.load(words, BEGUN) === 1) return;
     say(`slash32: interrupted before anything was compared`);
-    // The other thread may wait for standard input, and no thread can be ended in that: the signal itself ends all.
+    // The other thread may wait for standard input, and no thread can be ended in that: the signal itself
+    // ends all.
     process.kill(process.pid, interruption.name!);
   });
   const code = await new Promise<number>((resolve, reject) => {

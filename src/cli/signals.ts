@@ -1,10 +1,11 @@
 /**
- * Signals that end a command early (CLI.md: exit status 130 or 143, after what is known was printed). The first one is a
- * request: the work looks for it, stops at a good place, and prints what it has. The handlers go with that request, so
- * that a second signal ends the process at once, as if nothing had been installed.
+ * Signals that end a command early (CLI.md: exit status 130 or 143, after what is known was printed). The
+ * first one is a request: the work looks for it, stops at a good place, and prints what it has. The
+ * handlers go with that request, so that a second signal ends the process at once, as if nothing had been
+ * installed.
  *
- * Node runs signal handlers between two turns of its event loop only. Work that never waits must call `turn` now and
- * then and await what it returns.
+ * Node runs signal handlers between two turns of its event loop only. Work that never waits must call
+ * `turn` now and then and await what it returns.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 

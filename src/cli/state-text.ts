@@ -1,4 +1,7 @@
-/** Frames that leave and packets for the controller as reports have them, and the state that a frame brings with it. */
+/**
+ * Frames that leave and packets for the controller as reports have them, and the state that a frame brings
+ * with it.
+ */
 import {
   ACCOMPANYING_WORDS,
   type EnteringState,

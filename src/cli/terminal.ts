@@ -1,6 +1,7 @@
 /**
- * The one place that decides what a terminal gets: colours, and lines that are written over. Both need a terminal that
- * understands control sequences, which one with TERM=dumb does not; NO_COLOR (no-color.org) forbids colours alone.
+ * The one place that decides what a terminal gets: colours, and lines that are written over. Both need a
+ * terminal that understands control sequences, which one with TERM=dumb does not; NO_COLOR (no-color.org)
+ * forbids colours alone.
  */
 import { isatty } from "node:tty";
 

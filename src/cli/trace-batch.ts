@@ -1,6 +1,6 @@
 /**
- * `slash32 trace --batch`: a line of JSON in, a line of JSON out, in order and at once, for other programs. Lines are
- * answered as they come, and all answers to one read are written together.
+ * `slash32 trace --batch`: a line of JSON in, a line of JSON out, in order and at once, for other programs.
+ * Lines are answered as they come, and all answers to one read are written together.
  */
 import { createReadStream } from "node:fs";
 import { ioMessage } from "../capture/index.ts";
@@ -194,7 +194,7 @@ class RequestReader {
       Number.isInteger(in_port) && (in_port as number) >= 0 && (in_port as number) <= 0xffffffff;
     const named = typeof in_port === "string" ? this.#tracer.ports.resolve(in_port) : null;
     const inPort = isNumber ? (in_port as number) : named;
-    if (inPort === null) return `in_port: ${JSON.stringify(in_port)} is neither a port's name nor a number`;
+    if (inPort === null) return `in_port: ${JSON.stringify(in_port)} is not a port name or number`;
     if (typeof frame !== "string") return "frame: expected the frame's bytes as text in hex";
     if (typeof state !== "string") return 'state: expected text, such as "tun_id=0x64,pkt_mark=1"';
     try {
@@ -208,7 +208,9 @@ class RequestReader {
     if (text === "") return NO_STATE;
     const { inPort, state, frame } = givenFlow(text, this.#tracer.ports);
     if (inPort !== null || frame !== null)
-      throw new UserError('state: expected fields that are neither in_port nor of the packet: "tun_id=0x64"');
+      throw new UserError(
+        'state: expected fields other than in_port and packet fields, such as "tun_id=0x64"',
+      );
     return state;
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Frames in the flow syntax of `ofproto/trace` (ovs-vswitchd(8)): `in_port=1,tun_id=0x64,ip,nw_dst=203.0.113.7`. Fields that
- * are not given are zero, as there. Fields of the packet make a frame; the others (tun_id, pkt_mark, a register …) are what
- * it brings along.
+ * Frames in the flow syntax of `ofproto/trace` (ovs-vswitchd(8)):
+ * `in_port=1,tun_id=0x64,ip,nw_dst=203.0.113.7`. Fields that are not given are zero, as there. Fields of
+ * the packet make a frame; the others (tun_id, pkt_mark, a register …) are what it brings along.
  */
 import {
   type EnteringState,
@@ -43,7 +43,7 @@ export function givenFlow(text: string, ports: PortNames): GivenFlow {
   refuseMasks(flow);
   const { words, unplaced } = matchWords(flow);
   if (unplaced.length > 0)
-    throw new UserError(`frame: ${unplaced[0]!.field.name} cannot be given: slash32 does not model it`);
+    throw new UserError(`frame: field ${unplaced[0]!.field.name} is not modeled; leave it out`);
   const key = new Uint32Array(KEY_WORDS);
   for (const { word, value } of words) key[word] = value;
   const state = new Map(
@@ -56,7 +56,8 @@ export function givenFlow(text: string, ports: PortNames): GivenFlow {
   const frame = hasPacket ? frameOfKey(key) : null;
   if (hasPacket && frame === null)
     throw new UserError(
-      `frame: no frame has exactly these fields: ${text}; give what it depends on, too (mpls_bos=1 of the last label, nw_proto, the type)`,
+      `frame: no frame has exactly these fields: ${text}; add the fields that they require ` +
+        "(mpls_bos=1 of the last label, nw_proto, the type)",
     );
   return { inPort: isPort ? key[KEY.inPort]! & 0xffff : null, state, frame };
 }
@@ -64,5 +65,5 @@ export function givenFlow(text: string, ports: PortNames): GivenFlow {
 function refuseMasks({ match }: Flow): void {
   const masked = match.find(({ field, mask }) => mask !== ones(field.bits) && mask !== field.valid);
   if (masked !== undefined)
-    throw new UserError(`frame: ${masked.field.name} has a mask; a frame has a whole value there`);
+    throw new UserError(`frame: ${masked.field.name} has a mask; give an exact value`);
 }

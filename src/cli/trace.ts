@@ -1,6 +1,6 @@
 /**
- * `slash32 trace`: one frame's way through an intent's pipeline or through a bridge's flows. Frames are given as hex or
- * as builder expressions, from a capture, or line by line.
+ * `slash32 trace`: one frame's way through an intent's pipeline or through a bridge's flows. Frames are
+ * given as hex or as builder expressions, from a capture, or line by line.
  */
 import { existsSync } from "node:fs";
 import { Core } from "../core/index.ts";
@@ -20,10 +20,6 @@ export async function trace(context: Context): Promise<number> {
   const batch = context.text("batch");
   const captures = context.texts("read");
   const frames = context.positionals;
-  if ([batch !== undefined, captures.length > 0, frames.length > 0].filter(Boolean).length !== 1) {
-    throw new UsageError("trace needs one of: frames, in hex or as expressions, -r CAPTURE, --batch FILE");
-  }
-  checkStandardInput(context, captures);
   const tracer = tracerFor(context);
   if (batch !== undefined) return traceBatch(tracer, batch);
   if (captures.length > 0) return traceCaptures(context, tracer, captures);
@@ -31,24 +27,10 @@ export async function trace(context: Context): Promise<number> {
   return 0;
 }
 
-/** Standard input can be one thing only. */
-function checkStandardInput(context: Context, captures: readonly string[]): void {
-  const options = ["intent", "flows", "batch", "groups", "ports"].filter(name => context.text(name) === "-");
-  const words = options.map(name => `the ${name}`);
-  if (captures.some(text => text === "-" || text.endsWith("=-"))) words.push("a capture");
-  if (words.length > 1) throw new UsageError(`standard input can be ${words.join(" or ")}, not both`);
-}
-
 /** With flows, an intent beside them gives names to ports and nothing else. */
 function tracerFor(context: Context): Tracer {
   const flows = context.text("flows");
   if (flows === undefined) {
-    if (context.text("intent") === undefined)
-      throw new UsageError("trace needs an intent or flows: -n INTENT or -f FLOWS");
-    const unused = ["groups", "lenient", "ovs"].find(
-      name => context.text(name) !== undefined || context.flag(name),
-    );
-    if (unused !== undefined) throw new UsageError(`--${unused} goes with flows: -f FLOWS`);
     const intent = context.intent();
     return new CoreTracer(intent, portNames(context, intent));
   }
@@ -60,7 +42,7 @@ function portGiven(context: Context, { ports }: Tracer): number | null {
   const text = context.text("in-port");
   if (text === undefined) return null;
   const number = ports.resolve(text);
-  if (number === null) throw new UsageError(`-i: ${ports.stranger(text)}`);
+  if (number === null) throw new UsageError(`-i: ${ports.notAPort(text)}`);
   return number;
 }
 
@@ -81,17 +63,15 @@ function traceFrames(context: Context, tracer: Tracer, texts: readonly string[])
 }
 
 /**
- * Frames as they were given. A flow with no field of a packet says the port and the state of the frames behind it, as
- * `ofproto/trace BRIDGE FLOW PACKET` has it.
+ * Frames as they were given. A flow with no field of a packet says the port and the state of the frames
+ * behind it, as `ofproto/trace BRIDGE FLOW PACKET` has it.
  */
 function framesOf(texts: readonly string[], given: number | null, tracer: Tracer): Traced[] {
   const frames: Traced[] = [];
   let [inPort, state] = [given, NO_STATE];
   const add = (frame: Uint8Array): void => {
     if (inPort === null)
-      throw new UsageError(
-        `trace needs the port that the frame enters: -i PORT, one of ${tracer.ports.list()}`,
-      );
+      throw new UsageError(`trace needs the input port of the frame: -i PORT, one of ${tracer.ports.list()}`);
     frames.push({ inPort, frame, state });
   };
   for (const text of texts) {
@@ -101,12 +81,12 @@ function framesOf(texts: readonly string[], given: number | null, tracer: Tracer
     }
     const flow = givenFlow(text, tracer.ports);
     if (given !== null && flow.inPort !== null && flow.inPort !== given)
-      throw new UsageError(`-i says port ${given}, and the flow in_port=${flow.inPort}`);
+      throw new UsageError(`-i gives port ${given}, but the flow has in_port=${flow.inPort}`);
     [inPort, state] = [flow.inPort ?? given, flow.state];
     if (flow.frame !== null) add(flow.frame);
   }
   if (frames.length === 0)
-    throw new UsageError("trace needs a frame behind the flow, or fields of a packet in it: ip,nw_dst=…");
+    throw new UsageError("the flow has no packet fields; add some (ip,nw_dst=…), or a frame after the flow");
   return frames;
 }
 
@@ -119,8 +99,9 @@ function frameOfText(text: string): Uint8Array {
 }
 
 /**
- * Frames of captures, read as a replay reads them: a snapped frame and a damaged capture are named on standard error,
- * and the next one follows. Exit status 1 if a capture was damaged, or a frame that was asked for could not be traced.
+ * Frames of captures, read as a replay reads them: a snapped frame and a damaged capture are named on
+ * standard error, and the next one follows. Exit status 1 if a capture was damaged, or a frame that was
+ * asked for could not be traced.
  */
 async function traceCaptures(context: Context, tracer: Tracer, captures: readonly string[]): Promise<number> {
   const inPort = portGiven(context, tracer);
@@ -151,7 +132,8 @@ async function traceCaptures(context: Context, tracer: Tracer, captures: readonl
       isFound = true;
       if (frame.length !== frame.frame.length) {
         say(
-          `slash32: ${capture}: frame ${frame.number} is snapped: ${frame.frame.length} of ${frame.length} bytes; not traced`,
+          `slash32: ${capture}: skipped frame ${frame.number}, which is snapped: ` +
+            `${frame.frame.length} of ${frame.length} bytes`,
         );
         snapped++;
         if (number !== null) code = 1;
@@ -162,9 +144,7 @@ async function traceCaptures(context: Context, tracer: Tracer, captures: readonl
       if (number !== null) break;
     }
     if (!isFound && !isDamaged) {
-      throw new UserError(
-        `${capture}: has no frame ${number}${left < 0 ? " among those that -c allows" : ""}`,
-      );
+      throw new UserError(`${capture}: has no frame ${number}${left < 0 ? " within the limit of -c" : ""}`);
     }
   }
   if (shown === 0 && snapped === 0 && code === 0) throw new UserError("no frame was read");

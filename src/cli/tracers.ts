@@ -1,6 +1,7 @@
 /**
- * Who traces a frame: the core for an intent, the interpreter for flows. Both give the same report; the interpreter also
- * writes the line of JSON by itself, from pieces it keeps, because a batch is bounded by that.
+ * Who traces a frame: the core for an intent, the interpreter for flows. Both give the same report; the
+ * interpreter also writes the line of JSON by itself, from pieces it keeps, because a batch is bounded by
+ * that.
  */
 
 import { Core, type FrameOut } from "../core/index.ts";
@@ -127,7 +128,7 @@ class Recorder implements Watcher {
     this.#note(key);
   }
 
-  readAgain(frame: Uint8Array, key: Uint32Array): void {
+  recirculated(frame: Uint8Array, key: Uint32Array): void {
     const event = this.events.at(-1);
     if (event !== undefined) event.readAgain = summarize(frame);
     this.#before = key.slice();
@@ -202,9 +203,9 @@ export class FlowTracer implements Tracer {
       isPipeline: false,
       events,
       notes: [
-        ...(isPort(inPort) ? [] : [`${inPort} is no port: no frame comes in by it`]),
-        ...(frame.length < 14 ? ["no Ethernet header: Open vSwitch takes no such frame"] : []),
-        ...outcome.errors.map(error => `everything is undone: ${error}`),
+        ...(isPort(inPort) ? [] : [`${inPort} is not a valid input port: no frame can enter it`]),
+        ...(frame.length < 14 ? ["no Ethernet header: Open vSwitch rejects the frame"] : []),
+        ...outcome.errors.map(error => `outcome discarded: ${error}`),
         ...outcome.outlives.map(({ feature, line }) => `${feature}, line ${line}, changes later frames`),
       ],
     };
@@ -281,7 +282,8 @@ function middleOf({ packetIns, verdict, unknown, ambiguous }: Outcome): string {
   const seen = packetIns.map(({ reason, frame }) => `{"reason":"${reason}","frame":"${hexOf(frame)}"}`);
   const open = ambiguous.length === 0 ? "" : `,"ambiguous":${JSON.stringify(ambiguousOf({ ambiguous }))}`;
   const unknowns = JSON.stringify(unknown);
-  return `],"packet_ins":[${seen}],"verdict":"${verdict}","reason":null,"unknown":${unknowns}${open},"tables":[`;
+  const middle = `"verdict":"${verdict}","reason":null,"unknown":${unknowns}${open}`;
+  return `],"packet_ins":[${seen}],${middle},"tables":[`;
 }
 
 /** The same where there are only outputs. */

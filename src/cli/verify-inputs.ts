@@ -1,7 +1,7 @@
 /**
- * The two sides of verify and diff: an intent, compiled in memory, a dump of flows, or a live bridge that is read.
- * Whatever a side was, from here on it is flows in columns with a name, and knows which part of an intent a flow comes
- * from and which command line traces a frame through it.
+ * The two sides of verify and diff: an intent, compiled in memory, a dump of flows, or a live bridge that
+ * is read. Whatever a side was, from here on it is flows in columns with a name, and knows which part of an
+ * intent a flow comes from and which command line traces a frame through it.
  */
 
 import { readLiveBridge } from "../host/index.ts";
@@ -37,9 +37,14 @@ export interface Side {
   readonly isSteady: boolean;
   /** Null but for intents. */
   readonly intent: Intent | null;
-  /** The part of an intent that the flow of a line is for; null for the pipeline's own flows, and for dumps. */
+  /**
+   * The part of an intent that the flow of a line is for; null for the pipeline's own flows, and for dumps.
+   */
   placeOf(line: number): { readonly file: string; readonly line: number } | null;
-  /** A shell command that shows a frame's way through this side; `state` is what it brings along, as a match. */
+  /**
+   * A shell command that shows a frame's way through this side; `state` is what it brings along, as a
+   * match.
+   */
   trace(inPort: number, state: string, hex: string): string;
   /** The flows with a push of a tag in place of mod_vlan_vid; null when nothing in them may be one. */
   readPushed(): FlowColumns | null;
@@ -137,7 +142,8 @@ export function bridgeSide(context: Context, name: string, options: DumpOptions)
     ports,
     groups: { text: live.groups, file: `groups of ${name}` },
   });
-  if (!live.isSteady) say(`${name}: changed while it was read; what is found holds for the last reading`);
+  if (!live.isSteady)
+    say(`${name}: the bridge changed while slash32 read it; the result holds for the last dump`);
   const hasGroups = bridge.options.groups.length > 0;
   const words = [...tracingWords(context, { ...options, names: null })];
   return {
@@ -210,8 +216,8 @@ const INTENT_TEXT = /^(?:---|\{|["']?[A-Za-z]\w*["']?\s*:(?:\s|$)|[A-Za-z]\w*: )
 const PEEK_BYTES = 65_536;
 
 /**
- * Whether a file is an intent: by what it holds, and where that does not tell, by its name. `bytes` need only be its
- * beginning.
+ * Whether a file is an intent: by what it holds, and where that does not tell, by its name. `bytes` need
+ * only be its beginning.
  */
 export function isIntentFile(path: string, bytes: Uint8Array): boolean {
   const lines = new TextDecoder().decode(bytes.subarray(0, PEEK_BYTES)).split("\n");

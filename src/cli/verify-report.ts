@@ -1,6 +1,6 @@
 /**
- * From two sides to a report: the proof, the cookies, and all that people need beside them (names of ports, summaries
- * of frames, where in the intent a flow comes from, the command that shows it again).
+ * From two sides to a report: the proof, the cookies, and all that people need beside them (names of ports,
+ * summaries of frames, where in the intent a flow comes from, the command that shows it again).
  */
 import { canonicalText, type FlowColumns, identityText } from "../openflow/index.ts";
 import {
@@ -113,8 +113,8 @@ function verdictOf(proof: Proof, isUnknown: boolean, haveCookiesDiffer: boolean)
 }
 
 /**
- * A dump and itself: one table of one switch, which does the same as itself whatever the dump does not show and the proof
- * could not follow.
+ * A dump and itself: one table of one switch, which does the same as itself whatever the dump does not show
+ * and the proof could not follow.
  */
 function isOneDump(a: Side, b: Side): boolean {
   const isDump = ({ kind }: Side): boolean => kind === "dump";
@@ -208,42 +208,46 @@ const cookiesOf = ({ count, at }: CookieMismatches, a: Side, b: Side): VerifyRep
   },
 });
 
-/** What the proof compares of a frame (docs/proof.md). */
-const INCLUDED = [
-  "the ports by which a frame leaves, in their order",
-  "the bytes of each frame that leaves",
-  "its tunnel fields where the port may be a tunnel",
-  "its queue",
-  "its mark",
-  "packet-ins: reason, controller id, max_len, userdata, metadata, registers and bytes, but for those of expired TTLs",
-  "learned flows",
-  "samples",
-];
-
-/** What of INCLUDED a part of --ignore leaves out, and what the rest of it is then. */
-const IGNORED_PARTS: Readonly<Record<Ignored, readonly [number, string | null]>> = {
-  order: [0, "the ports by which a frame leaves, and the order of the frames of one port"],
-  queue: [3, null],
-  mark: [4, null],
-  "packet-in": [5, null],
-  sample: [7, null],
+/** Parts of an outcome that --ignore leaves out: the whole part in words, and what is still compared then. */
+const IGNORABLE_PARTS: Readonly<Record<Ignored, { readonly whole: string; readonly rest: string | null }>> = {
+  order: {
+    whole: "the ports by which a frame leaves, in their order",
+    rest: "the ports by which a frame leaves, and the order of the frames of one port",
+  },
+  queue: { whole: "its queue", rest: null },
+  mark: { whole: "its mark", rest: null },
+  "packet-in": {
+    whole:
+      "packet-ins: reason, controller id, max_len, userdata, metadata, registers and bytes, " +
+      "but for those of expired TTLs",
+    rest: null,
+  },
+  sample: { whole: "samples", rest: null },
 };
 
+/** The parts of an outcome that a proof compares (docs/proof.md), without those that --ignore leaves out. */
 function includedWithout(ignored: ReadonlySet<Ignored>): string[] {
-  const parts: (string | null)[] = [...INCLUDED];
-  for (const part of ignored) {
-    const [index, rest] = IGNORED_PARTS[part];
-    parts[index] = rest;
-  }
-  return parts.filter(part => part !== null);
+  const part = (name: Ignored): string | null =>
+    ignored.has(name) ? IGNORABLE_PARTS[name].rest : IGNORABLE_PARTS[name].whole;
+  const parts = [
+    part("order"),
+    "the bytes of each frame that leaves",
+    "its tunnel fields where the port may be a tunnel",
+    part("queue"),
+    part("mark"),
+    part("packet-in"),
+    "learned flows",
+    part("sample"),
+  ];
+  return parts.filter(text => text !== null);
 }
 
-/** `, if port 2 is a tunnel`: what a difference takes for granted; empty when that is nothing. */
+/** ` if port 2 is a tunnel`: the assumption of a difference; empty without one. */
 function assumed(tunnels: readonly number[], nameOf: (port: number) => string | null): string {
   if (tunnels.length === 0) return "";
   const names = tunnels.map(port => nameOf(port) ?? String(port));
-  if (names.length === 1) return `, if port ${names[0]} is a tunnel`;
-  return `, if ports ${names.slice(0, -1).join(", ")} and ${names.at(-1)} are tunnels`;
+  if (names.length === 1) return ` if port ${names[0]} is a tunnel`;
+  return ` if ports ${names.slice(0, -1).join(", ")} and ${names.at(-1)} are tunnels`;
 }
 
 function comparedOf(
@@ -275,8 +279,8 @@ function stepOf(side: Side, { file, line, text, clauses }: FlowLine): VerifyStep
 
 /** The proof's word for what differs, in words; b is measured by a. */
 const WORDS: Readonly<Record<string, string>> = {
-  "an output too many": "b puts out what a does not",
-  "an output too few": "b does not put out what a does",
+  "an output too many": "b has an output that a lacks",
+  "an output too few": "b lacks an output that a has",
   "a packet-in too many": "b sends a packet-in that a does not send",
   "a packet-in too few": "b does not send a packet-in that a sends",
   port: "the output port differs",

@@ -1,11 +1,11 @@
 /**
- * `slash32 verify` and `slash32 diff`: whether two sets of flows do the same with every frame. Loads the sides, has
- * them judged, and writes the answer where it is wanted; the exit code says it too.
+ * `slash32 verify` and `slash32 diff`: whether two sets of flows do the same with every frame. Loads the
+ * sides, has them judged, and writes the answer where it is wanted; the exit code says it too.
  */
 import { appendFileSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
-import { identityOf, ioMessage, pcapngHeader, pcapngPacket, Sink, touchedBy } from "../capture/index.ts";
+import { ioMessage, pcapngHeader, pcapngPacket, Sink } from "../capture/index.ts";
 import {
   type Finding,
   type Findings,
@@ -31,25 +31,15 @@ import { ignoredGiven } from "./ignore.ts";
 import { portClash, symbolsOf } from "./names.ts";
 import { loadedIntent } from "./places.ts";
 import { portKinds } from "./port-kinds.ts";
+import { REPORT_ENDINGS, type ReportEnding } from "./proof-outputs.ts";
 import { bridgeSide, dumpSide, intentSide, isIntentFile, type Side } from "./verify-inputs.ts";
 import { type Judgement, judge } from "./verify-report.ts";
 
 const EXIT_CODES = { equal: 0, different: 2, ambiguous: 2, unknown: 1 } as const;
 
 export function verify(context: Context): number {
-  const [intent, flows, bridge] = ["intent", "flows", "bridge"].map(name => context.text(name));
-  if (context.positionals.length > 0)
-    throw new UsageError(`verify takes no ${context.positionals[0]}; it needs -n INTENT and -f FLOWS`);
-  if (intent === undefined || (flows === undefined) === (bridge === undefined))
-    throw new UsageError(
-      "verify needs an intent and what is installed: -n INTENT, and -f FLOWS or --bridge BRIDGE",
-    );
-  if (bridge === undefined) {
-    if (context.text("db") !== undefined) throw new UsageError("--db goes with a bridge: --bridge BRIDGE");
-  } else if (context.text("groups") !== undefined) {
-    throw new UsageError("--groups goes with flows: -f FLOWS; a bridge is asked for its groups");
-  }
-  const options = optionsOf(context, [intent, flows]);
+  const [intent, flows, bridge] = [context.text("intent")!, context.text("flows"), context.text("bridge")];
+  const options = optionsOf(context);
   const loaded = loadedIntent(context, intent);
   const names = { intent: loaded.intent, path: intent };
   const dump = { names, groupsOption: "groups" };
@@ -59,12 +49,8 @@ export function verify(context: Context): number {
 
 export function diff(context: Context): number {
   const paths = context.positionals;
-  if (paths.length !== 2) throw new UsageError("diff needs two sides, dumps or intents: slash32 diff A B");
-  const both = context.text("groups") !== undefined;
-  const ofOne = ["groups-a", "groups-b"].find(name => context.text(name) !== undefined);
-  if (both && ofOne !== undefined)
-    throw new UsageError(`--groups is for both sides; give --groups-a and --groups-b`);
-  const options = optionsOf(context, [...paths, context.text("intent")]);
+  const both = context.isGiven("groups");
+  const options = optionsOf(context);
   const read = paths.map(path => {
     const bytes = bytesOf(path);
     return { path, bytes, loaded: isIntentFile(path, bytes) ? loadedIntent(context, path, bytes) : null };
@@ -95,7 +81,7 @@ function judged(context: Context, options: Options, type: "verify" | "diff", a: 
 
 const KINDS = { intent: "an intent", dump: "a dump of flows", bridge: "a bridge" } as const;
 
-// ── Options ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Options ────────────────────────────────────────────────────────────────────────────────────────────────
 
 interface Options {
   readonly judge: Omit<Parameters<typeof judge>[3], "clash" | "symbols">;
@@ -105,41 +91,21 @@ interface Options {
 
 type Writer = (report: VerifyReport, findings: Findings) => Iterable<string>;
 
-const WRITERS: Readonly<Record<string, Writer>> = {
-  json: verifyJson,
-  ndjson: verifyNdjson,
-  xml: (_, findings) => junit(findings),
-  sarif: (_, findings) => sarif(findings),
-  md: (_, findings) => markdown(findings),
-  html: (_, findings) => html(findings),
+const WRITERS: Readonly<Record<ReportEnding, Writer>> = {
+  ".json": verifyJson,
+  ".ndjson": verifyNdjson,
+  ".xml": (_, findings) => junit(findings),
+  ".sarif": (_, findings) => sarif(findings),
+  ".md": (_, findings) => markdown(findings),
+  ".html": (_, findings) => html(findings),
 };
 
-/** Checks all options before anything long begins. Throws UsageError. */
-function optionsOf(context: Context, inputs: readonly (string | undefined)[]): Options {
-  const read = [
-    ...inputs,
-    ...["groups", "groups-a", "groups-b", "ports", "tables"].map(name => context.text(name)),
-  ];
-  const stdin = read.filter(path => path === "-").length;
-  if (stdin > 1) throw new UsageError("standard input can be one of the inputs, not two");
+/** The values of all options, before anything long begins. Throws UsageError. */
+function optionsOf(context: Context): Options {
   const reports = context.texts("report").map(file => {
-    const write = WRITERS[/\.(\w+)$/.exec(file)?.[1] ?? ""];
-    if (write === undefined) {
-      const known = Object.keys(WRITERS).map(ending => `.${ending}`);
-      throw new UsageError(`--report ${file}: the ending says what is written: ${known.join(", ")}`);
-    }
-    return { file, write };
+    const ending = REPORT_ENDINGS.find(one => file.endsWith(one))!;
+    return { file, write: WRITERS[ending] };
   });
-  const witness = context.text("witness");
-  if (witness === "-" && context.format !== "text")
-    throw new UsageError(`--witness - and --format ${context.format} both write to standard output`);
-  refuseInputs(
-    [
-      ...reports.map(({ file }) => ["report", file] as const),
-      ...(witness === undefined ? [] : [["witness", witness] as const]),
-    ],
-    read.filter(path => path !== undefined && path !== "-") as string[],
-  );
   const ignored = ignoredGiven(context);
   const isStrictAboutCookies = context.flag("strict-cookies");
   const isOf10Enough = context.flag("of10");
@@ -147,21 +113,8 @@ function optionsOf(context: Context, inputs: readonly (string | undefined)[]): O
   return {
     judge: { ...budgetOf(context), ...limitOf(context), ignored, isStrictAboutCookies, isOf10Enough, ovs },
     reports,
-    witness,
+    witness: context.text("witness"),
   };
-}
-
-/** Ends the command when an output would replace an input or another output. */
-function refuseInputs(outputs: readonly (readonly [string, string])[], inputs: readonly string[]): void {
-  const taken = new Map(inputs.map(path => [identityOf(path), `${path} is also being read`]));
-  taken.delete(null);
-  for (const [option, path] of outputs) {
-    const why = touchedBy(path)
-      .map(identity => taken.get(identity))
-      .find(Boolean);
-    if (why !== undefined) throw new UsageError(`--${option} ${path}: ${why}; choose another output`);
-    for (const identity of touchedBy(path)) taken.set(identity, `${path} is also being written`);
-  }
 }
 
 /** `60s`, `1000000`, or both: `60s,1000000`. */
@@ -173,7 +126,7 @@ function budgetOf(context: Context): Pick<ProofOptions, "maxSeconds" | "maxClass
     const [, digits, unit] = /^(\d{1,9}(?:\.\d+)?)(s?)$/.exec(part) ?? [];
     const number = Number(digits);
     if (!(number > 0) || (unit === "" && !Number.isInteger(number)))
-      throw new UsageError(`--budget: "${part}" is neither seconds nor classes; expected 60s or 1000000`);
+      throw new UsageError(`--budget: "${part}" is not a valid time or number; expected 60s or 1000000`);
     if (unit === "s") budget.maxSeconds = number;
     else budget.maxClasses = number;
   }
@@ -186,11 +139,11 @@ function limitOf(context: Context): Pick<ProofOptions, "maxDifferences"> {
   if (text === "all") return { maxDifferences: Number.POSITIVE_INFINITY };
   const number = /^\d{1,9}$/.test(text) ? Number(text) : 0;
   if (number < 1)
-    throw new UsageError(`--max-differences: "${text}" is no number; expected 1 or more, or all`);
+    throw new UsageError(`--max-differences: "${text}" is not valid; expected a number of 1 or more, or all`);
   return { maxDifferences: number };
 }
 
-// ── Answer ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Answer ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 function answer(context: Context, { reports, witness }: Options, judgement: Judgement): number {
   const { report } = judgement;
@@ -223,7 +176,10 @@ function show(context: Context, report: VerifyReport, witness: string | undefine
   }
 }
 
-/** Does all of it, and throws what the first that failed threw: one folder that is missing costs no other report. */
+/**
+ * Does all of it, and throws what the first that failed threw: one folder that is missing costs no other
+ * report.
+ */
 function inTurn(parts: readonly (() => void)[]): void {
   const failures: unknown[] = [];
   for (const part of parts) {
@@ -268,7 +224,7 @@ function inRepository(findings: Findings): Findings {
   return { ...findings, findings: findings.findings.map(moved) };
 }
 
-// ── Witnesses ───────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Witnesses ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The frames of differences and ambiguities as pcapng: the interface is the port they come in by. */
 function writeWitness(path: string, { report, proof }: Judgement): void {
@@ -314,6 +270,6 @@ function comment(
   const ends = outputs.map(({ port, portName, hex }) => `out ${portName ?? port}: ${hex}`);
   ends.push(...packetIns.map(({ reason }) => `packet-in ${reason}`));
   if (ends.length === 0) ends.push("drop");
-  ends.push(...errors.map(error => `everything is undone: ${error}`));
+  ends.push(...errors.map(error => `outcome discarded: ${error}`));
   return [`${letter}, ${name}: ${ends.join("; ")}`, ...flows.map(lineOf)].join("\n");
 }

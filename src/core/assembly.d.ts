@@ -1,6 +1,6 @@
 /**
- * Types that neither Node's declarations nor TypeScript's library without the DOM have: AssemblyScript's integer that
- * assembly/abi.ts uses, and as much of WebAssembly as the host touches.
+ * Types that neither Node's declarations nor TypeScript's library without the DOM have: AssemblyScript's
+ * integer that assembly/abi.ts uses, and as much of WebAssembly as the host touches.
  */
 declare type u32 = number;
 

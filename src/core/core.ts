@@ -1,12 +1,20 @@
 /**
- * The core as an object: one WebAssembly instance, its memory views made once, its tables filled from an intent.
- * Frames go in by batches (`runFrames`) or, for captures, by windows that the replay room fills (`run`). Only
- * numbers cross the border; no method here looks at a frame's bytes.
+ * The core as an object: one WebAssembly instance, its memory views made once, its tables filled from an
+ * intent. Frames go in by batches (`runFrames`) or, for captures, by windows that the replay room fills
+ * (`run`). Only numbers cross the border; no method here looks at a frame's bytes.
  */
 import * as abi from "../../assembly/abi.ts";
 import type { Intent } from "../intent/index.ts";
 import { type CoreBuild, type CoreExports, instantiateCore, readCore } from "./load.ts";
-import { REASONS, TABLES, tablesOf, VERDICTS, type VerdictName } from "./names.ts";
+import {
+  dropReason,
+  REASONS,
+  type ReasonName,
+  TABLES,
+  tablesOf,
+  VERDICTS,
+  type VerdictName,
+} from "./names.ts";
 import { pack, portsInOrder } from "./pack.ts";
 
 /** A frame on its way in: the number of the port it enters, and its bytes (at most 9,217 are looked at). */
@@ -19,7 +27,7 @@ export interface FrameIn {
 export interface FrameOut {
   readonly verdict: VerdictName;
   /** Why it was dropped, null when it was not. */
-  readonly reason: string | null;
+  readonly reason: ReasonName | null;
   /** Numbers of the tables it met, in order. */
   readonly tables: readonly number[];
   /** Whether its label was popped. */
@@ -54,7 +62,7 @@ export interface Counters {
 }
 
 /** Reasons that a frame may have although it came in by a number that is no port. */
-const JUDGED_BEFORE_PORT = ["too-short", "too-long", "unknown-port"];
+const JUDGED_BEFORE_PORT: readonly ReasonName[] = ["too-short", "too-long", "unknown-port"];
 
 export class Core {
   readonly exports: CoreExports;
@@ -100,8 +108,8 @@ export class Core {
   }
 
   /**
-   * Runs as many frames as fit one batch, from `first` on; gives how many. What became of them stands in the core, for
-   * `outOf` and those who read descriptors, until frames are run again.
+   * Runs as many frames as fit one batch, from `first` on; gives how many. What became of them stands in
+   * the core, for `outOf` and those who read descriptors, until frames are run again.
    */
   runBatch(frames: readonly FrameIn[], first: number): number {
     const batch = this.#place(frames, first);
@@ -137,7 +145,7 @@ export class Core {
     const tables = tablesOf(this.bytes[at + abi.DESCRIPTOR_PATH]!);
     const isPopped = this.bytes[at + abi.DESCRIPTOR_POPPED] === 1;
     if (verdict === "drop") {
-      const reason = REASONS[this.bytes[at + abi.DESCRIPTOR_REASON]!]!;
+      const reason = dropReason(this.bytes[at + abi.DESCRIPTOR_REASON]!);
       return { verdict, reason, tables, isPopped, port: null, frame: null };
     }
     const start = this.words[(at + abi.DESCRIPTOR_OUT_FRAME) >>> 2]!;

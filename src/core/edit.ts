@@ -1,7 +1,8 @@
 /**
- * Tables edited while they are in use: the VMs and routes that changed, as plain data that goes from one thread to another,
- * and applied to a core entry by entry. What belongs together (a VM) is one call; routes come in steps, between which frames
- * may be run. Two cores with the same tables that are given the same edits have the same tables again.
+ * Tables edited while they are in use: the VMs and routes that changed, as plain data that goes from one
+ * thread to another, and applied to a core entry by entry. What belongs together (a VM) is one call; routes
+ * come in steps, between which frames may be run. Two cores with the same tables that are given the same
+ * edits have the same tables again.
  */
 import * as abi from "../../assembly/abi.ts";
 import type { NextHop, Path } from "../intent/index.ts";
@@ -71,7 +72,10 @@ export function editVms(core: Core, edits: VmEdits): void {
   editHosts(core, edits.newAddresses);
 }
 
-/** Edits routes in steps, between which frames may be run. Throws CapacityError at a limit, after having done a part. */
+/**
+ * Edits routes in steps, between which frames may be run. Throws CapacityError at a limit, after having
+ * done a part.
+ */
 export function* stepsToEditRoutes(core: Core, edits: RouteEdits): Generator<void, void> {
   const { nextHops, rows, trafficClass } = edits;
   for (const [place, { index, hop }] of nextHops.entries()) {
@@ -89,7 +93,10 @@ export function* stepsToEditRoutes(core: Core, edits: RouteEdits): Generator<voi
   }
 }
 
-/** What an edit of a prefix costs, in entries: the short ones are pushed down to leaves (assembly/table/prefixes.ts). */
+/**
+ * What an edit of a prefix costs, in entries: the short ones are pushed down to leaves
+ * (assembly/table/prefixes.ts).
+ */
 function costOf(length: number): number {
   return length > SHORT_BITS ? 1 : 1 + 2 ** (SHORT_BITS - length) / LEAVES_AN_ENTRY;
 }
@@ -100,7 +107,9 @@ export interface Shape {
   /** Edits since it was last decided whether there is a dense table. */
   readonly denseEdits: readonly number[];
   readonly entries: number;
-  /** Whether more than half of the places for local addresses are taken; that table does not grow by edits. */
+  /**
+   * Whether more than half of the places for local addresses are taken; that table does not grow by edits.
+   */
   readonly isCrowded: boolean;
 }
 

@@ -1,6 +1,7 @@
 /**
- * The tables of a core as plain bytes, to be taken over by another core: a second worker gets the tables without
- * building them again. Of all that is in a bank only the places of its exact-match tables are addresses.
+ * The tables of a core as plain bytes, to be taken over by another core: a second worker gets the tables
+ * without building them again. Of all that is in a bank only the places of its exact-match tables are
+ * addresses.
  */
 import * as abi from "../../assembly/abi.ts";
 import type { Core } from "./core.ts";
@@ -59,8 +60,8 @@ export function adoptImage(core: Core, image: TableImage): void {
 }
 
 /**
- * The same in steps, between which frames may be run: they see the old tables until the last step is done. Nothing else
- * may be done to the tables before that.
+ * The same in steps, between which frames may be run: they see the old tables until the last step is done.
+ * Nothing else may be done to the tables before that.
  */
 export function* stepsToAdopt(core: Core, image: TableImage): Generator<void, void> {
   const { exports, words, bytes } = core;
@@ -85,7 +86,8 @@ export function* stepsToAdopt(core: Core, image: TableImage): Generator<void, vo
       yield;
     }
   }
-  // To the core these are empty tables still, so that this is the work of a moment; then they get their heads.
+  // To the core these are empty tables still, so that this is the work of a moment; then they get their
+  // heads.
   if (exports.commit() !== abi.Status.Ok || exports.activeBank() !== bank)
     throw new Error("the core did not change its bank");
   for (const { at, piece, late } of pieces) bytes.set(piece.subarray(0, late), at);

@@ -1,12 +1,14 @@
 /**
- * Compiles and instantiates the core from build/. The only place that knows @assemblyscript/loader, and of it only
- * `instantiateSync`; plain WebAssembly.Instance would do the same for a module without imports.
+ * Compiles and instantiates the core from build/. The only place that knows @assemblyscript/loader, and of
+ * it only `instantiateSync`; plain WebAssembly.Instance would do the same for a module without imports.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { instantiateSync } from "@assemblyscript/loader";
 import { VERSION } from "../../assembly/abi.ts";
 
-/** What the core exports; see assembly/index.ts. MACs are the six bytes in network order in the low 48 bits. */
+/**
+ * What the core exports; see assembly/index.ts. MACs are the six bytes in network order in the low 48 bits.
+ */
 export interface CoreExports {
   readonly memory: WebAssembly.Memory;
   version(): number;

@@ -1,8 +1,11 @@
 /**
- * Fills the core's tables: an intent becomes ports, hosts, next hops and routes. Also single edits of hosts and
- * routes afterwards. Everything is staged in the core's memory, so that a million routes are sixteen calls.
+ * Fills the core's tables: an intent becomes ports, hosts, next hops and routes. Also single edits of hosts
+ * and routes afterwards. Everything is staged in the core's memory, so that a million routes are sixteen
+ * calls.
  */
+
 import * as abi from "../../assembly/abi.ts";
+import { UserError } from "../errors/index.ts";
 import type { Intent, NextHop, Path, Routes } from "../intent/index.ts";
 import type { Core } from "./core.ts";
 
@@ -33,7 +36,7 @@ export const LIMITS = {
 export const ROUTE_WORDS = abi.ROUTE_EDIT_BYTES >>> 2;
 
 /** A limit of assembly/abi.ts is exceeded; the message says which. */
-export class CapacityError extends Error {
+export class CapacityError extends UserError {
   override readonly name = "CapacityError";
 }
 
@@ -94,7 +97,9 @@ function packHosts(core: Core, intent: Intent): void {
   editHosts(core, owners);
 }
 
-/** Gives addresses to the VMs at these ports, in order; null takes one away. Throws at the first that fails. */
+/**
+ * Gives addresses to the VMs at these ports, in order; null takes one away. Throws at the first that fails.
+ */
 export function editHosts(
   core: Core,
   edits: readonly (readonly [address: number, ofport: number | null])[],
@@ -112,7 +117,10 @@ export function editHosts(
   }
 }
 
-/** Fills in a next hop: label stack entries with S on the innermost only and the intent's traffic class (RFC 5462). */
+/**
+ * Fills in a next hop: label stack entries with S on the innermost only and the intent's traffic class (RFC
+ * 5462).
+ */
 export function setNextHop(core: Core, index: number, hop: NextHop, trafficClass: number): void {
   const entries = hop.labels.map((label, depth) => {
     const bottom = depth === hop.labels.length - 1 ? 0x100 : 0;
@@ -144,7 +152,10 @@ export function editRoutes(core: Core, edits: readonly RouteEdit[]): void {
   }
 }
 
-/** Applies route edits: `count` rows of prefix, length and next hop (REMOVE: none) from word `first` of `rows` on. */
+/**
+ * Applies route edits: `count` rows of prefix, length and next hop (REMOVE: none) from word `first` of
+ * `rows` on.
+ */
 export function editRouteRows(core: Core, rows: Uint32Array, first: number, count: number): void {
   core.words.set(rows.subarray(first, first + count * ROUTE_WORDS), abi.STAGING >>> 2);
   applied(core, core.exports.applyRoutes(count), count, LIMITS.routes);

@@ -1,9 +1,10 @@
 /** Files that are there whole or not at all: written beside their place, flushed, and renamed into it. rename(2), fsync(2). */
+import { UserError } from "../errors/index.ts";
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
 /** A file of the agent's own cannot be had or is damaged: one line for a person. */
-export class StateError extends Error {
+export class StateError extends UserError {
   override readonly name = "StateError";
 }
 

@@ -4,6 +4,7 @@
  * shell kills exactly the two processes it started and removes the folder. No root, no kernel module, no network:
  * ovs-vswitchd(8) `--disable-system --enable-dummy`.
  */
+import { UserError } from "../errors/index.ts";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
@@ -11,7 +12,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 
 /** The switch cannot be had, or refused something: one line for a person. */
-export class SwitchError extends Error {
+export class SwitchError extends UserError {
   override readonly name = "SwitchError";
 }
 

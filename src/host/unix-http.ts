@@ -2,6 +2,7 @@
  * HTTP and JSON on a unix socket that only its owner may open (0600), and requests to one: what live ports and the agent
  * have in common. The socket also keeps a second process from answering in the same place. Who may ask what is not here.
  */
+import { UserError } from "../errors/index.ts";
 import { chmodSync, lstatSync, renameSync, unlinkSync } from "node:fs";
 import {
   type Agent,
@@ -14,12 +15,12 @@ import {
 import { connect } from "node:net";
 
 /** The socket cannot be had: one line for a person. */
-export class SocketError extends Error {
+export class SocketError extends UserError {
   override readonly name = "SocketError";
 }
 
 /** A request that is answered with a status other than 200. */
-export class HttpError extends Error {
+export class HttpError extends UserError {
   override readonly name = "HttpError";
   readonly status: number;
   readonly code: string;

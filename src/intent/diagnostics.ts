@@ -3,29 +3,24 @@
  * terminal, and the nearest known word for a misspelt one. A message says what is wrong and, after a semicolon, what
  * would be right.
  */
+import type { Diagnostic } from "../errors/index.ts";
 import { formatCount } from "./limits.ts";
-import type { Problem } from "./types.ts";
 
-/** A place in one file; line and col count from 1. */
+/** A place in one file; line and column count from 1. */
 export interface Place {
   readonly line: number;
-  readonly col: number;
-}
-
-/** One problem as a compiler prints it: `hv1.yaml:7:38: message`. */
-export function formatProblem(problem: Problem): string {
-  return `${problem.file}:${problem.line}:${problem.col}: ${problem.message}`;
+  readonly column: number;
 }
 
 /** Collects errors or warnings; keeps the first `limit` and counts the rest, so that a hopeless file stays readable. */
 export class Bag {
-  private readonly kept: Problem[] = [];
-  private firstLeftOut: Problem | null = null;
+  private readonly kept: Diagnostic[] = [];
+  private firstLeftOut: Diagnostic | null = null;
   private leftOutCount = 0;
 
-  /** `noun` is "error" or "warning", for the last line: "…and 12 more errors". */
+  /** `level` is also the noun of the last line: "…and 12 more errors". */
   constructor(
-    private readonly noun: string,
+    private readonly level: "error" | "warning",
     private readonly limit: number,
   ) {}
 
@@ -44,7 +39,8 @@ export class Bag {
     const problem = {
       file,
       line: place.line,
-      col: place.col,
+      column: place.column,
+      level: this.level,
       message: typeof message === "string" ? message : message(),
     };
     if (this.kept.length < this.limit) this.kept.push(problem);
@@ -52,11 +48,11 @@ export class Bag {
   }
 
   /** All problems, those of `first` (the intent) before those of other files, each file's in the order of its lines. */
-  list(first: string): Problem[] {
-    const rank = (problem: Problem): number => (problem.file === first ? 0 : 1);
-    const sorted = this.kept.toSorted((a, b) => rank(a) - rank(b) || a.line - b.line || a.col - b.col);
+  list(first: string): Diagnostic[] {
+    const rank = (problem: Diagnostic): number => (problem.file === first ? 0 : 1);
+    const sorted = this.kept.toSorted((a, b) => rank(a) - rank(b) || a.line - b.line || a.column - b.column);
     if (this.firstLeftOut === null) return sorted;
-    const noun = this.leftOutCount === 1 ? this.noun : `${this.noun}s`;
+    const noun = this.leftOutCount === 1 ? this.level : `${this.level}s`;
     return [
       ...sorted,
       { ...this.firstLeftOut, message: `…and ${formatCount(this.leftOutCount)} more ${noun}` },

@@ -3,6 +3,7 @@
  * What must hold of an intent as a whole (nothing used twice, limits) is checked against what the edit leaves behind. Also
  * the two documents that travel in JSON, an edit and a whole intent; the latter is one that `loadIntent` takes.
  */
+import { UserError } from "../errors/index.ts";
 import { formatIpv4, formatMac } from "../wire/index.ts";
 import { Checker } from "./check.ts";
 import { printable, quoted } from "./diagnostics.ts";
@@ -27,7 +28,7 @@ export interface IntentEdit {
 }
 
 /** Why an edit is not made, in one line: it cannot be read, it does not go with what is in force, or a limit is reached. */
-export class EditError extends Error {
+export class EditError extends UserError {
   override readonly name = "EditError";
   readonly code: "bad" | "conflict" | "full";
 

@@ -2,7 +2,6 @@
  * The intent room's only door: load an intent, get numbers or problems. Other rooms import from here and from nowhere
  * else in this folder.
  */
-export { formatProblem } from "./diagnostics.ts";
 export {
   EditableIntent,
   EditError,
@@ -20,4 +19,4 @@ export {
 export { formatCount, LABELS_MAX, LIMITS, type Limits } from "./limits.ts";
 export { intentOfBytes, loadIntent, parseIntent, parseVm } from "./load.ts";
 export { readBytes } from "./read.ts";
-export type { Intent, Loaded, NextHop, Path, Places, Problem, Routes, Uplink, Vm } from "./types.ts";
+export type { Intent, Loaded, NextHop, Path, Places, Routes, Uplink, Vm } from "./types.ts";

@@ -1,10 +1,11 @@
 /**
  * Loads an intent: reads the file, checks it, and gives numbers where the file has names and addresses. Nothing here
- * throws for bad input: whatever is wrong (the file missing included, then at line 1, col 1) is a Problem, and all of
+ * throws for bad input: whatever is wrong (the file missing included, then at line 1, column 1) is a Diagnostic, and all of
  * them are collected. The shape of single values is checked by check.ts along keys.ts; here are the rules that join
  * values: used twice, equal to the uplink's, too many in all. The law is the section "Intent file" of the pipeline.
  */
 import { dirname, isAbsolute, join } from "node:path";
+import type { Diagnostic } from "../errors/index.ts";
 import { formatIpv4, formatMac, parseMac } from "../wire/index.ts";
 import { Checker } from "./check.ts";
 import { Bag, type Place, printable, quoted } from "./diagnostics.ts";
@@ -12,17 +13,17 @@ import { formatCount, LIMITS, type Limits } from "./limits.ts";
 import { readBytes } from "./read.ts";
 import { fileOf, type RouteFiles, RouteTable, readRoutes, rowOf, tableIsFull, usedTwice } from "./routes.ts";
 import { INTENT, type Located, type RawIntent, type RawRoute, type RawVm, VM } from "./schema-table.ts";
-import type { Intent, Loaded, Path, Places, Problem, Uplink, Vm } from "./types.ts";
+import type { Intent, Loaded, Path, Places, Uplink, Vm } from "./types.ts";
 import { Fault } from "./values.ts";
 import { Lines, readDocument } from "./yaml-tree.ts";
 
-const START: Place = { line: 1, col: 1 };
+const START: Place = { line: 1, column: 1 };
 const VIRTUAL_MAC_DEFAULT = parseMac(INTENT.keys.virtualMac.fallback)!;
 const TRAFFIC_CLASS_DEFAULT = INTENT.keys.trafficClass.fallback;
 
 /**
  * Loads the intent in file `path`; `-` is standard input, whose routesFile is relative to the working folder. Never
- * throws for what a file may hold or for a file that cannot be read: that is an error at line 1, col 1.
+ * throws for what a file may hold or for a file that cannot be read: that is an error at line 1, column 1.
  */
 export function loadIntent(path: string, limits: Limits = LIMITS): Loaded {
   const read = readBytes(path, limits.intentBytes);
@@ -42,7 +43,7 @@ export function intentOfBytes(path: string, bytes: Uint8Array, limits: Limits = 
 const nameOf = (path: string): string => (path === "-" ? "<stdin>" : path);
 
 function refused(path: string, message: string): Loaded {
-  return { intent: null, errors: [{ file: nameOf(path), ...START, message }], warnings: [] };
+  return { intent: null, errors: [{ file: nameOf(path), ...START, level: "error", message }], warnings: [] };
 }
 
 /** What a file is that is no UTF-8 text, or null. */
@@ -72,7 +73,7 @@ export function parseIntent(text: string, file: string, folder: string, limits: 
  * One VM as a document of its own: a mapping with the keys of `vms` in an intent. `file` stands in messages. What joins
  * two VMs (used twice, the uplink's) is the caller's to check, but for an address that stands there twice.
  */
-export function parseVm(text: string, file: string): { vm: Vm | null; errors: readonly Problem[] } {
+export function parseVm(text: string, file: string): { vm: Vm | null; errors: readonly Diagnostic[] } {
   const plain = text.startsWith("\ufeff") ? text.slice(1) : text;
   const errors = new Bag("error", LIMITS.problems);
   const lines = new Lines(plain);
@@ -253,8 +254,8 @@ class Loader {
     if (route.prefix === null) return true;
     const { prefix, length } = route.prefix.value;
     const hop = { labels: labels.map(label => label?.value ?? 0), via: route.via?.value ?? 0 };
-    const { line, col } = this.lines.place(route.prefix.at);
-    const twin = this.table.add(rowOf(prefix, length, hop), line, col);
+    const { line, column } = this.lines.place(route.prefix.at);
+    const twin = this.table.add(rowOf(prefix, length, hop), line, column);
     if (twin >= 0) {
       const message = (): string => `${path}.prefix: ${usedTwice(this.table, twin, files, this.file)}`;
       this.error(route.prefix.at, message);

@@ -172,7 +172,7 @@ export class RouteTable {
   /** Where each row stands; outlives the table. */
   places(): (index: number) => Place {
     const { lines, cols } = this;
-    return index => ({ line: lines[index]!, col: cols[index]! });
+    return index => ({ line: lines[index]!, column: cols[index]! });
   }
 
   text(index: number): string {
@@ -518,16 +518,16 @@ export function readRoutes(
   const onRoute = (line: number, col: number): boolean => {
     const twin = table.add(scanner.row, line, col);
     if (twin >= 0) {
-      errors.add(name, { line, col }, () => `prefix: ${usedTwice(table, twin, files, name)}`);
+      errors.add(name, { line, column: col }, () => `prefix: ${usedTwice(table, twin, files, name)}`);
       return true;
     }
     const full = tableIsFull(table, limits);
     if (full === null) return true;
-    errors.add(name, { line, col }, full);
+    errors.add(name, { line, column: col }, full);
     return false;
   };
   const onFault = (line: number, col: number, message: string): boolean => {
-    errors.add(name, { line, col }, message);
+    errors.add(name, { line, column: col }, message);
     return message !== BINARY;
   };
   scanner.scan(reading, onRoute, onFault);

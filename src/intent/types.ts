@@ -2,6 +2,7 @@
  * An intent after loading: every name and address resolved to numbers, every rule of the intent file checked.
  * Plain data, no methods; the rooms that compile, pack or prove it read only this.
  */
+import type { Diagnostic, Location } from "../errors/index.ts";
 
 /** How a VM is attached; PIPELINE's table of paths. */
 export type Path = "l2" | "dual-l2" | "dual-l3" | "l3";
@@ -57,26 +58,18 @@ export interface Intent {
   readonly routes: Routes;
 }
 
-/** A message about an intent: where it is (line and col count from 1), what is wrong and what would be right. */
-export interface Problem {
-  readonly file: string;
-  readonly line: number;
-  readonly col: number;
-  readonly message: string;
-}
-
 /** Where the parts of an intent stand, for messages about them. */
 export interface Places {
   /** The mapping of VM `index`. */
-  vm(index: number): Omit<Problem, "message">;
+  vm(index: number): Required<Location>;
   /** Route `index`, in the intent or in its routesFile. */
-  route(index: number): Omit<Problem, "message">;
+  route(index: number): Required<Location>;
 }
 
 /** What loading gives: the intent is null, and without places, when there is at least one error. */
 export interface Loaded {
   readonly intent: Intent | null;
   readonly places?: Places;
-  readonly errors: readonly Problem[];
-  readonly warnings: readonly Problem[];
+  readonly errors: readonly Diagnostic[];
+  readonly warnings: readonly Diagnostic[];
 }

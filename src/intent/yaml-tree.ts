@@ -52,7 +52,7 @@ export class Lines {
       if (this.starts[middle]! <= at) low = middle;
       else high = middle;
     }
-    return { line: low + 1, col: at - this.starts[low]! + 1 };
+    return { line: low + 1, column: at - this.starts[low]! + 1 };
   }
 }
 

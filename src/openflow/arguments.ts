@@ -1,6 +1,6 @@
 /**
- * The arguments of actions: numbers, ports, tables, `A->B`, lists and `key=value` in parentheses, each checked and
- * pointed at when it is wrong. Which action takes which is said in parse-actions.ts and parse-other.ts.
+ * The arguments of actions: numbers, ports, tables, bytes, `A->B`, lists and `key=value` in parentheses. A malformed one
+ * throws a `Fault` that points at it. The entries of actions/ state which action takes which arguments.
  */
 
 import type { Consistency } from "./action-checks.ts";
@@ -113,4 +113,15 @@ export function required(pair: Pair, found: ReadonlyMap<string, Token>, key: str
   const value = found.get(key);
   if (value === undefined) throw new Fault(pair.span, `${pair.key.text} lacks ${key}=`);
   return value;
+}
+
+/** Reads `01.02.ff`: bytes as pairs of hexadecimal digits, with or without dots. */
+export function readBytes(text: Token): Uint8Array {
+  const digits = text.text.replace(/\.(?=[0-9a-f]{2}|$)/gi, "");
+  if (!/^(?:[0-9a-f]{2})*$/i.test(digits))
+    throw new Fault(
+      text,
+      `${clip(text.text)} is not a list of bytes; expected hexadecimal pairs as in 01.02.ff`,
+    );
+  return Uint8Array.from(digits.match(/../g) ?? [], pair => Number.parseInt(pair, 16));
 }

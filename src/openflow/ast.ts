@@ -1,8 +1,9 @@
 /**
- * Flows, groups and actions as Open vSwitch writes them (ovs-fields(7), ovs-actions(7)): what a line says, before
- * anything is concluded from it. The spelling is kept where two spellings print differently (`mod_dl_dst`, `load`,
- * `set_field`); normalize.ts makes them one. Values are bigints in the field's own width; nothing here is mutable.
+ * The syntax tree of flows, groups and actions as Open vSwitch writes them (ovs-fields(7), ovs-actions(7)). It keeps
+ * the spelling where two spellings print differently (`mod_dl_dst`, `load`, `set_field`); normal-form.ts makes them
+ * one. Values are bigints in the width of their field. Nothing here is mutable.
  */
+import type { Diagnostic } from "../errors/index.ts";
 import type { Field } from "./fields.ts";
 
 /** Columns of a token within its line, 0-based, end exclusive. */
@@ -62,7 +63,24 @@ export type SetSpelling =
   | "set_tunnel"
   | "set_tunnel64";
 
-/** One action or instruction. */
+/** Actions that are kept as text: two of them are the same exactly if they print alike. */
+export type OpaqueName =
+  | "learn"
+  | "ct"
+  | "ct_clear"
+  | "multipath"
+  | "bundle"
+  | "bundle_load"
+  | "sample"
+  | "fin_timeout"
+  | "encap"
+  | "decap"
+  | "check_pkt_larger"
+  | "delete_field"
+  | "debug_recirc"
+  | "debug_slow";
+
+/** One action or instruction. Each has one entry in actions/. */
 export type Action = { readonly span: Span } & (
   | { readonly type: "output"; readonly port: number }
   | { readonly type: "output_field"; readonly from: Subfield }
@@ -115,13 +133,12 @@ export type Action = { readonly span: Span } & (
   | { readonly type: "note"; readonly bytes: Uint8Array }
   | { readonly type: "exit" }
   /**
-   * What is read and printed back but never executed exactly: learn, ct, multipath, bundle, sample, encap, … `text` is
-   * Open vSwitch's own spelling of it; `nested` the actions inside, where there are any (`ct(exec(…))`); `reads` the fields
-   * whose values its effect depends on.
+   * Parsed and printed, but kept as text. `text` is its spelling by Open vSwitch; `nested` holds the actions inside
+   * (`ct(exec(…))`); `reads` holds the fields whose values its effect depends on.
    */
   | {
-      readonly type: "other";
-      readonly name: string;
+      readonly type: "opaque";
+      readonly name: OpaqueName;
       readonly text: string;
       readonly nested: readonly Action[];
       readonly reads: readonly Subfield[];
@@ -129,7 +146,7 @@ export type Action = { readonly span: Span } & (
 );
 
 /** Where a flow stands. Lines count from 1. */
-export interface Source {
+export interface SourceLocation {
   readonly file: string;
   readonly line: number;
 }
@@ -156,7 +173,7 @@ export interface Flow {
   readonly match: readonly MatchField[];
   readonly actions: readonly Action[];
   readonly stats: FlowStats | null;
-  readonly source: Source;
+  readonly source: SourceLocation;
   /** The line without its end. */
   readonly text: string;
 }
@@ -178,15 +195,9 @@ export interface Group {
   /** selection_method=…,fields(…) as written; select groups only. */
   readonly selection: string | null;
   readonly buckets: readonly Bucket[];
-  readonly source: Source;
+  readonly source: SourceLocation;
   readonly text: string;
 }
 
-/** Something that is wrong, or worth a warning, with its place. Columns count from 1. */
-export interface TextProblem {
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-  readonly level: "error" | "warning";
-  readonly message: string;
-}
+/** A diagnostic of a dump, a list of groups or of ports. */
+export type TextProblem = Diagnostic;

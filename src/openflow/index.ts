@@ -1,7 +1,22 @@
 /** The room of the flow language, by its only door: fields, flows as text and as values, and their execution. */
 
+export {
+  ACTION_FEATURES,
+  ACTIONS,
+  type ActionEntry,
+  type ActionFeature,
+  type ActionKind,
+  type Feature,
+  type Freezing,
+  kindOf,
+  SET_END,
+  SET_FIRST,
+  type SetPart,
+  type Spelling,
+  type Support,
+} from "./actions/index.ts";
 export * from "./ast.ts";
-export { Flows as FlowColumns, type Shape } from "./columnar/dump.ts";
+export { FlowColumns, type LineTemplate } from "./columnar/dump.ts";
 export * from "./fields.ts";
 export { KEY, KEY_WORDS, type Place } from "./flow-key.ts";
 export {
@@ -17,6 +32,7 @@ export { isReplyHeader, type Origin, protocolOf } from "./origin.ts";
 export * from "./parse.ts";
 export type { ParseOptions, Protocol, ValueToken } from "./parse-context.ts";
 export * from "./parse-groups.ts";
+export { portNumbersOf } from "./port-numbers.ts";
 export * from "./print.ts";
-export { portNumbersOf, portSymbols, SymbolNames, tableSymbols } from "./symbols.ts";
+export { portSymbols, SymbolNames, tableSymbols } from "./symbols.ts";
 export { ones } from "./values.ts";

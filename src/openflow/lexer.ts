@@ -3,7 +3,7 @@
  * `key(value)` and `key(value)->value`, separated by commas and blanks. It knows columns and nothing of what the words
  * mean. What reads flows throws a `Fault`; the functions at the door turn it into a problem with its place.
  */
-import type { Source, Span, TextProblem } from "./ast.ts";
+import type { SourceLocation, Span, TextProblem } from "./ast.ts";
 
 /** What is wrong with a piece of text: thrown while reading, never seen outside. */
 export class Fault extends Error {
@@ -141,7 +141,7 @@ export function clip(text: string): string {
 
 /** Puts a fault at its place: lines and columns from 1. */
 export function problemAt(
-  source: Source,
+  source: SourceLocation,
   span: Span,
   level: TextProblem["level"],
   message: string,

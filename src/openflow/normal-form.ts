@@ -1,103 +1,33 @@
 /**
- * One form for what is the same: `mod_dl_dst`, `load` and `set_field` become a setting of bits of the widest field
- * underneath, whatever OpenFlow version spelt them, and a match becomes the words of the key that it compares. Settings
- * of one field that follow each other become one, as a switch prints one with a mask as several `load`s. Nothing else is
- * concluded from what actions do together: a `resubmit(,n)` at the end stays another thing than `goto_table:n`, because a table miss treats them differently (the one drops, the other asks the
- * controller where a switch is configured so).
+ * The normal form of actions and matches: equal for what is the same, however it is written. `mod_dl_dst`, `load` and
+ * `set_field` become settings of bits of the widest field underneath, in every OpenFlow version, and a match becomes the
+ * words of the key that it compares. Consecutive settings of one field become one, as a switch prints a setting with a
+ * mask as several loads. The form concludes nothing else: a `resubmit(,n)` at the end differs from `goto_table:n`,
+ * because a table miss drops in the first and may send the packet to the controller in the second.
  */
+import { type ActionKind, type CanonicalSet, entryOf, kindOf, sentAs } from "./actions/index.ts";
 import type { Action, Flow, MatchField } from "./ast.ts";
-import { type Field, fieldNamed } from "./fields.ts";
+import type { Field } from "./fields.ts";
 import type { Place } from "./flow-key.ts";
 import { emptyMatch, readPlace, setMatch } from "./key-match.ts";
 import { formatActions } from "./print.ts";
-import { ones } from "./values.ts";
 
-/** The bits of `mask` of a field are set to those of `value`. */
-export interface CanonicalSet {
-  readonly type: "set";
-  readonly field: Field;
-  readonly value: bigint;
-  readonly mask: bigint;
-}
+export type { CanonicalSet } from "./actions/index.ts";
 
 /** An action in its one form. Every setting is a `set`; lists inside are canonical too. */
 export type CanonicalAction =
   | CanonicalSet
-  | { readonly type: "clone" | "write_actions"; readonly actions: readonly CanonicalAction[] }
+  | { readonly type: "list"; readonly kind: ActionKind; readonly actions: readonly CanonicalAction[] }
   /** What has one spelling only, as Open vSwitch prints it. */
   | { readonly type: "plain"; readonly action: Action; readonly text: string };
 
-const TCI = fieldNamed("vlan_tci");
-const TOS = fieldNamed("nw_tos");
-const IN_PORT = fieldNamed("in_port_oxm");
-const METADATA = fieldNamed("metadata");
-const PRESENT = 0x1000n;
-
-/** A setting of a field as settings of what lies underneath. */
-function widen(field: Field, value: bigint, mask: bigint): CanonicalSet[] {
-  const { name } = field;
-  const set = (to: Field, bits: bigint, under: bigint): CanonicalSet => ({
-    type: "set",
-    field: to,
-    value: bits & under,
-    mask: under,
-  });
-  // Where a VID or priority is set there is a tag, or there is one from then on.
-  if (name === "vlan_vid") return [set(TCI, value | PRESENT, mask | PRESENT)];
-  if (name === "vlan_pcp") return [set(TCI, (value << 13n) | PRESENT, (mask << 13n) | PRESENT)];
-  // Whatever a load says of the two bits below, they stay.
-  if (name === "nw_tos") return [set(TOS, value, mask & 0xfcn)];
-  if (name === "ip_dscp") return [set(TOS, value << 2n, mask << 2n)];
-  if (name === "in_port")
-    return [
-      set(
-        IN_PORT,
-        mask === 0xffffn && value >= 0xfff7n ? value | 0xffff0000n : value,
-        mask === 0xffffn ? ones(32) : mask,
-      ),
-    ];
-  const register = /^(xx?)reg(\d+)$/.exec(name);
-  if (register === null) return [set(field, value, mask)];
-  const words = register[1] === "x" ? 2 : 4;
-  const parts: CanonicalSet[] = [];
-  for (let index = 0; index < words; index++) {
-    const shift = BigInt(32 * (words - 1 - index));
-    const under = (mask >> shift) & ones(32);
-    if (under !== 0n)
-      parts.push(
-        set(fieldNamed(`reg${words * Number(register[2]) + index}`), (value >> shift) & ones(32), under),
-      );
-  }
-  return parts;
-}
-
-function canonical(action: Action): CanonicalAction[] {
-  switch (action.type) {
-    case "set":
-      // These do nothing to a frame without a tag, mod_vlan_… gives it one.
-      if (action.spelling === "set_vlan_vid" || action.spelling === "set_vlan_pcp") break;
-      return widen(action.field, action.value, action.mask);
-    case "write_metadata":
-      return action.mask === 0n
-        ? []
-        : [{ type: "set", field: METADATA, value: action.value & action.mask, mask: action.mask }];
-    case "clone":
-    case "write_actions":
-      return [{ type: action.type, actions: canonicalActions(action.actions) }];
-    case "enqueue":
-      if (!action.isSplit) break;
-      return [
-        plain({ type: "set_queue", span: action.span, queue: action.queue }),
-        plain({ type: "output", span: action.span, port: action.port }),
-        plain({ type: "pop_queue", span: action.span }),
-      ];
-    case "dec_ttl":
-      // Without a list it is the controller of id 0 that is told.
-      if (action.controllers.length === 0) return [plain({ ...action, controllers: [0] })];
-      break;
-    default:
-  }
-  return [plain(action)];
+function canonical(action: Action): readonly CanonicalAction[] {
+  const { settings, list } = entryOf(action);
+  const set = settings?.(action) ?? null;
+  if (set !== null) return set;
+  if (list !== undefined)
+    return [{ type: "list", kind: kindOf(action), actions: canonicalActions(list(action)) }];
+  return sentAs(action).map(plain);
 }
 
 const plain = (action: Action): CanonicalAction => ({ type: "plain", action, text: formatActions([action]) });
@@ -163,7 +93,7 @@ function textOf(actions: readonly CanonicalAction[]): string {
     if (one.type === "plain") return one.text;
     if (one.type === "set")
       return `set(${one.field.name},0x${one.value.toString(16)},0x${one.mask.toString(16)})`;
-    return `${one.type}(${textOf(one.actions)})`;
+    return `${one.kind}(${textOf(one.actions)})`;
   });
   return parts.join(",");
 }

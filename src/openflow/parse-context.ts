@@ -3,12 +3,12 @@
  * and the columns of values. Warnings are collected here; the first error ends the line (a `Fault`).
  */
 
-import type { Source, Span, TextProblem } from "./ast.ts";
+import type { SourceLocation, Span, TextProblem } from "./ast.ts";
 import type { Field } from "./fields.ts";
 import { problemAt } from "./lexer.ts";
-import type { Names } from "./values.ts";
+import type { Names } from "./symbols.ts";
 
-/** A value in a line: what could be another one in a line of the same shape. */
+/** A value in a line: what could be another one in a line of the same template. */
 export interface ValueToken {
   readonly span: Span;
   /** What it belongs to: a word such as `cookie` or `n_packets`, a field of the match, or an action. */
@@ -25,7 +25,7 @@ export interface ParseOptions {
   readonly ports?: Names;
   /** Numbers of tables by name, in the same way. */
   readonly tables?: Names;
-  /** Flows that cannot be read are left out and counted instead of being errors. */
+  /** FlowColumns that cannot be read are left out and counted instead of being errors. */
   readonly lenient?: boolean;
   /** Reject what this version rejects: from 1.1 on, actions that do not fit the match. Without it they are warnings. */
   readonly protocol?: Protocol;
@@ -49,7 +49,7 @@ const NO_NAMES: Names = new Map();
 
 export class Reading {
   readonly text: string;
-  readonly source: Source;
+  readonly source: SourceLocation;
   readonly ports: Names;
   readonly tables: Names;
   readonly protocol: Protocol | null;
@@ -60,7 +60,7 @@ export class Reading {
   readonly problems: TextProblem[] = [];
   readonly values: ValueToken[] = [];
 
-  constructor(text: string, source: Source, options: ParseOptions) {
+  constructor(text: string, source: SourceLocation, options: ParseOptions) {
     this.text = text;
     this.source = source;
     this.ports = options.ports ?? NO_NAMES;

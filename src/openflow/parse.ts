@@ -5,7 +5,7 @@
  */
 
 import { Consistency } from "./action-checks.ts";
-import type { Action, Flow, FlowStats, MatchField, Source, TextProblem } from "./ast.ts";
+import type { Action, Flow, FlowStats, MatchField, SourceLocation, TextProblem } from "./ast.ts";
 import { FIELD_NAMES } from "./fields.ts";
 import { clip, Fault, nearest, type Pair, scanPairs } from "./lexer.ts";
 import { guarded, linesOf, saidIn } from "./lines.ts";
@@ -252,7 +252,7 @@ function readLine(reading: Reading): Flow {
 /** Reads one flow, without its line end. Colours (ANSI codes) must be gone already. */
 export function parseFlow(
   text: string,
-  source: Source = { file: "flow", line: 1 },
+  source: SourceLocation = { file: "flow", line: 1 },
   options: ParseOptions = {},
 ): ParsedFlow {
   const reading = new Reading(text, source, options);

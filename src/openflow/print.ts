@@ -1,37 +1,25 @@
 /**
- * Flows as Open vSwitch prints them (ofputil_flow_stats_format(), match_format(), ofpacts_format()): lines of
- * dump-flows, matches, actions. An OpenFlow version changes how actions are spelt, as a switch that is asked by that
- * version would spell them; without one they are printed as they were written.
+ * Flows and groups as Open vSwitch prints them (ofputil_flow_stats_format(), match_format(), ofpacts_format()): lines
+ * of dump-flows and dump-groups. With an OpenFlow version, actions are printed as a switch prints them in a dump of
+ * that version; without one, as they were written. The entries of actions/ print the actions.
  */
-import type { Action, Flow, Group, MatchField, Subfield } from "./ast.ts";
+import { entryOf } from "./actions/index.ts";
+import type { Action, Flow, Group, MatchField } from "./ast.ts";
 import type { Field } from "./fields.ts";
-import type { Protocol } from "./parse-context.ts";
-import { formatSubfield } from "./subfield.ts";
+import { formatTable, type Printing, type PrintOptions } from "./print-options.ts";
 import {
-  bytesOf,
-  formatDotted,
   formatFlags,
   formatHex,
   formatMacValue,
   formatMaskedIpv4,
   formatMaskedIpv6,
-  formatName,
   formatPort,
   formatValue,
   type Masked,
   ones,
 } from "./values.ts";
 
-export interface PrintOptions {
-  /** Spell actions as this version does; as written when it is left out. */
-  readonly version?: Protocol;
-  /** Names of ports by number. */
-  readonly ports?: ReadonlyMap<number, string>;
-  /** Names of tables by number. */
-  readonly tables?: ReadonlyMap<number, string>;
-  /** False leaves out what `--no-stats` leaves out. Default true. */
-  readonly stats?: boolean;
-}
+export type { PrintOptions } from "./print-options.ts";
 
 const hex = (value: bigint, digits: number): string => `0x${value.toString(16).padStart(digits, "0")}`;
 
@@ -185,11 +173,6 @@ function formatMatchField(one: MatchField, options: PrintOptions): string {
   return `${name}=${formatValue(one.field, one, options.ports)}`;
 }
 
-/** What is known of the VLAN tag while actions are printed: OpenFlow 1.3 pushes one where 1.0 set its VID. */
-interface Printing extends PrintOptions {
-  isTagged: boolean;
-}
-
 /** Prints a list of actions; none is `drop`. */
 export function formatActions(
   actions: readonly Action[],
@@ -198,215 +181,15 @@ export function formatActions(
 ): string {
   const tci = match.find(({ field }) => field.name === "vlan_tci");
   const isTagged = tci !== undefined && (tci.value & 0x1000n) !== 0n;
-  return formatList(actions, { ...options, isTagged });
+  return printList(actions, { ...options, isTagged, printList });
 }
 
-function formatList(actions: readonly Action[], printing: Printing): string {
-  const parts = actions.flatMap(action => formatAction(action, printing));
+function printList(actions: readonly Action[], printing: Printing): string {
+  const parts = actions.flatMap(action => {
+    const { print, printIn } = entryOf(action);
+    return ((printing.version && printIn?.[printing.version]) ?? print)(action, printing);
+  });
   return parts.length === 0 ? "drop" : parts.join(",");
-}
-
-function formatTable(table: number, { tables }: PrintOptions): string {
-  const name = tables?.get(table);
-  return name === undefined ? String(table) : formatName(name);
-}
-
-const bytes = (data: Uint8Array): string =>
-  Array.from(data, byte => byte.toString(16).padStart(2, "0")).join(".");
-
-function formatController(action: Action & { type: "controller" }): string {
-  const { maxBytes, reason, id, userdata, pause, meter } = action;
-  if (reason === "action" && id === 0 && userdata === null && !pause && meter === null)
-    return `CONTROLLER:${maxBytes}`;
-  const parts: string[] = [];
-  if (reason !== "action") parts.push(`reason=${reason}`);
-  if (maxBytes !== 0xffff) parts.push(`max_len=${maxBytes}`);
-  if (id !== 0) parts.push(`id=${id}`);
-  if (userdata !== null && userdata.length > 0) parts.push(`userdata=${bytes(userdata)}`);
-  if (pause) parts.push("pause");
-  if (meter !== null) parts.push(`meter_id=${meter}`);
-  return `controller(${parts.join(",")})`;
-}
-
-function formatOutput(port: number, options: PrintOptions): string {
-  const text = formatPort(port, options.ports);
-  const isNamed = port >= 0xfffffff7 && options.ports?.get(port) === undefined;
-  return isNamed ? text : `output:${text}`;
-}
-
-function formatResubmit({ port, table, ct }: Action & { type: "resubmit" }, options: PrintOptions): string {
-  if (port !== null && table === null && !ct) return `resubmit:${formatPort(port, options.ports)}`;
-  const parts = [
-    port === null ? "" : formatPort(port, options.ports),
-    table === null ? "" : formatTable(table, options),
-  ];
-  return `resubmit(${[...parts, ...(ct ? ["ct"] : [])].join(",")})`;
-}
-
-/** The bytes of a note with the zeros that fill it up to 6 + 8k. */
-function formatNote({ bytes: data }: Action & { type: "note" }): string {
-  const length = 6 + 8 * Math.max(0, Math.ceil((data.length - 6) / 8));
-  const padded = new Uint8Array(length);
-  padded.set(data);
-  return `note:${bytes(padded)}`;
-}
-
-type SetAction = Action & { type: "set" };
-
-const subfieldOf = (field: Field, start: number, bits: number): Subfield => ({ field, start, bits });
-
-/** `load:` for every run of bits of the mask, from the lowest, at most 64 bits each. */
-function formatLoads({ field, value, mask }: SetAction): string[] {
-  const parts: string[] = [];
-  for (let start = 0; start < field.bits; ) {
-    if (((mask >> BigInt(start)) & 1n) === 0n) {
-      start++;
-      continue;
-    }
-    let bits = 0;
-    while (bits < 64 && ((mask >> BigInt(start + bits)) & 1n) === 1n && start + bits < field.bits) bits++;
-    const part = (value >> BigInt(start)) & ones(bits);
-    parts.push(`load:${formatHex(part)}->${formatSubfield(subfieldOf(field, start, bits))}`);
-    start += bits;
-  }
-  return parts;
-}
-
-function formatSetField(action: SetAction, options: PrintOptions): string {
-  const { field, value, mask, spelling } = action;
-  const isWhole =
-    mask === field.valid &&
-    (spelling !== "load" || field.bits === 8 * bytesOf(field) || field.valid !== ones(field.bits));
-  return `set_field:${formatValue(field, { value, mask: isWhole ? ones(field.bits) : mask }, options.ports)}${
-    isWhole || field.format === "ethernet" || field.format.startsWith("ipv") || mask !== ones(field.bits)
-      ? ""
-      : `/${formatHex(mask)}`
-  }->${field.name}`;
-}
-
-/** Actions of OpenFlow 1.0 that set a field as a whole, by the field they set. */
-const LEGACY: Readonly<Record<string, string>> = {
-  eth_src: "mod_dl_src",
-  eth_dst: "mod_dl_dst",
-  ip_src: "mod_nw_src",
-  ip_dst: "mod_nw_dst",
-  nw_tos: "mod_nw_tos",
-  ip_dscp: "mod_nw_tos",
-  vlan_vid: "mod_vlan_vid",
-  vlan_pcp: "mod_vlan_pcp",
-  tcp_src: "mod_tp_src",
-  tcp_dst: "mod_tp_dst",
-  udp_src: "mod_tp_src",
-  udp_dst: "mod_tp_dst",
-};
-
-function formatLegacy(name: string, { field, value }: SetAction): string {
-  if (name.startsWith("mod_dl")) return `${name}:${formatMacValue(value)}`;
-  if (name === "mod_nw_src" || name === "mod_nw_dst") return `${name}:${formatDotted(value)}`;
-  if (name === "mod_vlan_vid" || name === "set_vlan_vid") return `${name}:${value & 0xfffn}`;
-  if (name.startsWith("set_mpls")) return `${name}(${value})`;
-  if (name.startsWith("set_tunnel")) return `${value > ones(32) ? "set_tunnel64" : name}:${formatHex(value)}`;
-  return `${name}:${field.name === "ip_dscp" ? value << 2n : value}`;
-}
-
-/** A setting as OpenFlow 1.0 has it: its own actions, `load` for what they cannot say. */
-function formatSet10(action: SetAction, printing: Printing): string[] {
-  const { field, spelling, value } = action;
-  if (spelling === "set_field" && field.name === "vlan_tci") {
-    if ((value & 0x1000n) === 0n) return ["strip_vlan"];
-    return [`mod_vlan_vid:${value & 0xfffn}`, `mod_vlan_pcp:${value >> 13n}`];
-  }
-  if (spelling === "set_vlan_vid" || spelling === "set_vlan_pcp")
-    return [formatLegacy(spelling.replace("set", "mod"), action)];
-  if (spelling === "mod_nw_ecn" || spelling === "mod_nw_ttl") return formatLoads(action);
-  const legacy = spelling === "set_field" ? LEGACY[field.name] : undefined;
-  if (legacy !== undefined) return [formatLegacy(legacy, action)];
-  if (spelling !== "set_field" && spelling !== "load") return [formatLegacy(spelling, action)];
-  return field.place === null || field.nxm?.startsWith("NXOXM_ET")
-    ? [formatSetField(action, printing)]
-    : formatLoads(action);
-}
-
-/** A setting as OpenFlow 1.3 and 1.5 have it: set_field wherever it can say it. */
-function formatSet13(action: SetAction, printing: Printing): string[] {
-  const { field, spelling, mask, value } = action;
-  if (spelling === "mod_nw_ttl" || spelling === "set_mpls_ttl") return [formatLegacy(spelling, action)];
-  if (spelling === "mod_nw_tos") return [`set_field:${value >> 2n}->ip_dscp`];
-  if (spelling === "mod_vlan_vid" || spelling === "mod_vlan_pcp") {
-    const push = printing.isTagged ? [] : ["push_vlan:0x8100"];
-    printing.isTagged = true;
-    return [...push, formatSetField(action, printing)];
-  }
-  const isLoad = spelling === "load" || (spelling === "set_field" && mask !== field.valid);
-  const isWide = field.place === null || field.nxm?.startsWith("NXOXM_ET");
-  if (printing.version === "OpenFlow13" && isLoad && !isWide) return formatLoads(action);
-  if (field.name === "vlan_tci" && mask === 0xffffn) printing.isTagged = (value & 0x1000n) !== 0n;
-  return [formatSetField(action, printing)];
-}
-
-function formatSet(action: SetAction, printing: Printing): string[] {
-  if (printing.version === "OpenFlow10") return formatSet10(action, printing);
-  if (printing.version !== undefined) return formatSet13(action, printing);
-  if (action.spelling === "load") return formatLoads(action);
-  if (action.spelling === "set_field") return [formatSetField(action, printing)];
-  return [formatLegacy(action.spelling, action)];
-}
-
-const hex4 = (type: number): string => `0x${type.toString(16).padStart(4, "0")}`;
-
-/** Printers by type; a list because some actions are several in another version. */
-const PRINTERS: {
-  readonly [T in Action["type"]]: (action: Action & { type: T }, printing: Printing) => string | string[];
-} = {
-  output: ({ port }, printing) => formatOutput(port, printing),
-  output_field: ({ from }) => `output:${formatSubfield(from)}`,
-  output_truncated: ({ port, maxBytes }, { ports }) =>
-    `output(port=${formatPort(port, ports)},max_len=${maxBytes})`,
-  controller: formatController,
-  enqueue: ({ port, queue }, printing) =>
-    printing.version === undefined || printing.version === "OpenFlow10"
-      ? `enqueue:${formatPort(port, printing.ports)}:${queue}`
-      : [`set_queue:${queue}`, formatOutput(port, printing), "pop_queue"],
-  group: ({ group }) => `group:${group}`,
-  resubmit: formatResubmit,
-  goto_table: ({ table }, printing) =>
-    printing.version === "OpenFlow10"
-      ? `resubmit(,${formatTable(table, printing)})`
-      : `goto_table:${formatTable(table, printing)}`,
-  push_vlan: ({ ethertype }, printing) => {
-    printing.isTagged = true;
-    return `push_vlan:${hex4(ethertype)}`;
-  },
-  pop_vlan: (_, printing) => {
-    printing.isTagged = false;
-    return printing.version === "OpenFlow10" ? "strip_vlan" : "pop_vlan";
-  },
-  push_mpls: ({ ethertype }) => `push_mpls:${hex4(ethertype)}`,
-  pop_mpls: ({ ethertype }) => `pop_mpls:${hex4(ethertype)}`,
-  set: formatSet,
-  move: ({ from, to }) => `move:${formatSubfield(from)}->${formatSubfield(to)}`,
-  push: ({ from }) => `push:${formatSubfield(from)}`,
-  pop: ({ to }) => `pop:${formatSubfield(to)}`,
-  dec_ttl: ({ controllers }) => (controllers.length === 0 ? "dec_ttl" : `dec_ttl(${controllers.join(",")})`),
-  dec_mpls_ttl: () => "dec_mpls_ttl",
-  dec_nsh_ttl: () => "dec_nsh_ttl",
-  set_queue: ({ queue }) => `set_queue:${queue}`,
-  pop_queue: () => "pop_queue",
-  write_metadata: ({ value, mask }) =>
-    `write_metadata:${formatHex(value)}${mask === ones(64) ? "" : `/${formatHex(mask)}`}`,
-  write_actions: ({ actions }, printing) => `write_actions(${formatList(actions, { ...printing })})`,
-  clear_actions: () => "clear_actions",
-  clone: ({ actions }, printing) => `clone(${formatList(actions, { ...printing })})`,
-  meter: ({ meter }) => `meter:${meter}`,
-  conjunction: ({ id, clause, clauses }) => `conjunction(${id},${clause}/${clauses})`,
-  note: formatNote,
-  exit: () => "exit",
-  other: ({ text }) => text,
-};
-
-function formatAction(action: Action, printing: Printing): string | string[] {
-  const printer = PRINTERS[action.type] as (action: Action, printing: Printing) => string | string[];
-  return printer(action, printing);
 }
 
 /** What stands in front of the match in a line of dump-flows. */

@@ -5,10 +5,9 @@
  * here; whoever compares outcomes must ask whether plain numbers were written, too (`portNumbersOf`). With tables there
  * is no such question: a switch prints a table that has a name by it, and by nothing else.
  */
-import type { Action, Flow, Group } from "./ast.ts";
-import { PORT } from "./ast.ts";
-import type { Flows } from "./columnar/dump.ts";
-import type { Names } from "./values.ts";
+
+/** Port numbers and table numbers by name. */
+export type Names = ReadonlyMap<string, number>;
 
 /** What a bare word must look like to be a name: nothing that ends a value, and no digit in front. */
 const BARE = /^[A-Za-z_][^\s,()[\]:="/]*$/;
@@ -45,7 +44,7 @@ export class SymbolNames extends Map<string, number> {
   }
 }
 
-const MAX_PORT = 0xfeff;
+export const MAX_PORT = 0xfeff;
 /** Tables have numbers up to 254; 255 is none. */
 const FIRST_TABLE = 256;
 
@@ -76,74 +75,4 @@ export function tableSymbols(
 /** The number of a name, a new one where `names` gives symbols; undefined when it is none. */
 export function numberOf(names: Names, name: string, isQuoted: boolean): number | undefined {
   return names instanceof SymbolNames ? names.numberOf(name, isQuoted) : names.get(name);
-}
-
-const isPlainPort = (port: number): boolean => port > 0 && port <= MAX_PORT;
-
-function portsIn(actions: readonly Action[], found: Set<number>): void {
-  for (const action of actions) {
-    switch (action.type) {
-      case "output":
-      case "output_truncated":
-      case "enqueue":
-        found.add(action.port);
-        break;
-      case "resubmit":
-        if (action.port !== null) found.add(action.port);
-        break;
-      case "set":
-        if (action.field.format === "port") found.add(Number(action.value & 0xffffn));
-        break;
-      case "clone":
-      case "write_actions":
-        portsIn(action.actions, found);
-        break;
-      case "other": {
-        const written = action.text.matchAll(/(?:members:|in_port=|sampling_port=)([\d,]+)/g);
-        for (const [, list] of written) for (const one of list!.split(",")) found.add(Number(one));
-        break;
-      }
-      default:
-    }
-  }
-}
-
-/** Whether an action takes a port out of a field, or puts one there: numbers and names meet in it. */
-function movesPorts(actions: readonly Action[]): boolean {
-  return actions.some(action => {
-    if (action.type === "output_field") return true;
-    if (action.type === "move" || action.type === "push" || action.type === "pop") {
-      const fields =
-        "from" in action && "to" in action
-          ? [action.from, action.to]
-          : ["from" in action ? action.from : action.to];
-      return fields.some(({ field }) => field.format === "port");
-    }
-    if (action.type === "clone" || action.type === "write_actions") return movesPorts(action.actions);
-    return action.type === "other" && /load:NXM_OF_IN_PORT\[[\d.]*\]/.test(action.text);
-  });
-}
-
-/** The ports that flows name by number, reserved ones aside, and whether they move ports through other fields. */
-export function portNumbersOf(
-  flows: Flows,
-  groups: readonly Group[],
-  names: SymbolNames,
-): { readonly numbers: ReadonlySet<number>; readonly isMoved: boolean } {
-  const found = new Set<number>();
-  let isMoved = false;
-  for (let index = 0; index < flows.count; index++) {
-    const { match, actions }: Flow = flows.shapedFlow(index);
-    for (const { field, value } of match)
-      if (field.format === "port" && value !== BigInt(PORT.local)) found.add(Number(value));
-    portsIn(actions, found);
-    isMoved ||= movesPorts(actions);
-  }
-  for (const { watchPort, actions } of groups.flatMap(({ buckets }) => buckets)) {
-    if (watchPort !== null) found.add(watchPort);
-    portsIn(actions, found);
-    isMoved ||= movesPorts(actions);
-  }
-  const defined = new Set(names.values());
-  return { numbers: new Set([...found].filter(port => isPlainPort(port) && !defined.has(port))), isMoved };
 }

@@ -3,18 +3,16 @@
  * of Open vSwitch, ovs-fields(7)). A value comes with its mask, `10.0.0.0/8`, `5/0xff`, `+est-new`. What a match
  * prints differently from a set_field is in print.ts. Readers return the reason as a string when the text is no value.
  */
+import { unreachable } from "../wire/index.ts";
 import { PORT } from "./ast.ts";
 import type { Field, Format } from "./fields.ts";
-import { numberOf } from "./symbols.ts";
+import { type Names, numberOf } from "./symbols.ts";
 
 /** A value and the bits of it that count. Bits of the value outside the mask are as written. */
 export interface Masked {
   readonly value: bigint;
   readonly mask: bigint;
 }
-
-/** Port numbers and table numbers by name. */
-export type Names = ReadonlyMap<string, number>;
 
 const NO_NAMES: Names = new Map();
 
@@ -317,8 +315,11 @@ export function readValue(field: Field, text: string, ports: Names): Masked | st
     case "tcp flags":
     case "ct state":
       return readFlags(text, field.format, field.format === "ct state" ? 32 : field.bits);
-    default:
+    case "decimal":
+    case "hexadecimal":
       return readIntegers(text, bytesOf(field));
+    default:
+      return unreachable(field.format);
   }
 }
 
@@ -374,6 +375,10 @@ export function prefixLength(mask: bigint, bits: number): number {
 }
 
 /** `%#x` of C: 0 is printed as 0. */
+/** Bytes as `01.02.ff`. */
+export const formatBytes = (data: Uint8Array): string =>
+  Array.from(data, byte => byte.toString(16).padStart(2, "0")).join(".");
+
 export const formatHex = (value: bigint): string => (value === 0n ? "0" : `0x${value.toString(16)}`);
 
 export function formatMaskedIpv4({ value, mask }: Masked): string {
@@ -435,10 +440,13 @@ export function formatValue(field: Field, masked: Masked, ports?: ReadonlyMap<nu
     case "tcp flags":
     case "ct state":
       return formatFlags(field.format, masked, field.bits);
-    default: {
+    case "decimal":
+    case "hexadecimal": {
       const isFull = mask === full || mask === field.valid;
       const text = field.format === "hexadecimal" ? formatHex(value) : value.toString();
       return isFull ? text : `${text}/${formatHex(mask)}`;
     }
+    default:
+      return unreachable(field.format);
   }
 }

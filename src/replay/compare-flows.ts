@@ -1,7 +1,7 @@
 /**
- * A capture's frames through the core and through the flows of a bridge, side by side: where the two differ, the frame
- * is counted, shown and written down. What the flows do is openflow's business, what the core does the core's; here is
- * only the comparison. Two outcomes are the same when the same bytes leave by the same ports.
+ * Compares the core with the flows of a bridge, frame by frame: a frame with different outcomes is counted, described
+ * and written to a capture. Two outcomes are the same if the same bytes leave by the same ports. The interpreter of
+ * src/openflow runs the flows; here is only the comparison.
  */
 
 import * as abi from "../../assembly/abi.ts";
@@ -16,52 +16,52 @@ import {
   parseFlow,
 } from "../openflow/index.ts";
 import { Flows, flowText, matchedFlows } from "../pipeline/index.ts";
-import type { Timescale } from "./input.ts";
 import type { PortNames } from "./ports.ts";
+import type { Timescale } from "./timescale.ts";
 
-/** A flow: of the bridge, with its file, or of the intent, with its line among the compiled flows. */
+/** A flow with its place: in the dump of the bridge, or (file: null) a line of the flows compiled from the intent. */
 export interface FlowAt {
   readonly file: string | null;
   readonly line: number;
   readonly text: string;
 }
 
-/** Frames for which core and flows part at the same two flows, and come out in the same two ways. */
+/** Frames with the same two outcomes, and the same two flows at which core and bridge diverge. */
 export interface Difference {
   readonly frames: number;
-  /** The first of them, its two ends in words, and its number among all frames that differ, from 1 on. */
+  /** The first of these frames, its two outcomes in words, and its number among all frames that differ, from 1. */
   readonly inPort: number;
   readonly frame: Uint8Array;
   readonly core: string;
   readonly flows: string;
   readonly number: number;
-  /** The flows at which the two part; null where none matches, or where it is not known. */
+  /** The flows at which the two diverge; null if none matches, or if it is not known. */
   readonly compiled: FlowAt | null;
   readonly installed: FlowAt | null;
 }
 
-/** What the flows leave open, and for how many frames. */
+/** A reason why the outcome of the flows is not determined, and the number of frames it concerns. */
 export interface Undecided {
   readonly what: string;
   readonly frames: number;
 }
 
 export interface AgainstResult {
-  /** Frames that were compared: whole ones, but those that are too long, which flows do not check. */
+  /** Frames that were compared: whole ones, except those that are too long, because flows do not check the length. */
   readonly frames: number;
   readonly different: number;
   readonly unknown: number;
   readonly ambiguous: number;
-  /** By the flows at which the two part, those with most frames first. */
+  /** By the flows at which the two diverge, those with most frames first. */
   readonly differences: readonly Difference[];
-  /** Frames that differ in more ways than are kept. */
+  /** Frames whose differences exceed KEPT. */
   readonly others: number;
   readonly undecided: readonly Undecided[];
 }
 
 const TOO_LONG = REASONS[abi.Reason.TooLong]!;
 
-/** Whether the same bytes leave by the same port, and nothing is told the controller but a TTL that is used up. */
+/** Whether the same bytes leave by the same port, and the flows send no packet-in but that of an expired TTL. */
 function isSameEnd({ port, frame }: FrameOut, { outputs, packetIns }: Outcome): boolean {
   if (packetIns.some(({ reason }) => reason !== "invalid_ttl")) return false;
   if (frame === null) return outputs.length === 0;
@@ -69,7 +69,7 @@ function isSameEnd({ port, frame }: FrameOut, { outputs, packetIns }: Outcome): 
   return outputs.length === 1 && only!.port === port && firstDifference(only!.frame, frame) < 0;
 }
 
-/** Differences that are kept: pairs of flows, of which there are not many, unless everything is wrong. */
+/** Differences kept at most. There is one for each pair of diverging flows, so usually there are few. */
 const KEPT = 100_000;
 
 type Counted = { -readonly [Key in keyof Difference]: Difference[Key] };
@@ -77,16 +77,16 @@ type Counted = { -readonly [Key in keyof Difference]: Difference[Key] };
 export class Against {
   #interpreter: CachingInterpreter;
   readonly #ports: PortNames;
-  /** Numbers of the ports that are interfaces of the file of differences, in order. */
+  /** Port numbers of the interfaces of the capture of differences, in order. */
   readonly #interfaces: readonly number[];
   readonly #sink: Sink | null;
-  /** Rewrites frames for the comparison; the one that replays must not count them. */
+  /** Runs frames for the comparison only, so that they do not change the counters of the replaying core. */
   readonly #core: Core;
   /** The memory of that core. */
   readonly #memory: Buffer;
   readonly #differences = new Map<string, Counted>();
-  /** Where two ways part, by the flows on them. */
-  readonly #partings = new Map<string, Parting>();
+  /** Divergences by the flows that matched on each side. */
+  readonly #divergences = new Map<string, Divergence>();
   readonly #intent: Intent;
   #compiled: Flows | null = null;
   #others = 0;
@@ -102,7 +102,7 @@ export class Against {
     ports: PortNames;
     interfaces: readonly number[];
     diff: string | undefined;
-    /** A core that may be overwritten at any time; without one, one is made. */
+    /** A core that may be overwritten at any time; by default a new one. */
     core?: Core;
   }) {
     this.#core = options.core ?? Core.load();
@@ -115,12 +115,12 @@ export class Against {
     if (options.core === undefined) this.#core.install(options.intent);
   }
 
-  /** Goes on with other flows. */
+  /** Continues with other flows. */
   replace(interpreter: CachingInterpreter): void {
     this.#interpreter = interpreter;
   }
 
-  /** Compares one frame with what some core made of it. */
+  /** Compares a frame's outcome in any core with that of the flows. */
   compareOne(input: FrameIn, out: FrameOut): void {
     if (out.reason === TOO_LONG) return;
     this.#frames++;
@@ -129,13 +129,13 @@ export class Against {
     else if (!isSameEnd(out, outcome)) this.#note(input, out, outcome, 0, 0);
   }
 
-  /** Begins the file of differences, or a new section of it with other timestamps. */
+  /** Begins the capture of differences, or a new section with another timescale. */
   begin({ resolution, base }: Timescale): void {
     const names = this.#interfaces.map(port => this.#ports.nameOf(port) ?? String(port));
     this.#sink?.write(pcapngHeader(names, resolution, base));
   }
 
-  /** Compares `count` packets that a core has queued, from the one with index `first` on; their bytes still stand. */
+  /** Compares `count` packets of a core's queue from index `first` on, whose bytes are still in its window. */
   compare({ bytes, words }: Core, first: number, count: number): void {
     const frames: FrameIn[] = [];
     const entries: number[] = [];
@@ -163,7 +163,7 @@ export class Against {
     }
   }
 
-  /** What the flows do with frame `index` of the core's last batch, where they are sure and it is something else. */
+  /** The outcome of the flows for frame `index` of the core's last batch; null if it is the same or not determined. */
   #outcomeThatDiffers({ inPort, frame }: FrameIn, index: number): Outcome | null {
     const reason = abi.FRAMES + index * abi.DESCRIPTOR_BYTES + abi.DESCRIPTOR_REASON;
     if (this.#memory[reason] === abi.Reason.TooLong) return null;
@@ -177,8 +177,8 @@ export class Against {
   }
 
   /**
-   * Whether the core did the same. Nearly all frames are alike, so they are compared where they stand. A TTL that is used
-   * up is told the controller on both sides; any other packet-in is something the core does not do.
+   * Whether the core's outcome is the same. Nearly all are, so frames are compared in the core's memory, without a copy.
+   * Both sides report an expired TTL with a packet-in; the core has no other packet-ins.
    */
   #isSame(index: number, { outputs, packetIns }: Outcome): boolean {
     if (packetIns.length > 0 && packetIns.some(({ reason }) => reason !== "invalid_ttl")) return false;
@@ -204,8 +204,8 @@ export class Against {
     this.#different++;
     const core = this.#coreText(out);
     const flows = this.#flowsText(outcome);
-    const parting = this.#partingOf(inPort, frame, out, outcome);
-    const name = [parting.name, core, flows].join("\n");
+    const divergence = this.#divergenceOf(inPort, frame, out, outcome);
+    const name = [divergence.name, core, flows].join("\n");
     const known = this.#differences.get(name);
     if (known !== undefined) known.frames++;
     else if (this.#differences.size >= KEPT) this.#others++;
@@ -217,8 +217,8 @@ export class Against {
         core,
         flows: flows + differsFrom(out, outcome),
         number: this.#different,
-        compiled: parting.compiled,
-        installed: parting.installed,
+        compiled: divergence.compiled,
+        installed: divergence.installed,
       });
     if (this.#sink === null) return;
     const time = (BigInt(timeHigh) << 32n) | BigInt(timeLow);
@@ -226,29 +226,29 @@ export class Against {
     this.#sink.write(pcapngPacket(this.#interfaces.indexOf(inPort), time, frame, comment));
   }
 
-  /** The first flows in which the compiled ones that the core's tables stand for and those of the bridge differ. */
-  #partingOf(inPort: number, frame: Uint8Array, { tables }: FrameOut, outcome: Outcome): Parting {
+  /** The first flows that differ between the compiled ones, which the core's tables implement, and the bridge's. */
+  #divergenceOf(inPort: number, frame: Uint8Array, { tables }: FrameOut, outcome: Outcome): Divergence {
     const isKnown = tables.length > 0 && frame.length >= ETHERNET_BYTES;
     this.#compiled ??= isKnown ? new Flows(this.#intent) : null;
     const own = isKnown ? matchedFlows(this.#compiled!, tables, inPort, frame) : [];
     const theirs = outcome.tables.flatMap(({ flow }) => (flow === null ? [] : [flow]));
     const name = `${own.join()} ${theirs.map(({ source }) => source.line).join()}`;
-    let parting = this.#partings.get(name);
-    if (parting === undefined) {
-      parting = this.#partingAt(own, theirs);
-      if (this.#partings.size >= KEPT) this.#partings.clear();
-      this.#partings.set(name, parting);
+    let divergence = this.#divergences.get(name);
+    if (divergence === undefined) {
+      divergence = this.#divergenceAt(own, theirs);
+      if (this.#divergences.size >= KEPT) this.#divergences.clear();
+      this.#divergences.set(name, divergence);
     }
-    return parting;
+    return divergence;
   }
 
-  #partingAt(own: readonly number[], theirs: readonly Flow[]): Parting {
+  #divergenceAt(own: readonly number[], theirs: readonly Flow[]): Divergence {
     const texts = own.map(index => flowText(this.#compiled!.at(index)));
     const isSame = (at: number): boolean =>
       theirs[at] !== undefined && meaningText(compiledFlow(texts[at]!)) === meaningText(theirs[at]);
     let at = 0;
     while (at < texts.length && isSame(at)) at++;
-    // Without the core's way, or where both are the same, the last flow is what people look at.
+    // If the core's path is unknown, or all flows are the same, the last flow is the most useful one.
     const last = own.length === 0 || at >= Math.max(own.length, theirs.length);
     const [left, right] = last ? [own.length - 1, theirs.length - 1] : [at, at];
     const compiled =
@@ -281,7 +281,7 @@ export class Against {
     return port === null ? `${verdict} ${reason}` : `${verdict} ${this.#portText(port)}`;
   }
 
-  /** What the flows do, and the line of the last flow that matched. */
+  /** The outcome of the flows, and the line of the last flow that matched. */
   #flowsText({ verdict, outputs, packetIns, tables, errors }: Outcome): string {
     const ports = outputs.map(({ port }) => this.#portText(port));
     const last = tables.findLast(({ flow }) => flow !== null)?.flow;
@@ -314,7 +314,7 @@ export class Against {
   }
 }
 
-interface Parting {
+interface Divergence {
   readonly name: string;
   readonly compiled: FlowAt | null;
   readonly installed: FlowAt | null;
@@ -324,18 +324,18 @@ const ETHERNET_BYTES = 14;
 
 function compiledFlow(text: string): Flow {
   const { flow } = parseFlow(text, { file: "compiled", line: 1 });
-  if (flow === null) throw new Error(`assertion: a compiled flow is read: ${text}`);
+  if (flow === null) throw new Error(`internal error: a compiled flow cannot be parsed: ${text}`);
   return flow;
 }
 
-/** Where two frames begin to differ, -1 where they do not. */
+/** Offset of the first byte that differs; -1 if the frames are equal. */
 function firstDifference(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);
   for (let at = 0; at < length; at++) if (a[at] !== b[at]) return at;
   return a.length === b.length ? -1 : length;
 }
 
-/** Says where the bytes differ when nothing else does. */
+/** The first difference of the bytes, if everything else is the same; else nothing. */
 function differsFrom({ port, frame }: FrameOut, { outputs }: Outcome): string {
   const [only] = outputs;
   if (frame === null || outputs.length !== 1 || only!.port !== port) return "";

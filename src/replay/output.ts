@@ -1,13 +1,13 @@
 /**
- * The captures being written: headers and the core's output areas go to their sinks. One interface per port of the
- * intent, in the order of their numbers; the drops have one more for every other number that frames came in by.
+ * The captures being written: headers and the core's output areas go to their sinks. There is one interface for each
+ * port of the intent, in the order of the numbers; the drops have one more for each other number given with `-r` or `-i`.
  */
 import * as abi from "../../assembly/abi.ts";
 import { commentOption, pcapHeader, pcapngHeader, type Sink } from "../capture/index.ts";
 import { type Core, REASONS } from "../core/index.ts";
-import type { Timescale } from "./input.ts";
+import type { Timescale } from "./timescale.ts";
 
-/** pcap for names that end so, else pcapng. */
+/** Whether a name ends in `.pcap` or `.pcap.gz`; all other names are written as pcapng. */
 export function isPcapName(name: string): boolean {
   return /\.pcap(\.gz)?$/.test(name);
 }
@@ -34,10 +34,10 @@ export class Output {
     return this.#isPcap ? abi.OutputFormat.Pcap : abi.OutputFormat.PcapNg;
   }
 
-  /** Whether several threads may write it, and by which file descriptor (null: nothing is written). */
-  get lane(): { readonly isOpen: boolean; readonly fd: number | null } {
+  /** Whether two threads may write it, and the file descriptor (null: nothing is written). */
+  get shared(): { readonly isPossible: boolean; readonly fd: number | null } {
     const fd = this.#sink?.fd ?? null;
-    return { isOpen: this.#sink === null || fd !== null, fd };
+    return { isPossible: this.#sink === null || fd !== null, fd };
   }
 
   /** Writes a file header, or, in the middle of a pcapng, a new section with other timestamps. */
@@ -48,7 +48,7 @@ export class Output {
     );
   }
 
-  /** Writes out what stands in the area. */
+  /** Writes the first `bytes` bytes of the area. */
   flush(bytes: number): void {
     this.#write(this.#core.bytes.subarray(this.#area, this.#area + bytes));
   }
@@ -68,7 +68,7 @@ export class Output {
   }
 }
 
-/** Tells the core the comments that dropped packets carry. */
+/** Writes the comments of dropped packets (the drop reasons) to the core's memory. */
 export function setReasonComments(core: Core): void {
   REASONS.forEach((reason, index) => {
     const at = abi.REASON_OPTIONS + index * abi.REASON_OPTIONS_BYTES;

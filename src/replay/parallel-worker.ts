@@ -1,9 +1,9 @@
 /**
- * Several threads on one capture, each with a core of its own (a *lane*), in step through a few shared numbers. A lane
- * takes the next piece of the file and reads it, whatever the others do; waits until it is known where the first packet
- * of the piece begins; walks over the packets, so that the next piece's lane knows the same; runs them; and waits for
- * its turn to write, if anything is written: the output is the same, byte for byte, as that of one core. Where anything but whole, good packets
- * comes, all lanes stop and the ordinary replay goes on from that byte.
+ * The protocol of two threads that replay one capture, each with a core of its own (a *worker* here, the main thread
+ * included). The file is divided into chunks. A worker takes the next chunk and reads it, whatever the other does; waits
+ * until the start of the chunk's first packet is known; walks over the packets, which gives the start of the next chunk;
+ * runs them; and waits for its turn to write. So the output is the same, byte for byte, as that of one core. At anything
+ * but whole, valid packets both workers stop, and the ordinary replay continues from that byte.
  */
 import { readSync, writeSync } from "node:fs";
 import * as abi from "../../assembly/abi.ts";
@@ -12,35 +12,35 @@ import type { Core } from "../core/index.ts";
 import { ReplayError } from "./errors.ts";
 
 /**
- * Bytes of one piece: with its output, what stays in a core's own cache; few enough that the output of small frames, a
- * third larger at the most, is written at once.
+ * Bytes of one chunk. A chunk and its output fit the cache of one core, and the output of small frames, which is at most
+ * a third larger, fits the output area, so that it is written at once.
  */
-const PIECE_BYTES = 0x40000;
-/** Room in the window in front of a piece, for the packet that begins in the piece before. */
-const FRONT_BYTES = abi.WINDOW_BYTES - PIECE_BYTES;
-/** Where a piece is read to. */
-const PIECE = abi.INPUT + FRONT_BYTES;
-/** Bytes of a message about a lane that failed. */
+const CHUNK_BYTES = 0x40000;
+/** Room in the window before a chunk, for the packet that begins in the chunk before. */
+const FRONT_BYTES = abi.WINDOW_BYTES - CHUNK_BYTES;
+/** Address that a chunk is read to. */
+const CHUNK = abi.INPUT + FRONT_BYTES;
+/** Bytes of an error message of a worker. */
 const MESSAGE_BYTES = 1024;
 /**
- * Looks at a shared number before a lane sleeps, some 50 µs: being woken takes as long, and the other lane is seldom
- * further behind. More of them would keep the other lane from running where there are not two cores to be had.
+ * Polls of a shared number before a worker sleeps, about 50 µs: waking up takes as long, and the other worker is seldom
+ * further behind. With more polls, the other worker would not run where only one core is free.
  */
-const LOOKS = 20_000;
+const POLLS = 20_000;
 
-/** Indices of the shared 32-bit numbers: pieces taken, walked over and written; then what became of the lanes. */
+/** Indices of the shared 32-bit numbers: chunks taken, walked over and written; then the state of the workers. */
 const TAKEN = 0;
 const WALKED = 1;
 const WRITTEN = 2;
 const STOPPED = 3;
 const FAILED = 4;
 const LIFE = 5;
-/** What LIFE says of the other lane. */
+/** Values of LIFE: the state of the second worker. */
 const WAITED_FOR = 0;
 const RUNNING = 1;
 const FINISHED = 2;
 const NOT_WANTED = 3;
-/** Indices of the shared 64-bit numbers, which stand behind. */
+/** Indices of the shared 64-bit numbers, which follow the 32-bit ones. */
 const START = 0;
 const CLOCK = 1;
 const DONE_BYTES = 2;
@@ -48,13 +48,13 @@ const DONE_FRAMES = 3;
 const WORDS_BYTES = 32;
 const LONGS_BYTES = 32;
 
-/** Where a packet begins in the file, and the timestamp of the one before it. */
-export interface Place {
+/** File offset of a packet, and the timestamp of the packet before it. */
+export interface Position {
   readonly offset: number;
   readonly clock: bigint;
 }
 
-/** The numbers that lanes share, and what each wants to know of the others. */
+/** The numbers that the workers share. */
 export class Shared {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
@@ -68,16 +68,16 @@ export class Shared {
     this.#message = new Uint8Array(buffer, WORDS_BYTES + LONGS_BYTES, MESSAGE_BYTES);
   }
 
-  /** Where the first piece that nobody has walked over begins. Only for its lane, or when all lanes have ended. */
-  get start(): Place {
+  /** Start of the first chunk not yet walked over. For the worker of that chunk, or after both have ended. */
+  get start(): Position {
     return { offset: Number(this.#longs[START]), clock: this.#longs[CLOCK]! };
   }
-  set start({ offset, clock }: Place) {
+  set start({ offset, clock }: Position) {
     this.#longs[START] = BigInt(offset);
     this.#longs[CLOCK] = clock;
   }
 
-  /** Bytes and frames of the pieces that all lanes have done. */
+  /** Bytes and frames of the chunks that are complete. */
   get doneBytes(): number {
     return Number(Atomics.load(this.#longs, DONE_BYTES));
   }
@@ -89,37 +89,37 @@ export class Shared {
     Atomics.add(this.#longs, DONE_FRAMES, BigInt(frames));
   }
 
-  /** The number of a piece that nobody has taken yet. */
+  /** The number of the next chunk that no worker has taken. */
   take(): number {
     return Atomics.add(this.#words, TAKEN, 1);
   }
 
-  /** Waits until every piece before this one is walked over. Null when the lanes stopped before it. */
-  awaitStart(piece: number): Place | null {
-    return this.#await(WALKED, piece, STOPPED) ? this.start : null;
+  /** Waits until every earlier chunk is walked over; null if the workers stopped before this one. */
+  awaitStart(chunk: number): Position | null {
+    return this.#await(WALKED, chunk, STOPPED) ? this.start : null;
   }
 
-  /** This piece is walked over: the next one begins there. */
-  walked(piece: number, next: Place): void {
+  /** Marks a chunk as walked over: the next one begins at `next`. */
+  walked(chunk: number, next: Position): void {
     this.start = next;
-    this.#set(WALKED, piece + 1);
+    this.#set(WALKED, chunk + 1);
   }
 
-  /** Waits until every piece before this one is written. False when another lane failed. */
-  awaitTurn(piece: number): boolean {
-    return this.#await(WRITTEN, piece, FAILED);
+  /** Waits until every earlier chunk is written; false if the other worker failed. */
+  awaitTurn(chunk: number): boolean {
+    return this.#await(WRITTEN, chunk, FAILED);
   }
 
-  /** This piece is written. */
-  wrote(piece: number): void {
-    this.#set(WRITTEN, piece + 1);
+  /** Marks a chunk as written. */
+  wrote(chunk: number): void {
+    this.#set(WRITTEN, chunk + 1);
   }
 
   get isStopped(): boolean {
     return Atomics.load(this.#words, STOPPED) !== 0;
   }
 
-  /** No piece from here on is walked over. */
+  /** No further chunk is walked over. */
   stop(): void {
     Atomics.store(this.#words, STOPPED, 1);
     Atomics.notify(this.#words, WALKED);
@@ -130,28 +130,28 @@ export class Shared {
     Atomics.notify(this.#words, index);
   }
 
-  /** Waits until a number has this value. False when `end` is set instead. */
+  /** Waits until a number has this value; false if `end` is set instead. */
   #await(index: number, value: number, end: number): boolean {
-    for (let looks = 0; ; looks++) {
+    for (let polls = 0; ; polls++) {
       const now = Atomics.load(this.#words, index);
       if (now === value) return true;
       if (Atomics.load(this.#words, end) !== 0) return false;
-      // A short sleep: `end` may have been set since it was looked at.
-      if (looks >= LOOKS) Atomics.wait(this.#words, index, now, 100);
+      // A short sleep: `end` may have been set since it was read.
+      if (polls >= POLLS) Atomics.wait(this.#words, index, now, 100);
     }
   }
 
-  /** The other lane begins. False when the main one is through without it. */
+  /** Starts the second worker; false if the main thread has already finished without it. */
   begin(): boolean {
     return Atomics.compareExchange(this.#words, LIFE, WAITED_FOR, RUNNING) === WAITED_FOR;
   }
 
-  /** The other lane has ended, its counters copied. */
+  /** The second worker has ended, and its counters are copied. */
   finish(): void {
     this.#set(LIFE, FINISHED);
   }
 
-  /** Waits for the other lane, unless it never began: its thread may not have started at all. */
+  /** Waits for the second worker, unless it has not begun: its thread may not have started at all. */
   awaitFinish(): void {
     if (Atomics.compareExchange(this.#words, LIFE, WAITED_FOR, NOT_WANTED) === WAITED_FOR) return;
     while (Atomics.load(this.#words, LIFE) === RUNNING) Atomics.wait(this.#words, LIFE, RUNNING, 1000);
@@ -164,7 +164,7 @@ export class Shared {
     this.stop();
   }
 
-  /** What went wrong in a lane, null when nothing did. */
+  /** The error of a worker; null if there is none. */
   get failure(): string | null {
     if (Atomics.load(this.#words, FAILED) === 0) return null;
     const bytes = this.#message.slice();
@@ -172,24 +172,24 @@ export class Shared {
   }
 }
 
-/** What a lane works with: the capture and the outputs, by file descriptor; null where nothing is written. */
-export interface LaneFiles {
+/** File descriptors of the capture and the outputs; null if an output is not written. */
+export interface WorkerFiles {
   readonly input: number;
   readonly output: number | null;
   readonly drops: number | null;
-  /** The same as people know them. */
+  /** Their names, for messages. */
   readonly names: { readonly input: string; readonly output: string; readonly drops: string };
 }
 
 /**
- * Does one piece of a capture whose first packet begins at `first`. False when the lanes have stopped. The core's capture
- * 0 is set up, tables and outputs too. Throws ReplayError when the operating system refuses.
+ * Runs one chunk of a capture whose first packet begins at `first`; false if the workers have stopped. The core's
+ * capture 0, tables and outputs must be set up. Throws ReplayError if reading or writing fails.
  */
-export function runPiece(core: Core, shared: Shared, files: LaneFiles, first: number): boolean {
+export function runChunk(core: Core, shared: Shared, files: WorkerFiles, first: number): boolean {
   if (shared.isStopped) return false;
   const isWriting = files.output !== null || files.drops !== null;
   const number = shared.take();
-  const bytes = takePiece(core, shared, files, { number, at: first + number * PIECE_BYTES });
+  const bytes = takeChunk(core, shared, files, { number, at: first + number * CHUNK_BYTES });
   if (bytes === 0) return false;
   let frames = 0;
   for (;;) {
@@ -207,39 +207,39 @@ export function runPiece(core: Core, shared: Shared, files: LaneFiles, first: nu
 }
 
 /**
- * Reads the piece that stands `at` an offset, and the front part of the packet that reaches into it, and puts the whole
- * packets into the window. Gives their bytes; 0 when there is none or they are not plain, or the lanes have stopped.
+ * Reads the chunk at an offset, and the first part of the packet that reaches into it, and sets the window to the whole
+ * packets. Returns their bytes; 0 if there are none, they are not valid, or the workers have stopped.
  */
-function takePiece(
+function takeChunk(
   core: Core,
   shared: Shared,
-  files: LaneFiles,
+  files: WorkerFiles,
   { number, at }: { number: number; at: number },
 ): number {
-  const end = PIECE + read(core, files, PIECE, PIECE_BYTES, at);
+  const end = CHUNK + read(core, files, CHUNK, CHUNK_BYTES, at);
   const start = shared.awaitStart(number);
   if (start === null) return 0;
   const front = at - start.offset;
-  if (front < 0) throw new Error(`a piece at ${at} begins at ${start.offset}`);
-  const isWhole = front <= FRONT_BYTES && read(core, files, PIECE - front, front, start.offset) === front;
+  if (front < 0) throw new Error(`internal error: the chunk at ${at} begins at ${start.offset}`);
+  const isWhole = front <= FRONT_BYTES && read(core, files, CHUNK - front, front, start.offset) === front;
   if (!isWhole) {
     shared.stop();
     return 0;
   }
-  setWindow(core, PIECE - front, end, start.clock);
+  setWindow(core, CHUNK - front, end, start.clock);
   const behind = core.exports.walk();
-  const bytes = behind - (PIECE - front);
+  const bytes = behind - (CHUNK - front);
   if (bytes === 0) {
     shared.stop();
     return 0;
   }
   shared.walked(number, { offset: start.offset + bytes, clock: clockOf(core) });
-  setWindow(core, PIECE - front, behind, start.clock);
+  setWindow(core, CHUNK - front, behind, start.clock);
   return bytes;
 }
 
-/** Reads so many bytes at an offset of the file to an address of the core; gives how many there were. */
-function read(core: Core, { input, names }: LaneFiles, to: number, bytes: number, offset: number): number {
+/** Reads bytes at an offset of the file to an address in the core; returns how many there were. */
+function read(core: Core, { input, names }: WorkerFiles, to: number, bytes: number, offset: number): number {
   let filled = 0;
   while (filled < bytes) {
     const more = named(names.input, () =>
@@ -251,7 +251,7 @@ function read(core: Core, { input, names }: LaneFiles, to: number, bytes: number
   return filled;
 }
 
-/** The window holds whole packets from `at` up to `end`, and the clock stands at the packet before. */
+/** Sets the window to the whole packets from `at` up to `end`, and the clock to the packet before. */
 function setWindow(core: Core, at: number, end: number, clock: bigint): void {
   const { words } = core;
   words[(abi.CAPTURES + abi.CAPTURE_AT) >>> 2] = at;
@@ -264,7 +264,7 @@ function clockOf(core: Core): bigint {
   return new DataView(core.words.buffer).getBigUint64(abi.CAPTURES + abi.CAPTURE_CLOCK, true);
 }
 
-function write(core: Core, files: LaneFiles): void {
+function write(core: Core, files: WorkerFiles): void {
   const { exports } = core;
   const { output, drops, names } = files;
   writeAll(output, names.output, core.bytes.subarray(abi.OUTPUT, abi.OUTPUT + exports.usedBytes()));
@@ -279,7 +279,7 @@ function writeAll(fd: number | null, name: string, bytes: Uint8Array): void {
   }
 }
 
-/** Says which file it was that an operation failed on. */
+/** Adds the file's name to the error of an operation. */
 function named(name: string, operation: () => number): number {
   try {
     return operation();
@@ -291,10 +291,10 @@ function named(name: string, operation: () => number): number {
 const NOTHING = new Uint8Array(0x1000);
 
 /**
- * Where bytes other than zero stand, in pieces of a page. Of the counters of 65,536 ports a few are used, and looking
- * at each takes milliseconds.
+ * The pages that contain bytes other than zero. Of the counters of 65,536 ports only a few are used, and adding all of
+ * them takes milliseconds.
  */
-export function* usedPieces(bytes: Uint8Array): Generator<readonly [from: number, to: number]> {
+export function* usedPages(bytes: Uint8Array): Generator<readonly [from: number, to: number]> {
   for (let from = 0; from < bytes.length; from += NOTHING.length) {
     const to = Math.min(from + NOTHING.length, bytes.length);
     if (Buffer.compare(bytes.subarray(from, to), NOTHING.subarray(0, to - from)) !== 0) yield [from, to];

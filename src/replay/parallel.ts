@@ -1,6 +1,6 @@
 /**
- * Runs the front part of a large capture on two cores (lane.ts), as far as it consists of whole, good packets; what
- * comes behind is the ordinary replay's. For one capture in a plain file, and outputs that are plain files too.
+ * Runs the front part of a large capture on two cores (parallel-worker.ts), as far as it consists of whole, valid
+ * packets; the ordinary replay runs the rest. For one capture in a plain file, with outputs that are plain files too.
  */
 import { existsSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -8,31 +8,31 @@ import { Worker } from "node:worker_threads";
 import * as abi from "../../assembly/abi.ts";
 import { type Core, imageOf } from "../core/index.ts";
 import { ReplayError } from "./errors.ts";
-import { type LaneFiles, type Place, runPiece, Shared, usedPieces } from "./parallel-worker.ts";
+import { type Position, runChunk, Shared, usedPages, type WorkerFiles } from "./parallel-worker.ts";
 import type { Interruption } from "./replay.ts";
-import type { LaneSetup } from "./worker-thread.ts";
+import type { WorkerSetup } from "./worker-thread.ts";
 
-/** Below this a second core costs more than it gives: starting it takes as long as replaying 50 MB. */
+/** Smaller captures are faster on one core: starting a second one takes as long as replaying 50 MB. */
 export const MIN_BYTES = 64 * 1024 * 1024;
 
-/** The thread of the second lane, from its start to its only message. */
+/** The thread of the second worker, from its start to its only message. */
 export class SecondCore {
   readonly #worker: Worker;
 
   constructor() {
     this.#worker = new Worker(workerFile());
-    // An error here is that the thread could not start: then the main lane does all the work.
+    // The only error is that the thread could not start: then the main thread runs all chunks.
     this.#worker.on("error", () => {});
-    // Whether it got work or not, nobody waits for its end.
+    // The process may end before the thread does, whether it got work or not.
     this.#worker.unref();
   }
 
-  begin(setup: LaneSetup): void {
+  begin(setup: WorkerSetup): void {
     this.#worker.postMessage(setup);
   }
 }
 
-/** What decides whether a second core is started. */
+/** The options that decide whether a second core is started. */
 export interface Plan {
   readonly captures: readonly string[];
   readonly threads?: number | undefined;
@@ -40,8 +40,8 @@ export interface Plan {
 }
 
 /**
- * Starts the second core for a plan that looks as if it will be used, so that it is there when the intent is loaded;
- * undefined for others. `replay` decides whether it is used; one that is not ends with the process.
+ * Starts the second core if the options allow for it, so that it is ready when the intent is loaded; else undefined.
+ * `replay` decides whether it is used; if not, it ends with the process.
  */
 export function startSecondCore({ captures, threads, count }: Plan): SecondCore | undefined {
   const [capture, ...others] = captures;
@@ -51,7 +51,7 @@ export function startSecondCore({ captures, threads, count }: Plan): SecondCore 
   return names.some(name => sizeOf(name) >= MIN_BYTES) ? new SecondCore() : undefined;
 }
 
-/** Whether two cores are allowed; without a word on it, whether there are two. */
+/** Whether two cores may be used; by default, whether the machine has two. */
 export function mayUseTwo(threads: number = availableParallelism()): boolean {
   return threads >= 2;
 }
@@ -64,35 +64,35 @@ function sizeOf(name: string): number {
   }
 }
 
-export interface AheadOptions {
+export interface ParallelOptions {
   readonly core: Core;
   readonly second: SecondCore;
-  readonly files: LaneFiles;
-  readonly output: LaneSetup["output"];
-  /** Where the records of the capture's interfaces are, and how many are described so far. */
+  readonly files: WorkerFiles;
+  readonly output: WorkerSetup["output"];
+  /** Address of the capture's interface records, and their number so far. */
   readonly interfaces: { readonly at: number; readonly count: number };
-  /** Where the first packet begins in the file. */
+  /** File offset of the first packet. */
   readonly offset: number;
-  /** Called after each piece of this thread's with the bytes and frames that all threads have done. */
-  readonly onPiece: (bytes: number, frames: number) => void;
+  /** Called after each chunk of this thread, with the bytes and frames that both threads have completed. */
+  readonly onChunk: (bytes: number, frames: number) => void;
   readonly interruption: Interruption | undefined;
 }
 
-/** The worker's program lies beside the bundled program, or in build/ of a checkout. */
+/** The worker's program: beside the bundled program, or in build/ of a checkout. */
 function workerFile(): URL {
   const beside = new URL("./replay-worker.js", import.meta.url);
   return existsSync(beside) ? beside : new URL("../../build/replay-worker.js", import.meta.url);
 }
 
 /**
- * Runs pieces on two cores until something other than whole packets comes; gives where the ordinary replay goes on.
- * Throws what reading and writing throw.
+ * Runs chunks on two cores until anything but whole, valid packets comes; returns where the ordinary replay continues.
+ * Throws the errors of reading and writing.
  */
-export async function runAhead(options: AheadOptions): Promise<Place> {
+export async function runParallel(options: ParallelOptions): Promise<Position> {
   const { core, second, files, output } = options;
   const shared = new Shared();
   shared.start = { offset: options.offset, clock: 0n };
-  const piece = (at: number, length: number): { at: number; bytes: Uint8Array } => ({
+  const part = (at: number, length: number): { at: number; bytes: Uint8Array } => ({
     at,
     bytes: core.bytes.slice(at, at + length),
   });
@@ -100,13 +100,13 @@ export async function runAhead(options: AheadOptions): Promise<Place> {
     at: abi.COUNTERS,
     bytes: new Uint8Array(new SharedArrayBuffer(abi.COUNTERS_END - abi.COUNTERS)),
   };
-  const setup: LaneSetup = {
+  const setup: WorkerSetup = {
     shared: shared.buffer,
     tables: imageOf(core),
     memory: [
-      piece(abi.CAPTURES, abi.CAPTURE_BYTES),
-      piece(options.interfaces.at, options.interfaces.count * abi.INTERFACE_BYTES),
-      piece(abi.REASON_OPTIONS, abi.REASON_COUNT * abi.REASON_OPTIONS_BYTES),
+      part(abi.CAPTURES, abi.CAPTURE_BYTES),
+      part(options.interfaces.at, options.interfaces.count * abi.INTERFACE_BYTES),
+      part(abi.REASON_OPTIONS, abi.REASON_COUNT * abi.REASON_OPTIONS_BYTES),
     ],
     output,
     files,
@@ -115,8 +115,8 @@ export async function runAhead(options: AheadOptions): Promise<Place> {
   };
   second.begin(setup);
   try {
-    while (runPiece(core, shared, files, options.offset)) {
-      options.onPiece(shared.doneBytes, shared.doneFrames);
+    while (runChunk(core, shared, files, options.offset)) {
+      options.onChunk(shared.doneBytes, shared.doneFrames);
       await options.interruption?.turn();
       if (options.interruption?.signal.aborted) shared.stop();
     }
@@ -131,11 +131,11 @@ export async function runAhead(options: AheadOptions): Promise<Place> {
   return shared.start;
 }
 
-/** Adds a lane's counters to the core's own. */
+/** Adds a worker's counters to those of the core. */
 function addCounters(core: Core, bytes: Uint8Array): void {
   const own = new BigUint64Array(core.bytes.buffer, abi.COUNTERS, bytes.length / 8);
   const longs = new BigUint64Array(bytes.buffer);
-  for (const [from, to] of usedPieces(bytes)) {
+  for (const [from, to] of usedPages(bytes)) {
     for (let index = from / 8; index < to / 8; index++) own[index]! += longs[index]!;
   }
 }

@@ -1,12 +1,12 @@
 /**
- * Ports on the command line and in captures: names and numbers of an intent, or as they were given. A name wins over a
- * number; a number that is no port of the intent is allowed (its frames are dropped as `unknown-port`), an unknown name
- * is not.
+ * Port names and numbers on the command line and in captures: those of an intent, and those given by `--ports`. A name
+ * takes precedence over a number. A number that is not a port of the intent is valid (its frames drop as
+ * `unknown-port`); an unknown name is an error.
  */
 import type { Intent } from "../intent/index.ts";
 
 const MAX_NUMBER = 0xffffffff;
-/** OpenFlow's reserved port of the bridge itself (OpenFlow 1.0 §5.2.1, as Open vSwitch prints it). */
+/** The reserved port of the bridge itself (OFPP_LOCAL of OpenFlow 1.0, as Open vSwitch prints it). */
 const LOCAL = 65534;
 
 /** Names and numbers of ports. */
@@ -15,7 +15,7 @@ export class PortNames {
   readonly #names = new Map<number, string>();
   readonly #isIntents: boolean;
 
-  /** Those of an intent, and those given by `--ports`, which win. */
+  /** The ports of an intent, and those given by `--ports`, which take precedence. */
   constructor(intent: Intent | null, given: ReadonlyMap<string, number> = new Map()) {
     this.#isIntents = intent !== null;
     const own = intent === null ? [] : [intent.uplink, ...intent.vms];
@@ -33,12 +33,12 @@ export class PortNames {
     return this.#numbers;
   }
 
-  /** The number of a port given by exactly its name, null when no port has it. */
+  /** The number of the port with this name; null if there is none. */
   byName(name: string): number | null {
     return this.#numbers.get(name) ?? null;
   }
 
-  /** The number of a port given by name or number; null when it is neither. */
+  /** The number of a port given by name or number; null if it is neither. */
   resolve(text: string): number | null {
     const named = this.byName(text);
     if (named !== null) return named;
@@ -47,41 +47,41 @@ export class PortNames {
     return number <= MAX_NUMBER ? number : null;
   }
 
-  /** The port's name, null when the intent has no such port. */
+  /** The port's name; null if it has none. */
   nameOf(number: number): string | null {
     return this.#names.get(number) ?? null;
   }
 
-  /** `"tap9" is no port of the intent, which has uplink0, …`: what is wrong with a name. */
-  stranger(text: string): string {
-    if (this.#isIntents) return `"${text}" is no port of the intent, which has ${this.list()}`;
-    if (this.#numbers.size > 0) return `"${text}" is no port that --ports names, which are ${this.list()}`;
-    return `"${text}" is no port's number; names are given by --ports FILE or --ports ${text}=N`;
+  /** The error for a port that is neither a name nor a number: `"tap9" is not a port of the intent, …`. */
+  notAPort(text: string): string {
+    if (this.#isIntents) return `"${text}" is not a port of the intent, which has ${this.list()}`;
+    if (this.#numbers.size > 0) return `"${text}" is not a port that --ports names; it names ${this.list()}`;
+    return `"${text}" is not a port number; give names with --ports FILE or --ports ${text}=N`;
   }
 
-  /** ` of the intent`, where there is one. */
+  /** ` of the intent` if there is one, else nothing. */
   ofIntent(): string {
     return this.#isIntents ? " of the intent" : "";
   }
 
-  /** `uplink0, tap101, … (12 more)`: what could have been meant. */
+  /** `uplink0, tap101, … (12 more)`: the valid names. */
   list(): string {
     const names = [...this.#numbers.keys()];
-    if (names.length === 0) return "1 to 65279, as no names are given (--ports)";
+    if (names.length === 0) return "1 to 65279 (no names are given; see --ports)";
     const shown = names.slice(0, 8).join(", ");
     return names.length > 8 ? `${shown}, … (${names.length - 8} more)` : shown;
   }
 }
 
-/** What `-r` says: a capture and, if given, the port that its frames enter. */
+/** The argument of `-r`: a capture and, if given, the port that its frames enter. */
 export interface CaptureArgument {
   readonly capture: string;
   readonly port: string | null;
 }
 
 /**
- * Splits `[PORT=]CAPTURE`. What stands before the first `=` is a port, unless it has a slash and is no port's name:
- * `./a=b.pcap` is a file.
+ * Splits `[PORT=]CAPTURE`. The text before the first `=` is a port, unless it contains a slash and is not the name of a
+ * port: `./a=b.pcap` is a file.
  */
 export function parseCaptureArgument(text: string, ports: PortNames): CaptureArgument {
   const at = text.indexOf("=");

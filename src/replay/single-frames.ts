@@ -1,12 +1,12 @@
 /**
- * The packets of a capture one by one, with the port they enter: for looking at single frames. Uses the same reading
- * as a replay, a packet at a time, so it is for thousands of frames and not for millions.
+ * The packets of a capture one by one, with the port that each enters. Uses the reader of a replay, one packet at a
+ * time, so it is made for thousands of frames and not for millions.
  */
 import * as abi from "../../assembly/abi.ts";
 import type { Core } from "../core/index.ts";
-import { ReplayError } from "./errors.ts";
 import { type Damage, Input } from "./input.ts";
 import { InterfacePool } from "./interface-pool.ts";
+import { portOf } from "./plan-inputs.ts";
 import { type PortNames, parseCaptureArgument } from "./ports.ts";
 
 export interface CapturedFrame {
@@ -14,25 +14,25 @@ export interface CapturedFrame {
   readonly number: number;
   readonly inPort: number;
   readonly frame: Uint8Array;
-  /** Bytes of the frame on the wire; more than `frame` holds when it was snapped. */
+  /** Bytes of the frame on the wire; more than `frame` has if the capture was snapped. */
   readonly length: number;
 }
 
 export interface ReadOptions {
-  /** Whether packets of interfaces that cannot be used are left out. */
+  /** Whether packets of interfaces that cannot be used are skipped. */
   readonly leavesOut: boolean;
-  /** Given what is worth knowing and no error, at the end. */
+  /** Called with each note at the end. */
   readonly onNote: (note: string) => void;
-  /** Given what is wrong with the capture, behind the frames that could be read. */
+  /** Called with each damage of the capture, after the frames that could be read. */
   readonly onDamage: (damage: Damage) => void;
 }
 
-/** Timestamps play no part here: whatever they are, none is odd. */
+/** Timestamps are not used here, and none is out of range. */
 const SCALE = { resolution: 0, base: 0n };
 
 /**
- * Frames of one capture (`[PORT=]CAPTURE`) in order, as far as a replay reads them. Throws ReplayError when it is no
- * capture or lacks a port.
+ * Frames of one capture (`[PORT=]CAPTURE`) in order, as far as a replay reads them. Throws ReplayError if it is not a
+ * capture, or no port is given for its frames.
  */
 export async function* readFrames(
   core: Core,
@@ -42,10 +42,7 @@ export async function* readFrames(
   { leavesOut, onNote, onDamage }: ReadOptions,
 ): AsyncGenerator<CapturedFrame> {
   const argument = parseCaptureArgument(capture, ports);
-  const named = argument.port === null ? null : ports.resolve(argument.port);
-  if (argument.port !== null && named === null) {
-    throw new ReplayError(ports.stranger(argument.port));
-  }
+  const named = portOf({ capture: "", port: argument.port }, ports);
   const input = new Input({
     core,
     index: 0,

@@ -1,24 +1,24 @@
 /**
- * The second lane of a replay (lane.ts) as a worker thread: a core of its own with the main one's tables, capture
- * state and outputs. It is started ahead of its work and waits for one message that says what to do, ends when all
- * lanes have stopped, and leaves its counters in shared memory.
+ * The second worker of a replay (parallel-worker.ts) as a thread: a core of its own with the tables, capture state and
+ * outputs of the main one. It is started before there is work and waits for one message with the setup. It ends when the
+ * workers have stopped, and leaves its counters in shared memory.
  */
 import { parentPort } from "node:worker_threads";
 import * as abi from "../../assembly/abi.ts";
 import { adoptImage, Core, type TableImage } from "../core/index.ts";
 import { ReplayError } from "./errors.ts";
-import { type LaneFiles, runPiece, Shared, usedPieces } from "./parallel-worker.ts";
+import { runChunk, Shared, usedPages, type WorkerFiles } from "./parallel-worker.ts";
 
 const WARM_UP_FRAME_BYTES = 64;
 const WARM_UP_BYTES = 1000 * (16 + WARM_UP_FRAME_BYTES);
-/** Optimised code comes after some 20,000 frames. */
+/** The engine optimizes the code after about 20,000 frames. */
 const WARM_UP_ROUNDS = 40;
 
-/** What the main thread gives a lane. */
-export interface LaneSetup {
+/** The message of the main thread. */
+export interface WorkerSetup {
   readonly shared: SharedArrayBuffer;
   readonly tables: TableImage;
-  /** Pieces of the core's memory to start from: capture state, interfaces, reason texts. */
+  /** Parts of the core's memory to copy: capture state, interfaces, reason texts. */
   readonly memory: readonly { readonly at: number; readonly bytes: Uint8Array }[];
   readonly output: {
     readonly format: number;
@@ -26,27 +26,27 @@ export interface LaneSetup {
     readonly unitsPerSecond: number;
     readonly baseSeconds: number;
   };
-  readonly files: LaneFiles;
+  readonly files: WorkerFiles;
   /** Offset of the first packet in the file. */
   readonly first: number;
-  /** Where the counters go, from `at` in the core's memory. */
+  /** Shared memory for the counters, which begin at `at` in the core's memory. */
   readonly counters: { readonly at: number; readonly bytes: Uint8Array };
 }
 
 function run(
   core: Core,
-  { tables, memory, output, files, first, counters }: LaneSetup,
+  { tables, memory, output, files, first, counters }: WorkerSetup,
   shared: Shared,
 ): void {
   adoptImage(core, tables);
   for (const { at, bytes } of memory) core.bytes.set(bytes, at);
   core.exports.setOutput(output.format, output.dropsFormat, output.unitsPerSecond, output.baseSeconds);
-  while (runPiece(core, shared, files, first));
+  while (runChunk(core, shared, files, first));
   const counted = core.bytes.subarray(counters.at, counters.at + counters.bytes.length);
-  for (const [from, to] of usedPieces(counted)) counters.bytes.set(counted.subarray(from, to), from);
+  for (const [from, to] of usedPages(counted)) counters.bytes.set(counted.subarray(from, to), from);
 }
 
-function obey(core: Core, setup: LaneSetup): void {
+function work(core: Core, setup: WorkerSetup): void {
   const shared = new Shared(setup.shared);
   if (!shared.begin()) return;
   try {
@@ -60,8 +60,8 @@ function obey(core: Core, setup: LaneSetup): void {
 }
 
 /**
- * Runs packets of nobody's, so that the engine compiles the core's optimised form, which all threads of the process
- * share, while the main thread still loads the intent. Nothing of it is left but the code.
+ * Runs packets of zeros, so that the engine optimizes the core's code, which all threads of the process share, while the
+ * main thread still loads the intent. The captures and counters are reset afterwards.
  */
 function warmUp({ exports, words }: Core): void {
   const set = (at: number, value: number): void => {
@@ -84,4 +84,4 @@ function warmUp({ exports, words }: Core): void {
 
 const core = Core.load();
 warmUp(core);
-parentPort!.once("message", (setup: LaneSetup) => obey(core, setup));
+parentPort!.once("message", (setup: WorkerSetup) => work(core, setup));

@@ -1,18 +1,21 @@
 /**
- * From differences to causes. A proof gives differences one by one, as classes of frames come out differently; people want
- * the flows that are to blame. Differences that are alike, at flows of one table that compare the same fields, are one
- * cause, whose rows are all the flows concerned.
+ * From differences to causes. A proof gives one difference for each packet class with different outcomes;
+ * people need the flows to fix. Differences with the same description, at flows of one table with the same
+ * match fields, form one cause, whose rows are all flows concerned. Pure functions of plain data.
  */
 import { ruleOf } from "./finding.ts";
 import { count } from "./text.ts";
 import type { VerifyDifference, VerifyRow, VerifyStep } from "./verify.ts";
 
 export interface Cause {
-  /** The first is told in full. */
+  /** The first one is printed in full. */
   readonly differences: readonly VerifyDifference[];
-  /** Where the two part: the index of the first flow that the two do not share. */
+  /** Index of the first flow at which a and b diverge. */
   readonly at: number;
-  /** The same in each run, whatever the values: what differs, and the kind of flow that it is due to. */
+  /**
+   * Equal in each run: the difference and the match fields of the flows at which a and b diverge, without
+   * values.
+   */
   readonly name: string;
   readonly rowCount: number;
   /** Every row once. */
@@ -29,8 +32,8 @@ function partingOf({ a, b }: VerifyDifference): number {
 }
 
 /**
- * The flow or flows to which a parting of ways is due: the one of the higher priority, which the other side does not
- * take, or both where priorities are equal.
+ * The flows that cause a divergence: the one of higher priority, which the other side does not match, or
+ * both if the priorities are equal.
  */
 function dueTo(left: VerifyStep | undefined, right: VerifyStep | undefined): (VerifyStep | null)[] {
   const above = (left?.priority ?? -1) - (right?.priority ?? -1);
@@ -52,7 +55,7 @@ interface Group {
   readonly list: VerifyDifference[];
 }
 
-/** Differences that are due to the same flows, whatever it is that differs. */
+/** Groups differences with the same causing flows. */
 function byFlows(differences: readonly VerifyDifference[]): Group[] {
   const groups = new Map<string, Group>();
   for (const difference of differences) {
@@ -66,7 +69,7 @@ function byFlows(differences: readonly VerifyDifference[]): Group[] {
   return [...groups.values()];
 }
 
-/** What differs first, and the kind of flow that it is due to. */
+/** The first difference and the match fields of its flows. */
 function nameOf({ at, list: [difference] }: Group): string {
   const { what, a, b } = difference!;
   const kinds = dueTo(a.flows[at], b.flows[at]).map(step => (step === null ? "" : kindOf(step)));
@@ -74,7 +77,7 @@ function nameOf({ at, list: [difference] }: Group): string {
   return flows === "" ? what : `${what} (${flows})`;
 }
 
-/** Differences by the flows that they are due to, and such groups by what differs and the kind of flow, the largest first. */
+/** Groups differences by their flows, then by description and match fields; the largest group first. */
 export function causesOf(differences: readonly VerifyDifference[]): Cause[] {
   const byName = new Map<string, Group>();
   for (const group of byFlows(differences)) {
@@ -117,27 +120,26 @@ function* indexed(rows: VerifyDifference["rows"]): Generator<VerifyRow> {
 export const plural = (number: number, one: string): string =>
   `${count(number)} ${one}${number === 1 ? "" : "s"}`;
 
-/** What differs, and how much of it there is: with figures, which may change from run to run. */
+/** The difference, and how many flows have it: with figures, which may change from run to run. */
 export function titleOf({ differences, rowCount }: Cause): string {
   const [first, ...others] = differences as [VerifyDifference, ...VerifyDifference[]];
   const alike = Math.max(...differences.map(one => one.alike));
-  const rows = alike > rowCount ? `${count(rowCount)} of ${count(alike)} rows` : plural(rowCount, "row");
-  const affected = rowCount <= 1 && alike === 0 ? "every frame of its class" : rows;
-  const more =
-    others.length === 0
-      ? ""
-      : `; ${plural(others.length, "more difference")} ${others.length === 1 ? "has" : "have"} the same cause`;
-  return `${first.what}: ${affected}${more}`;
+  const rows = alike > rowCount ? `${count(rowCount)} of ${count(alike)} flows` : plural(rowCount, "flow");
+  const affected = rowCount <= 1 && alike === 0 ? "all frames of this packet class" : rows;
+  const have = others.length === 1 ? "has" : "have";
+  const more = `; ${plural(others.length, "more difference")} ${have} the same cause`;
+  const comma = first.what.includes(" if port") ? "," : "";
+  return `${first.what}${comma} for ${affected}${others.length === 0 ? "" : more}`;
 }
 
-/** Why the two part, in one line. */
+/** Why a and b diverge, in one line. */
 export function reasonOf({ differences: [difference], at }: Cause): string {
   const { a, b } = difference!;
   const [left, right] = [a.flows[at], b.flows[at]];
-  if (left === undefined && right === undefined) return "both take the same flows; groups or ports differ";
+  if (left === undefined && right === undefined) return "both match the same flows; groups or ports differ";
   if (left?.match === right?.match) return "both have a flow with this match, and its actions differ";
   const [ofA, ofB] = dueTo(left, right);
-  if (ofB === null) return "b lacks the flow of higher priority that a takes, or its match is narrower";
-  if (ofA === null) return "a lacks the flow of higher priority that b takes, or its match is narrower";
-  return "the two take different flows of one priority";
+  if (ofB === null) return "b lacks the higher-priority flow that a matches, or has it with a narrower match";
+  if (ofA === null) return "a lacks the higher-priority flow that b matches, or has it with a narrower match";
+  return "a and b match different flows of equal priority";
 }

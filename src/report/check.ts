@@ -1,11 +1,11 @@
-/** What checking an intent found, as text and JSON. Pure functions of plain data. */
+/** The result of `slash32 check`, as text and JSON. Pure functions of plain data. */
 import { count, type Palette } from "./text.ts";
 
-/** A message about a place in a file; line and col count from 1. */
+/** A message about a place in a file; line and column count from 1. */
 export interface PlacedMessage {
   readonly file: string;
   readonly line: number;
-  readonly col: number;
+  readonly column: number;
   readonly message: string;
 }
 
@@ -29,7 +29,12 @@ export interface CheckReport {
 
 /** The JSON object of docs' contract: one line, no line end. */
 export function checkJson({ errors, warnings, vms, routes }: CheckReport): string {
-  const placed = ({ file, line, col, message }: PlacedMessage) => ({ file, line, col, message });
+  const placed = ({ file, line, column, message }: PlacedMessage): object => ({
+    file,
+    line,
+    col: column,
+    message,
+  });
   return JSON.stringify({
     type: "check",
     schema: 1,

@@ -1,13 +1,13 @@
 /** Compiled flows as JSON. Pure functions of plain data. */
 
-/** A flow as far as JSON tells it. */
+/** A flow as it is in JSON. */
 export interface FlowReport {
   readonly table: number;
   readonly priority: number;
   /** In hex: it has 64 bits, and a number of JSON is exact up to 53. */
   readonly cookie: string;
   readonly kind: string;
-  /** The id of the VM it belongs to; 0: nobody's. */
+  /** The id of the VM it belongs to; 0 if there is none. */
   readonly owner: number;
   readonly match: string;
   readonly actions: string;
@@ -18,7 +18,7 @@ export function flowJson({ table, priority, cookie, kind, owner, match, actions 
   return JSON.stringify({ type: "flow", schema: 1, table, priority, cookie, kind, owner, match, actions });
 }
 
-/** The object that sums them up. */
+/** The last object: a summary. */
 export function compileJson(
   intent: { readonly name: string; readonly bridge: string },
   count: number,

@@ -1,18 +1,18 @@
-/** What leaves with a frame, for people and for programs: outputs and packet-ins with all that goes along. */
+/** Outputs and packet-ins of a frame with their state, as text and as JSON. Pure functions of plain data. */
 
 /** A frame that leaves. */
 export interface ShownOutput {
   readonly port: number;
   readonly portName: string | null;
-  /** What goes along beside the bytes: `queue 5`, `tun_id=0x64`. */
+  /** State beside the bytes: `queue 5`, `tun_id=0x64`. */
   readonly along: readonly string[];
-  /** The same as a match, for programs: `skb_priority=0x5,tun_id=0x64`; empty when there is nothing. */
+  /** That state as a match, for programs: `skb_priority=0x5,tun_id=0x64`; empty if there is none. */
   readonly state: string;
   readonly hex: string;
   readonly summary: string;
 }
 
-/** A packet for the controller. */
+/** A packet that a flow sends to the controller. */
 export interface ShownPacketIn {
   readonly reason: string;
   readonly id: number;
@@ -43,7 +43,7 @@ export const packetInObject = ({ reason, id, maxLen, userdata, state, hex }: Sho
   frame: hex,
 });
 
-/** ` with queue 5, tun_id=0x64`; empty when nothing goes along. */
+/** ` with queue 5, tun_id=0x64`; empty without state. */
 export const alongText = ({ along }: Pick<ShownOutput, "along">): string =>
   along.length === 0 ? "" : ` with ${along.join(", ")}`;
 
@@ -53,6 +53,6 @@ export const packetInText = ({ reason, id, maxLen, userdata, state }: ShownPacke
     `packet-in ${reason}`,
     ...(id === 0 ? [] : [`id ${id}`]),
     ...(maxLen === WHOLE_BYTES ? [] : [`max_len ${maxLen}`]),
-    ...(userdata === null ? [] : [`userdata ${userdata === "" ? "of no bytes" : userdata}`]),
+    ...(userdata === null ? [] : [`userdata ${userdata === "" ? "empty" : userdata}`]),
     ...(state === "" ? [] : [state]),
   ].join(", ");

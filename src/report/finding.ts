@@ -1,7 +1,7 @@
 /**
- * What a check found, as all reports have it: JUnit, SARIF, Markdown, HTML and annotations are functions of this and
- * know nothing of flows. A finding has a title of one line, a place to point at, and for those who ask the ways that a
- * frame took, step by step.
+ * A finding of a check, from which all reports are made: JUnit, SARIF, Markdown, HTML and annotations are
+ * functions of findings and do not depend on flows. A finding has a title of one line, a location, and the
+ * paths of a frame, step by step.
  */
 
 /** A place in a file; lines count from 1. */
@@ -10,12 +10,12 @@ export interface Location {
   readonly line: number;
 }
 
-/** A step of a way: where it stands, and what stands there. */
+/** A step of a path: a location, and the text there. */
 export interface Step extends Location {
   readonly text: string;
 }
 
-/** One way through one side, and how it ends. */
+/** The path of a frame through one input, and its end. */
 export interface Way {
   readonly title: string;
   readonly steps: readonly Step[];
@@ -30,14 +30,14 @@ export interface Related extends Location {
 
 export interface Finding {
   readonly rule: Rule;
-  /** An error is something found, a warning something that could not be found out. */
+  /** error: a check failed; warning: a check could not be completed. */
   readonly level: "error" | "warning";
-  /** The same for the same finding in the next run: no line numbers, counts, values or times are in it. */
+  /** Stable from run to run: without line numbers, counts, values and times. */
   readonly name: string;
   readonly title: string;
   /** Further lines. */
   readonly details: readonly string[];
-  /** All that is concerned, a line each, or the first `most` of them and `how` to see the others. */
+  /** All flows concerned, a line each, or the first `most` of them and `how` to print the others. */
   rows(most: number, how: string): Iterable<string>;
   readonly place: Location;
   readonly related: readonly Related[];
@@ -46,7 +46,7 @@ export interface Finding {
   readonly ways: readonly Way[];
 }
 
-/** All that a run has to say. */
+/** All findings of a run. */
 export interface Findings {
   readonly command: string;
   readonly version: string;
@@ -56,21 +56,24 @@ export interface Findings {
   readonly seconds: number;
   /** The worst first. */
   readonly findings: readonly Finding[];
-  /** What was checked, for reports that name what passed. */
+  /** The claim that was checked, for reports that list passed checks. */
   readonly checked: string;
 }
 
-/** What each rule says, for those who meet it for the first time. */
+/** An explanation of each rule. */
 export const RULES: Readonly<Record<Rule, string>> = {
-  difference: "The two sides do different things with the same frame",
+  difference: "a and b handle the same frame differently",
   cookie: "Flows with the same table, priority and match carry different cookies",
-  ambiguous: "Two flows of one priority match the same frame and do different things",
-  unknown: "What a flow does could not be decided, so nothing is said about its frames",
+  ambiguous: "Two flows of equal priority match the same frame and their actions differ",
+  unknown: "The effect of a flow could not be determined, so the verdict does not cover its frames",
 };
 
-/** What in a dumped line says nothing of what the flow does. */
-const PASSING =
-  /\b(?:cookie|duration|n_packets|n_bytes|idle_timeout|hard_timeout|idle_age|hard_age|importance)=[^,\s]*,?\s*/g;
+/** Parts of a dumped line without an effect on frames. */
+const PASSING = new RegExp(
+  "\\b(?:cookie|duration|n_packets|n_bytes|idle_timeout|hard_timeout|idle_age|hard_age|importance)" +
+    "=[^,\\s]*,?\\s*",
+  "g",
+);
 
 /** A flow's table, match and actions, without cookie, counters and ages. */
 export const ruleOf = (text: string): string => text.replace(PASSING, "").trim();
@@ -78,7 +81,7 @@ export const ruleOf = (text: string): string => text.replace(PASSING, "").trim()
 /** A flow's table, priority and match. */
 export const matchOf = (text: string): string => ruleOf(text).replace(/[\s,]*\bactions=.*$/, "");
 
-/** Names of findings that are all different: of equal ones the second is called `… (2)`. */
+/** Unique names of findings: of equal names the second becomes `… (2)`. */
 export function uniqueNames(findings: readonly Finding[]): string[] {
   const seen = new Map<string, number>();
   return findings.map(({ rule, name }) => {
@@ -88,14 +91,14 @@ export function uniqueNames(findings: readonly Finding[]): string[] {
   });
 }
 
-/** Text in XML and HTML; what XML 1.0 §2.2 does not have becomes U+FFFD. */
+/** Escapes text for XML and HTML; characters that XML 1.0 §2.2 does not allow become U+FFFD. */
 export function escapeXml(text: string): string {
   return text
     .replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, "\ufffd")
     .replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`);
 }
 
-/** Finding as lines of plain text, the title aside, with at most so many rows. */
+/** A finding as lines of plain text, without its title and with at most `most` rows. */
 export function* bodyOf(
   { details, ways, rows }: Finding,
   most = Number.POSITIVE_INFINITY,

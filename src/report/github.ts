@@ -1,6 +1,6 @@
 /**
- * Findings as workflow commands of GitHub Actions, which become annotations of the lines they name. GitHub shows ten of
- * a kind a step, so the worst ten are printed.
+ * Findings as workflow commands of GitHub Actions, which become annotations of the lines they name. GitHub
+ * shows ten of a kind a step, so the worst ten are printed.
  */
 import { type Findings, ruleOf } from "./finding.ts";
 

@@ -1,4 +1,7 @@
-/** The report room's only door. */
+/**
+ * The entry point of the room of reports: pure functions from plain data to text, JSON, JUnit, SARIF,
+ * Markdown, HTML.
+ */
 export { plural } from "./causes.ts";
 export { type CheckReport, checkJson, checkText } from "./check.ts";
 export { compileJson, type FlowReport, flowJson } from "./compile.ts";

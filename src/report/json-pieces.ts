@@ -1,6 +1,6 @@
 /**
- * JSON in pieces, for reports that may hold a million rows: what JSON.stringify gives, without the one string that would be
- * too long for it. A value that is no array and can be gone through becomes an array, and is gone through once.
+ * JSON in pieces, for reports with up to a million rows: the text of JSON.stringify without one string that
+ * exceeds the maximum length. An iterable that is not an array becomes an array, and is iterated once.
  */
 
 /** Items are joined to strings of about so many characters. */
@@ -21,7 +21,7 @@ export function* jsonPieces(value: unknown, indent = 0): Generator<string> {
 const isIterable = (value: unknown): value is Iterable<unknown> =>
   typeof value === "object" && value !== null && Symbol.iterator in value;
 
-/** Whether something within is to be gone through. */
+/** Whether the value contains an iterable that is not an array. */
 function isLazy(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (isIterable(value) && !Array.isArray(value)) return true;

@@ -1,7 +1,8 @@
 /**
- * Findings as JUnit XML, as Jenkins, GitLab and the rest read it (the common subset of Surefire's and Jenkins' XSD), in
- * pieces. What was found is a failure, what could not be found out an error, and a run without either one test that passed.
- * CI systems tell tests by their names, so a name has no figure in it that may change: those are in the message.
+ * Findings as JUnit XML for Jenkins, GitLab and others (the common subset of Surefire's and Jenkins' XSD),
+ * in pieces. A failed check is a failure, an incomplete check an error; a run without findings is one test
+ * that passed. CI systems identify tests by name, so names have no changing figures: those are in the
+ * message.
  */
 import { bodyOf, escapeXml, type Finding, type Findings, RULES, uniqueNames } from "./finding.ts";
 

@@ -1,6 +1,6 @@
 /**
- * What live ports did, as text for a terminal and as JSON: totals at the end, and the same page while it runs, with rates.
- * Pure functions of plain data.
+ * The report of live ports, as text for a terminal and as JSON: totals at the end, and a page with rates
+ * while the ports run. Pure functions of plain data.
  */
 import { againstJson, againstText, dropsOf, outputsOf, type ReplayReport, repliesOf } from "./replay.ts";
 import { bar, count as n, type Palette, table } from "./text.ts";
@@ -27,14 +27,14 @@ export interface LiveReport extends ReplayReport {
   readonly undelivered: number;
   /** Calls of the core. */
   readonly batches: number;
-  /** Intents that were taken and refused while it ran. */
+  /** Intents that were reloaded, and rejected. */
   readonly reloads: number;
   readonly refused: number;
   /** Changes that came over the control socket. */
   readonly edits: number;
-  /** Frames that --capture or --against should have seen, but came too fast. */
+  /** Frames that --capture or --against missed because they arrived too fast. */
   readonly missed: number;
-  /** What became of --capture; null: there is none. */
+  /** State of --capture; null without it. */
   readonly capture: LiveCapture | null;
 }
 
@@ -158,20 +158,20 @@ function portTable(report: LiveReport, before: LiveReport | null, seconds: numbe
   return table([head, ...rows], "llrrrrrr");
 }
 
-/** What happened besides, as far as it did. */
+/** Counts that are not 0, a line each. */
 function notes(report: LiveReport): string {
   const sum = (field: "completed" | "segmented" | "restored"): number =>
     report.devices.reduce((total, device) => total + device[field], 0);
   const rows: [number, string][] = [
-    [report.undelivered, "frames were for a port without a device"],
-    [sum("completed"), "checksums completed, which senders had left to hardware"],
+    [report.undelivered, "frames to a port without a device"],
+    [sum("completed"), "checksums completed for senders that offload them"],
     [sum("segmented"), "segments cut from larger frames"],
     [sum("restored"), "VLAN tags put back"],
-    [report.reloads, "intents taken while running"],
-    [report.refused, "intents refused"],
+    [report.reloads, "intents reloaded"],
+    [report.refused, "intents rejected"],
     [report.edits, "edits over the control socket"],
     [report.capture?.lost ?? 0, "packets that --capture could not write"],
-    [report.missed, "frames not looked at by --capture or --against, as they came too fast"],
+    [report.missed, "frames that --capture or --against missed because they arrived too fast"],
   ];
   return rows
     .filter(([met]) => met > 0)

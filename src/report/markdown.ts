@@ -1,7 +1,9 @@
-/** Findings as Markdown, for a summary page of CI or a comment, and as a plain page of HTML. Pure functions. */
+/**
+ * Findings as Markdown, for a summary page of CI or a comment, and as a plain page of HTML. Pure functions.
+ */
 import { bodyOf, escapeXml, type Finding, type Findings } from "./finding.ts";
 
-/** Findings told in full, and rows of each; GitHub takes a megabyte a step. */
+/** Findings printed in full, and flow pairs of each; GitHub accepts one megabyte a step. */
 const TOLD = 50;
 const ROWS = 100;
 const HOW = "a .json, .xml or .sarif report has all";
@@ -16,7 +18,7 @@ export function* markdown(run: Findings): Generator<string> {
     const body = [...bodyOf(finding, ROWS, HOW)].join("\n");
     yield `\n## ${index + 1}. ${plain(finding.title)}\n\n${fenced(body)}\n`;
   }
-  if (findings.length > TOLD) yield `\n${findings.length - TOLD} more are not told in full; ${HOW}.\n`;
+  if (findings.length > TOLD) yield `\n${findings.length - TOLD} more are not shown in full; ${HOW}.\n`;
 }
 
 const row = ({ level, title, place }: Finding): string =>
@@ -27,8 +29,8 @@ export const plain = (text: string): string =>
   text.replace(/[\\`*_{}[\]<>#|~&]/g, "\\$&").replace(/\s*[\r\n]+\s*/g, " ");
 
 /**
- * Text as code in a cell of a table, every character as it is. A bar would end the cell even there, so it is written as an
- * entity, and with it the text cannot stand between backticks.
+ * Text as code in a cell of a table, every character as it is. A bar would end the cell even there, so it
+ * is written as an entity, and with it the text cannot stand between backticks.
  */
 export function code(text: string): string {
   const line = text.replace(/\s*[\r\n]+\s*/g, " ");
@@ -46,9 +48,11 @@ export function fenced(text: string): string {
 
 export function* html(run: Findings): Generator<string> {
   const style =
-    "body{font:16px/1.5 sans-serif;margin:2em auto;max-width:70em;padding:0 1em}pre{overflow:auto;background:#8881;padding:1em}";
+    "body{font:16px/1.5 sans-serif;margin:2em auto;max-width:70em;padding:0 1em}" +
+    "pre{overflow:auto;background:#8881;padding:1em}";
   yield '<!doctype html>\n<html lang="en">\n';
-  yield `<head><meta charset="utf-8"><title>${escapeXml(run.headline)}</title>\n<style>${style}</style></head>\n`;
+  yield `<head><meta charset="utf-8"><title>${escapeXml(run.headline)}</title>\n`;
+  yield `<style>${style}</style></head>\n`;
   yield `<body>\n<h1>${escapeXml(run.headline)}</h1>\n`;
   yield `<ul>${run.facts.map(fact => `<li>${escapeXml(fact)}</li>`).join("")}</ul>\n`;
   for (const finding of run.findings) {

@@ -1,11 +1,10 @@
 /**
- * What a replay did, as text, JSON and Markdown. Pure functions of plain data: nothing here reads a file, a clock or
- * the terminal.
+ * The report of a replay, as text, JSON and Markdown. Pure functions of plain data: they read no file, no
+ * clock and no terminal.
  */
 import { ruleOf } from "./finding.ts";
 import { code, fenced, plain } from "./markdown.ts";
 import { bar, count as n, type Palette, table, tableName } from "./text.ts";
-
 import { placeText, type VerifyPlace } from "./verify.ts";
 import { placeObject } from "./verify-json.ts";
 
@@ -29,26 +28,26 @@ export interface AgainstDifference {
   readonly hex: string;
   readonly core: string;
   readonly flows: string;
-  /** A flow of the intent, where the core's tables say which, and one of the bridge. */
+  /** The flow of the intent, if the tables on the path determine it, and the flow of the bridge. */
   readonly compiled: VerifyPlace | null;
   readonly installed: VerifyPlace | null;
-  /** A shell line that shows the first frame's way on both sides. */
+  /** A shell line that traces the first frame through both. */
   readonly command: string;
 }
 
-/** What the same frames did in the flows of a bridge. */
+/** The comparison with the flows of a bridge. */
 export interface AgainstReport {
   /** The file of the flows. */
   readonly file: string;
   /** Frames that were compared. */
   readonly frames: number;
   readonly different: number;
-  /** Frames whose end the flows leave open. */
+  /** Frames whose outcome the flows do not determine. */
   readonly unknown: number;
   readonly ambiguous: number;
-  /** By the flows at which the two part, those with most frames first; each with its first frame. */
+  /** By the flows at which core and bridge diverge, most frames first; each with its first frame. */
   readonly differences: readonly AgainstDifference[];
-  /** Frames that differ in further ways, which are not listed. */
+  /** Frames with differences that are not listed. */
   readonly others: number;
   readonly undecided: readonly { readonly what: string; readonly frames: number }[];
 }
@@ -65,7 +64,7 @@ export interface ReplayReport {
   readonly ports: readonly PortReport[];
   /** Frames by drop reason; only those that occurred. */
   readonly drops: ReadonlyMap<string, number>;
-  /** Frames that met each table. */
+  /** Frames that entered each table. */
   readonly tables: ReadonlyMap<number, number>;
   readonly against: AgainstReport | null;
 }
@@ -103,7 +102,7 @@ export function replayJson(report: ReplayReport): string {
   });
 }
 
-/** Zero rows are left out, but for the two of the contract. */
+/** Zero counts are left out, except for frames and different. */
 export function againstJson(report: AgainstReport): object {
   const { frames, different, unknown, ambiguous, differences, others, undecided } = report;
   return {
@@ -141,9 +140,10 @@ export function replayText(report: ReplayReport, paint: Palette): string {
   const drops = [...report.drops].sort(([, a], [, b]) => b - a);
   const tables = [...report.tables].map(([number, met]): [string, number] => [tableName(number), met]);
   const sections = [
-    `${paint.bold(`${n(frames)} frames`)}, ${n(bytes)} bytes in ${duration(seconds)} (${rate(frames, seconds)})`,
+    `${paint.bold(`${n(frames)} frames`)}, ${n(bytes)} bytes ` +
+      `in ${duration(seconds)} (${rate(frames, seconds)})`,
     section("verdict", verdicts, frames, paint, paint.green),
-    section("dropped because", drops, frames, paint, paint.yellow),
+    section("drop reason", drops, frames, paint, paint.yellow),
     section("table", tables, frames, paint, paint.cyan),
     ports(report, paint),
     report.against === null ? "" : againstText(report.against, paint),
@@ -183,7 +183,7 @@ function ports(report: ReplayReport, paint: Palette): string {
 const SHOWN = 5;
 const DIFFERENCES_SHOWN = 10;
 
-/** What was compared, as a section of a page. */
+/** The comparison, as a section of the text. */
 export function againstText(report: AgainstReport, paint: Palette): string {
   const { file, frames, different, unknown, ambiguous, differences, undecided } = report;
   const rows: [string, number][] = [
@@ -200,10 +200,11 @@ export function againstText(report: AgainstReport, paint: Palette): string {
   const further = rest.reduce((sum, one) => sum + one.frames, report.others);
   if (further > 0)
     lines.push(
-      `  … and ${n(further)} more ${frameWord(further)} at ${n(rest.length)} more pairs of flows; --format json or --report FILE.json has all`,
+      `  … and ${n(further)} more ${frameWord(further)} at ${n(rest.length)} more flow pairs; ` +
+        "use --format json or --report FILE.json for all",
     );
   for (const { what, frames: met } of undecided.slice(0, SHOWN))
-    lines.push(`  ${paint.yellow("open:")} ${what} (${n(met)})`);
+    lines.push(`  ${paint.yellow("undecided:")} ${what} (${n(met)})`);
   if (undecided.length > SHOWN) lines.push(`  … and ${n(undecided.length - SHOWN)} more`);
   return lines.filter(line => line !== "").join("\n");
 }
@@ -222,7 +223,7 @@ function differenceLines(one: AgainstDifference, paint: Palette): string[] {
   ];
 }
 
-/** The same as Markdown, for a summary page of CI. */
+/** Markdown, for a summary page of CI. */
 export function replayMarkdown(report: ReplayReport): string {
   const { frames, bytes, seconds, snapped } = report;
   const drops = [...report.drops].map(([reason, dropped]) => `| \`${reason}\` | ${n(dropped)} |`);
@@ -233,11 +234,11 @@ export function replayMarkdown(report: ReplayReport): string {
   return `${[
     "# Replay",
     "",
-    `${n(frames)} frames, ${n(bytes)} bytes in ${duration(seconds)}: ${n(outputsOf(report))} left, ` +
-      `${n(repliesOf(report))} were answered, ${n(dropsOf(report))} dropped, ${n(snapped)} snapped.` +
+    `${n(frames)} frames, ${n(bytes)} bytes in ${duration(seconds)}: ${n(outputsOf(report))} forwarded, ` +
+      `${n(repliesOf(report))} answered, ${n(dropsOf(report))} dropped, ${n(snapped)} snapped.` +
       (report.interruptedBy === undefined ? "" : ` Interrupted by ${report.interruptedBy}.`),
     "",
-    "| dropped because | frames |",
+    "| drop reason | frames |",
     "|---|--:|",
     ...drops,
     "",
@@ -258,13 +259,14 @@ function againstMarkdown(report: AgainstReport): string[] {
   const table = ["", "| frames | core | flows | where |", "|--:|---|---|---|", ...rows];
   return [
     "",
-    `Against ${code(file)}: ${n(frames)} frames compared, ${n(different)} differ, ${n(unknown + ambiguous)} are left open.`,
+    `Against ${code(file)}: ${n(frames)} frames compared, ${n(different)} differ, ` +
+      `${n(unknown + ambiguous)} are undecided.`,
     ...(rows.length === 0 ? [] : [...table, "", fenced(shown.map(({ command }) => command).join("\n"))]),
     ...(rest === 0 ? [] : ["", `${n(rest)} more ${frameWord(rest)}; a .json report has all.`]),
   ];
 }
 
-/** Differences that are told in Markdown; GitHub takes a megabyte a step. */
+/** Differences printed in Markdown; GitHub accepts one megabyte a step. */
 const MARKDOWN_SHOWN = 50;
 
 const whereOf = ({ compiled, installed }: AgainstDifference): string =>

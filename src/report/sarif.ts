@@ -1,6 +1,7 @@
 /**
- * Findings as SARIF 2.1.0 (OASIS), for GitHub's code scanning and its like: one run, a result a finding, the ways of a
- * frame as code flows. A run that found nothing has an empty list of results, which closes what was open before.
+ * Findings as SARIF 2.1.0 (OASIS), for GitHub's code scanning and similar tools: one run, one result a
+ * finding, the paths of a frame as code flows. A run without findings has an empty list of results, which
+ * closes earlier alerts.
  */
 import {
   type Finding,

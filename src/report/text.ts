@@ -1,8 +1,8 @@
-/** Text for people: bars, columns, grouped digits, and colours that can be off. */
+/** Pieces of text reports: bars, columns, grouped digits, optional colors. Pure functions. */
 
 import { CONTROLS, control } from "./terminal.ts";
 
-/** Wraps text in terminal colours, or leaves it alone. */
+/** Wraps text in terminal colors, or returns it unchanged. */
 export interface Palette {
   bold(text: string): string;
   dim(text: string): string;

@@ -1,4 +1,7 @@
-/** One frame's way through the pipeline or through flows, as text and JSON. Pure functions of plain data. */
+/**
+ * The path of one frame through the pipeline or through flows, as text and JSON. Pure functions of plain
+ * data.
+ */
 import {
   alongText,
   outputObject,
@@ -12,12 +15,12 @@ import { type Palette, tableName } from "./text.ts";
 /** A table that the frame met, and the flow it matched there. */
 export interface TraceStep {
   readonly table: number;
-  /** Priority and match: `priority=400,in_port=1,…`; null where nothing matched. */
+  /** Priority and match: `priority=400,in_port=1,…`; null if no flow matched. */
   readonly flow: string | null;
   /** Line of the flow in its file, or among the compiled flows; counts from 1. */
   readonly line: number | null;
   readonly actions: string | null;
-  /** The flows whose conjunction actions led to it; absent where it matched by itself. */
+  /** The flows whose conjunction actions led to it; absent if it matched by itself. */
   readonly clauses?: readonly TraceClause[];
 }
 
@@ -28,9 +31,12 @@ export interface TraceClause {
   readonly actions: string;
 }
 
-/** What happened between one table and the next, for people. */
+/** Changes between one table and the next. */
 export interface TraceEvent {
-  /** `nw_ttl: 64 → 63`, and the packet as it was read anew behind a popped label. */
+  /**
+   * Changed fields (`nw_ttl: 64 → 63`), and a summary of the packet if it was parsed again behind a popped
+   * label.
+   */
   readonly changes: readonly { readonly field: string; readonly before: string; readonly after: string }[];
   readonly readAgain: string | null;
 }
@@ -38,7 +44,7 @@ export interface TraceEvent {
 export interface TraceReport {
   readonly inPort: number;
   readonly inPortName: string | null;
-  /** What the frame brought with it beside its bytes, as a match: `tun_id=0x64`; empty when that is nothing. */
+  /** State beside the bytes of the frame, as a match: `tun_id=0x64`; empty if there is none. */
   readonly state: string;
   /** Summary of the frame as it came in, one line. */
   readonly before: string;
@@ -49,11 +55,14 @@ export interface TraceReport {
   readonly verdict: "output" | "reply" | "drop" | "unknown" | "ambiguous";
   readonly reason: string | null;
   readonly unknown: readonly { readonly feature: string; readonly line: number }[];
-  /** Flows of one table and priority that both match and differ. */
+  /** Flows of one table with equal priority that both match and differ. */
   readonly ambiguous: readonly {
     readonly table: number;
     readonly lines: readonly number[];
-    /** Lines of flows with conjunction actions whose order decides; absent where both flows match by themselves. */
+    /**
+     * Lines of flows with conjunction actions whose order decides; absent where both flows match by
+     * themselves.
+     */
     readonly clauses?: readonly number[];
   }[];
   readonly tables: readonly TraceStep[];
@@ -61,7 +70,7 @@ export interface TraceReport {
   readonly isPipeline: boolean;
   /** One for each table, or none at all. */
   readonly events: readonly TraceEvent[];
-  /** What else is worth knowing: why everything was undone. */
+  /** Further lines, for example why the outcome was discarded. */
   readonly notes: readonly string[];
 }
 
@@ -123,7 +132,7 @@ function stepLines(step: TraceStep, event: TraceEvent | undefined, paint: Palett
   for (const { field, before, after } of event?.changes ?? []) {
     lines.push(`       ${paint.cyan(field)}: ${before} → ${after}`);
   }
-  if (event?.readAgain != null) lines.push(`       ${paint.dim("read again:")} ${event.readAgain}`);
+  if (event?.readAgain != null) lines.push(`       ${paint.dim("parsed again:")} ${event.readAgain}`);
   return lines;
 }
 
@@ -141,8 +150,8 @@ function verdictLines({ verdict, reason, unknown, ambiguous, notes }: TraceRepor
     const found = `lines ${both.join(" and ")}`;
     const why =
       clauses === undefined
-        ? `${found} match with one priority and differ`
-        : `${found} differ; which is found depends on the order of the clauses in lines ${clauses.join(", ")}`;
+        ? `${found} both match with equal priority and differ`
+        : `${found} differ; the order of the clauses in lines ${clauses.join(", ")} decides between them`;
     lines.push(`${paint.red("ambiguous")} table ${table}: ${why}`);
   }
   return [...lines, ...more.map(text => `     ${text}`)];

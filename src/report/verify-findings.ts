@@ -1,4 +1,7 @@
-/** What verify and diff found, as findings: the form that JUnit, SARIF, Markdown, HTML and annotations are made from. */
+/**
+ * The result of verify and diff as findings, from which JUnit, SARIF, Markdown, HTML and annotations are
+ * made. Pure functions of plain data.
+ */
 import { type Cause, causesOf, reasonOf, titleOf } from "./causes.ts";
 import {
   type Finding,
@@ -35,7 +38,7 @@ import {
 
 const start = ({ name }: VerifySide): Location => ({ file: name, line: 1 });
 
-/** A step at a line that is there. */
+/** A step at a valid line number. */
 const stepOf = ({ file, line, text, compiledLine }: VerifyPlace): Step => ({
   file,
   line: Math.max(1, line),
@@ -54,10 +57,12 @@ const wayOf = (letter: string, side: VerifySide, behaviour: VerifyBehaviour): Wa
 
 const originsOf = (steps: readonly VerifyStep[]): Related[] =>
   steps.flatMap(({ origin, text }) =>
-    origin === null ? [] : [{ ...origin, message: `what this flow is for: ${ruleOf(text)}` }],
+    origin === null
+      ? []
+      : [{ ...origin, message: `the part of the intent that this flow implements: ${ruleOf(text)}` }],
   );
 
-/** Both ends of every row, where they are to be mended. */
+/** Both flows of every pair, at the lines to fix. */
 function* rowPlaces(cause: Cause): Generator<Related> {
   for (const { a, b, missing } of cause.rows()) {
     if (b !== null && missing !== "b") yield { ...stepOf(b), message: `b has: ${ruleOf(b.text)}` };

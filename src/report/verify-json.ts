@@ -1,4 +1,4 @@
-/** What verify and diff found, for programs: the object of docs/verify.md, complete, in pieces. */
+/** The JSON of verify and diff: the object of docs/verify.md, complete, in pieces. */
 import { outputObject, packetInObject } from "./ends.ts";
 import { jsonPieces } from "./json-pieces.ts";
 import {

@@ -1,4 +1,7 @@
-/** What verify and diff found, for people: the verdict in one line, what was compared, then causes with their rows. */
+/**
+ * The text report of verify and diff: the verdict in one line, the two inputs, then causes with their
+ * flows, ambiguities, cookies, and the reasons why a proof is incomplete. Pure functions of plain data.
+ */
 import { type Cause, causesOf, plural, reasonOf, titleOf } from "./causes.ts";
 import { alongText, packetInText } from "./ends.ts";
 import { ruleOf } from "./finding.ts";
@@ -15,7 +18,7 @@ import {
   type VerifyUnknown,
 } from "./verify.ts";
 
-/** Rows of a cause that are printed; JSON has all. */
+/** Flow pairs of a cause that are printed; JSON has all. */
 const ROWS_SHOWN = 20;
 /** Pairs of flows with different cookies that are printed. */
 const COOKIES_SHOWN = 10;
@@ -26,14 +29,14 @@ function apartFrom(report: VerifyReport): string {
   return leftOut.length === 0 ? "" : `, apart from ${leftOut.join(" and ")}`;
 }
 
-/** Whether a signal ended the proof: what there is was found until then. */
+/** Whether a signal ended the proof. */
 const isInterrupted = ({ unknown }: VerifyReport): boolean =>
   unknown.some(({ feature, side }) => feature === "interrupted" && side === null);
 
 const classText = ({ classes }: VerifyReport): string =>
-  `${plural(classes, "class").replace(/classs$/, "classes")} of frames`;
+  `${count(classes)} packet ${classes === 1 ? "class" : "classes"}`;
 
-/** `equal: …`: the verdict and what it means, in one line. It claims no more than was compared. */
+/** `equal: …`: verdict and meaning in one line. It claims no more than the proof compared. */
 export function verifyHeadline(report: VerifyReport): string {
   const { verdict, a, b, differences, ambiguous, unknown, cookies } = report;
   const apart = apartFrom(report);
@@ -41,34 +44,49 @@ export function verifyHeadline(report: VerifyReport): string {
   const read = report.compared.readAs.map(how => `, ${how}`).join("");
   if (verdict === "equal") {
     const limited = extent === null ? "" : `, ${extent}`;
-    return `equal${apart}${limited}: ${a.name} and ${b.name} do the same with every frame on every port${read}`;
+    return (
+      `equal${apart}${limited}: ${a.name} and ${b.name} ` +
+      `do the same with every frame on every port${read}`
+    );
   }
   if (verdict === "ambiguous") {
     const where = [...new Set(ambiguous.map(({ side }) => report[side].name))].join(" and ");
-    return `ambiguous: what ${where} does with some frames depends on which flow was installed first${read}`;
+    return (
+      `ambiguous: for some frames the outcome in ${where} ` +
+      `depends on the order in which flows were installed${read}`
+    );
   }
   if (verdict === "unknown" && isInterrupted(report))
-    return `interrupted: no difference between ${a.name} and ${b.name} was found${apart} in the ${classText(report)} compared until then; this is no verdict`;
+    return (
+      `interrupted: no difference found between ${a.name} and ${b.name}${apart} ` +
+      `in the ${classText(report)} compared so far; this is not a verdict`
+    );
   if (verdict === "unknown") {
     const reasons = plural(unknown.length, "reason");
-    return `unknown: no difference between ${a.name} and ${b.name} was found${apart}, but not all could be decided (${reasons})${read}`;
+    return (
+      `unknown: no difference found between ${a.name} and ${b.name}${apart}, ` +
+      `but the proof is incomplete (${reasons} below)${read}`
+    );
   }
   if (differences.length === 0)
-    return `different: ${plural(cookies?.count ?? 0, "cookie")} of ${a.name} and ${b.name}, and nothing else`;
+    return (
+      `different: only the cookies of ${plural(cookies?.count ?? 0, "flow")} differ ` +
+      `between ${a.name} and ${b.name}`
+    );
   const causes = causesOf(differences).length;
-  const found = `${plural(differences.length, "difference")} with ${plural(causes, "cause")}`;
+  const found = `${plural(causes, "cause")} (${plural(differences.length, "difference")})`;
   return `different: ${found} between ${a.name} and ${b.name}${read}`;
 }
 
-/** What was compared, a line each. */
+/** The two inputs and the size of the proof, a line each. */
 export function verifyFacts(report: VerifyReport): string[] {
   const { a, b, packets, seconds } = report;
   const side = (letter: string, { name, kind, flows, leftOut, unread, isSteady }: VerifySide): string =>
     [
       `${letter}: ${name}, ${kind}, ${plural(flows, "flow")}`,
       ...leftOut.map(one => `${count(one.flows)} left out by ${one.by}`),
-      ...(unread === 0 ? [] : [`${count(unread)} that cannot be read`]),
-      ...(isSteady ? [] : ["changed while it was read"]),
+      ...(unread === 0 ? [] : [`${count(unread)} that cannot be parsed`]),
+      ...(isSteady ? [] : ["changed while slash32 read it"]),
     ].join(", ");
   const time = seconds < 1 ? `${(seconds * 1000).toFixed(0)} ms` : `${seconds.toFixed(2)} s`;
   const told = `${classText(report)}, ${packets} flow keys, ${time}`;
@@ -83,24 +101,24 @@ export function endsOf({ outputs, packetIns, others, errors }: VerifyBehaviour):
     output => `out ${portText(output.port, output.portName)}${alongText(output)}: ${output.summary}`,
   );
   ends.push(...packetIns.map(packetInText), ...others);
-  const undone = errors.map(error => `everything is undone: ${error}`);
+  const undone = errors.map(error => `outcome discarded: ${error}`);
   if (ends.length === 0) return [["drop", ...undone].join(", ")];
   return [...ends, ...undone];
 }
 
-/** Steps in which a loop stands once. */
+/** Steps in which a loop is listed once. */
 export interface Folded<T> {
   readonly step: T;
   readonly index: number;
-  /** Of the last step of a loop: how many steps it has, and how often they come. */
+  /** Set at the last step of a loop: its number of steps and of repetitions. */
   readonly loop: { readonly steps: number; readonly times: number } | null;
 }
 
-/** Longer loops are not looked for; shorter rows of the same are printed. */
+/** Loops of more steps are not detected; fewer repetitions are printed in full. */
 const MAX_LOOP = 16;
 const MIN_TIMES = 3;
 
-/** Folds runs of steps that come again and again. */
+/** Folds repeated runs of steps. */
 export function folded<T extends VerifyPlace>(steps: readonly T[]): Folded<T>[] {
   const out: Folded<T>[] = [];
   const isAlike = (i: number, j: number): boolean =>
@@ -116,7 +134,7 @@ export function folded<T extends VerifyPlace>(steps: readonly T[]): Folded<T>[] 
   return out;
 }
 
-/** The shortest run of steps from `index` on that comes at least MIN_TIMES; else one step, once. */
+/** The shortest run of steps from `index` on that repeats at least MIN_TIMES; else one step, once. */
 function loopAt(
   count: number,
   index: number,
@@ -161,37 +179,37 @@ const frameLines = ({ inPort, inPortName, state, summary, hex }: Shown, paint: P
 
 const replayLine = ({ replay }: Shown, paint: Palette): string => `   ${paint.cyan("$")}  ${replay}`;
 
-/** A row as `ovs-ofctl diff-flows` prints it: what only a has, what only b has. */
+/** A pair of flows as `ovs-ofctl diff-flows` prints it: - the flow of a, + the flow of b. */
 export function rowLines({ a, b, missing }: VerifyRow): string[] {
   const line = (sign: string, place: VerifyPlace | null): string[] =>
     place === null ? [] : [`${sign} ${placeText(place)}: ${ruleOf(place.text)}`];
   return [...(missing === "a" ? [] : line("-", a)), ...(missing === "b" ? [] : line("+", b))];
 }
 
-/** All rows of a cause as lines, or, when there are more than `most`, the first of them and how many more there are. */
+/** The flow pairs of a cause as lines; of more than `most` the first ones and the number of the others. */
 export function* rowsText(cause: Cause, most: number, how: string): Generator<string> {
   const { rowCount } = cause;
-  yield `${plural(rowCount, "row")} (- what a has, + what b has):`;
+  yield `${plural(rowCount, "flow pair")} (- in a, + in b):`;
   let left = most;
   for (const row of cause.rows()) {
     if (left-- === 0) {
-      yield `  … and ${plural(rowCount - most, "more row")}; ${how}`;
+      yield `  … and ${plural(rowCount - most, "more flow pair")}; ${how}`;
       break;
     }
     for (const line of rowLines(row)) yield `  ${line}`;
   }
   const open = cause.differences.reduce((sum, { rows }) => sum + rows.openCount, 0);
-  if (open > 0) yield `  … and ${plural(open, "row")} that could not be decided`;
+  if (open > 0) yield `  … and ${plural(open, "undecided flow pair")}`;
 }
 
 const hasRows = ({ rowCount, differences }: Cause): boolean =>
   rowCount > 1 || differences.some(({ rows }) => rows.openCount > 0);
 
-/** Rows that the ways of the first frame do not show already. */
+/** The flow pairs, if they are more than those that the paths of the first frame show. */
 export const furtherRows = (cause: Cause, most: number, how: string): Iterable<string> =>
   hasRows(cause) ? rowsText(cause, most, how) : [];
 
-const HOW = "--format json or --report FILE.json has all";
+const HOW = "use --format json or --report FILE.json for all";
 
 function causeLines(cause: Cause, index: number, paint: Palette): string[] {
   const first = cause.differences[0]!;
@@ -210,11 +228,12 @@ function causeLines(cause: Cause, index: number, paint: Palette): string[] {
 
 const COLORS = { equal: "green", different: "red", ambiguous: "red", unknown: "yellow" } as const;
 
-/** Where the search ended early, how to go on. */
+/** Printed if the search ended early. */
 export const INCOMPLETE =
-  "The search stopped here: there may be more differences, and more rows of these. --max-differences all and a larger --budget show them.";
+  "The search stopped here: there may be more differences, and more flows with these. " +
+  "Use --max-differences all and a larger --budget to find them.";
 
-/** For people: the verdict, then causes, overlaps, what is unknown. */
+/** The whole text. */
 export function verifyText(report: VerifyReport, paint: Palette): string {
   const { verdict, differences, ambiguous, unknown, cookies, isComplete } = report;
   const lines = [
@@ -247,11 +266,11 @@ export function verifyText(report: VerifyReport, paint: Palette): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** Why it depends on the order of installation what becomes of a frame. */
+/** Why the outcome of a frame depends on the order of installation. */
 export const whyAmbiguous = ({ flows }: VerifyAmbiguity): string =>
   flows.some(({ clauses }) => clauses !== undefined)
-    ? "the order of conjunction flows decides which of two flows this frame finds, and they do different things"
-    : "two flows of one priority match this frame and do different things";
+    ? "the order of conjunction flows decides which of two flows this frame matches, and their actions differ"
+    : "two flows of equal priority match this frame and their actions differ";
 
 function unknownText({ note, ...one }: VerifyUnknown, report: VerifyReport): string {
   return note === undefined ? placed(one, report) : `${placed(one, report)}: ${note}`;

@@ -1,6 +1,7 @@
 /**
- * What verify and diff found, as plain data: what the two sides are, what was compared, each difference with its frame and
- * with the rows that it is due to. JSON, text and findings are made of it in files of their own.
+ * The result of verify and diff as plain data: the two inputs, the parts of an outcome that were compared,
+ * and each difference with its frame and the flows that cause it. JSON, text and findings are made from it
+ * in files of their own.
  */
 import type { ShownOutput, ShownPacketIn } from "./ends.ts";
 import type { Location, Step } from "./finding.ts";
@@ -17,15 +18,15 @@ export interface VerifySide {
   readonly kind: "intent" | "dump" | "bridge";
   readonly flows: number;
   readonly leftOut: readonly LeftOut[];
-  /** Flows that cannot be read. */
+  /** Flows that cannot be parsed. */
   readonly unread: number;
-  /** False for a bridge that changed while it was read. */
+  /** False for a bridge that changed while slash32 read it. */
   readonly isSteady: boolean;
 }
 
 /**
- * Where a flow is. A flow of an intent has the line of the part that it is for, 0 where it is for no part alone, and
- * `compiledLine`, its line in what `slash32 compile` prints, which is null for all others.
+ * Where a flow is. A flow of an intent has the line of the part that it is for, 0 where it is for no part
+ * alone, and `compiledLine`, its line in what `slash32 compile` prints, which is null for all others.
  */
 export interface VerifyPlace extends Step {
   readonly compiledLine: number | null;
@@ -41,7 +42,7 @@ export function placeText({ file, line, compiledLine }: VerifyPlace): string {
 
 /** A flow that a frame met. */
 export interface VerifyStep extends VerifyPlace {
-  /** Table, priority and match, and actions, in a spelling of ours: equal texts mean the same. */
+  /** Table, priority and match, and actions, in normal form: equal texts have equal effects. */
   readonly match: string;
   readonly actions: string;
   readonly priority: number;
@@ -62,11 +63,11 @@ export interface VerifyBehaviour {
 interface Shown {
   readonly inPort: number;
   readonly inPortName: string | null;
-  /** What the frame brings with it beside its bytes, as a match: `tun_id=0x64`; empty when that is nothing. */
+  /** State beside the bytes of the frame, as a match: `tun_id=0x64`; empty if there is none. */
   readonly state: string;
   readonly hex: string;
   readonly summary: string;
-  /** A shell line that shows the frame's way. */
+  /** A shell line that traces the frame. */
   readonly replay: string;
 }
 
@@ -78,10 +79,10 @@ export interface VerifyRow {
   readonly missing: "a" | "b" | null;
 }
 
-/** The rows of a difference. They can be a million, so they are made one by one. */
+/** The flow pairs of a difference. There may be a million, so they are made one by one. */
 export interface VerifyRows {
   readonly count: number;
-  /** Rows of which nobody knows whether they differ. */
+  /** Flow pairs that may or may not differ. */
   readonly openCount: number;
   at(index: number): VerifyRow;
   /** Equal for one row of two differences. */
@@ -94,7 +95,7 @@ export interface VerifyDifference extends Shown {
   readonly a: VerifyBehaviour;
   readonly b: VerifyBehaviour;
   readonly rows: VerifyRows;
-  /** Rows of the table that are hit alike, the wrong ones among them; 0: a flow by itself. */
+  /** Flows of the table with this match form, the different ones included; 0: a single flow. */
   readonly alike: number;
 }
 
@@ -108,23 +109,25 @@ export interface VerifyUnknown {
   /** 0 where no line is to blame. */
   readonly line: number;
   readonly side: "a" | "b" | null;
-  /** What is known beside it, and what to do. */
+  /** Further information, and what to do. */
   readonly note?: string;
 }
 
-/** Two flows that say the same but for their cookies. */
+/** Two flows that differ only in their cookies. */
 export interface CookiePair {
   readonly a: VerifyPlace;
   readonly b: VerifyPlace;
 }
 
-/** What was part of the outcome, and what was left out of it, in words that can follow "equal, apart from". */
+/**
+ * Parts of an outcome that were compared, and flows left out, in words that can follow "equal, apart from".
+ */
 export interface Compared {
   readonly included: readonly string[];
   readonly leftOut: readonly string[];
-  /** How texts were read that do not tell: `read as OpenFlow 1.3+`. */
+  /** How a text without version was parsed: `read as OpenFlow 1.3+`. */
   readonly readAs: readonly string[];
-  /** What "equal" holds for, when that is less than the tables: `as far as OpenFlow 1.0 shows`. */
+  /** The scope of "equal", if it is less than the tables: `as far as OpenFlow 1.0 shows`. */
   readonly extent: string | null;
   /** Names of ports and tables that nothing defines, and the numbers that stand for them here. */
   readonly symbols: {
@@ -143,11 +146,11 @@ export interface VerifyReport {
   readonly b: VerifySide;
   readonly compared: Compared;
   readonly differences: readonly VerifyDifference[];
-  /** False when the search ended before all was seen: there may be more differences, and more rows of these. */
+  /** False if the search ended early: there may be more differences, and more flow pairs of these. */
   readonly isComplete: boolean;
   readonly ambiguous: readonly VerifyAmbiguity[];
   readonly unknown: readonly VerifyUnknown[];
-  /** Null when cookies were not looked at. */
+  /** Null if cookies were not compared. */
   readonly cookies: { readonly count: number; at(index: number): CookiePair } | null;
 }
 

@@ -143,7 +143,7 @@ test("zstd: damage is named without the words of a library, behind what came bef
   const unused = Buffer.from(good);
   unused[4]! |= 8;
   await fails(unused, new Uint8Array(0), /is damaged \(its frame header\)/);
-  await fails(Buffer.concat([good, HELLO]), HELLO, /is damaged \(something else follows it\)/);
+  await fails(Buffer.concat([good, HELLO]), HELLO, /is damaged \(other data follows it\)/);
   for (const bytes of [good.length - 1, 7, 5]) {
     await fails(good.subarray(0, bytes), new Uint8Array(0), /ends too early/, true);
     await fails(Buffer.concat([good, good.subarray(0, bytes)]), HELLO, /ends too early/, true);

@@ -1,7 +1,7 @@
 /**
- * What the tests of the program share: it is run as people run it, as a process of its own in a fresh folder, and
- * what it says, leaves behind and exits with is looked at. Also the smallest intent, and makers of captures whose
- * every length and number can be made wrong. These share no code with src/.
+ * What the tests of the program share: it is run as people run it, as a process of its own in a fresh
+ * folder, and what it says, leaves behind and exits with is looked at. Also the smallest intent, and makers
+ * of captures whose every length and number can be made wrong. These share no code with src/.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -132,9 +132,11 @@ export function succeeds(ran: Ran): void {
   assert.is(ran.stderr, "");
 }
 
-// ── Frames ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Frames ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** An IPv4 packet of 60 bytes that VM tap101 sends and that leaves by the uplink; `number` tells them apart. */
+/**
+ * An IPv4 packet of 60 bytes that VM tap101 sends and that leaves by the uplink; `number` tells them apart.
+ */
 export function guestFrame(number = 0): Uint8Array {
   const frame = new Uint8Array(60);
   frame.set(Buffer.from("fe000000010152540000000b0800" + "4500002e000000004011", "hex"));
@@ -151,7 +153,7 @@ export function fabricFrame(number = 0): Uint8Array {
   return frame;
 }
 
-// ── Captures ────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Captures ───────────────────────────────────────────────────────────────────────────────────────────────
 
 export function concat(...parts: readonly Uint8Array[]): Buffer {
   return Buffer.concat(parts);

@@ -1,4 +1,7 @@
-/** What comes in and leaves beside a frame's bytes, on the command line: options, reports, the flow syntax of trace. */
+/**
+ * What comes in and leaves beside a frame's bytes, on the command line: options, reports, the flow syntax
+ * of trace.
+ */
 import { assert, suite } from "../harness.ts";
 import { Folder, failsWith, type Ran } from "./base.ts";
 
@@ -77,7 +80,7 @@ test("--tunnel-ports, and lists of interfaces, say which ports are tunnels", () 
     "--tunnel-ports",
     "vxlan0",
   );
-  assert.match(named.stdout, "1. tun_id differs: ");
+  assert.match(named.stdout, "1. tun_id differs for all frames of this packet class");
   assert.match(named.stdout, "out vxlan0 (2) with tun_id=0x64: ");
 });
 
@@ -163,9 +166,16 @@ test("--batch takes the state of a frame", () => {
 
 test("a flow that is no frame is one line", () => {
   failsWith(run("trace", "-f", "state.flows", "in_port=2,frob=1"), "frame: ", "frob");
-  failsWith(run("trace", "-f", "state.flows", "in_port=2,tun_id=0x64"), "needs a frame");
-  failsWith(run("trace", "-f", "state.flows", "ip,nw_dst=10.0.0.1"), "needs the port");
-  failsWith(run("trace", "-f", "state.flows", "-i", "1", "in_port=2,ip"), "-i says port 1");
+  failsWith(
+    run("trace", "-f", "state.flows", "in_port=2,tun_id=0x64"),
+    "the flow has no packet fields",
+    "a frame after the flow",
+  );
+  failsWith(run("trace", "-f", "state.flows", "ip,nw_dst=10.0.0.1"), "needs the input port");
+  failsWith(
+    run("trace", "-f", "state.flows", "-i", "1", "in_port=2,ip"),
+    "-i gives port 1, but the flow has in_port=2",
+  );
   failsWith(run("trace", "-f", "state.flows", "in_port=1,ip,nw_dst=10.0.0.0/8"), "ip_dst", "mask");
   failsWith(run("trace", "-f", "state.flows", "in_port=1,tun_metadata0=1,ip"), "tun_metadata0");
 });

@@ -1,6 +1,7 @@
 /**
- * `slash32 compile` as people run it: its formats, its outputs, bad input, a million routes; and a real Open vSwitch,
- * which takes the flows, has just those, and matches each frame with the one that `slash32 trace` names.
+ * `slash32 compile` as people run it: its formats, its outputs, bad input, a million routes; and a real
+ * Open vSwitch, which takes the flows, has just those, and matches each frame with the one that `slash32
+ * trace` names.
  */
 
 import { statSync } from "node:fs";
@@ -162,7 +163,7 @@ test("a million routes in 10 s of processor time", () =>
     assert.ok(printed.includes(`,${flow} actions=`), `line ${line}: ${printed}`);
   }));
 
-// ── Open vSwitch ────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Open vSwitch ───────────────────────────────────────────────────────────────────────────────────────────
 
 async function withSwitch(ports: readonly SwitchPort[], body: (sw: Switch) => Promise<void>): Promise<void> {
   peer("ovs-vswitchd");

@@ -1,6 +1,7 @@
 /**
- * How the text of flows is taken by verify, diff and trace: dumps of OpenFlow 1.0, texts without a version, -O, names that
- * nothing defines, dumps that are not whole, gzip. Seen on Open vSwitch 3.1.0: what each dump shows of the same flows.
+ * How the text of flows is taken by verify, diff and trace: dumps of OpenFlow 1.0, texts without a version,
+ * -O, names that nothing defines, dumps that are not whole, gzip. Seen on Open vSwitch 3.1.0: what each
+ * dump shows of the same flows.
  */
 import { gzipSync } from "node:zlib";
 import { assert, suite } from "../harness.ts";
@@ -82,7 +83,7 @@ test("a dump of OpenFlow 1.0 hides: no difference in it is not equal, unless tha
     const report = diff(...pair);
     assert.is(`${report.verdict} ${report.code}`, "unknown 1", pair.join());
     assert.equal(features(report), ["openflow10-dump"], pair.join());
-    assert.match(report.unknown[0]!.note!, /^no difference in what it shows/);
+    assert.match(report.unknown[0]!.note!, /^no difference in the part that it shows/);
     assert.match(report.unknown[0]!.note!, /ovs-ofctl -O OpenFlow15,OpenFlow13 dump-flows/);
     const accepted = diff("--of10", ...pair);
     assert.is(`${accepted.verdict} ${accepted.code}`, "equal 0", pair.join());
@@ -151,7 +152,7 @@ test("a name that may be the port of a number leaves the verdict open, until a l
   const open = diff("mixed.flows", "mixed2.flows");
   assert.is(open.verdict, "unknown");
   assert.match(open.unknown[0]!.feature, /the number of port "tap a" beside port 4/);
-  assert.match(open.unknown[0]!.note!, /they differ if it is not/);
+  assert.match(open.unknown[0]!.note!, /a and b differ if they are different ports/);
   assert.is(diff("mixed.flows", "mixed.flows").verdict, "equal", "whatever the names are");
   const groups = ["--groups-a", "two.groups", "--groups-b", "three.groups"];
   assert.is(diff("grouped.flows", "grouped.flows", ...groups).verdict, "unknown", "a number in a group");
@@ -206,7 +207,7 @@ test("lists of names that are wrong are said with their place", () => {
   failsWith(run("diff", ...both, "--tables", "a=255"), "--tables:1:1: 255 is no table number: 0 to 254 are");
   failsWith(
     run("diff", ...both, "--tables", "plain.flows"),
-    "plain.flows: names no table",
+    "plain.flows: defines no table",
     "ovs-ofctl dump-tables",
   );
   failsWith(run("diff", ...both, "--tables", "nowhere.txt"), "nowhere.txt: does not exist");

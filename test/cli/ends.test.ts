@@ -1,7 +1,7 @@
 /**
- * How the program ends when somebody else decides: a signal, a reader that has had enough, a full disk, a terminal that
- * understands no control sequences. What is known is printed, nothing is left in the temporary folder, and no exit code
- * claims more than was done.
+ * How the program ends when somebody else decides: a signal, a reader that has had enough, a full disk, a
+ * terminal that understands no control sequences. What is known is printed, nothing is left in the
+ * temporary folder, and no exit code claims more than was done.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, openSync, readdirSync } from "node:fs";
@@ -12,7 +12,10 @@ import { Folder, failsWith, goodPcap, INTENT, PROGRAM, type Ran } from "./base.t
 
 const test = suite("ends");
 
-/** Routes enough for a proof that takes longer than a signal needs: every label is wrong, and every row is confirmed. */
+/**
+ * Routes enough for a proof that takes longer than a signal needs: every label is wrong, and every row is
+ * confirmed.
+ */
 const ROUTES = 30_000;
 const routes = (label: number): string => {
   const lines = Array.from({ length: ROUTES }, (_, n) => {
@@ -162,7 +165,7 @@ test("an interrupted search is no verdict, in words and in JSON", async () => {
   assert.is(statusOf(ran), 130);
 });
 
-// ── Readers that end ────────────────────────────────────────────────────────────────────────────────────────────
+// ── Readers that end ───────────────────────────────────────────────────────────────────────────────────────
 
 test("a reader that has had enough is no failure: no word, and 141 or the command's own exit code", () => {
   const shell = (line: string): Ran => folder.shell(`${line}; echo "status $?"`);
@@ -202,7 +205,7 @@ test("a full disk is one line, and no exit code of success", () => {
   assert.equal(leftBehind(), []);
 });
 
-// ── Terminals ───────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Terminals ──────────────────────────────────────────────────────────────────────────────────────────────
 
 test("a terminal that is dumb gets no control sequence, whatever the command", () => {
   if (spawnSync("script", ["--version"]).status !== 0) skip("there is no script(1) to make a terminal");

@@ -1,11 +1,15 @@
 /**
- * Every option of every command, by the one table that parser and help are made of: which may be repeated, which take a
- * value, and that a wrong use is one line. What cannot be compared with nothing is no success either.
+ * Every option of every command, by the one table that parser and help are made of: which may be repeated,
+ * which take a value, and that a wrong use is one line. What cannot be compared with nothing is no success
+ * either.
  */
 
 import { mkdirSync } from "node:fs";
+import type { Command, Option } from "../../src/cli/command.ts";
+import { COMMANDS } from "../../src/cli/commands/index.ts";
 import { UsageError } from "../../src/cli/errors.ts";
-import { COMMANDS, type Command, type Option, parse } from "../../src/cli/options.ts";
+import { helpOf, programHelp } from "../../src/cli/help.ts";
+import { parse } from "../../src/cli/parse.ts";
 import { parseIntent } from "../../src/intent/index.ts";
 import { Flows, flowText } from "../../src/pipeline/index.ts";
 import { assert, suite } from "../harness.ts";
@@ -61,7 +65,7 @@ test("an option that takes one value is refused the second time, in any spelling
       for (const second of spellings) {
         const message = refusal(command, [...first, ...second]);
         if (isRepeatable === true) assert.is(message, null, `${command.name} --${name}`);
-        else assert.match(message ?? "", `--${name} takes one value; it is given twice: "x" and "x"`);
+        else assert.match(message ?? "", `--${name} takes one value but is given twice: "x" and "x"`);
         count++;
       }
   });
@@ -91,6 +95,61 @@ test("what help says of repeating is what the parser does", () => {
     assert.ok(repeatable.includes(one), one);
 });
 
+test("short help fits a screen and its common options, full help has every option, and no line is long", () => {
+  for (const command of COMMANDS) {
+    const [short, full] = [helpOf(command, false), helpOf(command, true)];
+    assert.ok(short.split("\n").length <= 24, `${command.name}: ${short.split("\n").length} lines`);
+    for (const { name, help, isCommon } of command.options) {
+      if (name === "h") continue;
+      assert.match(full, `--${name}`);
+      if (isCommon === true) assert.match(short, `--${name}`);
+      assert.not.match(help, /\.$/, `${command.name} --${name}: no period`);
+    }
+    const examples = new Set(command.examples.map(example => `  $ ${example}`));
+    for (const line of full.split("\n"))
+      assert.ok(line.length <= 100 || examples.has(line), `${line.length} columns: ${line}`);
+    assert.match(programHelp("1.0.0", COMMANDS), `  ${command.name}`);
+  }
+});
+
+test("the registry: names are unique, options of checks and dependences exist, words select one work", () => {
+  assert.is(new Set(COMMANDS.map(({ name }) => name)).size, COMMANDS.length);
+  for (const { name, options, dependences = [] } of COMMANDS) {
+    const names = options.map(one => one.name);
+    assert.is(new Set(names).size, names.length, `${name} has each option once`);
+    const shorts = options.flatMap(({ short }) => (short === undefined ? [] : [short]));
+    assert.is(new Set(shorts).size, shorts.length, `${name} has each short option once`);
+    for (const one of dependences)
+      for (const option of [...one.options, one.needs])
+        assert.ok(names.includes(option), `${name} --${option}`);
+  }
+});
+
+test("an unknown command, subcommand or argument selects nothing", () => {
+  failsWith(run("frob"), 'unknown command "frob"; run slash32 --help');
+  failsWith(run("doctor"), 'unknown command "doctor"');
+  failsWith(
+    run("agent", "frob", "-n", "hv.yaml"),
+    'unknown subcommand "frob"; the only subcommand is doctor',
+  );
+  for (const word of ["constructor", "toString", "__proto__"])
+    failsWith(run("agent", word), "unknown subcommand");
+  failsWith(run("agent", "doctor", "more", "-n", "hv.yaml"), 'agent: unexpected argument "more"');
+  for (const { name, noArguments } of COMMANDS)
+    if (noArguments !== undefined && name !== "agent")
+      failsWith(run(name, "frob"), 'unexpected argument "frob"');
+});
+
+test("an option without the one that it depends on is refused, not ignored", () => {
+  for (const { name, options, dependences = [] } of COMMANDS)
+    for (const { options: dependent, needs } of dependences)
+      for (const option of dependent) {
+        const { value } = options.find(one => one.name === option)!;
+        const given = value === undefined ? [`--${option}`] : [`--${option}`, "1"];
+        failsWith(run(name, ...given), `--${option} requires --${needs}`);
+      }
+});
+
 test("the program says it in one line: the first of two dumps is not lost", () => {
   failsWith(
     run("verify", "-n", "hv.yaml", "-f", "label.flows", "-f", "ok.flows"),
@@ -113,21 +172,24 @@ test("replay writes every report that is asked for, and none over another", () =
   failsWith(run(...args, "--report", "r.md", "--report", "a.pcap"), "--report a.pcap");
 });
 
-// ── Nothing compared is not equal ───────────────────────────────────────────────────────────────────────────────
+// ── Nothing compared is not equal ──────────────────────────────────────────────────────────────────────────
 
 test("filters that leave nothing are an error, whichever command", () => {
   const verify = ["verify", "-n", "hv.yaml", "-f", "label.flows"];
   failsWith(
     run(...verify, "--ignore-cookie", "0/0"),
-    "label.flows: --ignore-cookie leaves none",
+    "are left out by --ignore-cookie",
     "nothing to compare",
   );
   const tables = [0, 10, 20, 30, 40, 50].flatMap(table => ["--ignore-table", String(table)]);
-  failsWith(run(...verify, ...tables), "--ignore-table leaves none");
-  failsWith(run("diff", "-q", "ok.flows", "label.flows", "--ignore-cookie=0x0/0"), "leaves none");
+  failsWith(run(...verify, ...tables), "are left out by --ignore-table");
+  failsWith(
+    run("diff", "-q", "ok.flows", "label.flows", "--ignore-cookie=0x0/0"),
+    "are left out by --ignore-cookie",
+  );
   failsWith(
     run("trace", "-f", "ok.flows", ...tables, "-i", "1", "00".repeat(20)),
-    "--ignore-table leaves none",
+    "are left out by --ignore-table",
   );
 });
 
@@ -136,7 +198,7 @@ test("a dump of which nothing can be read is no table", () => {
   assert.is(ran.code, 1);
   assert.match(
     ran.stderr,
-    /\nslash32: unreadable\.flows: none of its 2 flows can be read; there is nothing to compare\n$/,
+    /\nslash32: unreadable\.flows: cannot parse any of its 2 flows; there is nothing to compare\n$/,
   );
   assert.is(
     run("replay", "-n", "hv.yaml", "-r", "tap101=a.pcap", "--against", "unreadable.flows", "--lenient").code,
@@ -185,9 +247,9 @@ test("folders, names that are not there, standard input twice: one line each", (
     failsWith(run("verify", "-n", "hv.yaml", "-f", "ok.flows", "--ports", name), `${name}: `);
   }
   failsWith(run("verify", "-n", "hv.yaml", "-f", "ok.flows", "--report", "dir"), "--report dir");
-  failsWith(run("verify", "-n", "-", "-f", "ok.flows", "--groups", "-"), "standard input can be one");
-  failsWith(run("diff", "ok.flows", "-", "--ports", "-"), "standard input can be one");
-  failsWith(run("replay", "-n", "-", "-r", "tap101=-"), "not both");
+  failsWith(run("verify", "-n", "-", "-f", "ok.flows", "--groups", "-"), "standard input is given twice");
+  failsWith(run("diff", "ok.flows", "-", "--ports", "-"), "standard input is given twice");
+  failsWith(run("replay", "-n", "-", "-r", "tap101=-"), "given twice");
 });
 
 test.run();

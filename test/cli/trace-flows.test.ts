@@ -1,6 +1,6 @@
 /**
- * `slash32 trace -f`: frames through the flows of a bridge, as text, JSON and batches. What it says of the pipeline's
- * flows is what the core says of the intent; the rest are the corners of the command line.
+ * `slash32 trace -f`: frames through the flows of a bridge, as text, JSON and batches. What it says of the
+ * pipeline's flows is what the core says of the intent; the rest are the corners of the command line.
  */
 import { assert, seed, suite } from "../harness.ts";
 import { randomFrame, randomIntent, rng } from "../model/random.ts";
@@ -101,7 +101,7 @@ test("text says what changed between the tables", () =>
     const lines = ran.stdout.split("\n").map(line => line.trim());
     const wanted = [
       "table=0, line 2: priority=9,mpls,in_port=1 actions=pop_mpls:0x0800,resubmit(,5)",
-      "read again: 02:00:00:00:00:fe > 02:00:00:00:00:01 IPv4",
+      "parsed again: 02:00:00:00:00:fe > 02:00:00:00:00:01 IPv4",
       "dl_dst: 02:00:00:00:00:01 → 52:54:00:00:00:0b",
       "nw_ttl: 64 → 63",
       "out  tap101 (11): 02:00:00:00:00:fe > 52:54:00:00:00:0b IPv4",
@@ -198,17 +198,17 @@ test("a header and no flow drops everything; an empty file, errors, lenient", ()
     failsWith(traced(folder, "1", GUEST), /flows\.txt:2:\d+: /);
     const ran = traced(folder, "1", GUEST, "--lenient");
     assert.is(ran.code, 0);
-    assert.match(ran.stderr, /1 flows cannot be read and are left out/);
+    assert.match(ran.stderr, /skipped 1 flow that cannot be parsed/);
     const piped = folder.run(["trace", "-f", "-", "-i", "1", "--format", "json", GUEST], { input: FLOWS });
     succeeds(piped);
     failsWith(
       folder.run(["trace", "-f", "-", "--batch", "-"]),
-      "standard input can be the flows or the batch",
+      "standard input is given twice, as the flows and the batch",
     );
     failsWith(folder.run(["trace", "-i", "1", GUEST]), "an intent or flows");
     failsWith(
       folder.run(["trace", "-n", "hv.yaml", "-i", "1", "--lenient", GUEST]),
-      "--lenient goes with flows",
+      "--lenient requires --flows FLOWS",
     );
   }));
 
@@ -218,7 +218,7 @@ test("frames of a capture, by number", () =>
       folder.run(["trace", "-f", "flows.txt", "--format", "json", ...args]);
     assert.is(answersIn(run("-r", "3=in.pcapng:2").stdout)[0]!.verdict, "output");
     assert.is(answersIn(run("-r", "in.pcapng", "--ports", "tap101=3").stdout).length, 3);
-    failsWith(run("-r", "in.pcapng"), 'interface 0, "tap101", is no port');
+    failsWith(run("-r", "in.pcapng"), 'interface 0, "tap101", is not a port');
   }));
 
 /** A list of ports is complete, as a file is. */

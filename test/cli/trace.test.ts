@@ -1,7 +1,8 @@
 /**
- * `slash32 trace`: frames as hex in every form people paste, frames out of captures, and the batch that other programs
- * talk to: one line in, one line out, in order, at once. What it says of random frames is what the independent model
- * of the pipeline (test/model) says: verdict, reason, output bytes and table numbers.
+ * `slash32 trace`: frames as hex in every form people paste, frames out of captures, and the batch that
+ * other programs talk to: one line in, one line out, in order, at once. What it says of random frames is
+ * what the independent model of the pipeline (test/model) says: verdict, reason, output bytes and table
+ * numbers.
  */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -67,7 +68,7 @@ function batch(folder: Folder, input: string): Ran {
 const request = (inPort: number | string, frame: Uint8Array | string): string =>
   JSON.stringify({ in_port: inPort, frame: typeof frame === "string" ? frame : hexOf(frame) });
 
-// ── Hex ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Hex ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("a frame in hex: the whole answer", () =>
   inFolder({}, folder => {
@@ -165,7 +166,7 @@ test("malformed frames and unknown ports are verdicts", () =>
     assert.equal(reasons("tap101", ""), [["drop", "too-short"]]);
     for (const port of ["77", "0", "65534", "LOCAL", "4294967295"])
       assert.equal(reasons(port, GUEST), [["drop", "unknown-port"]]);
-    failsWith(traceHex(folder, "tap9", GUEST), '"tap9" is no port', "uplink0");
+    failsWith(traceHex(folder, "tap9", GUEST), '"tap9" is not a port of the intent', "uplink0");
     failsWith(traceHex(folder, "-1", GUEST), "--in-port=");
     failsWith(traceHex(folder, "4294967296", GUEST), "no port");
   }));
@@ -205,10 +206,10 @@ test("what to trace has to be said, once", () =>
     failsWith(run("-i", "1", GUEST, "-r", "a.pcap"), "one of");
     failsWith(run("-i", "1", GUEST, "--batch", "-"), "one of");
     failsWith(folder.run(["trace", "-i", "1", GUEST]), "trace needs an intent", "-n");
-    failsWith(folder.run(["trace", "-n", "-", "--batch", "-"]), "not both");
+    failsWith(folder.run(["trace", "-n", "-", "--batch", "-"]), "given twice");
   }));
 
-// ── Captures ────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Captures ───────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The idents (guestFrame's number) of the frames that left. */
 function numbersIn(ran: Ran): number[] {
@@ -235,8 +236,8 @@ test("frames of a capture: all, or the Nth", () =>
     for (const number of [6, 0, 99_999_999_999]) {
       failsWith(run("-r", `tap101=a.pcap:${number}`), "a.pcap", `no frame ${number}`);
     }
-    failsWith(run("-r", "a.pcap:1"), "a.pcap: which port");
-    failsWith(run("-r", "tap9=a.pcap:1"), '"tap9" is no port');
+    failsWith(run("-r", "a.pcap:1"), "a.pcap: a pcap does not name the port");
+    failsWith(run("-r", "tap9=a.pcap:1"), '"tap9" is not a port of the intent');
     failsWith(run("-r", "tap101=none.pcap:1"), "none.pcap: no such file");
   }));
 
@@ -257,7 +258,8 @@ test("fewer frames are read than the one that is asked for", () =>
   inFolder({ "a.pcap": goodPcap(5) }, folder => {
     const args = ["trace", "-n", "hv.yaml", "-i", "tap101", "-r", "a.pcap:3", "-c", "2"];
     const ran = folder.run([...args, "--format", "json"]);
-    // Whether -c counts frames that are passed over is nobody's promise; that nothing is passed over silently is.
+    // Whether -c counts frames that are passed over is nobody's promise; that nothing is passed over
+    // silently is.
     if (ran.code === 0) assert.equal(numbersIn(ran), [2]);
     else failsWith(ran, /no frame/);
   }));
@@ -289,8 +291,8 @@ test("a snapped frame, a record that is odd, a damaged capture: what comes behin
     assert.is(ran.code, 0);
     assert.equal(numbersIn(ran), [0, 2]);
     const lines = ran.stderr.split("\n");
-    assert.is(lines[0], "slash32: tap101=mixed.pcap: frame 1 is snapped: 30 of 60 bytes; not traced");
-    assert.match(lines[1]!, "frame 3 is snapped");
+    assert.is(lines[0], "slash32: tap101=mixed.pcap: skipped frame 1, which is snapped: 30 of 60 bytes");
+    assert.match(lines[1]!, "frame 3, which is snapped");
     assert.match(lines[2]!, /^mixed.pcap: byte \d+: a record with more bytes captured/);
     assert.is(lines.length, 4);
     // A capture behind a damaged one is read, as replay does.
@@ -316,7 +318,7 @@ test("interfaces say the port, each its own", () =>
     );
   }));
 
-// ── Batch ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Batch ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("a batch: ports by number and by name", () =>
   inFolder({}, folder => {

@@ -1,4 +1,7 @@
-/** verify and diff as people run them: exit codes, JSON, what is said, filters, reports, replay lines, bad input. */
+/**
+ * verify and diff as people run them: exit codes, JSON, what is said, filters, reports, replay lines, bad
+ * input.
+ */
 
 import { existsSync } from "node:fs";
 import { parseIntent } from "../../src/intent/index.ts";
@@ -114,7 +117,7 @@ test("different: exit 2, the frame, both outcomes, both chains with file and lin
 test("the shell line that is printed shows both outcomes again", () => {
   const ran = run("verify", "-n", "hv.yaml", "-f", "label.flows");
   assert.is(ran.code, 2);
-  assert.match(ran.stdout, /^different: 1 difference with 1 cause between hv\.yaml and label\.flows\n/);
+  assert.match(ran.stdout, /^different: 1 cause \(1 difference\) between hv\.yaml and label\.flows\n/);
   const line = /^ +\$ +(slash32 trace .*)$/m.exec(ran.stdout)![1]!;
   const shown = folder.shell(line);
   assert.is(shown.code, 0, shown.stderr);
@@ -348,14 +351,18 @@ test("bad input is one line", () => {
   failsWith(run("verify", "-n", "hv.yaml"), "-f FLOWS or --bridge BRIDGE");
   failsWith(run("verify", "-f", "ok.flows"), "verify needs an intent");
   failsWith(run("verify", "-n", "hv.yaml", "-f", "ok.flows", "--bridge", "br0"), "-f FLOWS or --bridge");
-  failsWith(run("verify", "-n", "hv.yaml", "-f", "ok.flows", "more"), "verify takes no more");
-  failsWith(run("verify", "-n", "hv.yaml", "-f", "ok.flows", "--db", "x"), "--db goes with a bridge");
-  failsWith(run("verify", "-n", "-", "-f", "-"), "standard input can be one");
-  failsWith(run("diff", "-", "-"), "standard input can be one");
+  failsWith(
+    run("verify", "-n", "hv.yaml", "-f", "ok.flows", "more"),
+    'unexpected argument "more"',
+    "-f FLOWS",
+  );
+  failsWith(run("verify", "-n", "hv.yaml", "-f", "ok.flows", "--db", "x"), "--db requires --bridge BRIDGE");
+  failsWith(run("verify", "-n", "-", "-f", "-"), "standard input is given twice");
+  failsWith(run("diff", "-", "-"), "standard input is given twice");
   failsWith(run("verify", "-n", "hv.yaml", "-f", "none.flows"), "none.flows: does not exist");
   failsWith(run("verify", "-n", "hv.yaml", "-f", "empty.flows"), "empty.flows: has neither a flow");
   failsWith(run("diff", "empty.flows", "ok.flows"), "empty.flows: has neither a flow");
-  failsWith(run("diff", "ok.flows"), "diff needs two sides");
+  failsWith(run("diff", "ok.flows"), "diff: expected two dumps or intents, got 1");
   const broken = run("verify", "-n", "broken.yaml", "-f", "ok.flows");
   assert.is(broken.code, 1);
   assert.match(broken.stderr, /^broken\.yaml:\d+:\d+: /);

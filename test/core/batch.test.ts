@@ -1,7 +1,8 @@
 /**
- * Batches of captures against single frames: the flat loops of batch.ts must give every frame the answer of the whole
- * pipeline, the same bytes and the same counters. Random intents and frames, most frames of the usual kinds with one
- * byte changed here and there, since that is where a flat loop would take too much upon itself.
+ * Batches of captures against single frames: the flat loops of batch.ts must give every frame the answer of
+ * the whole pipeline, the same bytes and the same counters. Random intents and frames, most frames of the
+ * usual kinds with one byte changed here and there, since that is where a flat loop would take too much
+ * upon itself.
  */
 import type { Core, Counters } from "../../src/core/index.ts";
 import { eth, formatIpv4, formatMac, parseIpv4 } from "../../src/wire/index.ts";

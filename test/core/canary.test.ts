@@ -1,6 +1,6 @@
 /**
- * Canaries: cores with one mistake each, which the comparison with the model must notice. A comparison that lets one
- * of them pass could not be trusted about the real core either.
+ * Canaries: cores with one mistake each, which the comparison with the model must notice. A comparison that
+ * lets one of them pass could not be trusted about the real core either.
  */
 import { assert, seed, suite } from "../harness.ts";
 import { firstDifference, makeWorld } from "./compare.ts";

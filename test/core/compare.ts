@@ -87,7 +87,8 @@ export function allCores(): [string, Core][] {
 }
 
 /**
- * Runs frames (at most one window of them) as a pcap capture of a port; gives the records that leave. Frames go through the batches of captures here, and not one by one as in `runFrames`.
+ * Runs frames (at most one window of them) as a pcap capture of a port; gives the records that leave.
+ * Frames go through the batches of captures here, and not one by one as in `runFrames`.
  */
 export function captured(core: Core, inPort: number, frames: readonly Uint8Array[]): Buffer {
   const { bytes, words, exports } = core;

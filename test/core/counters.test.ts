@@ -1,4 +1,6 @@
-/** Counters of the core: what each frame adds, to which port, and that nothing is forgotten or carried over. */
+/**
+ * Counters of the core: what each frame adds, to which port, and that nothing is forgotten or carried over.
+ */
 import { Core } from "../../src/core/index.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { install, makeWorld } from "./compare.ts";

@@ -1,7 +1,8 @@
 /**
- * Dense tables from outside: addresses that lie close together, edits that cross the rule's border both ways, and
- * the corners of address space. What is right a Map says; whether a dense table or the buckets answered is read from
- * the bank. Also that looking at large tables before a batch changes nothing but the time it takes.
+ * Dense tables from outside: addresses that lie close together, edits that cross the rule's border both
+ * ways, and the corners of address space. What is right a Map says; whether a dense table or the buckets
+ * answered is read from the bank. Also that looking at large tables before a batch changes nothing but the
+ * time it takes.
  */
 import * as abi from "../../assembly/abi.ts";
 import { adoptImage, Core, editRoutes, imageOf, setNextHop } from "../../src/core/index.ts";

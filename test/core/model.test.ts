@@ -1,6 +1,6 @@
 /**
- * The core against the independent model: every verdict, reason, port, table and byte, on random frames over random
- * intents, in all three builds. INTENTS and FRAMES make it longer; SEED repeats a run.
+ * The core against the independent model: every verdict, reason, port, table and byte, on random frames
+ * over random intents, in all three builds. INTENTS and FRAMES make it longer; SEED repeats a run.
  */
 import { assert, draws, seed, suite } from "../harness.ts";
 import { allCores, firstDifference, makeWorld } from "./compare.ts";

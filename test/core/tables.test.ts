@@ -1,6 +1,6 @@
 /**
- * The tables from outside: routes and addresses are edited, and frames show what the core now knows. A linear list
- * of routes, searched from the longest prefix down, says what is right.
+ * The tables from outside: routes and addresses are edited, and frames show what the core now knows. A
+ * linear list of routes, searched from the longest prefix down, says what is right.
  */
 import * as abi from "../../assembly/abi.ts";
 import { CapacityError, Core, editRoutes, type RouteEdit, setNextHop } from "../../src/core/index.ts";

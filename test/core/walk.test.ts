@@ -1,4 +1,7 @@
-/** Walking over the packets of a piece of a capture (assembly/capture.ts): it ends in front of what is not whole and good. */
+/**
+ * Walking over the packets of a piece of a capture (assembly/capture.ts): it ends in front of what is not
+ * whole and good.
+ */
 import * as abi from "../../assembly/abi.ts";
 import { Core } from "../../src/core/index.ts";
 import { assert, suite } from "../harness.ts";
@@ -6,7 +9,10 @@ import { assert, suite } from "../harness.ts";
 const test = suite("core/walk");
 const HEADER_BYTES = 16;
 
-/** Lays records of these captured and original lengths into the window, and gives the bytes that are walked over. */
+/**
+ * Lays records of these captured and original lengths into the window, and gives the bytes that are walked
+ * over.
+ */
 function walked(...records: readonly (readonly [captured: number, length: number])[]): number {
   const core = Core.load();
   const view = new DataView(core.bytes.buffer);

@@ -28,7 +28,7 @@ const root = join(import.meta.dirname, "../..");
 const BLOCK_TIMEOUT_MS = WAIT_MS;
 
 interface Block {
-  /** `run`, `output` or `file`, and what stands behind the colon. */
+  /** `run`, `output` or `file`, and the text after the colon. */
   readonly kind: string;
   readonly details: string;
   readonly language: string;
@@ -46,17 +46,22 @@ function blocksOf(markdown: string): Block[] {
   });
 }
 
-/** A folder with a link to everything in the repository's root, gone when the process ends. */
+const folders: string[] = [];
+process.on("exit", () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A folder with a link to everything in the repository's root; it is removed when the process ends. */
 function workFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "slash32-docs-"));
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  folders.push(folder);
   for (const name of readdirSync(root)) {
     if (name !== ".git") symlinkSync(join(root, name), join(folder, name));
   }
   return folder;
 }
 
-/** What a marker asks of a run: `exit 1, needs tshark`. */
+/** The demands of a marker on a run: `exit 1, needs tshark`. */
 function demands(details: string): { exit: number; needs: string[] } {
   let exit = 0;
   const needs: string[] = [];
@@ -69,7 +74,7 @@ function demands(details: string): { exit: number; needs: string[] } {
   return { exit, needs };
 }
 
-/** A pattern for shown output: `…` is anything, everything else is itself. */
+/** A pattern for the output in a document: `…` matches any text, all other characters match themselves. */
 function shown(text: string): RegExp {
   const parts = text.trim().split("…");
   return new RegExp(`^${parts.map(part => part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("[^]*?")}$`);

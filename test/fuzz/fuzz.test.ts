@@ -88,13 +88,13 @@ test("compiled intents on Open vSwitch 3.5", () => fuzzIntents("3.5", Math.ceil(
 const MUTATIONS: readonly (readonly [name: string, file: string, from: string, to: string])[] = [
   ["the precedence as traffic class", "mpls.ts", "(key[KEY.nwTos]! >>> 2) & 7", "key[KEY.nwTos]! >>> 5"],
   ["a pop that takes one label of two", "commit.ts", "while (have > common) {", "if (have > common) {"],
-  ["dec_ttl by two", "translate.ts", "flow[KEY.nwTtl]! - 1;", "flow[KEY.nwTtl]! - 2;"],
-  ["dec_ttl lets 1 pass", "translate.ts", "flow[KEY.nwTtl]! > 1)", "flow[KEY.nwTtl]! > 0)"],
-  ["output to in_port", "translate.ts", "if (port !== inPort) this.#emit(port);", "this.#emit(port);"],
+  ["dec_ttl by two", "key-changes.ts", "flow[KEY.nwTtl]! - 1;", "flow[KEY.nwTtl]! - 2;"],
+  ["dec_ttl lets 1 pass", "key-changes.ts", "flow[KEY.nwTtl]! > 1)", "flow[KEY.nwTtl]! > 0)"],
+  ["output to in_port", "emitter.ts", "if (port !== inPort) this.#emit(port);", "this.#emit(port);"],
   ["protocol 0 is written", "commit.ts", "if (flow[KEY.nwProto] !== 0) {", "if (flow !== base) {"],
   ["labels after a push keep S", "mpls.ts", "key[KEY.mplsLse]! & ~BOTTOM", "key[KEY.mplsLse]!"],
-  ["no new look after a pop", "translate.ts", "if (!isMplsType(type)) this.#wasMpls = true;", ""],
-  ["changes in a bucket stay", "translate.ts", "this.#flow = flow;\n    this.#wasMpls = wasMpls;", ""],
+  ["no new look after a pop", "key-changes.ts", "if (!isMplsType(type)) key.wasMpls = true;", ""],
+  ["changes in a bucket stay", "translate.ts", "key.flow = flow;\n    key.wasMpls = wasMpls;", ""],
 ];
 
 /** The language as its source with one mistake in it says it. */

@@ -151,7 +151,7 @@ export function outcomeOf(interpreter: Interpreter, { inPort, frame }: Input): O
   const watcher: Watcher = {
     lookedUp: () => undefined,
     putOut: () => undefined,
-    readAgain: () => {
+    recirculated: () => {
       if (--left < 0) throw new Tedious();
     },
   };

@@ -1,11 +1,12 @@
 /**
  * What the tests of the intent room share: a small valid intent whose lines a test replaces by number, and a way to
- * write down what is expected as `line:col fragment`.
+ * write down what is expected as `line:column fragment`.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Loaded, type Problem, parseIntent } from "../../src/intent/index.ts";
+import type { Diagnostic } from "../../src/errors/index.ts";
+import { type Loaded, parseIntent } from "../../src/intent/index.ts";
 import { assert } from "../harness.ts";
 
 /** Line numbers stand behind as the tests name them. */
@@ -52,12 +53,12 @@ export function parse(text: string, folder = "."): Loaded {
 }
 
 /** Asserts that there is exactly one problem, at `at` ("7:3", or "routes.txt:7:3"), with `fragment` in its message. */
-export function expectOne(problems: readonly Problem[], at: string, fragment: string): void {
-  const shown = problems.map(p => `${p.file}:${p.line}:${p.col}: ${p.message}`).join("\n");
+export function expectOne(problems: readonly Diagnostic[], at: string, fragment: string): void {
+  const shown = problems.map(p => `${p.file}:${p.line}:${p.column}: ${p.message}`).join("\n");
   assert.is(problems.length, 1, `one problem is expected, there are:\n${shown}`);
   const [problem] = problems;
   const place = at.split(":").length === 2 ? `hv1.yaml:${at}` : at;
-  assert.is(`${problem!.file}:${problem!.line}:${problem!.col}`, place, shown);
+  assert.is(`${problem!.file}:${problem!.line}:${problem!.column}`, place, shown);
   assert.ok(problem!.message.includes(fragment), `"${fragment}" is expected in:\n${shown}`);
 }
 

@@ -103,9 +103,9 @@ function written(intent: NonNullable<Loaded["intent"]>, like: Written): Written 
 /** Every problem has a message of one line and a place inside the text. */
 function placesInside(loaded: Loaded, text: string, context: string): void {
   const lines = text.split("\n");
-  for (const { line, col, message } of [...loaded.errors, ...loaded.warnings]) {
-    const inside = line >= 1 && line <= lines.length && col >= 1 && col <= lines[line - 1]!.length + 1;
-    assert.ok(inside, `${line}:${col} lies outside: ${context}`);
+  for (const { line, column, message } of [...loaded.errors, ...loaded.warnings]) {
+    const inside = line >= 1 && line <= lines.length && column >= 1 && column <= lines[line - 1]!.length + 1;
+    assert.ok(inside, `${line}:${column} lies outside: ${context}`);
     assert.ok(message.length > 0 && !/[\n\r]/.test(message), `${JSON.stringify(message)}: ${context}`);
   }
   assert.is(loaded.intent === null, loaded.errors.length > 0, context);
@@ -258,7 +258,7 @@ test("random bytes as an intent and as a routesFile never throw", () => {
 });
 
 test("canary: a place outside the text is noticed", () => {
-  const problem = { file: "a", line: 3, col: 1, message: "x" };
+  const problem = { file: "a", line: 3, column: 1, level: "error" as const, message: "x" };
   let noticed = false;
   try {
     placesInside({ intent: null, errors: [problem], warnings: [] }, "one\ntwo", "canary");

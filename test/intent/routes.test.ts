@@ -155,7 +155,7 @@ test("errors of the intent come first, then those of the file; both are collecte
       folder,
     );
     assert.equal(
-      errors.map(e => `${e.file === "a" ? "a" : "r"}:${e.line}:${e.col}`),
+      errors.map(e => `${e.file === "a" ? "a" : "r"}:${e.line}:${e.column}`),
       ["a:12:13", "r:1:1", "r:3:1"],
     );
   });

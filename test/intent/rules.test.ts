@@ -301,7 +301,7 @@ test("after a hundred errors the rest is counted", () => {
 test("limits are errors that name them", () => {
   const small = { ...LIMITS, vms: 1, addresses: 2, routes: 1, nextHops: 1 };
   const at = (limits: typeof LIMITS): string[] =>
-    parseIntent(BASE, "a", ".", limits).errors.map(e => `${e.line}:${e.col} ${e.message}`);
+    parseIntent(BASE, "a", ".", limits).errors.map(e => `${e.line}:${e.column} ${e.message}`);
   assert.equal(at({ ...LIMITS, vms: 1 }), ["16:5 vms: 2 are too many; an intent holds 1"]);
   assert.equal(at({ ...LIMITS, addresses: 2 }), [
     "21:30 vms[1].addresses: an address too many; an intent holds 2",

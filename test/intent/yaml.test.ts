@@ -5,7 +5,8 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { formatProblem, LIMITS, loadIntent, parseIntent } from "../../src/intent/index.ts";
+import { formatDiagnostic } from "../../src/errors/index.ts";
+import { LIMITS, loadIntent, parseIntent } from "../../src/intent/index.ts";
 import { assert, suite } from "../harness.ts";
 import { BASE, expectOne, parse, valid, withFolder, withLine } from "./base.ts";
 
@@ -75,13 +76,13 @@ test("syntax errors have a place", () => {
   for (const [text, at, fragment] of cases) {
     const { intent, errors } = parse(text);
     assert.is(intent, null);
-    const shown = errors.map(formatProblem).join("\n");
+    const shown = errors.map(formatDiagnostic).join("\n");
     assert.ok(
       errors.some(e => e.message.includes(fragment)),
       shown,
     );
     assert.ok(
-      errors.some(e => `${e.line}:${e.col}` === at),
+      errors.some(e => `${e.line}:${e.column}` === at),
       `${at} is expected in:\n${shown}`,
     );
   }
@@ -253,7 +254,7 @@ test("files: missing, a folder, binary, other encodings, too large", () => {
         const file = join(folder, name);
         const { intent, errors } = loadIntent(file);
         assert.is(intent, null);
-        assert.equal([errors.length, errors[0]!.file, errors[0]!.line, errors[0]!.col], [1, file, 1, 1]);
+        assert.equal([errors.length, errors[0]!.file, errors[0]!.line, errors[0]!.column], [1, file, 1, 1]);
         return errors[0]!.message;
       };
       assert.is(message("none.yaml"), "the intent does not exist; check its name");
@@ -272,10 +273,10 @@ test("files: missing, a folder, binary, other encodings, too large", () => {
   );
 });
 
-test("formatProblem", () => {
+test("formatDiagnostic", () => {
   const { errors } = parseIntent(withLine(12, "    ofport: 70000"), "hv1.yaml", ".");
   assert.is(
-    formatProblem(errors[0]!),
+    formatDiagnostic(errors[0]!),
     "hv1.yaml:12:13: vms[0].ofport: 70000 is out of range; an OpenFlow port number is 1…65279",
   );
 });

@@ -373,7 +373,7 @@ test("a reader of standard output that reads no more holds up neither signals no
       a.send(fromA(1));
       await b.receives(1);
       child.kill("SIGHUP");
-      await until(() => said().includes("read again and taken"), 60_000, said, child);
+      await until(() => said().includes("reloaded the intent"), 60_000, said, child);
       const closed = new Promise(resolve => child.once("close", resolve));
       child.kill("SIGTERM");
       await until(() => said().includes("standard output: its reader takes nothing more"), 60_000, said);
@@ -454,7 +454,7 @@ test("sizes: what is one, and what is none", () => {
 
 /** What is wrong, and what is said about it. */
 const WRONG: readonly (readonly [readonly string[], RegExp])[] = [
-  [["--capture-limit", "1M"], /^slash32: --capture-limit goes with --capture FILE$/m],
+  [["--capture-limit", "1M"], /^slash32: --capture-limit requires --capture OUT\.pcapng$/m],
   [
     ["--capture", "OUT", "--capture-limit", "much"],
     /^slash32: --capture-limit: "much" is not a size; expected bytes/,

@@ -171,7 +171,7 @@ test("the intent read again by SIGHUP takes the place of what was edited; edits 
     const live = await scene.unixPorts();
     await scene.patch({ vms: { set: [vm(1)], remove: [3] } });
     live.child.kill("SIGHUP");
-    await live.says("was read again and taken");
+    await live.says("reloaded the intent");
     assert.equal((await scene.intent()).intent.vms.map(({ id }: { id: number }) => id).sort(), [1, 2, 3]);
     assert.is(existsSync(scene.folder.at("p-t1")), false);
     assert.is((await scene.patch({ vms: { set: [vm(4)] } })).how, "edited");

@@ -394,7 +394,7 @@ test("an intent that is read again loses no frame of a tap", () =>
     for (let round = 0; round < 5; round++) {
       lab.folder.write("hv.yaml", INTENT.replace("3003", String(3004 + round)));
       live.child.kill("SIGHUP");
-      await until(() => live.stderr.split("read again and taken").length - 1 > round);
+      await until(() => live.stderr.split("reloaded the intent").length - 1 > round);
       await new Promise(resolve => setTimeout(resolve, 150));
     }
     await once(ping, "close");

@@ -143,7 +143,7 @@ test("an intent that is read again loses no frame", () =>
     const moved = INTENT.replace("labels: [3003]", "labels: [4004]");
     let sent = 0;
     let reloads = 0;
-    const taken = (): number => live.stderr.split("read again and taken").length - 1;
+    const taken = (): number => live.stderr.split("reloaded the intent").length - 1;
     for (let round = 0; round < 60 || reloads < 4; round++) {
       const frames = Array.from({ length: 50 }, () => {
         const number = sent++;
@@ -178,11 +178,11 @@ test("an intent with errors is refused by line, and the old one stays", () =>
   inFolder(async folder => {
     const { live, peers } = await livePeers(folder, ["a", "b"], ["--watch"]);
     folder.write("hv.yaml", INTENT.replace("label: 1001", "label: 7"));
-    await live.says(/hv\.yaml:3:8: .*\nslash32: the new intent is refused; the old one stays/);
+    await live.says(/hv\.yaml:3:8: .*\nslash32: the new intent is rejected; the old intent stays in force/);
     peers[0]!.send(fromA(1));
     await peers[1]!.receives(1);
     folder.write("hv.yaml", INTENT.replace(", path: l3 }\n  - { id: 3", ", path: l2 }\n  - { id: 3"));
-    await live.says("the intent was read again and taken");
+    await live.says("reloaded the intent");
     peers[0]!.send(fromA(2));
     const summary = summaryOf(await live.end());
     assert.is(summary.refused, 1);
@@ -215,7 +215,7 @@ test("a port of a later intent waits for it, and one that the intent loses is le
     const a = await Peer.connect(folder.at("a"));
     folder.write("hv.yaml", INTENT);
     live.child.kill("SIGHUP");
-    await live.says("read again and taken");
+    await live.says("reloaded the intent");
     const b = await Peer.connect(folder.at("b"));
     a.send(fromA(1));
     await b.receives(1);
@@ -285,7 +285,7 @@ test("--against finds what the flows do otherwise, and follows the intent", () =
     folder.write("hv.yaml", relabelled);
     folder.write("flows", flowsOf(relabelled));
     same.live.child.kill("SIGHUP");
-    await same.live.says("read again and taken");
+    await same.live.says("reloaded the intent");
     same.peers[1]!.send(...frames);
     await same.peers[0]!.receives(2);
     const equal = await same.live.end();
@@ -379,8 +379,8 @@ const WRONG: readonly (readonly [string, (folder: Folder) => string[], RegExp])[
   ],
   ["metrics for all", f => [...port(f, "a"), "--metrics", "0.0.0.0:0"], /0\.0\.0\.0 is no loopback address/],
   ["metrics nowhere", f => [...port(f, "a"), "--metrics", "x"], /expected PORT or HOST:PORT/],
-  ["--every alone", f => [...port(f, "a"), "--every", "3"], /^slash32: --every goes with --against FLOWS/],
-  ["a bad time", f => [...port(f, "a"), "--duration", "soon"], /--duration: "soon" is no number of seconds/],
+  ["--every alone", f => [...port(f, "a"), "--every", "3"], /^slash32: --every requires --against FLOWS/],
+  ["a bad time", f => [...port(f, "a"), "--duration", "soon"], /--duration: "soon" is not a valid time; expected seconds/],
 ];
 
 for (const [what, words, said] of WRONG)

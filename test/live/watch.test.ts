@@ -104,7 +104,7 @@ test("--watch: a change while live ports start is taken when they have", () =>
       folder.write("hv.yaml", MOVED);
       folder.write("go", "");
       await live.says("slash32: live:", 60_000);
-      await live.says("read again and taken", 60_000);
+      await live.says("reloaded the intent", 60_000);
       const ended = await live.end();
       assert.is(summaryOf(ended).reloads, 1);
     }),
@@ -117,7 +117,7 @@ test("SIGHUP while live ports start is answered when they have, and ends nothing
       for (let times = 0; times < 3; times++) live.child.kill("SIGHUP");
       folder.write("go", "");
       await live.says("slash32: live:", 60_000);
-      await live.says("read again and taken", 60_000);
+      await live.says("reloaded the intent", 60_000);
       assert.ok(summaryOf(await live.end()).reloads >= 1);
     }),
   ));

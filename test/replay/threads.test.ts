@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { MIN_BYTES } from "../../src/replay/parallel.ts";
-import { usedPieces } from "../../src/replay/parallel-worker.ts";
+import { usedPages } from "../../src/replay/parallel-worker.ts";
 import { makeFolder, type Packet, PcapNg, pcapFile, put, slash32 } from "../capture/base.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { rng } from "../model/random.ts";
@@ -97,24 +97,24 @@ test("numbers of cores that are none", () => {
   for (const value of ["0", "3", "-1", "1.0", "two", "02"]) {
     const ran = run(`--threads=${value}`);
     assert.is(ran.code, 1);
-    assert.is(ran.stderr, `slash32: --threads: "${value}" is neither 1 nor 2\n`);
+    assert.is(ran.stderr, `slash32: --threads: "${value}" is not valid; expected 1 or 2\n`);
   }
   assert.is(run("--threads=").stderr, "slash32: --threads needs a value: --threads=N\n");
   assert.is(run("--threads", "2", "--allow-empty", "-q").code, 0);
   assert.match(
     slash32(folder, ["replay", "--help"]).stdout,
-    /--threads N\s+use at most N cores, 1 or 2 \(default: /,
+    /--threads N\s+use at most N CPU cores, 1 or 2 \(default: /,
   );
 });
 
 test("what is used of a region of counters is found, at its edges too", () => {
   const bytes = new Uint8Array(3 * 0x1000 + 8);
-  assert.equal([...usedPieces(bytes)], []);
+  assert.equal([...usedPages(bytes)], []);
   bytes[0x1000] = 1;
   bytes[0x2fff] = 1;
   bytes[0x3007] = 1;
   assert.equal(
-    [...usedPieces(bytes)],
+    [...usedPages(bytes)],
     [
       [0x1000, 0x2000],
       [0x2000, 0x3000],

@@ -1,4 +1,7 @@
-/** The schemas that reports are held against: JUnit's common XSD (junit.xsd) and the JSON schema of SARIF 2.1.0. */
+/**
+ * The schemas that reports are held against: JUnit's common XSD (junit.xsd) and the JSON schema of SARIF
+ * 2.1.0.
+ */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** Reports of verify as pure functions of one made-up answer: golden files (UPDATE=1 rewrites them), schemas, escapes. */
+/**
+ * Reports of verify as pure functions of one made-up answer: golden files (UPDATE=1 rewrites them),
+ * schemas, escapes.
+ */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -276,9 +279,9 @@ test("names of test cases have no figures that change, and are different; SARIF 
 test("differences of one kind are one cause, and a row that several have is one", () => {
   const [one, two] = [difference(7, 2003), difference(7, 2003)];
   const text = verifyText({ ...DIFFERENT, differences: [one, two] }, plain);
-  assert.match(text, "different: 2 differences with 1 cause");
-  assert.match(text, "1. mpls_label differs: 3 of 734,512 rows; 1 more difference has the same cause");
-  assert.match(text, "3 rows (- what a has, + what b has):");
+  assert.match(text, "different: 1 cause (2 differences)");
+  assert.match(text, "1. mpls_label differs for 3 of 734,512 flows; 1 more difference has the same cause");
+  assert.match(text, "3 flow pairs (- in a, + in b):");
 });
 
 test("many rows: twenty as text and how to see the others; all of them as JSON, JUnit and SARIF", () => {
@@ -291,8 +294,8 @@ test("many rows: twenty as text and how to see the others; all of them as JSON, 
   const report = { ...DIFFERENT, differences: [{ ...difference(7, 2003), rows: rowsOf(list, 4) }] };
   const text = verifyText(report, plain);
   assert.is([...text.matchAll(/^ +\+ br0\.flows/gm)].length, 20);
-  assert.match(text, "… and 280 more rows; --format json or --report FILE.json has all");
-  assert.match(text, "… and 4 rows that could not be decided");
+  assert.match(text, "… and 280 more flow pairs; use --format json or --report FILE.json for all");
+  assert.match(text, "… and 4 undecided flow pairs");
   const { differences } = JSON.parse(whole(verifyJson(report)));
   assert.equal([differences[0].rows.length, differences[0].rows_open], [300, 4]);
   assert.is(differences[0].rows[299].b.line, 300);
@@ -300,14 +303,14 @@ test("many rows: twenty as text and how to see the others; all of them as JSON, 
   assert.is([...sarifOf(findingsOf(report)).matchAll(/"b has: /g)].length, 300);
   assert.match(
     whole(markdown(findingsOf(report))),
-    "… and 200 more rows; a .json, .xml or .sarif report has all",
+    "… and 200 more flow pairs; a .json, .xml or .sarif report has all",
   );
 });
 
 test("a loop is printed once, with how often it comes", () => {
   const looped = { ...drops, b: { ...drops.b, flows: LOOP } };
   const text = verifyText({ ...DIFFERENT, differences: [looped] }, plain);
-  assert.match(text, "b  drop, everything is undone: over 64 levels of resubmit");
+  assert.match(text, "b  drop, outcome discarded: over 64 levels of resubmit");
   assert.match(text, "… these 2 flows 3 times");
   assert.is([...text.matchAll(/br0\.flows:3:/g)].length, 1);
   assert.is([...text.matchAll(/br0\.flows:4:/g)].length, 2);

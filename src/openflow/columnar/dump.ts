@@ -1,13 +1,13 @@
 /**
- * Many flows at a million a second and more: a dump read into columns. The lines of a dump are few *shapes* filled with
- * many values (an address, a label, a port), so a line is compared with the shapes that are known, all at once
- * (shape-tree.ts), and the values are taken out of its holes. What a shape means is never decided here: one of its lines
- * goes through `parseFlow`, and a hole is believed to be a value of the flow only after the same line with other numbers
+ * Many flows at a million a second and more: a dump read into columns. The lines of a dump are few *templates* filled with
+ * many values (an address, a label, a port), so a line is compared with the templates that are known, all at once
+ * (template-tree.ts), and the values are taken out of its numbers. What a template means is never decided here: one of its lines
+ * goes through `parseFlow`, and a number is believed to be a value of the flow only after the same line with other numbers
  * was parsed too and they turned up as just these values (probe.ts). A line that fits nothing goes through `parseFlow`
- * by itself, and so do the first of its kind: a shape is learned when they are several, which then become rows of it. So the
+ * by itself, and so do the first of its kind: a template is learned when they are several, which then become rows of it. So the
  * columns are fast without being a second grammar.
  */
-import type { Flow, Source, TextProblem } from "../ast.ts";
+import type { Flow, SourceLocation, TextProblem } from "../ast.ts";
 import {
   hasUnprintedMask,
   isPrintedText,
@@ -21,21 +21,21 @@ import {
 import { flowOfLine, notWhole, type ParsedFlow, parseFlow } from "../parse.ts";
 import type { ParseOptions, Protocol } from "../parse-context.ts";
 import { meaningsOf, type Slot } from "./infer-slots.ts";
-import { type FoundHole, holesOf } from "./numbers.ts";
-import { shapedFlow } from "./template-flow.ts";
-import { type Filled, HOLE_BASE, ShapeTree } from "./template-trie.ts";
+import { type FoundNumber, numbersIn } from "./numbers.ts";
+import { filledFlow } from "./template-flow.ts";
+import { type Filled, NUMBER_BASE, TemplateTrie } from "./template-trie.ts";
 
-/** Flows that are alike but for the values in their slots. */
-export interface Shape {
+/** FlowColumns that are alike but for the values in their slots. */
+export interface LineTemplate {
   readonly id: number;
-  /** The first flow of the shape. */
+  /** The first flow of the template. */
   readonly model: Flow;
   readonly slots: readonly Slot[];
   readonly rowWords: number;
 }
 
 export interface ColumnOptions extends ParseOptions {
-  /** Lines of a kind that make it worth a shape, at least 2; 8 by default, as to learn one takes as long as to read some. */
+  /** Lines of a kind that make it worth a template, at least 2; 8 by default, as to learn one takes as long as to read some. */
   readonly learnedAt?: number;
   /**
    * Find out whether a switch printed the text, and read it so (`isPrinted`). A text that none printed is read as a file
@@ -45,33 +45,33 @@ export interface ColumnOptions extends ParseOptions {
   readonly asked?: Protocol | null;
 }
 
-/** Shapes of a dump; a line that would make one more is read by itself. */
-const MAX_SHAPES = 4096;
+/** Templates of a dump; a line that would make one more is read by itself. */
+const MAX_TEMPLATES = 4096;
 /** Problems that are kept; further ones are counted. */
 const MAX_PROBLEMS = 1000;
-/** A shape with longer rows is read line by line, and so is a longer line. */
+/** A template with longer rows is read line by line, and so is a longer line. */
 const MAX_ROW_WORDS = 256;
 const MAX_LINE_BYTES = 4096;
-/** Flows without a shape that are kept; others are read from their lines again: a flow takes some 3 KB. */
+/** FlowColumns without a template that are kept; others are read from their lines again: a flow takes some 3 KB. */
 const MAX_KEPT = 16_384;
-/** Kinds of lines that are remembered while they have no shape. */
+/** Kinds of lines that are remembered while they have no template. */
 const SEEN_KINDS = 4096;
 const LEARNED_AT = 8;
 const NEWLINE = 10;
 const RETURN = 13;
 
-/** Flows of one dump, in the order of their lines. */
-export class Flows {
+/** FlowColumns of one dump, in the order of their lines. */
+export class FlowColumns {
   readonly file: string;
   readonly problems: TextProblem[] = [];
   /** Problems of level error (leniently there are none), also those that were not kept. */
   errorCount = 0;
-  /** Flows that `lenient` left out: nothing built on the others may say "equal". */
+  /** FlowColumns that `lenient` left out: nothing built on the others may say "equal". */
   skipped = 0;
   count = 0;
   /** Reply headers: a dump with one and without a flow is a table that drops everything. */
   headers = 0;
-  readonly shapes: Shape[] = [];
+  readonly templates: LineTemplate[] = [];
   readonly #bytes: Uint8Array;
   readonly #options: ColumnOptions;
   readonly #isPrinted: boolean;
@@ -81,8 +81,8 @@ export class Flows {
   #isSpelledLater = 0;
   #unprinted = 0;
   #broken: TextProblem | null = null;
-  /** Of each flow: its shape, or -1 - index into #odd, which may end before that; the first of its words; its line; where that begins. */
-  #shapeOf = new Int32Array(1024);
+  /** Of each flow: its template, or -1 - index into #odd, which may end before that; the first of its words; its line; where that begins. */
+  #templateOf = new Int32Array(1024);
   #rowAt = new Uint32Array(1024);
   #lineOf = new Uint32Array(1024);
   #startOf = new Float64Array(1024);
@@ -91,11 +91,11 @@ export class Flows {
   readonly #odd: Flow[] = [];
   /** By kind of line, the flows of that kind that were read by themselves. */
   readonly #seen = new Map<number, number[]>();
-  readonly #tree: ShapeTree<Shape>;
+  readonly #tree: TemplateTrie<LineTemplate>;
 
   constructor(bytes: Uint8Array, file: string, options: ColumnOptions = {}) {
     this.#bytes = bytes;
-    this.#tree = new ShapeTree(bytes);
+    this.#tree = new TemplateTrie(bytes);
     this.file = file;
     this.#isPrinted =
       options.isPrinted ?? (options.isDetected === true && isPrintedText(linesOfBytes(bytes)));
@@ -112,14 +112,14 @@ export class Flows {
   }
 
   /** Reads a flow's text as this text was read. */
-  reread(text: string, source: Source): ParsedFlow {
+  reread(text: string, source: SourceLocation): ParsedFlow {
     return parseFlow(text, source, { ...this.#options, lenient: true });
   }
 
   /** The same text with a push of a tag in place of mod_vlan_vid; null when nothing in it may be one. */
-  readPushed(): Flows | null {
+  readPushed(): FlowColumns | null {
     if (this.#isSpelled10 === 0) return null;
-    return new Flows(this.#bytes, this.file, { ...this.#options, isDetected: false, isPushing: true });
+    return new FlowColumns(this.#bytes, this.file, { ...this.#options, isDetected: false, isPushing: true });
   }
 
   /** Where the text comes from. Without `isDetected` nothing is known of it. */
@@ -132,10 +132,10 @@ export class Flows {
     return { isPrinted, version: this.#isSpelledLater > 0 ? "OpenFlow13" : null, line: this.#isSpelledLater };
   }
 
-  /** The shape of a flow, null for one that was read by itself. */
-  shapeOf(index: number): Shape | null {
-    const shape = this.#shapeOf[index]!;
-    return shape < 0 ? null : this.shapes[shape]!;
+  /** The template of a flow, null for one that was read by itself. */
+  templateOf(index: number): LineTemplate | null {
+    const template = this.#templateOf[index]!;
+    return template < 0 ? null : this.templates[template]!;
   }
 
   /** Word `at` of a flow's row. */
@@ -161,24 +161,24 @@ export class Flows {
 
   /** A flow, read anew from its line. */
   flow(index: number): Flow {
-    const shape = this.#shapeOf[index]!;
-    const kept = shape < 0 ? this.#odd[-1 - shape] : undefined;
+    const template = this.#templateOf[index]!;
+    const kept = template < 0 ? this.#odd[-1 - template] : undefined;
     if (kept !== undefined) return kept;
     const start = this.#startOf[index]!;
     const text = textOf(this.#bytes, start, endOfText(this.#bytes, start, endOfLine(this.#bytes, start)));
-    const read = parseFlow(shape < 0 ? flowOfLine(text)! : text, this.#source(index), this.#options);
+    const read = parseFlow(template < 0 ? flowOfLine(text)! : text, this.#source(index), this.#options);
     if (read.flow === null) throw new Error(`${this.file}:${this.lineOf(index)}: was read before`);
     return read.flow;
   }
 
   /**
-   * The same for whoever runs or prints it, made of shape and values: faster, with spans of another line. `valueAt` gives
+   * The same for whoever runs or prints it, made of template and values: faster, with spans of another line. `valueAt` gives
    * other values.
    */
-  shapedFlow(index: number, valueAt = (at: number): number => this.valueAt(index, at)): Flow {
-    const shape = this.shapeOf(index);
-    if (shape === null) return this.flow(index);
-    return shapedFlow(shape.model, shape.slots, {
+  filledFlow(index: number, valueAt = (at: number): number => this.valueAt(index, at)): Flow {
+    const template = this.templateOf(index);
+    if (template === null) return this.flow(index);
+    return filledFlow(template.model, template.slots, {
       source: this.#source(index),
       valueAt,
       read: () => this.flow(index),
@@ -190,7 +190,7 @@ export class Flows {
     let to = 0;
     for (let from = 0; from < this.count; from++) {
       if (!isKept(from)) continue;
-      this.#shapeOf[to] = this.#shapeOf[from]!;
+      this.#templateOf[to] = this.#templateOf[from]!;
       this.#rowAt[to] = this.#rowAt[from]!;
       this.#lineOf[to] = this.#lineOf[from]!;
       this.#startOf[to++] = this.#startOf[from]!;
@@ -202,10 +202,10 @@ export class Flows {
 
   /** Table and cookie of a flow, without reading its line again. */
   ownerOf(index: number): { readonly table: number; readonly cookie: bigint } {
-    const shape = this.shapeOf(index);
-    if (shape === null) return this.flow(index);
-    const { table, cookie } = shape.model;
-    const slot = shape.slots.find(({ leaf }) => leaf.of === "cookie");
+    const template = this.templateOf(index);
+    if (template === null) return this.flow(index);
+    const { table, cookie } = template.model;
+    const slot = template.slots.find(({ leaf }) => leaf.of === "cookie");
     if (slot === undefined) return { table, cookie };
     const word = (at: number): bigint => BigInt(this.valueAt(index, at));
     return { table, cookie: slot.words === 1 ? word(slot.at) : (word(slot.at) << 32n) | word(slot.at + 1) };
@@ -228,36 +228,36 @@ export class Flows {
     let line = 0;
     for (let start = 0; start < bytes.length; ) {
       line++;
-      const shape = tree.find(start, this.#values, this.#valueCount);
-      if (shape === null) {
+      const template = tree.find(start, this.#values, this.#valueCount);
+      if (template === null) {
         const end = endOfLine(bytes, start);
         this.#readUnknown(start, endOfText(bytes, start, end), line);
         start = end + 1;
       } else {
-        this.#add(shape, start, line);
+        this.#add(template, start, line);
         start = tree.behind + (bytes[tree.behind] === RETURN ? 2 : 1);
       }
     }
   }
 
   /** Adds the row that the tree left behind the last one. */
-  #add(shape: Shape, start: number, line: number): void {
-    this.#addLine(shape.id, start, line);
-    this.#fill(shape, start);
+  #add(template: LineTemplate, start: number, line: number): void {
+    this.#addLine(template.id, start, line);
+    this.#fill(template, start);
   }
 
-  #fill(shape: Shape, start: number): void {
-    this.#valueCount += shape.rowWords;
+  #fill(template: LineTemplate, start: number): void {
+    this.#valueCount += template.rowWords;
     if (this.#values.length - this.#valueCount < MAX_ROW_WORDS) {
       const room = this.#expected(start, this.#valueCount) + MAX_ROW_WORDS;
       this.#values = grown(this.#values, new Uint32Array(room));
     }
   }
 
-  #addLine(shape: number, start: number, line: number): void {
+  #addLine(template: number, start: number, line: number): void {
     const index = this.count++;
-    if (index === this.#shapeOf.length) this.#grow(start);
-    this.#shapeOf[index] = shape;
+    if (index === this.#templateOf.length) this.#grow(start);
+    this.#templateOf[index] = template;
     this.#rowAt[index] = this.#valueCount;
     this.#lineOf[index] = line;
     this.#startOf[index] = start;
@@ -265,7 +265,7 @@ export class Flows {
 
   #grow(start: number): void {
     const room = this.#expected(start, this.count);
-    this.#shapeOf = grown(this.#shapeOf, new Int32Array(room));
+    this.#templateOf = grown(this.#templateOf, new Int32Array(room));
     this.#rowAt = grown(this.#rowAt, new Uint32Array(room));
     this.#lineOf = grown(this.#lineOf, new Uint32Array(room));
     this.#startOf = grown(this.#startOf, new Float64Array(room));
@@ -296,9 +296,10 @@ export class Flows {
     const parsed = parseFlow(clean, { file: this.file, line }, this.#options);
     const known = clean === text ? this.#learn(text, start, end, parsed) : null;
     if (known === true) {
-      const shape = this.#tree.find(start, this.#values, this.#valueCount);
-      if (shape === null) throw new Error(`${this.file}:${line}: does not fit the shape that was made of it`);
-      this.#add(shape, start, line);
+      const template = this.#tree.find(start, this.#values, this.#valueCount);
+      if (template === null)
+        throw new Error(`${this.file}:${line}: does not fit the template that was made of it`);
+      this.#add(template, start, line);
       return;
     }
     this.#note(parsed);
@@ -324,13 +325,13 @@ export class Flows {
     }
   }
 
-  /** Flows that were read by themselves become rows of a shape that was made since. */
-  #take(flows: readonly number[], shape: Shape): void {
+  /** FlowColumns that were read by themselves become rows of a template that was made since. */
+  #take(flows: readonly number[], template: LineTemplate): void {
     for (const index of flows) {
-      if (this.#tree.find(this.#startOf[index]!, this.#values, this.#valueCount) !== shape) continue;
-      this.#shapeOf[index] = shape.id;
+      if (this.#tree.find(this.#startOf[index]!, this.#values, this.#valueCount) !== template) continue;
+      this.#templateOf[index] = template.id;
       this.#rowAt[index] = this.#valueCount;
-      this.#fill(shape, this.#startOf[index]!);
+      this.#fill(template, this.#startOf[index]!);
     }
   }
 
@@ -346,7 +347,7 @@ export class Flows {
   }
 
   /**
-   * Puts the shape of a line into the tree. When the line is better read by itself, gives the flows that look like it,
+   * Puts the template of a line into the tree. When the line is better read by itself, gives the flows that look like it,
    * among which it belongs, or null where that does not matter.
    */
   #learn(
@@ -356,39 +357,39 @@ export class Flows {
     { flow, problems, values }: ParsedFlow,
   ): true | number[] | null {
     if (flow === null || problems.length > 0) return null;
-    if (end - start > MAX_LINE_BYTES || this.shapes.length === MAX_SHAPES) return null;
+    if (end - start > MAX_LINE_BYTES || this.templates.length === MAX_TEMPLATES) return null;
     const bytes = this.#bytes.subarray(start, end);
     // Places in the bytes are places in the text only where each character is a byte.
-    if (!bytes.every(byte => byte > 0 && byte < HOLE_BASE)) return null;
-    const holes = holesOf(bytes, 0, bytes.length);
-    const alike = this.#alike(kindOf(bytes, holes));
+    if (!bytes.every(byte => byte > 0 && byte < NUMBER_BASE)) return null;
+    const numbers = numbersIn(bytes, 0, bytes.length);
+    const alike = this.#alike(kindOf(bytes, numbers));
     if (alike.length + 1 !== (this.#options.learnedAt ?? LEARNED_AT)) return alike;
-    const meanings = meaningsOf({ text, holes, flow, values }, other => {
+    const meanings = meaningsOf({ text, numbers, flow, values }, other => {
       const read = parseFlow(other, flow.source, this.#options);
       return read.problems.length > 0 ? null : read.flow;
     });
     const slots: Slot[] = [];
     const filled: Filled[] = [];
     let rowWords = 0;
-    const kept = holes.filter((_, index) => meanings[index]!.type !== "shape");
-    for (const [hole, { start: place }] of kept.entries()) {
-      const meaning = meanings[holes.findIndex(other => other.start === place)]!;
+    const kept = numbers.filter((_, index) => meanings[index]!.type !== "template");
+    for (const [number, { start: place }] of kept.entries()) {
+      const meaning = meanings[numbers.findIndex(other => other.start === place)]!;
       if (meaning.type !== "value") continue;
       const { leaf, limit, mask } = meaning;
       const words = meaning.bits > 32 ? 2 : 1;
       slots.push({ leaf, at: rowWords, words });
-      filled.push({ hole, words, limit, mask });
+      filled.push({ number, words, limit, mask });
       rowWords += words;
     }
     if (rowWords > MAX_ROW_WORDS) return alike;
-    const shape: Shape = { id: this.shapes.length, model: flow, slots, rowWords };
-    this.shapes.push(shape);
-    this.#tree.add(symbolsOf(bytes, kept), shape, filled);
-    this.#take(alike.splice(0), shape);
+    const template: LineTemplate = { id: this.templates.length, model: flow, slots, rowWords };
+    this.templates.push(template);
+    this.#tree.add(symbolsOf(bytes, kept), template, filled);
+    this.#take(alike.splice(0), template);
     return true;
   }
 
-  /** Flows whose lines are of a kind, and were read by themselves. */
+  /** FlowColumns whose lines are of a kind, and were read by themselves. */
   #alike(kind: number): number[] {
     let alike = this.#seen.get(kind);
     if (alike === undefined) {
@@ -401,24 +402,24 @@ export class Flows {
 }
 
 /** What a line looks like without its numbers, as one number other than 0 (FNV-1a). */
-function kindOf(bytes: Uint8Array, holes: readonly FoundHole[]): number {
+function kindOf(bytes: Uint8Array, numbers: readonly FoundNumber[]): number {
   let kind = 0x811c9dc5;
   let from = 0;
-  for (const { start, end } of [...holes, { start: bytes.length, end: 0 }]) {
+  for (const { start, end } of [...numbers, { start: bytes.length, end: 0 }]) {
     for (let at = from; at < start; at++) kind = Math.imul(kind ^ bytes[at]!, 0x01000193);
     // Stands for the number; no byte of a flow is one.
-    kind = Math.imul(kind ^ HOLE_BASE, 0x01000193);
+    kind = Math.imul(kind ^ NUMBER_BASE, 0x01000193);
     from = end;
   }
   return kind | 0 || 1;
 }
 
-/** A line with holes in it. */
-function symbolsOf(bytes: Uint8Array, holes: readonly FoundHole[]): number[] {
+/** A line with numbers in it. */
+function symbolsOf(bytes: Uint8Array, numbers: readonly FoundNumber[]): number[] {
   const symbols: number[] = [];
   let from = 0;
-  for (const { kind, start, end } of holes) {
-    symbols.push(...bytes.subarray(from, start), HOLE_BASE + kind);
+  for (const { kind, start, end } of numbers) {
+    symbols.push(...bytes.subarray(from, start), NUMBER_BASE + kind);
     from = end;
   }
   return [...symbols, ...bytes.subarray(from)];

@@ -1,13 +1,14 @@
 /**
  * What the numbers in a line mean, found out by asking: the line is parsed again with other numbers, all of them
  * different, and the flow that comes out is compared with the first. A number that turns up as one value of the flow is
- * a slot; one that turns up as a counter is idle; every other number belongs to the line's shape. Nothing here knows the
+ * a slot; one that turns up as a counter is idle; every other number belongs to the line's template. Nothing here knows the
  * grammar; what is known of words (NEVER_VARY) saves questions.
  */
+import { unreachable } from "../../wire/index.ts";
 import type { Action, Flow } from "../ast.ts";
 import type { Field } from "../fields.ts";
 import type { ValueToken } from "../parse-context.ts";
-import { type FoundHole, HOLE, type Hole } from "./numbers.ts";
+import { type FoundNumber, NUMBER, type NumberKind } from "./numbers.ts";
 
 /** What a slot is in the flow: its cookie, the value of a match field, of a setting, or the port of an output. */
 export type Leaf =
@@ -24,9 +25,9 @@ export interface Slot {
   readonly words: 1 | 2;
 }
 
-/** What a number of a line is: part of its shape, nothing to the flow, or a value of it. */
+/** What a number of a line is: part of its template, nothing to the flow, or a value of it. */
 export type Meaning =
-  | { readonly type: "shape" }
+  | { readonly type: "template" }
   | { readonly type: "idle" }
   | {
       readonly type: "value";
@@ -83,7 +84,7 @@ type Reader = (text: string) => Flow | null;
 /** A line that was read. */
 interface ReadLine {
   readonly text: string;
-  readonly holes: readonly FoundHole[];
+  readonly numbers: readonly FoundNumber[];
   readonly flow: Flow;
   readonly values: readonly ValueToken[];
 }
@@ -94,29 +95,29 @@ const MIN_BITS = 3;
 const MAX_ASKED = 100;
 
 /** A number that may be a value: what it belongs to has a span that begins with it. */
-interface Candidate extends FoundHole {
+interface Candidate extends FoundNumber {
   readonly index: number;
   readonly field: Field | null;
   readonly bits: number;
 }
 
-function candidatesOf({ text, holes, values }: ReadLine): readonly Candidate[] {
+function candidatesOf({ text, numbers, values }: ReadLine): readonly Candidate[] {
   const tokens = new Map(values.map(token => [token.span.start, token]));
   const candidates: Candidate[] = [];
-  for (const [index, hole] of holes.entries()) {
-    const token = tokens.get(hole.start);
+  for (const [index, number] of numbers.entries()) {
+    const token = tokens.get(number.start);
     if (token === undefined || (token.field !== null && NEVER_SLOTS.has(token.field.name))) continue;
-    const word = /(\w+)[=:]$/.exec(text.slice(Math.max(0, hole.start - 40), hole.start))?.[1];
+    const word = /(\w+)[=:]$/.exec(text.slice(Math.max(0, number.start - 40), number.start))?.[1];
     const bits = token.field?.bits ?? 16;
     if (bits >= MIN_BITS && !NEVER_VARY.has(word ?? ""))
-      candidates.push({ ...hole, index, field: token.field, bits });
+      candidates.push({ ...number, index, field: token.field, bits });
   }
   return candidates.slice(0, MAX_ASKED);
 }
 
 /**
  * Numbers to put in the place of those of a line, no two alike, and small, so that they stay in range. They do not turn
- * up in the line by themselves, so that a value that is one of them comes from its hole.
+ * up in the line by themselves, so that a value that is one of them comes from its number.
  */
 function otherNumbers(text: string, asked: readonly Candidate[], round: number): string[] {
   const own = new Set(asked.map(({ kind, start, end }) => numberOf(kind, text.slice(start, end))));
@@ -134,28 +135,31 @@ function otherNumbers(text: string, asked: readonly Candidate[], round: number):
 }
 
 /** A number that differs from others in each of its bytes, so that a mask leaves something of the difference. */
-function spelled(kind: Hole, number: number, bits: number): string {
+function spelled(kind: NumberKind, number: number, bits: number): string {
   switch (kind) {
-    case HOLE.hexadecimal: {
+    case NUMBER.hexadecimal: {
       const byte = (number & 255).toString(16).padStart(2, "0");
       return bits < 16 ? `0x${number.toString(16)}` : `0x${byte.repeat(Math.min(8, bits >> 3))}`;
     }
-    case HOLE.ipv4:
+    case NUMBER.ipv4:
       return [73, 3, 5, 7].map(factor => (number * factor) & 255).join(".");
-    case HOLE.mac:
+    case NUMBER.mac:
       // Even in front: an address of one station.
       return [2, 3, 5, 7, 9, 11]
         .map(factor => ((number * factor) & 255).toString(16).padStart(2, "0"))
         .join(":");
-    default:
+    case NUMBER.decimal:
+    case NUMBER.seconds:
       return number.toString();
+    default:
+      return unreachable(kind);
   }
 }
 
-function numberOf(kind: Hole, text: string): bigint {
-  if (kind === HOLE.mac) return BigInt(`0x${text.replaceAll(":", "")}`);
-  if (kind === HOLE.ipv4) return text.split(".").reduce((sum, octet) => (sum << 8n) | BigInt(octet), 0n);
-  return BigInt(kind === HOLE.seconds ? text.replace(/\..*/, "") : text);
+function numberOf(kind: NumberKind, text: string): bigint {
+  if (kind === NUMBER.mac) return BigInt(`0x${text.replaceAll(":", "")}`);
+  if (kind === NUMBER.ipv4) return text.split(".").reduce((sum, octet) => (sum << 8n) | BigInt(octet), 0n);
+  return BigInt(kind === NUMBER.seconds ? text.replace(/\..*/, "") : text);
 }
 
 /** The line with other numbers in the places of `asked`. */
@@ -169,9 +173,9 @@ function replaced(text: string, asked: readonly Candidate[], others: readonly st
   return result + text.slice(from);
 }
 
-/** What each number of a line means to its flow. A number above the limit of its meaning belongs to the shape. */
+/** What each number of a line means to its flow. A number above the limit of its meaning belongs to the template. */
 export function meaningsOf(line: ReadLine, read: Reader): Meaning[] {
-  const { text, holes } = line;
+  const { text, numbers } = line;
   const before = leavesOf(line.flow);
   const ask = (asked: readonly Candidate[]): Meaning[] | null => {
     const first = answer(text, asked, 1, before, read);
@@ -182,16 +186,16 @@ export function meaningsOf(line: ReadLine, read: Reader): Meaning[] {
   let meanings = ask(asked);
   if (meanings === null) {
     // One of them spoils it for all: each by itself, and those that mean something together again.
-    asked = asked.filter(one => (ask([one]) ?? [SHAPE])[0]!.type !== "shape");
+    asked = asked.filter(one => (ask([one]) ?? [SHAPE])[0]!.type !== "template");
     meanings = ask(asked);
   }
   // What is left out stays as it is in the line: only then is the rest what the answer says.
-  while (meanings?.some(({ type }) => type === "shape")) {
+  while (meanings?.some(({ type }) => type === "template")) {
     const known = meanings;
-    asked = asked.filter((_, index) => known[index]!.type !== "shape");
+    asked = asked.filter((_, index) => known[index]!.type !== "template");
     meanings = ask(asked);
   }
-  const all = holes.map(() => SHAPE);
+  const all = numbers.map(() => SHAPE);
   for (const [at, meaning] of (meanings ?? []).entries()) {
     const { index, kind, start, end } = asked[at]!;
     const isFitting = meaning.type !== "value" || numberOf(kind, text.slice(start, end)) <= meaning.limit;
@@ -200,7 +204,7 @@ export function meaningsOf(line: ReadLine, read: Reader): Meaning[] {
   return all;
 }
 
-const SHAPE: Meaning = { type: "shape" };
+const SHAPE: Meaning = { type: "template" };
 
 /**
  * The meanings of numbers that were all changed at once. Null when the line cannot be read then, or when a value

@@ -1,15 +1,16 @@
 /**
  * Numbers in the bytes of a line: decimal and hexadecimal ones, IPv4 and MAC addresses, seconds with a fraction. They
- * are what differs between lines of one shape. Only spellings that Open vSwitch prints count (no octal, no capitals,
- * no leading zeros in decimals); everything else is text, and belongs to the shape.
+ * are what differs between lines of one template. Only spellings that Open vSwitch prints count (no octal, no capitals,
+ * no leading zeros in decimals); everything else is text, and belongs to the template.
  */
+import { unreachable } from "../../wire/index.ts";
 
-/** What a hole holds. */
-export const HOLE = { decimal: 1, hexadecimal: 2, ipv4: 3, mac: 4, seconds: 5 } as const;
-export type Hole = (typeof HOLE)[keyof typeof HOLE];
+/** What a number holds. */
+export const NUMBER = { decimal: 1, hexadecimal: 2, ipv4: 3, mac: 4, seconds: 5 } as const;
+export type NumberKind = (typeof NUMBER)[keyof typeof NUMBER];
 
-/** Words that `readHole` writes. */
-export const HOLE_WORDS = 2;
+/** Words that `readNumber` writes. */
+export const NUMBER_WORDS = 2;
 
 const ZERO = 48;
 const DOT = 46;
@@ -29,8 +30,8 @@ const isDigit = (byte: number | undefined): boolean => byte !== undefined && byt
  * Reads the number of this kind that begins at `at`: gives the place behind it and writes its 64 bits to `out` from
  * `to` on, the upper half first; -1 when there is none. Nothing is read from `end` on.
  */
-export function readHole(
-  kind: Hole,
+export function readNumber(
+  kind: NumberKind,
   bytes: Uint8Array,
   at: number,
   end: number,
@@ -38,16 +39,18 @@ export function readHole(
   to: number,
 ): number {
   switch (kind) {
-    case HOLE.decimal:
+    case NUMBER.decimal:
       return readDecimal(bytes, at, end, out, to);
-    case HOLE.ipv4:
+    case NUMBER.ipv4:
       return readIpv4(bytes, at, end, out, to);
-    case HOLE.mac:
+    case NUMBER.mac:
       return readMac(bytes, at, end, out, to);
-    case HOLE.hexadecimal:
+    case NUMBER.hexadecimal:
       return readHexadecimal(bytes, at, end, out, to);
-    case HOLE.seconds:
+    case NUMBER.seconds:
       return readSeconds(bytes, at, end);
+    default:
+      return unreachable(kind);
   }
 }
 
@@ -182,7 +185,13 @@ function readSeconds(bytes: Uint8Array, at: number, end: number): number {
 }
 
 /** The kinds in the order in which they are tried: the longest first. */
-const TRIED: readonly Hole[] = [HOLE.mac, HOLE.ipv4, HOLE.hexadecimal, HOLE.seconds, HOLE.decimal];
+const TRIED: readonly NumberKind[] = [
+  NUMBER.mac,
+  NUMBER.ipv4,
+  NUMBER.hexadecimal,
+  NUMBER.seconds,
+  NUMBER.decimal,
+];
 
 /** True for a byte of a word: a number does not begin behind one, nor go on into one. */
 function isWord(byte: number | undefined): boolean {
@@ -190,21 +199,21 @@ function isWord(byte: number | undefined): boolean {
   return isDigit(byte) || (byte >= 97 && byte <= 122) || (byte >= 65 && byte <= 90) || byte === 95;
 }
 
-export interface FoundHole {
-  readonly kind: Hole;
+export interface FoundNumber {
+  readonly kind: NumberKind;
   readonly start: number;
   readonly end: number;
 }
 
 /** All numbers of a line, from left to right. */
-export function holesOf(bytes: Uint8Array, start: number, end: number): FoundHole[] {
-  const holes: FoundHole[] = [];
+export function numbersIn(bytes: Uint8Array, start: number, end: number): FoundNumber[] {
+  const numbers: FoundNumber[] = [];
   for (let at = start; at < end; ) {
     const found = NIBBLES[bytes[at]!]! >= 0 && !isInside(bytes, at, start) ? holeAt(bytes, at, end) : null;
-    if (found !== null) holes.push(found);
+    if (found !== null) numbers.push(found);
     at = found?.end ?? at + 1;
   }
-  return holes;
+  return numbers;
 }
 
 /** Behind a word, a dot or a quote no number begins: reg0, 0..7, "tap1". */
@@ -213,15 +222,15 @@ function isInside(bytes: Uint8Array, at: number, start: number): boolean {
   return isWord(before) || before === DOT || before === 34;
 }
 
-const unread = new Uint32Array(HOLE_WORDS);
+const unread = new Uint32Array(NUMBER_WORDS);
 
-function holeAt(bytes: Uint8Array, at: number, end: number): FoundHole | null {
+function holeAt(bytes: Uint8Array, at: number, end: number): FoundNumber | null {
   for (const kind of TRIED) {
-    const behind = readHole(kind, bytes, at, end, unread, 0);
+    const behind = readNumber(kind, bytes, at, end, unread, 0);
     if (behind < 0) continue;
     const next = behind < end ? bytes[behind] : undefined;
     const goesOn =
-      next === DOT || next === COLON || (isWord(next) && !(kind === HOLE.seconds && next === LETTER_S));
+      next === DOT || next === COLON || (isWord(next) && !(kind === NUMBER.seconds && next === LETTER_S));
     if (!goesOn) return { kind, start: at, end: behind };
   }
   return null;

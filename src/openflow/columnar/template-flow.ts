@@ -1,22 +1,22 @@
 /**
- * A flow made of a shape and one row of values, for whoever runs or prints it: all that it matches and does, without
+ * A flow made of a template and one row of values, for whoever runs or prints it: all that it matches and does, without
  * its line being read again. It is not a reader: which value stands where was found out by probe.ts. `text` and `stats`
  * are not in the row; whoever asks for them has the line read.
  */
-import type { Action, Flow, FlowStats, MatchField, Source } from "../ast.ts";
+import type { Action, Flow, FlowStats, MatchField, SourceLocation } from "../ast.ts";
 import type { Slot } from "./infer-slots.ts";
 
-/** What a row of columns gives besides its shape. */
+/** What a row of columns gives besides its template. */
 export interface Row {
-  readonly source: Source;
+  readonly source: SourceLocation;
   /** Word `at` of the row. */
   valueAt(at: number): number;
   /** The flow as its line says it. */
   read(): Flow;
 }
 
-/** Spans are those of the shape's first line. */
-class ShapedFlow implements Flow {
+/** Spans are those of the template's first line. */
+class TemplateFlow implements Flow {
   readonly table: number;
   readonly priority: number;
   readonly cookie: bigint;
@@ -26,7 +26,7 @@ class ShapedFlow implements Flow {
   readonly flags: readonly string[];
   readonly match: readonly MatchField[];
   readonly actions: readonly Action[];
-  readonly source: Source;
+  readonly source: SourceLocation;
   readonly #row: Row;
 
   constructor(model: Flow, cookie: bigint, match: MatchField[], actions: readonly Action[], row: Row) {
@@ -53,7 +53,7 @@ class ShapedFlow implements Flow {
 }
 
 /** The flow that `model` is with a row's values in its slots. */
-export function shapedFlow(model: Flow, slots: readonly Slot[], row: Row): Flow {
+export function filledFlow(model: Flow, slots: readonly Slot[], row: Row): Flow {
   let { cookie, actions } = model;
   const match = model.match.slice();
   for (const { leaf, at, words } of slots) {
@@ -65,7 +65,7 @@ export function shapedFlow(model: Flow, slots: readonly Slot[], row: Row): Flow 
       match[leaf.index] = { field, value: value & mask, mask, span };
     } else actions = withValue(actions, leaf.path, 0, value);
   }
-  return new ShapedFlow(model, cookie, match, actions, row);
+  return new TemplateFlow(model, cookie, match, actions, row);
 }
 
 /** Actions with another value in the one that `path`, from `depth` on, leads to. */

@@ -1,15 +1,15 @@
 /**
- * Texts with holes, put together where they begin alike: a tree whose nodes hold the bytes up to the next place where
+ * Texts with numbers, put together where they begin alike: a tree whose nodes hold the bytes up to the next place where
  * texts differ or a number stands. A line is read once, from its first byte to its last, however many texts there are,
  * and its numbers are read on the way. Which texts are put in, and what their numbers mean, is decided elsewhere
  * (columns.ts, probe.ts). Where a digit of one text stands in the place of another's number both ways are gone.
  */
-import { HOLE_WORDS, type Hole, readHole } from "./numbers.ts";
+import { NUMBER_WORDS, type NumberKind, readNumber } from "./numbers.ts";
 
 /** A number of a text whose value belongs into the row; other numbers are read and forgotten. */
 export interface Filled {
-  /** Which of the text's holes it is. */
-  readonly hole: number;
+  /** Which of the text's numbers it is. */
+  readonly number: number;
   /** Words of the row. */
   readonly words: 1 | 2;
   /** The greatest value. */
@@ -18,10 +18,10 @@ export interface Filled {
   readonly mask: bigint;
 }
 
-/** A text: bytes from 1 to 127, and holes, which are `HOLE_BASE` and their kind. */
+/** A text: bytes from 1 to 127, and numbers, which are `NUMBER_BASE` and their kind. */
 export type Symbols = readonly number[];
 
-export const HOLE_BASE = 128;
+export const NUMBER_BASE = 128;
 const NEWLINE = 10;
 const RETURN = 13;
 const PIECE_BYTES = 8;
@@ -32,14 +32,14 @@ interface End<Leaf> {
   readonly terms: Uint32Array;
 }
 
-/** Words of a term: hole, words of the row, limit and mask, each of these two with its upper half first. */
+/** Words of a term: number, words of the row, limit and mask, each of these two with its upper half first. */
 const TERM_WORDS = 6;
 const LOWER = 0xffff_ffffn;
 
 function termsOf(filled: readonly Filled[]): Uint32Array {
   const halves = (value: bigint): number[] => [Number(value >> 32n), Number(value & LOWER)];
   return Uint32Array.from(
-    filled.flatMap(({ hole, words, limit, mask }) => [hole, words, ...halves(limit), ...halves(mask)]),
+    filled.flatMap(({ number, words, limit, mask }) => [number, words, ...halves(limit), ...halves(mask)]),
   );
 }
 
@@ -54,12 +54,12 @@ class Node<Leaf> {
   end: End<Leaf> | null = null;
   /** By the byte that follows; null while there is none. */
   letters: (Node<Leaf> | null)[] | null = null;
-  /** The hole that follows, when there is one. */
-  kind: Hole | 0 = 0;
+  /** The number that follows, when there is one. */
+  kind: NumberKind | 0 = 0;
   behind: Node<Leaf> | null = null;
-  /** Holes of other kinds that may follow instead. */
-  readonly others: { readonly kind: Hole; node: Node<Leaf> }[] = [];
-  /** Nothing follows but one hole: so it is nearly always. */
+  /** Numbers of other kinds that may follow instead. */
+  readonly others: { readonly kind: NumberKind; node: Node<Leaf> }[] = [];
+  /** Nothing follows but one number: so it is nearly always. */
   isPlain = false;
 
   constructor(label: readonly number[]) {
@@ -87,16 +87,16 @@ class Node<Leaf> {
   }
 
   next(symbol: number): Node<Leaf> | null {
-    if (symbol < HOLE_BASE) return this.letters?.[symbol] ?? null;
-    if (this.kind === symbol - HOLE_BASE) return this.behind;
-    return this.others.find(({ kind }) => kind === symbol - HOLE_BASE)?.node ?? null;
+    if (symbol < NUMBER_BASE) return this.letters?.[symbol] ?? null;
+    if (this.kind === symbol - NUMBER_BASE) return this.behind;
+    return this.others.find(({ kind }) => kind === symbol - NUMBER_BASE)?.node ?? null;
   }
 
   put(symbol: number, node: Node<Leaf>): void {
-    const kind = (symbol - HOLE_BASE) as Hole;
+    const kind = (symbol - NUMBER_BASE) as NumberKind;
     const other = this.others.find(one => one.kind === kind);
-    if (symbol < HOLE_BASE) {
-      this.letters ??= new Array(HOLE_BASE).fill(null);
+    if (symbol < NUMBER_BASE) {
+      this.letters ??= new Array(NUMBER_BASE).fill(null);
       this.letters[symbol] = node;
     } else if (this.kind === 0 || this.kind === kind) {
       this.kind = kind;
@@ -116,24 +116,24 @@ class Node<Leaf> {
   }
 }
 
-export class ShapeTree<Leaf> {
+export class TemplateTrie<Leaf> {
   /** Where the text ends that was found last: at a line end, or at the end of all. */
   behind = 0;
   #root = new Node<Leaf>([]);
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  /** The holes on the way from the root, two words each. */
-  #read = new Uint32Array(HOLE_WORDS * 16);
+  /** The numbers on the way from the root, two words each. */
+  #read = new Uint32Array(NUMBER_WORDS * 16);
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
-  /** Adds a text, and what is filled by its holes in the order of the row. One that is there already is replaced. */
+  /** Adds a text, and what is filled by its numbers in the order of the row. One that is there already is replaced. */
   add(symbols: Symbols, leaf: Leaf, filled: readonly Filled[]): void {
-    const holes = symbols.filter(symbol => symbol >= HOLE_BASE).length;
-    if (this.#read.length < holes * HOLE_WORDS) this.#read = new Uint32Array(holes * HOLE_WORDS);
+    const numbers = symbols.filter(symbol => symbol >= NUMBER_BASE).length;
+    if (this.#read.length < numbers * NUMBER_WORDS) this.#read = new Uint32Array(numbers * NUMBER_WORDS);
     let put = (node: Node<Leaf>): void => {
       this.#root = node;
     };
@@ -148,8 +148,8 @@ export class ShapeTree<Leaf> {
       if (at === symbols.length) break;
       const symbol = symbols[at]!;
       const parent = node;
-      // Behind a hole the label begins with the next byte; a byte is the first of its label.
-      if (symbol >= HOLE_BASE) at++;
+      // Behind a number the label begins with the next byte; a byte is the first of its label.
+      if (symbol >= NUMBER_BASE) at++;
       put = child => parent.put(symbol, child);
       node = parent.next(symbol) ?? new Node(literalFrom(symbols, at));
       put(node);
@@ -162,13 +162,13 @@ export class ShapeTree<Leaf> {
     return this.#walk(this.#root, start, 0, row, to);
   }
 
-  #walk(from: Node<Leaf>, start: number, holes: number, row: Uint32Array, to: number): Leaf | null {
+  #walk(from: Node<Leaf>, start: number, numbers: number, row: Uint32Array, to: number): Leaf | null {
     const bytes = this.#bytes;
     const read = this.#read;
     const stop = bytes.length;
     let node = from;
     let place = start;
-    let at = HOLE_WORDS * holes;
+    let at = NUMBER_WORDS * numbers;
     for (;;) {
       if (!begins(node, bytes, this.#view, place)) return null;
       place += node.length;
@@ -183,31 +183,31 @@ export class ShapeTree<Leaf> {
           node = letter;
           continue;
         }
-        const found = this.#tryOthers(node, letter, place, at / HOLE_WORDS, row, to);
+        const found = this.#tryOthers(node, letter, place, at / NUMBER_WORDS, row, to);
         if (found !== null || node.kind === 0) return found;
       }
-      place = readHole(node.kind as Hole, bytes, place, stop, read, at);
+      place = readNumber(node.kind as NumberKind, bytes, place, stop, read, at);
       if (place < 0) return null;
       node = node.behind!;
-      at += HOLE_WORDS;
+      at += NUMBER_WORDS;
     }
   }
 
-  /** All ways on from the end of a node's label but its first hole. */
+  /** All ways on from the end of a node's label but its first number. */
   #tryOthers(
     { others }: Node<Leaf>,
     letter: Node<Leaf> | null,
     place: number,
-    holes: number,
+    numbers: number,
     row: Uint32Array,
     to: number,
   ): Leaf | null {
-    let found = letter === null ? null : this.#walk(letter, place, holes, row, to);
+    let found = letter === null ? null : this.#walk(letter, place, numbers, row, to);
     for (let index = 0; found === null && index < others.length; index++) {
       const { kind, node } = others[index]!;
       const bytes = this.#bytes;
-      const next = readHole(kind, bytes, place, bytes.length, this.#read, HOLE_WORDS * holes);
-      if (next >= 0) found = this.#walk(node, next, holes + 1, row, to);
+      const next = readNumber(kind, bytes, place, bytes.length, this.#read, NUMBER_WORDS * numbers);
+      if (next >= 0) found = this.#walk(node, next, numbers + 1, row, to);
     }
     return found;
   }
@@ -233,9 +233,9 @@ function begins<Leaf>(node: Node<Leaf>, bytes: Uint8Array, view: DataView, place
 function fill(terms: Uint32Array, read: Uint32Array, row: Uint32Array, to: number): boolean {
   let word = to;
   for (let at = 0; at < terms.length; at += TERM_WORDS) {
-    const hole = HOLE_WORDS * terms[at]!;
-    const upper = read[hole]!;
-    const lower = read[hole + 1]!;
+    const number = NUMBER_WORDS * terms[at]!;
+    const upper = read[number]!;
+    const lower = read[number + 1]!;
     const most = terms[at + 2]!;
     if (upper > most || (upper === most && lower > terms[at + 3]!)) return false;
     if (terms[at + 1] === 2) row[word++] = upper & terms[at + 4]!;
@@ -256,9 +256,9 @@ function commonLength(label: readonly number[], symbols: Symbols, from: number):
   return same;
 }
 
-/** The bytes up to the next hole. */
+/** The bytes up to the next number. */
 function literalFrom(symbols: Symbols, from: number): number[] {
   let end = from;
-  while (end < symbols.length && symbols[end]! < HOLE_BASE) end++;
+  while (end < symbols.length && symbols[end]! < NUMBER_BASE) end++;
   return symbols.slice(from, end);
 }

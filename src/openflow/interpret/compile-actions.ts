@@ -1,14 +1,26 @@
 /**
- * Actions made ready to run: what a packet needs of each action of the syntax tree, worked out once per flow. Spelling
- * goes (mod_dl_dst, load and set_field become `set`), bigints become words, and what cannot be executed becomes a step
- * that says so. Nothing is executed here.
+ * Compiles actions into steps, once per flow: `mod_dl_dst`, `load` and `set_field` become `set`, bigints become words, and
+ * an action that cannot be executed becomes a step `unknown`. What is not particular to the execution, such as sizes and
+ * parts of action sets, comes from the entries of actions/. Nothing is executed here.
  */
-import type { Action, SetSpelling, Subfield } from "../ast.ts";
+import { unreachable } from "../../wire/index.ts";
+import {
+  type ActionKind,
+  type ActionOf,
+  type ByteBounds,
+  bytesOfAction,
+  type Freezing,
+  freezingOf,
+  kindOf,
+  recirculatesBefore,
+  type SetPart,
+  sentAs,
+  setPartOf,
+} from "../actions/index.ts";
+import type { Action, OpaqueName, SetSpelling, Subfield } from "../ast.ts";
 import { type Demanded, type Field, fieldNamed } from "../fields.ts";
 import { KEY, KEY_WORDS } from "../flow-key.ts";
 import { formatActions } from "../print.ts";
-import type { SetPart } from "./action-set.ts";
-import { supportOf } from "./features.ts";
 import { type Words, wordsOf } from "./field-access.ts";
 
 /** A feature that the outcome depends on and that is not executed, and the line where it stands. */
@@ -67,6 +79,8 @@ export function wordsOfEffect(effect: Effect, name: string): readonly number[] {
       return name === "meter" ? [] : PACKET_WORDS;
     case "learns":
       return [];
+    default:
+      return unreachable(effect);
   }
 }
 
@@ -74,10 +88,14 @@ export function wordsOfEffect(effect: Effect, name: string): readonly number[] {
 interface StepBase {
   /** Line of the flow or group it comes from. */
   readonly line: number;
-  /** Whether a packet whose labels were popped must be read anew first (recirc_for_mpls of Open vSwitch). */
+  /** Whether a packet whose labels were popped must recirculate first (recirc_for_mpls of Open vSwitch). */
   readonly needsReparse: boolean;
   /** The part of an action set that it belongs to; null: an action set ignores it. */
   readonly inSet: SetPart | null;
+  /** How it is kept for the pass after a recirculation. */
+  readonly freezing: Freezing;
+  /** Bytes that Open vSwitch takes to store its action. */
+  readonly bytes: ByteBounds;
 }
 
 export type Step = StepBase &
@@ -113,7 +131,7 @@ export type Step = StepBase &
     | { readonly do: "clone"; readonly steps: readonly Step[]; readonly isCopied: boolean }
     | { readonly do: "exit" }
     /** Changes nothing of this packet or of any other. */
-    | { readonly do: "nothing"; readonly isFrozen: boolean; readonly text: string }
+    | { readonly do: "nothing"; readonly text: string }
     /**
      * Leaves the packet alone and has an effect of its own, which depends on its text, the packet, and the fields that
      * it reads.
@@ -159,38 +177,34 @@ const SPELLING_FIELDS: Partial<Record<SetSpelling, string>> = {
 export const isModelled = ({ place }: Field): boolean =>
   place !== null && (place.word < KEY.nshBase || place.word > KEY.nshContext + 3);
 
-type Given<Type extends Action["type"]> = Extract<Action, { type: Type }>;
-type Body<S = Step> = S extends unknown ? Omit<S, "line" | "needsReparse" | "inSet"> : never;
+type Given<Kind extends ActionKind> = ActionOf<Kind>;
+type Body<S = Step> = S extends unknown ? Omit<S, keyof StepBase> : never;
 /** The text of these is added in one place. */
 type Textless<S> = S extends { do: "nothing" | "unknown" } ? Omit<S, "text"> : S;
-type Compiled = Textless<Body> & { needsReparse?: boolean };
+type Compiled = Textless<Body>;
+type Opaque = ActionOf<OpaqueName>;
 
 function setStep({ spelling, field, value, mask }: Given<"set">): Compiled {
   if (!isModelled(field)) return { do: "unknown", feature: `set_field of ${field.name}` };
   const name = SPELLING_FIELDS[spelling];
   const target = name === undefined ? field : fieldNamed(name);
-  const isLayer3 = target.place!.word >= KEY.nwSrc;
   return {
     do: "set",
     field: target,
     value: wordsOf(value),
     mask: wordsOf(name === undefined ? mask : mask & target.valid),
     prerequisite: SPELLING_DEMANDS[spelling] ?? field.prerequisite,
-    needsReparse: isLayer3 || spelling.startsWith("set_mpls_"),
   };
 }
 
-/** With nothing but a length it is an output by CONTROLLER to Open vSwitch. */
-const isOutput = ({ reason, id, userdata, pause, meter }: Given<"controller">): boolean =>
-  reason === "action" && id === 0 && userdata === null && !pause && meter === null;
-
-/** An output needs no new look at the packet. */
 function controllerStep(action: Given<"controller">): Compiled {
   if (action.pause) return { do: "unknown", feature: "controller(pause)" };
   if (action.meter !== null) return { do: "unknown", feature: "controller(meter_id)" };
   const { reason, id, maxBytes, userdata } = action;
-  const to = { reason, id, maxBytes, userdata: userdata === null ? null : hexOf(userdata) };
-  return { do: "controller", to, needsReparse: !isOutput(action) };
+  return {
+    do: "controller",
+    to: { reason, id, maxBytes, userdata: userdata === null ? null : hexOf(userdata) },
+  };
 }
 
 const hexOf = (bytes: Uint8Array): string =>
@@ -200,46 +214,40 @@ function resubmitStep({ port, table, ct }: Given<"resubmit">): Compiled {
   return ct ? { do: "unknown", feature: "resubmit(ct)" } : { do: "resubmit", port, table };
 }
 
-/** What an action does besides the packet; null: nothing. */
-function effectOf({ name, text }: Given<"other">): Effect | null {
-  switch (name) {
-    case "learn":
-      return "learns";
-    case "sample":
-      return "samples";
-    case "bundle":
-      return "puts out";
-    case "ct":
-      return /[(,](?:table=|nat\b)/.test(text) ? null : "tracks";
-    default:
-      return null;
-  }
-}
-
-function otherStep(action: Given<"other">): Compiled {
-  const { name, text, reads } = action;
-  if (name === "learn" && text.includes("result_dst")) return { do: "unknown", feature: "learn(result_dst)" };
-  const odd = reads.find(({ field }) => !isModelled(field));
-  if (odd !== undefined) return { do: "unknown", feature: `${name} of ${odd.field.name}` };
-  const effect = effectOf(action);
-  if (effect !== null) return { do: "effect", effect, name, text, reads, needsReparse: name !== "bundle" };
-  if (supportOf(name) === "unknown") return { do: "unknown", feature: name };
-  return { do: "nothing", isFrozen: true };
-}
-
-function subfieldStep<S extends Compiled>(step: S, name: string, ...subfields: Subfield[]): Compiled {
+const subfieldStep = (step: Compiled, name: string, ...subfields: readonly Subfield[]): Compiled => {
   const missing = subfields.find(({ field }) => !isModelled(field));
   return missing === undefined ? step : { do: "unknown", feature: `${name} of ${missing.field.name}` };
-}
+};
 
-/** One row per action: what becomes of it. */
-const COMPILE: { [Type in Action["type"]]: (action: Given<Type>, line: number) => Compiled } = {
-  output: ({ port }) => ({ do: "output", port, needsReparse: false }),
-  output_field: ({ from }) => subfieldStep({ do: "output_field", from, needsReparse: false }, "output", from),
-  output_truncated: ({ port, maxBytes }) => ({ do: "output_truncated", port, maxBytes, needsReparse: false }),
+/** Of an opaque action that reads fields which are not modeled, nothing is known. */
+const opaqueStep =
+  (step: (action: Opaque) => Compiled) =>
+  (action: Opaque): Compiled =>
+    subfieldStep(step(action), action.name, ...action.reads);
+
+const unknownStep = opaqueStep(({ name }) => ({ do: "unknown", feature: name }));
+
+const nothingStep = opaqueStep(() => ({ do: "nothing" }));
+
+const effectStep = (effect: Effect) =>
+  opaqueStep(({ name, text, reads }) => ({ do: "effect", effect, name, text, reads }));
+
+const learnStep = effectStep("learns");
+const trackStep = effectStep("tracks");
+
+/** Whether ct changes the packet or sends it on, beside what it notes. */
+const isSteering = ({ text }: Opaque): boolean => /[(,](?:table=|nat\b)/.test(text);
+
+const NOTHING = (): Compiled => ({ do: "nothing" });
+
+/** The meaning of each action: the step that executes it. */
+const COMPILE: { readonly [Kind in ActionKind]: (action: Given<Kind>, line: number) => Compiled } = {
+  output: ({ port }) => ({ do: "output", port }),
+  output_field: ({ from }) => subfieldStep({ do: "output_field", from }, "output", from),
+  output_truncated: ({ port, maxBytes }) => ({ do: "output_truncated", port, maxBytes }),
   controller: controllerStep,
-  enqueue: ({ port, queue }) => ({ do: "enqueue", port, queue, needsReparse: false }),
-  group: ({ group }) => ({ do: "group", group, needsReparse: false }),
+  enqueue: ({ port, queue }) => ({ do: "enqueue", port, queue }),
+  group: ({ group }) => ({ do: "group", group }),
   resubmit: resubmitStep,
   goto_table: ({ table }) => ({ do: "resubmit", port: null, table }),
   push_vlan: ({ ethertype }) => ({ do: "push_vlan", type: ethertype }),
@@ -250,13 +258,10 @@ const COMPILE: { [Type in Action["type"]]: (action: Given<Type>, line: number) =
   move: ({ from, to }) => subfieldStep({ do: "move", from, to }, "move", from, to),
   push: ({ from }) => subfieldStep({ do: "push", from }, "push", from),
   pop: ({ to }) => subfieldStep({ do: "pop", to }, "pop", to),
-  dec_ttl: ({ controllers }) => ({
-    do: "dec_ttl",
-    controllers: controllers.length === 0 ? [0] : controllers,
-  }),
+  dec_ttl: ({ controllers }) => ({ do: "dec_ttl", controllers }),
   dec_mpls_ttl: () => ({ do: "dec_mpls_ttl" }),
   dec_nsh_ttl: () => ({ do: "unknown", feature: "dec_nsh_ttl" }),
-  set_queue: ({ queue }) => ({ do: "set_queue", queue, needsReparse: false }),
+  set_queue: ({ queue }) => ({ do: "set_queue", queue }),
   pop_queue: () => ({ do: "pop_queue" }),
   write_metadata: ({ value, mask }) => ({
     do: "set",
@@ -280,61 +285,52 @@ const COMPILE: { [Type in Action["type"]]: (action: Given<Type>, line: number) =
     reads: [],
   }),
   // A flow of these is looked up as a part of a match and never executed; elsewhere Open vSwitch does nothing.
-  conjunction: () => ({ do: "nothing", isFrozen: false }),
-  note: () => ({ do: "nothing", isFrozen: false }),
+  conjunction: NOTHING,
+  note: NOTHING,
   exit: () => ({ do: "exit" }),
-  other: otherStep,
+  learn: action =>
+    action.text.includes("result_dst") ? { do: "unknown", feature: "learn(result_dst)" } : learnStep(action),
+  ct: action => (isSteering(action) ? unknownStep(action) : trackStep(action)),
+  ct_clear: nothingStep,
+  multipath: unknownStep,
+  bundle: effectStep("puts out"),
+  bundle_load: unknownStep,
+  sample: effectStep("samples"),
+  fin_timeout: nothingStep,
+  encap: unknownStep,
+  decap: unknownStep,
+  check_pkt_larger: unknownStep,
+  delete_field: unknownStep,
+  debug_recirc: unknownStep,
+  debug_slow: nothingStep,
 };
 
-/** Where actions go in an action set; those that are not here are ignored in one. */
-const IN_SET: Partial<Record<Action["type"], SetPart>> = {
-  pop_vlan: "pop_vlan",
-  pop_mpls: "pop_mpls",
-  push_mpls: "push_mpls",
-  push_vlan: "push_vlan",
-  dec_ttl: "dec_ttl",
-  dec_mpls_ttl: "dec_mpls_ttl",
-  dec_nsh_ttl: "dec_nsh_ttl",
-  set: "change",
-  move: "change",
-  set_queue: "change",
-  resubmit: "resubmit",
-  output: "output",
-  group: "group",
-};
+/** The step that tells the pass after a recirculation in which table the next steps stood (OFPACT_UNROLL_XLATE). */
+export const unrollStep = (table: number, line: number): Step => ({
+  do: "unroll",
+  table,
+  line,
+  needsReparse: true,
+  inSet: null,
+  freezing: "alone",
+  bytes: [16, 16],
+});
 
-/** The same of those that are known by name only. */
-const OTHER_IN_SET: Readonly<Record<string, SetPart>> = {
-  decap: "decap",
-  encap: "encap",
-  ct: "ct",
-  ct_clear: "ct_clear",
-};
-
-function setPartOf(action: Action): SetPart | null {
-  if (action.type === "controller") return isOutput(action) ? "output" : null;
-  if (action.type === "other") return OTHER_IN_SET[action.name] ?? null;
-  return IN_SET[action.type] ?? null;
-}
-
-/** An enqueue as the switch has it: one action, or the three that later versions of OpenFlow say it with. */
-function splitEnqueue(action: Action): Action[] {
-  if (action.type !== "enqueue" || !action.isSplit) return [action];
-  const { span, port, queue } = action;
-  return [
-    { type: "set_queue", span, queue },
-    { type: "output", span, port },
-    { type: "pop_queue", span },
-  ];
+function stepOf(action: Action, line: number): Step {
+  const compile = COMPILE[kindOf(action)] as (action: Action, line: number) => Compiled;
+  const compiled = compile(action, line);
+  const isTextual = compiled.do === "unknown" || compiled.do === "nothing";
+  return {
+    ...compiled,
+    ...(isTextual ? { text: formatActions([action]) } : {}),
+    line,
+    needsReparse: recirculatesBefore(action),
+    inSet: setPartOf(action),
+    freezing: freezingOf(action),
+    bytes: bytesOfAction(action),
+  } as Step;
 }
 
 /** The steps of a list of actions that stands in `line`. */
-export function compileActions(actions: readonly Action[], line: number): Step[] {
-  return actions.flatMap(splitEnqueue).map(action => {
-    const compile = COMPILE[action.type] as (action: Action, line: number) => Compiled;
-    const compiled = compile(action, line);
-    const isTextual = compiled.do === "unknown" || compiled.do === "nothing";
-    const text = isTextual ? { text: formatActions([action]) } : {};
-    return { needsReparse: true, line, inSet: setPartOf(action), ...compiled, ...text } as Step;
-  });
-}
+export const compileActions = (actions: readonly Action[], line: number): Step[] =>
+  actions.flatMap(sentAs).map(action => stepOf(action, line));

@@ -3,6 +3,7 @@
  * and lib/packets.c of Open vSwitch 3.1 do. It knows neither flows nor keys. A `null` in a set leaves that field alone.
  * Whatever a header is too short for is not written.
  */
+import { unreachable } from "../../wire/index.ts";
 import { checksum16, checksum32, crc32c, internetChecksum, put16, put32, u16, u32 } from "./bytes.ts";
 import { isMplsType, isVlanType, ND, PROTOCOL } from "./extract.ts";
 import type { Packet } from "./packet.ts";
@@ -190,8 +191,19 @@ export function isMisplaced({ bytes, layer3At: ip, layer4At }: Packet, action: H
         (action.ttl !== null && bytes[ip + 7] !== action.was.ttl)
       );
     }
-    default:
+    case "set_ethernet":
+    case "set_arp":
+    case "set_ports":
+    case "set_icmp":
+    case "set_mpls":
+    case "push_mpls":
+    case "pop_mpls":
+    case "push_vlan":
+    case "pop_vlan":
+    case "truncate":
       return false;
+    default:
+      return unreachable(action);
   }
 }
 

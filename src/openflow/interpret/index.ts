@@ -1,6 +1,5 @@
 /** The execution of flows, by its door: the interpreter and what it can and cannot execute. */
 
-export type { SetPart } from "./action-set.ts";
 export { leastBytesOf, mostBytesOf } from "./action-sizes.ts";
 export { crc32c } from "./bytes.ts";
 export {
@@ -13,10 +12,11 @@ export {
   PACKET_IN_WORDS,
   type PacketInArguments,
   type Step,
+  unrollStep,
   wordsOfEffect,
 } from "./compile-actions.ts";
 export { extract } from "./extract.ts";
-export { ACTION_FEATURES, type Feature, MATCH_FEATURES, type Support } from "./features.ts";
+export { MATCH_FEATURES } from "./features.ts";
 export { isPort } from "./field-access.ts";
 export { type Change, changesBetween } from "./field-changes.ts";
 export {
@@ -31,18 +31,10 @@ export {
   type Verdict,
 } from "./interpreter.ts";
 export { CachingInterpreter } from "./megaflow-cache.ts";
+export { EXPIRED, isTableMiss, ORIGIN, PLAIN_PACKET_IN, reasonOf } from "./packet-in.ts";
 export { type StateField, stateFields } from "./state-text.ts";
-export {
-  type Ambiguity,
-  EXPIRED,
-  endsHere,
-  isTableMiss,
-  ORIGIN,
-  PLAIN_PACKET_IN,
-  reasonOf,
-  type TableHit,
-  type Watcher,
-} from "./translate.ts";
+export { endsHere } from "./translate.ts";
+export type { Ambiguity, TableHit, Watcher } from "./translation.ts";
 export {
   OVS_VERSIONS,
   type OvsBehaviour,

@@ -5,7 +5,7 @@
  * depends on the order in which flows were installed is *ambiguous*.
  */
 import type { Flow } from "../ast.ts";
-import type { Flows } from "../columnar/dump.ts";
+import type { FlowColumns } from "../columnar/dump.ts";
 import { KEY, KEY_WORDS } from "../flow-key.ts";
 import type { FeatureAt, PacketInArguments } from "./compile-actions.ts";
 import { applyHeaderAction, type HeaderAction, isMisplaced } from "./datapath.ts";
@@ -13,6 +13,7 @@ import { ARP_BYTES, ETHERNET_BYTES, extract } from "./extract.ts";
 import { isPort, narrowPort, widePort } from "./field-access.ts";
 import { Copies, Packet } from "./packet.ts";
 import { Ruleset, type RulesetOptions } from "./ruleset.ts";
+import { translate } from "./translate.ts";
 import {
   type Ambiguity,
   type DatapathAction,
@@ -22,9 +23,8 @@ import {
   type Scratch,
   type TableHit,
   type Translation,
-  translate,
   type Watcher,
-} from "./translate.ts";
+} from "./translation.ts";
 
 export type Verdict = "output" | "reply" | "drop" | "unknown" | "ambiguous";
 
@@ -131,7 +131,7 @@ export class Interpreter {
   readonly #copies = new Copies();
   readonly #workplaces: readonly Workplace[];
 
-  constructor(flows: Iterable<Flow> | Flows, options: InterpreterOptions = {}) {
+  constructor(flows: Iterable<Flow> | FlowColumns, options: InterpreterOptions = {}) {
     this.rules = new Ruleset(flows, options);
     this.#workplaces = Array.from({ length: this.rules.behaviour.recirculations + 1 }, workplace);
     this.#isTraced = options.isTraced ?? true;
@@ -186,7 +186,7 @@ export class Interpreter {
     key[KEY.inPort] = inPort;
     if (frozen !== null) thaw(key, frozen);
     else for (const [word, value] of this.entering) key[word] = value;
-    if (depth > 0) this.#watcher?.readAgain(packet.bytes, key);
+    if (depth > 0) this.#watcher?.recirculated(packet.bytes, key);
     const translation = this.translate(key, scratch, frozen, this.#watcher);
     collect(outcome, translation, this.#isTraced);
     // What the second pass put out is then sometimes lost, and sometimes not.

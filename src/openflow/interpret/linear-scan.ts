@@ -3,13 +3,13 @@
  * takes milliseconds for a million flows, of which an index would take half a second and as much memory again. The rows
  * that match are handed to a classifier (classifier.ts), which decides between them as ever.
  */
-import type { Flows } from "../columnar/dump.ts";
+import type { FlowColumns } from "../columnar/dump.ts";
 import { KEY } from "../flow-key.ts";
 import { Classifier, comparisonOf, type Entry, entryOf, type Hit } from "./classifier.ts";
 import { type Membership, membershipsOf } from "./conjunctions.ts";
 import { type FlowTables, type Lookup, type Rows, rowsOf } from "./load.ts";
 
-/** Flows that compare alike, by number. */
+/** FlowColumns that compare alike, by number. */
 interface Group extends Rows {
   readonly flows: number[];
 }
@@ -17,20 +17,20 @@ interface Group extends Rows {
 export class SearchedTables implements FlowTables {
   readonly byNumber = new Map<number, SearchedTable>();
 
-  constructor(flows: Flows) {
-    const groups = flows.shapes.map((shape): Group => {
-      const group: Group = { ...rowsOf(shape), flows: [] };
-      this.#table(flows, shape.model.table).groups.push(group);
+  constructor(flows: FlowColumns) {
+    const groups = flows.templates.map((template): Group => {
+      const group: Group = { ...rowsOf(template), flows: [] };
+      this.#table(flows, template.model.table).groups.push(group);
       return group;
     });
     for (let index = 0; index < flows.count; index++) {
-      const shape = flows.shapeOf(index);
-      if (shape !== null && groups[shape.id]!.parts !== null) groups[shape.id]!.flows.push(index);
+      const template = flows.templateOf(index);
+      if (template !== null && groups[template.id]!.parts !== null) groups[template.id]!.flows.push(index);
       else this.#addAlone(flows, index);
     }
   }
 
-  #table(flows: Flows, number: number): SearchedTable {
+  #table(flows: FlowColumns, number: number): SearchedTable {
     let table = this.byNumber.get(number);
     if (table === undefined) {
       table = new SearchedTable(flows);
@@ -39,7 +39,7 @@ export class SearchedTables implements FlowTables {
     return table;
   }
 
-  #addAlone(flows: Flows, index: number): void {
+  #addAlone(flows: FlowColumns, index: number): void {
     const flow = flows.flow(index);
     const comparison = comparisonOf(flow);
     const group = { comparison, fixed: Int32Array.from(comparison.values), parts: [], flows: [index] };
@@ -49,10 +49,10 @@ export class SearchedTables implements FlowTables {
 
 class SearchedTable implements Lookup {
   readonly groups: Group[] = [];
-  readonly #flows: Flows;
+  readonly #flows: FlowColumns;
   readonly #entryAt = (index: number): Entry => entryOf(this.#flows.flow(index));
 
-  constructor(flows: Flows) {
+  constructor(flows: FlowColumns) {
     this.#flows = flows;
   }
 

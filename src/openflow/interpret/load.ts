@@ -1,9 +1,9 @@
 /**
- * Flows into flow tables: one by one, or a dump read into columns, whose rows go from column to column without becoming
+ * FlowColumns into flow tables: one by one, or a dump read into columns, whose rows go from column to column without becoming
  * flows. A flow of such a dump is made when a packet first meets it. Nothing is executed here.
  */
 import type { Flow } from "../ast.ts";
-import type { Flows, Shape } from "../columnar/dump.ts";
+import type { FlowColumns, LineTemplate } from "../columnar/dump.ts";
 import { Classifier, type Comparison, comparisonOf, type Entry, entryOf, type Hit } from "./classifier.ts";
 import { isModelled } from "./compile-actions.ts";
 import type { Tuple } from "./hash-subtable.ts";
@@ -24,10 +24,10 @@ export class Tables implements FlowTables {
     return entry;
   };
 
-  constructor(flows: Iterable<Flow> | Flows, kept = Number.POSITIVE_INFINITY) {
+  constructor(flows: Iterable<Flow> | FlowColumns, kept = Number.POSITIVE_INFINITY) {
     this.#kept = kept;
-    if ("shapes" in flows) {
-      this.#flowAt = index => flows.shapedFlow(index);
+    if ("templates" in flows) {
+      this.#flowAt = index => flows.filledFlow(index);
       this.#loadColumns(flows);
     } else {
       const list = [...flows];
@@ -51,11 +51,11 @@ export class Tables implements FlowTables {
     table.add(table.tupleOf(comparison), Int32Array.from(comparison.values), flow.priority, index);
   }
 
-  #loadColumns(flows: Flows): void {
-    const plans = flows.shapes.map(shape => this.#planOf(shape));
+  #loadColumns(flows: FlowColumns): void {
+    const plans = flows.templates.map(template => this.#planOf(template));
     for (let index = 0; index < flows.count; index++) {
-      const shape = flows.shapeOf(index);
-      const plan = shape === null ? undefined : plans[shape.id];
+      const template = flows.templateOf(index);
+      const plan = template === null ? undefined : plans[template.id];
       if (plan === undefined || plan.parts === null) {
         this.#load(flows.flow(index), index);
         continue;
@@ -68,9 +68,9 @@ export class Tables implements FlowTables {
     }
   }
 
-  #planOf(shape: Shape): Plan {
-    const { model } = shape;
-    const rows = rowsOf(shape);
+  #planOf(template: LineTemplate): Plan {
+    const { model } = template;
+    const rows = rowsOf(template);
     const { comparison, fixed, parts } = rows;
     const table = this.#table(model.table);
     return {
@@ -84,7 +84,7 @@ export class Tables implements FlowTables {
   }
 }
 
-/** What each row of a shape puts into its table. */
+/** What each row of a template puts into its table. */
 interface Plan {
   readonly table: Classifier;
   readonly tuple: Tuple;
@@ -106,7 +106,7 @@ export interface FlowTables {
   readonly byNumber: ReadonlyMap<number, Lookup>;
 }
 
-/** What rows of a shape compare: the same words, whose values are fixed or come from the row. */
+/** What rows of a template compare: the same words, whose values are fixed or come from the row. */
 export interface Rows {
   readonly comparison: Comparison;
   readonly fixed: Int32Array;
@@ -114,7 +114,7 @@ export interface Rows {
   readonly parts: readonly Part[] | null;
 }
 
-export function rowsOf({ model, slots }: Shape): Rows {
+export function rowsOf({ model, slots }: LineTemplate): Rows {
   const comparison = comparisonOf(model);
   const fixed = Int32Array.from(comparison.values);
   const parts: Part[] = [];

@@ -5,11 +5,11 @@
  * outcome may depend on; each set of masks is a tuple of keys.
  */
 import type { Flow } from "../ast.ts";
-import type { Flows } from "../columnar/dump.ts";
+import type { FlowColumns } from "../columnar/dump.ts";
 import { KEY, KEY_WORDS } from "../flow-key.ts";
 import { Tuple } from "./hash-subtable.ts";
 import { Interpreter, type InterpreterOptions } from "./interpreter.ts";
-import type { Frozen, Scratch, Translation, Watcher } from "./translate.ts";
+import type { Frozen, Scratch, Translation, Watcher } from "./translation.ts";
 
 /** Passes that are remembered; then all are forgotten. */
 const MAX_PASSES = 200_000;
@@ -31,7 +31,7 @@ export class CachingInterpreter extends Interpreter {
   hits = 0;
   misses = 0;
 
-  constructor(flows: Iterable<Flow> | Flows, options: InterpreterOptions = {}) {
+  constructor(flows: Iterable<Flow> | FlowColumns, options: InterpreterOptions = {}) {
     super(flows, options);
   }
 

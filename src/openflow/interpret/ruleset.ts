@@ -3,7 +3,7 @@
  * frames.
  */
 import { type Flow, type Group, type GroupType, PORT } from "../ast.ts";
-import type { Flows } from "../columnar/dump.ts";
+import type { FlowColumns } from "../columnar/dump.ts";
 import { compileActions, type Step } from "./compile-actions.ts";
 import { widePort } from "./field-access.ts";
 import { SearchedTables } from "./linear-scan.ts";
@@ -21,7 +21,7 @@ export interface RulesetOptions {
   readonly vlanLimit?: number;
   /** Only a few frames will come: a dump in columns is searched then, and not made ready for lookups first. */
   readonly isForFew?: boolean;
-  /** Flows of a dump in columns that are kept once a frame has met them; all by default, and each takes some 3 kB. */
+  /** FlowColumns of a dump in columns that are kept once a frame has met them; all by default, and each takes some 3 kB. */
   readonly keptFlows?: number;
   /** The version of Open vSwitch whose behaviour is executed; 3.1 by default. */
   readonly ovs?: OvsVersion;
@@ -55,9 +55,9 @@ export class Ruleset {
   readonly #known: ReadonlySet<number> | null;
   readonly #isPortLive: ((port: number) => boolean) | null;
 
-  /** Flows one by one, or a dump in columns, which is not copied. */
-  constructor(flows: Iterable<Flow> | Flows, options: RulesetOptions = {}) {
-    const isSearched = options.isForFew === true && "shapes" in flows;
+  /** FlowColumns one by one, or a dump in columns, which is not copied. */
+  constructor(flows: Iterable<Flow> | FlowColumns, options: RulesetOptions = {}) {
+    const isSearched = options.isForFew === true && "templates" in flows;
     this.tables = (isSearched ? new SearchedTables(flows) : new Tables(flows, options.keptFlows)).byNumber;
     for (const { id, type, buckets, source, text } of options.groups ?? []) {
       const entries = buckets.map(({ actions, watchPort, watchGroup }) => ({

@@ -99,13 +99,13 @@ function grown<T extends Int32Array | Float64Array>(from: T, to: T): T {
 }
 
 const priorityOf = ({ flows }: Program, flow: number): number =>
-  flow === NO_FLOW ? -1 : (flows.shapeOf(flow)?.model ?? flows.flow(flow)).priority;
+  flow === NO_FLOW ? -1 : (flows.templateOf(flow)?.model ?? flows.flow(flow)).priority;
 
 /** Whether the flow of the higher priority, which only one side takes, is there on the other side at all. */
 function missingOf([left, right]: readonly [Program, Program], a: number, b: number): "a" | "b" | null {
   if (priorityOf(left, a) >= priorityOf(right, b))
-    return a === NO_FLOW || right.hasMatchOf(left.flows.shapedFlow(a)) ? null : "b";
-  return left.hasMatchOf(right.flows.shapedFlow(b)) ? null : "a";
+    return a === NO_FLOW || right.hasMatchOf(left.flows.filledFlow(a)) ? null : "b";
+  return left.hasMatchOf(right.flows.filledFlow(b)) ? null : "a";
 }
 
 /** What two flows have in common when their words are the same: null when that cannot be said of their shapes. */
@@ -130,7 +130,7 @@ export class SameFlows {
 
   #alignment(a: number, b: number): Alignment {
     const [left, right] = this.#programs.map(({ flows }) => flows) as [Program["flows"], Program["flows"]];
-    const [one, other] = [left.shapeOf(a), right.shapeOf(b)];
+    const [one, other] = [left.templateOf(a), right.templateOf(b)];
     if (one === null || other === null) return null;
     const name = `${one.id} ${other.id}`;
     let known = this.#alignments.get(name);
@@ -145,7 +145,7 @@ export class SameFlows {
   #align(a: number, b: number): Alignment {
     const [left, right] = this.#programs.map(({ flows }) => flows) as [Program["flows"], Program["flows"]];
     const slotsOf = (flows: Program["flows"], flow: number) =>
-      flows.shapeOf(flow)!.slots.filter(({ leaf }) => leaf.of !== "cookie");
+      flows.templateOf(flow)!.slots.filter(({ leaf }) => leaf.of !== "cookie");
     const [ofA, ofB] = [slotsOf(left, a), slotsOf(right, b)];
     if (ofA.length !== ofB.length) return null;
     const places = new Map<number, number>();
@@ -156,7 +156,7 @@ export class SameFlows {
       if (twin === undefined) return null;
       for (let word = 0; word < words; word++) places.set(at + word, twin.at + word);
     }
-    const mixed = left.shapedFlow(a, at => {
+    const mixed = left.filledFlow(a, at => {
       const place = places.get(at);
       return place === undefined ? left.valueAt(a, at) : right.valueAt(b, place);
     });

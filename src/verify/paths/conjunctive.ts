@@ -155,7 +155,18 @@ function unknown({ program }: Asking, { clauses, line }: Conjunction, feature: s
     first: flow,
     isMiss: false,
     program,
-    steps: [{ do: "unknown", feature, text: feature, line, needsReparse: false, inSet: null }],
+    steps: [
+      {
+        do: "unknown",
+        feature,
+        text: feature,
+        line,
+        needsReparse: false,
+        inSet: null,
+        freezing: "alone",
+        bytes: [0, 1024],
+      },
+    ],
     slots: new Map(),
     unknown: feature,
   };

@@ -135,7 +135,7 @@ export class Alike {
     const { flows } = this.#programs[side];
     const forms = new Map<string, Form>();
     for (const index of indices) {
-      const flow = flows.shapedFlow(index);
+      const flow = flows.filledFlow(index);
       const name = matchName(flow);
       const { text, tables } = this.#forms[side].actions(flow.actions, table);
       // The reason of a packet-in depends on whether the flow counts as a miss.

@@ -3,6 +3,7 @@
  * They run as interpret/translate.ts runs them.
  */
 import { KEY, PORT, type Step } from "../../openflow/index.ts";
+import { unreachable } from "../../wire/index.ts";
 import { Unmodelled } from "./extractions.ts";
 import { type Decider, HOLDS, isIcmp, readField, VLAN_PRESENT, writeField, writeMasked } from "./fields.ts";
 import { bind } from "./slot-values.ts";
@@ -12,7 +13,22 @@ import { constantSegments, type Segment, type Word } from "./terms.ts";
 type Doing<Name extends Step["do"]> = Extract<Step, { do: Name }>;
 
 /** The steps that change the key, and nothing else. */
-export function change(by: Decider, state: State, step: Step, source: Source): State {
+type ChangeStep = Doing<
+  | "set"
+  | "move"
+  | "push"
+  | "pop"
+  | "push_vlan"
+  | "pop_vlan"
+  | "set_queue"
+  | "pop_queue"
+  | "write_actions"
+  | "clear_actions"
+  | "unroll"
+>;
+
+/** Runs a step that changes the key. */
+export function change(by: Decider, state: State, step: ChangeStep, source: Source): State {
   const { flow } = state;
   const { terms } = by;
   switch (step.do) {
@@ -78,7 +94,7 @@ export function change(by: Decider, state: State, step: Step, source: Source): S
       return replaceTop(state, { ...top, table: step.table });
     }
     default:
-      throw new Error(`assertion: ${step.do} is a change of the key`);
+      return unreachable(step);
   }
 }
 

@@ -12,12 +12,12 @@ import {
   isModelled,
   isTableMiss,
   KEY,
+  type LineTemplate,
   type MatchField,
   OVS_VERSIONS,
   type OvsBehaviour,
   type OvsVersion,
   PORT,
-  type Shape,
   type Step,
   USUAL_OVS,
 } from "../../openflow/index.ts";
@@ -150,7 +150,7 @@ interface Family {
 /** Flows of one shape, or one that was read by itself. */
 interface Shaped {
   readonly model: Flow;
-  readonly shape: Shape | null;
+  readonly shape: LineTemplate | null;
   readonly flows: Int32Array;
 }
 
@@ -323,28 +323,28 @@ export class Program {
   /** All flows by shape; flows that were read by themselves are shapes of their own. */
   *#shapes(): Generator<Shaped> {
     const { flows } = this;
-    const counts = new Int32Array(flows.shapes.length);
+    const counts = new Int32Array(flows.templates.length);
     const single: number[] = [];
     for (let i = 0; i < flows.count; i++) {
-      const shape = flows.shapeOf(i);
+      const shape = flows.templateOf(i);
       if (shape === null) single.push(i);
       else counts[shape.id] = counts[shape.id]! + 1;
     }
     const lists = Array.from(counts, count => new Int32Array(count));
     counts.fill(0);
     for (let i = 0; i < flows.count; i++) {
-      const shape = flows.shapeOf(i);
+      const shape = flows.templateOf(i);
       if (shape === null) continue;
       lists[shape.id]![counts[shape.id]!] = i;
       counts[shape.id] = counts[shape.id]! + 1;
     }
-    for (const shape of flows.shapes) {
+    for (const shape of flows.templates) {
       if (lists[shape.id]!.length > 0) yield { model: shape.model, shape, flows: lists[shape.id]! };
     }
     for (const index of single) yield { model: flows.flow(index), shape: null, flows: Int32Array.of(index) };
   }
 
-  *#families(model: Flow, shape: Shape | null, flows: Int32Array): Generator<Family> {
+  *#families(model: Flow, shape: LineTemplate | null, flows: Int32Array): Generator<Family> {
     const template = this.#template(model, shape, flows[0]!);
     const tests = testsOf(model.match);
     const slots = matchSlots(model, shape, tests);
@@ -371,7 +371,7 @@ export class Program {
     return value;
   }
 
-  #template(model: Flow, shape: Shape | null, first: number): Template {
+  #template(model: Flow, shape: LineTemplate | null, first: number): Template {
     const steps = compileActions(model.actions, model.source.line);
     const slots = new Map<Step, SlotPlace>();
     for (const { leaf, at, words } of shape?.slots ?? []) {
@@ -554,7 +554,7 @@ function stepAt(
   return stepAt(action.actions, step.steps, inside);
 }
 
-function matchSlots(model: Flow, shape: Shape | null, tests: readonly WordTest[]): MatchSlot[] {
+function matchSlots(model: Flow, shape: LineTemplate | null, tests: readonly WordTest[]): MatchSlot[] {
   const slots: MatchSlot[] = [];
   const testAt = (word: number): number => tests.findIndex(test => test.word === word);
   for (const { leaf, at, words } of shape?.slots ?? []) {

@@ -158,7 +158,7 @@ const holeOf = (next: number, { table, isLater }: Place): string =>
 
 /** A step without its line, its values from where they are; null when a text cannot say them. */
 function textOf(step: Step, source: Source): string | null {
-  const shown: Record<string, unknown> = { ...step, line: 0 };
+  const shown: Record<string, unknown> = { ...step, line: 0, bytes: undefined, freezing: undefined };
   if (step.do === "resubmit") {
     shown.table = 0;
     if (step.port === PORT.inPort) shown.port = null;

@@ -1,19 +1,8 @@
 /**
  * Which steps a pass keeps for a later one that reads the packet anew.
  */
-import type { Step } from "../../openflow/index.ts";
+import { unrollStep } from "../../openflow/index.ts";
 import { type Bound, type State, tableOf } from "./state.ts";
-
-const SPEAKS_OF_TABLE: ReadonlySet<Step["do"]> = new Set([
-  "output_field",
-  "output_truncated",
-  "group",
-  "output",
-  "controller",
-  "dec_mpls_ttl",
-  "dec_ttl",
-  "resubmit",
-]);
 
 /** Keeps the steps from `index` on; those that speak of their table are led by the number of it. */
 export function keepForLater(state: State, list: readonly Bound[], index: number): State {
@@ -22,11 +11,9 @@ export function keepForLater(state: State, list: readonly Bound[], index: number
   const table = tableOf(state);
   for (const bound of list.slice(index)) {
     const { step } = bound;
-    if (step.do === "nothing" && !step.isFrozen) continue;
-    const isOfTable = SPEAKS_OF_TABLE.has(step.do) && (step.do !== "resubmit" || step.table === null);
-    if (isOfTable && frozenTable !== table) {
-      const unroll: Step = { do: "unroll", table, line: step.line, needsReparse: true, inSet: null };
-      frozen.push({ step: unroll, source: bound.source });
+    if (step.freezing === "left out") continue;
+    if (step.freezing === "with its table" && frozenTable !== table) {
+      frozen.push({ step: unrollStep(table, step.line), source: bound.source });
       frozenTable = table;
     }
     frozen.push(bound);

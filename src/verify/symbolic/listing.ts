@@ -27,11 +27,11 @@ export function listingsOf(program: Program): ReadonlyMap<number, Listing> {
 }
 
 function listed({ flows }: Program): Map<number, Listing> {
-  const shapes = flows.shapes.map(({ model }) => ({ table: model.table, isClause: isClause(model) }));
+  const shapes = flows.templates.map(({ model }) => ({ table: model.table, isClause: isClause(model) }));
   const counts = new Map<number, number>();
   const tables = new Map<number, { flows: number[]; clauses: number[] }>();
   for (let index = 0; index < flows.count; index++) {
-    const shape = flows.shapeOf(index);
+    const shape = flows.templateOf(index);
     const of = shape === null ? flows.flow(index) : null;
     const table = of === null ? shapes[shape!.id]!.table : of.table;
     const count = (counts.get(table) ?? 0) + 1;

@@ -1,7 +1,14 @@
 /**
  * Steps bound to where their values come from: a flow that was hit alone, the rows of a domain, a bucket of a group.
  */
-import { compileActions, type Group, type SetPart, type Step } from "../../openflow/index.ts";
+import {
+  compileActions,
+  type Group,
+  SET_END,
+  SET_FIRST,
+  type SetPart,
+  type Step,
+} from "../../openflow/index.ts";
 import { gathered } from "../paths/row-partition.ts";
 import type { Template } from "./compiled-tables.ts";
 import type { MapNode } from "./sorted-subtable.ts";
@@ -103,26 +110,12 @@ export function bindGroup(group: Group): readonly Bound[][] {
   return lists;
 }
 
-/** Its parts in the order in which they run. */
-const FIRST: readonly SetPart[] = [
-  "pop_vlan",
-  "pop_mpls",
-  "decap",
-  "encap",
-  "push_mpls",
-  "push_vlan",
-  "dec_ttl",
-  "dec_mpls_ttl",
-  "dec_nsh_ttl",
-];
-const END: readonly SetPart[] = ["ct", "ct_clear", "resubmit", "output", "group"];
-
 /** The list that an action set, as it was written, stands for (ovs-actions(7), "Action sets"). */
 export function orderBound(written: readonly Bound[]): readonly Bound[] {
   if (written.length === 0) return written;
   const lastOf = (part: SetPart): Bound[] => written.filter(({ step }) => step.inSet === part).slice(-1);
-  const end = END.flatMap(lastOf);
+  const end = SET_END.flatMap(lastOf);
   if (end.length === 0) return [];
   const changes = written.filter(({ step }) => step.inSet === "change");
-  return [...FIRST.flatMap(lastOf), ...changes, end.at(-1)!];
+  return [...SET_FIRST.flatMap(lastOf), ...changes, end.at(-1)!];
 }

@@ -1,6 +1,6 @@
 /**
  * Columns against the parser: every line of a dump gives the same flow by both ways, and every row the values of its
- * flow, on random dumps that mix shapes, numbers of every width and spelling, odd lines, colours, comments, carriage
+ * flow, on random dumps that mix templates, numbers of every width and spelling, odd lines, colours, comments, carriage
  * returns, reply headers and errors; and flow tables loaded from columns answer as tables loaded from flows do.
  */
 import {
@@ -60,7 +60,7 @@ function duration(r: Rng): string {
   ]);
 }
 
-/** Lines of many values and few shapes, as a switch prints them. */
+/** Lines of many values and few templates, as a switch prints them. */
 function printed(r: Rng): string[] {
   const counter = (): string =>
     r.chance(95) ? digits(r, 12) : r.pick([digits(r, 20), "0", "00", "0x5", "-1"]);
@@ -69,7 +69,7 @@ function printed(r: Rng): string[] {
   const address = (): string => [10, r.below(256), r.below(256), r.below(256)].join(".");
   const mac = (): string =>
     `52:54:00:00:${(16 + r.below(200)).toString(16)}:${(16 + r.below(200)).toString(16)}`;
-  const shapes: (() => string)[] = [
+  const templates: (() => string)[] = [
     () =>
       `${stats()}priority=132,ip,nw_dst=${address()} actions=dec_ttl,set_field:${mac()}->eth_dst,output:${1 + r.below(40)}`,
     () =>
@@ -95,7 +95,7 @@ function printed(r: Rng): string[] {
     () => `${stats()}priority=${r.below(4)} actions=output:${1 + r.below(4)},output:${1 + r.below(4)}`,
     () => `${stats()}cookie=0x${digits(r, 4)},dl_src=${mac()} actions=set_field:${mac()}->eth_src,output:1`,
   ];
-  return Array.from({ length: 150 }, () => r.pick(shapes)());
+  return Array.from({ length: 150 }, () => r.pick(templates)());
 }
 
 /** What may stand between and around flows. */
@@ -123,7 +123,7 @@ function randomDump(r: Rng): string {
 }
 
 /** What stands in the flow where a slot says. */
-function leafOf(flow: Flow, leaf: FlowColumns["shapes"][number]["slots"][number]["leaf"]): bigint {
+function leafOf(flow: Flow, leaf: FlowColumns["templates"][number]["slots"][number]["leaf"]): bigint {
   if (leaf.of === "cookie") return flow.cookie;
   if (leaf.of === "match") return flow.match[leaf.index]!.value;
   let actions: readonly Action[] = flow.actions;
@@ -139,13 +139,13 @@ function leafOf(flow: Flow, leaf: FlowColumns["shapes"][number]["slots"][number]
 
 /** Holds the row of a flow against it; gives how many values were compared. */
 function rowIs(columns: FlowColumns, index: number, flow: Flow, where: string): number {
-  const shape = columns.shapeOf(index);
-  for (const { leaf, at, words } of shape?.slots ?? []) {
+  const template = columns.templateOf(index);
+  for (const { leaf, at, words } of template?.slots ?? []) {
     const [upper, lower] = words === 2 ? [at, at + 1] : [null, at];
     const high = upper === null ? 0n : BigInt(columns.valueAt(index, upper)) << 32n;
     assert.is(high | BigInt(columns.valueAt(index, lower)), leafOf(flow, leaf), `${where}: ${flow.text}`);
   }
-  return shape?.slots.length ?? 0;
+  return template?.slots.length ?? 0;
 }
 
 const problemsOf = (problems: readonly TextProblem[]): string[] => problems.map(asText);
@@ -167,13 +167,13 @@ for (const lenient of [false, true]) {
       assert.is(columns.headers, parsed.headers, where);
       parsed.flows.forEach((flow, index) => {
         assert.is(asText(columns.flow(index)), asText(flow), `${where}: flow ${index}`);
-        assert.is(withoutSpans(columns.shapedFlow(index)), withoutSpans(flow), `${where}: flow ${index}`);
+        assert.is(withoutSpans(columns.filledFlow(index)), withoutSpans(flow), `${where}: flow ${index}`);
         assert.is(columns.lineOf(index), flow.source.line, `${where}: flow ${index}`);
         compared += rowIs(columns, index, flow, `${where}: flow ${index}`);
       });
       assert.equal(problemsOf(columns.problems), problemsOf(parsed.problems), where);
       if (lenient) assert.is(columns.skipped, parsed.skipped, where);
-      assert.ok(columns.shapes.length > 0, "some lines have shapes");
+      assert.ok(columns.templates.length > 0, "some lines have templates");
     }
     assert.ok(compared > 100 * dumps, `${compared} values were compared`);
   });
@@ -194,7 +194,7 @@ test("a value of which a mask leaves a few bits is not taken for one that means 
     const { flows } = parseFlows(text, "dump");
     assert.is(columns.count, flows.length);
     for (const [index, flow] of flows.entries())
-      assert.is(withoutSpans(columns.shapedFlow(index)), withoutSpans(flow), one[index]);
+      assert.is(withoutSpans(columns.filledFlow(index)), withoutSpans(flow), one[index]);
   }
 });
 
@@ -238,10 +238,10 @@ test("a table from columns answers as one from flows", () => {
 function rowsOf(lines: readonly string[]): (string | null)[] {
   const columns = new FlowColumns(encoder.encode(lines.join("\n")), "dump", { learnedAt: 2 });
   return lines.map((_, index) => {
-    const shape = columns.shapeOf(index);
-    if (shape === null) return null;
-    const values = Array.from({ length: shape.rowWords }, (_, at) => columns.valueAt(index, at));
-    return `${shape.id}: ${values.join(" ")}`;
+    const template = columns.templateOf(index);
+    if (template === null) return null;
+    const values = Array.from({ length: template.rowWords }, (_, at) => columns.valueAt(index, at));
+    return `${template.id}: ${values.join(" ")}`;
   });
 }
 
@@ -305,10 +305,10 @@ test("where a line ends is seen as the parser sees it", () => {
   }
 });
 
-test("of very many lines without a shape some are kept as flows, and each is found again", () => {
+test("of very many lines without a template some are kept as flows, and each is found again", () => {
   const texts = Array.from({ length: 16_400 }, (_, n) => `ipv6,ipv6_dst=${n.toString(16)}::a actions=drop`);
   const columns = new FlowColumns(encoder.encode(texts.map(text => `${text} # own`).join("\n")), "dump");
-  assert.is(columns.shapes.length, 0);
+  assert.is(columns.templates.length, 0);
   assert.is(columns.count, texts.length);
   for (const index of [0, 16_383, 16_384, 16_399]) {
     assert.is(columns.flow(index).text, `${texts[index]} `);
@@ -323,7 +323,7 @@ test("a hundred thousand routes are columns, and few of them are ever flows", ()
   });
   const columns = new FlowColumns(encoder.encode(lines.join("\n")), "dump");
   assert.is(columns.count, lines.length);
-  assert.ok(columns.shapes.length < 5, `${columns.shapes.length} shapes`);
+  assert.ok(columns.templates.length < 5, `${columns.templates.length} templates`);
   for (const index of [0, 1, 65_536, 99_999]) assert.is(columns.flow(index).text, lines[index]);
 });
 
@@ -343,7 +343,7 @@ test("values whose mask hides most numbers, first as 0, then with bits", () => {
   const { flows } = parseFlows(text, "dump");
   assert.is(flows.length, 21);
   flows.forEach((flow, index) => {
-    assert.is(withoutSpans(columns.shapedFlow(index)), withoutSpans(flow), `flow ${index}`);
+    assert.is(withoutSpans(columns.filledFlow(index)), withoutSpans(flow), `flow ${index}`);
   });
 });
 

@@ -1,19 +1,19 @@
 /**
- * Texts with holes found in a tree: against trying each text by itself, with regular expressions, on texts of few bytes,
+ * Texts with numbers found in a tree: against trying each text by itself, with regular expressions, on texts of few bytes,
  * so that they share beginnings and that a digit of one stands where another has a number.
  */
-import { HOLE, type Hole } from "../../../src/openflow/columnar/numbers.ts";
-import { type Filled, HOLE_BASE, ShapeTree } from "../../../src/openflow/columnar/template-trie.ts";
+import { NUMBER, type NumberKind } from "../../../src/openflow/columnar/numbers.ts";
+import { type Filled, NUMBER_BASE, TemplateTrie } from "../../../src/openflow/columnar/template-trie.ts";
 import { assert, seed, suite } from "../../harness.ts";
 import { type Rng, rng } from "../../model/random.ts";
 
-const test = suite("openflow/shape-tree");
+const test = suite("openflow/template-tree");
 const encoder = new TextEncoder();
 const MAX_VALUE = 50n;
 
-const KINDS: readonly (readonly [kind: Hole, pattern: string])[] = [
-  [HOLE.decimal, "(0|[1-9][0-9]*)"],
-  [HOLE.hexadecimal, "(0x[0-9a-f]+)"],
+const KINDS: readonly (readonly [kind: NumberKind, pattern: string])[] = [
+  [NUMBER.decimal, "(0|[1-9][0-9]*)"],
+  [NUMBER.hexadecimal, "(0x[0-9a-f]+)"],
 ];
 const LITERALS = [
   "",
@@ -43,7 +43,7 @@ function randomText(r: Rng): Text {
     pattern += literal;
     if (!isNumber) continue;
     const [kind, source] = r.pick(KINDS);
-    symbols.push(HOLE_BASE + kind);
+    symbols.push(NUMBER_BASE + kind);
     pattern += source;
   }
   return { symbols, pattern: new RegExp(`^${pattern}$`) };
@@ -53,9 +53,9 @@ function randomText(r: Rng): Text {
 function lineOf(r: Rng, { symbols }: Text): string {
   return symbols
     .map(symbol => {
-      if (symbol < HOLE_BASE) return String.fromCharCode(symbol);
+      if (symbol < NUMBER_BASE) return String.fromCharCode(symbol);
       const number = r.below(60);
-      return symbol === HOLE_BASE + HOLE.hexadecimal ? `0x${number.toString(16)}` : String(number);
+      return symbol === NUMBER_BASE + NUMBER.hexadecimal ? `0x${number.toString(16)}` : String(number);
     })
     .join("");
 }
@@ -80,10 +80,10 @@ test("finds what trying each text by itself finds", () => {
     const texts = Array.from({ length: 1 + r.below(12) }, () => randomText(r));
     const lines = Array.from({ length: 40 }, () => lineOf(r, r.pick(texts)) + (r.chance(10) ? "=" : ""));
     const end = r.pick(["\n", "\r\n"]);
-    const tree = new ShapeTree<Text>(encoder.encode(lines.join(end)));
+    const tree = new TemplateTrie<Text>(encoder.encode(lines.join(end)));
     for (const text of texts) {
-      const holes = text.symbols.filter(symbol => symbol >= HOLE_BASE);
-      const filled = holes.map((_, hole): Filled => ({ hole, words: 1, limit: MAX_VALUE, mask: 255n }));
+      const numbers = text.symbols.filter(symbol => symbol >= NUMBER_BASE);
+      const filled = numbers.map((_, number): Filled => ({ number, words: 1, limit: MAX_VALUE, mask: 255n }));
       tree.add(text.symbols, text, filled);
     }
     let place = 0;
@@ -93,7 +93,7 @@ test("finds what trying each text by itself finds", () => {
       const where = `SEED=${start + round}: ${line}`;
       assert.is(text !== null, expected.size > 0, where);
       if (text !== null) {
-        const count = text.symbols.filter(symbol => symbol >= HOLE_BASE).length;
+        const count = text.symbols.filter(symbol => symbol >= NUMBER_BASE).length;
         assert.is([...row.slice(1, 1 + count)].join(" "), expected.get(String(text.symbols)), where);
         assert.is(tree.behind, place + line.length, where);
         found++;

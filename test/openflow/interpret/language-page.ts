@@ -1,42 +1,60 @@
-/** docs/language.md as text, from the table of features; language.test.ts holds the file to it and writes it. */
+/** docs/language.md as text, from the tables of fields and actions; language.test.ts compares the file and writes it. */
 import {
   ACTION_FEATURES,
+  type ActionFeature,
   type Feature,
   MATCH_FEATURES,
   VERSION_DIFFERENCES,
 } from "../../../src/openflow/index.ts";
 
-const HEAD = `# The flow language, and what of it is executed
+const HEAD = `# Flow language reference
 
-The interpreter is an executable reference of Open vSwitch 3.1: a frame and its port in, what leaves the switch out. What
-it cannot know it calls **unknown**, by name and line, and only when a packet meets it. Two flows of one priority that match
-the same packet and do different things make an outcome **ambiguous**.
+\`trace\`, \`verify\` and \`diff\` execute OpenFlow matches and actions as Open vSwitch 3.1 does. The tables below list
+every field and action with its support:
 
-This page is made from \`src/openflow/interpret/features.ts\` and \`versions.ts\`: \`UPDATE=1 npm test -- language\` writes it.
+- **executed**: the result is exact.
+- **no effect**: the action changes neither the frame nor where it goes.
+- **unknown**: the result depends on something that a flow table and one frame do not contain. The outcome is
+  \`unknown\`, with the name and the line of the feature, but only if a packet meets it.
+
+An outcome is **ambiguous** if two flows of equal priority match the same packet and have different actions.
+
+This page is generated from \`src/openflow/actions/\` and from \`features.ts\` and \`versions.ts\` in
+\`src/openflow/interpret/\`: \`UPDATE=1 npm test -- language\` writes it.
 `;
 
-function rows(features: readonly Feature[]): string {
-  return features.map(({ name, support, note }) => `| \`${name}\` | ${support} | ${note} |`).join("\n");
+const row = (cells: readonly string[]): string => `| ${cells.map(cell => cell || " ").join(" | ")} |`;
+
+function table(title: string, head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return `## ${title}\n\n${[head, head.map(() => "---"), ...rows].map(row).join("\n")}\n`;
 }
 
-const table = (title: string, what: string, features: readonly Feature[]): string =>
-  `## ${title}\n\n| ${what} | | |\n|---|---|---|\n${rows(features)}\n`;
+const matchCells = ({ name, support, note }: Feature): string[] => [`\`${name}\``, support, note];
+
+/** OpenFlow versions as a range: every action that 1.3 has and 1.0 lacks exists since 1.1. */
+const versionCell = ({ versions }: ActionFeature): string =>
+  versions === null ? "" : versions.includes("OpenFlow10") ? "1.0" : versions.length > 0 ? "1.1" : "none";
+
+const actionCells = (feature: ActionFeature): string[] => {
+  const [name, ...rest] = matchCells(feature);
+  return [name!, versionCell(feature), ...rest];
+};
 
 const VERSIONS = `## Versions of Open vSwitch
 
-\`trace\`, \`verify\` and \`diff\` execute flows as Open vSwitch 3.1 does, and with \`--ovs 3.5\` as 3.5 does. These are the
-differences that random tables and frames have shown between 3.1.0 and 3.5.0 (\`npm run fuzz -- --ovs 3.5\`); versions in
-between were not tested.
+By default flows are executed as Open vSwitch 3.1 does, and with \`--ovs 3.5\` as 3.5 does. These are the differences
+that random tables and frames have shown between 3.1.0 and 3.5.0 (\`npm run fuzz -- --ovs 3.5\`); versions in between
+were not tested.
 
 | | 3.1 | 3.5 |
 |---|---|---|
-${VERSION_DIFFERENCES.map(row => `| ${row.of} | ${row["3.1"]} | ${row["3.5"]} |`).join("\n")}
+${VERSION_DIFFERENCES.map(one => `| ${one.of} | ${one["3.1"]} | ${one["3.5"]} |`).join("\n")}
 `;
 
 export const languagePage = (): string =>
   [
     HEAD,
-    table("Matches", "field", MATCH_FEATURES),
-    table("Actions", "action", ACTION_FEATURES),
+    table("Matches", ["field", "support", "notes"], MATCH_FEATURES.map(matchCells)),
+    table("Actions", ["action", "since OpenFlow", "support", "notes"], ACTION_FEATURES.map(actionCells)),
     VERSIONS,
   ].join("\n");

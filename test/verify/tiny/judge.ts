@@ -61,7 +61,7 @@ function flowOf(text: string): Flow | null {
 /** Flows read one by one, where a dump has columns: what FlowColumns says of lines of which no two are alike. */
 class Lines {
   readonly problems = [];
-  readonly shapes = [];
+  readonly templates = [];
   readonly errorCount = 0;
   readonly skipped = 0;
   readonly count: number;
@@ -74,7 +74,7 @@ class Lines {
     this.file = file;
   }
 
-  shapeOf(): null {
+  templateOf(): null {
     return null;
   }
 
@@ -86,7 +86,7 @@ class Lines {
     return this.#flows[index]!;
   }
 
-  shapedFlow(index: number): Flow {
+  filledFlow(index: number): Flow {
     return this.#flows[index]!;
   }
 }

@@ -1,11 +1,12 @@
 /**
- * gzip (RFC 1952), member by member. Node's own Gunzip loses what it decompressed last when something else than a
- * member follows, so the frame around the deflate data is read here and only that data is given to zlib. Small members
- * are decompressed in one call each: a stream for every member costs ten times as much.
+ * gzip (RFC 1952), member by member. Node's own Gunzip loses the last decompressed bytes if other data follows a
+ * member, so the header and trailer of a member are read here and zlib gets the deflate data alone. Small members are
+ * decompressed in one call each: a stream for every member takes ten times as long.
  */
 import { crc32, createInflateRaw, type InflateRaw, inflateRawSync } from "node:zlib";
-import { CompressedSource } from "./compressed.ts";
-import type { RawSource } from "./source.ts";
+import type { RawSource } from "../byte-source.ts";
+import { beginsWithHex, type DecodedFormat } from "../formats/capture-format.ts";
+import { CompressedSource } from "./compressed-source.ts";
 
 /** RFC 1952 §2.3: fixed part of a member's header, flags in it, and its trailer of CRC32 and ISIZE. */
 const HEADER_BYTES = 10;
@@ -14,17 +15,26 @@ const FHCRC = 2;
 const FEXTRA = 4;
 const FNAME = 8;
 const FCOMMENT = 16;
-/** More than any header has that somebody wrote on purpose. */
+/** No header has more bytes unless the file is damaged. */
 const MAX_HEADER_BYTES = 0x20000;
 
-/** Deflate data and content of a member that counts as small. */
+/** Deflate data and content of a small member, in bytes. */
 const SMALL_BYTES = 0x4000;
 const SMALL_CONTENT_BYTES = 0x40000;
+
+export const GZIP: DecodedFormat = {
+  kind: "decoded",
+  name: "gzip",
+  reads: "recognized by content",
+  writes: "when the name ends in `.gz`",
+  recognizes: beginsWithHex("1f8b"),
+  open: file => new GzipSource(file),
+};
 
 /** The part of a member that is read next. */
 type Part = "header" | "body" | "trailer";
 
-export class GzipSource extends CompressedSource {
+class GzipSource extends CompressedSource {
   #part: Part = "header";
   #inflate: InflateRaw | null = null;
   #isFirst = true;
@@ -47,7 +57,7 @@ export class GzipSource extends CompressedSource {
     const isWhole = await this.want(HEADER_BYTES);
     const magic = [0x1f, 0x8b, 8];
     if (magic.some((byte, index) => index < this.ahead.length && this.ahead[index] !== byte))
-      return this.fail(this.#isFirst ? "is damaged (its header)" : "is damaged (something else follows it)");
+      return this.fail(this.#isFirst ? "is damaged (its header)" : "is damaged (other data follows it)");
     const length = isWhole ? await this.#headerBytes() : null;
     if (length === null) return this.fail("ends too early", true);
     this.ahead = this.ahead.subarray(length);
@@ -57,7 +67,7 @@ export class GzipSource extends CompressedSource {
     }
   }
 
-  /** Whether nothing follows but zeros, which tapes and block devices leave behind, and gzip(1) ignores. */
+  /** Whether only zeros follow: tapes and block devices pad a file with them, and gzip(1) ignores them. */
   async #isPadding(): Promise<boolean> {
     while (await this.want(1)) {
       const other = this.ahead.findIndex(byte => byte !== 0);
@@ -67,7 +77,7 @@ export class GzipSource extends CompressedSource {
     return true;
   }
 
-  /** Bytes of the member's header, null when the file ends in it. */
+  /** Bytes of the member's header; null if the file ends in it. */
   async #headerBytes(): Promise<number | null> {
     const flags = this.ahead[3]!;
     let at = HEADER_BYTES;
@@ -86,12 +96,12 @@ export class GzipSource extends CompressedSource {
     return (await this.want(at)) ? at : null;
   }
 
-  /** Decompresses a member that stands ahead as a whole. False when it does not, or is not small. */
+  /** Decompresses a member of which all bytes are read; false if they are not, or it is not small. */
   #inflateWhole(): boolean {
     const data = this.ahead.subarray(0, SMALL_BYTES);
     try {
       const options = { info: true, maxOutputLength: SMALL_CONTENT_BYTES };
-      // With `info` there is also the stream, which counts the bytes that it used.
+      // `info` adds the stream to the result, which has the number of bytes it consumed.
       const result = inflateRawSync(data, options) as unknown as { buffer: Buffer; engine: InflateRaw };
       this.#checksum = crc32(result.buffer);
       this.#bytes = result.buffer.length;
@@ -100,7 +110,7 @@ export class GzipSource extends CompressedSource {
       this.#part = "trailer";
       return true;
     } catch {
-      // Cut, too large or damaged: the stream tells which.
+      // Cut, too large or damaged: decompressing it as a stream shows which.
       return false;
     }
   }
@@ -109,15 +119,15 @@ export class GzipSource extends CompressedSource {
     this.#checksum = 0;
     this.#bytes = 0;
     const inflate = createInflateRaw();
-    inflate.on("data", (piece: Uint8Array) => {
-      this.#checksum = crc32(piece, this.#checksum);
-      this.#bytes += piece.length;
-      this.queue.push(piece);
+    inflate.on("data", (chunk: Uint8Array) => {
+      this.#checksum = crc32(chunk, this.#checksum);
+      this.#bytes += chunk.length;
+      this.queue.push(chunk);
     });
     return inflate;
   }
 
-  /** Gives zlib the bytes that stand ahead, or one more piece, and waits until it has used them. */
+  /** Passes the bytes that were read ahead, or the next chunk, to zlib, and waits until it has consumed them. */
   async #readBody(): Promise<void> {
     const chunk = this.ahead.length > 0 ? this.ahead : await this.chunk();
     const inflate = this.#inflate!;
@@ -131,7 +141,7 @@ export class GzipSource extends CompressedSource {
       const worked = (): void => {
         const used = inflate.bytesWritten - before;
         this.ahead = chunk.subarray(used);
-        // zlib takes nothing behind the last block; without more input its end is only seen by ending it.
+        // zlib consumes nothing after the last block. At the end of the input, only ending the stream shows its end.
         if (used < chunk.length || chunk.length === 0) this.#endBody();
         inflate.removeAllListeners("error");
         inflate.on("error", () => {});
