@@ -1,7 +1,8 @@
 /**
- * The short form of the fuzzer: random flow tables over the whole language, and the compiled flows of random intents,
- * against a private Open vSwitch; and interpreters that were made wrong on purpose, which frames of that kind must catch.
- * FUZZ_FRAMES=N asks for N frames of each (3,000); SEED repeats a run, `npm run fuzz` goes on for longer.
+ * The short form of the fuzzer: random flow tables over the whole language, and the compiled flows of random
+ * intents, against a private Open vSwitch; and interpreters that were made wrong on purpose, which frames of
+ * that kind must catch. FUZZ_FRAMES=N asks for N frames of each (3,000); SEED repeats a run, `npm run fuzz`
+ * goes on for longer.
  */
 import { pathToFileURL } from "node:url";
 import type { OvsVersion } from "../../src/openflow/index.ts";
@@ -128,7 +129,10 @@ test("no frame is drawn when it is late", () => {
 
 type Questions = readonly { readonly rules: Rules; readonly frames: readonly Candidate[] }[];
 
-/** Tables and frames as the first test draws them, always the same, with the outcomes that the switch agrees to. */
+/**
+ * Tables and frames as the first test draws them, always the same, with the outcomes that the switch agrees
+ * to.
+ */
 function questions(): Questions {
   return Array.from({ length: CANARY_ROUNDS }, (_, number) => {
     const r = rng(number);

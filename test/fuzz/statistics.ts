@@ -1,6 +1,6 @@
 /**
- * What the fuzzer has seen, so that a quiet run can be told from an idle one: verdicts, outcomes a table, flows met,
- * what was refused and what was left out.
+ * What the fuzzer has seen, so that a quiet run can be told from an idle one: verdicts, outcomes a table,
+ * flows met, what was refused and what was left out.
  */
 import { type Chosen, outcomeClass, type Rules } from "./world.ts";
 

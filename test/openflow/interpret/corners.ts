@@ -1,6 +1,6 @@
 /**
- * The corners of Open vSwitch as named cases: flows, groups and frames. What the switch answered lies in corners.json
- * (corners.test.ts records it); nothing here says what is right. Ports 1 to 4 exist.
+ * The corners of Open vSwitch as named cases: flows, groups and frames. What the switch answered lies in
+ * corners.json (corners.test.ts records it); nothing here says what is right. Ports 1 to 4 exist.
  */
 export interface Corner {
   readonly name: string;

@@ -1,6 +1,6 @@
 /**
- * Where Open vSwitch 3.1 and 3.5 differ: the interpreter, the prover and the program as each of them, and each switch
- * itself where it is there.
+ * Where Open vSwitch 3.1 and 3.5 differ: the interpreter, the prover and the program as each of them, and
+ * each switch itself where it is there.
  */
 
 import {
