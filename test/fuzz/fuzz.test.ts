@@ -94,7 +94,7 @@ const MUTATIONS: readonly (readonly [name: string, file: string, from: string, t
   ["output to in_port", "emitter.ts", "if (port !== inPort) this.#emit(port);", "this.#emit(port);"],
   ["protocol 0 is written", "commit.ts", "if (flow[KEY.nwProto] !== 0) {", "if (flow !== base) {"],
   ["labels after a push keep S", "mpls.ts", "key[KEY.mplsLse]! & ~BOTTOM", "key[KEY.mplsLse]!"],
-  ["no new look after a pop", "key-changes.ts", "if (!isMplsType(type)) key.wasMpls = true;", ""],
+  ["no recirculation after a pop", "key-changes.ts", "if (!isMplsType(type)) key.wasMpls = true;", ""],
   ["changes in a bucket stay", "translate.ts", "key.flow = flow;\n    key.wasMpls = wasMpls;", ""],
 ];
 
@@ -110,7 +110,7 @@ async function mutated(file: string, from: string, to: string): Promise<Language
   return (await import(pathToFileURL(bundle).href)) as Language;
 }
 
-/** Ten copies of a packet, each looked at anew and copied again: a million at the depth that is allowed. */
+/** Ten copies of a packet, each recirculated and copied again: a million at the depth that is allowed. */
 const MULTIPLIED: Rules = {
   groups: [`group_id=1,type=all${",bucket=actions=pop_mpls:0x0800,resubmit(,0)".repeat(10)}`],
   flows: ["table=0,priority=1,ip actions=push_mpls:0x8847,group:1", "table=0,priority=0 actions=output:1"],

@@ -88,7 +88,7 @@ async function agreedGroups(rig: Rig, groups: readonly string[]): Promise<string
 /** What the interpreter says when that is not the answer; null when it is. */
 export function unlike(interpreter: Interpreter, input: Input, answer: Lines): string[] | null {
   const outcome = outcomeOf(interpreter, input);
-  const ours = outcome === null ? ["looked at anew too often"] : saidBy(outcome);
+  const ours = outcome === null ? ["recirculates too often"] : saidBy(outcome);
   return ours.join() === answer.join() ? null : ours;
 }
 

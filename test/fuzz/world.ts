@@ -138,7 +138,7 @@ export function interpreterOf(rules: Rules, language: Language = LANGUAGE): Inte
 }
 
 /**
- * How often one frame may be looked at anew. Six times in a row at most, but of several copies each time, and
+ * How often one frame may recirculate. Six times in a row at most, but of several copies each time, and
  * of the copies of each copy: a few lines can ask for billions, for which nobody waits.
  */
 const MAX_READINGS = 500;

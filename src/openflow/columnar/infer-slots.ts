@@ -190,13 +190,13 @@ export function meaningsOf(line: ReadLine, read: Reader): Meaning[] {
   const ask = (asked: readonly Candidate[]): Meaning[] | null => {
     const first = answer(text, asked, 1, before, read);
     const second = first === null ? null : answer(text, asked, 2, before, read);
-    return second?.map((meaning, index) => (isSame(meaning, first![index]!) ? meaning : SHAPE)) ?? null;
+    return second?.map((meaning, index) => (isSame(meaning, first![index]!) ? meaning : TEMPLATE)) ?? null;
   };
   let asked = candidatesOf(line);
   let meanings = ask(asked);
   if (meanings === null) {
     // One of them spoils it for all: each by itself, and those that mean something together again.
-    asked = asked.filter(one => (ask([one]) ?? [SHAPE])[0]!.type !== "template");
+    asked = asked.filter(one => (ask([one]) ?? [TEMPLATE])[0]!.type !== "template");
     meanings = ask(asked);
   }
   // What is left out stays as it is in the line: only then is the rest what the answer says.
@@ -205,7 +205,7 @@ export function meaningsOf(line: ReadLine, read: Reader): Meaning[] {
     asked = asked.filter((_, index) => known[index]!.type !== "template");
     meanings = ask(asked);
   }
-  const all = numbers.map(() => SHAPE);
+  const all = numbers.map(() => TEMPLATE);
   for (const [at, meaning] of (meanings ?? []).entries()) {
     const { index, kind, start, end } = asked[at]!;
     const isFitting = meaning.type !== "value" || numberOf(kind, text.slice(start, end)) <= meaning.limit;
@@ -214,7 +214,7 @@ export function meaningsOf(line: ReadLine, read: Reader): Meaning[] {
   return all;
 }
 
-const SHAPE: Meaning = { type: "template" };
+const TEMPLATE: Meaning = { type: "template" };
 
 /**
  * The meanings of numbers that were all changed at once. Null when the line cannot be read then, or when a
@@ -233,7 +233,7 @@ function answer(
   const differing = changed === null ? null : differences(before, leavesOf(changed));
   if (differing === null) return null;
   const numbers = asked.map(({ kind }, index) => numberOf(kind, others[index]!));
-  const meanings: Meaning[] = asked.map(() => SHAPE);
+  const meanings: Meaning[] = asked.map(() => TEMPLATE);
   const isNamed = new Set<number>();
   for (const leaf of differing) {
     const from = sourceOf(leaf, asked, numbers);
@@ -264,7 +264,7 @@ function wholeOf(value: unknown): bigint | null {
 }
 
 function meaningOf({ leaf, field, mask }: FlowLeaf): Meaning {
-  if (leaf === null) return SHAPE;
+  if (leaf === null) return TEMPLATE;
   if (leaf === "idle") return { type: "idle" };
   const bits = leaf.of === "cookie" ? 64 : (field?.bits ?? 32);
   const isPort = leaf.of === "output" || field?.format === "port";

@@ -2,7 +2,7 @@
  * Texts with numbers, put together where they begin alike: a tree whose nodes hold the bytes up to the next
  * place where texts differ or a number stands. A line is read once, from its first byte to its last, however
  * many texts there are, and its numbers are read on the way. Which texts are put in, and what their numbers
- * mean, is decided elsewhere (columns.ts, probe.ts). Where a digit of one text stands in the place of
+ * mean, is decided elsewhere (dump.ts, infer-slots.ts). Where a digit of one text stands in the place of
  * another's number both ways are gone.
  */
 import { NUMBER_WORDS, type NumberKind, readNumber } from "./numbers.ts";

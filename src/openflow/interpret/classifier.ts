@@ -1,9 +1,9 @@
 /**
  * A flow table: the flow of the highest priority that matches a key, found tuple by tuple. Flows are numbers
  * here, and are asked for by their numbers only when a packet meets them, so that a table of a million is
- * columns (tuple.ts). Two flows of one priority that match the same packet and do different things are both
- * returned: which of them Open vSwitch takes depends on its past. Of flows with the same match and priority
- * the last one stands, as after add-flow.
+ * columns (hash-subtable.ts). Two flows of one priority that match the same packet and do different things
+ * are both returned: which of them Open vSwitch takes depends on its past. Of flows with the same match and
+ * priority the last one stands, as after add-flow.
  *
  * Flows that are clauses of a conjunctive match (conjunctions.ts) count where no ordinary flow of their
  * priority or a higher one matches, as classifier_lookup__() of lib/classifier.c has it.

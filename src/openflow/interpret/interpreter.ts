@@ -1,7 +1,7 @@
 /**
  * An executable reference of Open vSwitch 3.1: a frame and the port it comes in by, in; what leaves the
  * switch, byte for byte and in order, out. The slow obvious form: read the frame, translate it, carry the
- * result out, and where a packet must be read anew, once more. It never guesses: what depends on more than
+ * result out, and after a recirculation, again. It never guesses: what depends on more than
  * flows and frame is *unknown*, what depends on the order in which flows were installed is *ambiguous*.
  */
 import type { Flow } from "../ast.ts";
@@ -201,7 +201,7 @@ export class Interpreter {
     this.#execute(outcome, packet, translation.actions, inPort, depth, translation);
   }
 
-  /** One pass over the tables; cache.ts remembers those it has seen. */
+  /** One pass over the tables; megaflow-cache.ts memoizes it. */
   protected translate(
     key: Uint32Array,
     scratch: Scratch,
@@ -281,7 +281,7 @@ function overruns({ bytes, layer3At, labelsAt }: Packet, { do: what }: DatapathA
   return what === "set_mpls" && labelsAt >= 0 && bytes.length - labelsAt < LABEL_BYTES;
 }
 
-/** Gives a packet that was read anew what is not in its bytes. */
+/** Restores the metadata of a packet that was recirculated. */
 function thaw(key: Uint32Array, frozen: Frozen): void {
   for (let word = THAWED_FROM; word < frozen.key.length; word++) key[word] = frozen.key[word]!;
   key[KEY.recircId] = frozen.id;

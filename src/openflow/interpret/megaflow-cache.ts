@@ -133,7 +133,7 @@ const kept = <T>(list: readonly T[]): readonly T[] => (list.length === 0 ? EMPTY
 const LIKELY = 1024;
 
 /**
- * One of them: by port, type and protocol, by whether the packet was read anew, is tagged, multicast, or
+ * One of them: by port, type and protocol, by whether the packet was recirculated, is tagged, multicast, or
  * about to expire.
  */
 function likelyPlace(key: Uint32Array): number {

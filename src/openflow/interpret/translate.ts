@@ -264,8 +264,8 @@ class Pass {
   /**
    * A bucket that a hash says: an effect where its actions neither ask tables nor leave anything behind. For
    * the hash Open vSwitch recirculates the packet. What was put out before is then safe from an error that
-   * comes behind the group, and labels are read again: only at the very end of the first pass does none of it
-   * matter.
+   * comes behind the group, and labels are extracted again: only at the very end of the first pass does none
+   * of it matter.
    */
   #selectGroup({ buckets, text }: GroupEntry, line: number, isLast: boolean): void {
     if (isLast && !this.#isThawed && buckets.every(({ steps }) => steps.every(endsHere)))
