@@ -1,7 +1,8 @@
 /**
- * Whether actions fit the match before them (ofpact_check() of Open vSwitch): what the packet is known to be is
- * followed through the list, as push_mpls makes it MPLS and pop_mpls what it says. Some misfits are refused by every
- * version of OpenFlow (set_field of a field that is not there), others only from 1.1 on (`dec_ttl` without `ip`).
+ * Whether actions fit the match before them (ofpact_check() of Open vSwitch): what the packet is known to be
+ * is followed through the list, as push_mpls makes it MPLS and pop_mpls what it says. Some misfits are
+ * refused by every version of OpenFlow (set_field of a field that is not there), others only from 1.1 on
+ * (`dec_ttl` without `ip`).
  */
 
 import type { Span } from "./ast.ts";
@@ -37,8 +38,9 @@ export class Consistency {
   readonly #isSet: boolean;
 
   /**
-   * `isKnown` false: nothing is asked, as there is no match (a group's bucket) or the switch has the flow already.
-   * `isSet`: an action set, which is carried out later; what it needs then, Open vSwitch does not ask.
+   * `isKnown` false: nothing is asked, as there is no match (a group's bucket) or the switch has the flow
+   * already. `isSet`: an action set, which is carried out later; what it needs then, Open vSwitch does not
+   * ask.
    */
   constructor(reading: Reading, protocols: Protocols, isKnown = true, isSet = false) {
     this.#reading = reading;
@@ -71,7 +73,8 @@ export class Consistency {
   demand(what: Demand, span: Span, action: string): void {
     const [holds, remedy] = DEMANDS[what];
     if (!this.#isKnown || this.#isSet || holds(this.#now)) return;
-    const message = `${action} needs ${remedy} in the match: OpenFlow 1.1 and later refuse this flow (OFPBAC_MATCH_INCONSISTENT)`;
+    const needs = `${action} needs ${remedy} in the match`;
+    const message = `${needs}: OpenFlow 1.1 and later refuse this flow (OFPBAC_MATCH_INCONSISTENT)`;
     if (this.#reading.protocol !== null && this.#reading.protocol !== "OpenFlow10")
       throw new Fault(span, message);
     this.#reading.warn(span, `${message}, 1.0 takes it and the action does nothing`);

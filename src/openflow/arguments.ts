@@ -1,6 +1,7 @@
 /**
- * The arguments of actions: numbers, ports, tables, bytes, `A->B`, lists and `key=value` in parentheses. A malformed one
- * throws a `Fault` that points at it. The entries of actions/ state which action takes which arguments.
+ * The arguments of actions: numbers, ports, tables, bytes, `A->B`, lists and `key=value` in parentheses. A
+ * malformed one throws a `Fault` that points at it. The entries of actions/ state which action takes which
+ * arguments.
  */
 
 import type { Consistency } from "./action-checks.ts";
@@ -22,7 +23,10 @@ export interface ActionReading {
   readonly readList: (context: ActionReading, text: Span) => Action[];
 }
 
-/** What a pair says: one action, none where it has no effect, or several that a version of OpenFlow has for it. */
+/**
+ * What a pair says: one action, none where it has no effect, or several that a version of OpenFlow has for
+ * it.
+ */
 export type ParsedAction = Action | readonly Action[] | null;
 
 /** Reads one action from its pair. */
@@ -58,7 +62,7 @@ export function table(context: ActionReading, text: Token): number {
   if (found === null)
     throw new Fault(
       text,
-      `there is no table ${clip(text.text) || "here"}: tables are numbers from 0 to 254, or names of --tables`,
+      `there is no table ${clip(text.text) || "here"}: expected a number up to 254 or a name of --tables`,
     );
   context.reading.value(text);
   return found;
@@ -98,11 +102,12 @@ export function listed({ text, start }: Token): Token[] {
 /** The arguments of `controller(max_len=5,id=1)`: known keys only, the last of each. */
 export function keyed(context: ActionReading, pair: Pair, known: readonly string[]): Map<string, Token> {
   const found = new Map<string, Token>();
+  const others = `: it takes ${known.join(", ")}`;
   for (const { key, value } of scanPairs(context.reading.text, pair.value.start, pair.value.end)) {
     if (!known.includes(key.text))
       throw new Fault(
         key,
-        `${pair.key.text} takes no ${clip(key.text)}${nearest(key.text, known) || `: it takes ${known.join(", ")}`}`,
+        `${pair.key.text} takes no ${clip(key.text)}${nearest(key.text, known) || others}`,
       );
     found.set(key.text, value);
   }

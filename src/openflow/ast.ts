@@ -1,7 +1,7 @@
 /**
- * The syntax tree of flows, groups and actions as Open vSwitch writes them (ovs-fields(7), ovs-actions(7)). It keeps
- * the spelling where two spellings print differently (`mod_dl_dst`, `load`, `set_field`); normal-form.ts makes them
- * one. Values are bigints in the width of their field. Nothing here is mutable.
+ * The syntax tree of flows, groups and actions as Open vSwitch writes them (ovs-fields(7), ovs-actions(7)).
+ * It keeps the spelling where two spellings print differently (`mod_dl_dst`, `load`, `set_field`);
+ * normal-form.ts makes them one. Values are bigints in the width of their field. Nothing here is mutable.
  */
 import type { Diagnostic } from "../errors/index.ts";
 import type { Field } from "./fields.ts";
@@ -19,7 +19,10 @@ export interface Subfield {
   readonly bits: number;
 }
 
-/** One field of a match. `mask` is all ones when the whole field is compared; bits of `value` outside it are 0. */
+/**
+ * One field of a match. `mask` is all ones when the whole field is compared; bits of `value` outside it are
+ * 0.
+ */
 export interface MatchField {
   readonly field: Field;
   readonly value: bigint;
@@ -133,8 +136,8 @@ export type Action = { readonly span: Span } & (
   | { readonly type: "note"; readonly bytes: Uint8Array }
   | { readonly type: "exit" }
   /**
-   * Parsed and printed, but kept as text. `text` is its spelling by Open vSwitch; `nested` holds the actions inside
-   * (`ct(exec(…))`); `reads` holds the fields whose values its effect depends on.
+   * Parsed and printed, but kept as text. `text` is its spelling by Open vSwitch; `nested` holds the actions
+   * inside (`ct(exec(…))`); `reads` holds the fields whose values its effect depends on.
    */
   | {
       readonly type: "opaque";

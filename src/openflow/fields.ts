@@ -1,7 +1,8 @@
 /**
- * The registry of fields: every name by which Open vSwitch knows a part of the flow key, with its width, its format
- * and what a packet must be for it to exist. Facts from include/openvswitch/meta-flow.h and ovs-fields(7), 3.1 to 3.7;
- * one table, from which the lookups are made. It does not say how a value is read or written as text (values.ts).
+ * The registry of fields: every name by which Open vSwitch knows a part of the flow key, with its width, its
+ * format and what a packet must be for it to exist. Facts from include/openvswitch/meta-flow.h and
+ * ovs-fields(7), 3.1 to 3.7; one table, from which the lookups are made. It does not say how a value is read
+ * or written as text (values.ts).
  */
 import { KEY, type Place, REGISTER_COUNT } from "./flow-key.ts";
 
@@ -40,7 +41,10 @@ export type Prerequisite =
   | "ND solicit"
   | "ND advert";
 
-/** What an action asks of the packet; `ports`: IP of whatever protocol, and no later fragment, as mod_tp_src does. */
+/**
+ * What an action asks of the packet; `ports`: IP of whatever protocol, and no later fragment, as mod_tp_src
+ * does.
+ */
 export type Demanded = Prerequisite | "ports";
 
 export interface Field {
@@ -52,26 +56,33 @@ export interface Field {
   readonly aliases: readonly string[];
   /** NXM and OXM names, accepted where a subfield may stand: NXM_OF_ETH_DST, OXM_OF_ETH_DST. */
   readonly headers: readonly string[];
-  /** The name in `load:`, `move:`, `push:` as Open vSwitch prints it: NXM_OF_ETH_DST; null when it has none. */
+  /**
+   * The name in `load:`, `move:`, `push:` as Open vSwitch prints it: NXM_OF_ETH_DST; null when it has none.
+   */
   readonly nxm: string | null;
   /** Width of a subfield that is the whole field: `NXM_OF_ETH_DST[]`. */
   readonly bits: number;
-  /** Bits that a value may have set: all `bits`, but 0xfc for nw_tos and 0x1fff (the presence bit) for vlan_vid. */
+  /**
+   * Bits that a value may have set: all `bits`, but 0xfc for nw_tos and 0x1fff (the presence bit) for
+   * vlan_vid.
+   */
   readonly valid: bigint;
   readonly isMaskable: boolean;
   readonly format: Format;
   readonly prerequisite: Prerequisite;
   readonly isWritable: boolean;
   /**
-   * Where it lies in the key; null for what is read and printed but not modelled (tun_metadata). `valid` says which of
-   * its bits are the field's: nw_tos reads as zero in its two lowest bits, and writing it leaves them alone.
+   * Where it lies in the key; null for what is read and printed but not modelled (tun_metadata). `valid` says
+   * which of its bits are the field's: nw_tos reads as zero in its two lowest bits, and writing it leaves
+   * them alone.
    */
   readonly place: Place | null;
 }
 
 /**
- * A row of the table: names (plain ones, then NXM, OXM names), bits, "maskable" as M or -, format, prerequisite,
- * access, and word and shift of its place. `valid` and `placeBits` only where they are not what `bits` says.
+ * A row of the table: names (plain ones, then NXM, OXM names), bits, "maskable" as M or -, format,
+ * prerequisite, access, and word and shift of its place. `valid` and `placeBits` only where they are not what
+ * `bits` says.
  */
 interface Row {
   readonly names: string;
@@ -143,7 +154,8 @@ const METADATA_ROWS: readonly Row[] = [
     row(`tun_metadata${n} NXM_NX_TUN_METADATA${n}`, 992, "MW", "hexadecimal", "none", null),
   ),
   row("metadata OXM_OF_METADATA", 64, "MW", "hexadecimal", "none", KEY.metadata),
-  // The 16 bits of OpenFlow 1.0 and the 32 of 1.1 are one port; ports above 0xfeff are the reserved ones in both.
+  // The 16 bits of OpenFlow 1.0 and the 32 of 1.1 are one port; ports above 0xfeff are the reserved ones in
+  // both.
   row("in_port NXM_OF_IN_PORT", 16, "W", "port", "none", KEY.inPort, 0, {
     placeBits: 32,
     valid: 0xffffffffn,
@@ -204,7 +216,8 @@ const LAYER_3_ROWS: readonly Row[] = [
   row("nw_ecn ip_ecn NXM_NX_IP_ECN OXM_OF_IP_ECN", 2, "W", "decimal", "IPv4/IPv6", KEY.nwTos),
   row("nw_ttl NXM_NX_IP_TTL", 8, "W", "decimal", "IPv4/IPv6", KEY.nwTtl),
   row("ip_frag nw_frag NXM_NX_IP_FRAG", 2, "M", "frag", "IPv4/IPv6", KEY.nwFrag),
-  // ARP shares words with IPv4. Only eight bits of the operation are kept; a frame with a larger one reads as 0.
+  // ARP shares words with IPv4. Only eight bits of the operation are kept; a frame with a larger one reads as
+  // 0.
   row("arp_op NXM_OF_ARP_OP OXM_OF_ARP_OP", 16, "W", "decimal", "ARP", KEY.nwProto),
   row("arp_spa NXM_OF_ARP_SPA OXM_OF_ARP_SPA", 32, "MW", "ipv4", "ARP", KEY.nwSrc),
   row("arp_tpa NXM_OF_ARP_TPA OXM_OF_ARP_TPA", 32, "MW", "ipv4", "ARP", KEY.nwDst),
@@ -284,7 +297,10 @@ export const FIELDS: readonly Field[] = [
 const BY_PLAIN_NAME = new Map(FIELDS.flatMap(field => [field.name, ...field.aliases].map(n => [n, field])));
 const BY_HEADER = new Map(FIELDS.flatMap(field => field.headers.map(n => [n, field])));
 
-/** The field of a plain name or alias (`dl_dst`), as it may stand before `=` in a match. Case matters, as in OVS. */
+/**
+ * The field of a plain name or alias (`dl_dst`), as it may stand before `=` in a match. Case matters, as in
+ * OVS.
+ */
 export function plainField(name: string): Field | undefined {
   return BY_PLAIN_NAME.get(name);
 }

@@ -1,13 +1,14 @@
 /**
- * The flow key: what Open vSwitch knows about a packet while it crosses the tables, as 32-bit words (struct flow of
- * lib/flow.h, in a layout of our own). Every field of the registry is some bits of it, so that a match is words and
- * masks, aliases overlap by themselves (vlan_tci and dl_vlan, mpls_lse and mpls_label, xreg0 and reg0), and a lookup
- * compares numbers. A value of more than 32 bits lies in consecutive words, the most significant first, and ends with
- * the last one: a MAC address is 16 bits in one word and 32 in the next.
+ * The flow key: what Open vSwitch knows about a packet while it crosses the tables, as 32-bit words (struct
+ * flow of lib/flow.h, in a layout of our own). Every field of the registry is some bits of it, so that a
+ * match is words and masks, aliases overlap by themselves (vlan_tci and dl_vlan, mpls_lse and mpls_label,
+ * xreg0 and reg0), and a lookup compares numbers. A value of more than 32 bits lies in consecutive words, the
+ * most significant first, and ends with the last one: a MAC address is 16 bits in one word and 32 in the
+ * next.
  *
- * Fields whose meaning depends on the protocol share words exactly as in Open vSwitch (ARP addresses with IPv4
- * addresses, the ARP operation with nw_proto, ICMP type and code with ports): a key has one place for each, and a
- * match reaches it only under its prerequisites.
+ * Fields whose meaning depends on the protocol share words exactly as in Open vSwitch (ARP addresses with
+ * IPv4 addresses, the ARP operation with nw_proto, ICMP type and code with ports): a key has one place for
+ * each, and a match reaches it only under its prerequisites.
  */
 
 /** First word of each part of the key; `KEY_WORDS` is how many there are. */
@@ -95,8 +96,8 @@ export const KEY_WORDS = 123;
 export const REGISTER_COUNT = 32;
 
 /**
- * Where a field lies: `bits` bits that end `shift` bits above the low end of word `word`. Above 32 bits `shift` is 0
- * and `word` is the word of the most significant bits.
+ * Where a field lies: `bits` bits that end `shift` bits above the low end of word `word`. Above 32 bits
+ * `shift` is 0 and `word` is the word of the most significant bits.
  */
 export interface Place {
   readonly word: number;

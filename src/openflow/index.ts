@@ -1,4 +1,6 @@
-/** The room of the flow language, by its only door: fields, flows as text and as values, and their execution. */
+/**
+ * The room of the flow language, by its only door: fields, flows as text and as values, and their execution.
+ */
 
 export {
   ACTION_FEATURES,

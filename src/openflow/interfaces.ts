@@ -1,7 +1,7 @@
 /**
- * Types of interfaces, as `ovs-vsctl --format=json list interface` prints them (RFC 7047, 5.1: sets and maps are pairs of
- * a word and a list): which ports there are, by name and number, and which of them are tunnels. The list has the
- * interfaces of all bridges, so that two of them may have one number.
+ * Types of interfaces, as `ovs-vsctl --format=json list interface` prints them (RFC 7047, 5.1: sets and maps
+ * are pairs of a word and a list): which ports there are, by name and number, and which of them are tunnels.
+ * The list has the interfaces of all bridges, so that two of them may have one number.
  */
 
 /** Interfaces of a switch. */
@@ -87,8 +87,8 @@ export function parseInterfaces(text: string): Interfaces | string {
 export type PortTypes = ReadonlyMap<number, boolean>;
 
 /**
- * The types in a list, for the interfaces of one bridge. A number that two interfaces have is left out, unless they agree. A
- * list that cannot be read says nothing.
+ * The types in a list, for the interfaces of one bridge. A number that two interfaces have is left out,
+ * unless they agree. A list that cannot be read says nothing.
  */
 export function typesIn(list: string, isOfBridge: (name: string) => boolean = () => true): PortTypes {
   const interfaces = parseInterfaces(list);

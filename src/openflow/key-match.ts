@@ -1,7 +1,7 @@
 /**
- * A match as key words: two arrays of 32-bit words, the values and the bits that are compared, in the layout of
- * key.ts. The flow language works on these as Open vSwitch works on struct match: what is said last wins, aliases
- * overlap. Nothing here knows text.
+ * A match as key words: two arrays of 32-bit words, the values and the bits that are compared, in the layout
+ * of key.ts. The flow language works on these as Open vSwitch works on struct match: what is said last wins,
+ * aliases overlap. Nothing here knows text.
  */
 import { KEY_WORDS, type Place } from "./flow-key.ts";
 
@@ -15,7 +15,10 @@ export function emptyMatch(): KeyMatch {
   return { values: new Uint32Array(KEY_WORDS), masks: new Uint32Array(KEY_WORDS) };
 }
 
-/** The words a place covers, from the one with its least significant bits upwards: word, shift within it, bits in it. */
+/**
+ * The words a place covers, from the one with its least significant bits upwards: word, shift within it, bits
+ * in it.
+ */
 function* piecesOf({
   word,
   shift,

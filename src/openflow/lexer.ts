@@ -1,7 +1,8 @@
 /**
- * The lexical grammar of flow text (ofputil_parse_key_value() of Open vSwitch): `key`, `key=value`, `key:value`,
- * `key(value)` and `key(value)->value`, separated by commas and blanks. It knows columns and nothing of what the words
- * mean. What reads flows throws a `Fault`; the functions at the door turn it into a problem with its place.
+ * The lexical grammar of flow text (ofputil_parse_key_value() of Open vSwitch): `key`, `key=value`,
+ * `key:value`, `key(value)` and `key(value)->value`, separated by commas and blanks. It knows columns and
+ * nothing of what the words mean. What reads flows throws a `Fault`; the functions at the door turn it into a
+ * problem with its place.
  */
 import type { SourceLocation, Span, TextProblem } from "./ast.ts";
 
@@ -115,7 +116,8 @@ export function* scanPairs(text: string, start: number, end: number): Generator<
       at = endOfValue(text, key.end + 1, end, false);
       yield { key, delimiter, value: token(text, key.end + 1, at), span: { start: key.start, end: at } };
     } else {
-      // A comma or blank is skipped by the next round; anything else that ends a key is an odd character of it.
+      // A comma or blank is skipped by the next round; anything else that ends a key is an odd character of
+      // it.
       at = key.end;
       yield { key, delimiter: "", value: token(text, key.end, key.end), span: key };
     }

@@ -1,6 +1,6 @@
 /**
- * Files as lines: colours and comments taken away, empty lines left out, columns kept. And the border at which a
- * `Fault` of one line becomes a problem of it.
+ * Files as lines: colours and comments taken away, empty lines left out, columns kept. And the border at
+ * which a `Fault` of one line becomes a problem of it.
  */
 
 import { Fault } from "./lexer.ts";

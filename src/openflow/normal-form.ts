@@ -1,9 +1,10 @@
 /**
- * The normal form of actions and matches: equal for what is the same, however it is written. `mod_dl_dst`, `load` and
- * `set_field` become settings of bits of the widest field underneath, in every OpenFlow version, and a match becomes the
- * words of the key that it compares. Consecutive settings of one field become one, as a switch prints a setting with a
- * mask as several loads. The form concludes nothing else: a `resubmit(,n)` at the end differs from `goto_table:n`,
- * because a table miss drops in the first and may send the packet to the controller in the second.
+ * The normal form of actions and matches: equal for what is the same, however it is written. `mod_dl_dst`,
+ * `load` and `set_field` become settings of bits of the widest field underneath, in every OpenFlow version,
+ * and a match becomes the words of the key that it compares. Consecutive settings of one field become one, as
+ * a switch prints a setting with a mask as several loads. The form concludes nothing else: a `resubmit(,n)`
+ * at the end differs from `goto_table:n`, because a table miss drops in the first and may send the packet to
+ * the controller in the second.
  */
 import { type ActionKind, type CanonicalSet, entryOf, kindOf, sentAs } from "./actions/index.ts";
 import type { Action, Flow, MatchField } from "./ast.ts";
@@ -63,7 +64,10 @@ function merged(actions: readonly CanonicalAction[]): CanonicalAction[] {
   return result;
 }
 
-/** Fields in different words, neither of which decides whether a packet has the other: ND fields need an ICMPv6 type. */
+/**
+ * Fields in different words, neither of which decides whether a packet has the other: ND fields need an
+ * ICMPv6 type.
+ */
 function areApart(one: Field, other: Field): boolean {
   if (one.place === null || other.place === null) return false;
   if ([one, other].some(({ prerequisite }) => /^(ND|ICMP)/.test(prerequisite))) return false;
@@ -106,8 +110,9 @@ export interface MatchWord {
 }
 
 /**
- * What a match compares, by key word in ascending order; words with nothing to compare are left out. Two matches that
- * accept the same packets by the same bits have the same words. Fields outside the key (`tun_metadata`) are in `unplaced`.
+ * What a match compares, by key word in ascending order; words with nothing to compare are left out. Two
+ * matches that accept the same packets by the same bits have the same words. Fields outside the key
+ * (`tun_metadata`) are in `unplaced`.
  */
 export function matchWords(flow: Pick<Flow, "match">): {
   words: MatchWord[];
@@ -131,7 +136,10 @@ export function matchWords(flow: Pick<Flow, "match">): {
   return { words, unplaced };
 }
 
-/** Table, priority and match of a flow as text: equal where two flows are one to Open vSwitch, however they are spelt. */
+/**
+ * Table, priority and match of a flow as text: equal where two flows are one to Open vSwitch, however they
+ * are spelt.
+ */
 export function identityText(flow: Pick<Flow, "table" | "priority" | "match">): string {
   const { words, unplaced } = matchWords(flow);
   const tests = words.map(({ word, mask, value }) => `${word}/${mask}=${value}`);

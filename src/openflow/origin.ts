@@ -1,8 +1,9 @@
 /**
- * Where a text of flows comes from. What a switch printed has a reply header, statistics, or a blank in front of each
- * flow; it was installed, so that the checks of add-flow do not apply, and the OpenFlow version it was printed in says
- * what it cannot show. Anything else is a file for add-flows, which says nothing of its version. Lines of ovs-ofctl
- * that are no flows are known here, too: logs, errors, and the bytes of replies that it could not decode.
+ * Where a text of flows comes from. What a switch printed has a reply header, statistics, or a blank in front
+ * of each flow; it was installed, so that the checks of add-flow do not apply, and the OpenFlow version it
+ * was printed in says what it cannot show. Anything else is a file for add-flows, which says nothing of its
+ * version. Lines of ovs-ofctl that are no flows are known here, too: logs, errors, and the bytes of replies
+ * that it could not decode.
  */
 
 import { clip } from "./lexer.ts";
@@ -33,7 +34,10 @@ export function versionOfHeader(line: string): Protocol | null {
   return Number(found[1]) >= 5 ? "OpenFlow15" : "OpenFlow13";
 }
 
-/** `OpenFlow15,OpenFlow13`, as -O has it, as the version that flows are sent in: the highest. Null when there is none. */
+/**
+ * `OpenFlow15,OpenFlow13`, as -O has it, as the version that flows are sent in: the highest. Null when there
+ * is none.
+ */
 export function protocolOf(list: string): Protocol | null {
   const versions = list
     .split(",")
@@ -45,26 +49,36 @@ export function protocolOf(list: string): Protocol | null {
 
 const STATISTICS = /\b(?:duration|n_packets|n_bytes)=/;
 
-/** Whether a line with a flow was printed by a switch: it has statistics, or the blank that ovs-ofctl prints first. */
+/**
+ * Whether a line with a flow was printed by a switch: it has statistics, or the blank that ovs-ofctl prints
+ * first.
+ */
 export const isPrintedFlow = (line: string): boolean =>
   /^ \S/.test(line) || STATISTICS.test(line.split("actions=")[0]!);
 
 /**
- * Actions that only OpenFlow 1.0 prints. `ovs-appctl bridge/dump-flows`, which joins match and actions by a comma, prints
- * them, too, and hides nothing.
+ * Actions that only OpenFlow 1.0 prints. `ovs-appctl bridge/dump-flows`, which joins match and actions by a
+ * comma, prints them, too, and hides nothing.
  */
-const ONLY_10 =
-  /(?:^|\s)actions=.*?\b(?:mod_(?:vlan_(?:vid|pcp)|dl_(?:src|dst)|nw_(?:src|dst|tos)|tp_(?:src|dst)):|strip_vlan\b|enqueue:)/;
+const ONLY_10 = new RegExp(
+  String.raw`(?:^|\s)actions=.*?\b(?:strip_vlan\b|enqueue:|` +
+    "mod_(?:vlan_(?:vid|pcp)|dl_(?:src|dst)|nw_(?:src|dst|tos)|tp_(?:src|dst)):)",
+);
 
 export const isSpelledIn10 = (line: string): boolean => ONLY_10.test(line);
 
 /** Actions that OpenFlow 1.0 never prints. */
-const NEVER_10 =
-  /(?:^|\s)actions=.*?(?:\b(?:push_vlan|goto_table|meter):|\bpop_vlan\b|\bclear_actions\b|\bwrite_actions\(|->(?:eth|ip|vlan)_\w)/;
+const NEVER_10 = new RegExp(
+  String.raw`(?:^|\s)actions=.*?(?:\b(?:push_vlan|goto_table|meter):|` +
+    String.raw`\bpop_vlan\b|\bclear_actions\b|\bwrite_actions\(|->(?:eth|ip|vlan)_\w)`,
+);
 
 export const isSpelledLater = (line: string): boolean => NEVER_10.test(line);
 
-/** Fields of a match that Open vSwitch prints without their masks: it may be another match than the one that is read. */
+/**
+ * Fields of a match that Open vSwitch prints without their masks: it may be another match than the one that
+ * is read.
+ */
 const UNPRINTED = /\b(?:tun_gbp_flags|tun_erspan_\w+|gtpu_\w+)=/;
 
 export const hasUnprintedMask = (line: string): boolean => UNPRINTED.test(line.split("actions=")[0]!);
@@ -75,7 +89,10 @@ const DECODE_ERROR = /\*\*\*\s*decode error: ([^*]+?)\s*\*\*\*/;
 const NOT_WHOLE =
   /bad action|bad instruction|parse error|decod|unknown OpenFlow|instruction ordering|malformed|truncated/;
 
-/** A line of ovs-ofctl that is no flow. `reason`: why the dump is not whole; null when the line does not matter. */
+/**
+ * A line of ovs-ofctl that is no flow. `reason`: why the dump is not whole; null when the line does not
+ * matter.
+ */
 export function messageOf(line: string): { readonly reason: string | null } | null {
   const broken = DECODE_ERROR.exec(line);
   if (broken !== null) return { reason: `a reply of the switch could not be decoded (${clip(broken[1]!)})` };

@@ -1,6 +1,6 @@
 /**
- * Lists of actions and instructions as text (ovs-actions(7)), and the rules for which may follow which. The entries of
- * actions/ parse the actions themselves; action-checks.ts checks that they fit the match.
+ * Lists of actions and instructions as text (ovs-actions(7)), and the rules for which may follow which. The
+ * entries of actions/ parse the actions themselves; action-checks.ts checks that they fit the match.
  */
 import type { Consistency } from "./action-checks.ts";
 import { entryOf, INSTRUCTIONS, kindOf, outputTo, SPELLINGS, type Spelling } from "./actions/index.ts";
@@ -10,7 +10,9 @@ import { clip, Fault, nearest, type Pair, scanPairs } from "./lexer.ts";
 import type { Reading } from "./parse-context.ts";
 import { isKnownPort, RESERVED_PORTS, readPort } from "./values.ts";
 
-/** ovs-ofctl takes no deeper lists (MAX_OFPACT_PARSE_DEPTH); a dump is deeper at most by what fits into 64 kB. */
+/**
+ * ovs-ofctl takes no deeper lists (MAX_OFPACT_PARSE_DEPTH); a dump is deeper at most by what fits into 64 kB.
+ */
 const MAX_DEPTH = { written: 99, printed: 4095 };
 
 /** All that may stand where an action stands, for suggestions. */

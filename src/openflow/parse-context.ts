@@ -1,6 +1,6 @@
 /**
- * One line while it is read: its text and source, the names that are known, and what is found along the way, warnings
- * and the columns of values. Warnings are collected here; the first error ends the line (a `Fault`).
+ * One line while it is read: its text and source, the names that are known, and what is found along the way,
+ * warnings and the columns of values. Warnings are collected here; the first error ends the line (a `Fault`).
  */
 
 import type { SourceLocation, Span, TextProblem } from "./ast.ts";
@@ -25,18 +25,22 @@ export interface ParseOptions {
   readonly ports?: Names;
   /** Numbers of tables by name, in the same way. */
   readonly tables?: Names;
-  /** FlowColumns that cannot be read are left out and counted instead of being errors. */
+  /** Flows that cannot be read are left out and counted instead of being errors. */
   readonly lenient?: boolean;
-  /** Reject what this version rejects: from 1.1 on, actions that do not fit the match. Without it they are warnings. */
+  /**
+   * Reject what this version rejects: from 1.1 on, actions that do not fit the match. Without it they are
+   * warnings.
+   */
   readonly protocol?: Protocol;
   /**
-   * The version whose meaning the words have that change with it (`mod_vlan_vid`, `enqueue`, …); `protocol` when it is
-   * left out. Null: `mod_vlan_vid` sets the VLAN of a tagged packet, and pushes a tag onto another one.
+   * The version whose meaning the words have that change with it (`mod_vlan_vid`, `enqueue`, …); `protocol`
+   * when it is left out. Null: `mod_vlan_vid` sets the VLAN of a tagged packet, and pushes a tag onto another
+   * one.
    */
   readonly version?: Protocol | null;
   /**
-   * True for text that a switch printed. It has what it says it has: the checks of add-flow do not apply, and spellings
-   * that are printed and not taken as input are read.
+   * True for text that a switch printed. It has what it says it has: the checks of add-flow do not apply, and
+   * spellings that are printed and not taken as input are read.
    */
   readonly isPrinted?: boolean;
   /** True for fields of a packet, which may have more of them than a match of a flow. */

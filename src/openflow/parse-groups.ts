@@ -1,6 +1,6 @@
 /**
- * Groups as `ovs-ofctl dump-groups` prints them and add-group takes them, and port names as `ovs-ofctl show` or
- * dump-ports-desc list them. Neither executes anything.
+ * Groups as `ovs-ofctl dump-groups` prints them and add-group takes them, and port names as `ovs-ofctl show`
+ * or dump-ports-desc list them. Neither executes anything.
  */
 
 import { Consistency } from "./action-checks.ts";
@@ -86,6 +86,9 @@ function readBucket(context: ActionReading, text: Span): Bucket {
   return bucket;
 }
 
+const SELECTION_KEYS = ["selection_method", "selection_method_param", "fields", "field"];
+const GROUP_KEYS = ["group_id", "type", ...SELECTION_KEYS.slice(0, 3), "bucket"];
+
 function readGroup(reading: Reading): Group {
   const { text, source } = reading;
   const context = contextOf(reading);
@@ -100,13 +103,8 @@ function readGroup(reading: Reading): Group {
     const { key, value } = pair;
     if (key.text === "group_id") id = number(context, value, MAX_GROUP, "the group's id");
     else if (key.text === "type") type = groupType(pair);
-    else if (["selection_method", "selection_method_param", "fields", "field"].includes(key.text))
-      selection.push(text.slice(pair.span.start, pair.span.end));
-    else
-      throw new Fault(
-        key,
-        `a group has no ${clip(key.text)}${nearest(key.text, ["group_id", "type", "selection_method", "selection_method_param", "fields", "bucket"])}`,
-      );
+    else if (SELECTION_KEYS.includes(key.text)) selection.push(text.slice(pair.span.start, pair.span.end));
+    else throw new Fault(key, `a group has no ${clip(key.text)}${nearest(key.text, GROUP_KEYS)}`);
   }
   if (id === null) throw new Fault({ start: 0, end: head }, "this group has no group_id=");
   if (type === null)
@@ -129,7 +127,10 @@ function groupType({ value }: Pair): GroupType {
   return type;
 }
 
-/** Reads the groups of a bridge, one a line, with reply headers and comments. A group that stands twice is an error. */
+/**
+ * Reads the groups of a bridge, one a line, with reply headers and comments. A group that stands twice is an
+ * error.
+ */
 export function parseGroups(text: string, file: string, options: ParseOptions = {}): ParsedGroups {
   const groups = new Map<number, Group>();
   const problems: TextProblem[] = [];
@@ -158,8 +159,9 @@ export function parseGroups(text: string, file: string, options: ParseOptions = 
 const PORT_LINE = /^\s*(\d+|[A-Z_]+)\(("(?:[^"\\]|\\.)*"|[^)"]*)\):/;
 
 /**
- * Reads which port has which name: the text of `ovs-ofctl show` or dump-ports-desc, or `NAME=N,…`. Lines that speak of
- * something else are passed over; a number that is no port is an error, and so is a name with two numbers.
+ * Reads which port has which name: the text of `ovs-ofctl show` or dump-ports-desc, or `NAME=N,…`. Lines that
+ * speak of something else are passed over; a number that is no port is an error, and so is a name with two
+ * numbers.
  */
 export function parsePorts(
   text: string,
@@ -173,10 +175,15 @@ export function parsePorts(
   return { ...parsed, ports: parsed.names };
 }
 
-/** `  table 3 ("acl"):`, as `ovs-ofctl dump-tables` and dump-table-features have it; a name may hold anything. */
+/**
+ * `  table 3 ("acl"):`, as `ovs-ofctl dump-tables` and dump-table-features have it; a name may hold anything.
+ */
 const TABLE_LINE = /^\s*table (\d+) \((".*")\)/;
 
-/** Reads which table has which name: the text of `ovs-ofctl dump-tables` or dump-table-features, or `NAME=N,…`. */
+/**
+ * Reads which table has which name: the text of `ovs-ofctl dump-tables` or dump-table-features, or
+ * `NAME=N,…`.
+ */
 export function parseTables(text: string, file = "tables"): ParsedNames {
   const read = (number: string): number | null => {
     const found = readTableNumber(number, new Map());

@@ -1,7 +1,8 @@
 /**
- * The match of a flow: pairs such as `nw_dst=10.0.0.0/8`, shorthands such as `tcp6`, written into key words in the
- * order in which they stand and read back as fields, as Open vSwitch does (ofp_parse_field(), ofputil_normalize_match()).
- * A field whose protocol is not matched is dropped there; here it becomes a warning with its place.
+ * The match of a flow: pairs such as `nw_dst=10.0.0.0/8`, shorthands such as `tcp6`, written into key words
+ * in the order in which they stand and read back as fields, as Open vSwitch does (ofp_parse_field(),
+ * ofputil_normalize_match()). A field whose protocol is not matched is dropped there; here it becomes a
+ * warning with its place.
  */
 import type { MatchField, Span, Subfield } from "./ast.ts";
 import { type Field, fieldNamed, plainField } from "./fields.ts";
@@ -115,7 +116,10 @@ const VLAN_FIELDS: ReadonlyMap<string, readonly [own: bigint, other: bigint]> = 
   ["vlan_pcp", [PCP_BITS, VID_BITS]],
 ]);
 
-/** A VLAN field with an empty mask is forgotten, and with it the presence bit, unless the other field is matched. */
+/**
+ * A VLAN field with an empty mask is forgotten, and with it the presence bit, unless the other field is
+ * matched.
+ */
 function forgetVlan(match: MatchReading, own: bigint, other: bigint, span: Span): void {
   const [value, mask] = [
     readPlace(match.key.values, VLAN_TCI.place!),
@@ -150,16 +154,22 @@ function setField(match: MatchReading, field: Field, masked: Masked, span: Span)
   set(match, real, meant, span);
 }
 
-/** The reason why a value does not fit its field, or none: Open vSwitch keeps the low bits of it and says nothing. */
+/**
+ * The reason why a value does not fit its field, or none: Open vSwitch keeps the low bits of it and says
+ * nothing.
+ */
 function excessOf(field: Field, { value, mask }: Masked): string | null {
   if (field.name === "dl_vlan" && value === 0xffffn) return null;
   if (field.format === "port") return null;
   const valid = field.name === "arp_op" ? 0xffn : field.name === "dl_vlan" ? 0xfffn : field.valid;
   if ((value & mask & ~valid) === 0n) return null;
-  return `${field.name} has no such value; Open vSwitch matches ${field.name}=${value & valid} without a word`;
+  return `${field.name} has no such value; Open vSwitch silently matches ${field.name}=${value & valid}`;
 }
 
-/** A field that no version of OpenFlow can match: ovs-ofctl refuses it, and only a switch's own flows may have it. */
+/**
+ * A field that no version of OpenFlow can match: ovs-ofctl refuses it, and only a switch's own flows may have
+ * it.
+ */
 function unsendable(reading: Reading, field: Field, { key }: Pair): void {
   const message = `${field.name} has no number in OpenFlow: ovs-ofctl refuses a match on it`;
   if (reading.protocol !== null) throw new Fault(key, message);
@@ -261,7 +271,10 @@ export interface Protocols {
   readonly isEthernet: boolean;
   readonly dlType: number;
   readonly nwProto: number;
-  /** Matched type of an ICMPv6 message, or -1; also -1 where a code other than 0 is matched: that is no ND message. */
+  /**
+   * Matched type of an ICMPv6 message, or -1; also -1 where a code other than 0 is matched: that is no ND
+   * message.
+   */
   readonly icmp6Type: number;
   readonly vlan: "tagged" | "untagged" | "unknown";
   /** The tag behind that one, which actions alone can tell of. */
@@ -348,16 +361,30 @@ const OVERLAYS: readonly (readonly string[])[] = [
   ["icmp_code", "icmpv6_code", "udp_dst", "sctp_dst", "tcp_dst"],
 ];
 
-/** The fields of a match in the order in which Open vSwitch prints them; ports and addresses by their overlays. */
+/** Fields that share their place with no other, from a list of names. */
+const named = (names: string): readonly string[][] =>
+  names
+    .trim()
+    .split(/\s+/)
+    .map(name => [name]);
+
+/**
+ * The fields of a match in the order in which Open vSwitch prints them; ports and addresses by their
+ * overlays.
+ */
 const READ_ORDER: readonly (readonly string[])[] = [
-  ..."pkt_mark recirc_id dp_hash conj_id skb_priority actset_output ct_state ct_zone ct_mark ct_label ct_nw_src ct_ipv6_src ct_nw_dst ct_ipv6_dst ct_nw_proto ct_tp_src ct_tp_dst packet_type eth_type"
-    .split(" ")
-    .map(name => [name]),
+  ...named(`
+    pkt_mark recirc_id dp_hash conj_id skb_priority actset_output ct_state ct_zone ct_mark ct_label
+    ct_nw_src ct_ipv6_src ct_nw_dst ct_ipv6_dst ct_nw_proto ct_tp_src ct_tp_dst packet_type
+    eth_type
+  `),
   OVERLAYS[2]!,
   ...Array.from({ length: 32 }, (_, n) => [`reg${n}`]),
-  ..."tun_id tun_src tun_dst tun_ipv6_src tun_ipv6_dst tun_gbp_id tun_gbp_flags tun_erspan_ver tun_erspan_idx tun_erspan_dir tun_erspan_hwid tun_gtpu_flags tun_gtpu_msgtype tun_tos tun_ttl tun_flags"
-    .split(" ")
-    .map(name => [name]),
+  ...named(`
+    tun_id tun_src tun_dst tun_ipv6_src tun_ipv6_dst tun_gbp_id tun_gbp_flags tun_erspan_ver
+    tun_erspan_idx tun_erspan_dir tun_erspan_hwid tun_gtpu_flags tun_gtpu_msgtype tun_tos tun_ttl
+    tun_flags
+  `),
   ...Array.from({ length: 64 }, (_, n) => [`tun_metadata${n}`]),
   ..."metadata in_port vlan_tci eth_src eth_dst".split(" ").map(name => [name]),
   OVERLAYS[0]!,
@@ -366,13 +393,14 @@ const READ_ORDER: readonly (readonly string[])[] = [
   ["ipv6_dst"],
   OVERLAYS[3]!,
   OVERLAYS[4]!,
-  ..."ipv6_label nw_tos nw_ecn nw_ttl mpls_label mpls_tc mpls_ttl mpls_bos ip_frag"
-    .split(" ")
-    .map(name => [name]),
+  ...named(`
+    ipv6_label nw_tos nw_ecn nw_ttl mpls_label mpls_tc mpls_ttl mpls_bos ip_frag
+  `),
   ...OVERLAYS.slice(5),
-  ..."tcp_flags nd_target nd_reserved nd_options_type nsh_flags nsh_ttl nsh_mdtype nsh_np nsh_spi nsh_si nsh_c1 nsh_c2 nsh_c3 nsh_c4"
-    .split(" ")
-    .map(name => [name]),
+  ...named(`
+    tcp_flags nd_target nd_reserved nd_options_type nsh_flags nsh_ttl nsh_mdtype nsh_np nsh_spi
+    nsh_si nsh_c1 nsh_c2 nsh_c3 nsh_c4
+  `),
 ];
 
 /** The order of printing as groups of fields that share a place. */
@@ -416,7 +444,10 @@ function refuseFamily({ name }: Field, span: Span): never {
   );
 }
 
-/** Decides about a field that is matched: keep it (true), or drop it with a warning; throws where OVS refuses it. */
+/**
+ * Decides about a field that is matched: keep it (true), or drop it with a warning; throws where OVS refuses
+ * it.
+ */
 function isKept(reading: Reading, field: Field, p: Protocols, key: KeyMatch, span: Span): boolean {
   const condition = CONDITIONS[field.name];
   const prerequisite = PREREQUISITES[field.prerequisite];
@@ -451,8 +482,8 @@ function isKept(reading: Reading, field: Field, p: Protocols, key: KeyMatch, spa
 }
 
 /**
- * From OpenFlow 1.1 on a VLAN priority is matched only where there is a tag: without the presence bit Open vSwitch drops
- * it without a word, or refuses the flow when some of the VLAN id is to be set.
+ * From OpenFlow 1.1 on a VLAN priority is matched only where there is a tag: without the presence bit Open
+ * vSwitch drops it without a word, or refuses the flow when some of the VLAN id is to be set.
  */
 function checkPriority(reading: Reading, { key, spans }: MatchReading): void {
   const [value, mask] = [key.values[KEY.vlanTci]!, key.masks[KEY.vlanTci]!];
@@ -464,7 +495,8 @@ function checkPriority(reading: Reading, { key, spans }: MatchReading): void {
     key.masks[KEY.vlanTci] = mask | 0xe000;
     reading.warn(
       span,
-      `the VLAN priority is matched as ${value >>> 13}: it has no mask in OpenFlow 1.2 and later, and Open vSwitch compares all of its bits`,
+      `the VLAN priority is matched as ${value >>> 13}: it has no mask in OpenFlow 1.2 and later, ` +
+        "and Open vSwitch compares all of its bits",
     );
     return;
   }
@@ -478,13 +510,14 @@ function checkPriority(reading: Reading, { key, spans }: MatchReading): void {
   if (mask !== 0xffff)
     reading.warn(
       span,
-      "the VLAN priority is not matched: it needs the presence bit 0x1000, and Open vSwitch drops it without a word",
+      "the VLAN priority is not matched: without the presence bit 0x1000 Open vSwitch silently drops it",
     );
 }
 
 /**
- * An ICMP type or code has eight bits on the wire and no mask: whatever part of it is matched, by a port's name too,
- * Open vSwitch sends the low eight bits of the value and matches them exactly. OpenFlow 1.0 has room for 16 exact ones.
+ * An ICMP type or code has eight bits on the wire and no mask: whatever part of it is matched, by a port's
+ * name too, Open vSwitch sends the low eight bits of the value and matches them exactly. OpenFlow 1.0 has
+ * room for 16 exact ones.
  */
 function cutIcmp(reading: Reading, { key, spans }: MatchReading, protocols: Protocols): void {
   const isIcmp = (["ICMPv4", "ICMPv6"] as const).some(name => PREREQUISITES[name][0](protocols));
@@ -496,14 +529,16 @@ function cutIcmp(reading: Reading, { key, spans }: MatchReading, protocols: Prot
     key.masks[word] = 0xffff;
     reading.warn(
       spans.get(word)!,
-      `the ${word === KEY.tpSrc ? "type" : "code"} of an ICMP message is matched as ${value & 0xff}: it has eight bits and no mask, and Open vSwitch keeps the low eight of the value without a word`,
+      `the ${word === KEY.tpSrc ? "type" : "code"} of an ICMP message is matched as ${value & 0xff}: ` +
+        "it has eight bits and no mask, and Open vSwitch silently keeps the low eight of the value",
     );
   }
 }
 
 /**
- * TCP flags and the type of an ND option are one place of Open vSwitch's key: in a match on ND messages the low eight
- * bits of the flags are that type, exactly, whatever their mask; what is written last is what counts.
+ * TCP flags and the type of an ND option are one place of Open vSwitch's key: in a match on ND messages the
+ * low eight bits of the flags are that type, exactly, whatever their mask; what is written last is what
+ * counts.
  */
 function moveFlags(reading: Reading, { key, spans }: MatchReading, protocols: Protocols): void {
   if (!isNd(protocols) || key.masks[KEY.tcpFlags] === 0) return;

@@ -1,7 +1,7 @@
 /**
- * Flows as text, one a line: dumps of ovs-ofctl in any OpenFlow version and of bridge/dump-flows, and files written
- * for add-flows and replace-flows. Errors and warnings come as problems with line and column; nothing throws. It keeps
- * what Open vSwitch keeps and says what Open vSwitch drops in silence.
+ * Flows as text, one a line: dumps of ovs-ofctl in any OpenFlow version and of bridge/dump-flows, and files
+ * written for add-flows and replace-flows. Errors and warnings come as problems with line and column; nothing
+ * throws. It keeps what Open vSwitch keeps and says what Open vSwitch drops in silence.
  */
 
 import { Consistency } from "./action-checks.ts";
@@ -27,9 +27,15 @@ export interface ParsedFlow {
 export interface ParsedFlows {
   readonly flows: readonly Flow[];
   readonly problems: readonly TextProblem[];
-  /** Flows that were left out because they cannot be read (`lenient`). Nothing built on such a result may say "equal". */
+  /**
+   * Flows that were left out because they cannot be read (`lenient`). Nothing built on such a result may say
+   * "equal".
+   */
   readonly skipped: number;
-  /** Reply headers that were met: a dump without a flow is a table that drops everything, a file without either is none. */
+  /**
+   * Reply headers that were met: a dump without a flow is a table that drops everything, a file without
+   * either is none.
+   */
   readonly headers: number;
 }
 
@@ -243,7 +249,7 @@ function readLine(reading: Reading): Flow {
     const end = command[0].length;
     throw new Fault(
       { start: end - command[1]!.length, end },
-      `${command[1]} changes flows that are there and is none itself: a dump, or lines that add, would be flows`,
+      `${command[1]} changes installed flows and is not a flow; expected a dump, or lines that add flows`,
     );
   }
   return readFlow(reading, (command ?? FLOW_WORD.exec(reading.text))?.[0].length ?? 0);
@@ -260,7 +266,10 @@ export function parseFlow(
   return { flow, problems: reading.problems, values: reading.values };
 }
 
-/** What is a flow in a line of a file: without colours and comment; null for a reply header and where nothing stands. */
+/**
+ * What is a flow in a line of a file: without colours and comment; null for a reply header and where nothing
+ * stands.
+ */
 export function flowOfLine(line: string): string | null {
   const said = saidIn(line);
   return said === null || isReplyHeader(said) ? null : said;
@@ -268,11 +277,15 @@ export function flowOfLine(line: string): string | null {
 
 /** The error of a text that has lines of ovs-ofctl's which say that flows are missing. */
 export function notWhole(file: string, line: number, reason: string): TextProblem {
-  const message = `this dump is not whole: ${reason}; dump it again with ovs-ofctl -O OpenFlow15,OpenFlow13 dump-flows BRIDGE`;
+  const command = "ovs-ofctl -O OpenFlow15,OpenFlow13 dump-flows BRIDGE";
+  const message = `this dump is not whole: ${reason}; dump it again with ${command}`;
   return { file, line, column: 1, level: "error", message };
 }
 
-/** Reads a dump or a file of flows: one flow a line, reply headers, comments (`#`) and empty lines between them. */
+/**
+ * Reads a dump or a file of flows: one flow a line, reply headers, comments (`#`) and empty lines between
+ * them.
+ */
 export function parseFlows(text: string, file: string, options: ParseOptions = {}): ParsedFlows {
   const flows: Flow[] = [];
   const problems: TextProblem[] = [];

@@ -1,6 +1,6 @@
 /**
- * The ports that flows name by number. If a dump names ports without a list of names (symbols.ts), a name may be any
- * port that no number is written for, so whoever compares two dumps must know these numbers.
+ * The ports that flows name by number. If a dump names ports without a list of names (symbols.ts), a name may
+ * be any port that no number is written for, so whoever compares two dumps must know these numbers.
  */
 import { entryOf, listIn } from "./actions/index.ts";
 import type { Action, Flow, Group } from "./ast.ts";
@@ -17,11 +17,15 @@ function portsIn(actions: readonly Action[], found: Set<number>): void {
   }
 }
 
-/** Whether an action takes a port out of a field, or puts one there: then numbers and names meet in the field. */
+/**
+ * Whether an action takes a port out of a field, or puts one there: then numbers and names meet in the field.
+ */
 const movesPorts = (actions: readonly Action[]): boolean =>
   actions.some(action => entryOf(action).movesPorts?.(action) === true || movesPorts(listIn(action)));
 
-/** The ports that flows name by number, reserved ones aside, and whether they move ports through other fields. */
+/**
+ * The ports that flows name by number, reserved ones aside, and whether they move ports through other fields.
+ */
 export function portNumbersOf(
   flows: FlowColumns,
   groups: readonly Group[],

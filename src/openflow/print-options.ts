@@ -1,6 +1,6 @@
 /**
- * Options of everything that prints flows, and the state of one list of actions while it is printed. The entries of
- * actions/ and print.ts share them.
+ * Options of everything that prints flows, and the state of one list of actions while it is printed. The
+ * entries of actions/ and print.ts share them.
  */
 import type { Action } from "./ast.ts";
 import type { Protocol } from "./parse-context.ts";

@@ -1,7 +1,8 @@
 /**
- * Flows and groups as Open vSwitch prints them (ofputil_flow_stats_format(), match_format(), ofpacts_format()): lines
- * of dump-flows and dump-groups. With an OpenFlow version, actions are printed as a switch prints them in a dump of
- * that version; without one, as they were written. The entries of actions/ print the actions.
+ * Flows and groups as Open vSwitch prints them (ofputil_flow_stats_format(), match_format(),
+ * ofpacts_format()): lines of dump-flows and dump-groups. With an OpenFlow version, actions are printed as a
+ * switch prints them in a dump of that version; without one, as they were written. The entries of actions/
+ * print the actions.
  */
 import { entryOf } from "./actions/index.ts";
 import type { Action, Flow, Group, MatchField } from "./ast.ts";
@@ -127,7 +128,9 @@ function rankOf({ name }: Field): number {
   return 1;
 }
 
-/** Prints the fields of a match, a priority other than the default in front of them; empty for a catch-all. */
+/**
+ * Prints the fields of a match, a priority other than the default in front of them; empty for a catch-all.
+ */
 export function formatMatch(
   match: readonly MatchField[],
   priority = 32768,
@@ -217,7 +220,8 @@ function formatInfo(flow: Flow, options: PrintOptions): string {
 /** One line of `ovs-ofctl dump-flows`, without its end. */
 export function formatFlow(flow: Flow, options: PrintOptions = {}): string {
   const match = formatMatch(flow.match, flow.priority, options);
-  return ` ${formatInfo(flow, options)}${match}${match === "" ? "" : " "}actions=${formatActions(flow.actions, options, flow.match)}`;
+  const actions = formatActions(flow.actions, options, flow.match);
+  return ` ${formatInfo(flow, options)}${match}${match === "" ? "" : " "}actions=${actions}`;
 }
 
 /** One group as `ovs-ofctl dump-groups` prints it. */

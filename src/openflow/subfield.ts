@@ -1,5 +1,6 @@
 /**
- * Subfields: `reg0`, `NXM_NX_REG0[]`, `reg0[3]`, `NXM_OF_IP_DST[0..7]` (ovs-actions(7), "Field Specifications").
+ * Subfields: `reg0`, `NXM_NX_REG0[]`, `reg0[3]`, `NXM_OF_IP_DST[0..7]` (ovs-actions(7), "Field
+ * Specifications").
  */
 import type { Subfield } from "./ast.ts";
 import { FIELD_NAMES, findField } from "./fields.ts";

@@ -1,9 +1,10 @@
 /**
- * Names of ports and tables that nothing defines. A dump that a terminal or `--names` printed has names in place of
- * numbers; without a list each name is a *symbol*: it stands for one number, the same wherever it is written, and which
- * one that is does not matter as long as no number that it may be equal to is written beside it. The numbers are chosen
- * here; whoever compares outcomes must ask whether plain numbers were written, too (`portNumbersOf`). With tables there
- * is no such question: a switch prints a table that has a name by it, and by nothing else.
+ * Names of ports and tables that nothing defines. A dump that a terminal or `--names` printed has names in
+ * place of numbers; without a list each name is a *symbol*: it stands for one number, the same wherever it is
+ * written, and which one that is does not matter as long as no number that it may be equal to is written
+ * beside it. The numbers are chosen here; whoever compares outcomes must ask whether plain numbers were
+ * written, too (`portNumbersOf`). With tables there is no such question: a switch prints a table that has a
+ * name by it, and by nothing else.
  */
 
 /** Port numbers and table numbers by name. */
@@ -57,8 +58,9 @@ export function portSymbols(defined: Iterable<readonly [string, number]>): Symbo
 }
 
 /**
- * Names of tables. Packets enter table 0: that is the first that is met by name, unless `hasZero` says that a text
- * writes it by its number or a name is defined for it; further ones have numbers that no table of a switch has.
+ * Names of tables. Packets enter table 0: that is the first that is met by name, unless `hasZero` says that a
+ * text writes it by its number or a name is defined for it; further ones have numbers that no table of a
+ * switch has.
  */
 export function tableSymbols(
   defined: Iterable<readonly [string, number]>,

@@ -1,7 +1,8 @@
 /**
- * The values of fields as text: one reader and one printer for each format of the registry (mf_parse() and mf_format()
- * of Open vSwitch, ovs-fields(7)). A value comes with its mask, `10.0.0.0/8`, `5/0xff`, `+est-new`. What a match
- * prints differently from a set_field is in print.ts. Readers return the reason as a string when the text is no value.
+ * The values of fields as text: one reader and one printer for each format of the registry (mf_parse() and
+ * mf_format() of Open vSwitch, ovs-fields(7)). A value comes with its mask, `10.0.0.0/8`, `5/0xff`,
+ * `+est-new`. What a match prints differently from a set_field is in print.ts. Readers return the reason as a
+ * string when the text is no value.
  */
 import { unreachable } from "../wire/index.ts";
 import { PORT } from "./ast.ts";
@@ -21,7 +22,10 @@ export const ones = (bits: number): bigint => (1n << BigInt(bits)) - 1n;
 /** What C's strtoull() takes with base 0: an optional sign, then hexadecimal, octal or decimal. */
 const INTEGER = /^([+-]?)(?:0[xX]([0-9a-fA-F]+)|0([0-7]*)|([1-9][0-9]*))$/;
 
-/** Reads an unsigned integer of at most `bytes` bytes as OVS does: 10, 0xa, 012. A negative one wraps at 64 bits. */
+/**
+ * Reads an unsigned integer of at most `bytes` bytes as OVS does: 10, 0xa, 012. A negative one wraps at 64
+ * bits.
+ */
 export function readInteger(text: string, bytes: number): bigint | string {
   const found = INTEGER.exec(text);
   if (found === null) return "is no number: 10, 0xa and 012 are";
@@ -37,7 +41,9 @@ export function readInteger(text: string, bytes: number): bigint | string {
   return value <= ones(8 * bytes) ? value : `does not fit into ${bytes} ${bytes === 1 ? "byte" : "bytes"}`;
 }
 
-/** Bytes in which Open vSwitch keeps a field: 1, 2, 4, 8 or 16; 6 for a MAC address, 124 for tunnel metadata. */
+/**
+ * Bytes in which Open vSwitch keeps a field: 1, 2, 4, 8 or 16; 6 for a MAC address, 124 for tunnel metadata.
+ */
 export function bytesOf(field: Field): number {
   if (field.format === "ethernet") return 6;
   if (field.bits === 992) return 124;
@@ -75,7 +81,9 @@ function readEthernet(text: string): Masked | string {
 
 const DOTTED = /^(\d{1,9})\.(\d{1,9})\.(\d{1,9})\.(\d{1,9})$/;
 
-/** Reads dotted decimal; null when the text is none, or an octet exceeds 255. Leading zeros do not mean octal. */
+/**
+ * Reads dotted decimal; null when the text is none, or an octet exceeds 255. Leading zeros do not mean octal.
+ */
 export function readDotted(text: string): bigint | null {
   const octets = DOTTED.exec(text)?.slice(1).map(Number);
   if (octets === undefined || octets.some(octet => octet > 255)) return null;
@@ -128,7 +136,9 @@ export function readIpv6Address(text: string): bigint | null {
   return groups.reduce((sum, group) => (sum << 16n) | group, 0n);
 }
 
-/** A mask that begins with a digit is a prefix length: Open vSwitch reads no address there, but prints one. */
+/**
+ * A mask that begins with a digit is a prefix length: Open vSwitch reads no address there, but prints one.
+ */
 function readIpv6(text: string, isPrinted = false): Masked | string {
   const slash = text.indexOf("/");
   const value = readIpv6Address(slash < 0 ? text : text.slice(0, slash));
@@ -160,8 +170,8 @@ const RESERVED_NAMES = new Map([...RESERVED_PORTS].reverse().map(([name, number]
 RESERVED_NAMES.set(PORT.none, "ANY");
 
 /**
- * Reads a port: a decimal number (of 16 bits, or an OpenFlow 1.1 one of 32), a reserved name in any case, or one of
- * `names`, in this order, as Open vSwitch does; null when it is none of them.
+ * Reads a port: a decimal number (of 16 bits, or an OpenFlow 1.1 one of 32), a reserved name in any case, or
+ * one of `names`, in this order, as Open vSwitch does; null when it is none of them.
  */
 export function readPort(text: string, names: Names): number | null {
   // A quoted name is a name and nothing else: "1" is no number, "LOCAL" no reserved port.
@@ -196,7 +206,10 @@ function unquoted(text: string): string {
   }
 }
 
-/** OpenFlow 1.1 numbers from 0xffffff00 on stand for the 16-bit ones from 0xff00 on; of those few are reserved. */
+/**
+ * OpenFlow 1.1 numbers from 0xffffff00 on stand for the 16-bit ones from 0xff00 on; of those few are
+ * reserved.
+ */
 const portOf32 = (number: number): number => (number >= PORT.unset ? number : number - 0xffff0000);
 
 /** Prints a port: LOCAL, IN_PORT …, its number, or its name among `names`, quoted where it must be. */
@@ -206,7 +219,10 @@ export function formatPort(port: number, names?: ReadonlyMap<number, string>): s
   return RESERVED_NAMES.get(port) ?? String(port);
 }
 
-/** A port or table name as ovs-ofctl prints it: in quotes unless it begins with a letter and is made of letters, digits, _ and -. */
+/**
+ * A port or table name as ovs-ofctl prints it: in quotes unless it begins with a letter and is made of
+ * letters, digits, _ and -.
+ */
 export function formatName(name: string): string {
   return /^[A-Za-z][A-Za-z0-9_-]*$/.test(name) && !RESERVED_PORTS.has(name.toUpperCase())
     ? name
@@ -233,7 +249,9 @@ const FLAGS: Partial<Record<Format, readonly string[]>> = {
   "tunnel flags": ["oam"],
 };
 
-/** Bits that may be written of a field of flags; TCP has three reserved ones, known as [200], [400] and [800]. */
+/**
+ * Bits that may be written of a field of flags; TCP has three reserved ones, known as [200], [400] and [800].
+ */
 const allowedFlags = (format: Format): bigint => ones(format === "tcp flags" ? 12 : FLAGS[format]!.length);
 
 /** Which bit has this name; TCP's reserved ones are named by their value, `[200]`. -1 when none has it. */
@@ -289,8 +307,9 @@ function readPacketType(text: string): Masked | string {
 }
 
 /**
- * Reads a value of a field, with its mask if it has one. `*` matches anything. The bits are those that were written:
- * more than the field has, perhaps, as Open vSwitch takes 32 bits for mpls_label and drops the upper twelve.
+ * Reads a value of a field, with its mask if it has one. `*` matches anything. The bits are those that were
+ * written: more than the field has, perhaps, as Open vSwitch takes 32 bits for mpls_label and drops the upper
+ * twelve.
  */
 export function readValue(field: Field, text: string, ports: Names): Masked | string {
   if (text === "*") return { value: 0n, mask: 0n };
@@ -324,8 +343,8 @@ export function readValue(field: Field, text: string, ports: Names): Masked | st
 }
 
 /**
- * Reads a value as a switch prints it, where that is more than it takes: bits of a port, an IPv6 mask that begins with a
- * digit, a TOS without its 0x, bit 1 of nw_frag alone (which no packet has), an empty mask.
+ * Reads a value as a switch prints it, where that is more than it takes: bits of a port, an IPv6 mask that
+ * begins with a digit, a TOS without its 0x, bit 1 of nw_frag alone (which no packet has), an empty mask.
  */
 export function readPrintedValue(field: Field, text: string, ports: Names): Masked | string {
   if (text === "ANY" && field.format !== "port") return { value: 0n, mask: 0n };

@@ -1,7 +1,8 @@
 /**
- * Random actions over everything that the interpreter executes (ovs-actions(7)), as text, for packets of which
- * something is known: what Open vSwitch would refuse to install is rarely written. An action changes what is known, as
- * the packet changes. A few actions are ones whose outcome is unknown, so that the border of the language is met too.
+ * Random actions over everything that the interpreter executes (ovs-actions(7)), as text, for packets of
+ * which something is known: what Open vSwitch would refuse to install is rarely written. An action changes
+ * what is known, as the packet changes. A few actions are ones whose outcome is unknown, so that the border
+ * of the language is met too.
  */
 import type { Rng } from "../model/random.ts";
 import { WORLD } from "../openflow/interpret/frames.ts";
@@ -299,7 +300,10 @@ export function randomActions(scene: Scene, count: number): string[] {
   return Array.from({ length: count }, () => randomAction(scene));
 }
 
-/** What an action set may hold, and the buckets of groups: no lists of lists, no stack, no in-between outputs of note. */
+/**
+ * What an action set may hold, and the buckets of groups: no lists of lists, no stack, no in-between outputs
+ * of note.
+ */
 export function randomActionSet(scene: Scene): string[] {
   const { r } = scene;
   const inside: Scene = { ...scene, known: { ...scene.known } };

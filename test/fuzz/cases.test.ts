@@ -1,6 +1,6 @@
 /**
- * Every case that the fuzzer found and somebody explained: the interpreter answers as the switch did, and a switch, where
- * there is one, still answers so. `UPDATE=1` records its answers anew.
+ * Every case that the fuzzer found and somebody explained: the interpreter answers as the switch did, and a
+ * switch, where there is one, still answers so. `UPDATE=1` records its answers anew.
  */
 import { USUAL_OVS } from "../../src/openflow/index.ts";
 import { assert, suite } from "../harness.ts";

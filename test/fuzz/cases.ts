@@ -1,7 +1,7 @@
 /**
- * Cases that the fuzzer found, as text files for people: what the switch was given, the frame, the switch's answer, and
- * what the interpreter said when the case was found. One keyword a line; `#` begins a comment. Fields and actions are
- * those of ovs-fields(7) and ovs-actions(7).
+ * Cases that the fuzzer found, as text files for people: what the switch was given, the frame, the switch's
+ * answer, and what the interpreter said when the case was found. One keyword a line; `#` begins a comment.
+ * Fields and actions are those of ovs-fields(7) and ovs-actions(7).
  */
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,7 +1,8 @@
 /**
- * The short form of the fuzzer: random flow tables over the whole language, and the compiled flows of random intents,
- * against a private Open vSwitch; and interpreters that were made wrong on purpose, which frames of that kind must catch.
- * FUZZ_FRAMES=N asks for N frames of each (3,000); SEED repeats a run, `npm run fuzz` goes on for longer.
+ * The short form of the fuzzer: random flow tables over the whole language, and the compiled flows of random
+ * intents, against a private Open vSwitch; and interpreters that were made wrong on purpose, which frames of
+ * that kind must catch. FUZZ_FRAMES=N asks for N frames of each (3,000); SEED repeats a run, `npm run fuzz`
+ * goes on for longer.
  */
 import { pathToFileURL } from "node:url";
 import type { OvsVersion } from "../../src/openflow/index.ts";
@@ -93,7 +94,7 @@ const MUTATIONS: readonly (readonly [name: string, file: string, from: string, t
   ["output to in_port", "emitter.ts", "if (port !== inPort) this.#emit(port);", "this.#emit(port);"],
   ["protocol 0 is written", "commit.ts", "if (flow[KEY.nwProto] !== 0) {", "if (flow !== base) {"],
   ["labels after a push keep S", "mpls.ts", "key[KEY.mplsLse]! & ~BOTTOM", "key[KEY.mplsLse]!"],
-  ["no new look after a pop", "key-changes.ts", "if (!isMplsType(type)) key.wasMpls = true;", ""],
+  ["no recirculation after a pop", "key-changes.ts", "if (!isMplsType(type)) key.wasMpls = true;", ""],
   ["changes in a bucket stay", "translate.ts", "key.flow = flow;\n    key.wasMpls = wasMpls;", ""],
 ];
 
@@ -109,7 +110,7 @@ async function mutated(file: string, from: string, to: string): Promise<Language
   return (await import(pathToFileURL(bundle).href)) as Language;
 }
 
-/** Ten copies of a packet, each looked at anew and copied again: a million at the depth that is allowed. */
+/** Ten copies of a packet, each recirculated and copied again: a million at the depth that is allowed. */
 const MULTIPLIED: Rules = {
   groups: [`group_id=1,type=all${",bucket=actions=pop_mpls:0x0800,resubmit(,0)".repeat(10)}`],
   flows: ["table=0,priority=1,ip actions=push_mpls:0x8847,group:1", "table=0,priority=0 actions=output:1"],
@@ -128,7 +129,10 @@ test("no frame is drawn when it is late", () => {
 
 type Questions = readonly { readonly rules: Rules; readonly frames: readonly Candidate[] }[];
 
-/** Tables and frames as the first test draws them, always the same, with the outcomes that the switch agrees to. */
+/**
+ * Tables and frames as the first test draws them, always the same, with the outcomes that the switch agrees
+ * to.
+ */
 function questions(): Questions {
   return Array.from({ length: CANARY_ROUNDS }, (_, number) => {
     const r = rng(number);

@@ -1,6 +1,6 @@
 /**
- * Random intents, compiled: the core, the interpreter on the parsed text of the flows, and Open vSwitch running that
- * text must put out the same bytes by the same ports.
+ * Random intents, compiled: the core, the interpreter on the parsed text of the flows, and Open vSwitch
+ * running that text must put out the same bytes by the same ports.
  */
 
 import { Core } from "../../src/core/index.ts";
@@ -49,7 +49,10 @@ function coreSays(core: Core, text: string, inputs: readonly Input[]): { flows: 
   return { flows: [...new Flows(intent)].map(flowText).join("\n"), said };
 }
 
-/** Runs `count` intents from a seed, with `each` frames, on a version of Open vSwitch; every difference in words. */
+/**
+ * Runs `count` intents from a seed, with `each` frames, on a version of Open vSwitch; every difference in
+ * words.
+ */
 export async function runIntents(
   seed: number,
   count: number,

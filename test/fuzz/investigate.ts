@@ -1,5 +1,6 @@
 /**
- * What to do with a difference: make it as small as it gets, asking the switch each time, and write it down as a case.
+ * What to do with a difference: make it as small as it gets, asking the switch each time, and write it down
+ * as a case.
  */
 import { type Case, writeCase } from "./cases.ts";
 import { DEATH, type Lines, type Rig } from "./rig.ts";
@@ -9,7 +10,9 @@ import { interpreterOf, LANGUAGE, type Language, read } from "./world.ts";
 
 const isDeath = (lines: Lines): boolean => lines[0]?.startsWith(DEATH) === true;
 
-/** Whether interpreter and switch differ, in the way of `like`: over an answer, or over whether there is one. */
+/**
+ * Whether interpreter and switch differ, in the way of `like`: over an answer, or over whether there is one.
+ */
 async function differ(
   rig: Rig,
   { rules, input }: Question,

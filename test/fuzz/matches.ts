@@ -1,7 +1,8 @@
 /**
- * Random matches over every field that the interpreter executes, as text that ovs-ofctl takes, together with what they
- * promise about a packet (ovs-fields(7), "Prerequisites"): actions may only be written where the match, or an earlier
- * action, says that their field is there. Values come from the small world of the frames (openflow/interpret/frames.ts).
+ * Random matches over every field that the interpreter executes, as text that ovs-ofctl takes, together with
+ * what they promise about a packet (ovs-fields(7), "Prerequisites"): actions may only be written where the
+ * match, or an earlier action, says that their field is there. Values come from the small world of the frames
+ * (openflow/interpret/frames.ts).
  */
 import type { Rng } from "../model/random.ts";
 import { WORLD } from "../openflow/interpret/frames.ts";

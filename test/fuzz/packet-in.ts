@@ -1,7 +1,7 @@
 /**
- * Packet-ins as lines, so that the interpreter's can be held against those of a switch: reason, controller id, userdata,
- * in_port, what goes beside the packet, and the packet. Lengths are left out, because Open vSwitch keeps no buffers and
- * sends whole packets.
+ * Packet-ins as lines, so that the interpreter's can be held against those of a switch: reason, controller
+ * id, userdata, in_port, what goes beside the packet, and the packet. Lengths are left out, because Open
+ * vSwitch keeps no buffers and sends whole packets.
  */
 
 import { fieldNamed } from "../../src/openflow/fields.ts";

@@ -1,6 +1,6 @@
 /**
- * Frames that reach an action: of the kind it wants, ordinary and at the edges (a TTL that runs out, a stack of several
- * labels, a fragment, a header that cannot be read), and below labels where a pop brings it there.
+ * Frames that reach an action: of the kind it wants, ordinary and at the edges (a TTL that runs out, a stack
+ * of several labels, a fragment, a header that cannot be read), and below labels where a pop brings it there.
  */
 
 export type Need = "any" | "tag" | "mpls" | "ip" | "ipv6" | "tcp" | "udp" | "icmp" | "arp" | "nd";

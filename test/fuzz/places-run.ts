@@ -1,7 +1,7 @@
 /**
- * Cells of the product of actions and places (places.ts), many on one switch at a time: which of them Open vSwitch takes,
- * and what becomes of their frames there and in the interpreter. Flows and groups go in one by one, not as a bundle, so
- * that one that is refused leaves the others be.
+ * Cells of the product of actions and places (places.ts), many on one switch at a time: which of them Open
+ * vSwitch takes, and what becomes of their frames there and in the interpreter. Flows and groups go in one by
+ * one, not as a bundle, so that one that is refused leaves the others be.
  */
 
 import { execFile } from "node:child_process";
@@ -100,12 +100,15 @@ interface Line {
   readonly cell: Cell | null;
 }
 
-/** Numbers of messages: that of the first line, and how far the next one is; a barrier stands between them. */
+/**
+ * Numbers of messages: that of the first line, and how far the next one is; a barrier stands between them.
+ */
 const XID = { first: 6, step: 2 };
 
 /**
- * Sends lines one by one. ovs-ofctl stops at the first that is refused: by itself, before it sends anything, or by the
- * switch, with all before it installed. The rest is given to it again, without the cell of that line.
+ * Sends lines one by one. ovs-ofctl stops at the first that is refused: by itself, before it sends anything,
+ * or by the switch, with all before it installed. The rest is given to it again, without the cell of that
+ * line.
  */
 async function addAll(
   sw: Switch,
@@ -225,7 +228,10 @@ async function runLot(cells: readonly Cell[], tally: Tally): Promise<void> {
   }
 }
 
-/** What ovs-ofctl says of a whole file, without a line, when one of its lines needs another version of OpenFlow. */
+/**
+ * What ovs-ofctl says of a whole file, without a line, when one of its lines needs another version of
+ * OpenFlow.
+ */
 const OTHER_VERSION = /none of the usable flow formats/;
 
 /** Runs cells; a lot that ends the switch is halved until the cell is found that does. */

@@ -1,6 +1,6 @@
 /**
- * Every action in every place, interpreter against a real switch. An everyday run takes every PLACES_STEP-th cell of the
- * product (40), beginning where the seed says; CI takes them all (1).
+ * Every action in every place, interpreter against a real switch. An everyday run takes every PLACES_STEP-th
+ * cell of the product (40), beginning where the seed says; CI takes them all (1).
  */
 import { assert, peer, seed, suite } from "../harness.ts";
 import { cells, FORMS, PLACES } from "./places.ts";

@@ -1,8 +1,9 @@
 /**
- * Every action in every place: each action with its forms of arguments (ovs-actions(7)), in an apply list, an action
- * set, each kind of group bucket, a clone, behind a recirculation, in a table that is called, and some of these in each
- * other. One cell of the product is a few flows and groups of its own; frames find their cell by their source address.
- * Nothing here knows what a cell does: what Open vSwitch refuses is dropped by whoever installs it.
+ * Every action in every place: each action with its forms of arguments (ovs-actions(7)), in an apply list, an
+ * action set, each kind of group bucket, a clone, behind a recirculation, in a table that is called, and some
+ * of these in each other. One cell of the product is a few flows and groups of its own; frames find their
+ * cell by their source address. Nothing here knows what a cell does: what Open vSwitch refuses is dropped by
+ * whoever installs it.
  */
 import { macBytes } from "../openflow/interpret/frames.ts";
 import { FRAMES, type Need } from "./place-frames.ts";
@@ -239,7 +240,10 @@ export interface Cell {
   readonly frames: readonly { readonly inPort: number; readonly frame: Uint8Array }[];
 }
 
-/** What a place makes of an action: actions in its table and in the next ones, and buckets of groups by their number. */
+/**
+ * What a place makes of an action: actions in its table and in the next ones, and buckets of groups by their
+ * number.
+ */
 interface Laid {
   readonly actions: readonly string[];
   readonly next?: readonly string[];

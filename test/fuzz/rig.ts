@@ -1,7 +1,7 @@
 /**
- * A switch that may be asked anything: it is started anew when a question ends it, and then says so as its answer, or
- * when it gives no answer for long. Open vSwitch 3.1 does have assertions that flows and a frame can make fail, and
- * frames that it looks at anew a million times.
+ * A switch that may be asked anything: it is started anew when a question ends it, and then says so as its
+ * answer, or when it gives no answer for long. Open vSwitch 3.1 does have assertions that flows and a frame
+ * can make fail, and frames that it looks at anew a million times.
  */
 
 import { SwitchError } from "../../src/host/index.ts";
@@ -132,8 +132,8 @@ export class Rig {
   }
 
   /**
-   * What becomes of frames under rules that the switch takes. The first that ends the switch gets a line that says so;
-   * those behind it may get no answer (null), and so do all when together they take too long.
+   * What becomes of frames under rules that the switch takes. The first that ends the switch gets a line that
+   * says so; those behind it may get no answer (null), and so do all when together they take too long.
    */
   async ask(rules: Rules, inputs: readonly Input[]): Promise<(Lines | null)[]> {
     if (inputs.length === 0) return [];

@@ -1,7 +1,7 @@
 /**
- * Rounds of the fuzzer: rules on a switch, frames through it and through the interpreter, and the frames on which the
- * two differ. A switch that has cached the answer for another frame may answer wrongly, so a difference counts only
- * when the switch repeats it with empty caches.
+ * Rounds of the fuzzer: rules on a switch, frames through it and through the interpreter, and the frames on
+ * which the two differ. A switch that has cached the answer for another frame may answer wrongly, so a
+ * difference counts only when the switch repeats it with empty caches.
  */
 
 import type { Interpreter, Outcome } from "../../src/openflow/index.ts";
@@ -42,7 +42,9 @@ export interface Round {
 export const saidBy = (outcome: Outcome): string[] =>
   isDecided(outcome) ? linesOf(outcome) : [outcome.verdict];
 
-/** The lines that both sides take. One that only the switch takes is a difference; we take more than it does. */
+/**
+ * The lines that both sides take. One that only the switch takes is a difference; we take more than it does.
+ */
 async function agreedFlows(
   rig: Rig,
   lines: readonly string[],
@@ -86,7 +88,7 @@ async function agreedGroups(rig: Rig, groups: readonly string[]): Promise<string
 /** What the interpreter says when that is not the answer; null when it is. */
 export function unlike(interpreter: Interpreter, input: Input, answer: Lines): string[] | null {
   const outcome = outcomeOf(interpreter, input);
-  const ours = outcome === null ? ["looked at anew too often"] : saidBy(outcome);
+  const ours = outcome === null ? ["recirculates too often"] : saidBy(outcome);
   return ours.join() === answer.join() ? null : ours;
 }
 

@@ -1,7 +1,8 @@
 /**
- * Delta debugging: the smallest flows, groups and frame for which something still holds (here: that interpreter and
- * switch differ). Lines are taken apart as text, at commas that are in no brackets; a piece that makes a line wrong
- * simply does not hold. Greedy, to a fixed point; the result cannot lose any one piece more.
+ * Delta debugging: the smallest flows, groups and frame for which something still holds (here: that
+ * interpreter and switch differ). Lines are taken apart as text, at commas that are in no brackets; a piece
+ * that makes a line wrong simply does not hold. Greedy, to a fixed point; the result cannot lose any one
+ * piece more.
  */
 import type { Input } from "../ovs/private-switch.ts";
 import type { Rules } from "./world.ts";
@@ -31,7 +32,10 @@ export function splitList(text: string): string[] {
 
 const NESTED = /^(clone|write_actions)\((.*)\)$/;
 
-/** Shorter lists of actions: one action away, or one nested list shortened, or a clone replaced by what it holds. */
+/**
+ * Shorter lists of actions: one action away, or one nested list shortened, or a clone replaced by what it
+ * holds.
+ */
 function* shorterActions(actions: readonly string[]): Generator<string[]> {
   for (const [i, action] of actions.entries()) {
     const around = (middle: readonly string[]): string[] => [

@@ -1,6 +1,6 @@
 /**
- * What the fuzzer has seen, so that a quiet run can be told from an idle one: verdicts, outcomes a table, flows met,
- * what was refused and what was left out.
+ * What the fuzzer has seen, so that a quiet run can be told from an idle one: verdicts, outcomes a table,
+ * flows met, what was refused and what was left out.
  */
 import { type Chosen, outcomeClass, type Rules } from "./world.ts";
 
@@ -64,7 +64,7 @@ export class Statistics {
         `${(this.#lookups / Math.max(1, this.frames)).toFixed(1)} lookups a frame`,
       `  ${percent(this.#errors, this.frames)} dropped by an error, ${percent(this.#packetIns, this.frames)} with packet-ins; ` +
         `${this.stale} answers of the switch came from a cache that had masked too little`,
-      `  not sent: ${this.#undecided} undecided, ${this.#immodest} with too many outputs, ${this.#tedious} looked at anew too often; ` +
+      `  not sent: ${this.#undecided} undecided, ${this.#immodest} with too many outputs, ${this.#tedious} recirculated too often; ` +
         `sent without an answer: ${this.unasked}`,
       ...(refusals.length > 0 ? [`  lines that neither side takes: ${refusals.join("; ")}`] : []),
     ].join("\n");

@@ -1,8 +1,8 @@
 /**
- * Random worlds for the fuzzer: groups, flows in several tables that call each other, and frames that find their ways
- * through them. Frames are drawn blindly and then chosen by where the interpreter takes them: one of every way comes
- * before the second of any, so that most tables split their frames and most flows are met. The choice says nothing
- * about what the answers should be.
+ * Random worlds for the fuzzer: groups, flows in several tables that call each other, and frames that find
+ * their ways through them. Frames are drawn blindly and then chosen by where the interpreter takes them: one
+ * of every way comes before the second of any, so that most tables split their frames and most flows are met.
+ * The choice says nothing about what the answers should be.
  */
 
 import {
@@ -138,8 +138,8 @@ export function interpreterOf(rules: Rules, language: Language = LANGUAGE): Inte
 }
 
 /**
- * How often one frame may be looked at anew. Six times in a row at most, but of several copies each time, and of the
- * copies of each copy: a few lines can ask for billions, for which nobody waits.
+ * How often one frame may recirculate. Six times in a row at most, but of several copies each time, and
+ * of the copies of each copy: a few lines can ask for billions, for which nobody waits.
  */
 const MAX_READINGS = 500;
 

@@ -1,6 +1,6 @@
 /**
- * The table of actions: every entry has all that is made of it, in every OpenFlow version that it claims, and the
- * compiler refuses an action that lacks an entry or a meaning.
+ * The table of actions: every entry has all that is made of it, in every OpenFlow version that it claims, and
+ * the compiler refuses an action that lacks an entry or a meaning.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -70,7 +70,9 @@ test("an action prints as it was written", () => {
   }
 });
 
-/** OpenFlow 1.0 has no action that sets the VLAN of a tagged packet only: a switch prints mod_vlan_… there. */
+/**
+ * OpenFlow 1.0 has no action that sets the VLAN of a tagged packet only: a switch prints mod_vlan_… there.
+ */
 const LOSSY_IN_10 = ["set_vlan_vid", "set_vlan_pcp"];
 
 test("an action survives printing and parsing in every OpenFlow version that it claims", () => {
@@ -122,7 +124,7 @@ test("spellings that entries share are the same", () => {
     }
 });
 
-// --- What the compiler refuses -------------------------------------------------------------------------------------
+// --- What the compiler refuses ---
 
 const AST = "src/openflow/ast.ts";
 const ENTRIES = "src/openflow/actions/index.ts";

@@ -1,6 +1,7 @@
 /**
- * Thousands of random lines read by us and by `ovs-ofctl parse-flows`: the same are refused, and those that are taken
- * mean the same, printed in the spelling of three OpenFlow versions. The seed is printed; LINES sets how many.
+ * Thousands of random lines read by us and by `ovs-ofctl parse-flows`: the same are refused, and those that
+ * are taken mean the same, printed in the spelling of three OpenFlow versions. The seed is printed; LINES
+ * sets how many.
  */
 import { formatActions, formatMatch, type Protocol, parseFlow } from "../../src/openflow/index.ts";
 import { assert, peer, seed, suite } from "../harness.ts";

@@ -1,7 +1,8 @@
 /**
- * Random flows for a switch to be asked for again: every field that Open vSwitch 3.1 has, every action in all of its
- * argument forms and in every place where it may stand. Most are right; those that the switch refuses are left out by
- * whoever installs them. Unlike generate.ts it leaves nothing out that a message garbles: what a dump shows is wanted.
+ * Random flows for a switch to be asked for again: every field that Open vSwitch 3.1 has, every action in all
+ * of its argument forms and in every place where it may stand. Most are right; those that the switch refuses
+ * are left out by whoever installs them. Unlike generate.ts it leaves nothing out that a message garbles:
+ * what a dump shows is wanted.
  */
 import { FIELDS, type Field } from "../../src/openflow/index.ts";
 import { type Dice, matchOf as plainMatchOf, textOf } from "./generate.ts";

@@ -1,6 +1,7 @@
 /**
- * Random lines of flow text over the whole registry of fields and the grammar of actions: most of them right, some
- * wrong on purpose. Left out is what Open vSwitch 3.1 itself garbles on its way through a message (GARBLED).
+ * Random lines of flow text over the whole registry of fields and the grammar of actions: most of them right,
+ * some wrong on purpose. Left out is what Open vSwitch 3.1 itself garbles on its way through a message
+ * (GARBLED).
  */
 import { FIELDS, type Field } from "../../src/openflow/index.ts";
 

@@ -1,6 +1,7 @@
 /**
- * What `ovs-ofctl parse-flows` makes of lines: for each the match and actions of the flow it would send, or null where
- * it refuses the line. A refused line ends the program, so those that we expect to be refused are asked one by one.
+ * What `ovs-ofctl parse-flows` makes of lines: for each the match and actions of the flow it would send, or
+ * null where it refuses the line. A refused line ends the program, so those that we expect to be refused are
+ * asked one by one.
  */
 import { spawnSync } from "node:child_process";
 import type { Protocol } from "../../src/openflow/index.ts";

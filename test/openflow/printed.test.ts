@@ -1,8 +1,9 @@
 /**
- * Whatever a switch prints is read: random flows of every field and every action are installed in each OpenFlow version,
- * printed in each with and without names, statistics and order, and read back line by line. No line is refused, by
- * neither way of reading; where the version loses nothing, it means what was installed. What ovs-ofctl refuses as input
- * we refuse. PRINTED_LINES sets how many lines are read (200000 takes some ten minutes).
+ * Whatever a switch prints is read: random flows of every field and every action are installed in each
+ * OpenFlow version, printed in each with and without names, statistics and order, and read back line by line.
+ * No line is refused, by neither way of reading; where the version loses nothing, it means what was
+ * installed. What ovs-ofctl refuses as input we refuse. PRINTED_LINES sets how many lines are read (200000
+ * takes some ten minutes).
  */
 import {
   canonicalText,
@@ -32,11 +33,16 @@ const AT_ONCE = 150;
 
 /** Printed without their masks: a dump does not show what they match. */
 const UNPRINTED = /tun_(?:gbp_flags|erspan_\w+|gtpu_\w+)/;
-/** What OpenFlow 1.0 cannot show, prints as something else, or cuts on its way into the switch (masks, VLANs, ICMP). */
+/**
+ * What OpenFlow 1.0 cannot show, prints as something else, or cuts on its way into the switch (masks, VLANs,
+ * ICMP).
+ */
 const NOT_IN_10 =
   /write_actions|clear_actions|meter:|push_vlan|set_vlan_|goto_table|write_metadata|send_flow_rem|no_\w+_counts|vlan_(?:tci|vid|pcp)=|icmp.*(?:tcp|udp|sctp|tp)_(?:src|dst)|importance|set_field:[^,]+\/[^,]+->(?!x*reg|metadata|tun_id|pkt_mark)/;
 
-/** A flow's meaning; tunnel options have the width that the switch gives them, which its text does not say. */
+/**
+ * A flow's meaning; tunnel options have the width that the switch gives them, which its text does not say.
+ */
 function meaningOf(flow: Flow): string {
   const { words, unplaced } = matchWords(flow);
   const compared = words.map(({ word, value, mask }) => `${word}:${value}/${mask}`).join(" ");
@@ -140,7 +146,8 @@ test("each line of a dump is read, and means what was installed", async () => {
       for (const { line, message } of refused) {
         refusals++;
         const { flow } = parseFlow(line, undefined, { protocol: protocolOf(version) });
-        // In OpenFlow 1.0 a misfit is refused only beside something that 1.0 has no message for, which we do not count.
+        // In OpenFlow 1.0 a misfit is refused only beside something that 1.0 has no message for, which we do
+        // not count.
         const isOf10 = version === "OpenFlow10" && message.includes("OFPBAC_MATCH_INCONSISTENT");
         if (flow !== null && !isOf10 && message !== "no usable flow format")
           complaints.set(line, `${version}: ovs-ofctl refuses, and we take: ${line}\n  ${message}`);

@@ -1,6 +1,6 @@
 /**
- * A switch of its own for text: ports and tables with awkward names, tunnel options, groups and meters, so that random
- * flows can be installed in any OpenFlow version and printed in any other. Frames never pass it.
+ * A switch of its own for text: ports and tables with awkward names, tunnel options, groups and meters, so
+ * that random flows can be installed in any OpenFlow version and printed in any other. Frames never pass it.
  */
 import { spawnSync } from "node:child_process";
 import type { Protocol } from "../../src/openflow/index.ts";

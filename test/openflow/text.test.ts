@@ -1,6 +1,6 @@
 /**
- * Flow text by example: what is read, how it is printed back in three OpenFlow versions, what is warned of and what is
- * refused, with columns. Every expectation about Open vSwitch was seen on 3.1.0.
+ * Flow text by example: what is read, how it is printed back in three OpenFlow versions, what is warned of
+ * and what is refused, with columns. Every expectation about Open vSwitch was seen on 3.1.0.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -139,7 +139,7 @@ test("what Open vSwitch drops or bends in silence is a warning with its column",
     /^1 warning mpls_label is not matched: it needs mpls/,
   );
   assert.is(printed("mpls_label=100,actions=drop"), "actions=drop");
-  assert.match(said("mpls,mpls_label=1048577,actions=drop")[0]!, /^17 warning .*mpls_label=1 /);
+  assert.match(said("mpls,mpls_label=1048577,actions=drop")[0]!, /^17 warning .*mpls_label=1$/);
   assert.match(said("actions=dec_ttl")[0]!, /^9 warning dec_ttl needs ip or ipv6/);
   assert.is(parseFlow("actions=dec_ttl", undefined, { protocol: "OpenFlow13" }).flow, null);
   assert.equal(said("ip,actions=dec_ttl"), []);
@@ -156,7 +156,7 @@ test("errors point at their word and name the nearest", () => {
     ["ip", "3 error this flow has no actions: actions=drop is the least"],
     [
       "delete ip,actions=drop",
-      "1 error delete changes flows that are there and is none itself: a dump, or lines that add, would be flows",
+      "1 error delete changes installed flows and is not a flow; expected a dump, or lines that add flows",
     ],
     [
       "table=1,actions=goto_table:1",

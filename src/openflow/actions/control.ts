@@ -1,6 +1,6 @@
 /**
- * Actions that steer the list they are in or leave the packet unchanged: queues, clone, meter, conjunction, note, exit
- * (ovs-actions(7), "Other Actions" and "Metadata Actions").
+ * Actions that steer the list they are in or leave the packet unchanged: queues, clone, meter, conjunction,
+ * note, exit (ovs-actions(7), "Other Actions" and "Metadata Actions").
  */
 import { type ActionReading, number, readBytes } from "../arguments.ts";
 import type { Action } from "../ast.ts";
@@ -117,10 +117,11 @@ export const conjunction: ActionEntry<ActionOf<"conjunction">> = {
   support: "executed",
   docs: [
     [
-      "The flows of one priority are searched together, below ordinary flows of that priority. If all clauses of an",
-      "id match, the table is searched again with that conj_id, and the highest ordinary flow of any priority applies.",
-      "Ambiguous if the order of installation decides which of two ids is found first and their flows differ. In a",
-      "proof unknown if one flow is two clauses of an id, one id has two numbers of clauses, or an id has 64.",
+      "The flows of one priority are searched together, below ordinary flows of that priority. If all",
+      "clauses of an id match, the table is searched again with that conj_id, and the highest ordinary flow",
+      "of any priority applies. Ambiguous if the order of installation decides which of two ids is found",
+      "first and their flows differ. In a proof unknown if one flow is two clauses of an id, one id has two",
+      "numbers of clauses, or an id has 64.",
     ].join(" "),
   ],
 };

@@ -1,6 +1,6 @@
 /**
- * Actions that copy bits between fields and the stack: move, push, pop (ovs-actions(7), "Header Field Modification
- * Actions" and "Stack Actions").
+ * Actions that copy bits between fields and the stack: move, push, pop (ovs-actions(7), "Header Field
+ * Modification Actions" and "Stack Actions").
  */
 import { type ActionReading, arrow } from "../arguments.ts";
 import type { Action, Subfield } from "../ast.ts";

@@ -1,6 +1,6 @@
 /**
- * The action ct, with its nat and exec, and ct_clear (ovs-actions(7), "The ct action"). They are kept as text, with the
- * actions inside and the fields that they read.
+ * The action ct, with its nat and exec, and ct_clear (ovs-actions(7), "The ct action"). They are kept as
+ * text, with the actions inside and the fields that they read.
  */
 import { type ActionReading, keyed, number, table } from "../arguments.ts";
 import type { Action, Subfield } from "../ast.ts";
@@ -20,13 +20,15 @@ const NAT_RANGES = [
   /^([\da-f:.]*:[\da-f:.]*)(?:-([\da-f:.]+))?()()$/i,
 ];
 
+const NAT_EXAMPLES = "10.0.0.1-10.0.0.9:1024-2048 or [2001:db8::1]-[2001:db8::9]:80";
+
 /** An address range with ports, `1.2.3.4-1.2.3.9:80-90`, `[::1]-[::9]:80`, as nat prints it. */
 function natRange(text: Token): { text: string; isV6: boolean } {
   const found = NAT_RANGES.map(range => range.exec(text.text)).find(one => one !== null) ?? null;
   const bad = (): never => {
     throw new Fault(
       text,
-      `${clip(text.text)} is no range of addresses: 10.0.0.1-10.0.0.9:1024-2048 and [2001:db8::1]-[2001:db8::9]:80 are`,
+      `${clip(text.text)} is not a range of addresses; expected for example ${NAT_EXAMPLES}`,
     );
   };
   if (found === null) return bad();
@@ -183,8 +185,8 @@ function checkTracking({ consistency }: ActionReading, pair: Pair, ct: Tracking)
 }
 
 /**
- * The settings inside of ct, each by set_field, and those of one field that follow each other as one: OpenFlow 1.3 prints
- * one with a mask as several loads.
+ * The settings inside of ct, each by set_field, and those of one field that follow each other as one:
+ * OpenFlow 1.3 prints one with a mask as several loads.
  */
 function marksOf(nested: readonly Action[]): Action[] {
   const marks: Action[] = [];

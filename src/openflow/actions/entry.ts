@@ -1,8 +1,9 @@
 /**
- * What the table of actions holds of each action: how it is written and printed, where it is allowed, what it needs of
- * the packet, how large it is, and how far it is executed. Parser, printer, normal form, action sets, size accounting
- * and docs/language.md read these entries; the interpreter and the prover add what an action does. The model is
- * lib/ofp-actions.c of Open vSwitch, with its one list of actions; versions and action sets are those of ovs-actions(7).
+ * What the table of actions holds of each action: how it is written and printed, where it is allowed, what it
+ * needs of the packet, how large it is, and how far it is executed. Parser, printer, normal form, action
+ * sets, size accounting and docs/language.md read these entries; the interpreter and the prover add what an
+ * action does. The model is lib/ofp-actions.c of Open vSwitch, with its one list of actions; versions and
+ * action sets are those of ovs-actions(7).
  */
 import type { Consistency, Demand } from "../action-checks.ts";
 import type { ActionParser } from "../arguments.ts";
@@ -30,7 +31,10 @@ export interface Feature {
   readonly note: string;
 }
 
-/** Instructions in the order in which a flow must have them; an action that is none of them is in apply_actions. */
+/**
+ * Instructions in the order in which a flow must have them; an action that is none of them is in
+ * apply_actions.
+ */
 export const INSTRUCTIONS = [
   "meter",
   "apply_actions",
@@ -66,8 +70,8 @@ export type SetPart = (typeof SET_FIRST)[number] | "change" | (typeof SET_END)[n
 export type Freezing = "with its table" | "alone" | "left out";
 
 /**
- * Bytes that Open vSwitch takes to store an action (struct ofpact_… of include/openvswitch/ofp-actions.h, 64 bits).
- * Some spellings of one action differ in size, so these are bounds.
+ * Bytes that Open vSwitch takes to store an action (struct ofpact_… of include/openvswitch/ofp-actions.h, 64
+ * bits). Some spellings of one action differ in size, so these are bounds.
  */
 export type ByteBounds = readonly [least: number, most: number];
 
@@ -82,7 +86,9 @@ export interface Spelling<A extends Action = Action> {
   readonly parse: ActionParser;
   /** A flow, from its match on, that has the action in this spelling and is free of warnings. */
   readonly example: string;
-  /** What the packet must be; OpenFlow 1.0 takes a flow that does not ensure it, and the action does nothing. */
+  /**
+   * What the packet must be; OpenFlow 1.0 takes a flow that does not ensure it, and the action does nothing.
+   */
   readonly needs?: readonly Demand[];
   /** Notes what the packet is behind the action. */
   readonly becomes?: (consistency: Consistency, action: A) => void;
@@ -112,7 +118,9 @@ export interface ActionEntry<A extends Action = Action> {
   readonly versions: readonly Protocol[];
   /** The instruction that it is; absent: it is an action. */
   readonly instruction?: Instruction;
-  /** Whether it may be written into an action set; a string names what may not. Buckets may hold any action. */
+  /**
+   * Whether it may be written into an action set; a string names what may not. Buckets may hold any action.
+   */
   readonly inWriteActions: boolean | ((action: A) => true | string);
   /** Its part in an action set; null: an action set ignores it. */
   readonly setPart: SetPart | null | ((action: A) => SetPart | null);
@@ -121,7 +129,10 @@ export interface ActionEntry<A extends Action = Action> {
   readonly bytes:
     | ByteBounds
     | ((action: A, ofList: (actions: readonly Action[]) => ByteBounds) => ByteBounds);
-  /** Whether a packet whose MPLS labels were popped must recirculate first (recirc_for_mpls() of Open vSwitch). */
+  /**
+   * Whether a packet whose MPLS labels were popped must recirculate first (recirc_for_mpls() of Open
+   * vSwitch).
+   */
   readonly recirculates: boolean | ((action: A) => boolean);
   readonly freezing: Freezing | ((action: A) => Freezing);
   readonly support: Support;

@@ -1,7 +1,7 @@
 /**
- * The table of actions: one entry for each. A new member of `Action` or `OpaqueName` (ast.ts) without an entry does not
- * compile. Everything that is made of the table is derived here: the names that the parser knows, and rows for
- * docs/language.md.
+ * The table of actions: one entry for each. A new member of `Action` or `OpaqueName` (ast.ts) without an
+ * entry does not compile. Everything that is made of the table is derived here: the names that the parser
+ * knows, and rows for docs/language.md.
  */
 import type { Action } from "../ast.ts";
 import { clone, conjunction, exit, meter, note, popQueue, setQueue } from "./control.ts";

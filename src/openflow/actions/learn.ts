@@ -1,6 +1,6 @@
 /**
- * The action learn, which adds a flow (ovs-actions(7), "The learn action"): its arguments, and the specifications of
- * the match and the actions of the new flow, checked as learn_check() of Open vSwitch does.
+ * The action learn, which adds a flow (ovs-actions(7), "The learn action"): its arguments, and the
+ * specifications of the match and the actions of the new flow, checked as learn_check() of Open vSwitch does.
  */
 import { type ActionReading, table } from "../arguments.ts";
 import type { Action, Subfield } from "../ast.ts";
@@ -46,7 +46,10 @@ function constantOf(text: Token, bits: number): bigint | null {
   throw new Fault(text, `${clip(text.text)} does not fit into ${bits} bits`);
 }
 
-/** One specification of learn: a match of the new flow, or an action of it, and the field whose value goes into it. */
+/**
+ * One specification of learn: a match of the new flow, or an action of it, and the field whose value goes
+ * into it.
+ */
 interface LearnSpec {
   readonly text: string;
   readonly reads: Subfield | null;

@@ -1,7 +1,7 @@
 /**
- * Actions that are parsed strictly and printed, but kept as text: multipath, bundle, sample, encap and their kind
- * (ovs-actions(7)). Each keeps the spelling of Open vSwitch as its text, so that two of them are the same exactly if
- * they print alike. learn.ts and ct.ts hold the two large ones.
+ * Actions that are parsed strictly and printed, but kept as text: multipath, bundle, sample, encap and their
+ * kind (ovs-actions(7)). Each keeps the spelling of Open vSwitch as its text, so that two of them are the
+ * same exactly if they print alike. learn.ts and ct.ts hold the two large ones.
  */
 import type { Consistency } from "../action-checks.ts";
 import {
@@ -39,7 +39,10 @@ function parseMultipath(context: ActionReading, pair: Pair): Action {
   if (parts.length !== 6)
     throw new Fault(
       pair.span,
-      "multipath takes a hash, its basis, an algorithm, links, an argument and a field: multipath(eth_src,50,modulo_n,4,0,reg0[])",
+      [
+        "multipath takes a hash, its basis, an algorithm, links, an argument and a field:",
+        "multipath(eth_src,50,modulo_n,4,0,reg0[])",
+      ].join(" "),
     );
   const [hash, basis, algorithm, links, argument, to] = parts as [Token, Token, Token, Token, Token, Token];
   const subfield = parseSubfield(to);
@@ -183,7 +186,8 @@ function nshProperty(context: ActionReading, { key, value }: Pair): string {
   const [space, type, data] = parts as [Token, Token, Token];
   if (!/^0x[0-9a-f]+$/i.test(data.text))
     throw new Fault(data, `${clip(data.text)} is no hexadecimal data: 0x12345678 is`);
-  return `tlv(0x${number(context, space, 0xffff, "the class").toString(16).padStart(4, "0")},${number(context, type, 255, "the type")},${data.text.toLowerCase()})`;
+  const digits = number(context, space, 0xffff, "the class").toString(16).padStart(4, "0");
+  return `tlv(0x${digits},${number(context, type, 255, "the type")},${data.text.toLowerCase()})`;
 }
 
 const UNKNOWN_ETHERTYPE = 0xffff;

@@ -1,6 +1,7 @@
 /**
- * Actions that send the packet somewhere: output in its three forms, controller and enqueue (ovs-actions(7), "Output
- * Actions"). `outputTo` also reads a port that stands alone as an action, such as `NORMAL` or `LOCAL`.
+ * Actions that send the packet somewhere: output in its three forms, controller and enqueue (ovs-actions(7),
+ * "Output Actions"). `outputTo` also reads a port that stands alone as an action, such as `NORMAL` or
+ * `LOCAL`.
  */
 import { type ActionReading, keyed, number, port, readBytes, required, trimmed } from "../arguments.ts";
 import { type Action, PORT, type Span } from "../ast.ts";
@@ -121,7 +122,8 @@ function formatOutput(port: number, options: PrintOptions): string {
 }
 
 function parseEnqueue(context: ActionReading, pair: Pair): Action {
-  // A name in quotes, or one that ends at the last colon, as it is printed; else the port ends where strtok() ends it.
+  // A name in quotes, or one that ends at the last colon, as it is printed; else the port ends where strtok()
+  // ends it.
   const found =
     /^("(?:[^"\\]|\\.)*")[:,q ](.+)$/.exec(pair.value.text) ??
     /^([A-Za-z][^:,"]*):(\d+)$/.exec(pair.value.text) ??
@@ -156,7 +158,7 @@ export const output: ActionEntry<ActionOf<"output">> = {
     {
       name: "NORMAL",
       support: "unknown",
-      note: "Depends on learned addresses, VLANs, bonds and spanning tree. Other actions beside it are executed.",
+      note: "Depends on learned addresses, VLANs, bonds and spanning tree. Other actions are executed.",
     },
     {
       name: "FLOOD",
@@ -209,10 +211,10 @@ export const controllerEntry: ActionEntry<ActionOf<"controller">> = {
   support: "executed",
   docs: [
     [
-      "A packet-in with the whole frame, whatever max_len says. Without other arguments its reason is group in a",
-      "bucket and action_set in an action set; the reason action is no_match in a flow of priority 0 that matches",
-      "everything. With pause or a meter it is unknown. Changes after it to a packet with more tags than vlan-limit",
-      "are unknown too: Open vSwitch writes to the wrong bytes there.",
+      "A packet-in with the whole frame, whatever max_len says. Without other arguments its reason is group",
+      "in a bucket and action_set in an action set; the reason action is no_match in a flow of priority 0",
+      "that matches everything. With pause or a meter it is unknown. Changes after it to a packet with more",
+      "tags than vlan-limit are unknown too: Open vSwitch writes to the wrong bytes there.",
     ].join(" "),
   ],
 };

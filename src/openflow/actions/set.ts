@@ -1,7 +1,7 @@
 /**
- * Setting a field (ovs-actions(7), "Header Field Modification Actions"): set_field, load, and the actions of older
- * OpenFlow versions that set one field, `mod_dl_dst` and its kind. All of them are one action with a spelling, as a
- * switch prints another spelling in another OpenFlow version.
+ * Setting a field (ovs-actions(7), "Header Field Modification Actions"): set_field, load, and the actions of
+ * older OpenFlow versions that set one field, `mod_dl_dst` and its kind. All of them are one action with a
+ * spelling, as a switch prints another spelling in another OpenFlow version.
  */
 import type { Consistency, Demand } from "../action-checks.ts";
 import { type ActionParser, type ActionReading, arrow, type Nesting, number } from "../arguments.ts";
@@ -55,7 +55,9 @@ interface Setter extends Spelling<SetAction> {
 
 const PRESENT = 0x1000n;
 
-/** From OpenFlow 1.2 on the switch is sent set_field for these, which asks less of the packet than they do. */
+/**
+ * From OpenFlow 1.2 on the switch is sent set_field for these, which asks less of the packet than they do.
+ */
 const SENT_AS_SET_FIELD: ReadonlySet<SetSpelling> = new Set([
   "set_mpls_label",
   "set_mpls_tc",
@@ -136,7 +138,8 @@ function vlanSetter(spelling: SetSpelling): Setter {
       fieldNamed(isVid ? "vlan_vid" : "vlan_pcp"),
       isVid ? value | PRESENT : value,
     );
-    // From OpenFlow 1.1 on ovs-ofctl pushes a tag first, unless the match or an action before ensures that there is one.
+    // From OpenFlow 1.1 on ovs-ofctl pushes a tag first, unless the match or an action before ensures that
+    // there is one.
     if (!isSent || context.consistency.protocols.vlan === "tagged") return set;
     return [{ type: "push_vlan", span: pair.span, ethertype: 0x8100 }, set];
   };
@@ -163,7 +166,8 @@ function transportSetter(spelling: SetSpelling): Setter {
     parse: (context, pair) => {
       const value = BigInt(number(context, pair.value, 0xffff, spelling));
       const transport = TRANSPORTS.get(context.consistency.protocols.nwProto);
-      // If the match leaves the protocol open (a bucket, an action set), the switch is sent the action itself.
+      // If the match leaves the protocol open (a bucket, an action set), the switch is sent the action
+      // itself.
       const sent = transport === undefined ? spelling : sentAs(spelling, context.reading.protocol);
       return setOf(pair, sent, fieldNamed(`${transport ?? "tcp"}_${end}`), value);
     },
@@ -235,12 +239,18 @@ export function checkWritable(field: Field, span: Span, nesting: Nesting): void 
     throw new Fault(span, `inside of ct(exec(…)) only ct_mark and ct_label are set, not ${field.name}`);
 }
 
-/** Setting bits of the TCI adds or removes the tag for the checks of Open vSwitch: by the value, whatever its mask. */
+/**
+ * Setting bits of the TCI adds or removes the tag for the checks of Open vSwitch: by the value, whatever its
+ * mask.
+ */
 function noteTag(consistency: Consistency, value: bigint): void {
   consistency.become({ vlan: (value & PRESENT) === 0n ? "untagged" : "tagged" });
 }
 
-/** `set_field:5->vlan_vid` lacks the presence bit of the tag: OpenFlow 1.0 adds it, later versions refuse the flow. */
+/**
+ * `set_field:5->vlan_vid` lacks the presence bit of the tag: OpenFlow 1.0 adds it, later versions refuse the
+ * flow.
+ */
 function withoutPresence(context: ActionReading, pair: Pair, text: Token, value: bigint): Action {
   const message = `vlan_vid is set with its presence bit: ${value | PRESENT} is VLAN ${value}`;
   const { protocol } = context.reading;
@@ -454,9 +464,9 @@ export const set: ActionEntry<SetAction> = {
   support: "executed",
   docs: [
     [
-      "Ignored if the packet does not have the field. Unknown: tun_metadata and NSH; a change of ARP or of labels",
-      "that are cut short, where Open vSwitch writes beyond the end of the packet; a change of IP headers that it",
-      "looks for in the wrong place (pushed labels behind LLC/SNAP, label stacks of zeros).",
+      "Ignored if the packet does not have the field. Unknown: tun_metadata and NSH; a change of ARP or of",
+      "labels that are cut short, where Open vSwitch writes beyond the end of the packet; a change of IP",
+      "headers that it looks for in the wrong place (pushed labels behind LLC/SNAP, label stacks of zeros).",
     ].join(" "),
   ],
   settings: action => {

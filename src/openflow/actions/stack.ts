@@ -136,8 +136,8 @@ export const popMpls: ActionEntry<ActionOf<"pop_mpls">> = {
   support: "executed",
   docs: [
     [
-      "The packet recirculates when an action behind it needs the headers under the label. Some label stacks without",
-      "a bottom make Open vSwitch terminate, which is unknown.",
+      "The packet recirculates when an action behind it needs the headers under the label. Some label stacks",
+      "without a bottom make Open vSwitch terminate, which is unknown.",
     ].join(" "),
   ],
 };

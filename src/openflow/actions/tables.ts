@@ -1,7 +1,7 @@
 /**
- * Actions and instructions that continue elsewhere or act later: resubmit, goto_table, group, the action set and the
- * metadata (ovs-actions(7), "Firewalling Actions" aside from ct, "Programming and Control Flow Actions" and
- * "Instructions").
+ * Actions and instructions that continue elsewhere or act later: resubmit, goto_table, group, the action set
+ * and the metadata (ovs-actions(7), "Firewalling Actions" aside from ct, "Programming and Control Flow
+ * Actions" and "Instructions").
  */
 import { type ActionReading, listed, number, port, table } from "../arguments.ts";
 import { type Action, PORT } from "../ast.ts";
@@ -64,8 +64,8 @@ export const resubmit: ActionEntry<ActionOf<"resubmit">> = {
   support: "executed",
   docs: [
     [
-      "64 levels, 4096 lookups, 64 kB of stack; beyond that the frame is dropped, including earlier outputs, which is",
-      "unknown after two recirculations.",
+      "64 levels, 4096 lookups, 64 kB of stack; beyond that the frame is dropped, including earlier outputs,",
+      "which is unknown after two recirculations.",
     ].join(" "),
     { name: "resubmit(…,ct)", support: "unknown", note: "Depends on connection tracking." },
   ],
@@ -121,8 +121,8 @@ export const group: ActionEntry<ActionOf<"group">> = {
       name: "group of type select",
       support: "unknown",
       note: [
-        "The bucket depends on a hash. In a proof the same group at the end of both inputs is the same; with actions",
-        "behind it, or after a recirculation, it is unknown.",
+        "The bucket depends on a hash. In a proof the same group at the end of both inputs is the same; with",
+        "actions behind it, or after a recirculation, it is unknown.",
       ].join(" "),
     },
   ],
@@ -189,8 +189,8 @@ export const writeActions: ActionEntry<ActionOf<"write_actions">> = {
   support: "executed",
   docs: [
     [
-      "In the fixed order of Open vSwitch. Unknown if the action set is longer than the rest of the actions when a",
-      "packet recirculates after pop_mpls: Open vSwitch terminates.",
+      "In the fixed order of Open vSwitch. Unknown if the action set is longer than the rest of the actions",
+      "when a packet recirculates after pop_mpls: Open vSwitch terminates.",
     ].join(" "),
   ],
   list: ({ actions }) => actions,

@@ -1,10 +1,10 @@
 /**
- * Many flows at a million a second and more: a dump read into columns. The lines of a dump are few *templates* filled with
- * many values (an address, a label, a port), so a line is compared with the templates that are known, all at once
- * (template-tree.ts), and the values are taken out of its numbers. What a template means is never decided here: one of its lines
- * goes through `parseFlow`, and a number is believed to be a value of the flow only after the same line with other numbers
- * was parsed too and they turned up as just these values (probe.ts). A line that fits nothing goes through `parseFlow`
- * by itself, and so do the first of its kind: a template is learned when they are several, which then become rows of it. So the
+ * A dump of many flows, read into columns at over a million flows a second. The lines of a dump are a few
+ * *line templates* filled with many numbers (an address, a label, a port), so a line is compared with all
+ * known templates at once (template-trie.ts), and its numbers are read on the way. The meaning of a template
+ * is never decided here: one of its lines goes through `parseFlow`, and a number becomes a *slot*, a value of
+ * the flow, only after lines with other numbers were parsed too and gave just these values (infer-slots.ts).
+ * A line that fits no template goes through `parseFlow`, and several of one kind become a template. So the
  * columns are fast without being a second grammar.
  */
 import type { Flow, SourceLocation, TextProblem } from "../ast.ts";
@@ -21,11 +21,13 @@ import {
 import { flowOfLine, notWhole, type ParsedFlow, parseFlow } from "../parse.ts";
 import type { ParseOptions, Protocol } from "../parse-context.ts";
 import { meaningsOf, type Slot } from "./infer-slots.ts";
+import { endOfLine, endOfText, lineAt, linesOfBytes, startBehind, textOf } from "./line-bytes.ts";
+import { LineColumns, MAX_ROW_WORDS } from "./line-columns.ts";
 import { type FoundNumber, numbersIn } from "./numbers.ts";
 import { filledFlow } from "./template-flow.ts";
 import { type Filled, NUMBER_BASE, TemplateTrie } from "./template-trie.ts";
 
-/** FlowColumns that are alike but for the values in their slots. */
+/** Flows that are alike but for the values in their slots. */
 export interface LineTemplate {
   readonly id: number;
   /** The first flow of the template. */
@@ -35,11 +37,15 @@ export interface LineTemplate {
 }
 
 export interface ColumnOptions extends ParseOptions {
-  /** Lines of a kind that make it worth a template, at least 2; 8 by default, as to learn one takes as long as to read some. */
+  /**
+   * Lines of a kind that make it worth a template, at least 2; 8 by default, as to learn one takes as long as
+   * to read some.
+   */
   readonly learnedAt?: number;
   /**
-   * Find out whether a switch printed the text, and read it so (`isPrinted`). A text that none printed is read as a file
-   * for add-flows, by the version `asked`; OpenFlow 1.3 decides what its words mean when that is null.
+   * Find out whether a switch printed the text, and read it so (`isPrinted`). A text that none printed is
+   * read as a file for add-flows, by the version `asked`; OpenFlow 1.3 decides what its words mean when that
+   * is null.
    */
   readonly isDetected?: boolean;
   readonly asked?: Protocol | null;
@@ -49,26 +55,21 @@ export interface ColumnOptions extends ParseOptions {
 const MAX_TEMPLATES = 4096;
 /** Problems that are kept; further ones are counted. */
 const MAX_PROBLEMS = 1000;
-/** A template with longer rows is read line by line, and so is a longer line. */
-const MAX_ROW_WORDS = 256;
+/** A longer line is parsed by itself. */
 const MAX_LINE_BYTES = 4096;
-/** FlowColumns without a template that are kept; others are read from their lines again: a flow takes some 3 KB. */
+/** Flows without a template that are kept; others are read from their lines again: a flow takes some 3 KB. */
 const MAX_KEPT = 16_384;
 /** Kinds of lines that are remembered while they have no template. */
 const SEEN_KINDS = 4096;
 const LEARNED_AT = 8;
-const NEWLINE = 10;
-const RETURN = 13;
-
-/** FlowColumns of one dump, in the order of their lines. */
+/** Flows of one dump, in the order of their lines. */
 export class FlowColumns {
   readonly file: string;
   readonly problems: TextProblem[] = [];
   /** Problems of level error (leniently there are none), also those that were not kept. */
   errorCount = 0;
-  /** FlowColumns that `lenient` left out: nothing built on the others may say "equal". */
+  /** Flows that `lenient` left out: nothing built on the others may say "equal". */
   skipped = 0;
-  count = 0;
   /** Reply headers: a dump with one and without a flow is a table that drops everything. */
   headers = 0;
   readonly templates: LineTemplate[] = [];
@@ -81,13 +82,8 @@ export class FlowColumns {
   #isSpelledLater = 0;
   #unprinted = 0;
   #broken: TextProblem | null = null;
-  /** Of each flow: its template, or -1 - index into #odd, which may end before that; the first of its words; its line; where that begins. */
-  #templateOf = new Int32Array(1024);
-  #rowAt = new Uint32Array(1024);
-  #lineOf = new Uint32Array(1024);
-  #startOf = new Float64Array(1024);
-  #values = new Uint32Array(4096);
-  #valueCount = 0;
+  readonly #columns: LineColumns;
+  /** Irregular flows, in their order; those beyond MAX_KEPT are parsed again when they are needed. */
   readonly #odd: Flow[] = [];
   /** By kind of line, the flows of that kind that were read by themselves. */
   readonly #seen = new Map<number, number[]>();
@@ -95,6 +91,7 @@ export class FlowColumns {
 
   constructor(bytes: Uint8Array, file: string, options: ColumnOptions = {}) {
     this.#bytes = bytes;
+    this.#columns = new LineColumns(bytes.length);
     this.#tree = new TemplateTrie(bytes);
     this.file = file;
     this.#isPrinted =
@@ -104,6 +101,10 @@ export class FlowColumns {
     if (this.#broken === null) return;
     this.problems.push(this.#broken);
     this.errorCount++;
+  }
+
+  get count(): number {
+    return this.#columns.count;
   }
 
   /** The line of the first flow with a match whose mask is not printed, 0 without one. */
@@ -132,48 +133,41 @@ export class FlowColumns {
     return { isPrinted, version: this.#isSpelledLater > 0 ? "OpenFlow13" : null, line: this.#isSpelledLater };
   }
 
-  /** The template of a flow, null for one that was read by itself. */
+  /** The line template of a flow; null if it is irregular. */
   templateOf(index: number): LineTemplate | null {
-    const template = this.#templateOf[index]!;
+    const template = this.#columns.templateOf(index);
     return template < 0 ? null : this.templates[template]!;
   }
 
-  /** Word `at` of a flow's row. */
+  /** Word `at` of the row of a flow. */
   valueAt(index: number, at: number): number {
-    return this.#values[this.#rowAt[index]! + at]!;
+    return this.#columns.valueAt(index, at);
   }
 
-  /** Some words of the rows of some flows, by word and then in the order of the flows. */
+  /** Some words of the rows of some flows: an array for each word, in the order of the flows. */
   valuesAt(flows: Int32Array, words: readonly number[]): Uint32Array[] {
-    const values = this.#values;
-    const columns = words.map(() => new Uint32Array(flows.length));
-    for (let i = 0; i < flows.length; i++) {
-      const row = this.#rowAt[flows[i]!]!;
-      for (let k = 0; k < words.length; k++) columns[k]![i] = values[row + words[k]!]!;
-    }
-    return columns;
+    return this.#columns.valuesAt(flows, words);
   }
 
-  /** The line that a flow stands in, from 1 on. */
+  /** The line of a flow, from 1 on. */
   lineOf(index: number): number {
-    return this.#lineOf[index]!;
+    return this.#columns.lineOf(index);
   }
 
-  /** A flow, read anew from its line. */
+  /** A flow, parsed again from its line. */
   flow(index: number): Flow {
-    const template = this.#templateOf[index]!;
+    const template = this.#columns.templateOf(index);
     const kept = template < 0 ? this.#odd[-1 - template] : undefined;
     if (kept !== undefined) return kept;
-    const start = this.#startOf[index]!;
-    const text = textOf(this.#bytes, start, endOfText(this.#bytes, start, endOfLine(this.#bytes, start)));
+    const text = lineAt(this.#bytes, this.#columns.startOf(index));
     const read = parseFlow(template < 0 ? flowOfLine(text)! : text, this.#source(index), this.#options);
     if (read.flow === null) throw new Error(`${this.file}:${this.lineOf(index)}: was read before`);
     return read.flow;
   }
 
   /**
-   * The same for whoever runs or prints it, made of template and values: faster, with spans of another line. `valueAt` gives
-   * other values.
+   * The same for whoever runs or prints it, made of template and values: faster, with spans of another line.
+   * `valueAt` gives other values.
    */
   filledFlow(index: number, valueAt = (at: number): number => this.valueAt(index, at)): Flow {
     const template = this.templateOf(index);
@@ -185,19 +179,9 @@ export class FlowColumns {
     });
   }
 
-  /** Leaves out all flows but those that `isKept` says; gives how many went. */
+  /** Removes all flows but those for which `isKept` returns true; returns how many were removed. */
   keep(isKept: (index: number) => boolean): number {
-    let to = 0;
-    for (let from = 0; from < this.count; from++) {
-      if (!isKept(from)) continue;
-      this.#templateOf[to] = this.#templateOf[from]!;
-      this.#rowAt[to] = this.#rowAt[from]!;
-      this.#lineOf[to] = this.#lineOf[from]!;
-      this.#startOf[to++] = this.#startOf[from]!;
-    }
-    const gone = this.count - to;
-    this.count = to;
-    return gone;
+    return this.#columns.keep(isKept);
   }
 
   /** Table and cookie of a flow, without reading its line again. */
@@ -211,10 +195,9 @@ export class FlowColumns {
     return { table, cookie: slot.words === 1 ? word(slot.at) : (word(slot.at) << 32n) | word(slot.at + 1) };
   }
 
-  /** The text of a flow, as its line says it. */
+  /** The text of a flow, as its line has it. */
   textOf(index: number): string {
-    const start = this.#startOf[index]!;
-    const text = textOf(this.#bytes, start, endOfText(this.#bytes, start, endOfLine(this.#bytes, start)));
+    const text = lineAt(this.#bytes, this.#columns.startOf(index));
     return flowOfLine(text) ?? text;
   }
 
@@ -225,59 +208,26 @@ export class FlowColumns {
   #readAll(): void {
     const bytes = this.#bytes;
     const tree = this.#tree;
+    const columns = this.#columns;
     let line = 0;
     for (let start = 0; start < bytes.length; ) {
       line++;
-      const template = tree.find(start, this.#values, this.#valueCount);
+      const template = tree.find(start, columns.values, columns.valueCount);
       if (template === null) {
         const end = endOfLine(bytes, start);
         this.#readUnknown(start, endOfText(bytes, start, end), line);
         start = end + 1;
       } else {
         this.#add(template, start, line);
-        start = tree.behind + (bytes[tree.behind] === RETURN ? 2 : 1);
+        start = startBehind(bytes, tree.behind);
       }
     }
   }
 
-  /** Adds the row that the tree left behind the last one. */
+  /** Adds the row that the tree wrote behind the last one. */
   #add(template: LineTemplate, start: number, line: number): void {
-    this.#addLine(template.id, start, line);
-    this.#fill(template, start);
-  }
-
-  #fill(template: LineTemplate, start: number): void {
-    this.#valueCount += template.rowWords;
-    if (this.#values.length - this.#valueCount < MAX_ROW_WORDS) {
-      const room = this.#expected(start, this.#valueCount) + MAX_ROW_WORDS;
-      this.#values = grown(this.#values, new Uint32Array(room));
-    }
-  }
-
-  #addLine(template: number, start: number, line: number): void {
-    const index = this.count++;
-    if (index === this.#templateOf.length) this.#grow(start);
-    this.#templateOf[index] = template;
-    this.#rowAt[index] = this.#valueCount;
-    this.#lineOf[index] = line;
-    this.#startOf[index] = start;
-  }
-
-  #grow(start: number): void {
-    const room = this.#expected(start, this.count);
-    this.#templateOf = grown(this.#templateOf, new Int32Array(room));
-    this.#rowAt = grown(this.#rowAt, new Uint32Array(room));
-    this.#lineOf = grown(this.#lineOf, new Uint32Array(room));
-    this.#startOf = grown(this.#startOf, new Float64Array(room));
-  }
-
-  /**
-   * How many there will be at the end of the dump when there are `count` at `place`, and some to spare. Memory that is
-   * not written to costs nothing; copying it again and again does.
-   */
-  #expected(place: number, count: number): number {
-    const rest = (this.#bytes.length - place) / Math.max(1, place);
-    return Math.ceil(count * Math.max(1.25, 1 + rest * 1.05));
+    this.#columns.add(template.id, start, line);
+    this.#columns.endRow(template.rowWords, start);
   }
 
   #readUnknown(start: number, end: number, line: number): void {
@@ -296,7 +246,7 @@ export class FlowColumns {
     const parsed = parseFlow(clean, { file: this.file, line }, this.#options);
     const known = clean === text ? this.#learn(text, start, end, parsed) : null;
     if (known === true) {
-      const template = this.#tree.find(start, this.#values, this.#valueCount);
+      const template = this.#tree.find(start, this.#columns.values, this.#columns.valueCount);
       if (template === null)
         throw new Error(`${this.file}:${line}: does not fit the template that was made of it`);
       this.#add(template, start, line);
@@ -305,7 +255,7 @@ export class FlowColumns {
     this.#note(parsed);
     if (parsed.flow === null) return;
     known?.push(this.count);
-    this.#addLine(-1 - this.#odd.length, start, line);
+    this.#columns.add(-1 - this.#odd.length, start, line);
     if (this.#odd.length < MAX_KEPT) this.#odd.push(parsed.flow);
   }
 
@@ -317,7 +267,8 @@ export class FlowColumns {
       this.#versionLine = line;
     } else if (this.#version !== version) {
       const first = `${this.#version === "OpenFlow10" ? "" : "not "}of OpenFlow 1.0`;
-      const message = `this reply has another version than that of line ${this.#versionLine}, which is ${first}: give one dump`;
+      const before = `line ${this.#versionLine}, which is ${first}`;
+      const message = `this reply has another version than ${before}: give one dump`;
       if (this.#version === "OpenFlow10" || version === "OpenFlow10") {
         this.problems.push({ file: this.file, line, column: 1, level: "error", message });
         this.errorCount++;
@@ -325,13 +276,14 @@ export class FlowColumns {
     }
   }
 
-  /** FlowColumns that were read by themselves become rows of a template that was made since. */
+  /** Flows that were read by themselves become rows of a template that was made since. */
   #take(flows: readonly number[], template: LineTemplate): void {
+    const columns = this.#columns;
     for (const index of flows) {
-      if (this.#tree.find(this.#startOf[index]!, this.#values, this.#valueCount) !== template) continue;
-      this.#templateOf[index] = template.id;
-      this.#rowAt[index] = this.#valueCount;
-      this.#fill(template, this.#startOf[index]!);
+      const start = columns.startOf(index);
+      if (this.#tree.find(start, columns.values, columns.valueCount) !== template) continue;
+      columns.change(index, template.id);
+      columns.endRow(template.rowWords, start);
     }
   }
 
@@ -347,8 +299,8 @@ export class FlowColumns {
   }
 
   /**
-   * Puts the template of a line into the tree. When the line is better read by itself, gives the flows that look like it,
-   * among which it belongs, or null where that does not matter.
+   * Puts the template of a line into the tree. When the line is better read by itself, gives the flows that
+   * look like it, among which it belongs, or null where that does not matter.
    */
   #learn(
     text: string,
@@ -389,7 +341,7 @@ export class FlowColumns {
     return true;
   }
 
-  /** FlowColumns whose lines are of a kind, and were read by themselves. */
+  /** Flows whose lines are of a kind, and were read by themselves. */
   #alike(kind: number): number[] {
     let alike = this.#seen.get(kind);
     if (alike === undefined) {
@@ -430,33 +382,4 @@ function readingOptions(options: ColumnOptions, isPrinted: boolean): ColumnOptio
   if (isPrinted) return { ...options, isPrinted, version: null };
   const { asked } = options;
   return asked == null ? { ...options, version: "OpenFlow13" } : { ...options, protocol: asked };
-}
-
-function* linesOfBytes(bytes: Uint8Array): Generator<string> {
-  for (let start = 0; start < bytes.length; ) {
-    const end = endOfLine(bytes, start);
-    yield textOf(bytes, start, endOfText(bytes, start, end));
-    start = end + 1;
-  }
-}
-
-const decoder = new TextDecoder();
-
-function textOf(bytes: Uint8Array, start: number, end: number): string {
-  return decoder.decode(bytes.subarray(start, end));
-}
-
-function endOfLine(bytes: Uint8Array, start: number): number {
-  const newline = bytes.indexOf(NEWLINE, start);
-  return newline < 0 ? bytes.length : newline;
-}
-
-/** The end of a line without a carriage return. */
-function endOfText(bytes: Uint8Array, start: number, end: number): number {
-  return end > start && bytes[end - 1] === RETURN ? end - 1 : end;
-}
-
-function grown<T extends Int32Array | Uint32Array | Float64Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
 }

@@ -1,8 +1,8 @@
 /**
- * What the numbers in a line mean, found out by asking: the line is parsed again with other numbers, all of them
- * different, and the flow that comes out is compared with the first. A number that turns up as one value of the flow is
- * a slot; one that turns up as a counter is idle; every other number belongs to the line's template. Nothing here knows the
- * grammar; what is known of words (NEVER_VARY) saves questions.
+ * What the numbers in a line mean, found out by asking: the line is parsed again with other numbers, all of
+ * them different, and the flow that comes out is compared with the first. A number that turns up as one value
+ * of the flow is a slot; one that turns up as a counter is idle; every other number belongs to the line's
+ * template. Nothing here knows the grammar; what is known of words (NEVER_VARY) saves questions.
  */
 import { unreachable } from "../../wire/index.ts";
 import type { Action, Flow } from "../ast.ts";
@@ -10,7 +10,9 @@ import type { Field } from "../fields.ts";
 import type { ValueToken } from "../parse-context.ts";
 import { type FoundNumber, NUMBER, type NumberKind } from "./numbers.ts";
 
-/** What a slot is in the flow: its cookie, the value of a match field, of a setting, or the port of an output. */
+/**
+ * What a slot is in the flow: its cookie, the value of a match field, of a setting, or the port of an output.
+ */
 export type Leaf =
   | { readonly of: "cookie" }
   | { readonly of: "match"; readonly index: number }
@@ -64,7 +66,10 @@ const NEVER_SLOTS: ReadonlySet<string> = new Set([
   "conj_id",
 ]);
 
-/** Words whose number is never a slot either: asking about them would only make the line one that cannot be read. */
+/**
+ * Words whose number is never a slot either: asking about them would only make the line one that cannot be
+ * read.
+ */
 const NEVER_VARY: ReadonlySet<string> = new Set([
   "table",
   "table_id",
@@ -116,8 +121,8 @@ function candidatesOf({ text, numbers, values }: ReadLine): readonly Candidate[]
 }
 
 /**
- * Numbers to put in the place of those of a line, no two alike, and small, so that they stay in range. They do not turn
- * up in the line by themselves, so that a value that is one of them comes from its number.
+ * Numbers to put in the place of those of a line, no two alike, and small, so that they stay in range. They
+ * do not turn up in the line by themselves, so that a value that is one of them comes from its number.
  */
 function otherNumbers(text: string, asked: readonly Candidate[], round: number): string[] {
   const own = new Set(asked.map(({ kind, start, end }) => numberOf(kind, text.slice(start, end))));
@@ -134,7 +139,9 @@ function otherNumbers(text: string, asked: readonly Candidate[], round: number):
   });
 }
 
-/** A number that differs from others in each of its bytes, so that a mask leaves something of the difference. */
+/**
+ * A number that differs from others in each of its bytes, so that a mask leaves something of the difference.
+ */
 function spelled(kind: NumberKind, number: number, bits: number): string {
   switch (kind) {
     case NUMBER.hexadecimal: {
@@ -173,20 +180,23 @@ function replaced(text: string, asked: readonly Candidate[], others: readonly st
   return result + text.slice(from);
 }
 
-/** What each number of a line means to its flow. A number above the limit of its meaning belongs to the template. */
+/**
+ * What each number of a line means to its flow. A number above the limit of its meaning belongs to the
+ * template.
+ */
 export function meaningsOf(line: ReadLine, read: Reader): Meaning[] {
   const { text, numbers } = line;
   const before = leavesOf(line.flow);
   const ask = (asked: readonly Candidate[]): Meaning[] | null => {
     const first = answer(text, asked, 1, before, read);
     const second = first === null ? null : answer(text, asked, 2, before, read);
-    return second?.map((meaning, index) => (isSame(meaning, first![index]!) ? meaning : SHAPE)) ?? null;
+    return second?.map((meaning, index) => (isSame(meaning, first![index]!) ? meaning : TEMPLATE)) ?? null;
   };
   let asked = candidatesOf(line);
   let meanings = ask(asked);
   if (meanings === null) {
     // One of them spoils it for all: each by itself, and those that mean something together again.
-    asked = asked.filter(one => (ask([one]) ?? [SHAPE])[0]!.type !== "template");
+    asked = asked.filter(one => (ask([one]) ?? [TEMPLATE])[0]!.type !== "template");
     meanings = ask(asked);
   }
   // What is left out stays as it is in the line: only then is the rest what the answer says.
@@ -195,7 +205,7 @@ export function meaningsOf(line: ReadLine, read: Reader): Meaning[] {
     asked = asked.filter((_, index) => known[index]!.type !== "template");
     meanings = ask(asked);
   }
-  const all = numbers.map(() => SHAPE);
+  const all = numbers.map(() => TEMPLATE);
   for (const [at, meaning] of (meanings ?? []).entries()) {
     const { index, kind, start, end } = asked[at]!;
     const isFitting = meaning.type !== "value" || numberOf(kind, text.slice(start, end)) <= meaning.limit;
@@ -204,11 +214,11 @@ export function meaningsOf(line: ReadLine, read: Reader): Meaning[] {
   return all;
 }
 
-const SHAPE: Meaning = { type: "template" };
+const TEMPLATE: Meaning = { type: "template" };
 
 /**
- * The meanings of numbers that were all changed at once. Null when the line cannot be read then, or when a value
- * changed that none of them explains.
+ * The meanings of numbers that were all changed at once. Null when the line cannot be read then, or when a
+ * value changed that none of them explains.
  */
 function answer(
   text: string,
@@ -223,7 +233,7 @@ function answer(
   const differing = changed === null ? null : differences(before, leavesOf(changed));
   if (differing === null) return null;
   const numbers = asked.map(({ kind }, index) => numberOf(kind, others[index]!));
-  const meanings: Meaning[] = asked.map(() => SHAPE);
+  const meanings: Meaning[] = asked.map(() => TEMPLATE);
   const isNamed = new Set<number>();
   for (const leaf of differing) {
     const from = sourceOf(leaf, asked, numbers);
@@ -234,7 +244,10 @@ function answer(
   return meanings;
 }
 
-/** Which of the numbers turned up as the value of a leaf; -1 when it is none of them, or when it may be several. */
+/**
+ * Which of the numbers turned up as the value of a leaf; -1 when it is none of them, or when it may be
+ * several.
+ */
 function sourceOf(leaf: FlowLeaf, asked: readonly Candidate[], numbers: readonly bigint[]): number {
   const value = wholeOf(leaf.value);
   const bits = BigInt(leaf.field?.bits ?? 64);
@@ -251,7 +264,7 @@ function wholeOf(value: unknown): bigint | null {
 }
 
 function meaningOf({ leaf, field, mask }: FlowLeaf): Meaning {
-  if (leaf === null) return SHAPE;
+  if (leaf === null) return TEMPLATE;
   if (leaf === "idle") return { type: "idle" };
   const bits = leaf.of === "cookie" ? 64 : (field?.bits ?? 32);
   const isPort = leaf.of === "output" || field?.format === "port";

@@ -1,7 +1,8 @@
 /**
- * Numbers in the bytes of a line: decimal and hexadecimal ones, IPv4 and MAC addresses, seconds with a fraction. They
- * are what differs between lines of one template. Only spellings that Open vSwitch prints count (no octal, no capitals,
- * no leading zeros in decimals); everything else is text, and belongs to the template.
+ * Numbers in the bytes of a line: decimal and hexadecimal ones, IPv4 and MAC addresses, seconds with a
+ * fraction. They are what differs between lines of one template. Only spellings that Open vSwitch prints
+ * count (no octal, no capitals, no leading zeros in decimals); everything else is text, and belongs to the
+ * template.
  */
 import { unreachable } from "../../wire/index.ts";
 
@@ -27,8 +28,8 @@ const NIBBLES = Int8Array.from({ length: 256 }, (_, byte) => {
 const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= 48 && byte <= 57;
 
 /**
- * Reads the number of this kind that begins at `at`: gives the place behind it and writes its 64 bits to `out` from
- * `to` on, the upper half first; -1 when there is none. Nothing is read from `end` on.
+ * Reads the number of this kind that begins at `at`: gives the place behind it and writes its 64 bits to
+ * `out` from `to` on, the upper half first; -1 when there is none. Nothing is read from `end` on.
  */
 export function readNumber(
   kind: NumberKind,

@@ -1,7 +1,7 @@
 /**
- * A flow made of a template and one row of values, for whoever runs or prints it: all that it matches and does, without
- * its line being read again. It is not a reader: which value stands where was found out by probe.ts. `text` and `stats`
- * are not in the row; whoever asks for them has the line read.
+ * A flow made of a template and one row of values, for whoever runs or prints it: all that it matches and
+ * does, without parsing its line again. It is not a reader: which value stands where was found out by
+ * infer-slots.ts. `text` and `stats` are not in the row; whoever asks for them has the line read.
  */
 import type { Action, Flow, FlowStats, MatchField, SourceLocation } from "../ast.ts";
 import type { Slot } from "./infer-slots.ts";

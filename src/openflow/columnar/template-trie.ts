@@ -1,8 +1,9 @@
 /**
- * Texts with numbers, put together where they begin alike: a tree whose nodes hold the bytes up to the next place where
- * texts differ or a number stands. A line is read once, from its first byte to its last, however many texts there are,
- * and its numbers are read on the way. Which texts are put in, and what their numbers mean, is decided elsewhere
- * (columns.ts, probe.ts). Where a digit of one text stands in the place of another's number both ways are gone.
+ * Texts with numbers, put together where they begin alike: a tree whose nodes hold the bytes up to the next
+ * place where texts differ or a number stands. A line is read once, from its first byte to its last, however
+ * many texts there are, and its numbers are read on the way. Which texts are put in, and what their numbers
+ * mean, is decided elsewhere (dump.ts, infer-slots.ts). Where a digit of one text stands in the place of
+ * another's number both ways are gone.
  */
 import { NUMBER_WORDS, type NumberKind, readNumber } from "./numbers.ts";
 
@@ -46,8 +47,9 @@ function termsOf(filled: readonly Filled[]): Uint32Array {
 class Node<Leaf> {
   readonly label: readonly number[];
   /**
-   * The label in pieces of eight bytes, the last of which ends with it; none below eight bytes. They are compared as
-   * doubles: of bytes from 1 to 127 none is a NaN or a zero, so that two are equal only when all of their bits are.
+   * The label in pieces of eight bytes, the last of which ends with it; none below eight bytes. They are
+   * compared as doubles: of bytes from 1 to 127 none is a NaN or a zero, so that two are equal only when all
+   * of their bits are.
    */
   readonly pieces: Float64Array;
   readonly length: number;
@@ -130,7 +132,10 @@ export class TemplateTrie<Leaf> {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
-  /** Adds a text, and what is filled by its numbers in the order of the row. One that is there already is replaced. */
+  /**
+   * Adds a text, and what is filled by its numbers in the order of the row. One that is there already is
+   * replaced.
+   */
   add(symbols: Symbols, leaf: Leaf, filled: readonly Filled[]): void {
     const numbers = symbols.filter(symbol => symbol >= NUMBER_BASE).length;
     if (this.#read.length < numbers * NUMBER_WORDS) this.#read = new Uint32Array(numbers * NUMBER_WORDS);

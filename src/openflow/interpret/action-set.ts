@@ -1,9 +1,9 @@
 /**
- * The action set of OpenFlow 1.1 (ovs-actions(7), "Action sets"; ofpacts_execute_action_set() of lib/ofp-actions.c):
- * which of the steps written to it run at the end, and in which order. Buckets of groups are action sets too. The last
- * step of each part runs, all steps that change a field run, and of the parts that end the set only the highest; without
- * such an end nothing runs. An action set ignores all other steps, although a bucket may hold them. The entries of
- * actions/ state the part of each action.
+ * The action set of OpenFlow 1.1 (ovs-actions(7), "Action sets"; ofpacts_execute_action_set() of
+ * lib/ofp-actions.c): which of the steps written to it run at the end, and in which order. Buckets of groups
+ * are action sets too. The last step of each part runs, all steps that change a field run, and of the parts
+ * that end the set only the highest; without such an end nothing runs. An action set ignores all other steps,
+ * although a bucket may hold them. The entries of actions/ state the part of each action.
  */
 import { SET_END, SET_FIRST, type SetPart } from "../actions/index.ts";
 import { PORT } from "../ast.ts";

@@ -1,7 +1,8 @@
 /**
- * Numbers in frames, and the arithmetic that Open vSwitch does on checksums when it changes them (RFC 1624, one step
- * for every 16 bits; lib/csum.c). It never looks at more of a packet than the changed field, so a wrong checksum stays
- * wrong. Only SCTP's CRC-32C (RFC 9260 appendix A) and that of rewritten neighbour discovery options are computed.
+ * Numbers in frames, and the arithmetic that Open vSwitch does on checksums when it changes them (RFC 1624,
+ * one step for every 16 bits; lib/csum.c). It never looks at more of a packet than the changed field, so a
+ * wrong checksum stays wrong. Only SCTP's CRC-32C (RFC 9260 appendix A) and that of rewritten neighbour
+ * discovery options are computed.
  */
 
 export function u16(bytes: Uint8Array, at: number): number {

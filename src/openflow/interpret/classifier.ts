@@ -1,11 +1,12 @@
 /**
- * A flow table: the flow of the highest priority that matches a key, found tuple by tuple. FlowColumns are numbers here, and
- * are asked for by their numbers only when a packet meets them, so that a table of a million is columns (tuple.ts). Two
- * flows of one priority that match the same packet and do different things are both returned: which of them Open
- * vSwitch takes depends on its past. Of flows with the same match and priority the last one stands, as after add-flow.
+ * A flow table: the flow of the highest priority that matches a key, found tuple by tuple. Flows are numbers
+ * here, and are asked for by their numbers only when a packet meets them, so that a table of a million is
+ * columns (hash-subtable.ts). Two flows of one priority that match the same packet and do different things
+ * are both returned: which of them Open vSwitch takes depends on its past. Of flows with the same match and
+ * priority the last one stands, as after add-flow.
  *
- * FlowColumns that are clauses of a conjunctive match (conjunctions.ts) count where no ordinary flow of their priority or a
- * higher one matches, as classifier_lookup__() of lib/classifier.c has it.
+ * Flows that are clauses of a conjunctive match (conjunctions.ts) count where no ordinary flow of their
+ * priority or a higher one matches, as classifier_lookup__() of lib/classifier.c has it.
  */
 import type { Flow } from "../ast.ts";
 import { KEY } from "../flow-key.ts";
@@ -128,7 +129,7 @@ const isSameAnswer = (a: Answer, b: Answer): boolean =>
 const isSameEntry = (a: Entry, b: Entry): boolean =>
   a === b || (a.unknown === null && b.unknown === null && sameActions(a.flow, b.flow));
 
-/** One table. FlowColumns cannot be taken out. */
+/** One table. Flows cannot be taken out. */
 export class Classifier {
   readonly #entryAt: (index: number) => Entry;
   readonly #tuples: Tuple[] = [];
@@ -159,8 +160,8 @@ export class Classifier {
   }
 
   /**
-   * The flow that matches `key`, or null; writes it to `hit`, together with one that could stand in its place. The bits
-   * of the key that were looked at are set in `reads`.
+   * The flow that matches `key`, or null; writes it to `hit`, together with one that could stand in its
+   * place. The bits of the key that were looked at are set in `reads`.
    */
   lookup(key: Uint32Array, hit: Hit, reads: Uint32Array): Entry | null {
     if (!this.#isSorted) {
@@ -175,9 +176,9 @@ export class Classifier {
   }
 
   /**
-   * The ordinary flow of the highest priority, and its priority, -1 for none. Clauses that match are added to `soft`.
-   * Without that list they are no match, and hide the flows of lower priority with just their match: so it is where the
-   * table is asked with a conj_id.
+   * The ordinary flow of the highest priority, and its priority, -1 for none. Clauses that match are added to
+   * `soft`. Without that list they are no match, and hide the flows of lower priority with just their match:
+   * so it is where the table is asked with a conj_id.
    */
   #lookupHard(key: Uint32Array, hit: Hit, reads: Uint32Array, soft: SoftMatch[] | null): number {
     hit.entry = null;

@@ -1,8 +1,8 @@
 /**
- * What the datapath must do to a packet so that it becomes what the flow key says: the difference between two keys as
- * datapath actions, in Open vSwitch's order (lib/odp-util.c). Only fields that differ are written. `base` is what the
- * packet is by now, and becomes `flow` wherever an action was made; where the datapath has no action for a difference,
- * `base` keeps it, and so does the packet.
+ * What the datapath must do to a packet so that it becomes what the flow key says: the difference between two
+ * keys as datapath actions, in Open vSwitch's order (lib/odp-util.c). Only fields that differ are written.
+ * `base` is what the packet is by now, and becomes `flow` wherever an action was made; where the datapath has
+ * no action for a difference, `base` keeps it, and so does the packet.
  */
 import { KEY } from "../flow-key.ts";
 import type { HeaderAction, Ipv6, Mac } from "./datapath.ts";
@@ -36,8 +36,8 @@ const changedIpv6 = (flow: Uint32Array, base: Uint32Array, word: number): Ipv6 |
   changes(flow, base, word, 4) ? wordsAt(flow, word) : null;
 
 /**
- * Appends to `actions` what turns a packet of key `base` into one of key `flow`. False when Open vSwitch ends itself over
- * it (an assertion): when a label must go from a packet of which more are not known to be there.
+ * Appends to `actions` what turns a packet of key `base` into one of key `flow`. False when Open vSwitch ends
+ * itself over it (an assertion): when a label must go from a packet of which more are not known to be there.
  */
 export function commit(flow: Uint32Array, base: Uint32Array, actions: HeaderAction[]): boolean {
   commitEthernet(flow, base, actions);
@@ -151,7 +151,10 @@ function commonLabels(flow: Uint32Array, flowCount: number, base: Uint32Array, b
   return count;
 }
 
-/** Pops what the stacks do not share, rewriting the last such entry in place where there is one to become it; then pushes. */
+/**
+ * Pops what the stacks do not share, rewriting the last such entry in place where there is one to become it;
+ * then pushes.
+ */
 function commitMpls(flow: Uint32Array, base: Uint32Array, actions: HeaderAction[]): boolean {
   const type = flow[KEY.dlType]!;
   const wanted = countLabels(flow);

@@ -1,7 +1,8 @@
 /**
- * Compiles actions into steps, once per flow: `mod_dl_dst`, `load` and `set_field` become `set`, bigints become words, and
- * an action that cannot be executed becomes a step `unknown`. What is not particular to the execution, such as sizes and
- * parts of action sets, comes from the entries of actions/. Nothing is executed here.
+ * Compiles actions into steps, once per flow: `mod_dl_dst`, `load` and `set_field` become `set`, bigints
+ * become words, and an action that cannot be executed becomes a step `unknown`. What is not particular to the
+ * execution, such as sizes and parts of action sets, comes from the entries of actions/. Nothing is executed
+ * here.
  */
 import { unreachable } from "../../wire/index.ts";
 import {
@@ -39,27 +40,35 @@ export interface PacketInArguments {
 }
 
 /**
- * Effects of actions that leave the packet alone. `puts out`: it may leave by ports that the flow does not name; `learns`:
- * a flow is added for later packets; `samples`: a collector gets a report; `tracks`: a connection, a meter or another state
- * of the switch changes, which may also hold the packet back.
+ * Effects of actions that leave the packet alone. `puts out`: it may leave by ports that the flow does not
+ * name; `learns`: a flow is added for later packets; `samples`: a collector gets a report; `tracks`: a
+ * connection, a meter or another state of the switch changes, which may also hold the packet back.
  */
 export type Effect = "puts out" | "learns" | "samples" | "tracks";
 
-/** Whether Open vSwitch notes it down on the way through the tables, so that an error behind it does not undo it. */
+/**
+ * Whether Open vSwitch notes it down on the way through the tables, so that an error behind it does not undo
+ * it.
+ */
 export const isNoted = ({ effect, name }: { readonly effect: Effect; readonly name: string }): boolean =>
   effect === "learns" || name === "NORMAL";
 
 const wordsFrom = (first: number, end: number): number[] =>
   Array.from({ length: end - first }, (_, index) => first + index);
 
-/** Words of the key that come in with a packet beside its bytes, and leave with it: queue, mark and tunnel. */
+/**
+ * Words of the key that come in with a packet beside its bytes, and leave with it: queue, mark and tunnel.
+ */
 export const ACCOMPANYING_WORDS: readonly number[] = [
   KEY.skbPriority,
   KEY.pktMark,
   ...wordsFrom(KEY.tunnelId, KEY.ctState),
 ];
 
-/** Words of the key that a packet-in carries beside the packet (flow_get_metadata of lib/flow.c); nothing is tracked. */
+/**
+ * Words of the key that a packet-in carries beside the packet (flow_get_metadata of lib/flow.c); nothing is
+ * tracked.
+ */
 export const PACKET_IN_WORDS: readonly number[] = [
   KEY.pktMark,
   KEY.inPort,
@@ -133,8 +142,8 @@ export type Step = StepBase &
     /** Changes nothing of this packet or of any other. */
     | { readonly do: "nothing"; readonly text: string }
     /**
-     * Leaves the packet alone and has an effect of its own, which depends on its text, the packet, and the fields that
-     * it reads.
+     * Leaves the packet alone and has an effect of its own, which depends on its text, the packet, and the
+     * fields that it reads.
      */
     | {
         readonly do: "effect";
@@ -284,7 +293,8 @@ const COMPILE: { readonly [Kind in ActionKind]: (action: Given<Kind>, line: numb
     text: `meter:${meter}`,
     reads: [],
   }),
-  // A flow of these is looked up as a part of a match and never executed; elsewhere Open vSwitch does nothing.
+  // A flow of these is looked up as a part of a match and never executed; elsewhere Open vSwitch does
+  // nothing.
   conjunction: NOTHING,
   note: NOTHING,
   exit: () => ({ do: "exit" }),
@@ -305,7 +315,10 @@ const COMPILE: { readonly [Kind in ActionKind]: (action: Given<Kind>, line: numb
   debug_slow: nothingStep,
 };
 
-/** The step that tells the pass after a recirculation in which table the next steps stood (OFPACT_UNROLL_XLATE). */
+/**
+ * The step that tells the pass after a recirculation in which table the next steps stood
+ * (OFPACT_UNROLL_XLATE).
+ */
 export const unrollStep = (table: number, line: number): Step => ({
   do: "unroll",
   table,

@@ -1,9 +1,10 @@
 /**
- * Conjunctive matches (ovs-fields(7), "Conjunctive Match Fields"; find_conjunctive_match() in lib/classifier.c of Open
- * vSwitch). A flow whose actions are `conjunction(id,i/n)` is not a match but one clause of a match. The flows of one
- * priority that match a packet are weighed together: when all n clauses of an id are met, the table is asked again
- * with that id as conj_id. Open vSwitch goes through these flows in an order that depends on its past and stops at the
- * first id that is complete and leads to a flow; where that order decides, all that it can come to is told.
+ * Conjunctive matches (ovs-fields(7), "Conjunctive Match Fields"; find_conjunctive_match() in
+ * lib/classifier.c of Open vSwitch). A flow whose actions are `conjunction(id,i/n)` is not a match but one
+ * clause of a match. The flows of one priority that match a packet are weighed together: when all n clauses
+ * of an id are met, the table is asked again with that id as conj_id. Open vSwitch goes through these flows
+ * in an order that depends on its past and stops at the first id that is complete and leads to a flow; where
+ * that order decides, all that it can come to is told.
  */
 import type { Flow } from "../ast.ts";
 
@@ -36,7 +37,9 @@ const unasked = (clauses: number): bigint => (ALL << BigInt(clauses & 63)) & ALL
 
 type Met = Map<number, bigint>;
 
-/** Takes in one more flow; the id that is complete then, or null. What comes behind that id is not looked at. */
+/**
+ * Takes in one more flow; the id that is complete then, or null. What comes behind that id is not looked at.
+ */
 function take(met: Met, { memberships }: Part, count: number): number | null {
   if (memberships.every(({ clauses }) => clauses > count)) return null;
   for (const { id, clause, clauses } of memberships) {
@@ -68,8 +71,9 @@ function completeIds(parts: readonly Part[]): { ids: Set<number>; isOdd: boolean
 const MAX_ORDERED = 10;
 
 /**
- * Everything that flows of one priority can come to, the most usual first: what `ask` finds for an id, or null when none
- * of them is complete or leads to a flow. Empty lists there are not. `isSame` tells results that need not be told apart.
+ * Everything that flows of one priority can come to, the most usual first: what `ask` finds for an id, or
+ * null when none of them is complete or leads to a flow. Empty lists there are not. `isSame` tells results
+ * that need not be told apart.
  */
 export function possible<Result>(
   parts: readonly Part[],

@@ -1,7 +1,7 @@
 /**
- * The datapath: a list of plain actions, carried out on the bytes of a packet one after the other, as lib/odp-execute.c
- * and lib/packets.c of Open vSwitch 3.1 do. It knows neither flows nor keys. A `null` in a set leaves that field alone.
- * Whatever a header is too short for is not written.
+ * The datapath: a list of plain actions, carried out on the bytes of a packet one after the other, as
+ * lib/odp-execute.c and lib/packets.c of Open vSwitch 3.1 do. It knows neither flows nor keys. A `null` in a
+ * set leaves that field alone. Whatever a header is too short for is not written.
  */
 import { unreachable } from "../../wire/index.ts";
 import { checksum16, checksum32, crc32c, internetChecksum, put16, put32, u16, u32 } from "./bytes.ts";
@@ -162,10 +162,10 @@ function setIpv4Address(packet: Packet, at: number, value: number): void {
 }
 
 /**
- * Whether an IP header is not where the packet's offsets say, as after pop_mpls behind LLC/SNAP or with tags and labels
- * that were not understood: what is to be written over is not what the key says. Open vSwitch writes with a mask of the
- * bits that its lookups and actions happened to read, so what becomes of such a packet cannot be told from the flows;
- * without an ICMPv6 message to write to, it ends itself.
+ * Whether an IP header is not where the packet's offsets say, as after pop_mpls behind LLC/SNAP or with tags
+ * and labels that were not understood: what is to be written over is not what the key says. Open vSwitch
+ * writes with a mask of the bits that its lookups and actions happened to read, so what becomes of such a
+ * packet cannot be told from the flows; without an ICMPv6 message to write to, it ends itself.
  */
 export function isMisplaced({ bytes, layer3At: ip, layer4At }: Packet, action: HeaderAction): boolean {
   switch (action.do) {
@@ -226,7 +226,10 @@ interface Ipv6Chain {
   readonly protocol: number;
   /** A routing header is on its way to somewhere else: the checksum covers another destination. */
   readonly isRouted: boolean;
-  /** Any fragment but a first one of several. Those that are whole ("atomic", RFC 6946) count as such too, wrongly. */
+  /**
+   * Any fragment but a first one of several. Those that are whole ("atomic", RFC 6946) count as such too,
+   * wrongly.
+   */
   readonly isFragment: boolean;
 }
 
@@ -379,7 +382,9 @@ function setNeighbourDiscoveryExtensions(packet: Packet, action: Of<"set_nd_exte
   put16(bytes, at + 2, internetChecksum(bytes, at, at + size, pseudo));
 }
 
-/** The type of what follows the tags; without a tag, bytes 12 and 13, even when those are a length (LLC/SNAP). */
+/**
+ * The type of what follows the tags; without a tag, bytes 12 and 13, even when those are a length (LLC/SNAP).
+ */
 function putType(packet: Packet, type: number): void {
   const { bytes, labelsAt, layer3At } = packet;
   const at = isVlanType(u16(bytes, 12)) ? (labelsAt >= 0 ? labelsAt : layer3At) - 2 : 12;

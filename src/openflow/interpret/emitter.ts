@@ -1,6 +1,6 @@
 /**
- * The datapath actions of a pass: each output is preceded by the header changes that bring the packet up to the key
- * (commit.ts). Effects that leave the packet unchanged and packet-ins are actions here, too.
+ * The datapath actions of a pass: each output is preceded by the header changes that bring the packet up to
+ * the key (commit.ts). Effects that leave the packet unchanged and packet-ins are actions here, too.
  */
 import { PORT } from "../ast.ts";
 import { KEY } from "../flow-key.ts";
@@ -59,7 +59,9 @@ export class Emitter {
   actions: DatapathAction[] = [];
   /** At least as many bytes as Open vSwitch takes for the actions. */
   actionBytes = 0;
-  /** Whether the datapath tracks the packet's connection by now, which the key shows after a recirculation. */
+  /**
+   * Whether the datapath tracks the packet's connection by now, which the key shows after a recirculation.
+   */
   isTracked = false;
   /** How many clones around it the datapath carries out on a copy. */
   #copyDepth = 0;
@@ -79,7 +81,9 @@ export class Emitter {
     return this.#copyDepth > 0;
   }
 
-  /** An error undoes all actions, but not the addresses that NORMAL learned and the flows that learn added. */
+  /**
+   * An error undoes all actions, but not the addresses that NORMAL learned and the flows that learn added.
+   */
   undo(): void {
     const noted = notedIn(this.actions);
     if (noted !== null) this.#outcome.giveUp(`${noted.name} in front of an error`, noted.line);

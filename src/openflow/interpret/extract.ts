@@ -1,7 +1,7 @@
 /**
- * From the bytes of a frame to its flow key, as Open vSwitch 3.1 reads it (lib/flow.c): what cannot be read is zero,
- * and nothing is an error. It checks neither the IP version nor any checksum. Only what is in the frame is written;
- * in_port, registers and the like are the caller's.
+ * From the bytes of a frame to its flow key, as Open vSwitch 3.1 reads it (lib/flow.c): what cannot be read
+ * is zero, and nothing is an error. It checks neither the IP version nor any checksum. Only what is in the
+ * frame is written; in_port, registers and the like are the caller's.
  */
 import { KEY } from "../flow-key.ts";
 import { u16, u32 } from "./bytes.ts";
@@ -36,7 +36,9 @@ export const isVlanType = (type: number): boolean => type === TYPE.vlan || type 
 export const isMplsType = (type: number): boolean => type === TYPE.mpls || type === TYPE.mplsMulticast;
 export const isIpType = (type: number): boolean => type === TYPE.ipv4 || type === TYPE.ipv6;
 
-/** What is left to read: `at` moves up, `end` is where the packet ends (before padding, once that is known). */
+/**
+ * What is left to read: `at` moves up, `end` is where the packet ends (before padding, once that is known).
+ */
 interface Cursor {
   readonly frame: Uint8Array;
   at: number;
@@ -225,7 +227,10 @@ function isTcpHeader({ frame, at, end }: Cursor): boolean {
   return headerBytes >= 20 && headerBytes <= end - at;
 }
 
-/** Of the link-layer options the first of each kind is kept; a second one makes target and both addresses zero. */
+/**
+ * Of the link-layer options the first of each kind is kept; a second one makes target and both addresses
+ * zero.
+ */
 function readNeighbourDiscovery(cursor: Cursor, key: Uint32Array): void {
   const { frame, end } = cursor;
   if (key[KEY.tpDst] !== 0 || (key[KEY.tpSrc] !== ND.solicit && key[KEY.tpSrc] !== ND.advert)) return;

@@ -1,7 +1,7 @@
 /**
- * How far the fields of a match are executed; what is *unknown* depends on something that a flow table and one frame do
- * not contain. docs/language.md is made from this table, and from the entries of actions/. An unknown field makes an
- * outcome unknown only if a packet meets it.
+ * How far the fields of a match are executed; what is *unknown* depends on something that a flow table and
+ * one frame do not contain. docs/language.md is made from this table, and from the entries of actions/. An
+ * unknown field makes an outcome unknown only if a packet meets it.
  */
 import type { Feature, Support } from "../actions/index.ts";
 
@@ -49,7 +49,10 @@ export const MATCH_FEATURES: readonly Feature[] = [
   feature(
     "tun_*, pkt_mark, skb_priority",
     "executed",
-    "What a frame brings along: in a proof tun_* is free for frames from ports that may be tunnels, the others for all frames. In trace they are zero unless the flow syntax gives them.",
+    [
+      "State that comes with a frame. In a proof tun_* is free for frames from ports that may be tunnels,",
+      "and the others for all frames. In trace they are zero unless the flow syntax gives them.",
+    ].join(" "),
   ),
   feature(
     "ct_*, packet_type",

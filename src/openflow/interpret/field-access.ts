@@ -1,7 +1,8 @@
 /**
- * Reading and writing fields of a flow key, with the oddities that Open vSwitch's writers have (mf_set_flow_value and
- * mf_are_prereqs_ok of lib/meta-flow.c): a VLAN field that is written makes a tag, an ARP operation keeps eight bits,
- * NXM_OF_IN_PORT has 16 bits of a 32-bit port. Values are lists of 32-bit words, the least significant first.
+ * Reading and writing fields of a flow key, with the oddities that Open vSwitch's writers have
+ * (mf_set_flow_value and mf_are_prereqs_ok of lib/meta-flow.c): a VLAN field that is written makes a tag, an
+ * ARP operation keeps eight bits, NXM_OF_IN_PORT has 16 bits of a 32-bit port. Values are lists of 32-bit
+ * words, the least significant first.
  */
 import { PORT, type Subfield } from "../ast.ts";
 import type { Demanded, Field } from "../fields.ts";
@@ -32,7 +33,10 @@ export const isPort = (number: number): boolean => (number > 0 && number < 0xff0
 /** A port of the key as people know it: LOCAL is 65534. */
 export const narrowPort = (port: number): number => (port > 0xffff ? port & 0xffff : port);
 
-/** Calls `visit(word of the key, lowest bit in it, bits, bit of the value)` for each piece of `bits` bits from `start`. */
+/**
+ * Calls `visit(word of the key, lowest bit in it, bits, bit of the value)` for each piece of `bits` bits from
+ * `start`.
+ */
 function pieces(
   field: Field,
   start: number,

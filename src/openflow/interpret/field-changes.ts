@@ -1,7 +1,7 @@
 /**
- * What the actions between two lookups changed in a packet, in the words of ovs-fields(7), for people who read a trace.
- * It compares two flow keys; nothing is executed here. A field is compared only where both packets have it: what a
- * pushed label hides has not changed.
+ * What the actions between two lookups changed in a packet, in the words of ovs-fields(7), for people who
+ * read a trace. It compares two flow keys; nothing is executed here. A field is compared only where both
+ * packets have it: what a pushed label hides has not changed.
  */
 import { FIELDS, type Field } from "../fields.ts";
 import { KEY } from "../flow-key.ts";

@@ -1,6 +1,6 @@
 /**
- * What a pass keeps for the pass after a recirculation: the steps that are left to run, the stack and the action set
- * (freeze_unroll_actions() and finish_freezing() of ofproto-dpif-xlate.c).
+ * What a pass keeps for the pass after a recirculation: the steps that are left to run, the stack and the
+ * action set (freeze_unroll_actions() and finish_freezing() of ofproto-dpif-xlate.c).
  */
 import { KEY } from "../flow-key.ts";
 import { leastBytesOf, mostBytesOf } from "./action-sizes.ts";
@@ -34,7 +34,10 @@ export class Freezer {
     }
   }
 
-  /** Hands the packet as it is to the next pass. Only a bucket continues after that: a clone that froze ends all. */
+  /**
+   * Hands the packet as it is to the next pass. Only a bucket continues after that: a clone that froze ends
+   * all.
+   */
   finish(
     key: TrackedKey,
     emitter: Emitter,

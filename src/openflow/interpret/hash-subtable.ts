@@ -1,7 +1,8 @@
 /**
- * Rows of key words under one set of masks, found by hash (a subtable of Open vSwitch's classifier, lib/classifier.c;
- * Srinivasan, Suri, Varghese 1999). Columns of numbers, so that a million rows cost tens of megabytes; what a row
- * stands for is a number of the caller's. Rows can be added and replaced, not taken out.
+ * Rows of key words under one set of masks, found by hash (a subtable of Open vSwitch's classifier,
+ * lib/classifier.c; Srinivasan, Suri, Varghese 1999). Columns of numbers, so that a million rows cost tens of
+ * megabytes; what a row stands for is a number of the caller's. Rows can be added and replaced, not taken
+ * out.
  */
 
 const NONE = -1;
@@ -69,7 +70,10 @@ export class Tuple {
     return this.#refs[row]!;
   }
 
-  /** Adds a row, or replaces the one with the same values and priority. `values` are under the masks, in order. */
+  /**
+   * Adds a row, or replaces the one with the same values and priority. `values` are under the masks, in
+   * order.
+   */
   add(values: Int32Array, priority: number, ref: number): void {
     if (priority > this.maxPriority) this.maxPriority = priority;
     const slot = this.#slotOf(values, 0);

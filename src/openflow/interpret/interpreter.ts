@@ -1,8 +1,8 @@
 /**
- * An executable reference of Open vSwitch 3.1: a frame and the port it comes in by, in; what leaves the switch, byte
- * for byte and in order, out. The slow obvious form: read the frame, translate it, carry the result out, and where a
- * packet must be read anew, once more. It never guesses: what depends on more than flows and frame is *unknown*, what
- * depends on the order in which flows were installed is *ambiguous*.
+ * An executable reference of Open vSwitch 3.1: a frame and the port it comes in by, in; what leaves the
+ * switch, byte for byte and in order, out. The slow obvious form: read the frame, translate it, carry the
+ * result out, and after a recirculation, again. It never guesses: what depends on more than
+ * flows and frame is *unknown*, what depends on the order in which flows were installed is *ambiguous*.
  */
 import type { Flow } from "../ast.ts";
 import type { FlowColumns } from "../columnar/dump.ts";
@@ -58,14 +58,16 @@ export type EnteringState = ReadonlyMap<number, number>;
 
 /** What became of one frame. */
 export interface Outcome {
-  /** `reply`: it leaves, and only by the port it came in by. `unknown` and `ambiguous` stand above the others. */
+  /**
+   * `reply`: it leaves, and only by the port it came in by. `unknown` and `ambiguous` stand above the others.
+   */
   readonly verdict: Verdict;
   /** In the order in which the switch emits them; empty when the verdict is unknown or ambiguous. */
   readonly outputs: readonly FrameOut[];
   readonly packetIns: readonly PacketInSeen[];
   /**
-   * All that the frame brought about, effects of NORMAL, ct, meters and the like among them, which make the verdict
-   * unknown; null when it is undecided how the packet went on.
+   * All that the frame brought about, effects of NORMAL, ct, meters and the like among them, which make the
+   * verdict unknown; null when it is undecided how the packet went on.
    */
   readonly effects: Effects | null;
   /** What the outcome depends on, with the line of the flow or group. */
@@ -82,7 +84,10 @@ export interface Outcome {
 export interface InterpreterOptions extends RulesetOptions {
   /** Whether the outcome lists the lookups; true by default. */
   readonly isTraced?: boolean;
-  /** Whether the frames of an outcome need to last until the next run only, which saves their making; false by default. */
+  /**
+   * Whether the frames of an outcome need to last until the next run only, which saves their making; false by
+   * default.
+   */
   readonly isFleeting?: boolean;
 }
 
@@ -139,8 +144,8 @@ export class Interpreter {
   }
 
   /**
-   * Runs one frame. `inPort` is a number as people write it: LOCAL 65534. A frame under 14 bytes, or from a number that is
-   * no port's, is dropped. A watcher is told what happens on the way.
+   * Runs one frame. `inPort` is a number as people write it: LOCAL 65534. A frame under 14 bytes, or from a
+   * number that is no port's, is dropped. A watcher is told what happens on the way.
    */
   run(
     inPort: number,
@@ -196,7 +201,7 @@ export class Interpreter {
     this.#execute(outcome, packet, translation.actions, inPort, depth, translation);
   }
 
-  /** One pass over the tables; cache.ts remembers those it has seen. */
+  /** One pass over the tables; megaflow-cache.ts memoizes it. */
   protected translate(
     key: Uint32Array,
     scratch: Scratch,
@@ -219,7 +224,8 @@ export class Interpreter {
         case "output": {
           const frame = this.#copies.of(packet.bytes, packet.bytes.length - packet.cutBytes);
           packet.cutBytes = 0;
-          // Truncated and popped, it may be less than a header: no port sends that, and some forget what comes behind it.
+          // Truncated and popped, it may be less than a header: no port sends that, and some forget what
+          // comes behind it.
           if (frame.length < ETHERNET_BYTES)
             outcome.unknown.push({ feature: "an output of less than 14 bytes", line: lastLine(translation) });
           outcome.outputs.push({ port: narrowPort(action.port), frame, state: action.state });
@@ -232,7 +238,8 @@ export class Interpreter {
             isExpired: action.isExpired,
             state: action.state,
           });
-          // The datapath reads the packet on its way to the controller. Labels behind an LLC header then lie elsewhere.
+          // The datapath reads the packet on its way to the controller. Labels behind an LLC header then lie
+          // elsewhere.
           extract(packet.bytes, this.#scratch.fill(0), packet, this.rules.vlanLimit);
           break;
         case "effect":
@@ -274,7 +281,7 @@ function overruns({ bytes, layer3At, labelsAt }: Packet, { do: what }: DatapathA
   return what === "set_mpls" && labelsAt >= 0 && bytes.length - labelsAt < LABEL_BYTES;
 }
 
-/** Gives a packet that was read anew what is not in its bytes. */
+/** Restores the metadata of a packet that was recirculated. */
 function thaw(key: Uint32Array, frozen: Frozen): void {
   for (let word = THAWED_FROM; word < frozen.key.length; word++) key[word] = frozen.key[word]!;
   key[KEY.recircId] = frozen.id;

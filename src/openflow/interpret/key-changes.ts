@@ -1,6 +1,6 @@
 /**
- * The steps that change the flow key: fields, tags, labels, TTLs, the stack, the queue. They see the key only, never the
- * bytes; emitter.ts brings the packet up to it.
+ * The steps that change the flow key: fields, tags, labels, TTLs, the stack, the queue. They see the key
+ * only, never the bytes; emitter.ts brings the packet up to it.
  */
 import { unreachable } from "../../wire/index.ts";
 import { KEY } from "../flow-key.ts";
@@ -171,7 +171,10 @@ export class KeyChanges {
   }
 }
 
-/** Tags count from the outside as far as they have the presence bit, which a load may clear: what is behind stays. */
+/**
+ * Tags count from the outside as far as they have the presence bit, which a load may clear: what is behind
+ * stays.
+ */
 function popTag(key: Uint32Array): void {
   if ((key[KEY.vlanTci]! & VLAN_PRESENT) === 0) return;
   const hasTwo = (key[KEY.innerVlanTci]! & VLAN_PRESENT) !== 0;

@@ -1,7 +1,8 @@
 /**
- * Flow tables of a dump for a few lookups: nothing is made ready, every lookup goes through all rows of its table. That
- * takes milliseconds for a million flows, of which an index would take half a second and as much memory again. The rows
- * that match are handed to a classifier (classifier.ts), which decides between them as ever.
+ * Flow tables of a dump for a few lookups: nothing is made ready, every lookup goes through all rows of its
+ * table. That takes milliseconds for a million flows, of which an index would take half a second and as much
+ * memory again. The rows that match are handed to a classifier (classifier.ts), which decides between them as
+ * ever.
  */
 import type { FlowColumns } from "../columnar/dump.ts";
 import { KEY } from "../flow-key.ts";
@@ -9,7 +10,7 @@ import { Classifier, comparisonOf, type Entry, entryOf, type Hit } from "./class
 import { type Membership, membershipsOf } from "./conjunctions.ts";
 import { type FlowTables, type Lookup, type Rows, rowsOf } from "./load.ts";
 
-/** FlowColumns that compare alike, by number. */
+/** Flows that compare alike, by number. */
 interface Group extends Rows {
   readonly flows: number[];
 }

@@ -1,6 +1,7 @@
 /**
- * FlowColumns into flow tables: one by one, or a dump read into columns, whose rows go from column to column without becoming
- * flows. A flow of such a dump is made when a packet first meets it. Nothing is executed here.
+ * Flows into flow tables: one by one, or a dump read into columns, whose rows go from column to column
+ * without becoming flows. A flow of such a dump is made when a packet first meets it. Nothing is executed
+ * here.
  */
 import type { Flow } from "../ast.ts";
 import type { FlowColumns, LineTemplate } from "../columnar/dump.ts";

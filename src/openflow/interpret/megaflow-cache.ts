@@ -1,8 +1,8 @@
 /**
- * The interpreter with a memory, for captures: a pass over the tables is done once for all packets that agree in what
- * it read of the key, as the megaflows of Open vSwitch's datapath have it (ofproto-dpif-xlate.c, xlate_wc_init). What is
- * remembered is the translation; every frame is still read and rewritten by itself. translate.ts notes the bits that an
- * outcome may depend on; each set of masks is a tuple of keys.
+ * The interpreter with a memory, for captures: a pass over the tables is done once for all packets that agree
+ * in what it read of the key, as the megaflows of Open vSwitch's datapath have it (ofproto-dpif-xlate.c,
+ * xlate_wc_init). What is remembered is the translation; every frame is still read and rewritten by itself.
+ * translate.ts notes the bits that an outcome may depend on; each set of masks is a tuple of keys.
  */
 import type { Flow } from "../ast.ts";
 import type { FlowColumns } from "../columnar/dump.ts";
@@ -24,7 +24,9 @@ export class CachingInterpreter extends Interpreter {
   #tuples: Tuple[] = [];
   /** By a hash of what they mask. */
   readonly #byReads = new Map<number, Tuple[]>();
-  /** The tuple that served last, by a few things that decide which one it is: where to look first, no more. */
+  /**
+   * The tuple that served last, by a few things that decide which one it is: where to look first, no more.
+   */
   readonly #likely: (Tuple | undefined)[] = new Array(LIKELY).fill(undefined);
   readonly #given = new Uint32Array(KEY_WORDS);
   /** Passes that were found, and that had to be made. */
@@ -36,7 +38,8 @@ export class CachingInterpreter extends Interpreter {
   }
 
   /**
-   * With a watcher nothing is remembered: it wants to see the pass. Nor is what depends on more than port and bytes.
+   * With a watcher nothing is remembered: it wants to see the pass. Nor is what depends on more than port and
+   * bytes.
    */
   protected override translate(
     key: Uint32Array,
@@ -129,7 +132,10 @@ const kept = <T>(list: readonly T[]): readonly T[] => (list.length === 0 ? EMPTY
 /** Places in #likely. */
 const LIKELY = 1024;
 
-/** One of them: by port, type and protocol, by whether the packet was read anew, is tagged, multicast, or about to expire. */
+/**
+ * One of them: by port, type and protocol, by whether the packet was recirculated, is tagged, multicast, or
+ * about to expire.
+ */
 function likelyPlace(key: Uint32Array): number {
   const odds =
     (key[KEY.recircId] === 0 ? 0 : 1) |

@@ -1,6 +1,6 @@
 /**
- * The label stack of a flow key: counted, pushed and popped as lib/flow.c of Open vSwitch does, which holds three
- * entries (RFC 3032). The packet's bytes are not touched; commit.ts derives their change from the keys.
+ * The label stack of a flow key: counted, pushed and popped as lib/flow.c of Open vSwitch does, which holds
+ * three entries (RFC 3032). The packet's bytes are not touched; commit.ts derives their change from the keys.
  */
 import { KEY, KEY_WORDS } from "../flow-key.ts";
 import { isIpType, isMplsType, MPLS_LABELS, TYPE } from "./extract.ts";
@@ -22,8 +22,9 @@ export function countLabels(key: Uint32Array): number {
 }
 
 /**
- * Puts an entry on a stack of `count` < 3: a copy of the outer one with S=0, or the first one, made from the IP header.
- * Of DSCP its three low bits become the traffic class. `clears` wipes the fields behind the labels, as the first push does.
+ * Puts an entry on a stack of `count` < 3: a copy of the outer one with S=0, or the first one, made from the
+ * IP header. Of DSCP its three low bits become the traffic class. `clears` wipes the fields behind the
+ * labels, as the first push does.
  */
 export function pushLabel(key: Uint32Array, count: number, type: number, clears: boolean): void {
   if (count > 0) {
@@ -43,7 +44,10 @@ export function pushLabel(key: Uint32Array, count: number, type: number, clears:
   key[KEY.dlType] = type;
 }
 
-/** Takes the outer entry off a stack of `count`; false, and nothing done, when there is none or the fourth is unknown. */
+/**
+ * Takes the outer entry off a stack of `count`; false, and nothing done, when there is none or the fourth is
+ * unknown.
+ */
 export function popLabel(key: Uint32Array, count: number, type: number): boolean {
   if (count === 0) return false;
   if (count === MPLS_LABELS && (key[KEY.mplsLse + MPLS_LABELS - 1]! & BOTTOM) === 0) return false;

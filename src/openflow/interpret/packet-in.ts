@@ -1,6 +1,6 @@
 /**
- * Packet-ins: their arguments, and the reason that Open vSwitch gives the controller (xlate_output_action() and
- * xlate_controller_action() of ofproto-dpif-xlate.c).
+ * Packet-ins: their arguments, and the reason that Open vSwitch gives the controller (xlate_output_action()
+ * and xlate_controller_action() of ofproto-dpif-xlate.c).
  */
 import type { Flow } from "../ast.ts";
 import type { PacketInArguments } from "./compile-actions.ts";
@@ -17,12 +17,15 @@ export const PLAIN_PACKET_IN: PacketInArguments = {
 export const EXPIRED: PacketInArguments = { ...PLAIN_PACKET_IN, reason: "invalid_ttl" };
 
 /**
- * The kind of list that runs, as bits: a bucket's; the action set or a table called from it; that of a flow of priority
- * 0 that matches everything. The reason of a packet-in depends on it.
+ * The kind of list that runs, as bits: a bucket's; the action set or a table called from it; that of a flow
+ * of priority 0 that matches everything. The reason of a packet-in depends on it.
  */
 export const ORIGIN = { bucket: 1, set: 2, miss: 4 } as const;
 
-/** Whether a packet that matches this flow counts as a miss (rule_is_table_miss() of ofproto/ofproto-provider.h). */
+/**
+ * Whether a packet that matches this flow counts as a miss (rule_is_table_miss() of
+ * ofproto/ofproto-provider.h).
+ */
 export const isTableMiss = ({ priority, match }: Pick<Flow, "priority" | "match">): boolean =>
   priority === 0 && match.length === 0;
 

@@ -1,7 +1,7 @@
 /**
- * A frame while the switch rewrites it: bytes with room in front for labels and tags, and where its layers begin. It
- * is what Open vSwitch calls dp_packet; it knows nothing of flows. Offsets count from the first byte of the frame and
- * move with it; -1 where the layer is not there.
+ * A frame while the switch rewrites it: bytes with room in front for labels and tags, and where its layers
+ * begin. It is what Open vSwitch calls dp_packet; it knows nothing of flows. Offsets count from the first
+ * byte of the frame and move with it; -1 where the layer is not there.
  */
 
 /** Where the layers of a frame begin. */
@@ -25,7 +25,10 @@ const SHARED_BYTES = 1 << 16;
 const MAX_START = 2 * HEADROOM;
 const MAX_LENGTH = 1600;
 
-/** Views of one buffer: those of usual sizes are made once, because making one costs more than copying a frame. */
+/**
+ * Views of one buffer: those of usual sizes are made once, because making one costs more than copying a
+ * frame.
+ */
 class Views {
   readonly #buffer: ArrayBuffer;
   /** By start, then by length. */

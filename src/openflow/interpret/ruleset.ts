@@ -1,6 +1,6 @@
 /**
- * What a bridge has been told: its flows by table, its groups, its ports. Made once, then only read. It does not know
- * frames.
+ * What a bridge has been told: its flows by table, its groups, its ports. Made once, then only read. It does
+ * not know frames.
  */
 import { type Flow, type Group, type GroupType, PORT } from "../ast.ts";
 import type { FlowColumns } from "../columnar/dump.ts";
@@ -13,15 +13,23 @@ import { OVS_VERSIONS, type OvsBehaviour, type OvsVersion, USUAL_OVS } from "./v
 /** What there is besides flows. */
 export interface RulesetOptions {
   readonly groups?: readonly Group[];
-  /** Numbers of the ports that exist, LOCAL (65534) aside, which always does. Not given: every number is a port. */
+  /**
+   * Numbers of the ports that exist, LOCAL (65534) aside, which always does. Not given: every number is a
+   * port.
+   */
   readonly ports?: Iterable<number>;
   /** Whether a port is up, for fast failover groups. Not given: such a group is unknown. */
   readonly isPortLive?: (port: number) => boolean;
   /** Open vSwitch's other_config:vlan-limit; 1 by default, as there. 0 in the database stands for 2 here. */
   readonly vlanLimit?: number;
-  /** Only a few frames will come: a dump in columns is searched then, and not made ready for lookups first. */
+  /**
+   * Only a few frames will come: a dump in columns is searched then, and not made ready for lookups first.
+   */
   readonly isForFew?: boolean;
-  /** FlowColumns of a dump in columns that are kept once a frame has met them; all by default, and each takes some 3 kB. */
+  /**
+   * Flows of a dump in columns that are kept once a frame has met them; all by default, and each takes some 3
+   * kB.
+   */
   readonly keptFlows?: number;
   /** The version of Open vSwitch whose behaviour is executed; 3.1 by default. */
   readonly ovs?: OvsVersion;
@@ -55,7 +63,7 @@ export class Ruleset {
   readonly #known: ReadonlySet<number> | null;
   readonly #isPortLive: ((port: number) => boolean) | null;
 
-  /** FlowColumns one by one, or a dump in columns, which is not copied. */
+  /** Flows one by one, or a dump in columns, which is not copied. */
   constructor(flows: Iterable<Flow> | FlowColumns, options: RulesetOptions = {}) {
     const isSearched = options.isForFew === true && "templates" in flows;
     this.tables = (isSearched ? new SearchedTables(flows) : new Tables(flows, options.keptFlows)).byNumber;

@@ -1,6 +1,6 @@
 /**
- * State beside a frame as text, and back: `tun_id=0x64`, `pkt_mark=0x1`. Fields are those of the registry; registers are
- * told one by one.
+ * State beside a frame as text, and back: `tun_id=0x64`, `pkt_mark=0x1`. Fields are those of the registry;
+ * registers are told one by one.
  */
 import { FIELDS, type Field } from "../fields.ts";
 import { KEY_WORDS } from "../flow-key.ts";

@@ -1,7 +1,7 @@
 /**
- * The flow key during a pass, and the bits of it that the outcome depends on. `flow` is what the actions have made of the
- * key, `base` what the datapath actions so far make of the packet. A cache of translations holds an outcome for every key
- * with the same read bits, so whoever uses a word must read it here first.
+ * The flow key during a pass, and the bits of it that the outcome depends on. `flow` is what the actions have
+ * made of the key, `base` what the datapath actions so far make of the packet. A cache of translations holds
+ * an outcome for every key with the same read bits, so whoever uses a word must read it here first.
  */
 import type { Demanded, Field } from "../fields.ts";
 import { KEY, KEY_WORDS } from "../flow-key.ts";
@@ -26,7 +26,9 @@ export class TrackedKey {
   isWritten = false;
   /** Whether a pushed label wiped the layers behind it. */
   isWiped = false;
-  /** Whether labels were popped, so that the packet must recirculate before its layers behind them are used. */
+  /**
+   * Whether labels were popped, so that the packet must recirculate before its layers behind them are used.
+   */
   wasMpls = false;
 
   constructor(key: Uint32Array, { base, reads }: Scratch) {
@@ -74,7 +76,10 @@ export class TrackedKey {
     return HOLDS[prerequisite](this.flow);
   }
 
-  /** Before `flow` and `base` are compared. Wiped layers are zero, and are compared only if the protocol was written again. */
+  /**
+   * Before `flow` and `base` are compared. Wiped layers are zero, and are compared only if the protocol was
+   * written again.
+   */
   readForCommit(): void {
     this.readAll(TYPE_AND_PROTOCOL);
     if (this.isWiped && this.flow[KEY.nwProto] !== 0)

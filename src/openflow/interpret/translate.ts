@@ -1,11 +1,12 @@
 /**
- * One pass over the tables: from a flow key to datapath actions, as ofproto/ofproto-dpif-xlate.c of Open vSwitch 3.1
- * does it, and ovs-actions(7) describes it. It sees the key only, never the bytes, so that its outcome holds for every
- * packet with the same key. Here are the steps, lookups, groups and clones; key-changes.ts changes the key, emitter.ts
- * makes the datapath actions.
+ * One pass over the tables: from a flow key to datapath actions, as ofproto/ofproto-dpif-xlate.c of Open
+ * vSwitch 3.1 does it, and ovs-actions(7) describes it. It sees the key only, never the bytes, so that its
+ * outcome holds for every packet with the same key. Here are the steps, lookups, groups and clones;
+ * key-changes.ts changes the key, emitter.ts makes the datapath actions.
  *
- * A packet that must recirculate (its labels are popped) is *frozen*: the rest of the work becomes part of a datapath
- * action, and another pass continues it. An error anywhere, a fourth label or a loop, undoes the whole pass.
+ * A packet that must recirculate (its labels are popped) is *frozen*: the rest of the work becomes part of a
+ * datapath action, and another pass continues it. An error anywhere, a fourth label or a loop, undoes the
+ * whole pass.
  */
 import { unreachable } from "../../wire/index.ts";
 import { PORT } from "../ast.ts";
@@ -30,7 +31,10 @@ const MAX_STACK_BYTES = 65536;
 /** Open vSwitch gives up beyond 64 kB of datapath actions. */
 const MAX_ACTION_BYTES = 65535;
 
-/** Translates a key that came in from a port, or with `thaw` one that was recirculated. The pass changes the key. */
+/**
+ * Translates a key that came in from a port, or with `thaw` one that was recirculated. The pass changes the
+ * key.
+ */
 export function translate(
   rules: Ruleset,
   key: Uint32Array,
@@ -99,8 +103,6 @@ class Pass {
     this.#freezer.finish(this.#key, this.#emitter, this.#outcome, stack, this.#actionSet.steps);
   }
 
-  // --- Steps ----------------------------------------------------------------------------------------------------
-
   /** Runs a list of actions. `return` in it ends this list only. `isLast`: nothing comes behind it. */
   #runSteps(steps: readonly Step[], isLast: boolean): void {
     const freezer = this.#freezer;
@@ -114,7 +116,8 @@ class Pass {
       }
       const isEnd = isLast && index === steps.length - 1 && this.#actionSet.steps.length === 0;
       const isDone = this.#runStep(step, isEnd);
-      // A lookup that froze keeps its own rest; what stopped on the way to it, or any other step, is run again later.
+      // A lookup that froze keeps its own rest; what stopped on the way to it, or any other step, is run
+      // again later.
       if (step.do === "resubmit") continue;
       if (isDone) return;
       if (freezer.isFreezing && freezer.isEmpty) {
@@ -133,7 +136,8 @@ class Pass {
         return false;
       case "output_field":
         this.#key.readField(step.from.field);
-        this.#outputField(readSubfield(this.#key.flow, step.from), step.line);
+        if (isPortValue(readSubfield(this.#key.flow, step.from)))
+          this.#output(widePort(readSubfield(this.#key.flow, step.from)[0]), step.line);
         return false;
       case "output_truncated":
         this.#emitter.outputTruncated(step.port, step.maxBytes);
@@ -187,18 +191,10 @@ class Pass {
     else this.#emitter.output(port, line, this.#origin);
   }
 
-  /** A value of more than 16 bits is not a port. */
-  #outputField(value: Words, line: number): void {
-    if (value[0] <= 0xffff && value[1] === 0 && value[2] === 0 && value[3] === 0)
-      this.#output(widePort(value[0]), line);
-  }
-
   #freeze(): void {
     this.#isOver = true;
     this.#freezer.isFreezing = true;
   }
-
-  // --- Tables ---------------------------------------------------------------------------------------------------
 
   /** False, with an error, when there have been too many lookups or too much on the stack. */
   #mayLookUp(line: number): boolean {
@@ -253,8 +249,6 @@ class Pass {
     this.#depth -= deepens;
   }
 
-  // --- Groups and copies ----------------------------------------------------------------------------------------
-
   /** True, which ends the list, when there is no such group. */
   #runGroup(id: number, line: number, isLast: boolean): boolean {
     if (!this.#mayLookUp(line)) return false;
@@ -268,9 +262,10 @@ class Pass {
   }
 
   /**
-   * A bucket that a hash says: an effect where its actions neither ask tables nor leave anything behind. For the hash
-   * Open vSwitch recirculates the packet. What was put out before is then safe from an error that comes behind the
-   * group, and labels are read again: only at the very end of the first pass does none of it matter.
+   * A bucket that a hash says: an effect where its actions neither ask tables nor leave anything behind. For
+   * the hash Open vSwitch recirculates the packet. What was put out before is then safe from an error that
+   * comes behind the group, and labels are extracted again: only at the very end of the first pass does none
+   * of it matter.
    */
   #selectGroup({ buckets, text }: GroupEntry, line: number, isLast: boolean): void {
     if (isLast && !this.#isThawed && buckets.every(({ steps }) => steps.every(endsHere)))
@@ -313,9 +308,9 @@ class Pass {
   }
 
   /**
-   * A clone has its own stack and executes its own action set: in 3.1 a copy of the one outside, later an empty one.
-   * If the datapath makes no copy (`isCopied`), what the clone popped is popped for good (wasMpls). A clone that ends
-   * everything is never copied.
+   * A clone has its own stack and executes its own action set: in 3.1 a copy of the one outside, later an
+   * empty one. If the datapath makes no copy (`isCopied`), what the clone popped is popped for good
+   * (wasMpls). A clone that ends everything is never copied.
    */
   #clone(steps: readonly Step[], isCopied: boolean, isLast: boolean): void {
     const changes = this.#changes;
@@ -335,8 +330,6 @@ class Pass {
     this.#key.flow = flow;
   }
 
-  // --- The action set -------------------------------------------------------------------------------------------
-
   #runActionSet(): void {
     const steps = this.#actionSet.take();
     if (steps.length === 0) return;
@@ -347,7 +340,13 @@ class Pass {
   }
 }
 
-/** Looks the key up in a table as if it had come in by `inPort`. A fragment has no ports (fragment mode "normal"). */
+/** A value of more than 16 bits is not a port. */
+const isPortValue = ([low, ...upper]: Words): boolean => low <= 0xffff && upper.every(word => word === 0);
+
+/**
+ * Looks the key up in a table as if it had come in by `inPort`. A fragment has no ports (fragment mode
+ * "normal").
+ */
 function find(rules: Ruleset, { flow, reads }: TrackedKey, table: number, inPort: number, hit: Hit): void {
   const port = flow[KEY.inPort]!;
   const src = flow[KEY.tpSrc]!;

@@ -1,6 +1,6 @@
 /**
- * The outcome of one pass over the tables (translate.ts): datapath actions, what the pass leaves for the next one, and
- * what it could not decide. The names are those of ofproto/ofproto-dpif-xlate.c of Open vSwitch.
+ * The outcome of one pass over the tables (translate.ts): datapath actions, what the pass leaves for the next
+ * one, and what it could not decide. The names are those of ofproto/ofproto-dpif-xlate.c of Open vSwitch.
  */
 import type { Flow } from "../ast.ts";
 import { KEY_WORDS } from "../flow-key.ts";
@@ -30,8 +30,9 @@ export type DatapathAction =
   /** `state`: queue, mark and tunnel (ACCOMPANYING_WORDS); null if all are zero. */
   | { readonly do: "output"; readonly port: number; readonly state: Uint32Array | null }
   /**
-   * The whole packet: Open vSwitch has no buffers and so ignores max_len. `state`: the metadata (PACKET_IN_WORDS).
-   * `isExpired`: caused by a TTL that is used up, and not by an action that sends packets to the controller.
+   * The whole packet: Open vSwitch has no buffers and so ignores max_len. `state`: the metadata
+   * (PACKET_IN_WORDS). `isExpired`: caused by a TTL that is used up, and not by an action that sends packets
+   * to the controller.
    */
   | {
       readonly do: "packet_in";
@@ -83,7 +84,10 @@ export interface Translation {
 /** Arrays of KEY_WORDS words for a pass to use; their content before does not matter. */
 export interface Scratch {
   readonly base: Uint32Array;
-  /** Afterwards: the bits of the key as it was given that the outcome may depend on. All others may be anything. */
+  /**
+   * Afterwards: the bits of the key as it was given that the outcome may depend on. All others may be
+   * anything.
+   */
   readonly reads: Uint32Array;
 }
 

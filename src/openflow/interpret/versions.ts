@@ -1,14 +1,14 @@
 /**
- * Differences between versions of Open vSwitch that show in what becomes of a frame, as measured on 3.1.0 and 3.5.0
- * (test/ovs): a table of data, so that the interpreter and the prover read the same. Versions in between were not
- * measured.
+ * Differences between versions of Open vSwitch that show in what becomes of a frame, as measured on 3.1.0 and
+ * 3.5.0 (test/ovs): a table of data, so that the interpreter and the prover read the same. Versions in
+ * between were not measured.
  */
 
 /** A version whose behaviour is executed. */
 export type OvsVersion = "3.1" | "3.5";
 
 export interface OvsBehaviour {
-  /** How often the datapath reads a packet anew; it drops the packet instead of doing so once more. */
+  /** How often the datapath recirculates a packet; it drops the packet instead of doing so once more. */
   readonly recirculations: number;
   /** Whether a clone begins with a copy of the action set, and so executes it, or with an empty one. */
   readonly clonesActionSet: boolean;
@@ -28,11 +28,11 @@ export const VERSION_DIFFERENCES: readonly ({ readonly of: string } & Readonly<
   {
     of: "clone",
     "3.1":
-      "begins with a copy of the action set and executes it at its end, so that an output in the set leaves twice",
+      "begins with a copy of the action set and executes it at its end: an output in the set leaves twice",
     "3.5": "begins with an empty action set; it executes only the actions written inside the clone",
   },
   {
-    of: "a packet that is read anew after pop_mpls",
+    of: "recirculation after pop_mpls",
     "3.1": `at most ${OVS_VERSIONS["3.1"].recirculations} times, then it is dropped`,
     "3.5": `at most ${OVS_VERSIONS["3.5"].recirculations} times, then it is dropped`,
   },

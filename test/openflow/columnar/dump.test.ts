@@ -1,7 +1,8 @@
 /**
- * Columns against the parser: every line of a dump gives the same flow by both ways, and every row the values of its
- * flow, on random dumps that mix templates, numbers of every width and spelling, odd lines, colours, comments, carriage
- * returns, reply headers and errors; and flow tables loaded from columns answer as tables loaded from flows do.
+ * Columns against the parser: every line of a dump gives the same flow by both ways, and every row the values
+ * of its flow, on random dumps that mix templates, numbers of every width and spelling, odd lines, colours,
+ * comments, carriage returns, reply headers and errors; and flow tables loaded from columns answer as tables
+ * loaded from flows do.
  */
 import {
   type Action,
@@ -248,7 +249,8 @@ function rowsOf(lines: readonly string[]): (string | null)[] {
 const rows: readonly (readonly [what: string, lines: readonly string[], rows: readonly (string | null)[]])[] =
   [
     [
-      // Once it was taken for a number without a meaning, as other small numbers change nothing under the mask.
+      // Once it was taken for a number without a meaning, as other small numbers change nothing under the
+      // mask.
       "a masked value of 0 is a value",
       ["0x0", "0x0", "0x100", "0x1ff"].map(value => `metadata=${value}/0xff00 actions=drop`),
       ["0: 0 0", "0: 0 0", "0: 0 256", "0: 0 256"],

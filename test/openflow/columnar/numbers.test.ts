@@ -18,8 +18,8 @@ const lines: readonly (readonly [text: string, numbers: readonly string[]])[] = 
     "ip,nw_dst=10.0.0.0/24 actions=set_field:fe:00:00:00:01:01->eth_src,output:11",
     ["10.0.0.0", "24", "fe:00:00:00:01:01", "11"],
   ],
-  // Parts of words, ranges of bits, names in quotes and octal numbers belong to the template. What is found in an IPv6
-  // address is no value of the flow: probing shows it.
+  // Parts of words, ranges of bits, names in quotes and octal numbers belong to the template. What is found
+  // in an IPv6 address is no value of the flow: probing shows it.
   ["reg0=0x5,xreg1 actions=move:NXM_NX_REG0[0..7]->NXM_OF_IP_DST[8..15]", ["0x5"]],
   ['in_port="1" actions=output:"2"', []],
   ["tp_dst=010 actions=drop", []],

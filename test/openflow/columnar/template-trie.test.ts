@@ -1,6 +1,6 @@
 /**
- * Texts with numbers found in a tree: against trying each text by itself, with regular expressions, on texts of few bytes,
- * so that they share beginnings and that a digit of one stands where another has a number.
+ * Texts with numbers found in a tree: against trying each text by itself, with regular expressions, on texts
+ * of few bytes, so that they share beginnings and that a digit of one stands where another has a number.
  */
 import { NUMBER, type NumberKind } from "../../../src/openflow/columnar/numbers.ts";
 import { type Filled, NUMBER_BASE, TemplateTrie } from "../../../src/openflow/columnar/template-trie.ts";

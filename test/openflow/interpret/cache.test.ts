@@ -1,6 +1,7 @@
 /**
- * The interpreter's memory: with it and without it every frame comes to the same end. Frames come in families whose
- * members differ in a few bits, so that most of them are answered from memory; a memory that masks too much is caught.
+ * The interpreter's memory: with it and without it every frame comes to the same end. Frames come in families
+ * whose members differ in a few bits, so that most of them are answered from memory; a memory that masks too
+ * much is caught.
  */
 import {
   CachingInterpreter,

@@ -1,6 +1,6 @@
 /**
- * The interpreter held against a real switch, frame by frame: outputs of each port in their order, packet-ins in
- * theirs. What the interpreter calls unknown or ambiguous is not compared, but counted.
+ * The interpreter held against a real switch, frame by frame: outputs of each port in their order, packet-ins
+ * in theirs. What the interpreter calls unknown or ambiguous is not compared, but counted.
  */
 
 import {
@@ -52,8 +52,9 @@ export interface Compared {
   frames: number;
   undecided: number;
   /**
-   * Frames on which the switch answered otherwise when it had forgotten all others: its cache had served them the
-   * answer for another frame (Open vSwitch masks too little for some MPLS actions). The fresh answer is the right one.
+   * Frames on which the switch answered otherwise when it had forgotten all others: its cache had served them
+   * the answer for another frame (Open vSwitch masks too little for some MPLS actions). The fresh answer is
+   * the right one.
    */
   stale: number;
   /** Each with the frame, both answers and the way through the tables. */

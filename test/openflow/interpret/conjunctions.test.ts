@@ -1,7 +1,7 @@
 /**
- * Conjunctive matches as the interpreter executes them: the tie rules one by one, random tables against a model that
- * tries every order of the flows, and the same tables on a real switch, installed in two orders. CONJUNCTIVE_TABLES says
- * how many of those.
+ * Conjunctive matches as the interpreter executes them: the tie rules one by one, random tables against a
+ * model that tries every order of the flows, and the same tables on a real switch, installed in two orders.
+ * CONJUNCTIVE_TABLES says how many of those.
  */
 
 import {

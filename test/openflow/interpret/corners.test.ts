@@ -1,7 +1,7 @@
 /**
- * Every corner of Open vSwitch that is known, against the answers of a real switch: recorded ones (corners.json), so
- * that no switch is needed, and fresh ones where there is one. `UPDATE=1` records anew. Each frame meets a switch that
- * has forgotten all others.
+ * Every corner of Open vSwitch that is known, against the answers of a real switch: recorded ones
+ * (corners.json), so that no switch is needed, and fresh ones where there is one. `UPDATE=1` records anew.
+ * Each frame meets a switch that has forgotten all others.
  */
 
 import { readFileSync, writeFileSync } from "node:fs";

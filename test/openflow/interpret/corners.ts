@@ -1,6 +1,6 @@
 /**
- * The corners of Open vSwitch as named cases: flows, groups and frames. What the switch answered lies in corners.json
- * (corners.test.ts records it); nothing here says what is right. Ports 1 to 4 exist.
+ * The corners of Open vSwitch as named cases: flows, groups and frames. What the switch answered lies in
+ * corners.json (corners.test.ts records it); nothing here says what is right. Ports 1 to 4 exist.
  */
 export interface Corner {
   readonly name: string;
@@ -88,7 +88,7 @@ const MPLS: readonly Corner[] = [
   ),
   corner("a pop to IP takes all labels", ["mpls actions=pop_mpls:0x0800,2"], [ONE, TWO, THREE]),
   corner(
-    "a pop of the last label to MPLS is not read anew",
+    "a pop of the last label to MPLS is not recirculated",
     [
       "table=0,mpls actions=pop_mpls:0x8847,goto_table:1",
       "table=1,mpls,mpls_label=0 actions=2",
@@ -99,7 +99,7 @@ const MPLS: readonly Corner[] = [
   corner("a pop to MPLS, then a push", ["mpls actions=pop_mpls:0x8847,push_mpls:0x8847,2"], [ONE, TWO]),
   corner("a push and a pop cancel", ["ip actions=push_mpls:0x8847,pop_mpls:0x0800,2"], [ipv4()]),
   corner(
-    "a popped packet is read anew",
+    "a popped packet is recirculated",
     [
       "table=0,mpls actions=pop_mpls:0x0800,set_field:5->reg0,move:NXM_NX_REG0[]->NXM_NX_REG1[],goto_table:1",
       "table=1,ip,reg1=5,nw_dst=10.0.0.2 actions=dec_ttl,2",
@@ -107,7 +107,7 @@ const MPLS: readonly Corner[] = [
     [ONE],
   ),
   corner(
-    "what follows the lookup runs on the packet read anew",
+    "what follows the lookup runs on the recirculated packet",
     [
       "table=0,mpls actions=pop_mpls:0x0800,resubmit(,1),dec_ttl,3",
       "table=1,ip,nw_dst=10.0.0.2 actions=dec_ttl,2",
@@ -129,7 +129,7 @@ const MPLS: readonly Corner[] = [
     [ONE],
   ),
   corner(
-    "set_field behind a pop: Ethernet does not read anew",
+    "set_field behind a pop: Ethernet does not recirculate",
     ["mpls actions=pop_mpls:0x0800,set_field:02:00:00:00:00:07->eth_dst,2"],
     [ONE],
   ),
@@ -189,7 +189,7 @@ const MPLS: readonly Corner[] = [
     [bytesOf(`${MACS} 0030 aaaa03000000 0800 ${ip()}`)],
   ),
   corner(
-    "a packet is read anew six times at most",
+    "a packet is recirculated six times at most",
     ["table=0,ip actions=2,push_mpls:0x8847,pop_mpls:0x0800,resubmit(,0)"],
     [ipv4()],
   ),
@@ -240,7 +240,7 @@ const CONTROL: readonly Corner[] = [
   ),
   corner("a pop in a clone", ["mpls actions=clone(pop_mpls:0x0800,output:2),dec_mpls_ttl,3"], [ONE, TWO]),
   corner(
-    "a clone that is read anew ends everything behind it",
+    "a clone that is recirculated ends everything behind it",
     ["mpls actions=clone(pop_mpls:0x0800,set_field:9->nw_ttl,output:2),3"],
     [ONE],
   ),
@@ -300,7 +300,7 @@ const CONTROL: readonly Corner[] = [
     { groups: [`${GROUP_ALL},bucket=actions=pop_mpls:0x8847,output:2,bucket=actions=output:4`] },
   ),
   corner(
-    "a bucket that is read anew",
+    "a bucket that is recirculated",
     ["table=0,mpls actions=group:1,4", "table=1,ip,nw_dst=10.0.0.2 actions=dec_ttl,2"],
     [ONE],
     { groups: [`${GROUP_ALL},bucket=actions=pop_mpls:0x0800,resubmit(,1),bucket=actions=output:3`] },

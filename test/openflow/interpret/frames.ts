@@ -1,7 +1,8 @@
 /**
- * Random frames of everything the interpreter reads: tags, LLC/SNAP, up to five labels, ARP, IPv4 and IPv6 with
- * options, fragments and extension headers, and all kinds of layer 4; then now and then cut short, padded, or with
- * bits flipped. Addresses and ports come from a small world, so that flows written for it match.
+ * Random frames of everything the interpreter reads: tags, LLC/SNAP, up to five labels, ARP, IPv4 and IPv6
+ * with options, fragments and extension headers, and all kinds of layer 4; then now and then cut short,
+ * padded, or with bits flipped. Addresses and ports come from a small world, so that flows written for it
+ * match.
  */
 import type { Rng } from "../../model/random.ts";
 

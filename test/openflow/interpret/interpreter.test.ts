@@ -1,4 +1,7 @@
-/** The parts of the interpreter by themselves: keys of frames, datapath actions, lookups, and what is never guessed. */
+/**
+ * The parts of the interpreter by themselves: keys of frames, datapath actions, lookups, and what is never
+ * guessed.
+ */
 import { Interpreter, KEY, KEY_WORDS, type Outcome, parseGroups } from "../../../src/openflow/index.ts";
 import { crc32c } from "../../../src/openflow/interpret/bytes.ts";
 import { commit } from "../../../src/openflow/interpret/commit.ts";

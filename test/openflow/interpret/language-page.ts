@@ -1,4 +1,7 @@
-/** docs/language.md as text, from the tables of fields and actions; language.test.ts compares the file and writes it. */
+/**
+ * docs/language.md as text, from the tables of fields and actions; language.test.ts compares the file and
+ * writes it.
+ */
 import {
   ACTION_FEATURES,
   type ActionFeature,

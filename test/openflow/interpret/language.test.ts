@@ -1,4 +1,7 @@
-/** docs/language.md says what the interpreter does: it is made from the same table, and the table from what happens. */
+/**
+ * docs/language.md says what the interpreter does: it is made from the same table, and the table from what
+ * happens.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ACTION_FEATURES, FIELDS, Interpreter, MATCH_FEATURES } from "../../../src/openflow/index.ts";

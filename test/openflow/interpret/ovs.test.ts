@@ -1,6 +1,6 @@
 /**
- * The interpreter against a real Open vSwitch: random frames of every kind over flow tables written by hand, random
- * ones, and the pipeline's. OVS_FRAMES=N asks for N frames a test; SEED repeats a run.
+ * The interpreter against a real Open vSwitch: random frames of every kind over flow tables written by hand,
+ * random ones, and the pipeline's. OVS_FRAMES=N asks for N frames a test; SEED repeats a run.
  */
 
 import { parseFlow, parseGroups } from "../../../src/openflow/index.ts";

@@ -1,4 +1,6 @@
-/** The pipeline's flows in the interpreter against the core: same verdict, port and bytes on random frames. */
+/**
+ * The pipeline's flows in the interpreter against the core: same verdict, port and bytes on random frames.
+ */
 import { Core } from "../../../src/core/index.ts";
 import { CachingInterpreter, Interpreter } from "../../../src/openflow/index.ts";
 import { install, makeWorld } from "../../core/compare.ts";

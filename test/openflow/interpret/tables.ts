@@ -1,6 +1,7 @@
 /**
- * Flow tables: some written by hand, one for each kind of action, and random ones that mix everything the interpreter
- * executes, as lines that ovs-ofctl takes. Priorities are unique within a table, so that no lookup is ambiguous.
+ * Flow tables: some written by hand, one for each kind of action, and random ones that mix everything the
+ * interpreter executes, as lines that ovs-ofctl takes. Priorities are unique within a table, so that no
+ * lookup is ambiguous.
  */
 import type { Rng } from "../../model/random.ts";
 import { WORLD } from "./frames.ts";

@@ -1,6 +1,6 @@
 /**
- * Where Open vSwitch 3.1 and 3.5 differ: the interpreter, the prover and the program as each of them, and each switch
- * itself where it is there.
+ * Where Open vSwitch 3.1 and 3.5 differ: the interpreter, the prover and the program as each of them, and
+ * each switch itself where it is there.
  */
 
 import {
@@ -55,7 +55,7 @@ const DIFFERING: readonly Differing[] = [
     },
   },
   {
-    name: "how often a packet is read anew",
+    name: "how often a packet recirculates",
     flows: `ip ${AGAIN}`,
     ports: { "3.1": repeated(7), "3.5": repeated(9) },
     same: { "3.1": `ip actions=${repeated(7)}`, "3.5": `ip actions=${repeated(9)}` },
