@@ -3,7 +3,26 @@
  * in showing.ts.
  */
 import type { Effects, EnteringState } from "../openflow/index.ts";
-import type { FlowPairs } from "./counterexample/rows.ts";
+
+/** Index of a flow in its table's columns; NO_FLOW where none matched. */
+export const NO_FLOW = -1;
+
+/** The flows that a and b take where they first differ, as pairs of indices. */
+export interface FlowPairs {
+  readonly count: number;
+  /** Rows for which neither a frame nor a proof that there is none was found. */
+  readonly openCount: number;
+  at(index: number): FlowPair;
+  /** Equal for what is one row in several differences of a proof. */
+  nameAt(index: number): number;
+}
+
+export interface FlowPair {
+  readonly a: number;
+  readonly b: number;
+  /** The side that has no flow with the other's table, priority and match; null when both have one. */
+  readonly missing: "a" | "b" | null;
+}
 
 export interface FlowLine {
   readonly file: string;

@@ -1,8 +1,7 @@
 /** Equivalence of flow tables: the only entry point. */
 export { type CookieMismatches, compareCookies } from "./cookies.ts";
 export { frameOfKey } from "./counterexample/encode-frame.ts";
-export type { FlowPair, FlowPairs } from "./counterexample/rows.ts";
-export type { Ambiguous, Behaviour, Difference, FlowLine, Unknown } from "./findings.ts";
+export type { Ambiguous, Behaviour, Difference, FlowLine, FlowPair, FlowPairs, Unknown } from "./findings.ts";
 export { IGNORABLE, type Ignored } from "./product/compare-outputs.ts";
 export { type FlowTable, INTERRUPTED, type Proof, type ProofOptions, prove } from "./prove.ts";
 export { NO_PORT_KINDS, type PortKinds } from "./symbolic/input-space.ts";

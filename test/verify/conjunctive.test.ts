@@ -187,7 +187,7 @@ test("random pairs: the verdict is what every frame says", () => {
 const PLANTS: readonly { name: string; file: string; find: string; put: string; from: number }[] = [
   {
     name: "an ordinary flow of the same priority does not win",
-    file: "symbolic/lookup.ts",
+    file: "paths/lookup.ts",
     find: "node => matchesId(node, id) !== false",
     put: "node => matchesId(node, id) !== false && band.conjunctions.length === 0",
     from: 20,
@@ -208,14 +208,14 @@ const PLANTS: readonly { name: string; file: string; find: string; put: string; 
   },
   {
     name: "a clause hides nothing",
-    file: "symbolic/lookup.ts",
+    file: "paths/lookup.ts",
     find: "isAsked(node) && !band.hidden.has(node)",
     put: "isAsked(node)",
     from: 25,
   },
   {
     name: "with an id only its own flows are found",
-    file: "symbolic/lookup.ts",
+    file: "paths/lookup.ts",
     find: "matches === true || (matches === null && band.priority < priority)",
     put: "matches === true",
     from: 470,

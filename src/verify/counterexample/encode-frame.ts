@@ -4,9 +4,8 @@
  */
 import { crc32c, extract, KEY, KEY_WORDS } from "../../openflow/index.ts";
 import { internetChecksum } from "../../wire/index.ts";
-import { cubesOf } from "../paths/sat-solver.ts";
 import { type Readings, SNAP_WORD } from "../symbolic/extractions.ts";
-import { EVERY_FRAME, INPUT_WORDS, KINDS, type Kind } from "../symbolic/input-space.ts";
+import { cubesOf, EVERY_FRAME, INPUT_WORDS, KINDS, type Kind } from "../symbolic/input-space.ts";
 import type { Input } from "./find-input.ts";
 
 type Word = (word: number) => number;

@@ -3,14 +3,13 @@
  * misses are looked up and ruled out one by one. Exact: when there is no frame, the search says so, unless it gave up.
  */
 import { ACCOMPANYING_WORDS, KEY } from "../../openflow/index.ts";
-import { type Clause, type Literal, restrict } from "../paths/cubes.ts";
+import { type Clause, restrict } from "../paths/cubes.ts";
 import type { Path } from "../paths/path-condition.ts";
 import { findInput, type Solution } from "../paths/sat-solver.ts";
 import { type Readings, SNAP_WORD } from "../symbolic/extractions.ts";
-import type { Cube, Kind } from "../symbolic/input-space.ts";
-import { INNER_WORDS, inputWordsOf } from "../symbolic/input-space.ts";
+import { type Cube, INNER_WORDS, inputWordsOf, type Kind } from "../symbolic/input-space.ts";
 import type { MapNode } from "../symbolic/sorted-subtable.ts";
-import { type Atom, maskOf, pairsOf, type Segment, type Word } from "../symbolic/terms.ts";
+import { type Atom, type Literal, maskOf, pairsOf, type Segment, type Word } from "../symbolic/terms.ts";
 
 /** One frame, as the words of its readings. */
 export interface Input {

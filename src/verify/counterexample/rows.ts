@@ -5,34 +5,15 @@
  * interpreter with both tables. A row for which there is no such frame is not listed, as nothing can show it.
  */
 import { meaningText, type Outcome } from "../../openflow/index.ts";
+import { type FlowPair, type FlowPairs, NO_FLOW } from "../findings.ts";
+import { countLanes, lanesOf } from "../paths/ambiguity.ts";
 import type { Path } from "../paths/path-condition.ts";
-import { countLanes, lanesOf } from "../product/ambiguity.ts";
 import type { Pair } from "../product/lockstep.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { isLanes, isRow } from "../symbolic/slot-values.ts";
 import type { Hit } from "../symbolic/state.ts";
 import { chainOf } from "./confirm.ts";
 import type { Input, Solver } from "./find-input.ts";
-
-/** Index of a flow in its table's columns; NO_FLOW where none matched. */
-export const NO_FLOW = -1;
-
-/** The flows that a and b take where they first differ, as pairs of indices. */
-export interface FlowPairs {
-  readonly count: number;
-  /** Rows for which neither a frame nor a proof that there is none was found. */
-  readonly openCount: number;
-  at(index: number): FlowPair;
-  /** Equal for what is one row in several differences of a proof. */
-  nameAt(index: number): number;
-}
-
-export interface FlowPair {
-  readonly a: number;
-  readonly b: number;
-  /** The side that has no flow with the other's table, priority and match; null when both have one. */
-  readonly missing: "a" | "b" | null;
-}
 
 /** Rows without repetition: one is known by the flow that the other side lacks, or by both where both count. */
 export class WrongRows implements FlowPairs {

@@ -16,11 +16,12 @@ import type { Behaviour, Difference, Findings, FlowLine } from "../findings.ts";
 import type { Path } from "../paths/path-condition.ts";
 import type { Candidate } from "../product/compare-outputs.ts";
 import type { Listener, Pair, Product } from "../product/lockstep.ts";
-import type { Program, Template } from "../symbolic/compiled-tables.ts";
+import type { Program } from "../symbolic/compiled-tables.ts";
 import { isTunnel, TUNNEL_WORDS } from "../symbolic/entering.ts";
 import { SNAP_WORD } from "../symbolic/extractions.ts";
 import { INPUT_WORDS, KINDS } from "../symbolic/input-space.ts";
 import type { Hit, State } from "../symbolic/state.ts";
+import type { Template } from "../symbolic/templates.ts";
 import { accompanying, Confirming, surelyDiffer, type Yardstick } from "./confirm.ts";
 import { isForetold } from "./cross-check.ts";
 import { frameOf, isExact } from "./encode-frame.ts";
@@ -359,7 +360,7 @@ function kindOf({ source, table }: Hit): string {
   if (template === null) return "";
   let kind = kinds.get(template);
   if (kind === undefined) {
-    const { priority, text } = template.program.flows.flow(template.first);
+    const { priority, text } = template.flows.flow(template.first);
     kind = `${priority} ${text.replace(NUMBERS, "#")}`;
     kinds.set(template, kind);
   }

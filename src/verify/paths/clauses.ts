@@ -4,13 +4,12 @@
  * (conditions.ts), and so is an id: the path is split by ids, never by flows. What a clause asks of rows of a map, a
  * register for example, divides the lanes.
  */
-
 import type { ClauseFlow } from "../symbolic/conjunctions.ts";
-import type { WordTest } from "../symbolic/sorted-subtable.ts";
-import { type Atom, type Column, maskOf, type Terms, type Word } from "../symbolic/terms.ts";
-import { allOf, anyOf, areExclusive, type Case } from "./conditions.ts";
+import { Undecidable } from "../symbolic/decider.ts";
+import type { WordTest } from "../symbolic/match-tests.ts";
+import { type Atom, type Case, type Column, maskOf, type Terms, type Word } from "../symbolic/terms.ts";
+import { allOf, anyOf, areExclusive } from "./conditions.ts";
 import type { Path } from "./path-condition.ts";
-import { Undecidable } from "./path-condition.ts";
 
 /** The clauses of an id, or some of the flows of each. */
 type AllClauses = readonly (readonly ClauseFlow[])[];

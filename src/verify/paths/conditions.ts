@@ -5,14 +5,8 @@
  * condition means to those who look for inputs. A case is a cube over bits that are no conditions themselves.
  */
 import type { Budget } from "../budget.ts";
-import { type Atom, maskOf, type Terms } from "../symbolic/terms.ts";
-import { type Clause, type Cubes, isOneBit, type Literal, openOf, restrict } from "./cubes.ts";
-
-export type Case = readonly Literal[];
-
-export type Condition =
-  | { readonly is: "any"; readonly cases: readonly Case[] }
-  | { readonly is: "all"; readonly of: readonly Atom[] };
+import { type Atom, type Case, type Condition, type Literal, maskOf, type Terms } from "../symbolic/terms.ts";
+import { type Clause, type Cubes, isOneBit, openOf, restrict } from "./cubes.ts";
 
 const TRUE = { mask: 1, value: 1 } as const;
 const FALSE = { mask: 1, value: 0 } as const;

@@ -5,13 +5,15 @@
  * them; and else two flows are told, as where two ordinary flows of one priority match.
  */
 import { KEY } from "../../openflow/index.ts";
-import { differ } from "../product/ambiguity.ts";
-import type { Node, Program, Template } from "../symbolic/compiled-tables.ts";
+import type { Node } from "../symbolic/bands.ts";
+import type { Program } from "../symbolic/compiled-tables.ts";
 import { type Conjunction, doShare, outdoes, waysBefore } from "../symbolic/conjunctions.ts";
 import { rowSource } from "../symbolic/slot-values.ts";
 import { MapNode } from "../symbolic/sorted-subtable.ts";
 import type { Source } from "../symbolic/state.ts";
+import type { Template } from "../symbolic/templates.ts";
 import type { Word } from "../symbolic/terms.ts";
+import { differ } from "./ambiguity.ts";
 import type { Clauses } from "./clauses.ts";
 import type { Path } from "./path-condition.ts";
 
@@ -154,7 +156,7 @@ function unknown({ program }: Asking, { clauses, line }: Conjunction, feature: s
     id: -1,
     first: flow,
     isMiss: false,
-    program,
+    flows: program.flows,
     steps: [{ do: "unknown", feature, text: feature, line, needsReparse: false, inSet: null }],
     slots: new Map(),
     unknown: feature,

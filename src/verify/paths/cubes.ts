@@ -3,14 +3,7 @@
  * which at least one must fail. solve.ts and conditions.ts look for inputs that go along with them.
  */
 import type { Cube } from "../symbolic/input-space.ts";
-import type { Atom } from "../symbolic/terms.ts";
-
-/** The bits of `mask` of an atom have the values of `value`. */
-export interface Literal {
-  readonly atom: Atom;
-  readonly mask: number;
-  readonly value: number;
-}
+import type { Atom, Literal } from "../symbolic/terms.ts";
 
 export type Clause = readonly Literal[];
 export type Cubes = ReadonlyMap<Atom, Cube>;

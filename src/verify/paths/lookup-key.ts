@@ -2,11 +2,11 @@
  * The key of a map on a path, taken apart: bits that are known, bits that are columns of a domain, and bits that are still
  * free. What a path rules out of the free ones becomes tests of rows.
  */
-
+import { Undecidable } from "../symbolic/decider.ts";
 import type { MapNode } from "../symbolic/sorted-subtable.ts";
 import { type Atom, type Column, maskOf, type Word } from "../symbolic/terms.ts";
 import type { Clause } from "./cubes.ts";
-import { type Path, Undecidable } from "./path-condition.ts";
+import type { Path } from "./path-condition.ts";
 
 /** What one word of a map's key is on a path, cut into what is known and what is not. */
 interface KeyPart {

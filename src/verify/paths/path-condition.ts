@@ -8,22 +8,23 @@
  * nothing else: whatever is found different is solved exactly before anybody hears of it.
  */
 import type { Budget } from "../budget.ts";
-import { byKinds, kindsWith, kindsWithout } from "../symbolic/frame-formats.ts";
+import { Undecidable } from "../symbolic/decider.ts";
 import type { Cube, Space } from "../symbolic/input-space.ts";
 import type { MapNode } from "../symbolic/sorted-subtable.ts";
 import {
   type Atom,
   type Column,
-  looseWord,
+  gathered,
+  type Literal,
   maskOf,
-  pairsOf,
   type Segment,
   type Terms,
   type Word,
 } from "../symbolic/terms.ts";
 import { hasConditions } from "./conditions.ts";
-import { type Clause, type Cubes, type Literal, meet, restrict } from "./cubes.ts";
-import { type ColumnTest, gathered, partition, partitionSame, valuesOn } from "./row-partition.ts";
+import { type Clause, type Cubes, meet, restrict } from "./cubes.ts";
+import { byKinds, kindsWith, kindsWithout } from "./frame-formats.ts";
+import { type ColumnTest, partition } from "./row-partition.ts";
 import { mayHaveInput } from "./sat-solver.ts";
 
 /** The bits of `mask` of a word have the values of `value`. */
@@ -74,9 +75,6 @@ type Parts = Pick<
   Path,
   "budget" | "terms" | "contents" | "cubes" | "clauses" | "lanes" | "bindings" | "misses" | "links" | "views"
 >;
-
-/** A test of a form that is not decided: part of a decremented TTL. */
-export class Undecidable extends Error {}
 
 const NOTHING: ReadonlyMap<never, never> = new Map<never, never>();
 
@@ -301,102 +299,6 @@ export class Path {
     );
   }
 
-  /** Splits by whether two words are the same. */
-  splitEqual(a: Word, b: Word): Split {
-    if (a === b) return { yes: this, no: [] };
-    for (const link of this.links) {
-      if ((link.a === a && link.b === b) || (link.a === b && link.b === a))
-        return link.isSame ? { yes: this, no: [] } : { yes: null, no: [this] };
-    }
-    const pairs = pairsOf(a, b);
-    const tests: Test[] = [];
-    let domain = -1;
-    const columns: [Segment, Segment][] = [];
-    for (const [l, r] of pairs) {
-      const [left, right] = [this.#settled(l), this.#settled(r)];
-      const fixed = left.is === "const" ? left : right.is === "const" ? right : null;
-      if (fixed !== null) {
-        const other = fixed === left ? right : left;
-        tests.push({ word: looseWord([other]), mask: maskOf(fixed.bits), value: fixed.value });
-        continue;
-      }
-      const known = this.#columnOf(left);
-      const with_ = this.#columnOf(right);
-      if (known === null || with_ === null) return this.#link(a, b);
-      if (known.domain !== with_.domain) {
-        if (this.#areDisjoint(left, right)) return { yes: null, no: [this] };
-        return this.#link(a, b);
-      }
-      if (domain >= 0 && domain !== known.domain) return this.#link(a, b);
-      domain = known.domain;
-      columns.push([left, right]);
-    }
-    const first = this.split(tests);
-    if (first.yes === null || columns.length === 0) return first;
-    const { hit, miss } = this.#sameLanes(first.yes.lanes.get(domain)!, columns);
-    const no = [...first.no];
-    if (miss.length > 0) no.push(first.yes.withLanes(domain, miss));
-    return { yes: hit.length === 0 ? null : first.yes.withLanes(domain, hit), no };
-  }
-
-  /** Lanes in which both segments of each pair have one value, and the others. */
-  #sameLanes(
-    lanes: Int32Array,
-    pairs: readonly (readonly [Segment, Segment])[],
-  ): { hit: Int32Array; miss: Int32Array } {
-    return partitionSame(
-      lanes,
-      pairs.map(([left, right]) => ({
-        left: this.#columnOf(left)!.values,
-        right: this.#columnOf(right)!.values,
-        name: `${this.#nameOf(left)}=${this.#nameOf(right)}`,
-        leftFrom: fromOf(left),
-        rightFrom: fromOf(right),
-        mask: maskOf(left.bits),
-      })),
-    );
-  }
-
-  /** Whether two segments that are columns of different domains have no value in common. */
-  #areDisjoint(a: Segment, b: Segment): boolean {
-    const [left, right] = [a, b].map(segment => {
-      const column = this.#columnOf(segment)!;
-      const part = { column, from: fromOf(segment), mask: maskOf(segment.bits) };
-      return valuesOn(this.lanes.get(column.domain)!, part);
-    });
-    if (left == null || right == null) return false;
-    return [...left].every(value => !right.has(value));
-  }
-
-  #nameOf(segment: Segment): string {
-    return `${this.#columnOf(segment)!.id}.${fromOf(segment)}.${segment.bits}`;
-  }
-
-  /** A segment whose bits a cube gives, as a constant. */
-  #settled(segment: Segment): Segment {
-    if (segment.is !== "atom") return segment;
-    const cube = this.cubes.get(segment.atom);
-    const mask = (maskOf(segment.bits) << segment.from) >>> 0;
-    if (cube === undefined || (mask & ~cube.mask) !== 0) return segment;
-    return { is: "const", bits: segment.bits, value: (cube.value & mask) >>> segment.from };
-  }
-
-  #link(a: Word, b: Word): Split {
-    return {
-      yes: this.with({ links: [...this.links, { a, b, isSame: true }] }),
-      no: [this.with({ links: [...this.links, { a, b, isSame: false }] })],
-    };
-  }
-
-  /** The column that a segment is by now, be it by a binding; null when it is free or constant. */
-  #columnOf(segment: Segment): Column | null {
-    if (segment.is === "column") return this.resolve(segment.column);
-    if (segment.is !== "atom") return null;
-    const mask = (maskOf(segment.bits) << segment.from) >>> 0;
-    const binding = this.bindings.get(segment.atom)?.find(one => (mask & ~one.mask) === 0);
-    return binding === undefined ? null : this.resolve(binding.column);
-  }
-
   /** A column as one of the domains that this path has lanes of. */
   resolve(column: Column): Column {
     let resolved = column;
@@ -419,9 +321,6 @@ export class Path {
     return (free & ~(this.cubes.get(atom)?.mask ?? 0)) >>> 0;
   }
 }
-
-/** The lowest bit of a segment in what it is of. */
-const fromOf = (segment: Segment): number => (segment.is === "const" ? 0 : segment.from);
 
 function addColumn(columns: Map<number, ColumnTest[]>, test: ColumnTest): void {
   const list = columns.get(test.column.domain);

@@ -122,10 +122,3 @@ function partitionBy(lanes: Int32Array, marks: Uint8Array): Division {
 }
 
 const NO_LANES = new Int32Array(0);
-
-/** The values at the places that `from` says; 0 for places that there are not. */
-export function gathered(values: Uint32Array, from: Int32Array): Uint32Array {
-  const out = new Uint32Array(from.length);
-  for (let i = 0; i < from.length; i++) out[i] = from[i]! < 0 ? 0 : values[from[i]!]!;
-  return out;
-}

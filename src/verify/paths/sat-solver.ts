@@ -4,8 +4,7 @@
  * frames are tried in their order, and the cubes of a word within a kind in theirs.
  */
 import type { Budget } from "../budget.ts";
-import type { Cube, Kind, Space } from "../symbolic/input-space.ts";
-import { KEY } from "../symbolic/input-space.ts";
+import { type Cube, cubesOf, KEY, type Kind, type Space } from "../symbolic/input-space.ts";
 import type { Atom } from "../symbolic/terms.ts";
 import { hasConditions, searchConditions, settled, spokenOf } from "./conditions.ts";
 import { type Clause, type Cubes, FREE, isOneBit, meet, openOf, restrict } from "./cubes.ts";
@@ -61,11 +60,6 @@ function branch(budget: Budget, cubes: Map<Atom, Cube>, clauses: readonly Clause
     }
   }
   return null;
-}
-
-/** What a kind, or the space, says of a word of the key; null when nothing. */
-export function cubesOf(space: Space, kind: Kind, word: number): readonly Cube[] | null {
-  return kind.cubes.get(word) ?? space.cubes.get(word) ?? null;
 }
 
 function typeClauses(kind: Kind, atoms: Iterable<Atom>): Clause[] {

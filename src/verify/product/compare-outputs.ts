@@ -5,7 +5,9 @@
  */
 import { ACCOMPANYING_WORDS, KEY, PACKET_IN_WORDS, type PacketInArguments } from "../../openflow/index.ts";
 import type { Path, Split } from "../paths/path-condition.ts";
-import { byTunnel, TUNNEL_WORDS } from "../symbolic/entering.ts";
+import { splitEqual } from "../paths/split-equal.ts";
+import { byTunnel } from "../paths/tunnel-ports.ts";
+import { TUNNEL_WORDS } from "../symbolic/entering.ts";
 import { type Readings, SNAP_WORD } from "../symbolic/extractions.ts";
 import { TYPES, VLAN_PRESENT } from "../symbolic/fields.ts";
 import { type Kind, ND_BARE, ND_WITH_OPTIONS } from "../symbolic/input-space.ts";
@@ -93,7 +95,7 @@ function sameBytes(path: Path, a: Packet, { word, left, right }: Omit<Differing,
     const both = outer.yes === null ? { same: [], different: [] } : sameTags(outer.yes, left, right);
     return { same: [...both.same, ...outer.no], different: both.different };
   }
-  const { yes, no } = path.splitEqual(left, right);
+  const { yes, no } = splitEqual(path, left, right);
   return { same: yes === null ? [] : [yes], different: no };
 }
 
@@ -106,7 +108,7 @@ function sameTags(path: Path, left: Word, right: Word): Sameness {
   const different: Path[] = [];
   if (inLeft.yes !== null) {
     const inRight = present(right, inLeft.yes);
-    const equal = inRight.yes?.splitEqual(left, right);
+    const equal = inRight.yes === null ? null : splitEqual(inRight.yes, left, right);
     if (equal?.yes) same.push(equal.yes);
     different.push(...inRight.no, ...(equal?.no ?? []));
   }
@@ -293,7 +295,7 @@ export class Comparison {
     if (namesOf(left.state) !== namesOf(right.state)) return null;
     const [a, b] = [left.wire.packet, right.wire.packet];
     if (!areBuiltAlike(a, b)) return null;
-    const { yes, no } = path.splitEqual(left.port, right.port);
+    const { yes, no } = splitEqual(path, left.port, right.port);
     const different = [...no];
     let same: readonly Path[] = yes === null ? [] : [yes];
     for (const { word, left: one, right: other } of differing(a, b)) {
@@ -312,7 +314,7 @@ export class Comparison {
     ] as const) {
       const [head, ...rest] = own;
       if (head?.is !== "output" || head.notTo === null) continue;
-      const { yes, no } = path.splitEqual(head.port, head.notTo);
+      const { yes, no } = splitEqual(path, head.port, head.notTo);
       const sent: Event = { ...head, notTo: null };
       const next = (events: readonly Event[], one: Path): boolean =>
         isLeft ? this.run(events, right, one) : this.run(left, events, one);
@@ -336,7 +338,7 @@ export class Comparison {
 
   #outputs(left: Output, right: Output, a: readonly Event[], b: readonly Event[], path: Path): boolean {
     if (left.maxBytes !== right.maxBytes) return this.#cut(a, b, path);
-    const { yes, no } = path.splitEqual(left.port, right.port);
+    const { yes, no } = splitEqual(path, left.port, right.port);
     for (const one of no) if (!this.#found({ path: one, what: "port", unknown: null })) return false;
     if (yes === null) return true;
     const equal = this.#packets(left.wire.packet, right.wire.packet, yes);
@@ -361,7 +363,7 @@ export class Comparison {
         const by = TUNNEL_WORDS.includes(at) ? byTunnel(here, left.port) : { may: [here], no: [] };
         next.push(...by.no);
         for (const path of by.may) {
-          const { yes, no } = path.splitEqual(one, other);
+          const { yes, no } = splitEqual(path, one, other);
           for (const differs of no)
             if (!this.#found({ path: differs, what: `word ${at}`, unknown: null })) return null;
           if (yes !== null) next.push(yes);
@@ -421,7 +423,7 @@ export class Comparison {
       if (word === right[index]) continue;
       const next: Path[] = [];
       for (const one of paths) {
-        const { yes, no } = one.splitEqual(word, right[index]!);
+        const { yes, no } = splitEqual(one, word, right[index]!);
         for (const differs of no)
           if (!this.#found({ path: differs, what: what[index]!, unknown: null })) return [null];
         if (yes !== null) next.push(yes);
@@ -444,7 +446,7 @@ export class Comparison {
     let same: readonly Path[] = [path];
     const different: Path[] = [];
     for (const [one, other] of pairs) {
-      const splits = same.map(path => path.splitEqual(one, other));
+      const splits = same.map(path => splitEqual(path, one, other));
       different.push(...splits.flatMap(({ no }) => no));
       same = splits.flatMap(({ yes }) => yes ?? []);
     }

@@ -6,13 +6,16 @@
  */
 import { KEY, ORIGIN, type Step } from "../../openflow/index.ts";
 import type { Budget } from "../budget.ts";
-import { Path, Undecidable } from "../paths/path-condition.ts";
+import { Lookups } from "../paths/lookup.ts";
+import { Path } from "../paths/path-condition.ts";
+import { Fork, PathDecider } from "../paths/path-decider.ts";
+import { byKnownTunnel, byTunnel } from "../paths/tunnel-ports.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
-import { byKnownTunnel, byTunnel, TUNNEL_WORDS } from "../symbolic/entering.ts";
-import { Readings, Unmodelled } from "../symbolic/extractions.ts";
+import { Undecidable, Unmodelled } from "../symbolic/decider.ts";
+import { TUNNEL_WORDS } from "../symbolic/entering.ts";
+import { Readings } from "../symbolic/extractions.ts";
 import type { Space } from "../symbolic/input-space.ts";
-import { Lookups } from "../symbolic/lookup.ts";
-import { Fork, Machine } from "../symbolic/machine.ts";
+import { Machine } from "../symbolic/machine.ts";
 import { bind, NO_SOURCE } from "../symbolic/slot-values.ts";
 import {
   type Bound,
@@ -171,18 +174,18 @@ export class Product {
     for (const side of [0, 1] as const) {
       const state = side === 0 ? a : b;
       if (state.lookup !== null || state.isDone) continue;
-      const machine = new Machine(this.readings, this.#programs[side], state, path);
+      const decider = new PathDecider(this.readings, path);
+      const machine = new Machine(this.readings, this.#programs[side], state, decider);
       try {
         const stopped = machine.run();
-        if (side === 0) a = stopped.state;
-        else b = stopped.state;
-        path = stopped.path;
+        if (side === 0) a = stopped;
+        else b = stopped;
+        path = decider.path;
       } catch (error) {
-        const stopped = machine.stopped;
         const now: Pair = {
-          a: side === 0 ? stopped.state : a,
-          b: side === 1 ? stopped.state : b,
-          path: stopped.path,
+          a: side === 0 ? machine.state : a,
+          b: side === 1 ? machine.state : b,
+          path: decider.path,
         };
         if (error instanceof Fork) {
           for (const one of error.paths) pending.push({ ...now, path: one });

@@ -8,11 +8,14 @@
  */
 import { KEY, KEY_WORDS, PORT, type Step } from "../../openflow/index.ts";
 import { learnedTable, learnsOf, tablesAsked, writesIn } from "../symbolic/asked.ts";
-import type { Band, Node, Program, Rule, Template } from "../symbolic/compiled-tables.ts";
+import type { Band, Node, Rule } from "../symbolic/bands.ts";
+import type { Program } from "../symbolic/compiled-tables.ts";
 import type { ClauseFlow, Conjunction } from "../symbolic/conjunctions.ts";
 import { areApart, listingsOf } from "../symbolic/listing.ts";
+import type { WordTest } from "../symbolic/match-tests.ts";
 import { bindGroup, orderBound } from "../symbolic/slot-values.ts";
-import { MapNode, type WordTest } from "../symbolic/sorted-subtable.ts";
+import { MapNode } from "../symbolic/sorted-subtable.ts";
+import type { Template } from "../symbolic/templates.ts";
 import { eachPiece, type Write, writesOf } from "../symbolic/writes.ts";
 
 /** Rows of a map that are looked at one by one, and pairs of flows of one program. */

@@ -2,12 +2,13 @@
  * Large tables: whether two of them hold the same flows is found out by columns, without a text for each flow. Map nodes are
  * in the order of their keys, so that it is one walk along both.
  */
-
-import type { Band, Node, Program, Template } from "../symbolic/compiled-tables.ts";
+import type { Band, Node } from "../symbolic/bands.ts";
+import type { Program } from "../symbolic/compiled-tables.ts";
 import { type Form, type Forms, joinedForms } from "../symbolic/forms.ts";
 import { listingsOf } from "../symbolic/listing.ts";
 import { rowSource } from "../symbolic/slot-values.ts";
 import { MapNode } from "../symbolic/sorted-subtable.ts";
+import type { Template } from "../symbolic/templates.ts";
 
 let loneCount = 0;
 

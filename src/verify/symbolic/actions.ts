@@ -3,8 +3,8 @@
  * They run as interpret/translate.ts runs them.
  */
 import { KEY, PORT, type Step } from "../../openflow/index.ts";
-import { Unmodelled } from "./extractions.ts";
-import { type Decider, HOLDS, isIcmp, readField, VLAN_PRESENT, writeField, writeMasked } from "./fields.ts";
+import { type Decider, Unmodelled } from "./decider.ts";
+import { HOLDS, isIcmp, readField, VLAN_PRESENT, writeField, writeMasked } from "./fields.ts";
 import { bind } from "./slot-values.ts";
 import { type Bound, replaceTop, type Source, type State, topOf } from "./state.ts";
 import { constantSegments, type Segment, type Word } from "./terms.ts";

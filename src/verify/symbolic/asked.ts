@@ -3,9 +3,10 @@
  * learn, and what is written to a word anywhere. Bounds from above.
  */
 import { KEY, PORT, type Step } from "../../openflow/index.ts";
-import type { Program, Template } from "./compiled-tables.ts";
+import type { Program } from "./compiled-tables.ts";
 import { bindGroup } from "./slot-values.ts";
 import { MapNode } from "./sorted-subtable.ts";
+import type { Template } from "./templates.ts";
 import { eachPiece, type Write, writesOf } from "./writes.ts";
 
 /** Writes to one word that are told apart. */

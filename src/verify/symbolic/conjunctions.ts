@@ -5,7 +5,7 @@
  * of each match then). Found out once per table; what a packet meets is asked while proving (clauses.ts).
  */
 import type { Flow } from "../../openflow/index.ts";
-import type { WordTest } from "./sorted-subtable.ts";
+import type { WordTest } from "./match-tests.ts";
 
 /** A flow that is a clause of conjunctive matches. */
 export interface ClauseFlow {

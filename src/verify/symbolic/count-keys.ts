@@ -1,6 +1,5 @@
 /** How many flow keys a space has: counted kind by kind, word by word, from the cubes. */
-import { cubesOf } from "../paths/sat-solver.ts";
-import { inputWordsOf, type Space, widthOfWord } from "./input-space.ts";
+import { cubesOf, inputWordsOf, type Space, widthOfWord } from "./input-space.ts";
 
 const bitsIn = (mask: number): number => {
   let count = 0;

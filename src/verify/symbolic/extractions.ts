@@ -4,24 +4,13 @@
  * are gone. What was read before and is still there is read as it was written.
  */
 import { KEY, KEY_WORDS } from "../../openflow/index.ts";
+import { type Decider, Unmodelled } from "./decider.ts";
 import { TUNNEL_WORDS } from "./entering.ts";
-import { type Decider, TYPES, VLAN_PRESENT } from "./fields.ts";
+import { TYPES, VLAN_PRESENT } from "./fields.ts";
 import { EVERY_FRAME, INNER_WORDS, inputWordsOf, type Space, widthOfWord } from "./input-space.ts";
 import { typesName } from "./packet.ts";
 import type { Packet } from "./state.ts";
 import type { Atom, Terms, Word } from "./terms.ts";
-
-/** What is not modelled, with the line that asks for it. */
-export class Unmodelled extends Error {
-  readonly feature: string;
-  readonly line: number;
-
-  constructor(feature: string, line: number) {
-    super(feature);
-    this.feature = feature;
-    this.line = line;
-  }
-}
 
 /** One reading of the frame. */
 export interface Reading {

@@ -3,17 +3,8 @@
  * oddities of Open vSwitch's writers. Questions about values go to a `Decider`.
  */
 import { type Demanded, type Field, KEY, type Subfield } from "../../openflow/index.ts";
-import type { Kind } from "./input-space.ts";
-import { maskOf, type Segment, sliceSegments, type Terms, type Word, widthOf } from "./terms.ts";
-
-/** Answers whether the bits of a word have a value; leaves by an exception when that depends. */
-export interface Decider {
-  readonly terms: Terms;
-  is(word: Word, mask: number, value: number): boolean;
-  isSame(a: Word, b: Word): boolean;
-  /** Whether a reading of the frame is of a kind that `test` holds for. */
-  isOfKind(content: number, test: (kind: Kind) => boolean): boolean;
-}
+import type { Decider } from "./decider.ts";
+import { maskOf, type Segment, sliceSegments, type Word, widthOf } from "./terms.ts";
 
 type Key = readonly Word[];
 

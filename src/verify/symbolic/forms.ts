@@ -5,9 +5,10 @@
  */
 import { type Action, compileActions, type Group, PORT, type Step } from "../../openflow/index.ts";
 import { tablesAsked } from "./asked.ts";
-import type { Program, Template } from "./compiled-tables.ts";
+import type { Program } from "./compiled-tables.ts";
 import { bindGroup, isLanes, isRow, NO_SOURCE } from "./slot-values.ts";
 import type { Bound, Source } from "./state.ts";
+import type { Template } from "./templates.ts";
 
 /** A text with holes, and the tables that fill them, in order. */
 export interface Form {
@@ -180,7 +181,7 @@ function valueIn(step: Extract<Step, { do: "set" | "output" }>, source: Source):
   if (template === null || slot === undefined) return masked(step.do === "set" ? step.value : [step.port]);
   if (isLanes(source)) return null;
   if (!isRow(source)) return `slot ${[...template.slots.keys()].indexOf(step)} ${slot.words}`;
-  const at = (word: number): number => template.program.flows.valueAt(source.flow, slot.at + word);
+  const at = (word: number): number => template.flows.valueAt(source.flow, slot.at + word);
   return masked(slot.words === 2 ? [at(1), at(0), 0, 0] : [at(0), 0, 0, 0]);
 }
 

@@ -255,6 +255,11 @@ export const EVERY_FRAME: Space = {
   ]),
 };
 
+/** What a kind, or the space, says of a word of the key; null when nothing. */
+export function cubesOf(space: Space, kind: Kind, word: number): readonly Cube[] | null {
+  return kind.cubes.get(word) ?? space.cubes.get(word) ?? null;
+}
+
 /** Words of a first reading that a frame's port and bytes decide. */
 export const INPUT_WORDS: readonly number[] = [
   KEY.inPort,

@@ -3,7 +3,8 @@
  * same answers for stacks that no sane switch would send.
  */
 import { KEY, KEY_WORDS } from "../../openflow/index.ts";
-import { type Decider, hasType, isIp, isMpls, TYPES } from "./fields.ts";
+import type { Decider } from "./decider.ts";
+import { hasType, isIp, isMpls, TYPES } from "./fields.ts";
 import type { Word } from "./terms.ts";
 
 export const MPLS_LABELS = 3;

@@ -4,7 +4,8 @@
  */
 import { findField, KEY } from "../../openflow/index.ts";
 import { type LearnStep, learnedPriority, learnedTable, learnsOf } from "./asked.ts";
-import type { Node, Program } from "./compiled-tables.ts";
+import type { Node } from "./bands.ts";
+import type { Program } from "./compiled-tables.ts";
 import { MapNode } from "./sorted-subtable.ts";
 import { eachPiece } from "./writes.ts";
 

@@ -5,8 +5,8 @@
  * once (a checksum can remember that, RFC 1624), whether type bytes were written (LLC/SNAP), how many labels came off.
  */
 import { KEY } from "../../openflow/index.ts";
-import { Undecidable } from "../paths/path-condition.ts";
-import { type Decider, hasType, isIp, isMpls, TYPES, VLAN_PRESENT } from "./fields.ts";
+import { type Decider, Undecidable } from "./decider.ts";
+import { hasType, isIp, isMpls, TYPES, VLAN_PRESENT } from "./fields.ts";
 import { countLabels, popLabel } from "./label-stack.ts";
 import { LAYER_3, type Packet, type TypeWritten, type Wire } from "./state.ts";
 import type { Word } from "./terms.ts";

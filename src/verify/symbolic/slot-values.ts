@@ -2,11 +2,10 @@
  * Steps bound to where their values come from: a flow that was hit alone, the rows of a domain, a bucket of a group.
  */
 import { compileActions, type Group, type SetPart, type Step } from "../../openflow/index.ts";
-import { gathered } from "../paths/row-partition.ts";
-import type { Template } from "./compiled-tables.ts";
 import type { MapNode } from "./sorted-subtable.ts";
 import type { Bound, Source } from "./state.ts";
-import { constantSegments, type Segment, sliceSegments, type Terms } from "./terms.ts";
+import type { Template } from "./templates.ts";
+import { constantSegments, gathered, type Segment, sliceSegments, type Terms } from "./terms.ts";
 
 let sourceCount = 0;
 
@@ -37,16 +36,14 @@ export const isLanes = (source: Source): source is LaneSource => "flowOf" in sou
 export const isRow = (source: Source): source is RowSource => "flow" in source;
 
 export function rowSource(template: Template, flow: number): RowSource {
-  const { program } = template;
+  const { flows } = template;
   return {
     id: sourceCount++,
     template,
     flow,
     read: ({ at, words }, bits) => {
       const value =
-        words === 2
-          ? [program.flows.valueAt(flow, at + 1), program.flows.valueAt(flow, at)]
-          : [program.flows.valueAt(flow, at)];
+        words === 2 ? [flows.valueAt(flow, at + 1), flows.valueAt(flow, at)] : [flows.valueAt(flow, at)];
       return constantSegments(value, bits);
     },
   };

@@ -3,17 +3,10 @@
  * of a million routes is one node. Rows are unique by key; of equal ones the last stands, as after add-flow. Because rows
  * of two maps come in one order, looking the one's up in the other goes from a row to its neighbour nearly always.
  */
-
-import { sortedRows } from "../paths/radix-sort.ts";
-import { gathered } from "../paths/row-partition.ts";
-import type { Template } from "./compiled-tables.ts";
-
-/** The bits of `mask` of word `word` of the key have the values of `value`. */
-export interface WordTest {
-  readonly word: number;
-  readonly mask: number;
-  readonly value: number;
-}
+import type { WordTest } from "./match-tests.ts";
+import { sortedRows } from "./radix-sort.ts";
+import type { Template } from "./templates.ts";
+import { gathered } from "./terms.ts";
 
 let mapCount = 0;
 
@@ -78,7 +71,7 @@ export class MapNode {
         [...slots.values()].flatMap(({ at, words }) => (words === 2 ? [at, at + 1] : [at])),
       );
       const words = [...new Set(places)];
-      const columns = this.templates[0]!.program.flows.valuesAt(this.flows, words);
+      const columns = this.templates[0]!.flows.valuesAt(this.flows, words);
       for (const [i, column] of columns.entries()) this.#values.set(words[i]!, column);
     }
     const values = this.#values.get(at);

@@ -11,7 +11,7 @@ import {
   type PacketInArguments,
   type Step,
 } from "../../openflow/index.ts";
-import type { SlotPlace, Template } from "./compiled-tables.ts";
+import type { SlotPlace, Template } from "./templates.ts";
 import type { Segment, Word } from "./terms.ts";
 
 /** Where the values of a template's slots come from: one row, or the rows of a domain. */
@@ -266,4 +266,12 @@ export function enter(state: State, list: readonly Bound[] | null, hit: Hit | nu
     frames = frames.slice(0, -1);
   const steps: Frame = { is: "steps", list, index: 0, table, depth, isLast, origin };
   return { ...answered, frames: [...frames, steps], hits: [...state.hits, hit] };
+}
+
+/** The state with what a clone gives back. */
+export function restored(state: State, saved: Saved | null): State {
+  if (saved === null) return state;
+  const { stack, actionSet, flow, copied } = saved;
+  const stackBytes = stack.reduce((sum, { bytes }) => sum + bytes, 0);
+  return { ...state, stack, stackBytes, actionSet, flow, ...copied };
 }

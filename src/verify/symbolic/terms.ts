@@ -4,7 +4,6 @@
  * decrement, so that these few forms are all there is. Words are made once for every text (hash-consed): two words
  * that are built alike are the same object, and equality costs nothing.
  */
-import type { Condition } from "../paths/conditions.ts";
 
 /** An input of the machine: a word of the frame's key as it was read. */
 export interface Atom {
@@ -19,6 +18,20 @@ export interface Atom {
   /** Of an atom that is no input: what its one bit says of others. */
   readonly condition?: Condition;
 }
+
+/** The bits of `mask` of an atom have the values of `value`. */
+export interface Literal {
+  readonly atom: Atom;
+  readonly mask: number;
+  readonly value: number;
+}
+
+/** A cube over bits that are no conditions themselves. */
+export type Case = readonly Literal[];
+
+export type Condition =
+  | { readonly is: "any"; readonly cases: readonly Case[] }
+  | { readonly is: "all"; readonly of: readonly Atom[] };
 
 /** The reading and the word of a condition: none. */
 const NOWHERE = -1;
@@ -276,4 +289,11 @@ function isSameSegment(a: Segment, b: Segment): boolean {
   if (a.is === "column") return b.is === "column" && a.column === b.column;
   if (a.is === "atom") return b.is === "atom" && a.atom === b.atom;
   return b.is === "less" && a.atom === b.atom && a.at === b.at && a.by === b.by;
+}
+
+/** The values at the places that `from` says; 0 for places that there are not. */
+export function gathered(values: Uint32Array, from: Int32Array): Uint32Array {
+  const out = new Uint32Array(from.length);
+  for (let i = 0; i < from.length; i++) out[i] = from[i]! < 0 ? 0 : values[from[i]!]!;
+  return out;
 }

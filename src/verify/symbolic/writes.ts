@@ -3,7 +3,7 @@
  * wants to know what a packet cannot be where it arrives, and errs on the side of what it may be.
  */
 import { type Field, findField, KEY, KEY_WORDS, type Step, type Subfield } from "../../openflow/index.ts";
-import type { Template } from "./compiled-tables.ts";
+import type { Template } from "./templates.ts";
 
 /** Bits of a word that are written: with a value, or, `null`, with anything. */
 export interface Write {
@@ -138,7 +138,7 @@ function writesOfSet(
   const slot = template?.slots.get(step);
   let value: readonly number[] | null = step.value;
   if (slot !== undefined) {
-    const at = (word: number): number => template!.program.flows.valueAt(flow, slot.at + word);
+    const at = (word: number): number => template!.flows.valueAt(flow, slot.at + word);
     value = flow < 0 ? null : slot.words === 2 ? [at(1), at(0), 0, 0] : [at(0), 0, 0, 0];
   }
   const writes: Write[] = [];

@@ -33,7 +33,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "output to in_port is sent",
-    file: "symbolic/machine.ts",
+    file: "symbolic/outputs.ts",
     find: "notTo: hidden",
     put: "notTo: null",
     within: 0,
@@ -47,8 +47,8 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "ties of rules are overlooked",
-    file: "product/overlaps.ts",
-    find: "return program.actionsOf(a.flow) !== program.actionsOf(b.flow);",
+    file: "symbolic/overlaps.ts",
+    find: "return texts.actionsOf(a.flow) !== texts.actionsOf(b.flow);",
     put: "return false;",
     within: 60,
   },
@@ -89,7 +89,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "an error does not undo the pass",
-    file: "symbolic/machine.ts",
+    file: "symbolic/passes.ts",
     find: "(state.error === null ? state.left : [])",
     put: "state.left",
     within: 0,

@@ -4,19 +4,21 @@
  * new domain, where it is bound already each lane looks for its row, and where it is some of both the two are joined.
  */
 import { KEY } from "../../openflow/index.ts";
-import { Clauses } from "../paths/clauses.ts";
-import { lookUpConjunctions, matchesId, type Outcome } from "../paths/conjunctive.ts";
-import { type Key, keyParts, moved, openRows, rowClause, wordsByLane } from "../paths/lookup-key.ts";
-import type { Binding, Path } from "../paths/path-condition.ts";
-import { gathered, partitionFound } from "../paths/row-partition.ts";
-import { differ } from "../product/ambiguity.ts";
-import type { Band, Node, Program, Template } from "./compiled-tables.ts";
-import type { Conjunction } from "./conjunctions.ts";
-import { Unmodelled } from "./extractions.ts";
-import { laneSource, rowSource } from "./slot-values.ts";
-import { MapNode } from "./sorted-subtable.ts";
-import type { Source, State } from "./state.ts";
-import type { Terms, Word } from "./terms.ts";
+import type { Band, Node } from "../symbolic/bands.ts";
+import type { Program } from "../symbolic/compiled-tables.ts";
+import type { Conjunction } from "../symbolic/conjunctions.ts";
+import { Unmodelled } from "../symbolic/decider.ts";
+import { laneSource, rowSource } from "../symbolic/slot-values.ts";
+import { MapNode } from "../symbolic/sorted-subtable.ts";
+import type { Source, State } from "../symbolic/state.ts";
+import type { Template } from "../symbolic/templates.ts";
+import { gathered, type Terms, type Word } from "../symbolic/terms.ts";
+import { differ } from "./ambiguity.ts";
+import { Clauses } from "./clauses.ts";
+import { lookUpConjunctions, matchesId, type Outcome } from "./conjunctive.ts";
+import { type Key, keyParts, moved, openRows, rowClause, wordsByLane } from "./lookup-key.ts";
+import type { Binding, Path } from "./path-condition.ts";
+import { partitionFound } from "./row-partition.ts";
 
 /** Rows that are few are split off one by one; of joins no more lanes are made than these. */
 const FEW_ROWS = 2;

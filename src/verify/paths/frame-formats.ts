@@ -2,10 +2,9 @@
  * What the kinds of frames (space.ts) that a path leaves say of bits of the input: whether a test holds for all of them, and
  * which kinds are left where it does, or does not.
  */
-import { type Cubes, type Literal, meet } from "../paths/cubes.ts";
-import { cubesOf } from "../paths/sat-solver.ts";
-import { KEY, type Space } from "./input-space.ts";
-import type { Atom } from "./terms.ts";
+import { cubesOf, KEY, type Space } from "../symbolic/input-space.ts";
+import type { Atom, Literal } from "../symbolic/terms.ts";
+import { type Cubes, meet } from "./cubes.ts";
 
 /** What a path says of kinds. */
 interface Left {

@@ -4,16 +4,22 @@
  * there is asked while proving. It may name pairs that never meet, and misses none.
  */
 import type { Budget } from "../budget.ts";
-import type { Node, Program, Rule } from "../symbolic/compiled-tables.ts";
-import { MapNode, type WordTest } from "../symbolic/sorted-subtable.ts";
+import type { Node, Rule } from "./bands.ts";
+import type { WordTest } from "./match-tests.ts";
+import { MapNode } from "./sorted-subtable.ts";
+
+/** The actions of flows, by index: equal texts do the same. */
+export interface ActionTexts {
+  actionsOf(flow: number): string;
+}
 
 /** For each node the nodes behind it that may be its rivals. */
-export function overlapsOf(program: Program, nodes: readonly Node[], budget: Budget): number[][] {
+export function overlapsOf(texts: ActionTexts, nodes: readonly Node[], budget: Budget): number[][] {
   return nodes.map((a, i) => {
     const rivals: number[] = [];
     for (let at = i + 1; at < nodes.length; at++) {
       budget.step();
-      if (doOverlap(program, a, nodes[at]!)) rivals.push(at);
+      if (doOverlap(texts, a, nodes[at]!)) rivals.push(at);
     }
     return rivals;
   });
@@ -28,12 +34,12 @@ const compatible = (a: readonly WordTest[], b: readonly WordTest[]): boolean =>
 const sharedTests = (node: Node): readonly WordTest[] =>
   node instanceof MapNode ? node.constants : node.tests;
 
-function doOverlap(program: Program, a: Node, b: Node): boolean {
+function doOverlap(texts: ActionTexts, a: Node, b: Node): boolean {
   if (!compatible(sharedTests(a), sharedTests(b))) return false;
   if (a instanceof MapNode && b instanceof MapNode) return mapsOverlap(a, b);
-  if (a instanceof MapNode) return ruleOverlaps(program, b as Rule, a);
-  if (b instanceof MapNode) return ruleOverlaps(program, a, b);
-  return program.actionsOf(a.flow) !== program.actionsOf(b.flow);
+  if (a instanceof MapNode) return ruleOverlaps(texts, b as Rule, a);
+  if (b instanceof MapNode) return ruleOverlaps(texts, a, b);
+  return texts.actionsOf(a.flow) !== texts.actionsOf(b.flow);
 }
 
 /** Rows that agree with the tests, at most `limit` of them. */
@@ -52,11 +58,11 @@ function rowsWith(map: MapNode, tests: readonly WordTest[], limit: number): numb
 
 const ROWS_COMPARED = 64;
 
-function ruleOverlaps(program: Program, rule: Rule, map: MapNode): boolean {
+function ruleOverlaps(texts: ActionTexts, rule: Rule, map: MapNode): boolean {
   const rows = rowsWith(map, rule.tests, ROWS_COMPARED);
   if (rows.length === ROWS_COMPARED) return true;
-  const actions = program.actionsOf(rule.flow);
-  return rows.some(row => program.actionsOf(map.flows[row]!) !== actions);
+  const actions = texts.actionsOf(rule.flow);
+  return rows.some(row => texts.actionsOf(map.flows[row]!) !== actions);
 }
 
 /** Whether two maps have keys that agree where both compare. Hashes that fall together count as agreeing. */

@@ -2,10 +2,10 @@
  * Two flows of one priority that are hit at once: whether they do different things anywhere on a path, lane by lane where
  * they are rows of maps.
  */
-import type { Path } from "../paths/path-condition.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { isLanes, isRow } from "../symbolic/slot-values.ts";
 import type { Source } from "../symbolic/state.ts";
+import type { Path } from "./path-condition.ts";
 
 /** Lanes of two rivals whose actions are compared one by one. */
 const MAX_RIVAL_LANES = 2000;

@@ -1,0 +1,105 @@
+/**
+ * Splits a path by whether two words are equal.
+ */
+import { type Column, looseWord, maskOf, pairsOf, type Segment, type Word } from "../symbolic/terms.ts";
+import type { Path, Split, Test } from "./path-condition.ts";
+import { partitionSame, valuesOn } from "./row-partition.ts";
+/** Splits by whether two words are the same. */
+export function splitEqual(path: Path, a: Word, b: Word): Split {
+  if (a === b) return { yes: path, no: [] };
+  for (const link of path.links) {
+    if ((link.a === a && link.b === b) || (link.a === b && link.b === a))
+      return link.isSame ? { yes: path, no: [] } : { yes: null, no: [path] };
+  }
+  const pairs = pairsOf(a, b);
+  const tests: Test[] = [];
+  let domain = -1;
+  const columns: [Segment, Segment][] = [];
+  for (const [l, r] of pairs) {
+    const [left, right] = [settled(path, l), settled(path, r)];
+    const fixed = left.is === "const" ? left : right.is === "const" ? right : null;
+    if (fixed !== null) {
+      const other = fixed === left ? right : left;
+      tests.push({ word: looseWord([other]), mask: maskOf(fixed.bits), value: fixed.value });
+      continue;
+    }
+    const known = columnOf(path, left);
+    const with_ = columnOf(path, right);
+    if (known === null || with_ === null) return link(path, a, b);
+    if (known.domain !== with_.domain) {
+      if (areDisjoint(path, left, right)) return { yes: null, no: [path] };
+      return link(path, a, b);
+    }
+    if (domain >= 0 && domain !== known.domain) return link(path, a, b);
+    domain = known.domain;
+    columns.push([left, right]);
+  }
+  const first = path.split(tests);
+  if (first.yes === null || columns.length === 0) return first;
+  const { hit, miss } = sameLanes(path, first.yes.lanes.get(domain)!, columns);
+  const no = [...first.no];
+  if (miss.length > 0) no.push(first.yes.withLanes(domain, miss));
+  return { yes: hit.length === 0 ? null : first.yes.withLanes(domain, hit), no };
+}
+
+/** Lanes in which both segments of each pair have one value, and the others. */
+function sameLanes(
+  path: Path,
+  lanes: Int32Array,
+  pairs: readonly (readonly [Segment, Segment])[],
+): { hit: Int32Array; miss: Int32Array } {
+  return partitionSame(
+    lanes,
+    pairs.map(([left, right]) => ({
+      left: columnOf(path, left)!.values,
+      right: columnOf(path, right)!.values,
+      name: `${nameOf(path, left)}=${nameOf(path, right)}`,
+      leftFrom: fromOf(left),
+      rightFrom: fromOf(right),
+      mask: maskOf(left.bits),
+    })),
+  );
+}
+
+/** Whether two segments that are columns of different domains have no value in common. */
+function areDisjoint(path: Path, a: Segment, b: Segment): boolean {
+  const [left, right] = [a, b].map(segment => {
+    const column = columnOf(path, segment)!;
+    const part = { column, from: fromOf(segment), mask: maskOf(segment.bits) };
+    return valuesOn(path.lanes.get(column.domain)!, part);
+  });
+  if (left == null || right == null) return false;
+  return [...left].every(value => !right.has(value));
+}
+
+function nameOf(path: Path, segment: Segment): string {
+  return `${columnOf(path, segment)!.id}.${fromOf(segment)}.${segment.bits}`;
+}
+
+/** A segment whose bits a cube gives, as a constant. */
+function settled(path: Path, segment: Segment): Segment {
+  if (segment.is !== "atom") return segment;
+  const cube = path.cubes.get(segment.atom);
+  const mask = (maskOf(segment.bits) << segment.from) >>> 0;
+  if (cube === undefined || (mask & ~cube.mask) !== 0) return segment;
+  return { is: "const", bits: segment.bits, value: (cube.value & mask) >>> segment.from };
+}
+
+function link(path: Path, a: Word, b: Word): Split {
+  return {
+    yes: path.with({ links: [...path.links, { a, b, isSame: true }] }),
+    no: [path.with({ links: [...path.links, { a, b, isSame: false }] })],
+  };
+}
+
+/** The column that a segment is by now, be it by a binding; null when it is free or constant. */
+function columnOf(path: Path, segment: Segment): Column | null {
+  if (segment.is === "column") return path.resolve(segment.column);
+  if (segment.is !== "atom") return null;
+  const mask = (maskOf(segment.bits) << segment.from) >>> 0;
+  const binding = path.bindings.get(segment.atom)?.find(one => (mask & ~one.mask) === 0);
+  return binding === undefined ? null : path.resolve(binding.column);
+}
+
+/** The lowest bit of a segment in what it is of. */
+const fromOf = (segment: Segment): number => (segment.is === "const" ? 0 : segment.from);

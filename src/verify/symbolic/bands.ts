@@ -1,0 +1,28 @@
+/**
+ * A compiled flow table: bands of one priority, each with single flows and subtables.
+ */
+import type { Conjunction } from "./conjunctions.ts";
+import type { WordTest } from "./match-tests.ts";
+import type { MapNode } from "./sorted-subtable.ts";
+import type { Template } from "./templates.ts";
+
+/** A single flow with its match. */
+export interface Rule {
+  readonly tests: readonly WordTest[];
+  readonly template: Template;
+  readonly flow: number;
+}
+
+export type Node = Rule | MapNode;
+
+/** Flows of one priority. */
+export interface Band {
+  readonly priority: number;
+  readonly nodes: readonly Node[];
+  /** For each node those behind it that can match the same packet and do something else. */
+  readonly rivals: readonly (readonly number[])[];
+  /** The conjunctive matches whose clauses have this priority. */
+  readonly conjunctions: readonly Conjunction[];
+  /** Nodes that are not found with a conj_id (conjunctions.ts). */
+  readonly hidden: ReadonlySet<Node>;
+}
