@@ -8,7 +8,7 @@ import { Budget, Interrupted, OutOfBudget } from "./budget.ts";
 import { Showing } from "./counterexample/search.ts";
 import { type Ambiguous, type Difference, Findings, type Unknown } from "./findings.ts";
 import { Alike } from "./product/alike.ts";
-import type { Ignored } from "./product/compare-outputs.ts";
+import type { Ignored } from "./product/event-order.ts";
 import { Product } from "./product/lockstep.ts";
 import { Program } from "./symbolic/compiled-tables.ts";
 import { countKeys } from "./symbolic/count-keys.ts";

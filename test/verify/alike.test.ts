@@ -365,7 +365,7 @@ const PLANTS: readonly { file: string; find: string; put: string; a: string; b: 
     b: "actions=output:2,resubmit(,1)\ntable=1,ip actions=output:3",
   },
   {
-    file: "product/meetings.ts",
+    file: "product/reachability.ts",
     find: "isMet(goal, key, above)",
     put: "false",
     a: "priority=5,ip actions=output:1\npriority=5,in_port=1 actions=output:2",

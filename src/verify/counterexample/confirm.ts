@@ -11,7 +11,7 @@ import {
   KEY,
   type Outcome,
 } from "../../openflow/index.ts";
-import type { Ignored } from "../product/compare-outputs.ts";
+import type { Ignored } from "../product/event-order.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { isTunnel, TUNNEL_WORDS } from "../symbolic/entering.ts";
 import { NO_PORT_KINDS, type PortKinds } from "../symbolic/input-space.ts";

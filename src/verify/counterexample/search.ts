@@ -14,7 +14,7 @@ import {
 } from "../../openflow/index.ts";
 import type { Behaviour, Difference, Findings, FlowLine } from "../findings.ts";
 import type { Path } from "../paths/path-condition.ts";
-import type { Candidate } from "../product/compare-outputs.ts";
+import type { Candidate } from "../product/compare-packets.ts";
 import type { Listener, Pair, Product } from "../product/lockstep.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { isTunnel, TUNNEL_WORDS } from "../symbolic/entering.ts";

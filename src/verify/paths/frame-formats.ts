@@ -2,7 +2,9 @@
  * What the kinds of frames (space.ts) that a path leaves say of bits of the input: whether a test holds for all of them, and
  * which kinds are left where it does, or does not.
  */
-import { cubesOf, KEY, type Space } from "../symbolic/input-space.ts";
+
+import { KEY } from "../../openflow/index.ts";
+import { cubesOf, type Space } from "../symbolic/input-space.ts";
 import type { Atom, Literal } from "../symbolic/terms.ts";
 import { type Cubes, meet } from "./cubes.ts";
 

@@ -3,8 +3,10 @@
  * which at least one must fail. A small DPLL search over bits, complete: it finds an input, or there is none. Kinds of
  * frames are tried in their order, and the cubes of a word within a kind in theirs.
  */
+
+import { KEY } from "../../openflow/index.ts";
 import type { Budget } from "../budget.ts";
-import { type Cube, cubesOf, KEY, type Kind, type Space } from "../symbolic/input-space.ts";
+import { type Cube, cubesOf, type Kind, type Space } from "../symbolic/input-space.ts";
 import type { Atom } from "../symbolic/terms.ts";
 import { hasConditions, searchConditions, settled, spokenOf } from "./conditions.ts";
 import { type Clause, type Cubes, FREE, isOneBit, meet, openOf, restrict } from "./cubes.ts";

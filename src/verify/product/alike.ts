@@ -27,7 +27,7 @@ import {
   type State,
 } from "../symbolic/state.ts";
 import type { Segment, Word } from "../symbolic/terms.ts";
-import { sameEvent } from "./compare-outputs.ts";
+import { sameEvent } from "./event-order.ts";
 import { meetingTables } from "./meetings.ts";
 import { twinForms } from "./twins.ts";
 

@@ -14,6 +14,7 @@ import type { Program } from "../symbolic/compiled-tables.ts";
 import { Undecidable, Unmodelled } from "../symbolic/decider.ts";
 import { TUNNEL_WORDS } from "../symbolic/entering.ts";
 import { Readings } from "../symbolic/extractions.ts";
+import { initialState } from "../symbolic/initial-state.ts";
 import type { Space } from "../symbolic/input-space.ts";
 import { Machine } from "../symbolic/machine.ts";
 import { bind, NO_SOURCE } from "../symbolic/slot-values.ts";
@@ -28,7 +29,9 @@ import {
 } from "../symbolic/state.ts";
 import { type Segment, Terms, type Word } from "../symbolic/terms.ts";
 import type { Alike } from "./alike.ts";
-import { type Candidate, Comparison, eventsName, type Ignored, sameEvent } from "./compare-outputs.ts";
+import { Comparison } from "./compare-outputs.ts";
+import type { Candidate } from "./compare-packets.ts";
+import { eventsName, type Ignored, sameEvent } from "./event-order.ts";
 import { Widening } from "./generalize.ts";
 
 /** Both machines and the path they are on. */
@@ -105,8 +108,8 @@ export class Product {
     const path = Path.of(this.#budget, space, this.terms, this.readings.contentsWith([]));
     const at = (isTunnelled: boolean, paths: readonly Path[]): Pair[] =>
       paths.map(path => ({
-        a: Machine.start(this.readings, 0, isTunnelled),
-        b: Machine.start(this.readings, 1, isTunnelled),
+        a: initialState(this.readings, 0, isTunnelled),
+        b: initialState(this.readings, 1, isTunnelled),
         path,
       }));
     const isAsked = space.entering.some(word => TUNNEL_WORDS.includes(word));

@@ -7,7 +7,7 @@ import { KEY, KEY_WORDS } from "../../openflow/index.ts";
 import { type Decider, Unmodelled } from "./decider.ts";
 import { TUNNEL_WORDS } from "./entering.ts";
 import { TYPES, VLAN_PRESENT } from "./fields.ts";
-import { EVERY_FRAME, INNER_WORDS, inputWordsOf, type Space, widthOfWord } from "./input-space.ts";
+import { INNER_WORDS, inputWordsOf, type Space, widthOfWord } from "./input-space.ts";
 import { typesName } from "./packet.ts";
 import type { Packet } from "./state.ts";
 import type { Atom, Terms, Word } from "./terms.ts";
@@ -184,5 +184,3 @@ function isSameType(decider: Decider, a: Word, b: Word): boolean {
   if (b.value !== null) return decider.is(a, 0xffff, b.value);
   return false;
 }
-
-export { EVERY_FRAME };

@@ -4,11 +4,11 @@
  */
 import { type Demanded, type Field, KEY, type Subfield } from "../../openflow/index.ts";
 import type { Decider } from "./decider.ts";
-import { maskOf, type Segment, sliceSegments, type Word, widthOf } from "./terms.ts";
+import { type Segment, sliceSegments, type Word } from "./terms.ts";
 
 type Key = readonly Word[];
 
-const TYPES = {
+export const TYPES = {
   ip4: 0x0800,
   ip6: 0x86dd,
   arp: 0x0806,
@@ -193,5 +193,3 @@ export const HOLDS: Record<Demanded, (decider: Decider, key: Key) => boolean> = 
   "ND solicit": isNd(135),
   "ND advert": isNd(136),
 };
-
-export { maskOf, TYPES, widthOf };

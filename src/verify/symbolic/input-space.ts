@@ -4,7 +4,7 @@
  * they are all of them, from 14 bytes up: readable and unreadable headers, label stacks by their S bits, cut short or
  * not. What depends on the bytes and not on the key (lengths) is a kind of its own where it changes what is written.
  */
-import { KEY, KEY_WORDS } from "../../openflow/index.ts";
+import { KEY } from "../../openflow/index.ts";
 
 /** The bits of `mask` have the values of `value`. */
 export interface Cube {
@@ -281,5 +281,3 @@ export const inputWordsOf = ({ entering }: Space): readonly number[] =>
 
 /** The words behind the labels, which a second reading makes anew. */
 export const INNER_WORDS: readonly number[] = INPUT_WORDS.filter(word => word >= KEY.nwSrc);
-
-export { KEY, KEY_WORDS };

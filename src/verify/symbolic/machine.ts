@@ -21,9 +21,7 @@ import {
   depthOf,
   type Event,
   type Frame,
-  NEW_PASS,
   originOf,
-  type Packet,
   pushFrame,
   replaceTop,
   restored,
@@ -59,40 +57,6 @@ export class Machine {
     this.#passes = new Passes(this.#context, this.#outputs);
     this.#labels = new LabelSteps(this.#context, this.#outputs);
     this.#state = state;
-  }
-
-  /** The state in front of a frame that comes in, with or without what only a tunnel gives it. */
-  static start(readings: Readings, side: 0 | 1, isTunnelled: boolean): State {
-    const key = readings.firstKey(isTunnelled);
-    const { terms } = readings;
-    const packet: Packet = {
-      base: key,
-      read: key,
-      readAs: key[KEY.dlType]!,
-      content: 0,
-      popped: 0,
-      pushed: 0,
-      types: [],
-      isRelabelled: false,
-      isMoved: false,
-      written: new Set(),
-      history: "",
-    };
-    return {
-      ...NEW_PASS,
-      side,
-      flow: key.with(KEY.actsetOutput, terms.constant(PORT.unset)),
-      packet,
-      lookup: { table: 0, inPort: key[KEY.inPort]!, deepens: 0, isLast: true },
-      stack: [],
-      stackBytes: 0,
-      priority: key[KEY.skbPriority]!,
-      after: [],
-      recirculations: 0,
-      out: [],
-      isDone: false,
-      hits: [],
-    };
   }
 
   /** Goes on to the next lookup or to the end. Leaves by a `Fork`, or `Unmodelled`. */

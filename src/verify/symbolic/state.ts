@@ -3,14 +3,7 @@
  * the packet so far (`base`), what is still to be run, and what has been put out. All of it is immutable; a step copies
  * the object and replaces fields. The names are those of the interpreter (interpret/translate.ts), which says what they mean.
  */
-import {
-  type Effect,
-  KEY,
-  KEY_WORDS,
-  ORIGIN,
-  type PacketInArguments,
-  type Step,
-} from "../../openflow/index.ts";
+import { type Effect, KEY, ORIGIN, type PacketInArguments, type Step } from "../../openflow/index.ts";
 import type { SlotPlace, Template } from "./templates.ts";
 import type { Segment, Word } from "./terms.ts";
 
@@ -248,7 +241,6 @@ export const originOf = (state: State): number => {
 };
 
 export const LAYER_3 = { from: KEY.nwSrc as number, to: KEY.nshBase as number } as const;
-export { KEY, KEY_WORDS };
 
 /** The state once a lookup is answered: by a flow's steps, or by nothing. */
 export function enter(state: State, list: readonly Bound[] | null, hit: Hit | null): State {

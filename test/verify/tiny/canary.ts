@@ -26,7 +26,7 @@ export const FIRST_SEED = 9000;
 export const PLANTS: readonly Plant[] = [
   {
     name: "destination MACs are not compared",
-    file: "product/compare-outputs.ts",
+    file: "product/compare-packets.ts",
     find: "let word = WIRE_FROM;",
     put: "let word = WIRE_FROM + 2;",
     within: 40,

@@ -1,0 +1,364 @@
+/**
+ * Follows packets, as cubes, from where they come in through the tables.
+ */
+import { KEY, KEY_WORDS, PORT, type Step } from "../../openflow/index.ts";
+import { learnedTable, learnsOf, tablesAsked } from "../symbolic/asked.ts";
+import type { Node } from "../symbolic/bands.ts";
+import type { Program } from "../symbolic/compiled-tables.ts";
+import { listingsOf } from "../symbolic/listing.ts";
+import type { WordTest } from "../symbolic/match-tests.ts";
+import { bindGroup, orderBound } from "../symbolic/slot-values.ts";
+import type { MapNode } from "../symbolic/sorted-subtable.ts";
+import type { Template } from "../symbolic/templates.ts";
+import { eachPiece, type Write, writesOf } from "../symbolic/writes.ts";
+import { type Goal, rulesOf, TooMany } from "./ambiguity-goals.ts";
+import { CT, hasAll, isBelow, KnownBits, type Tests } from "./known-bits.ts";
+import { FIRST_ZERO, isFirstZero, type LastingBits } from "./lasting-bits.ts";
+
+/** Arrivals at one table that are told apart. */
+const MAX_ARRIVALS = 64;
+/** Flows that cubes are held against, in all: beyond that every pair counts as one that may be met. */
+const MAX_TESTS = 5_000_000;
+const MAX_GROUPS_DEEP = 8;
+const FULL = 0xffffffff;
+
+/** Whether packets of a cube may be what a goal says, and have none of the matches `above`. */
+function isMet({ tests, choices }: Goal, key: KnownBits, above: readonly Tests[]): boolean {
+  if (!tests.every(test => key.agreesWith(test))) return false;
+  if (!choices.every(some => some.some(one => one.every(test => key.agreesWith(test))))) return false;
+  return !isBelow(key, tests, above);
+}
+
+interface Arrival {
+  readonly table: number;
+  /** The port that is looked up in place of the packet's; null for that one. */
+  readonly port: number | null;
+  readonly cube: KnownBits;
+  /** What packets are when the lookup comes back; null as long as none does. */
+  back: KnownBits | null;
+  /** Arrivals whose flows go on then. */
+  readonly askedBy: Set<Arrival>;
+}
+
+/** A cube at a table, the key that is looked up, and matches of higher priorities that are run already. */
+interface Meeting {
+  readonly table: number;
+  readonly port: number | null;
+  readonly cube: KnownBits;
+  readonly key: KnownBits;
+  readonly above: readonly Tests[];
+}
+
+export class Reachability {
+  readonly #program: Program;
+  readonly #bits: LastingBits;
+  #tests = 0;
+  /** Of the run: bits of the frame that stay what they are. */
+  #lasting: readonly WordTest[] = [];
+  #lastingMask = new Uint32Array(KEY_WORDS);
+  /** Bits that goals ask for and that are zero at first. */
+  readonly #goalMasks = new Map<number, number>();
+  readonly #arrivedAt = new Map<number, number>();
+  readonly #arrived = new Map<string, Arrival>();
+  readonly #pending = new Set<Arrival>();
+  /** The arrival whose flows are run. */
+  #now: Arrival | null = null;
+  /** Steps of an action set are run. */
+  #isLater = false;
+
+  constructor(program: Program, bits: LastingBits) {
+    this.#program = program;
+    this.#bits = bits;
+  }
+
+  /** Adds the tables in which one of the goals, all of the same frames, may be met. */
+  run(goals: readonly Goal[], tables: Map<number, number>): void {
+    this.#lasting = this.#bits.of(goals[0]!.tests);
+    this.#lastingMask = new Uint32Array(KEY_WORDS);
+    const first = new KnownBits();
+    for (const [from, to] of FIRST_ZERO) for (let word = from; word < to; word++) first.set(word, FULL, 0);
+    for (const { word, mask, value } of this.#lasting) {
+      this.#lastingMask[word] = mask;
+      first.set(word, mask, value);
+    }
+    this.#goalMasks.clear();
+    // Packets that were tracked begin a pass of their own.
+    this.#goalMasks.set(KEY.ctState, CT.trk);
+    for (const { word, mask } of goals.flatMap(({ tests }) => tests))
+      if (isFirstZero(word)) this.#goalMasks.set(word, (this.#goalMasks.get(word) ?? 0) | mask);
+    this.#arrived.clear();
+    this.#arrivedAt.clear();
+    this.#pending.clear();
+    this.#arrive(0, null, first);
+    for (const arrival of this.#pending) {
+      this.#pending.delete(arrival);
+      this.#now = arrival;
+      this.#lookUp(
+        arrival,
+        goals.filter(({ table }) => table === arrival.table),
+        tables,
+      );
+    }
+  }
+
+  /** Packets that come to a table with the same values of what the goals ask for go on as one. */
+  #arrive(table: number, port: number | null, cube: KnownBits): Arrival {
+    const count = this.#arrivedAt.get(table) ?? 0;
+    const parts = [...this.#goalMasks].map(
+      ([word, mask]) => `${cube.known[word]! & mask}/${cube.value[word]! & mask}`,
+    );
+    let name = [table, port, ...parts].join();
+    let known = this.#arrived.get(name);
+    // Where there are many all others go on as one.
+    if (known === undefined && count >= MAX_ARRIVALS) {
+      name = `${table} ${port}`;
+      known = this.#arrived.get(name);
+    }
+    if (known === undefined) {
+      this.#arrivedAt.set(table, count + 1);
+      known = { table, port, cube: cube.copy(), back: null, askedBy: new Set() };
+      this.#arrived.set(name, known);
+      this.#pending.add(known);
+    } else if (known.cube.join(cube)) this.#pending.add(known);
+    return known;
+  }
+
+  /** Asks a table: what packets are afterwards; null as long as none comes back. */
+  #ask(table: number, port: number | null, cube: KnownBits): KnownBits | null {
+    const arrival = this.#arrive(table, port, cube);
+    arrival.askedBy.add(this.#now!);
+    return arrival.back?.copy() ?? null;
+  }
+
+  #comeBack(cube: KnownBits): void {
+    const arrival = this.#now!;
+    if (arrival.back === null) arrival.back = cube.copy();
+    else if (!arrival.back.join(cube)) return;
+    for (const other of arrival.askedBy) this.#pending.add(other);
+  }
+
+  #lookUp({ table, port, cube }: Arrival, goals: readonly Goal[], tables: Map<number, number>): void {
+    const key = cube.copy();
+    if (port !== null) key.set(KEY.inPort, FULL, port);
+    // With conjunctive matches an ordinary flow that is hit may still not be the one that is taken.
+    const isPlain = (listingsOf(this.#program).get(table)?.clauses.length ?? 0) === 0;
+    /** Matches of higher priorities that some packets of the cube have. */
+    const above: Tests[] = [];
+    for (const goal of goals)
+      if (goal.choices.length > 0 && isMet(goal, key, [])) tables.set(table, goal.flow);
+    for (const { priority, nodes } of this.#program.tables.get(table) ?? []) {
+      for (const goal of goals)
+        if (goal.priority === priority && isMet(goal, key, above)) tables.set(table, goal.flow);
+      const hit = nodes.flatMap(node => this.#meet(node, { key, cube, table, port, above }));
+      if (!isPlain) continue;
+      if (hit.some(tests => hasAll(key, tests))) {
+        if (!this.#isLearned(table)) return;
+        break;
+      }
+      above.push(...hit);
+    }
+    // Where nothing is hit, or a flow that was learned.
+    const missed = cube.copy();
+    for (const learn of learnsOf(this.#program)) this.#write(writesOf(learn), false, missed);
+    this.#comeBack(missed);
+  }
+
+  /** Whether flows may be learned to a table. */
+  #isLearned(table: number): boolean {
+    return learnsOf(this.#program).some(learn => (learnedTable(learn) ?? table) === table);
+  }
+
+  /** Runs what is hit; gives the matches that a packet has if and only if it hits the flow. */
+  #meet(node: Node, { key, cube, table, port, above }: Meeting): Tests[] {
+    const rules = rulesOf(node);
+    if (rules === null) {
+      const map = node as MapNode;
+      this.#count(map.templates.length);
+      if (!map.constants.every(test => key.agreesWith(test))) return [];
+      for (const { steps } of map.templates) this.#hit(steps, null, -1, cube.copy(), table);
+      return [];
+    }
+    const exact: Tests[] = [];
+    for (const { tests, template, flow } of rules) {
+      this.#count(1);
+      if (!tests.every(test => key.agreesWith(test))) continue;
+      if (isBelow(key, tests, above)) continue;
+      if (template.unknown === null) exact.push(tests);
+      const hit = cube.copy();
+      for (const { word, mask, value } of tests)
+        if (word !== KEY.conjId && (port === null || word !== KEY.inPort)) hit.set(word, mask, value);
+      this.#hit(template.steps, template, flow, hit, table);
+    }
+    return exact;
+  }
+
+  #hit(
+    steps: readonly Step[],
+    template: Template | null,
+    flow: number,
+    cube: KnownBits,
+    table: number,
+  ): void {
+    const back = this.#run(steps, template, flow, cube, table);
+    if (back !== null) this.#comeBack(back);
+  }
+
+  #count(tests: number): void {
+    this.#tests += tests;
+    if (this.#tests > MAX_TESTS) throw new TooMany();
+  }
+
+  // --- Steps ----------------------------------------------------------------------------------------------------
+
+  #run(
+    steps: readonly Step[],
+    template: Template | null,
+    flow: number,
+    given: KnownBits,
+    table: number,
+    depth = 0,
+  ): KnownBits | null {
+    let cube = given;
+    if (depth > MAX_GROUPS_DEEP) throw new TooMany();
+    for (const step of steps) {
+      this.#count(1);
+      switch (step.do) {
+        case "exit":
+          return cube;
+        case "resubmit": {
+          if (this.#isLater && step.table === null) throw new TooMany();
+          const next = step.table ?? table;
+          const port = step.port === null || step.port === PORT.inPort ? null : step.port;
+          const back = this.#ask(next, port, cube);
+          if (back === null) return null;
+          cube = back;
+          break;
+        }
+        case "clone":
+          this.#run(step.steps, template, flow, cube.copy(), table, depth + 1);
+          break;
+        case "group": {
+          const group = this.#program.groups.get(step.group);
+          for (const list of group === undefined ? [] : bindGroup(group))
+            this.#run(
+              orderBound(list).map(bound => bound.step),
+              null,
+              -1,
+              cube.copy(),
+              table,
+              depth + 1,
+            );
+          break;
+        }
+        case "write_actions":
+          this.#runLater(step.steps, template, flow, table, depth + 1);
+          break;
+        case "move":
+          this.#move(step, cube);
+          break;
+        default: {
+          const next = this.#other(step, template, flow, cube, table);
+          if (next === null) return null;
+          cube = next;
+        }
+      }
+    }
+    return cube;
+  }
+
+  /** Steps of an action set run at the end, when much may have changed, and others may stand between them. */
+  #runLater(
+    steps: readonly Step[],
+    template: Template | null,
+    flow: number,
+    table: number,
+    depth: number,
+  ): void {
+    const before = this.#isLater;
+    this.#isLater = true;
+    for (const step of steps) this.#run([step], template, flow, this.#anything(), table, depth);
+    this.#isLater = before;
+  }
+
+  #other(
+    step: Step,
+    template: Template | null,
+    flow: number,
+    given: KnownBits,
+    table: number,
+  ): KnownBits | null {
+    let cube = given;
+    // What a controller sends back is another packet.
+    if (step.do === "unknown" && step.feature === "controller(pause)") return null;
+    if (step.do === "unknown" && step.feature === "ct") {
+      this.#track(step, cube, table);
+      return cube;
+    }
+    const isSure = step.do === "nothing" || (step.do === "set" && step.prerequisite === "none");
+    this.#write(writesOf(step, template, flow), isSure, cube);
+    // Whether it is asked at all is not known.
+    for (const next of tablesAsked(this.#program, step, table)) {
+      const back = this.#ask(next, null, cube);
+      if (back === null) continue;
+      back.join(cube);
+      cube = back;
+    }
+    return cube;
+  }
+
+  #write(writes: readonly Write[], isSure: boolean, cube: KnownBits): void {
+    for (const { word, mask, value } of writes) {
+      // What lasts is not written, or the packet comes to no goal.
+      const open = (mask & ~this.#lastingMask[word]!) >>> 0;
+      if (isSure && value !== null) cube.set(word, open, value);
+      else if (value === null) cube.forget(word, open);
+      else cube.forget(word, open & (~cube.known[word]! | (cube.value[word]! ^ value)));
+    }
+  }
+
+  #move(step: Extract<Step, { do: "move" }>, cube: KnownBits): void {
+    const { from, to } = step;
+    const isSure = from.field.prerequisite === "none" && to.field.prerequisite === "none";
+    const bits = new Map<number, { isKnown: boolean; isSet: boolean }>();
+    eachPiece(from.field, from.start, from.bits, (word, shift, count, at) => {
+      for (let i = 0; i < count; i++) {
+        const bit = 2 ** (shift + i);
+        bits.set(at + i, {
+          isKnown: (cube.known[word]! & bit) !== 0,
+          isSet: (cube.value[word]! & bit) !== 0,
+        });
+      }
+    });
+    const writes = writesOf(step);
+    this.#write(writes, false, cube);
+    if (!isSure || writes.some(({ word }) => word === KEY.inPort || word === KEY.vlanTci)) return;
+    eachPiece(to.field, to.start, to.bits, (word, shift, count, at) => {
+      for (let i = 0; i < count; i++) {
+        const bit = 2 ** (shift + i);
+        const source = bits.get(at + i);
+        if (source?.isKnown && (this.#lastingMask[word]! & bit) === 0)
+          cube.set(word, bit, source.isSet ? bit : 0);
+      }
+    });
+  }
+
+  /** A copy of the packet goes on with what the tracker says; the packet itself goes on untracked. */
+  #track(step: Extract<Step, { do: "unknown" }>, cube: KnownBits, table: number): void {
+    for (const next of tablesAsked(this.#program, step, table)) {
+      const tracked = cube.copy();
+      this.#write(writesOf(step), false, tracked);
+      const invalid = tracked.copy();
+      invalid.set(KEY.ctState, FULL, CT.trk | CT.inv);
+      this.#arrive(next, null, invalid);
+      tracked.set(KEY.ctState, CT.trk | CT.inv, CT.trk);
+      this.#arrive(next, null, tracked);
+    }
+    for (let word = KEY.ctState as number; word <= KEY.ctPorts; word++) cube.forget(word, FULL);
+  }
+
+  #anything(): KnownBits {
+    const cube = new KnownBits();
+    for (const { word, mask, value } of this.#lasting) cube.set(word, mask, value);
+    return cube;
+  }
+}
