@@ -1,6 +1,6 @@
 /**
  * What a proof has found: differences and overlaps, each with a frame, and what is left open. Plain data; how it is found is
- * in showing.ts.
+ * in counterexamples.ts.
  */
 import type { Effects, EnteringState } from "../openflow/index.ts";
 

@@ -5,7 +5,7 @@
  */
 import type { FlowColumns, Group, OvsVersion } from "../openflow/index.ts";
 import { Budget, Interrupted, OutOfBudget } from "./budget.ts";
-import { Showing } from "./counterexample/search.ts";
+import { Counterexamples } from "./counterexample/search.ts";
 import { type Ambiguous, type Difference, Findings, type Unknown } from "./findings.ts";
 import { Alike } from "./product/alike.ts";
 import type { Ignored } from "./product/event-order.ts";
@@ -47,7 +47,7 @@ export interface ProofOptions {
   readonly maxSteps?: number;
   /** Seconds: 300. */
   readonly maxSeconds?: number;
-  /** Differences of different kinds that are looked for: 20. */
+  /** Differences of different formats that are looked for: 20. */
   readonly maxDifferences?: number;
   /** Whether all rows of each difference are looked for, one by one: true. Without, a verdict comes sooner. */
   readonly hasRows?: boolean;
@@ -86,15 +86,15 @@ export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): P
     const isWhole = [a, b].every(({ flows }) => flows.skipped === 0 && flows.errorCount === 0);
     const alike = isWhole && !options.isThorough ? new Alike(programs) : null;
     const product = new Product(programs[0], programs[1], space, budget, alike, ignored);
-    const showing = new Showing(programs, product, findings, {
+    const counterexamples = new Counterexamples(programs, product, findings, {
       ignored,
       hasRows: options.hasRows ?? true,
     });
     try {
-      isComplete = product.run(showing);
+      isComplete = product.run(counterexamples);
     } finally {
-      showing.finish();
-      if (product.rivalLine !== null) findings.unknownAt("a", MAY_MEET, product.rivalLine);
+      counterexamples.finish();
+      if (product.ambiguousLine !== null) findings.unknownAt("a", MAY_MEET, product.ambiguousLine);
     }
   } catch (error) {
     if (!(error instanceof OutOfBudget)) throw error;

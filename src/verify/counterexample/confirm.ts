@@ -22,7 +22,7 @@ const FEW = 50;
 const KEPT_FLOWS = 256;
 
 /** The interpreter of a program: nothing is made ready for it before there is a frame. */
-export class Confirming {
+export class ConfirmingInterpreter {
   readonly #program: Program;
   #interpreter: Interpreter | null = null;
   #frames = 0;
@@ -47,24 +47,24 @@ export class Confirming {
 }
 
 /** What two outcomes are compared by. */
-export interface Yardstick {
+export interface ComparisonRules {
   readonly ignored: ReadonlySet<Ignored>;
   readonly ports: PortKinds;
 }
 
-const EVERYTHING: Yardstick = { ignored: new Set(), ports: NO_PORT_KINDS };
+const EVERYTHING: ComparisonRules = { ignored: new Set(), ports: NO_PORT_KINDS };
 
 type Output = Outcome["outputs"][number];
 
 /** Whether a word of ACCOMPANYING_WORDS counts for an output. */
-function counts(word: number, port: number, { ignored, ports }: Yardstick): boolean {
+function counts(word: number, port: number, { ignored, ports }: ComparisonRules): boolean {
   if (word === KEY.skbPriority) return !ignored.has("queue");
   if (word === KEY.pktMark) return !ignored.has("mark");
   return !TUNNEL_WORDS.includes(word) || isTunnel(ports, port) !== false;
 }
 
 /** Words of an output that go along with its bytes, those that do not count as zero. */
-export function accompanying(output: Output, by: Yardstick = EVERYTHING): number[] {
+export function accompanying(output: Output, by: ComparisonRules = EVERYTHING): number[] {
   const { port, state } = output;
   return ACCOMPANYING_WORDS.map((word, index) => (counts(word, port, by) ? (state?.[index] ?? 0) : 0));
 }
@@ -85,7 +85,7 @@ interface Certain {
   readonly others: readonly Other[];
 }
 
-function certainOf({ outputs, packetIns, others }: Effects, { ignored }: Yardstick): Certain {
+function certainOf({ outputs, packetIns, others }: Effects, { ignored }: ComparisonRules): Certain {
   const isCounted = ({ effect }: Other): boolean =>
     effect === "learns" || (effect === "samples" && !ignored.has("sample"));
   return {
@@ -95,7 +95,7 @@ function certainOf({ outputs, packetIns, others }: Effects, { ignored }: Yardsti
   };
 }
 
-const sameOutput = (a: Output, b: Output, by: Yardstick): boolean =>
+const sameOutput = (a: Output, b: Output, by: ComparisonRules): boolean =>
   a.port === b.port &&
   isSame(a.frame, b.frame) &&
   ((a.state === null && b.state === null) || isSame(accompanying(a, by), accompanying(b, by)));
@@ -113,7 +113,7 @@ const sameEffect = (a: Other, b: Other): boolean => a.effect === b.effect && a.k
 const sameLists = <T>(a: readonly T[], b: readonly T[], same: (a: T, b: T) => boolean): boolean =>
   a.length === b.length && a.every((one, index) => same(one, b[index]!));
 
-const sameCertain = (a: Certain, b: Certain, by: Yardstick): boolean =>
+const sameCertain = (a: Certain, b: Certain, by: ComparisonRules): boolean =>
   sameLists(a.outputs, b.outputs, (one, other) => sameOutput(one, other, by)) &&
   sameLists(a.packetIns, b.packetIns, samePacketIn) &&
   sameLists(a.others, b.others, sameEffect);
@@ -131,7 +131,7 @@ function without<T>(some: readonly T[], others: readonly T[], same: (a: T, b: T)
 const putsOut = ({ others }: Effects): Other[] => others.filter(({ effect }) => effect === "puts out");
 
 /** True when two outcomes are the same to everybody outside. Undecided ones are not. */
-export function sameOutcome(a: Outcome, b: Outcome, by: Yardstick = EVERYTHING): boolean {
+export function sameOutcome(a: Outcome, b: Outcome, by: ComparisonRules = EVERYTHING): boolean {
   if (a.effects === null || b.effects === null) return false;
   const isUncertain = ({ effect }: Other): boolean => effect === "puts out" || effect === "tracks";
   const [left, right] = [a.effects.others.filter(isUncertain), b.effects.others.filter(isUncertain)];
@@ -145,7 +145,7 @@ export function sameOutcome(a: Outcome, b: Outcome, by: Yardstick = EVERYTHING):
  * True when two outcomes differ whatever the switch's own state is, or in some state of it that one side alone depends on:
  * NORMAL puts out something in some state, ct and meters let packets pass in some.
  */
-export function surelyDiffer(a: Outcome, b: Outcome, by: Yardstick = EVERYTHING): boolean {
+export function surelyDiffer(a: Outcome, b: Outcome, by: ComparisonRules = EVERYTHING): boolean {
   if (a.effects === null || b.effects === null) return false;
   const [left, right] = [certainOf(a.effects, by), certainOf(b.effects, by)];
   const [ofA, ofB] = [putsOut(a.effects), putsOut(b.effects)];

@@ -15,9 +15,9 @@ type Read = (word: Word) => number;
 const MAC_BYTES = 6;
 
 /** Whether one side's outcome ends with the events that its machine has put out; what both did alike comes before them. */
-export function isForetold(events: readonly Event[], path: Path, input: Input, outcome: Outcome): boolean {
+export function agreesWithOutcome(events: readonly Event[], path: Path, input: Input, outcome: Outcome): boolean {
   const read: Read = word =>
-    evaluate(path, input.lanes, word, atom => input.valueOf(atom.content, atom.word));
+    evaluate(path, input.elements, word, atom => input.valueOf(atom.extraction, atom.word));
   const isSent = (event: Event): boolean =>
     event.is === "output" && (event.notTo === null || read(event.port) !== read(event.notTo));
   const outputs = events.filter(isSent) as Extract<Event, { is: "output" }>[];
@@ -45,14 +45,14 @@ export function isForetold(events: readonly Event[], path: Path, input: Input, o
 
 /** Whether the bytes that are easy to find are those of the packet. */
 function agrees(frame: Uint8Array, { base, pushed }: Packet, read: Read): boolean {
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const joinMap = new DataView(frame.buffer, frame.byteOffset, frame.length);
   const holds = (at: number, high: number): boolean =>
-    view.getUint16(at) === read(base[high]!) && view.getUint32(at + 2) === read(base[high + 1]!);
+    joinMap.getUint16(at) === read(base[high]!) && joinMap.getUint32(at + 2) === read(base[high + 1]!);
   if (!holds(0, KEY.dlDst) || !holds(MAC_BYTES, KEY.dlSrc)) return false;
   // Behind a tag or an LLC header the label is elsewhere; one that was not pushed may be no label at all but to the key.
   if (pushed === 0) return true;
-  const type = view.getUint16(2 * MAC_BYTES);
+  const type = joinMap.getUint16(2 * MAC_BYTES);
   const isLabelled = type === TYPES.mpls || type === TYPES.mplsMulticast;
   if (!isLabelled || frame.length < 18 || read(base[KEY.dlType]!) !== type) return true;
-  return view.getUint32(14) === read(base[KEY.mplsLse]!);
+  return joinMap.getUint32(14) === read(base[KEY.mplsLse]!);
 }

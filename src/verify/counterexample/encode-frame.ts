@@ -1,11 +1,11 @@
 /**
- * The bytes of a frame whose key is given: the smallest one of its kind, with right lengths and checksums.
+ * The bytes of a frame whose key is given: the smallest one of its format, with right lengths and checksums.
  * Whether Open vSwitch reads it back as that key is for others to check.
  */
 import { crc32c, extract, KEY, KEY_WORDS } from "../../openflow/index.ts";
 import { internetChecksum } from "../../wire/index.ts";
-import { type Readings, SNAP_WORD } from "../symbolic/extractions.ts";
-import { cubesOf, EVERY_FRAME, INPUT_WORDS, KINDS, type Kind } from "../symbolic/input-space.ts";
+import { type Extractions, SNAP_WORD } from "../symbolic/extractions.ts";
+import { cubesOf, EVERY_FRAME, INPUT_WORDS, FRAME_FORMATS, type FrameFormat } from "../symbolic/input-space.ts";
 import type { Input } from "./find-input.ts";
 
 type Word = (word: number) => number;
@@ -15,7 +15,7 @@ const u32 = (value: number): number[] => [...u16(value >>> 16), ...u16(value)];
 const mac = (high: number, low: number): number[] => [...u16(high), ...u32(low)];
 const zeros = (count: number): number[] => Array.from({ length: count }, () => 0);
 
-/** TCP, UDP … by the last word of the kind's name. */
+/** TCP, UDP … by the last word of the format's name. */
 const LAYER_4: Readonly<Record<string, (word: Word) => number[]>> = {
   udp: word => [...u16(word(KEY.tpSrc)), ...u16(word(KEY.tpDst)), ...u16(8), 0, 0],
   tcp: word => [
@@ -146,20 +146,20 @@ function arp(name: string, word: Word): number[] {
   ];
 }
 
-function layer3(kind: Kind, word: Word): number[] {
-  switch (kind.layer3) {
+function layer3(format: FrameFormat, word: Word): number[] {
+  switch (format.layer3) {
     case "ip4":
-      return ip4(kind.name, word);
+      return ip4(format.name, word);
     case "ip6":
-      return ip6(kind.name, word);
+      return ip6(format.name, word);
     case "arp":
-      return arp(kind.name, word);
+      return arp(format.name, word);
     default:
       return [];
   }
 }
 
-/** Entries of the label stack that a kind of MPLS frame shows. */
+/** Entries of the label stack that a format of MPLS frame shows. */
 const ENTRIES: Readonly<Record<string, number>> = {
   "mpls 1": 1,
   "mpls 2": 2,
@@ -170,12 +170,12 @@ const ENTRIES: Readonly<Record<string, number>> = {
   "mpls cut at once": 0,
 };
 
-/** The frame; `content` is the reading behind its labels that matters. */
-export function frameOf({ terms, list }: Readings, input: Input, content: number): Uint8Array {
+/** The frame; `extraction` is the extraction behind its labels that matters. */
+export function frameOf({ terms, list }: Extractions, input: Input, extraction: number): Uint8Array {
   const word: Word = index => input.valueOf(0, index);
-  const behind = list[content]?.behind ?? null;
-  const inner = behind === null ? [] : layer3(input.kinds[content]!, index => input.valueOf(content, index));
-  return bytesOf(input.kinds[0]!, word, {
+  const behind = list[extraction]?.behind ?? null;
+  const inner = behind === null ? [] : layer3(input.formats[extraction]!, index => input.valueOf(extraction, index));
+  return bytesOf(input.formats[0]!, word, {
     isSnap: terms.atoms.some(atom => atom.word === SNAP_WORD) && word(SNAP_WORD) === 1,
     // What is read in the place of further labels is those labels.
     labelCount: behind?.popped ?? Number.POSITIVE_INFINITY,
@@ -190,33 +190,33 @@ interface Layout {
   readonly inner: readonly number[];
 }
 
-function bytesOf(kind: Kind, word: Word, { isSnap, labelCount, inner }: Layout): Uint8Array {
+function bytesOf(format: FrameFormat, word: Word, { isSnap, labelCount, inner }: Layout): Uint8Array {
   const head = [...mac(word(KEY.dlDst), word(KEY.dlDst + 1)), ...mac(word(KEY.dlSrc), word(KEY.dlSrc + 1))];
   const tag = word(KEY.vlanTci);
   if (tag !== 0) head.push(...u16(tag >>> 16), ...u16(tag & ~0x1000));
   const type = word(KEY.dlType);
   const isTagType = type === 0x8100 || type === 0x88a8;
-  if (kind.name === "802.3") return Uint8Array.from([...head, ...u16(4), ...zeros(4)]);
+  if (format.name === "802.3") return Uint8Array.from([...head, ...u16(4), ...zeros(4)]);
   if (isSnap) head.push(0, 50, 0xaa, 0xaa, 3, 0, 0, 0);
   head.push(...u16(type));
-  if (kind.layer3 !== "mpls") return Uint8Array.from([...head, ...(isTagType ? [] : layer3(kind, word))]);
-  const count = Math.min(ENTRIES[kind.name]!, labelCount);
+  if (format.layer3 !== "mpls") return Uint8Array.from([...head, ...(isTagType ? [] : layer3(format, word))]);
+  const count = Math.min(ENTRIES[format.name]!, labelCount);
   const entries = Array.from({ length: count }, (_, i) => u32(word(KEY.mplsLse + i))).flat();
   return Uint8Array.from([...head, ...entries, ...inner]);
 }
 
 /**
- * Whether a frame of the words of both readings can be built: the second begins right behind the last label. Elsewhere the
+ * Whether a frame of the words of both extractions can be built: the second begins right behind the last label. Elsewhere the
  * same bytes are read in two ways, of which the words of the two know nothing.
  */
-export function isExact(readings: Readings, input: Input, content: number): boolean {
-  const behind = readings.list[content]?.behind ?? null;
+export function isExact(extractions: Extractions, input: Input, extraction: number): boolean {
+  const behind = extractions.list[extraction]?.behind ?? null;
   if (behind === null) return true;
-  return !behind.isShifted && input.kinds[0]!.name === `mpls ${behind.popped}`;
+  return !behind.isShifted && input.formats[0]!.name === `mpls ${behind.popped}`;
 }
 
-/** The order in which kinds are tried for a key: those that say more of layer 4 first. */
-const MOST_SPECIFIC: readonly Kind[] = [...KINDS].sort((a, b) => Number(b.hasLayer4) - Number(a.hasLayer4));
+/** The order in which formats are tried for a key: those that say more of layer 4 first. */
+const MOST_SPECIFIC: readonly FrameFormat[] = [...FRAME_FORMATS].sort((a, b) => Number(b.hasLayer4) - Number(a.hasLayer4));
 
 /**
  * The smallest frame that Open vSwitch reads as a key, with right lengths and checksums; null when there is none. The
@@ -226,16 +226,16 @@ export function frameOfKey(key: Uint32Array): Uint8Array | null {
   const given = key.slice();
   if (given[KEY.vlanTci]! >>> 16 === 0 && given[KEY.vlanTci] !== 0)
     given[KEY.vlanTci] = (given[KEY.vlanTci]! | 0x81000000) >>> 0;
-  for (const kind of MOST_SPECIFIC) {
-    const isOfKind = INPUT_WORDS.every(
+  for (const format of MOST_SPECIFIC) {
+    const hasFormat = INPUT_WORDS.every(
       word =>
         word === KEY.inPort ||
-        (cubesOf(EVERY_FRAME, kind, word)?.some(({ mask, value }) => ((given[word]! ^ value) & mask) === 0) ??
+        (cubesOf(EVERY_FRAME, format, word)?.some(({ mask, value }) => ((given[word]! ^ value) & mask) === 0) ??
           true),
     );
-    if (!isOfKind || kind.notTypes.includes(given[KEY.dlType]!)) continue;
+    if (!hasFormat || format.notTypes.includes(given[KEY.dlType]!)) continue;
     const layout = { isSnap: false, labelCount: Number.POSITIVE_INFINITY, inner: [] };
-    const frame = bytesOf(kind, word => given[word]!, layout);
+    const frame = bytesOf(format, word => given[word]!, layout);
     const seen = new Uint32Array(KEY_WORDS);
     extract(frame, seen, { labelsAt: 0, layer3At: 0, layer4At: 0, paddingBytes: 0 });
     if (INPUT_WORDS.every(word => word === KEY.inPort || seen[word] === given[word])) return frame;

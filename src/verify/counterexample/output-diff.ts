@@ -13,13 +13,13 @@ import {
   type Outcome,
   PACKET_IN_WORDS,
 } from "../../openflow/index.ts";
-import { accompanying, type Yardstick } from "./confirm.ts";
+import { accompanying, type ComparisonRules } from "./confirm.ts";
 
 /**
  * The fields in which the first outputs that differ do, with commas between them; where no frame differs, the fields that
  * go along with one, then those of packet-ins.
  */
-export function fieldsBetween(a: Outcome, b: Outcome, by: Yardstick): string {
+export function differingFields(a: Outcome, b: Outcome, by: ComparisonRules): string {
   const [left, right] = [framesOf(a), framesOf(b)];
   const at = left.findIndex((frame, index) => {
     const other = right[index];
@@ -30,7 +30,7 @@ export function fieldsBetween(a: Outcome, b: Outcome, by: Yardstick): string {
 }
 
 /** The fields that go along with frames which are the same; null when none differs. */
-function alongBetween(a: Outcome, b: Outcome, by: Yardstick): string | null {
+function alongBetween(a: Outcome, b: Outcome, by: ComparisonRules): string | null {
   const along = ({ effects }: Outcome): Uint32Array[] => [
     ...effects!.outputs.map(output => keyWith(ACCOMPANYING_WORDS, accompanying(output, by))),
     ...effects!.packetIns.map(({ state }) => keyWith(PACKET_IN_WORDS, state)),
@@ -83,9 +83,9 @@ function read(frame: Uint8Array): Read {
   extract(frame, key, layers, TAGS);
   const labels: number[] = [];
   let at = layers.labelsAt;
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const joinMap = new DataView(frame.buffer, frame.byteOffset, frame.length);
   while (layers.labelsAt >= 0 && at + LABEL_BYTES <= frame.length && labels.length < MAX_LABELS) {
-    labels.push(view.getUint32(at));
+    labels.push(joinMap.getUint32(at));
     at += LABEL_BYTES;
     if ((labels.at(-1)! & 0x100) !== 0) break;
   }

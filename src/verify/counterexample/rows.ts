@@ -6,17 +6,17 @@
  */
 import { meaningText, type Outcome } from "../../openflow/index.ts";
 import { type FlowPair, type FlowPairs, NO_FLOW } from "../findings.ts";
-import { countLanes, lanesOf } from "../paths/ambiguity.ts";
+import { countElements, elementsOf } from "../paths/ambiguity.ts";
 import type { Path } from "../paths/path-condition.ts";
 import type { Pair } from "../product/lockstep.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
-import { isLanes, isRow } from "../symbolic/slot-values.ts";
+import { isRowSet, isSingleFlow } from "../symbolic/slot-values.ts";
 import type { Hit } from "../symbolic/state.ts";
 import { chainOf } from "./confirm.ts";
 import type { Input, Solver } from "./find-input.ts";
 
 /** Rows without repetition: one is known by the flow that the other side lacks, or by both where both count. */
-export class WrongRows implements FlowPairs {
+export class DifferingRows implements FlowPairs {
   readonly #seen = new Set<number>();
   readonly #open = new Set<number>();
   #a = new Int32Array(8);
@@ -149,7 +149,7 @@ export class SameFlows {
 /** What a frame of an input does on both sides; null where that cannot be said. */
 export type Run = (pair: Pair, input: Input, minBytes: number) => readonly [Outcome, Outcome] | null;
 
-/** Elements of row sets that a search is restricted to, by the outermost domain. */
+/** Elements of row sets that a search is restricted to, by the outermost rowSet. */
 type Chosen = ReadonlyMap<number, Int32Array>;
 
 /** Inputs of one row that are tried before it counts as open. */
@@ -157,10 +157,10 @@ const TRIES = 4;
 /** More flows than these make names that are no whole numbers any more. */
 const MAX_FLOWS = 2 ** 26;
 
-/** The outermost domain that a domain became part of. */
-function rootOf(domain: number, path: Path): number {
-  const view = path.views.get(domain);
-  return view === undefined ? domain : rootOf(view.domain, path);
+/** The outermost rowSet that a rowSet became part of. */
+function rootOf(rowSet: number, path: Path): number {
+  const joinMap = path.joinMaps.get(rowSet);
+  return joinMap === undefined ? rowSet : rootOf(joinMap.rowSet, path);
 }
 
 /** A hit on a path: a flow alone, or a flow for each element of a row set. */
@@ -172,13 +172,13 @@ interface Flows {
 }
 
 function flowsOf(hit: Hit | undefined, path: Path): Flows {
-  const source = hit?.source;
-  if (source === undefined) return { root: null, flowAt: () => NO_FLOW };
-  if (isLanes(source)) {
-    const lane = lanesOf(source.domain, path);
-    return { root: rootOf(source.domain, path), flowAt: index => source.flowOf(lane(index)) };
+  const slotValues = hit?.slotValues;
+  if (slotValues === undefined) return { root: null, flowAt: () => NO_FLOW };
+  if (isRowSet(slotValues)) {
+    const element = elementsOf(slotValues.rowSet, path);
+    return { root: rootOf(slotValues.rowSet, path), flowAt: index => slotValues.flowOf(element(index)) };
   }
-  const flow = isRow(source) ? source.flow : NO_FLOW;
+  const flow = isSingleFlow(slotValues) ? slotValues.flow : NO_FLOW;
   return { root: null, flowAt: () => flow };
 }
 
@@ -206,7 +206,7 @@ export class RowFinder {
   }
 
   /** Adds the rows of a path on which two states differ. */
-  find(rows: WrongRows, pair: Pair, path: Path, minBytes: number): void {
+  find(rows: DifferingRows, pair: Pair, path: Path, minBytes: number): void {
     let base: Input | null = null;
     const isKnown = (a: number, b: number): boolean => rows.has(this.#nameOf(a, b));
     for (const suspect of this.#suspects(pair, path, isKnown)) {
@@ -229,10 +229,10 @@ export class RowFinder {
 
   /** An input that shows a row; null when there is none. */
   #search(pair: Pair, path: Path, suspect: Suspect, minBytes: number): Input | "open" | null {
-    const lanes = new Map([...path.lanes, ...suspect.chosen]);
+    const elements = new Map([...path.elements, ...suspect.chosen]);
     const { element } = suspect;
-    if (element !== null) lanes.set(element.root, Int32Array.of(element.value));
-    const own = path.with({ lanes });
+    if (element !== null) elements.set(element.root, Int32Array.of(element.value));
+    const own = path.with({ elements });
     for (let skip = 0; skip < TRIES; skip++) {
       const search = this.#solver.find(own, skip);
       if (search.input === null) return skip === 0 && search.isProof ? null : "open";
@@ -276,7 +276,7 @@ export class RowFinder {
         return;
       }
       const [root] = roots as [number];
-      const elements = path.lanes.get(root)!;
+      const elements = path.elements.get(root)!;
       const allowed = chosen.get(root);
       const alike: number[] = [];
       let isDifferent = false;
@@ -306,7 +306,7 @@ export class RowFinder {
       return;
     }
     const allowed = chosen.get(flows.root);
-    for (const [index, value] of path.lanes.get(flows.root)!.entries()) {
+    for (const [index, value] of path.elements.get(flows.root)!.entries()) {
       if (allowed !== undefined && !isIn(allowed, value)) continue;
       const element = { root: flows.root, value };
       yield { at, a: flows.flowAt(index), b: twins.flowAt(index), chosen, element };
@@ -324,9 +324,9 @@ export class RowFinder {
       [left, true],
       [right, false],
     ] as const) {
-      const elements = path.lanes.get(own.root!)!;
+      const elements = path.elements.get(own.root!)!;
       const other = isLeft ? right.root! : left.root!;
-      const both = new Map(chosen).set(other, path.lanes.get(other)!.subarray(0, 1));
+      const both = new Map(chosen).set(other, path.elements.get(other)!.subarray(0, 1));
       for (let index = 0; index < elements.length; index++) {
         const [a, b] = isLeft ? [own.flowAt(index), right.flowAt(0)] : [left.flowAt(0), own.flowAt(index)];
         yield { at, a, b, chosen: both, element: { root: own.root!, value: elements[index]! } };
@@ -338,7 +338,7 @@ export class RowFinder {
 /** How many rows of the table were hit alike where a difference is due to one of them; 0: not by rows. */
 export function countAlike(pair: Pair): number {
   const counts = [pair.a, pair.b].flatMap(({ hits }) =>
-    hits.flatMap(({ source }) => (isLanes(source) ? [countLanes(source.domain, pair.path)] : [])),
+    hits.flatMap(({ slotValues }) => (isRowSet(slotValues) ? [countElements(slotValues.rowSet, pair.path)] : [])),
   );
   return Math.max(0, ...counts);
 }
@@ -356,21 +356,21 @@ function isIn(sorted: Int32Array, value: number): boolean {
 
 /** An input with other elements of the row sets, and all else as it was: whether it is on the path is for others to see. */
 function movedTo(path: Path, base: Input, { element }: Suspect): Input {
-  const lanes = new Map(base.lanes);
-  if (element !== null) lanes.set(element.root, element.value);
+  const elements = new Map(base.elements);
+  if (element !== null) elements.set(element.root, element.value);
   const words = new Map<number, number>();
-  for (const [{ content, word }, bindings] of path.bindings) {
-    let value = base.valueOf(content, word);
-    for (const { mask, column } of bindings) {
-      const { values, domain } = path.resolve(column);
-      value = ((value & ~mask) | (values[lanes.get(domain)!]! & mask)) >>> 0;
+  for (const [{ extraction, word }, columnEqualities] of path.columnEqualities) {
+    let value = base.valueOf(extraction, word);
+    for (const { mask, column } of columnEqualities) {
+      const { values, rowSet } = path.resolve(column);
+      value = ((value & ~mask) | (values[elements.get(rowSet)!]! & mask)) >>> 0;
     }
-    words.set(content * MAX_WORDS + word, value);
+    words.set(extraction * MAX_WORDS + word, value);
   }
   return {
-    kinds: base.kinds,
-    lanes,
-    valueOf: (content, word) => words.get(content * MAX_WORDS + word) ?? base.valueOf(content, word),
+    formats: base.formats,
+    elements,
+    valueOf: (extraction, word) => words.get(extraction * MAX_WORDS + word) ?? base.valueOf(extraction, word),
   };
 }
 

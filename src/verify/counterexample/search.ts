@@ -19,15 +19,15 @@ import type { Listener, Pair, Product } from "../product/lockstep.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { isTunnel, TUNNEL_WORDS } from "../symbolic/entering.ts";
 import { SNAP_WORD } from "../symbolic/extractions.ts";
-import { INPUT_WORDS, KINDS } from "../symbolic/input-space.ts";
+import { INPUT_WORDS, FRAME_FORMATS } from "../symbolic/input-space.ts";
 import type { Hit, State } from "../symbolic/state.ts";
 import type { Template } from "../symbolic/templates.ts";
-import { accompanying, Confirming, surelyDiffer, type Yardstick } from "./confirm.ts";
-import { isForetold } from "./cross-check.ts";
+import { accompanying, ConfirmingInterpreter, surelyDiffer, type ComparisonRules } from "./confirm.ts";
+import { agreesWithOutcome } from "./cross-check.ts";
 import { frameOf, isExact } from "./encode-frame.ts";
 import { type Input, Solver } from "./find-input.ts";
-import { fieldsBetween } from "./output-diff.ts";
-import { countAlike, RowFinder, WrongRows } from "./rows.ts";
+import { differingFields } from "./output-diff.ts";
+import { countAlike, RowFinder, DifferingRows } from "./rows.ts";
 
 /** No frame is longer. */
 const MAX_FRAME_BYTES = 65_535;
@@ -43,7 +43,7 @@ interface Group {
   /** Of the one that is told. */
   index: number;
   /** Rows of the table that are affected, and how many are hit alike. */
-  readonly rows: WrongRows;
+  readonly rows: DifferingRows;
   of: number;
   /** How far the frame that is told is from an ordinary one. */
   oddness: readonly number[];
@@ -51,7 +51,7 @@ interface Group {
 }
 
 /** Hears of classes that differ, and adds those to the findings for which there is a frame that the interpreter confirms. */
-export class Showing implements Listener {
+export class Counterexamples implements Listener {
   readonly #findings: Findings;
   readonly #product: Product;
   readonly #programs: readonly [Program, Program];
@@ -59,8 +59,8 @@ export class Showing implements Listener {
   readonly #groups = new Map<string, Group>();
   /** Of candidates without a frame: what is open unless another one of the same flows has a frame. */
   readonly #unconfirmed = new Map<string, string>();
-  readonly #interpreters: readonly [Confirming, Confirming];
-  readonly #yardstick: Yardstick;
+  readonly #interpreters: readonly [ConfirmingInterpreter, ConfirmingInterpreter];
+  readonly #rules: ComparisonRules;
   readonly #finder: RowFinder;
   readonly #hasRows: boolean;
 
@@ -68,21 +68,21 @@ export class Showing implements Listener {
     programs: readonly [Program, Program],
     product: Product,
     findings: Findings,
-    { ignored, hasRows }: { readonly ignored: Yardstick["ignored"]; readonly hasRows: boolean },
+    { ignored, hasRows }: { readonly ignored: ComparisonRules["ignored"]; readonly hasRows: boolean },
   ) {
     this.#hasRows = hasRows;
-    this.#yardstick = { ignored, ports: product.readings.space.ports };
+    this.#rules = { ignored, ports: product.extractions.space.ports };
     this.#findings = findings;
     this.#product = product;
     this.#programs = programs;
-    this.#solver = new Solver(product.readings);
-    this.#interpreters = [new Confirming(programs[0]), new Confirming(programs[1])];
+    this.#solver = new Solver(product.extractions);
+    this.#interpreters = [new ConfirmingInterpreter(programs[0]), new ConfirmingInterpreter(programs[1])];
     this.#finder = new RowFinder(programs, this.#solver, (pair, input, minBytes) => {
-      const frame = padded(frameOf(this.#product.readings, input, readingOf(pair)), minBytes);
+      const frame = padded(frameOf(this.#product.extractions, input, extractionOf(pair)), minBytes);
       const entering = this.#enteringOf(input);
       const [left, right] = this.#interpreters;
       const [a, b] = [left.run(portOf(input), frame, entering), right.run(portOf(input), frame, entering)];
-      return surelyDiffer(a, b, this.#yardstick) ? [a, b] : null;
+      return surelyDiffer(a, b, this.#rules) ? [a, b] : null;
     });
   }
 
@@ -104,7 +104,7 @@ export class Showing implements Listener {
         if (skip === 0 && search.isProof) return true;
         break;
       }
-      const frame = frameOf(this.#product.readings, search.input, readingOf(pair));
+      const frame = frameOf(this.#product.extractions, search.input, extractionOf(pair));
       const inPort = portOf(search.input);
       const entering = this.#enteringOf(search.input);
       const outcome = this.#interpreters[side].run(inPort, frame, entering);
@@ -189,11 +189,11 @@ export class Showing implements Listener {
   }
 
   /** What no frame on a path falls below, without looking for one. */
-  #leastOddness({ cubes, contents }: Path): readonly number[] {
+  #leastOddness({ cubes, formatBits }: Path): readonly number[] {
     const isSet = (word: number): number =>
-      (cubes.get(this.#product.readings.atom(0, word))?.value ?? 0) === 0 ? 0 : 1;
-    const kind = 31 - Math.clz32(contents[0]! & -contents[0]!);
-    return [isSet(SNAP_WORD), isSet(KEY.vlanTci), kind, 0];
+      (cubes.get(this.#product.extractions.atom(0, word))?.value ?? 0) === 0 ? 0 : 1;
+    const format = 31 - Math.clz32(formatBits[0]! & -formatBits[0]!);
+    return [isSet(SNAP_WORD), isSet(KEY.vlanTci), format, 0];
   }
 
   /** Puts what was found in the order of how ordinary the frames are, and says what was not found anywhere. */
@@ -211,9 +211,9 @@ export class Showing implements Listener {
 
   /** Whether the words of an input are those of one frame. */
   #isExact({ a, b }: Pair, input: Input): boolean {
-    const contents = [a, b].map(({ packet }) => packet.content).filter(content => content > 0);
-    if (new Set(contents).size > 1 || Math.max(a.recirculations, b.recirculations) > 1) return false;
-    return contents.every(content => isExact(this.#product.readings, input, content));
+    const formatBits = [a, b].map(({ packet }) => packet.extraction).filter(extraction => extraction > 0);
+    if (new Set(formatBits).size > 1 || Math.max(a.recirculations, b.recirculations) > 1) return false;
+    return formatBits.every(extraction => isExact(this.#product.extractions, input, extraction));
   }
 
   /** Adds the rows of one more path to those that are affected; a row that is hit in several ways is one. */
@@ -234,7 +234,7 @@ export class Showing implements Listener {
     input: Input,
     minBytes: number,
   ): { frame: Uint8Array; outcomes: readonly [Outcome, Outcome] | null } {
-    const frame = padded(frameOf(this.#product.readings, input, readingOf(pair)), minBytes);
+    const frame = padded(frameOf(this.#product.extractions, input, extractionOf(pair)), minBytes);
     if (this.#isExact(pair, input) && !isReadAs(frame, input)) return { frame, outcomes: null };
     const inPort = portOf(input);
     const [a, b] = this.#interpreters;
@@ -242,7 +242,7 @@ export class Showing implements Listener {
     const outcomes = [a.run(inPort, frame, entering), b.run(inPort, frame, entering)] as const;
     const isAsSaid =
       outcomes.some(isOpen) ||
-      (isForetold(pair.a.out, path, input, outcomes[0]) && isForetold(pair.b.out, path, input, outcomes[1]));
+      (agreesWithOutcome(pair.a.out, path, input, outcomes[0]) && agreesWithOutcome(pair.b.out, path, input, outcomes[1]));
     return { frame, outcomes: isAsSaid ? outcomes : null };
   }
 
@@ -268,7 +268,7 @@ export class Showing implements Listener {
 
   /** What an input brings with it beside its bytes. */
   #enteringOf(input: Input): EnteringState {
-    const words = this.#product.readings.space.entering.map(word => [word, input.valueOf(0, word)] as const);
+    const words = this.#product.extractions.space.entering.map(word => [word, input.valueOf(0, word)] as const);
     return new Map(words.filter(([, value]) => value !== 0));
   }
 
@@ -279,12 +279,12 @@ export class Showing implements Listener {
     [a, b]: readonly [Outcome, Outcome],
     what: string,
   ): Found | null {
-    if (!surelyDiffer(a, b, this.#yardstick)) return null;
+    if (!surelyDiffer(a, b, this.#rules)) return null;
     const inPort = portOf(input);
     const state = this.#enteringOf(input);
-    const told = what.startsWith("word ") ? fieldsBetween(a, b, this.#yardstick) : what;
-    const tunnels = tunnelsIn(inPort, state, [a, b], this.#yardstick);
-    const rows = new WrongRows(this.#programs);
+    const told = what.startsWith("word ") ? differingFields(a, b, this.#rules) : what;
+    const tunnels = tunnelsIn(inPort, state, [a, b], this.#rules);
+    const rows = new DifferingRows(this.#programs);
     const sides = { a: behaviourOf(a), b: behaviourOf(b) };
     return { inPort, frame, state, tunnels, ...sides, what: told, affected: "", rows, alike: 0 };
   }
@@ -293,7 +293,7 @@ export class Showing implements Listener {
 const isOpen = ({ effects }: Outcome): boolean => effects === null;
 
 interface Found extends Difference {
-  readonly rows: WrongRows;
+  readonly rows: DifferingRows;
 }
 
 const behaviourOf = (outcome: Outcome): Behaviour => ({
@@ -310,7 +310,7 @@ function tunnelsIn(
   inPort: number,
   state: EnteringState,
   [a, b]: readonly [Outcome, Outcome],
-  by: Yardstick,
+  by: ComparisonRules,
 ): number[] {
   const isOpenPort = (port: number): boolean => isTunnel(by.ports, port) === null;
   const found = new Set<number>();
@@ -349,25 +349,25 @@ function portOf(input: Input): number {
   return port > 0xffff ? port & 0xffff : port;
 }
 
-const readingOf = ({ a, b }: Pair): number => Math.max(a.packet.content, b.packet.content);
+const extractionOf = ({ a, b }: Pair): number => Math.max(a.packet.extraction, b.packet.extraction);
 
-const kinds = new WeakMap<Template, string>();
+const formats = new WeakMap<Template, string>();
 const NUMBERS = /\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b|\b0x[0-9a-f]+\b|\d+/gi;
 
-/** Table, priority and what is left of a flow's text without its numbers: of one kind are the rows of a table, or few flows alike. */
-function kindOf({ source, table }: Hit): string {
-  const { template } = source;
+/** Table, priority and what is left of a flow's text without its numbers: of one format are the rows of a table, or few flows alike. */
+function patternOf({ slotValues, table }: Hit): string {
+  const { template } = slotValues;
   if (template === null) return "";
-  let kind = kinds.get(template);
-  if (kind === undefined) {
+  let format = formats.get(template);
+  if (format === undefined) {
     const { priority, text } = template.flows.flow(template.first);
-    kind = `${priority} ${text.replace(NUMBERS, "#")}`;
-    kinds.set(template, kind);
+    format = `${priority} ${text.replace(NUMBERS, "#")}`;
+    formats.set(template, format);
   }
-  return `${table} ${kind}`;
+  return `${table} ${format}`;
 }
 
-const chainName = ({ hits }: State): string => hits.map(kindOf).join("\n");
+const chainName = ({ hits }: State): string => hits.map(patternOf).join("\n");
 
 /** Whether a frame is read as the words it was made from. */
 function isReadAs(frame: Uint8Array, input: Input): boolean {
@@ -381,8 +381,8 @@ function isReadAs(frame: Uint8Array, input: Input): boolean {
  * in the order of how ordinary they are, and a port other than the first one is there because it makes the difference.
  */
 function oddnessOf(input: Input): readonly number[] {
-  const kind = KINDS.indexOf(input.kinds[0]!);
-  return [input.valueOf(0, SNAP_WORD), input.valueOf(0, KEY.vlanTci) === 0 ? 0 : 1, kind, portOf(input) - 1];
+  const format = FRAME_FORMATS.indexOf(input.formats[0]!);
+  return [input.valueOf(0, SNAP_WORD), input.valueOf(0, KEY.vlanTci) === 0 ? 0 : 1, format, portOf(input) - 1];
 }
 
 /** Whether a list comes before another of its length. */

@@ -1,8 +1,8 @@
 /**
  * The conjunctive matches of one priority on a path: on which parts of it which id is complete, and what is found with that
  * id (classifier_lookup__() of lib/classifier.c). A clause, which is any one of its flows, is a condition of one bit
- * (conditions.ts), and so is an id: the path is split by ids, never by flows. What a clause asks of rows of a map, a
- * register for example, divides the lanes.
+ * (conditions.ts), and so is an id: the path is split by ids, never by flows. What a clause asks of rows of a subtable, a
+ * register for example, divides the elements.
  */
 import type { ClauseFlow } from "../symbolic/conjunctions.ts";
 import { Undecidable } from "../symbolic/decider.ts";
@@ -20,7 +20,7 @@ interface Part {
   readonly isMet: boolean;
 }
 
-/** A case as it is before it is known which lane it is. */
+/** A case as it is before it is known which element it is. */
 interface RawCase {
   readonly literals: Case;
   readonly columns: readonly { readonly column: Column; readonly mask: number; readonly value: number }[];
@@ -34,7 +34,7 @@ export class Clauses {
   readonly #conditions = new Map<string, Atom | boolean>();
   /** By key; null where rows are asked. */
   readonly #known = new WeakMap<readonly Word[], Map<AllClauses, Atom | boolean | null>>();
-  readonly #byLanes = new WeakMap<Int32Array, Map<string, readonly Lanes[]>>();
+  readonly #byElements = new WeakMap<Int32Array, Map<string, readonly ElementsUnder[]>>();
 
   constructor(terms: Terms) {
     this.#terms = terms;
@@ -57,7 +57,7 @@ export class Clauses {
 
   /** What clauses ask of the input on every path; null where they ask rows. */
   #conditionOf(clauses: AllClauses, key: readonly Word[], path: Path): Atom | boolean | null {
-    if (clauses.some(flows => isByLanes(flows, key))) return null;
+    if (clauses.some(flows => dependsOnRows(flows, key))) return null;
     const atoms: Atom[] = [];
     for (const flows of clauses) {
       const [{ condition } = { condition: false }] = this.#clause(flows, key, path);
@@ -97,7 +97,7 @@ export class Clauses {
     ];
   }
 
-  /** What a clause asks of the input, for each part of the lanes. */
+  /** What a clause asks of the input, for each part of the elements. */
   #clause(
     flows: readonly ClauseFlow[],
     key: readonly Word[],
@@ -107,45 +107,45 @@ export class Clauses {
     const known = this.#conditions.get(name);
     if (known !== undefined) return [{ path, condition: known }];
     const cases = flows.flatMap(({ variants }) => variants.flatMap(tests => rawCase(tests, key, path) ?? []));
-    const domains = new Set(cases.flatMap(({ columns }) => columns.map(({ column }) => column.domain)));
-    if (domains.size === 0) {
+    const rowSets = new Set(cases.flatMap(({ columns }) => columns.map(({ column }) => column.rowSet)));
+    if (rowSets.size === 0) {
       const condition = anyOf(
         this.#terms,
         cases.map(({ literals }) => literals),
       );
       // What is made of the state's words alone is the same on every path.
-      if (!isByLanes(flows, key)) this.#conditions.set(name, condition);
+      if (!dependsOnRows(flows, key)) this.#conditions.set(name, condition);
       return [{ path, condition }];
     }
-    if (domains.size > 1) throw new Undecidable("a conjunction over rows of several tables");
-    const [domain] = [...domains];
-    return this.#lanes(path, domain!, name, cases).map(({ lanes, condition }) => ({
-      path: lanes.length === path.lanes.get(domain!)!.length ? path : path.withLanes(domain!, lanes),
+    if (rowSets.size > 1) throw new Undecidable("a conjunction over rows of several tables");
+    const [rowSet] = [...rowSets];
+    return this.#elements(path, rowSet!, name, cases).map(({ elements, condition }) => ({
+      path: elements.length === path.elements.get(rowSet!)!.length ? path : path.withElements(rowSet!, elements),
       condition,
     }));
   }
 
-  /** Lanes of one domain, divided by the condition that is left for them. */
-  #lanes(path: Path, domain: number, name: string, cases: readonly RawCase[]): readonly Lanes[] {
-    const lanes = path.lanes.get(domain)!;
-    const byName = this.#byLanes.get(lanes) ?? new Map<string, readonly Lanes[]>();
-    this.#byLanes.set(lanes, byName);
+  /** ElementsUnder of one rowSet, divided by the condition that is left for them. */
+  #elements(path: Path, rowSet: number, name: string, cases: readonly RawCase[]): readonly ElementsUnder[] {
+    const elements = path.elements.get(rowSet)!;
+    const byName = this.#byElements.get(elements) ?? new Map<string, readonly ElementsUnder[]>();
+    this.#byElements.set(elements, byName);
     const question = `${name} ${cases.flatMap(({ columns }) => columns.map(({ column }) => column.id)).join()}`;
     let parts = byName.get(question);
     if (parts === undefined) {
-      parts = this.#divided(lanes, cases);
+      parts = this.#divided(elements, cases);
       byName.set(question, parts);
     }
     return parts;
   }
 
-  #divided(lanes: Int32Array, cases: readonly RawCase[]): Lanes[] {
+  #divided(elements: Int32Array, cases: readonly RawCase[]): ElementsUnder[] {
     const tables = tablesOf(cases);
     const byCases = new Map<string, Atom | boolean>();
     const byCondition = new Map<Atom | boolean, number[]>();
-    for (const lane of lanes) {
+    for (const element of elements) {
       const left = tables.flatMap(({ columns, byValues }) => {
-        const values = columns.map(({ column, mask }) => (column.values[lane]! & mask) >>> 0).join();
+        const values = columns.map(({ column, mask }) => (column.values[element]! & mask) >>> 0).join();
         return byValues.get(values) ?? [];
       });
       const found = left.join();
@@ -158,18 +158,18 @@ export class Clauses {
         byCases.set(found, condition);
       }
       const list = byCondition.get(condition);
-      if (list === undefined) byCondition.set(condition, [lane]);
-      else list.push(lane);
+      if (list === undefined) byCondition.set(condition, [element]);
+      else list.push(element);
     }
     return [...byCondition].map(([condition, list]) => ({
       condition,
-      lanes: list.length === lanes.length ? lanes : Int32Array.from(list),
+      elements: list.length === elements.length ? elements : Int32Array.from(list),
     }));
   }
 }
 
-interface Lanes {
-  readonly lanes: Int32Array;
+interface ElementsUnder {
+  readonly elements: Int32Array;
   readonly condition: Atom | boolean;
 }
 
@@ -215,7 +215,7 @@ function wordsOf(flows: readonly ClauseFlow[]): readonly number[] {
   return words;
 }
 
-const isByLanes = (flows: readonly ClauseFlow[], key: readonly Word[]): boolean =>
+const dependsOnRows = (flows: readonly ClauseFlow[], key: readonly Word[]): boolean =>
   wordsOf(flows).some(word => key[word]!.hasColumn);
 
 /** What a flow asks of the input and of rows; null when its words are constants that it does not match. */

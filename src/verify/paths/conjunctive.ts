@@ -8,9 +8,9 @@ import { KEY } from "../../openflow/index.ts";
 import type { Node } from "../symbolic/bands.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { type Conjunction, doShare, outdoes, waysBefore } from "../symbolic/conjunctions.ts";
-import { rowSource } from "../symbolic/slot-values.ts";
-import { MapNode } from "../symbolic/sorted-subtable.ts";
-import type { Source } from "../symbolic/state.ts";
+import { flowValues } from "../symbolic/slot-values.ts";
+import { Subtable } from "../symbolic/sorted-subtable.ts";
+import type { SlotValues } from "../symbolic/state.ts";
 import type { Template } from "../symbolic/templates.ts";
 import type { Word } from "../symbolic/terms.ts";
 import { differ } from "./ambiguity.ts";
@@ -20,14 +20,14 @@ import type { Path } from "./path-condition.ts";
 /** What a lookup comes to on a part of the path: a flow, none, or two of which nobody knows. */
 export interface Outcome {
   readonly path: Path;
-  readonly source: Source | null;
-  readonly rival: Source | null;
+  readonly slotValues: SlotValues | null;
+  readonly ambiguousWith: SlotValues | null;
 }
 
 const SILENT = "conjunction: an id that leads to no flow, beside another one of the same flows";
 
 /** The lookup that they are part of. */
-interface Asking {
+interface ConjunctionLookup {
   readonly program: Program;
   readonly clauses: Clauses;
   readonly key: readonly Word[];
@@ -43,7 +43,7 @@ interface Pending {
 
 /** Adds what is found to `outcomes`; gives back where nothing is. */
 export function lookUpConjunctions(
-  asking: Asking,
+  asking: ConjunctionLookup,
   conjunctions: readonly Conjunction[],
   paths: readonly Path[],
   outcomes: Outcome[],
@@ -59,7 +59,7 @@ export function lookUpConjunctions(
           outcomes.push(unknown(asking, conjunction, conjunction.oddity, part.path));
         else
           for (const answer of ask(conjunction, part.path)) {
-            if (answer.source === null) next.push({ path: answer.path, silent: [...silent, conjunction] });
+            if (answer.slotValues === null) next.push({ path: answer.path, silent: [...silent, conjunction] });
             else if (silent.some(other => doShare(other, conjunction)))
               outcomes.push(unknown(asking, conjunction, SILENT, answer.path));
             else outcomes.push(...besideOthers(asking, conjunction, conjunctions.slice(index + 1), answer));
@@ -72,13 +72,13 @@ export function lookUpConjunctions(
 
 /** What is found for an id that is complete, divided by what others lead to, where they are complete too. */
 function besideOthers(
-  asking: Asking,
+  asking: ConjunctionLookup,
   own: Conjunction,
   others: readonly Conjunction[],
   answer: Outcome,
 ): readonly Outcome[] {
-  const { source, rival } = answer;
-  if (source === null || rival !== null) return [answer];
+  const { slotValues, ambiguousWith } = answer;
+  if (slotValues === null || ambiguousWith !== null) return [answer];
   const outcomes: Outcome[] = [];
   let rest: readonly Path[] = [answer.path];
   for (const other of others) {
@@ -87,11 +87,11 @@ function besideOthers(
     for (const path of rest)
       for (const part of asking.clauses.divide(other.clauses, asking.key, path)) {
         if (!part.isMet) left.push(part.path);
-        else left.push(...besideOne(asking, { own, other, others, source }, part.path, outcomes));
+        else left.push(...besideOne(asking, { own, other, others, slotValues }, part.path, outcomes));
       }
     rest = left;
   }
-  return [...outcomes, ...rest.map(path => ({ path, source, rival: null }))];
+  return [...outcomes, ...rest.map(path => ({ path, slotValues, ambiguousWith: null }))];
 }
 
 /** Two ids that are complete, what the first leads to, and whatever else may be complete. */
@@ -99,12 +99,12 @@ interface Both {
   readonly own: Conjunction;
   readonly other: Conjunction;
   readonly others: readonly Conjunction[];
-  readonly source: Source;
+  readonly slotValues: SlotValues;
 }
 
 /** Where another id is complete too: gives back where that does not matter. */
-function besideOne(asking: Asking, both: Both, given: Path, outcomes: Outcome[]): readonly Path[] {
-  const { own, other, others, source } = both;
+function besideOne(asking: ConjunctionLookup, both: Both, given: Path, outcomes: Outcome[]): readonly Path[] {
+  const { own, other, others, slotValues } = both;
   if (other.oddity !== null) {
     outcomes.push(unknown(asking, other, other.oddity, given));
     return [];
@@ -114,16 +114,16 @@ function besideOne(asking: Asking, both: Both, given: Path, outcomes: Outcome[])
   for (const path of order.sometimes)
     for (const found of asking.ask(other, path)) {
       const isAnother =
-        found.source !== null &&
-        (found.rival !== null || differ(asking.program, found.path, source, found.source));
-      if (found.source === null && doShare(own, other))
+        found.slotValues !== null &&
+        (found.ambiguousWith !== null || differ(asking.program, found.path, slotValues, found.slotValues));
+      if (found.slotValues === null && doShare(own, other))
         outcomes.push(unknown(asking, other, SILENT, found.path));
       else if (!isAnother) left.push(found.path);
       else {
         const back = divideByWays(asking, waysBefore(own, other), found.path);
         for (const one of back.sometimes)
           outcomes.push(
-            found.rival !== null ? { ...found, path: one } : { path: one, source, rival: found.source },
+            found.ambiguousWith !== null ? { ...found, path: one } : { path: one, slotValues, ambiguousWith: found.slotValues },
           );
         // There the other one is complete first, whatever the order.
         const rest = others.filter(one => one !== other);
@@ -136,7 +136,7 @@ function besideOne(asking: Asking, both: Both, given: Path, outcomes: Outcome[])
 
 /** A path where all ids in question are complete, divided by whether one of some ways is open there. */
 function divideByWays(
-  { clauses, key }: Asking,
+  { clauses, key }: ConjunctionLookup,
   ways: ReturnType<typeof waysBefore>,
   path: Path,
 ): { readonly sometimes: readonly Path[]; readonly never: readonly Path[] } {
@@ -150,7 +150,7 @@ function divideByWays(
   return { sometimes, never };
 }
 
-function unknown({ program }: Asking, { clauses, line }: Conjunction, feature: string, path: Path): Outcome {
+function unknown({ program }: ConjunctionLookup, { clauses, line }: Conjunction, feature: string, path: Path): Outcome {
   const { flow } = clauses[0]![0]!;
   const template: Template = {
     id: -1,
@@ -161,27 +161,27 @@ function unknown({ program }: Asking, { clauses, line }: Conjunction, feature: s
     slots: new Map(),
     unknown: feature,
   };
-  return { path, source: rowSource(template, flow), rival: null };
+  return { path, slotValues: flowValues(template, flow), ambiguousWith: null };
 }
 
 // --- Flows that match a conj_id ------------------------------------------------------------------------------------
 
-const idsIn = new WeakMap<MapNode, ReadonlySet<number> | null>();
+const idsIn = new WeakMap<Subtable, ReadonlySet<number> | null>();
 
-/** The ids that some row of a map matches; null when it does not compare them. */
-function idsOf(map: MapNode): ReadonlySet<number> | null {
-  const known = idsIn.get(map);
+/** The ids that some row of a subtable matches; null when it does not compare them. */
+function idsOf(subtable: Subtable): ReadonlySet<number> | null {
+  const known = idsIn.get(subtable);
   if (known !== undefined) return known;
-  const at = map.words.indexOf(KEY.conjId);
-  const fixed = map.constants.find(({ word }) => word === KEY.conjId);
-  const ids = at >= 0 ? new Set(map.keys[at]) : fixed === undefined ? null : new Set([fixed.value]);
-  idsIn.set(map, ids);
+  const at = subtable.words.indexOf(KEY.conjId);
+  const fixed = subtable.constants.find(({ word }) => word === KEY.conjId);
+  const ids = at >= 0 ? new Set(subtable.keys[at]) : fixed === undefined ? null : new Set([fixed.value]);
+  idsIn.set(subtable, ids);
   return ids;
 }
 
 /** Whether a node matches an id and no other; null when it matches any. */
 export function matchesId(node: Node, id: number): boolean | null {
-  if (node instanceof MapNode) return idsOf(node)?.has(id) ?? null;
+  if (node instanceof Subtable) return idsOf(node)?.has(id) ?? null;
   const test = node.tests.find(({ word }) => word === KEY.conjId);
   return test === undefined ? null : test.value === id;
 }

@@ -1,15 +1,15 @@
 /**
  * A lookup on a path: all the flows that can be hit, each with the part of the path on which it is, the highest priority
- * first, and what is left for a miss. A map node is hit by many rows at once: where the key is input the rows become a
- * new domain, where it is bound already each lane looks for its row, and where it is some of both the two are joined.
+ * first, and what is left for a miss. A subtable node is hit by many rows at once: where the key is input the rows become a
+ * new rowSet, where it is bound already each element looks for its row, and where it is some of both the two are joined.
  */
 import { KEY } from "../../openflow/index.ts";
 import type { Band, Node } from "../symbolic/bands.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import type { Conjunction } from "../symbolic/conjunctions.ts";
-import { rowSource } from "../symbolic/slot-values.ts";
-import { MapNode } from "../symbolic/sorted-subtable.ts";
-import type { Source, State } from "../symbolic/state.ts";
+import { flowValues } from "../symbolic/slot-values.ts";
+import { Subtable } from "../symbolic/sorted-subtable.ts";
+import type { SlotValues, State } from "../symbolic/state.ts";
 import type { Terms, Word } from "../symbolic/terms.ts";
 import { differ } from "./ambiguity.ts";
 import { Clauses } from "./clauses.ts";
@@ -47,7 +47,7 @@ export class Lookups {
       }
       if (rest.length === 0) break;
     }
-    return [...outcomes, ...rest.map(left => ({ path: left, source: null, rival: null }))];
+    return [...outcomes, ...rest.map(left => ({ path: left, slotValues: null, ambiguousWith: null }))];
   }
 
   /**
@@ -73,13 +73,13 @@ export class Lookups {
       rest = this.#ordinary(program, band, key, rest, outcomes, isFound);
       if (rest.length === 0) break;
     }
-    return [...outcomes, ...rest.map(left => ({ path: left, source: null, rival: null }))];
+    return [...outcomes, ...rest.map(left => ({ path: left, slotValues: null, ambiguousWith: null }))];
   }
 
   /** The ordinary flows of a band for which `isAsked` holds. */
   #ordinary(
     program: Program,
-    { nodes, rivals }: Band,
+    { nodes, overlapping }: Band,
     key: readonly Word[],
     paths: readonly Path[],
     outcomes: Outcome[],
@@ -93,9 +93,9 @@ export class Lookups {
         const found = this.#node(node, key, path);
         left.push(...found.misses);
         for (const hit of found.hits) {
-          const others = rivals[index]!.map(other => nodes[other]!).filter(isAsked);
-          if (others.length === 0) outcomes.push({ ...hit, rival: null });
-          else outcomes.push(...this.#withRivals(program, hit, others, key));
+          const others = overlapping[index]!.map(other => nodes[other]!).filter(isAsked);
+          if (others.length === 0) outcomes.push({ ...hit, ambiguousWith: null });
+          else outcomes.push(...this.#withOverlapping(program, hit, others, key));
         }
       }
       rest = left;
@@ -105,9 +105,9 @@ export class Lookups {
   }
 
   /** Splits off where another flow of the same priority is hit too and does something else. */
-  #withRivals(
+  #withOverlapping(
     program: Program,
-    hit: { path: Path; source: Source },
+    hit: { path: Path; slotValues: SlotValues },
     others: readonly Node[],
     key: readonly Word[],
   ): Outcome[] {
@@ -118,25 +118,25 @@ export class Lookups {
       for (const path of rest) {
         const found = this.#node(other, key, path);
         left.push(...found.misses);
-        for (const { path: both, source } of found.hits) {
-          if (differ(program, both, hit.source, source))
-            outcomes.push({ path: both, source: hit.source, rival: source });
+        for (const { path: both, slotValues } of found.hits) {
+          if (differ(program, both, hit.slotValues, slotValues))
+            outcomes.push({ path: both, slotValues: hit.slotValues, ambiguousWith: slotValues });
           else left.push(both);
         }
       }
       rest = left;
     }
-    return [...outcomes, ...rest.map(path => ({ path, source: hit.source, rival: null }))];
+    return [...outcomes, ...rest.map(path => ({ path, slotValues: hit.slotValues, ambiguousWith: null }))];
   }
 
   #node(node: Node, key: readonly Word[], path: Path): Found {
     path.budget.step();
-    if (node instanceof MapNode) return this.#subtables.find(node, key, path);
+    if (node instanceof Subtable) return this.#subtables.find(node, key, path);
     const { yes, no } = path.split(
       node.tests.map(({ word, mask, value }) => ({ word: key[word]!, mask, value })),
     );
     return {
-      hits: yes === null ? [] : [{ path: yes, source: rowSource(node.template, node.flow) }],
+      hits: yes === null ? [] : [{ path: yes, slotValues: flowValues(node.template, node.flow) }],
       misses: no,
     };
   }

@@ -1,16 +1,16 @@
 /**
  * A path: the condition under which a machine has come to where it is. Cubes and clauses speak of bits of the input
- * (solve.ts). A *domain* is a vector of lanes, the rows of a flow table that were hit at once: a path holds the lanes it
- * still is about, and *bindings* say that bits of the input are a column of a domain. Several domains are independent of
+ * (solve.ts). A *rowSet* is a vector of elements, the rows of a flow table that were hit at once: a path holds the elements it
+ * still is about, and *columnEqualities* say that bits of the input are a column of a rowSet. Several rowSets are independent of
  * each other. Paths are immutable; every split gives new ones, disjoint and together the old one.
  *
- * A path may hold for no frame at all, as lanes, misses and links are not looked at together. That costs time and
+ * A path may hold for no frame at all, as elements, misses and wordEqualities are not looked at together. That costs time and
  * nothing else: whatever is found different is solved exactly before anybody hears of it.
  */
 import type { Budget } from "../budget.ts";
 import { Undecidable } from "../symbolic/decider.ts";
 import type { Cube, Space } from "../symbolic/input-space.ts";
-import type { MapNode } from "../symbolic/sorted-subtable.ts";
+import type { Subtable } from "../symbolic/sorted-subtable.ts";
 import {
   type Atom,
   type Column,
@@ -23,7 +23,7 @@ import {
 } from "../symbolic/terms.ts";
 import { hasConditions } from "./conditions.ts";
 import { type Clause, type Cubes, meet, restrict } from "./cubes.ts";
-import { byKinds, kindsWith, kindsWithout } from "./frame-formats.ts";
+import { byFormats, formatsWith, formatsWithout } from "./frame-formats.ts";
 import { type ColumnTest, partition } from "./row-partition.ts";
 import { mayHaveInput } from "./sat-solver.ts";
 
@@ -34,20 +34,20 @@ export interface Test {
   readonly value: number;
 }
 
-/** Bits `mask` of an atom are those of a column of a domain. */
-export interface Binding {
+/** Bits `mask` of an atom are those of a column of a rowSet. */
+export interface ColumnEquality {
   readonly mask: number;
   readonly column: Column;
 }
 
-/** None of a map's rows is hit by these words. */
+/** None of a subtable's rows is hit by these words. */
 export interface Miss {
-  readonly map: MapNode;
+  readonly subtable: Subtable;
   readonly words: readonly Word[];
 }
 
 /** Two words that are, or are not, the same; known by the path in no other way. */
-export interface Link {
+export interface WordEquality {
   readonly a: Word;
   readonly b: Word;
   readonly isSame: boolean;
@@ -58,22 +58,22 @@ export interface Split {
   readonly no: readonly Path[];
 }
 
-/** Tests, taken apart into what concerns lanes and what concerns free bits. */
+/** Tests, taken apart into what concerns elements and what concerns free bits. */
 interface Flat {
   readonly columns: Map<number, ColumnTest[]>;
   readonly literals: Literal[];
 }
 
-/** A domain that became part of another one: each lane there is a lane here. */
-export interface View {
-  readonly domain: number;
-  readonly laneOf: Int32Array;
+/** A rowSet that became part of another one: each element there is a element here. */
+export interface JoinMap {
+  readonly rowSet: number;
+  readonly elementOf: Int32Array;
 }
 
 /** All that a path is made of but the space. */
 type Parts = Pick<
   Path,
-  "budget" | "terms" | "contents" | "cubes" | "clauses" | "lanes" | "bindings" | "misses" | "links" | "views"
+  "budget" | "terms" | "formatBits" | "cubes" | "clauses" | "elements" | "columnEqualities" | "misses" | "wordEqualities" | "joinMaps"
 >;
 
 const NOTHING: ReadonlyMap<never, never> = new Map<never, never>();
@@ -82,55 +82,55 @@ export class Path {
   readonly space: Space;
   readonly budget: Budget;
   readonly terms: Terms;
-  /** For each reading of the frame the kinds it may be, as bits. */
-  readonly contents: readonly number[];
+  /** For each extraction of the frame the formats it may be, as bits. */
+  readonly formatBits: readonly number[];
   readonly cubes: Cubes;
   readonly clauses: readonly Clause[];
-  readonly lanes: ReadonlyMap<number, Int32Array>;
-  readonly bindings: ReadonlyMap<Atom, readonly Binding[]>;
+  readonly elements: ReadonlyMap<number, Int32Array>;
+  readonly columnEqualities: ReadonlyMap<Atom, readonly ColumnEquality[]>;
   readonly misses: readonly Miss[];
-  readonly links: readonly Link[];
-  readonly views: ReadonlyMap<number, View>;
+  readonly wordEqualities: readonly WordEquality[];
+  readonly joinMaps: ReadonlyMap<number, JoinMap>;
   #holding: readonly Atom[] | null = null;
 
   constructor(space: Space, parts: Parts) {
     this.space = space;
     this.budget = parts.budget;
     this.terms = parts.terms;
-    this.views = parts.views;
-    this.contents = parts.contents;
+    this.joinMaps = parts.joinMaps;
+    this.formatBits = parts.formatBits;
     this.cubes = parts.cubes;
     this.clauses = parts.clauses;
-    this.lanes = parts.lanes;
-    this.bindings = parts.bindings;
+    this.elements = parts.elements;
+    this.columnEqualities = parts.columnEqualities;
     this.misses = parts.misses;
-    this.links = parts.links;
+    this.wordEqualities = parts.wordEqualities;
   }
 
-  /** The path of every frame whose readings are of these kinds. */
-  static of(budget: Budget, space: Space, terms: Terms, contents: readonly number[]): Path {
+  /** The path of every frame whose extractions are of these formats. */
+  static of(budget: Budget, space: Space, terms: Terms, formatBits: readonly number[]): Path {
     return new Path(space, {
       budget,
       terms,
-      views: NOTHING,
-      contents,
+      joinMaps: NOTHING,
+      formatBits,
       cubes: NOTHING,
       clauses: [],
-      lanes: NOTHING,
-      bindings: NOTHING,
+      elements: NOTHING,
+      columnEqualities: NOTHING,
       misses: [],
-      links: [],
+      wordEqualities: [],
     });
   }
 
-  /** True when nothing but the kinds is known. */
+  /** True when nothing but the formats is known. */
   get isGeneral(): boolean {
     return (
       this.cubes.size === 0 &&
       this.clauses.length === 0 &&
-      this.lanes.size === 0 &&
+      this.elements.size === 0 &&
       this.misses.length === 0 &&
-      this.links.length === 0
+      this.wordEqualities.length === 0
     );
   }
 
@@ -146,8 +146,8 @@ export class Path {
     return new Path(this.space, { ...this, ...change });
   }
 
-  withLanes(domain: number, lanes: Int32Array): Path {
-    return this.with({ lanes: new Map(this.lanes).set(domain, lanes) });
+  withElements(rowSet: number, elements: Int32Array): Path {
+    return this.with({ elements: new Map(this.elements).set(rowSet, elements) });
   }
 
   /** Splits by whether all tests hold. */
@@ -156,12 +156,12 @@ export class Path {
     if (flat === null) return { yes: null, no: [this] };
     let rest: Path = this;
     const no: Path[] = [];
-    for (const [domain, columns] of flat.columns) {
-      const { hit, miss } = partition(rest.lanes.get(domain)!, columns);
+    for (const [rowSet, columns] of flat.columns) {
+      const { hit, miss } = partition(rest.elements.get(rowSet)!, columns);
       if (miss.length > 0)
-        no.push(miss.length === rest.lanes.get(domain)!.length ? rest : rest.withLanes(domain, miss));
+        no.push(miss.length === rest.elements.get(rowSet)!.length ? rest : rest.withElements(rowSet, miss));
       if (hit.length === 0) return { yes: null, no };
-      if (miss.length > 0) rest = rest.withLanes(domain, hit);
+      if (miss.length > 0) rest = rest.withElements(rowSet, hit);
     }
     if (flat.literals.length === 0) return { yes: rest, no };
     const yes = rest.assume(flat.literals);
@@ -188,7 +188,7 @@ export class Path {
     }
     const open: Literal[] = [];
     for (const literal of literals.values()) {
-      const verdict = byKinds(this, literal);
+      const verdict = byFormats(this, literal);
       if (verdict === false) return null;
       if (verdict === null) open.push(literal);
     }
@@ -244,10 +244,10 @@ export class Path {
     literals: Map<Atom, Literal>,
   ): boolean {
     let open = mask;
-    for (const binding of this.bindings.get(atom) ?? []) {
-      const bound = (open & binding.mask) >>> 0;
+    for (const columnEquality of this.columnEqualities.get(atom) ?? []) {
+      const bound = (open & columnEquality.mask) >>> 0;
       if (bound === 0) continue;
-      addColumn(columns, { column: this.resolve(binding.column), mask: bound, value: (value & bound) >>> 0 });
+      addColumn(columns, { column: this.resolve(columnEquality.column), mask: bound, value: (value & bound) >>> 0 });
       open = (open & ~bound) >>> 0;
     }
     const cube = this.cubes.get(atom);
@@ -270,12 +270,12 @@ export class Path {
     const cubes = new Map(this.cubes);
     for (const { atom, mask, value } of literals) if (!restrict(cubes, atom, { mask, value })) return null;
     const atoms = literals.map(({ atom }) => atom);
-    const contents = this.contents.map((kinds, content) =>
-      atoms.some(atom => atom.content === content) ? kindsWith(this, content, cubes, atoms) : kinds,
+    const formatBits = this.formatBits.map((formats, extraction) =>
+      atoms.some(atom => atom.extraction === extraction) ? formatsWith(this, extraction, cubes, atoms) : formats,
     );
-    if (contents.includes(0)) return null;
+    if (formatBits.includes(0)) return null;
     const clauses = this.clauses.filter(clause => !failsAlready(clause, cubes));
-    const path = this.with({ cubes, contents, clauses });
+    const path = this.with({ cubes, formatBits, clauses });
     return path.isFeasible() ? path : null;
   }
 
@@ -284,10 +284,10 @@ export class Path {
     const [only] = literals;
     if (literals.length === 1 && (only!.mask & (only!.mask - 1)) === 0)
       return this.assume([{ ...only!, value: (~only!.value & only!.mask) >>> 0 }]);
-    let contents = this.contents;
-    if (literals.length === 1) contents = kindsWithout(this, only!);
-    if (contents.includes(0)) return null;
-    const path = this.with({ clauses: [...this.clauses, literals], contents });
+    let formatBits = this.formatBits;
+    if (literals.length === 1) formatBits = formatsWithout(this, only!);
+    if (formatBits.includes(0)) return null;
+    const path = this.with({ clauses: [...this.clauses, literals], formatBits });
     return path.isFeasible() ? path : null;
   }
 
@@ -295,36 +295,36 @@ export class Path {
   isFeasible(): boolean {
     return (
       (this.clauses.length === 0 && !hasConditions(this.cubes, [])) ||
-      mayHaveInput(this.budget, this.space, this.contents, this.cubes, this.clauses)
+      mayHaveInput(this.budget, this.space, this.formatBits, this.cubes, this.clauses)
     );
   }
 
-  /** A column as one of the domains that this path has lanes of. */
+  /** A column as one of the rowSets that this path has elements of. */
   resolve(column: Column): Column {
     let resolved = column;
     for (
-      let view = this.views.get(resolved.domain);
-      view !== undefined;
-      view = this.views.get(resolved.domain)
+      let joinMap = this.joinMaps.get(resolved.rowSet);
+      joinMap !== undefined;
+      joinMap = this.joinMaps.get(resolved.rowSet)
     ) {
-      const { domain, laneOf } = view;
+      const { rowSet, elementOf } = joinMap;
       const inner = resolved;
-      resolved = this.terms.column(`${inner.id} in ${domain}`, domain, () => gathered(inner.values, laneOf));
+      resolved = this.terms.column(`${inner.id} in ${rowSet}`, rowSet, () => gathered(inner.values, elementOf));
     }
     return resolved;
   }
 
-  /** Bits of an atom that neither a binding nor a cube gives. */
+  /** Bits of an atom that neither a columnEquality nor a cube gives. */
   freeBits(atom: Atom): number {
     let free = maskOf(atom.bits);
-    for (const { mask } of this.bindings.get(atom) ?? []) free &= ~mask;
+    for (const { mask } of this.columnEqualities.get(atom) ?? []) free &= ~mask;
     return (free & ~(this.cubes.get(atom)?.mask ?? 0)) >>> 0;
   }
 }
 
 function addColumn(columns: Map<number, ColumnTest[]>, test: ColumnTest): void {
-  const list = columns.get(test.column.domain);
-  if (list === undefined) columns.set(test.column.domain, [test]);
+  const list = columns.get(test.column.rowSet);
+  if (list === undefined) columns.set(test.column.rowSet, [test]);
   else list.push(test);
 }
 

@@ -3,8 +3,8 @@
  * the parts of the path; the step is then run again on each part.
  */
 import type { Decider } from "../symbolic/decider.ts";
-import type { Readings } from "../symbolic/extractions.ts";
-import type { Kind } from "../symbolic/input-space.ts";
+import type { Extractions } from "../symbolic/extractions.ts";
+import type { FrameFormat } from "../symbolic/input-space.ts";
 import type { Terms, Word } from "../symbolic/terms.ts";
 import type { Path } from "./path-condition.ts";
 import { splitEqual } from "./split-equal.ts";
@@ -20,12 +20,12 @@ export class Fork {
 
 export class PathDecider implements Decider {
   readonly terms: Terms;
-  readonly #readings: Readings;
+  readonly #extractions: Extractions;
   #path: Path;
 
-  constructor(readings: Readings, path: Path) {
-    this.terms = readings.terms;
-    this.#readings = readings;
+  constructor(extractions: Extractions, path: Path) {
+    this.terms = extractions.terms;
+    this.#extractions = extractions;
     this.#path = path;
   }
 
@@ -49,15 +49,15 @@ export class PathDecider implements Decider {
     throw new Fork([yes, ...no]);
   };
 
-  isOfKind = (content: number, test: (kind: Kind) => boolean): boolean => {
+  hasFormat = (extraction: number, test: (format: FrameFormat) => boolean): boolean => {
     const path = this.#path;
     let yes = 0;
-    for (const [index, kind] of path.space.kinds.entries()) if (test(kind)) yes |= 1 << index;
-    const kinds = path.contents[content]!;
-    if ((kinds & yes) === 0) return false;
-    if ((kinds & ~yes) === 0) return true;
-    const of = (some: number): Path => path.with({ contents: path.contents.with(content, some) });
-    throw new Fork([of(kinds & yes), of(kinds & ~yes)]);
+    for (const [index, format] of path.space.formats.entries()) if (test(format)) yes |= 1 << index;
+    const formats = path.formatBits[extraction]!;
+    if ((formats & yes) === 0) return false;
+    if ((formats & ~yes) === 0) return true;
+    const of = (some: number): Path => path.with({ formatBits: path.formatBits.with(extraction, some) });
+    throw new Fork([of(formats & yes), of(formats & ~yes)]);
   };
 
   compare = (a: Word, b: Word): boolean | null => {
@@ -66,6 +66,6 @@ export class PathDecider implements Decider {
   };
 
   extend = (): void => {
-    this.#path = this.#path.with({ contents: this.#readings.contentsWith(this.#path.contents) });
+    this.#path = this.#path.with({ formatBits: this.#extractions.formatBitsWith(this.#path.formatBits) });
   };
 }

@@ -7,13 +7,13 @@ import { partitionSame, valuesOn } from "./row-partition.ts";
 /** Splits by whether two words are the same. */
 export function splitEqual(path: Path, a: Word, b: Word): Split {
   if (a === b) return { yes: path, no: [] };
-  for (const link of path.links) {
-    if ((link.a === a && link.b === b) || (link.a === b && link.b === a))
-      return link.isSame ? { yes: path, no: [] } : { yes: null, no: [path] };
+  for (const wordEquality of path.wordEqualities) {
+    if ((wordEquality.a === a && wordEquality.b === b) || (wordEquality.a === b && wordEquality.b === a))
+      return wordEquality.isSame ? { yes: path, no: [] } : { yes: null, no: [path] };
   }
   const pairs = pairsOf(a, b);
   const tests: Test[] = [];
-  let domain = -1;
+  let rowSet = -1;
   const columns: [Segment, Segment][] = [];
   for (const [l, r] of pairs) {
     const [left, right] = [settled(path, l), settled(path, r)];
@@ -25,31 +25,31 @@ export function splitEqual(path: Path, a: Word, b: Word): Split {
     }
     const known = columnOf(path, left);
     const with_ = columnOf(path, right);
-    if (known === null || with_ === null) return link(path, a, b);
-    if (known.domain !== with_.domain) {
+    if (known === null || with_ === null) return wordEquality(path, a, b);
+    if (known.rowSet !== with_.rowSet) {
       if (areDisjoint(path, left, right)) return { yes: null, no: [path] };
-      return link(path, a, b);
+      return wordEquality(path, a, b);
     }
-    if (domain >= 0 && domain !== known.domain) return link(path, a, b);
-    domain = known.domain;
+    if (rowSet >= 0 && rowSet !== known.rowSet) return wordEquality(path, a, b);
+    rowSet = known.rowSet;
     columns.push([left, right]);
   }
   const first = path.split(tests);
   if (first.yes === null || columns.length === 0) return first;
-  const { hit, miss } = sameLanes(path, first.yes.lanes.get(domain)!, columns);
+  const { hit, miss } = sameElements(path, first.yes.elements.get(rowSet)!, columns);
   const no = [...first.no];
-  if (miss.length > 0) no.push(first.yes.withLanes(domain, miss));
-  return { yes: hit.length === 0 ? null : first.yes.withLanes(domain, hit), no };
+  if (miss.length > 0) no.push(first.yes.withElements(rowSet, miss));
+  return { yes: hit.length === 0 ? null : first.yes.withElements(rowSet, hit), no };
 }
 
-/** Lanes in which both segments of each pair have one value, and the others. */
-function sameLanes(
+/** ElementsUnder in which both segments of each pair have one value, and the others. */
+function sameElements(
   path: Path,
-  lanes: Int32Array,
+  elements: Int32Array,
   pairs: readonly (readonly [Segment, Segment])[],
 ): { hit: Int32Array; miss: Int32Array } {
   return partitionSame(
-    lanes,
+    elements,
     pairs.map(([left, right]) => ({
       left: columnOf(path, left)!.values,
       right: columnOf(path, right)!.values,
@@ -61,12 +61,12 @@ function sameLanes(
   );
 }
 
-/** Whether two segments that are columns of different domains have no value in common. */
+/** Whether two segments that are columns of different rowSets have no value in common. */
 function areDisjoint(path: Path, a: Segment, b: Segment): boolean {
   const [left, right] = [a, b].map(segment => {
     const column = columnOf(path, segment)!;
     const part = { column, from: fromOf(segment), mask: maskOf(segment.bits) };
-    return valuesOn(path.lanes.get(column.domain)!, part);
+    return valuesOn(path.elements.get(column.rowSet)!, part);
   });
   if (left == null || right == null) return false;
   return [...left].every(value => !right.has(value));
@@ -85,20 +85,20 @@ function settled(path: Path, segment: Segment): Segment {
   return { is: "const", bits: segment.bits, value: (cube.value & mask) >>> segment.from };
 }
 
-function link(path: Path, a: Word, b: Word): Split {
+function wordEquality(path: Path, a: Word, b: Word): Split {
   return {
-    yes: path.with({ links: [...path.links, { a, b, isSame: true }] }),
-    no: [path.with({ links: [...path.links, { a, b, isSame: false }] })],
+    yes: path.with({ wordEqualities: [...path.wordEqualities, { a, b, isSame: true }] }),
+    no: [path.with({ wordEqualities: [...path.wordEqualities, { a, b, isSame: false }] })],
   };
 }
 
-/** The column that a segment is by now, be it by a binding; null when it is free or constant. */
+/** The column that a segment is by now, be it by a columnEquality; null when it is free or constant. */
 function columnOf(path: Path, segment: Segment): Column | null {
   if (segment.is === "column") return path.resolve(segment.column);
   if (segment.is !== "atom") return null;
   const mask = (maskOf(segment.bits) << segment.from) >>> 0;
-  const binding = path.bindings.get(segment.atom)?.find(one => (mask & ~one.mask) === 0);
-  return binding === undefined ? null : path.resolve(binding.column);
+  const columnEquality = path.columnEqualities.get(segment.atom)?.find(one => (mask & ~one.mask) === 0);
+  return columnEquality === undefined ? null : path.resolve(columnEquality.column);
 }
 
 /** The lowest bit of a segment in what it is of. */

@@ -2,16 +2,16 @@
  * A lookup of a subtable on a path.
  */
 import { Unmodelled } from "../symbolic/decider.ts";
-import { laneSource, rowSource } from "../symbolic/slot-values.ts";
-import type { MapNode } from "../symbolic/sorted-subtable.ts";
-import type { Source } from "../symbolic/state.ts";
+import { rowSetValues, flowValues } from "../symbolic/slot-values.ts";
+import type { Subtable } from "../symbolic/sorted-subtable.ts";
+import type { SlotValues } from "../symbolic/state.ts";
 import type { Template } from "../symbolic/templates.ts";
 import { gathered, type Terms, type Word } from "../symbolic/terms.ts";
-import { type Key, keyParts, moved, openRows, rowClause, wordsByLane } from "./lookup-key.ts";
-import type { Binding, Path } from "./path-condition.ts";
+import { type Key, keyParts, moved, openRows, rowClause, wordsByElement } from "./lookup-key.ts";
+import type { ColumnEquality, Path } from "./path-condition.ts";
 import { partitionFound } from "./row-partition.ts";
 
-/** Rows that are few are split off one by one; of joins no more lanes are made than these. */
+/** Rows that are few are split off one by one; of joins no more elements are made than these. */
 const FEW_ROWS = 2;
 const MAX_JOINED = 4_000_000;
 /** Rows that are remembered for what rules the others out; at four bytes each. */
@@ -19,11 +19,11 @@ const MAX_FILTERED = 32_000_000;
 
 export class SubtableLookups {
   readonly #terms: Terms;
-  #domains = 0;
+  #rowSets = 0;
   #joins = 0;
   readonly #joined = new WeakMap<Int32Array, Map<string, Joined>>();
-  /** Domains of each map's rows. */
-  readonly #domainsOf = new Map<MapNode, number[]>();
+  /** Row sets of each subtable's rows. */
+  readonly #rowSetsOf = new Map<Subtable, number[]>();
   readonly #filtered = new Map<string, Int32Array>();
   #filteredRows = 0;
 
@@ -31,128 +31,128 @@ export class SubtableLookups {
     this.#terms = terms;
   }
 
-  find(map: MapNode, key: readonly Word[], given: Path): Found {
+  find(subtable: Subtable, key: readonly Word[], given: Path): Found {
     const { yes: path, no } = given.split(
-      map.constants.map(({ word, mask, value }) => ({ word: key[word]!, mask, value })),
+      subtable.constants.map(({ word, mask, value }) => ({ word: key[word]!, mask, value })),
     );
     if (path === null) return { hits: [], misses: no };
-    const words = map.words.map(word => key[word]!);
-    const parts = keyParts(map, words, path);
-    const domains = new Set(parts.columns.map(({ column }) => column.domain));
+    const words = subtable.words.map(word => key[word]!);
+    const parts = keyParts(subtable, words, path);
+    const rowSets = new Set(parts.columns.map(({ column }) => column.rowSet));
     let found: Found;
-    if (parts.free.length === 0 && domains.size === 0) found = constantHit(map, parts, path);
-    else if (parts.free.length === 0 && domains.size === 1)
-      found = this.#byLanes(map, parts, path, [...domains][0]!);
-    else found = this.#byRows(map, parts, path, words, domains);
+    if (parts.free.length === 0 && rowSets.size === 0) found = constantHit(subtable, parts, path);
+    else if (parts.free.length === 0 && rowSets.size === 1)
+      found = this.#byElements(subtable, parts, path, [...rowSets][0]!);
+    else found = this.#byRows(subtable, parts, path, words, rowSets);
     return { hits: found.hits, misses: [...no, ...found.misses] };
   }
 
-  /** Each lane of a domain looks for its row. */
-  #byLanes(map: MapNode, key: Key, path: Path, domain: number): Found {
-    const lanes = path.lanes.get(domain)!;
-    const { rowOf, name } = this.#rowsOfLanes(map, key, lanes, domain);
-    const { hit, miss } = partitionFound(lanes, name, rowOf);
-    const misses = miss.length === 0 ? [] : [path.withLanes(domain, miss)];
-    const hits = byTemplate(map, hit, rowOf, name).map(({ template, items }) => ({
-      path: items.length === lanes.length ? path : path.withLanes(domain, items),
-      source: laneSource(this.#terms, { template, map, domain, name, rows: rowOf }),
+  /** Each element of a rowSet looks for its row. */
+  #byElements(subtable: Subtable, key: Key, path: Path, rowSet: number): Found {
+    const elements = path.elements.get(rowSet)!;
+    const { rowOf, name } = this.#rowsOfElements(subtable, key, elements, rowSet);
+    const { hit, miss } = partitionFound(elements, name, rowOf);
+    const misses = miss.length === 0 ? [] : [path.withElements(rowSet, miss)];
+    const hits = byTemplate(subtable, hit, rowOf, name).map(({ template, items }) => ({
+      path: items.length === elements.length ? path : path.withElements(rowSet, items),
+      slotValues: rowSetValues(this.#terms, { template, subtable, rowSet, name, rows: rowOf }),
     }));
     return { hits, misses };
   }
 
-  #rowsOfLanes(map: MapNode, key: Key, lanes: Int32Array, domain: number): Joined {
+  #rowsOfElements(subtable: Subtable, key: Key, elements: Int32Array, rowSet: number): Joined {
     const signature = [
-      `${map.id} ${domain}`,
+      `${subtable.id} ${rowSet}`,
       ...key.fixed.map(({ k, mask, value }) => `${k}/${mask}=${value}`),
       ...key.columns.map(({ k, mask, column, from, at }) => `${k}/${mask}c${column.id}.${from}.${at}`),
     ].join(" ");
-    const joins = this.#joined.get(lanes) ?? new Map<string, Joined>();
-    this.#joined.set(lanes, joins);
+    const joins = this.#joined.get(elements) ?? new Map<string, Joined>();
+    this.#joined.set(elements, joins);
     const known = joins.get(signature);
     if (known !== undefined) return known;
-    const rowOf = map.findAll(wordsByLane(map, key, lanes), lanes);
+    const rowOf = subtable.findAll(wordsByElement(subtable, key, elements), elements);
     const join = { name: `join ${this.#joins++}`, rowOf };
     joins.set(signature, join);
     return join;
   }
 
-  /** The rows become lanes; with lanes of other domains they are joined. */
-  #byRows(map: MapNode, key: Key, path: Path, words: readonly Word[], domains: ReadonlySet<number>): Found {
-    const rows = this.#rows(map, key, path, words);
-    if (rows.length <= FEW_ROWS) return this.#fewRows(map, rows, path, words);
-    const missed = path.with({ misses: [...path.misses, { map, words }] });
+  /** The rows become elements; with elements of other rowSets they are joined. */
+  #byRows(subtable: Subtable, key: Key, path: Path, words: readonly Word[], rowSets: ReadonlySet<number>): Found {
+    const rows = this.#rows(subtable, key, path, words);
+    if (rows.length <= FEW_ROWS) return this.#fewRows(subtable, rows, path, words);
+    const missed = path.with({ misses: [...path.misses, { subtable, words }] });
     const hits: Found["hits"] = [];
-    for (const { template, items } of byTemplate(map, rows, null, `map ${map.id}`)) {
-      if (domains.size === 0) {
-        const domain = this.#domainOf(map, path);
-        hits.push(this.#bound({ map, template, domain, rows: null, lanes: items }, key, path));
+    for (const { template, items } of byTemplate(subtable, rows, null, `subtable ${subtable.id}`)) {
+      if (rowSets.size === 0) {
+        const rowSet = this.#rowSetOf(subtable, path);
+        hits.push(this.#bound({ subtable, template, rowSet, rows: null, elements: items }, key, path));
         continue;
       }
-      const joined = this.#join(map, key, path, items, domains);
+      const joined = this.#join(subtable, key, path, items, rowSets);
       if (joined.rowOf.length === 0) continue;
-      const domain = this.#domains++;
-      const views = new Map(path.views);
-      const left = new Map(path.lanes);
-      for (const [old, laneOf] of joined.lanesOf) {
-        views.set(old, { domain, laneOf });
+      const rowSet = this.#rowSets++;
+      const joinMaps = new Map(path.joinMaps);
+      const left = new Map(path.elements);
+      for (const [old, elementOf] of joined.elementsOf) {
+        joinMaps.set(old, { rowSet, elementOf });
         left.delete(old);
       }
-      const lanes = Int32Array.from({ length: joined.rowOf.length }, (_, lane) => lane);
-      const base = path.with({ views, lanes: left });
-      hits.push(this.#bound({ map, template, domain, rows: joined.rowOf, lanes }, key, base));
+      const elements = Int32Array.from({ length: joined.rowOf.length }, (_, element) => element);
+      const base = path.with({ joinMaps, elements: left });
+      hits.push(this.#bound({ subtable, template, rowSet, rows: joined.rowOf, elements }, key, base));
     }
     return { hits, misses: [missed] };
   }
 
   /**
-   * The domain of a map's rows, whose lanes are the rows: the same one each time, but never one that the path is about
+   * The rowSet of a subtable's rows, whose elements are the rows: the same one each time, but never one that the path is about
    * already. A table that is asked twice, by different words, is hit by two rows that have nothing to do with each other.
    */
-  #domainOf(map: MapNode, path: Path): number {
-    const known = this.#domainsOf.get(map) ?? [];
-    this.#domainsOf.set(map, known);
-    let found = known.find(domain => !path.lanes.has(domain) && !path.views.has(domain));
+  #rowSetOf(subtable: Subtable, path: Path): number {
+    const known = this.#rowSetsOf.get(subtable) ?? [];
+    this.#rowSetsOf.set(subtable, known);
+    let found = known.find(rowSet => !path.elements.has(rowSet) && !path.joinMaps.has(rowSet));
     if (found === undefined) {
-      found = this.#domains++;
+      found = this.#rowSets++;
       known.push(found);
     }
     return found;
   }
 
-  /** The path on which the free bits of the key are columns of a domain of rows. */
-  #bound(hit: RowsHit, key: Key, path: Path): { path: Path; source: Source } {
-    const { map, domain, rows, lanes } = hit;
-    const bindings = new Map(path.bindings);
+  /** The path on which the free bits of the key are columns of a rowSet of rows. */
+  #bound(hit: RowsHit, key: Key, path: Path): { path: Path; slotValues: SlotValues } {
+    const { subtable, rowSet, rows, elements } = hit;
+    const columnEqualities = new Map(path.columnEqualities);
     for (const { k, mask, atom, atomMask, from, at } of key.free) {
-      const column = this.#terms.column(`domain ${domain} key ${k} ${mask} ${from}`, domain, () => {
-        const values = rows === null ? map.keys[k]! : gathered(map.keys[k]!, rows);
+      const column = this.#terms.column(`rowSet ${rowSet} key ${k} ${mask} ${from}`, rowSet, () => {
+        const values = rows === null ? subtable.keys[k]! : gathered(subtable.keys[k]!, rows);
         if (mask === 0xffffffff) return values;
         return values.map(value => moved((value & mask) >>> 0, at, from));
       });
-      const binding: Binding = { mask: atomMask, column };
-      bindings.set(atom, [...(bindings.get(atom) ?? []), binding]);
+      const columnEquality: ColumnEquality = { mask: atomMask, column };
+      columnEqualities.set(atom, [...(columnEqualities.get(atom) ?? []), columnEquality]);
     }
-    const bound = path.with({ bindings, lanes: new Map(path.lanes).set(domain, lanes) });
-    return { path: bound, source: laneSource(this.#terms, { ...hit, name: `domain ${domain}` }) };
+    const bound = path.with({ columnEqualities, elements: new Map(path.elements).set(rowSet, elements) });
+    return { path: bound, slotValues: rowSetValues(this.#terms, { ...hit, name: `rowSet ${rowSet}` }) };
   }
 
   /** Rows that the path does not rule out: by bits that are known, by clauses on the key alone, by other maps' misses. */
-  #rows(map: MapNode, key: Key, path: Path, words: readonly Word[]): Int32Array {
+  #rows(subtable: Subtable, key: Key, path: Path, words: readonly Word[]): Int32Array {
     const missed = path.misses
-      .filter(miss => miss.map.isAlike(map) && miss.words.every((word, k) => word === words[k]))
-      .map(miss => miss.map);
+      .filter(miss => miss.subtable.isAlike(subtable) && miss.words.every((word, k) => word === words[k]))
+      .map(miss => miss.subtable);
     const clauses = path.clauses.flatMap(clause => rowClause(key, clause));
-    const signature = `${map.id} ${missed.map(({ id }) => id)} ${JSON.stringify([key.fixed, clauses])}`;
+    const signature = `${subtable.id} ${missed.map(({ id }) => id)} ${JSON.stringify([key.fixed, clauses])}`;
     const known = this.#filtered.get(signature);
     if (known !== undefined) return known;
-    let { rows } = map;
+    let { rows } = subtable;
     for (const other of missed) {
-      const left = other === map ? new Int32Array(0) : map.residue(other);
+      const left = other === subtable ? new Int32Array(0) : subtable.residue(other);
       if (left.length < rows.length) rows = left;
     }
     // The same vector where nothing is ruled out: what is known of it need not be found out again.
-    const kept = openRows(map, rows, key.fixed, clauses);
-    if (kept !== map.rows) this.#filteredRows += kept.length;
+    const kept = openRows(subtable, rows, key.fixed, clauses);
+    if (kept !== subtable.rows) this.#filteredRows += kept.length;
     if (this.#filteredRows > MAX_FILTERED) {
       this.#filtered.clear();
       this.#filteredRows = 0;
@@ -161,64 +161,64 @@ export class SubtableLookups {
     return kept;
   }
 
-  #fewRows(map: MapNode, rows: Int32Array, path: Path, words: readonly Word[]): Found {
+  #fewRows(subtable: Subtable, rows: Int32Array, path: Path, words: readonly Word[]): Found {
     const hits: Found["hits"] = [];
     let rest: readonly Path[] = [path];
     for (const row of rows) {
-      const tests = words.map((word, k) => ({ word, mask: map.masks[k]!, value: map.keys[k]![row]! }));
+      const tests = words.map((word, k) => ({ word, mask: subtable.masks[k]!, value: subtable.keys[k]![row]! }));
       const left: Path[] = [];
       for (const one of rest) {
         const { yes, no } = one.split(tests);
         left.push(...no);
         if (yes !== null)
-          hits.push({ path: yes, source: rowSource(map.templates[map.templateOf[row]!]!, map.flows[row]!) });
+          hits.push({ path: yes, slotValues: flowValues(subtable.templates[subtable.templateOf[row]!]!, subtable.flows[row]!) });
       }
       rest = left;
     }
     return { hits, misses: [...rest] };
   }
 
-  /** All combinations of a row with lanes of the domains that agree with it. */
+  /** All combinations of a row with elements of the rowSets that agree with it. */
   #join(
-    map: MapNode,
+    subtable: Subtable,
     key: Key,
     path: Path,
     rows: Int32Array,
-    domains: ReadonlySet<number>,
-  ): { rowOf: Int32Array; lanesOf: Map<number, Int32Array> } {
+    rowSets: ReadonlySet<number>,
+  ): { rowOf: Int32Array; elementsOf: Map<number, Int32Array> } {
     let rowOf: Int32Array = rows;
-    const lanesOf = new Map<number, Int32Array>();
-    for (const domain of domains) {
-      const parts = key.columns.filter(({ column }) => column.domain === domain);
+    const elementsOf = new Map<number, Int32Array>();
+    for (const rowSet of rowSets) {
+      const parts = key.columns.filter(({ column }) => column.rowSet === rowSet);
       const byKey = new Map<string, number[]>();
-      const valueAt = ({ column, mask, from, at }: (typeof parts)[number], lane: number): number =>
-        (moved(column.values[lane]!, from, at) & mask) >>> 0;
-      for (const lane of path.lanes.get(domain)!) {
-        const name = parts.map(part => valueAt(part, lane)).join();
+      const valueAt = ({ column, mask, from, at }: (typeof parts)[number], element: number): number =>
+        (moved(column.values[element]!, from, at) & mask) >>> 0;
+      for (const element of path.elements.get(rowSet)!) {
+        const name = parts.map(part => valueAt(part, element)).join();
         const list = byKey.get(name);
-        if (list === undefined) byKey.set(name, [lane]);
-        else list.push(lane);
+        if (list === undefined) byKey.set(name, [element]);
+        else list.push(element);
       }
       const from: number[] = [];
       const own: number[] = [];
       for (let i = 0; i < rowOf.length; i++) {
         const row = rowOf[i]!;
-        const name = parts.map(({ k, mask }) => (map.keys[k]![row]! & mask) >>> 0).join();
-        for (const lane of byKey.get(name) ?? []) {
+        const name = parts.map(({ k, mask }) => (subtable.keys[k]![row]! & mask) >>> 0).join();
+        for (const element of byKey.get(name) ?? []) {
           from.push(i);
-          own.push(lane);
+          own.push(element);
         }
         if (from.length > MAX_JOINED) throw new Unmodelled("budget", 0);
       }
-      for (const [other, lanes] of lanesOf)
-        lanesOf.set(
+      for (const [other, elements] of elementsOf)
+        elementsOf.set(
           other,
-          Int32Array.from(from, i => lanes[i]!),
+          Int32Array.from(from, i => elements[i]!),
         );
       rowOf = Int32Array.from(from, i => rowOf[i]!);
-      lanesOf.set(domain, Int32Array.from(own));
+      elementsOf.set(rowSet, Int32Array.from(own));
     }
-    return { rowOf, lanesOf };
+    return { rowOf, elementsOf };
   }
 }
 
@@ -227,32 +227,32 @@ interface Joined {
   readonly rowOf: Int32Array;
 }
 
-/** Rows of a map that are hit at once: lanes of a domain, each with its row; `rows` null: it is its row. */
+/** Rows of a subtable that are hit at once: elements of a rowSet, each with its row; `rows` null: it is its row. */
 interface RowsHit {
-  readonly map: MapNode;
+  readonly subtable: Subtable;
   readonly template: Template;
-  readonly domain: number;
+  readonly rowSet: number;
   readonly rows: Int32Array | null;
-  readonly lanes: Int32Array;
+  readonly elements: Int32Array;
 }
 
 export interface Found {
-  readonly hits: { readonly path: Path; readonly source: Source }[];
+  readonly hits: { readonly path: Path; readonly slotValues: SlotValues }[];
   readonly misses: readonly Path[];
 }
 
-function constantHit(map: MapNode, { fixed }: Key, path: Path): Found {
-  const values = map.words.map(() => 0);
+function constantHit(subtable: Subtable, { fixed }: Key, path: Path): Found {
+  const values = subtable.words.map(() => 0);
   for (const { k, value } of fixed) values[k] = (values[k]! | value) >>> 0;
-  const row = map.find(values);
+  const row = subtable.find(values);
   if (row < 0) return { hits: [], misses: [path] };
   return {
-    hits: [{ path, source: rowSource(map.templates[map.templateOf[row]!]!, map.flows[row]!) }],
+    hits: [{ path, slotValues: flowValues(subtable.templates[subtable.templateOf[row]!]!, subtable.flows[row]!) }],
     misses: [],
   };
 }
 
-/** Some rows, or lanes, that do what a template says. */
+/** Some rows, or elements, that do what a template says. */
 interface Alike {
   readonly template: Template;
   readonly items: Int32Array;
@@ -261,31 +261,31 @@ interface Alike {
 const divided = new WeakMap<Int32Array, Map<string, readonly Alike[]>>();
 
 /**
- * Rows, or lanes whose rows `rowOf` has, by what their flows do; `name` says which rows those are. The answer for the same
+ * Rows, or elements whose rows `rowOf` has, by what their flows do; `name` says which rows those are. The answer for the same
  * items is the same, vectors and all.
  */
 function byTemplate(
-  map: MapNode,
+  subtable: Subtable,
   items: Int32Array,
   rowOf: Int32Array | null,
   name: string,
 ): readonly Alike[] {
   if (items.length === 0) return [];
-  if (map.templates.length === 1) return [{ template: map.templates[0]!, items }];
+  if (subtable.templates.length === 1) return [{ template: subtable.templates[0]!, items }];
   const known = divided.get(items) ?? new Map<string, readonly Alike[]>();
   divided.set(items, known);
   let parts = known.get(name);
   if (parts === undefined) {
-    parts = dividedByTemplate(map, items, rowOf);
+    parts = dividedByTemplate(subtable, items, rowOf);
     known.set(name, parts);
   }
   return parts;
 }
 
-function dividedByTemplate(map: MapNode, items: Int32Array, rowOf: Int32Array | null): Alike[] {
-  const { templateOf } = map;
+function dividedByTemplate(subtable: Subtable, items: Int32Array, rowOf: Int32Array | null): Alike[] {
+  const { templateOf } = subtable;
   const at = (item: number): number => templateOf[rowOf === null ? item : rowOf[item]!]!;
-  const counts = new Int32Array(map.templates.length);
+  const counts = new Int32Array(subtable.templates.length);
   for (let i = 0; i < items.length; i++) {
     const template = at(items[i]!);
     counts[template] = counts[template]! + 1;
@@ -300,6 +300,6 @@ function dividedByTemplate(map: MapNode, items: Int32Array, rowOf: Int32Array | 
     }
   }
   return lists.flatMap((list, index) =>
-    list.length === 0 ? [] : [{ template: map.templates[index]!, items: list }],
+    list.length === 0 ? [] : [{ template: subtable.templates[index]!, items: list }],
   );
 }

@@ -1,7 +1,7 @@
 /**
  * Tables that are certainly the same function. All tables of both programs are parted into classes, from "all alike" on, as
  * the states of an automaton are: two stay together while they have the same flows in normal form (priority, match, steps)
- * that lead to tables which are together. What is left is the coarsest parting of that kind, cycles included. A lookup with
+ * that lead to tables which are together. What is left is the coarsest parting of that format, cycles included. A lookup with
  * the same state in two tables of one class ends the comparison: both sides go on alike, whatever the steps behind it do,
  * also those that are not executed here, as they do the same to the same packet on two switches of the same past.
  *
@@ -14,12 +14,12 @@ import { isTableMiss } from "../../openflow/index.ts";
 import { learnedTable, learnsOf } from "../symbolic/asked.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { type Form, Forms, joinedForms } from "../symbolic/forms.ts";
-import { learnedRivals } from "../symbolic/learned.ts";
+import { learnedAmbiguities } from "../symbolic/learned.ts";
 import { listingsOf, matchName } from "../symbolic/listing.ts";
 import {
   type Bound,
   depthOf,
-  type Frame,
+  type StackFrame,
   type Left,
   originOf,
   type Packet,
@@ -56,8 +56,8 @@ export class Alike {
   readonly #learned = new Map<number, Learned>();
   /** Where flows are learned to a table that is not known. */
   #learnedAnywhere: Learned | null = null;
-  /** Tables from which it is possible to come to where rivals may meet, with a line; made when it is first asked for. */
-  #contested: readonly [ReadonlyMap<number, number>, ReadonlyMap<number, number>] | null = null;
+  /** Tables from which it is possible to come to where overlapping may meet, with a line; made when it is first asked for. */
+  #ambiguous: readonly [ReadonlyMap<number, number>, ReadonlyMap<number, number>] | null = null;
 
   constructor(programs: readonly [Program, Program]) {
     this.#programs = programs;
@@ -185,28 +185,28 @@ export class Alike {
   }
 
   /** The line of a flow in a table, or behind it, that may meet another one of its priority; null: there is none. */
-  rivalFrom(side: Side, table: number): number | null {
-    this.#contested ??= [this.#contestedOf(0), this.#contestedOf(1)];
-    return this.#contested[side].get(table) ?? null;
+  ambiguityFrom(side: Side, table: number): number | null {
+    this.#ambiguous ??= [this.#ambiguousOf(0), this.#ambiguousOf(1)];
+    return this.#ambiguous[side].get(table) ?? null;
   }
 
   /** Whether lookups in two tables are the same function. */
   #lead(a: number, b: number): boolean {
-    return this.haveSameFlows(a, b) && this.rivalFrom(0, a) === null && this.rivalFrom(1, b) === null;
+    return this.haveSameFlows(a, b) && this.ambiguityFrom(0, a) === null && this.ambiguityFrom(1, b) === null;
   }
 
-  #contestedOf(side: Side): ReadonlyMap<number, number> {
+  #ambiguousOf(side: Side): ReadonlyMap<number, number> {
     const program = this.#programs[side];
-    const contested = new Map(learnedRivals(program));
-    for (const [table, flow] of meetingTables(program)) contested.set(table, program.flows.lineOf(flow));
-    for (let before = -1; before !== contested.size; ) {
-      before = contested.size;
+    const ambiguous = new Map(learnedAmbiguities(program));
+    for (const [table, flow] of meetingTables(program)) ambiguous.set(table, program.flows.lineOf(flow));
+    for (let before = -1; before !== ambiguous.size; ) {
+      before = ambiguous.size;
       for (const [table, parts] of this.#parts[side]) {
-        const next = parts.flatMap(part => part.tables).find(one => contested.has(one));
-        if (next !== undefined && !contested.has(table)) contested.set(table, contested.get(next)!);
+        const next = parts.flatMap(part => part.tables).find(one => ambiguous.has(one));
+        if (next !== undefined && !ambiguous.has(table)) ambiguous.set(table, ambiguous.get(next)!);
       }
     }
-    return contested;
+    return ambiguous;
   }
 
   // --- States ---------------------------------------------------------------------------------------------------
@@ -243,14 +243,14 @@ export class Alike {
     });
   }
 
-  #sameFrames(a: readonly Frame[], b: readonly Frame[]): boolean {
-    const [left, right] = [a, b].map(frames => frames.filter(isLooked)) as [Frame[], Frame[]];
+  #sameFrames(a: readonly StackFrame[], b: readonly StackFrame[]): boolean {
+    const [left, right] = [a, b].map(frames => frames.filter(isLooked)) as [StackFrame[], StackFrame[]];
     return (
       left.length === right.length && left.every((frame, index) => this.#sameFrame(frame, right[index]!))
     );
   }
 
-  #sameFrame(a: Frame, b: Frame): boolean {
+  #sameFrame(a: StackFrame, b: StackFrame): boolean {
     const [left, right] = this.#forms;
     if (a.is === "steps" && b.is === "steps")
       return (
@@ -287,7 +287,7 @@ export class Alike {
 }
 
 /** Of a list that was run to its end nothing is left, but what stands on it and is no list looks at its table and depth. */
-function isLooked(frame: Frame, index: number, frames: readonly Frame[]): boolean {
+function isLooked(frame: StackFrame, index: number, frames: readonly StackFrame[]): boolean {
   if (frame.is !== "steps" || frame.index < frame.list.length) return true;
   return index + 1 < frames.length && frames[index + 1]!.is !== "steps";
 }
@@ -300,7 +300,7 @@ function samePackets(a: Packet, b: Packet): boolean {
     sameWords(a.base, b.base) &&
     sameWords(a.read, b.read) &&
     a.readAs === b.readAs &&
-    a.content === b.content &&
+    a.extraction === b.extraction &&
     a.popped === b.popped &&
     a.pushed === b.pushed &&
     a.isRelabelled === b.isRelabelled &&

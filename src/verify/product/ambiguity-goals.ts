@@ -7,10 +7,10 @@ import type { Program } from "../symbolic/compiled-tables.ts";
 import type { ClauseFlow, Conjunction } from "../symbolic/conjunctions.ts";
 import { areApart, listingsOf } from "../symbolic/listing.ts";
 import type { WordTest } from "../symbolic/match-tests.ts";
-import { MapNode } from "../symbolic/sorted-subtable.ts";
+import { Subtable } from "../symbolic/sorted-subtable.ts";
 import { CT, type Tests } from "./known-bits.ts";
 
-/** Rows of a map that are looked at one by one, and pairs of flows of one program. */
+/** Rows of a subtable that are looked at one by one, and pairs of flows of one program. */
 const MAX_ROWS = 64;
 export const MAX_PAIRS = 20_000;
 /** Clauses that are held against each other, in all. */
@@ -31,8 +31,8 @@ export interface Goal {
 
 export function* goalsOf(program: Program): Generator<Goal> {
   for (const [table, bands] of program.tables)
-    for (const [at, { priority, nodes, rivals }] of bands.entries())
-      for (const [i, others] of rivals.entries())
+    for (const [at, { priority, nodes, overlapping }] of bands.entries())
+      for (const [i, others] of overlapping.entries())
         for (const j of others)
           for (const { tests, flow } of bothOf(program, nodes[i]!, nodes[j]!)) {
             const isShadowed = bands
@@ -77,10 +77,10 @@ function* tiesIn(table: number, { priority, conjunctions }: Band): Generator<Goa
   }
 }
 
-export const flowOf = (node: Node): number => (node instanceof MapNode ? node.flows[0]! : node.flow);
+export const flowOf = (node: Node): number => (node instanceof Subtable ? node.flows[0]! : node.flow);
 
 function isOddClause(program: Program, node: Node): boolean {
-  if (node instanceof MapNode || !isOdd(node)) return false;
+  if (node instanceof Subtable || !isOdd(node)) return false;
   return program.flows.flow(node.flow).actions.some(({ type }) => type === "conjunction");
 }
 
@@ -107,11 +107,11 @@ export type FlowRule = Pick<Rule, "tests" | "template" | "flow">;
 /** It matches what is no word of the key. */
 const isOdd = ({ template }: FlowRule): boolean => template.unknown !== null;
 
-const rows = new WeakMap<MapNode, FlowRule[]>();
+const rows = new WeakMap<Subtable, FlowRule[]>();
 
 /** The flows of a node; null when they are many. */
 export function rulesOf(node: Node): readonly FlowRule[] | null {
-  if (!(node instanceof MapNode)) return [node];
+  if (!(node instanceof Subtable)) return [node];
   if (node.size > MAX_ROWS) return null;
   let rules = rows.get(node);
   if (rules === undefined) {
@@ -141,7 +141,7 @@ function together(a: Tests, b: Tests): WordTest[] | null {
 
 /** Whether a flow is hit by every packet of some tests. */
 function covers(node: Node, tests: readonly WordTest[]): boolean {
-  if (node instanceof MapNode || node.template.unknown !== null) return false;
+  if (node instanceof Subtable || node.template.unknown !== null) return false;
   return node.tests.every(({ word, mask, value }) => {
     const own = tests.find(test => test.word === word);
     return own !== undefined && (mask & ~own.mask) === 0 && ((own.value ^ value) & mask) === 0;

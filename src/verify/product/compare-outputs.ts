@@ -8,7 +8,7 @@ import type { Path } from "../paths/path-condition.ts";
 import { splitEqual } from "../paths/split-equal.ts";
 import { byTunnel } from "../paths/tunnel-ports.ts";
 import { TUNNEL_WORDS } from "../symbolic/entering.ts";
-import type { Readings } from "../symbolic/extractions.ts";
+import type { Extractions } from "../symbolic/extractions.ts";
 import type { Event } from "../symbolic/state.ts";
 import type { Word } from "../symbolic/terms.ts";
 import {
@@ -59,20 +59,20 @@ const PACKET_IN_ARGUMENTS: readonly (readonly [keyof PacketInArguments, string])
 const MAX_EVENTS = 500;
 
 export class Comparison {
-  readonly #readings: Readings;
+  readonly #extractions: Extractions;
   /** Tells whether to go on after a candidate. */
   readonly #found: (candidate: Candidate) => boolean;
   readonly #packets: PacketComparison;
 
-  constructor(readings: Readings, found: (candidate: Candidate) => boolean) {
-    this.#readings = readings;
+  constructor(extractions: Extractions, found: (candidate: Candidate) => boolean) {
+    this.#extractions = extractions;
     this.#found = found;
-    this.#packets = new PacketComparison(readings, found);
+    this.#packets = new PacketComparison(extractions, found);
   }
 
   /** Gives every candidate of two lists of events; false when `found` has had enough. */
   compare(a: readonly Event[], b: readonly Event[], path: Path, ignored: ReadonlySet<Ignored>): boolean {
-    const none = this.#readings.terms.constant(0);
+    const none = this.#extractions.terms.constant(0);
     const [left, right] = [a, b].map(events =>
       inOrder(events, ignored).map(event => withoutIgnored(event, ignored, none)),
     );
@@ -156,7 +156,7 @@ export class Comparison {
     if (left.is === "output" && right.is === "output") return this.#outputs(left, right, a, b, path);
     if (left.is === "packet_in" && right.is === "packet_in") return this.#packetIns(left, right, a, b, path);
     if (left.is === "effect" && right.is === "effect") return this.#effects(left, right, a, b, path);
-    throw new Error("assertion: events of one rank are of one kind");
+    throw new Error("assertion: events of one rank are of one format");
   }
 
   #outputs(left: Output, right: Output, a: readonly Event[], b: readonly Event[], path: Path): boolean {
@@ -296,7 +296,7 @@ export class Comparison {
     };
     if (extraA!.length === 0 && extraB!.length === 0) {
       let isDifferent = false;
-      const nested = new Comparison(this.#readings, candidate => {
+      const nested = new Comparison(this.#extractions, candidate => {
         isDifferent = true;
         return this.#found(candidate);
       });
@@ -312,7 +312,7 @@ export class Comparison {
   #cut([left, ...a]: readonly Event[], [right, ...b]: readonly Event[], path: Path): boolean {
     if (left?.is !== "output" || right?.is !== "output") throw new Error("assertion: outputs are cut");
     const least = Math.min(left.maxBytes ?? MAX_BYTES, right.maxBytes ?? MAX_BYTES);
-    const { long, short } = lengthsOf(this.#readings, path);
+    const { long, short } = lengthsOf(this.#extractions, path);
     const what = "max_len";
     for (const { path: one, most } of short) {
       const unknown = { feature: "the cut of a frame that ends within its tags or labels", line: 0 };

@@ -4,9 +4,9 @@
 import { KEY } from "../../openflow/index.ts";
 import type { Path, Split } from "../paths/path-condition.ts";
 import { splitEqual } from "../paths/split-equal.ts";
-import { type Readings, SNAP_WORD } from "../symbolic/extractions.ts";
+import { type Extractions, SNAP_WORD } from "../symbolic/extractions.ts";
 import { TYPES, VLAN_PRESENT } from "../symbolic/fields.ts";
-import { type Kind, ND_BARE, ND_WITH_OPTIONS } from "../symbolic/input-space.ts";
+import { type FrameFormat, ND_BARE, ND_WITH_OPTIONS } from "../symbolic/input-space.ts";
 import { typesName, WIRE_FROM } from "../symbolic/packet.ts";
 import { LAYER_3, type Packet } from "../symbolic/state.ts";
 import type { Word } from "../symbolic/terms.ts";
@@ -91,7 +91,7 @@ function sameTags(path: Path, left: Word, right: Word): Sameness {
 function areRewrittenApart(a: Packet, b: Packet): boolean {
   const isRewritten = ({ base, read }: Packet): boolean =>
     base.some((word, at) => at >= LAYER_3.from && at < LAYER_3.to && word !== read[at]);
-  return a.content !== b.content && isRewritten(a) && isRewritten(b);
+  return a.extraction !== b.extraction && isRewritten(a) && isRewritten(b);
 }
 
 /** Whether two packets are the same bytes if their words are. */
@@ -103,12 +103,12 @@ export const areBuiltAlike = (a: Packet, b: Packet): boolean =>
   !areRewrittenApart(a, b);
 
 export class PacketComparison {
-  readonly #readings: Readings;
+  readonly #extractions: Extractions;
   /** Takes a candidate; returns whether to go on. */
   readonly #found: (candidate: Candidate) => boolean;
 
-  constructor(readings: Readings, found: (candidate: Candidate) => boolean) {
-    this.#readings = readings;
+  constructor(extractions: Extractions, found: (candidate: Candidate) => boolean) {
+    this.#extractions = extractions;
     this.#found = found;
   }
 
@@ -127,7 +127,7 @@ export class PacketComparison {
       return this.#found({ path, what: "type", unknown }) ? [] : null;
     }
     if (typesName(a) !== typesName(b)) {
-      const snap = this.#readings.terms.atomWord(this.#readings.atom(0, SNAP_WORD));
+      const snap = this.#extractions.terms.atomWord(this.#extractions.atom(0, SNAP_WORD));
       const { yes, no } = path.split([{ word: snap, mask: 1, value: 1 }]);
       if (yes !== null && !this.#types(a.types, b.types, yes)) return null;
       paths = no;
@@ -195,10 +195,10 @@ export class PacketComparison {
   }
 
   #isProperStack(path: Path): boolean {
-    const { kinds } = this.#readings.space;
-    return kinds.every(
-      (kind, index) =>
-        (path.contents[0]! & (1 << index)) === 0 || kind.layer3 !== "mpls" || /^mpls [123]$/.test(kind.name),
+    const { formats } = this.#extractions.space;
+    return formats.every(
+      (format, index) =>
+        (path.formatBits[0]! & (1 << index)) === 0 || format.layer3 !== "mpls" || /^mpls [123]$/.test(format.name),
     );
   }
 
@@ -236,8 +236,8 @@ export class PacketComparison {
    * neighbour discovery nothing is said: what has an option twice is read as if it had none, and is written to.
    */
   #reached(word: number, packet: Packet, path: Path, isThere: boolean): readonly Path[] {
-    const of = (test: (kind: Kind) => boolean): readonly Path[] =>
-      withKinds(path, packet.content, kind => test(kind) === isThere);
+    const of = (test: (format: FrameFormat) => boolean): readonly Path[] =>
+      withFormats(path, packet.extraction, format => test(format) === isThere);
     // Shorter messages of its types are read as any other ICMPv6.
     if ((word >= KEY.ndTarget && word < KEY.tpSrc) || word >= KEY.ndReserved)
       return of(({ name }) => name === ND_BARE || name === ND_WITH_OPTIONS);
@@ -246,9 +246,9 @@ export class PacketComparison {
   }
 }
 
-export function withKinds(path: Path, content: number, isWanted: (kind: Kind) => boolean): readonly Path[] {
-  let kinds = 0;
-  for (const [index, kind] of path.space.kinds.entries())
-    if ((path.contents[content]! & (1 << index)) !== 0 && isWanted(kind)) kinds |= 1 << index;
-  return kinds === 0 ? [] : [path.with({ contents: path.contents.with(content, kinds) })];
+export function withFormats(path: Path, extraction: number, isWanted: (format: FrameFormat) => boolean): readonly Path[] {
+  let formats = 0;
+  for (const [index, format] of path.space.formats.entries())
+    if ((path.formatBits[extraction]! & (1 << index)) !== 0 && isWanted(format)) formats |= 1 << index;
+  return formats === 0 ? [] : [path.with({ formatBits: path.formatBits.with(extraction, formats) })];
 }

@@ -3,9 +3,9 @@
  */
 import { KEY } from "../../openflow/index.ts";
 import type { Path } from "../paths/path-condition.ts";
-import { type Readings, SNAP_WORD } from "../symbolic/extractions.ts";
+import { type Extractions, SNAP_WORD } from "../symbolic/extractions.ts";
 import type { Word } from "../symbolic/terms.ts";
-import { withKinds } from "./compare-packets.ts";
+import { withFormats } from "./compare-packets.ts";
 
 /** Stacks that end before their bottom, behind a tag and an LLC header; a tag that is cut short. */
 const CUT_STACK = /^mpls cut (at once|after \d)$/;
@@ -14,14 +14,14 @@ const CUT_TAG_BYTES = 17;
 
 /** The part of a path whose frames can be of any length, and those whose frames end early, with their greatest length. */
 export function lengthsOf(
-  readings: Readings,
+  extractions: Extractions,
   path: Path,
 ): { long: readonly Path[]; short: readonly { path: Path; most: number }[] } {
-  const { terms } = readings;
-  const of = (word: number): Word => terms.atomWord(readings.atom(0, word));
+  const { terms } = extractions;
+  const of = (word: number): Word => terms.atomWord(extractions.atom(0, word));
   const short: { path: Path; most: number }[] = [];
-  let long = withKinds(path, 0, ({ name }) => !CUT_STACK.test(name));
-  for (const one of withKinds(path, 0, ({ name }) => CUT_STACK.test(name)))
+  let long = withFormats(path, 0, ({ name }) => !CUT_STACK.test(name));
+  for (const one of withFormats(path, 0, ({ name }) => CUT_STACK.test(name)))
     short.push({ path: one, most: CUT_STACK_BYTES });
   // A type that announces a tag where none could be read.
   for (const type of [0x8100, 0x88a8]) {

@@ -20,7 +20,7 @@ const PLAIN: readonly number[] = [
   ...words(KEY.dlDst, 4),
 ];
 
-/** Words that may be anything without the packet becoming another kind of packet: free once they were written. */
+/** Words that may be anything without the packet becoming another format of packet: free once they were written. */
 const WRITTEN: readonly number[] = [
   ...words(KEY.nwSrc, 2),
   ...words(KEY.ipv6Src, 8),
@@ -29,12 +29,12 @@ const WRITTEN: readonly number[] = [
   ...words(KEY.tpSrc, 2),
 ];
 
-/** The reading that free words count as: none, so that no kind of frame says anything of them. */
-const NO_READING = -1;
+/** The extraction that free words count as: none, so that no format of frame says anything of them. */
+const NO_EXTRACTION = -1;
 
 const isInput = Array.from({ length: KEY_WORDS }, (_, word) => INPUT_WORDS.includes(word));
 
-export class Widening {
+export class Generalization {
   readonly #programs: readonly [Program, Program];
   /** What stands for a word in the packet, and for what is to be written over it. */
   readonly #inPacket: readonly Word[];
@@ -44,7 +44,7 @@ export class Widening {
     this.#programs = programs;
     const free = (name: string): Word[] =>
       Array.from({ length: KEY_WORDS }, (_, word) =>
-        terms.atomWord(terms.atom(`${name} ${word}`, NO_READING, word, widthOfWord(word))),
+        terms.atomWord(terms.atom(`${name} ${word}`, NO_EXTRACTION, word, widthOfWord(word))),
       );
     this.#inPacket = free("free");
     this.#toWrite = free("free, to be written");
@@ -55,8 +55,8 @@ export class Widening {
     if (a.lookup === null || b.lookup === null) return null;
     const [left, right] = this.#programs;
     const [askedLeft, askedRight] = [
-      left.wordsAskedFrom(a.lookup.table),
-      right.wordsAskedFrom(b.lookup.table),
+      left.wordsMatchedFrom(a.lookup.table),
+      right.wordsMatchedFrom(b.lookup.table),
     ];
     // Of what is in the packet, and of what is to be written, the machines must agree.
     const isSame = (word: number): boolean =>
@@ -77,10 +77,10 @@ export class Widening {
       if (!isAsRead(own, word)) flow.set(word, (own === packets ? this.#inPacket : this.#toWrite)[word]!);
       if (!isAsRead(packets, word)) base.set(word, this.#inPacket[word]!);
     }
-    const isWider =
+    const isMoreGeneral =
       [...flow].some(([word, free]) => a.flow[word] !== free) ||
       [...base].some(([word, free]) => a.packet.base[word] !== free);
-    return isWider ? { a: replaced(a, flow, base), b: replaced(b, flow, base) } : null;
+    return isMoreGeneral ? { a: replaced(a, flow, base), b: replaced(b, flow, base) } : null;
   }
 }
 
@@ -95,5 +95,5 @@ function replaced(state: State, flow: ReadonlyMap<number, Word>, base: ReadonlyM
 function isAsRead(word: Word, at: number): boolean {
   if (!isInput[at]) return word.value === 0;
   const [only] = word.segments;
-  return only!.is === "atom" && only!.atom.content === 0 && only!.atom.word === at && only!.from === 0;
+  return only!.is === "atom" && only!.atom.extraction === 0 && only!.atom.word === at && only!.from === 0;
 }

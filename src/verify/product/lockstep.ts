@@ -1,6 +1,6 @@
 /**
  * Two programs run on the same symbolic frame, in lock-step. Where both stand at a lookup the rest is an *obligation*:
- * first it is tried without anything that is known of the path but the kinds of frame, which proves it for every way
+ * first it is tried without anything that is known of the path but the formats of frame, which proves it for every way
  * that leads there, and is remembered. Only where that fails it is gone through again with what is known. So tables
  * behind one another cost their sum, and not their product.
  */
@@ -13,16 +13,16 @@ import { byKnownTunnel, byTunnel } from "../paths/tunnel-ports.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { Undecidable, Unmodelled } from "../symbolic/decider.ts";
 import { TUNNEL_WORDS } from "../symbolic/entering.ts";
-import { Readings } from "../symbolic/extractions.ts";
+import { Extractions } from "../symbolic/extractions.ts";
 import { initialState } from "../symbolic/initial-state.ts";
 import type { Space } from "../symbolic/input-space.ts";
 import { Machine } from "../symbolic/machine.ts";
-import { bind, NO_SOURCE } from "../symbolic/slot-values.ts";
+import { bind, NO_VALUES } from "../symbolic/slot-values.ts";
 import {
   type Bound,
   depthOf,
   enter,
-  type Frame,
+  type StackFrame,
   type Left,
   type Packet,
   type State,
@@ -32,7 +32,7 @@ import type { Alike } from "./alike.ts";
 import { Comparison } from "./compare-outputs.ts";
 import type { Candidate } from "./compare-packets.ts";
 import { eventsName, type Ignored, sameEvent } from "./event-order.ts";
-import { Widening } from "./generalize.ts";
+import { Generalization } from "./generalize.ts";
 
 /** Both machines and the path they are on. */
 export interface Pair {
@@ -52,7 +52,7 @@ export interface Listener {
 /** Classes that one attempt at an obligation may take. */
 const ATTEMPT_CLASSES = 20_000;
 /** Pairs in which a frame that meets two flows of one priority is looked for, and those after something was unknown. */
-const RIVAL_PAIRS = 200_000;
+const AMBIGUITY_PAIRS = 200_000;
 const UNKNOWN_PAIRS = 5_000;
 /** A pass with more lookups than these is not remembered: it may be near the limit. */
 const MANY_LOOKUPS = 2048;
@@ -63,9 +63,9 @@ const SHALLOW = 20;
 
 export class Product {
   readonly terms = new Terms();
-  readonly readings: Readings;
+  readonly extractions: Extractions;
   readonly #lookups: Lookups;
-  readonly #widening: Widening;
+  readonly #generalization: Generalization;
   readonly #programs: readonly [Program, Program];
   readonly #proven = new Map<string, boolean>();
   readonly #budget: Budget;
@@ -75,7 +75,7 @@ export class Product {
   /** So many pairs are looked at before it is enough. */
   #pairsLeft = Number.POSITIVE_INFINITY;
   /** Line of a flow of which nobody knows whether it meets another one of its priority, of programs with the same flows. */
-  rivalLine: number | null = null;
+  ambiguousLine: number | null = null;
 
   /** Without `alike` nothing is cut short. */
   constructor(
@@ -89,32 +89,32 @@ export class Product {
     this.#programs = [a, b];
     this.#alike = alike;
     this.#ignored = ignored;
-    this.readings = new Readings(space, this.terms);
+    this.extractions = new Extractions(space, this.terms);
     this.#lookups = new Lookups(this.terms);
-    this.#widening = new Widening(this.#programs, this.terms);
+    this.#generalization = new Generalization(this.#programs, this.terms);
     this.#budget = budget;
   }
 
   /** Every frame there is. False when the listener had enough. */
   run(listener: Listener): boolean {
-    this.rivalLine = this.#alike?.haveSameFlows(0, 0) ? this.#alike.rivalFrom(0, 0) : null;
-    if (this.rivalLine !== null) return this.#searchRivals(listener);
+    this.ambiguousLine = this.#alike?.haveSameFlows(0, 0) ? this.#alike.ambiguityFrom(0, 0) : null;
+    if (this.ambiguousLine !== null) return this.#searchAmbiguities(listener);
     return this.#starts().every(start => this.#explore(start, listener, Number.POSITIVE_INFINITY));
   }
 
   /** Frames that may come from a tunnel, and, where fields of tunnels are input, frames that do not. */
   #starts(): Pair[] {
-    const { space } = this.readings;
-    const path = Path.of(this.#budget, space, this.terms, this.readings.contentsWith([]));
+    const { space } = this.extractions;
+    const path = Path.of(this.#budget, space, this.terms, this.extractions.formatBitsWith([]));
     const at = (isTunnelled: boolean, paths: readonly Path[]): Pair[] =>
       paths.map(path => ({
-        a: initialState(this.readings, 0, isTunnelled),
-        b: initialState(this.readings, 1, isTunnelled),
+        a: initialState(this.extractions, 0, isTunnelled),
+        b: initialState(this.extractions, 1, isTunnelled),
         path,
       }));
     const isAsked = space.entering.some(word => TUNNEL_WORDS.includes(word));
     if (!isAsked || (space.ports.others.size === 0 && !space.ports.isComplete)) return at(true, [path]);
-    const inPort = this.readings.firstKey(false)[KEY.inPort]!;
+    const inPort = this.extractions.firstKey(false)[KEY.inPort]!;
     return [...at(false, byKnownTunnel(path, inPort).others), ...at(true, byTunnel(path, inPort).may)];
   }
 
@@ -123,8 +123,8 @@ export class Product {
    * for with less patience, and less still once something is unknown, as the answer cannot be "equal" any more. Each
    * unknown is then the same on both sides, and no reason of its own: the two flows are.
    */
-  #searchRivals(listener: Listener): boolean {
-    this.#pairsLeft = RIVAL_PAIRS;
+  #searchAmbiguities(listener: Listener): boolean {
+    this.#pairsLeft = AMBIGUITY_PAIRS;
     let isOpen = false;
     const impatient: Listener = {
       differs: (pair, candidate) => listener.differs(pair, candidate),
@@ -138,7 +138,7 @@ export class Product {
       },
     };
     const isAll = this.#starts().every(start => this.#explore(start, impatient, Number.POSITIVE_INFINITY));
-    if (this.#pairsLeft > 0 && !isOpen) this.rivalLine = null;
+    if (this.#pairsLeft > 0 && !isOpen) this.ambiguousLine = null;
     return isAll;
   }
 
@@ -177,8 +177,8 @@ export class Product {
     for (const side of [0, 1] as const) {
       const state = side === 0 ? a : b;
       if (state.lookup !== null || state.isDone) continue;
-      const decider = new PathDecider(this.readings, path);
-      const machine = new Machine(this.readings, this.#programs[side], state, decider);
+      const decider = new PathDecider(this.extractions, path);
+      const machine = new Machine(this.extractions, this.#programs[side], state, decider);
       try {
         const stopped = machine.run();
         if (side === 0) a = stopped;
@@ -202,13 +202,13 @@ export class Product {
   }
 
   #extended(path: Path): Path {
-    const contents = this.readings.contentsWith(path.contents);
-    return contents === path.contents ? path : path.with({ contents });
+    const formatBits = this.extractions.formatBitsWith(path.formatBits);
+    return formatBits === path.formatBits ? path : path.with({ formatBits });
   }
 
   #compare({ a, b, path }: Pair, listener: Listener): boolean {
     if (a.out.length === 0 && b.out.length === 0) return true;
-    const comparison = new Comparison(this.readings, candidate =>
+    const comparison = new Comparison(this.extractions, candidate =>
       listener.differs({ a, b, path }, candidate),
     );
     return comparison.compare(a.out, b.out, path, this.#ignored);
@@ -246,31 +246,31 @@ export class Product {
       if (!(error instanceof Undecidable || error instanceof Unmodelled)) throw error;
       return listener.unknown(pair, side, error.message, 0);
     }
-    for (const { path, source, rival } of outcomes) {
+    for (const { path, slotValues, ambiguousWith } of outcomes) {
       const here: Pair = { ...pair, path };
-      if (source !== null && rival !== null) {
+      if (slotValues !== null && ambiguousWith !== null) {
         if (!listener.ambiguous(here, side)) return false;
         continue;
       }
-      const template = source?.template ?? null;
+      const template = slotValues?.template ?? null;
       if (template !== null && template.unknown !== null) {
         const line = template.steps[0]?.line ?? 0;
         if (!listener.unknown(here, side, template.unknown, line)) return false;
         continue;
       }
-      const list = template === null || source === null ? null : bind(template.steps, source);
-      const hit = source === null ? null : { source, table: state.lookup!.table };
+      const list = template === null || slotValues === null ? null : bind(template.steps, slotValues);
+      const hit = slotValues === null ? null : { slotValues, table: state.lookup!.table };
       const entered = enter(state, list, hit);
       next.push(side === 0 ? { ...here, a: entered } : { ...here, b: entered });
     }
     return true;
   }
 
-  /** All kinds of the layers that some of these have: what is proven for them holds for these. */
-  #allOfLayers(kinds: number): number {
-    const { kinds: all } = this.readings.space;
+  /** All formats of the layers that some of these have: what is proven for them holds for these. */
+  #allOfLayers(formats: number): number {
+    const { formats: all } = this.extractions.space;
     const layers = new Set(
-      all.filter((_, index) => (kinds & (1 << index)) !== 0).map(({ layer3 }) => layer3),
+      all.filter((_, index) => (formats & (1 << index)) !== 0).map(({ layer3 }) => layer3),
     );
     let wide = 0;
     for (const [index, { layer3 }] of all.entries()) if (layers.has(layer3)) wide |= 1 << index;
@@ -286,7 +286,7 @@ export class Product {
       this.#hadManyLookups = true;
       return false;
     }
-    const wide = this.#widening.of(a, b);
+    const wide = this.#generalization.of(a, b);
     if (wide !== null && this.#isObligationMet(wide.a, wide.b, path)) return true;
     return !path.isGeneral && this.#isObligationMet(a, b, path);
   }
@@ -294,12 +294,12 @@ export class Product {
   #isObligationMet(a: State, b: State, path: Path): boolean {
     const namer = new Namer();
     const name = `${stateName(a, namer)}\n${stateName(b, namer)}\n${leadOf(a, b)}`;
-    const contents = path.contents.map(kinds => this.#allOfLayers(kinds));
-    const kinds = namer.contents.map(content => contents[content]!);
-    const exact = `${name}\n${kinds.join()}`;
+    const formatBits = path.formatBits.map(formats => this.#allOfLayers(formats));
+    const formats = namer.formatBits.map(extraction => formatBits[extraction]!);
+    const exact = `${name}\n${formats.join()}`;
     const known = this.#proven.get(exact);
     if (known !== undefined) return known;
-    const general = Path.of(this.#budget, path.space, this.terms, contents);
+    const general = Path.of(this.#budget, path.space, this.terms, formatBits);
     const before = this.#hadManyLookups;
     this.#hadManyLookups = false;
     const isEqual = this.#explore({ a, b, path: general }, GIVE_UP, ATTEMPT_CLASSES);
@@ -343,23 +343,23 @@ const stepIds = new WeakMap<Step, number>();
 let stepCount = 0;
 
 /**
- * Names of states, equal where what comes next is alike: readings are numbered as they are met, so that it does not
+ * Names of states, equal where what comes next is alike: extractions are numbered as they are met, so that it does not
  * matter which labels they were behind.
  */
 class Namer {
-  /** The readings that were met, in order. */
-  readonly contents: number[] = [];
+  /** The extractions that were met, in order. */
+  readonly formatBits: number[] = [];
   /** Whether how deep tables are nested is part of the name. */
   isDeep = false;
 
-  #rank(content: number): number {
-    const known = this.contents.indexOf(content);
-    return known >= 0 ? known : this.contents.push(content) - 1;
+  #rank(extraction: number): number {
+    const known = this.formatBits.indexOf(extraction);
+    return known >= 0 ? known : this.formatBits.push(extraction) - 1;
   }
 
   word(word: Word): string {
     if (word.value !== null) return `${word.value}`;
-    // The first reading is named first in nearly every state.
+    // The first extraction is named first in nearly every state.
     if (word.isOfFrame && this.#rank(0) === 0) return `w${word.id}`;
     return this.segments(word.segments);
   }
@@ -369,7 +369,7 @@ class Namer {
       .map(segment => {
         if (segment.is === "const") return `${segment.bits}=${segment.value}`;
         if (segment.is === "column") return `${segment.bits}c${segment.column.id}.${segment.from}`;
-        const of = `${segment.bits}a${this.#rank(segment.atom.content)}.${segment.atom.word}.${segment.from}`;
+        const of = `${segment.bits}a${this.#rank(segment.atom.extraction)}.${segment.atom.word}.${segment.from}`;
         return segment.is === "atom" ? of : `${of}.${segment.at}-${segment.by}`;
       })
       .join("+");
@@ -379,13 +379,13 @@ class Namer {
     return words.map(word => this.word(word)).join();
   }
 
-  step({ step, source }: Bound): string {
+  step({ step, slotValues }: Bound): string {
     let id = stepIds.get(step);
     if (id === undefined) {
       id = stepCount++;
       stepIds.set(step, id);
     }
-    return source === NO_SOURCE || (source.template?.slots.size ?? 0) === 0 ? `${id}` : `${id}.${source.id}`;
+    return slotValues === NO_VALUES || (slotValues.template?.slots.size ?? 0) === 0 ? `${id}` : `${id}.${slotValues.id}`;
   }
 
   list(list: readonly Bound[], from = 0): string {
@@ -399,7 +399,7 @@ class Namer {
     return stack.map(({ segments }) => this.segments(segments)).join("/");
   }
 
-  frame(frame: Frame): string {
+  frame(frame: StackFrame): string {
     switch (frame.is) {
       case "steps":
         return this.#steps(frame);
@@ -421,17 +421,17 @@ class Namer {
   }
 
   /** Of a list that is run to its end nothing is left but the depth, and that it is an action set: a table it calls is told. */
-  #steps({ list, index, table, depth, isLast, origin }: Extract<Frame, { is: "steps" }>): string {
+  #steps({ list, index, table, depth, isLast, origin }: Extract<StackFrame, { is: "steps" }>): string {
     const nested = this.isDeep ? `.${depth}` : "";
     if (index === list.length) return `${nested}${(origin & ORIGIN.set) === 0 ? "" : "set"}`;
     return `${this.list(list, index)}@${table}${nested} ${isLast} ${origin}`;
   }
 
   packet(packet: Packet): string {
-    const { base, read, readAs, content, popped, pushed, types, isRelabelled, isMoved } = packet;
+    const { base, read, readAs, extraction, popped, pushed, types, isRelabelled, isMoved } = packet;
     const { written, history } = packet;
     const typed = types.map(({ tag, type }) => `${this.word(tag)}:${this.word(type)}`);
-    const numbers = [this.#rank(content), popped, pushed, isRelabelled, isMoved, typed, ...written].join();
+    const numbers = [this.#rank(extraction), popped, pushed, isRelabelled, isMoved, typed, ...written].join();
     const before = read === base ? "same" : this.words(read);
     return `${this.words(base)} ${before} ${this.word(readAs)} ${numbers} ${history}`;
   }
@@ -477,10 +477,10 @@ function stateName(state: State, namer: Namer): string {
   ].join("\n");
 }
 
-/** Whether anything that is still to be used depends on the lanes of a domain. */
+/** Whether anything that is still to be used depends on the elements of a rowSet. */
 function hasColumns(state: State): boolean {
-  const boundHas = ({ source }: Bound): boolean =>
-    source.template !== null && "flowOf" in source && source.template.slots.size > 0;
+  const boundHas = ({ slotValues }: Bound): boolean =>
+    slotValues.template !== null && "flowOf" in slotValues && slotValues.template.slots.size > 0;
   const wordsHave = (words: State["flow"]): boolean => words.some(word => word.hasColumn);
   const leftHas = (left: readonly Left[]): boolean =>
     left.some(one =>

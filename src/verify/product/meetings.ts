@@ -12,7 +12,7 @@ import { flowOf, type Goal, goalsOf, MAX_PAIRS, TooMany } from "./ambiguity-goal
 import { LastingBits } from "./lasting-bits.ts";
 import { Reachability } from "./reachability.ts";
 
-/** Tables in which rivals may meet, each with one of them. */
+/** Tables in which overlapping may meet, each with one of them. */
 export function meetingTables(program: Program): ReadonlyMap<number, number> {
   const goals: Goal[] = [];
   const tables = new Map<number, number>();
@@ -32,13 +32,13 @@ export function meetingTables(program: Program): ReadonlyMap<number, number> {
   return tables;
 }
 
-/** Every table that has rivals or conjunctive matches at all. */
+/** Every table that has overlapping or conjunctive matches at all. */
 function noteAll(program: Program, tables: Map<number, number>): void {
   for (const [table, { clauses }] of listingsOf(program))
     if (clauses.length > 0) tables.set(table, clauses[0]!);
   for (const [table, bands] of program.tables)
-    for (const { rivals, nodes } of bands)
-      for (const [i, others] of rivals.entries())
+    for (const { overlapping, nodes } of bands)
+      for (const [i, others] of overlapping.entries())
         if (others.length > 0) {
           tables.set(table, flowOf(nodes[i]!));
         }

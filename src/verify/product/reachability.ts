@@ -2,13 +2,13 @@
  * Follows packets, as cubes, from where they come in through the tables.
  */
 import { KEY, KEY_WORDS, PORT, type Step } from "../../openflow/index.ts";
-import { learnedTable, learnsOf, tablesAsked } from "../symbolic/asked.ts";
+import { learnedTable, learnsOf, tablesReached } from "../symbolic/asked.ts";
 import type { Node } from "../symbolic/bands.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { listingsOf } from "../symbolic/listing.ts";
 import type { WordTest } from "../symbolic/match-tests.ts";
 import { bindGroup, orderBound } from "../symbolic/slot-values.ts";
-import type { MapNode } from "../symbolic/sorted-subtable.ts";
+import type { Subtable } from "../symbolic/sorted-subtable.ts";
 import type { Template } from "../symbolic/templates.ts";
 import { eachPiece, type Write, writesOf } from "../symbolic/writes.ts";
 import { type Goal, rulesOf, TooMany } from "./ambiguity-goals.ts";
@@ -37,7 +37,7 @@ interface Arrival {
   /** What packets are when the lookup comes back; null as long as none does. */
   back: KnownBits | null;
   /** Arrivals whose flows go on then. */
-  readonly askedBy: Set<Arrival>;
+  readonly callers: Set<Arrival>;
 }
 
 /** A cube at a table, the key that is looked up, and matches of higher priorities that are run already. */
@@ -116,7 +116,7 @@ export class Reachability {
     }
     if (known === undefined) {
       this.#arrivedAt.set(table, count + 1);
-      known = { table, port, cube: cube.copy(), back: null, askedBy: new Set() };
+      known = { table, port, cube: cube.copy(), back: null, callers: new Set() };
       this.#arrived.set(name, known);
       this.#pending.add(known);
     } else if (known.cube.join(cube)) this.#pending.add(known);
@@ -126,7 +126,7 @@ export class Reachability {
   /** Asks a table: what packets are afterwards; null as long as none comes back. */
   #ask(table: number, port: number | null, cube: KnownBits): KnownBits | null {
     const arrival = this.#arrive(table, port, cube);
-    arrival.askedBy.add(this.#now!);
+    arrival.callers.add(this.#now!);
     return arrival.back?.copy() ?? null;
   }
 
@@ -134,7 +134,7 @@ export class Reachability {
     const arrival = this.#now!;
     if (arrival.back === null) arrival.back = cube.copy();
     else if (!arrival.back.join(cube)) return;
-    for (const other of arrival.askedBy) this.#pending.add(other);
+    for (const other of arrival.callers) this.#pending.add(other);
   }
 
   #lookUp({ table, port, cube }: Arrival, goals: readonly Goal[], tables: Map<number, number>): void {
@@ -172,10 +172,10 @@ export class Reachability {
   #meet(node: Node, { key, cube, table, port, above }: Meeting): Tests[] {
     const rules = rulesOf(node);
     if (rules === null) {
-      const map = node as MapNode;
-      this.#count(map.templates.length);
-      if (!map.constants.every(test => key.agreesWith(test))) return [];
-      for (const { steps } of map.templates) this.#hit(steps, null, -1, cube.copy(), table);
+      const subtable = node as Subtable;
+      this.#count(subtable.templates.length);
+      if (!subtable.constants.every(test => key.agreesWith(test))) return [];
+      for (const { steps } of subtable.templates) this.#hit(steps, null, -1, cube.copy(), table);
       return [];
     }
     const exact: Tests[] = [];
@@ -297,7 +297,7 @@ export class Reachability {
     const isSure = step.do === "nothing" || (step.do === "set" && step.prerequisite === "none");
     this.#write(writesOf(step, template, flow), isSure, cube);
     // Whether it is asked at all is not known.
-    for (const next of tablesAsked(this.#program, step, table)) {
+    for (const next of tablesReached(this.#program, step, table)) {
       const back = this.#ask(next, null, cube);
       if (back === null) continue;
       back.join(cube);
@@ -335,16 +335,16 @@ export class Reachability {
     eachPiece(to.field, to.start, to.bits, (word, shift, count, at) => {
       for (let i = 0; i < count; i++) {
         const bit = 2 ** (shift + i);
-        const source = bits.get(at + i);
-        if (source?.isKnown && (this.#lastingMask[word]! & bit) === 0)
-          cube.set(word, bit, source.isSet ? bit : 0);
+        const slotValues = bits.get(at + i);
+        if (slotValues?.isKnown && (this.#lastingMask[word]! & bit) === 0)
+          cube.set(word, bit, slotValues.isSet ? bit : 0);
       }
     });
   }
 
   /** A copy of the packet goes on with what the tracker says; the packet itself goes on untracked. */
   #track(step: Extract<Step, { do: "unknown" }>, cube: KnownBits, table: number): void {
-    for (const next of tablesAsked(this.#program, step, table)) {
+    for (const next of tablesReached(this.#program, step, table)) {
       const tracked = cube.copy();
       this.#write(writesOf(step), false, tracked);
       const invalid = tracked.copy();

@@ -6,8 +6,8 @@ import type { Band, Node } from "../symbolic/bands.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { type Form, type Forms, joinedForms } from "../symbolic/forms.ts";
 import { listingsOf } from "../symbolic/listing.ts";
-import { rowSource } from "../symbolic/slot-values.ts";
-import { MapNode } from "../symbolic/sorted-subtable.ts";
+import { flowValues } from "../symbolic/slot-values.ts";
+import { Subtable } from "../symbolic/sorted-subtable.ts";
 import type { Template } from "../symbolic/templates.ts";
 
 let loneCount = 0;
@@ -42,7 +42,7 @@ function tableForm(bands: readonly Band[], table: number, forms: Forms): Form {
 }
 
 function nodeForm(node: Node, table: number, forms: Forms): Form {
-  if (node instanceof MapNode) {
+  if (node instanceof Subtable) {
     const parts = new Map(
       node.templates.map(one => [forms.template(one, table).text, forms.template(one, table)]),
     );
@@ -55,14 +55,14 @@ function nodeForm(node: Node, table: number, forms: Forms): Form {
   const { template, flow } = node;
   // What such a flow matches is not all in its tests.
   if (template.unknown !== null) return { text: `large ${loneCount++}`, tables: [] };
-  const { text, tables } = forms.flow(template.steps, rowSource(template, flow), table);
+  const { text, tables } = forms.flow(template.steps, flowValues(template, flow), table);
   return { text: `${nodeName(node)} ${template.isMiss} ${text}`, tables };
 }
 
 function nodeName(node: Node): string {
-  const tests = node instanceof MapNode ? node.constants : node.tests;
+  const tests = node instanceof Subtable ? node.constants : node.tests;
   const shared = tests.map(({ word, mask, value }) => `${word}/${mask}=${value}`).join();
-  return node instanceof MapNode ? `${node.size} of ${shared} ${node.words} ${node.masks}` : shared;
+  return node instanceof Subtable ? `${node.size} of ${shared} ${node.words} ${node.masks}` : shared;
 }
 
 const sorted = (nodes: readonly Node[]): Node[] =>
@@ -82,7 +82,7 @@ function haveSameRows(
     const others = sorted(b[at]!.nodes);
     return sorted(nodes).every((node, index) => {
       const other = others[index]!;
-      if (!(node instanceof MapNode && other instanceof MapNode)) return true;
+      if (!(node instanceof Subtable && other instanceof Subtable)) return true;
       return (
         node.keys.every((key, k) => key.every((value, row) => value === other.keys[k]![row])) &&
         haveSameValues(node, other, table, forms)
@@ -91,9 +91,9 @@ function haveSameRows(
   });
 }
 
-function haveSameValues(a: MapNode, b: MapNode, table: number, forms: readonly [Forms, Forms]): boolean {
-  const texts = [a, b].map((map, side) => map.templates.map(one => forms[side]!.template(one, table).text));
-  const columns = [a, b].map(map => map.templates.map(one => columnsOf(map, one)));
+function haveSameValues(a: Subtable, b: Subtable, table: number, forms: readonly [Forms, Forms]): boolean {
+  const texts = [a, b].map((subtable, side) => subtable.templates.map(one => forms[side]!.template(one, table).text));
+  const columns = [a, b].map(subtable => subtable.templates.map(one => columnsOf(subtable, one)));
   for (let row = 0; row < a.size; row++) {
     const [left, right] = [a.templateOf[row]!, b.templateOf[row]!];
     if (texts[0]![left] !== texts[1]![right]) return false;
@@ -104,7 +104,7 @@ function haveSameValues(a: MapNode, b: MapNode, table: number, forms: readonly [
 }
 
 /** The values of a template's slots, in the order of the slots. */
-const columnsOf = (map: MapNode, { slots }: Template): Uint32Array[] =>
+const columnsOf = (subtable: Subtable, { slots }: Template): Uint32Array[] =>
   [...slots.values()].flatMap(({ at, words }) =>
-    (words === 2 ? [at, at + 1] : [at]).map(word => map.valuesAt(word)),
+    (words === 2 ? [at, at + 1] : [at]).map(word => subtable.valuesAt(word)),
   );

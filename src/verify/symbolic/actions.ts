@@ -1,18 +1,18 @@
 /**
- * The steps that change the key and nothing else: what set_field, move, push and their kind make of the words of a state.
+ * The steps that change the key and nothing else: what set_field, move, push and their format make of the words of a state.
  * They run as interpret/translate.ts runs them.
  */
 import { KEY, PORT, type Step } from "../../openflow/index.ts";
 import { type Decider, Unmodelled } from "./decider.ts";
 import { HOLDS, isIcmp, readField, VLAN_PRESENT, writeField, writeMasked } from "./fields.ts";
 import { bind } from "./slot-values.ts";
-import { type Bound, replaceTop, type Source, type State, topOf } from "./state.ts";
+import { type Bound, replaceTop, type SlotValues, type State, topOf } from "./state.ts";
 import { constantSegments, type Segment, type Word } from "./terms.ts";
 
 type Doing<Name extends Step["do"]> = Extract<Step, { do: Name }>;
 
 /** The steps that change the key, and nothing else. */
-export function change(by: Decider, state: State, step: Step, source: Source): State {
+export function change(by: Decider, state: State, step: Step, slotValues: SlotValues): State {
   const { flow } = state;
   const { terms } = by;
   switch (step.do) {
@@ -22,7 +22,7 @@ export function change(by: Decider, state: State, step: Step, source: Source): S
         throw new Unmodelled("a port written over the type or code of ICMP", step.line);
       return {
         ...state,
-        flow: writeMasked(by, flow, step.field, newValue(step, source), step.mask),
+        flow: writeMasked(by, flow, step.field, newValue(step, slotValues), step.mask),
       };
     case "move":
       if (!HOLDS[step.to.field.prerequisite](by, flow) || !HOLDS[step.from.field.prerequisite](by, flow))
@@ -64,7 +64,7 @@ export function change(by: Decider, state: State, step: Step, source: Source): S
     case "pop_queue":
       return { ...state, flow: flow.with(KEY.skbPriority, state.priority) };
     case "write_actions":
-      return writeActions(by, state, bind(step.steps, source));
+      return writeActions(by, state, bind(step.steps, slotValues));
     case "clear_actions":
       return {
         ...state,
@@ -82,23 +82,23 @@ export function change(by: Decider, state: State, step: Step, source: Source): S
   }
 }
 
-function newValue(step: Doing<"set">, source: Source): readonly Segment[] {
-  const place = source.template?.slots.get(step);
-  return place === undefined ? constantSegments(step.value, 128) : source.read(place, step.field.bits);
+function newValue(step: Doing<"set">, slotValues: SlotValues): readonly Segment[] {
+  const place = slotValues.template?.slots.get(step);
+  return place === undefined ? constantSegments(step.value, 128) : slotValues.read(place, step.field.bits);
 }
 
 /** The port of an output, which may be in the row of its flow. */
-export function portOf({ terms }: Decider, step: Doing<"output">, source: Source): Word {
-  const place = source.template?.slots.get(step);
-  return place === undefined ? terms.constant(step.port) : terms.word(source.read(place, 32));
+export function portOf({ terms }: Decider, step: Doing<"output">, slotValues: SlotValues): Word {
+  const place = slotValues.template?.slots.get(step);
+  return place === undefined ? terms.constant(step.port) : terms.word(slotValues.read(place, 32));
 }
 
 /** Adds to the action set. */
 export function writeActions(by: Decider, state: State, list: readonly Bound[]): State {
   let { flow, actionSetHasGroup } = state;
-  for (const { step, source } of list) {
+  for (const { step, slotValues } of list) {
     if (actionSetHasGroup) break;
-    if (step.do === "output") flow = flow.with(KEY.actsetOutput, portOf(by, step, source));
+    if (step.do === "output") flow = flow.with(KEY.actsetOutput, portOf(by, step, slotValues));
     if (step.do === "controller") flow = flow.with(KEY.actsetOutput, by.terms.constant(PORT.controller));
     if (step.do !== "group") continue;
     flow = flow.with(KEY.actsetOutput, by.terms.constant(PORT.unset));
@@ -124,7 +124,7 @@ export function decremented(by: Decider, word: Word, at: number, line: number): 
       return terms.replace(word, at, [{ ...ttl!, by: ttl!.by + 1 }]);
     case "column": {
       const { column, from } = ttl!;
-      const less = terms.column(`${column.id}.${from}-1`, column.domain, () =>
+      const less = terms.column(`${column.id}.${from}-1`, column.rowSet, () =>
         column.values.map(value => ((value >>> from) - 1) & 0xff),
       );
       return terms.replace(word, at, [{ is: "column", bits: 8, from: 0, column: less }]);

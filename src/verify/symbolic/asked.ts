@@ -5,20 +5,20 @@
 import { KEY, PORT, type Step } from "../../openflow/index.ts";
 import type { Program } from "./compiled-tables.ts";
 import { bindGroup } from "./slot-values.ts";
-import { MapNode } from "./sorted-subtable.ts";
+import { Subtable } from "./sorted-subtable.ts";
 import type { Template } from "./templates.ts";
 import { eachPiece, type Write, writesOf } from "./writes.ts";
 
 /** Writes to one word that are told apart. */
 const MAX_WRITES = 256;
-/** Rows of a map whose values are read one by one. */
+/** Rows of a subtable whose values are read one by one. */
 const MAX_ROWS = 64;
 
-/** All flows of a program with their templates; of the rows of a large map the templates alone, with flow -1. */
+/** All flows of a program with their templates; of the rows of a large subtable the templates alone, with flow -1. */
 export function* flowsOf(program: Program): Generator<readonly [Template, number]> {
   for (const { nodes } of [...program.tables.values()].flat())
     for (const node of nodes) {
-      if (!(node instanceof MapNode)) yield [node.template, node.flow];
+      if (!(node instanceof Subtable)) yield [node.template, node.flow];
       else if (node.size > MAX_ROWS) for (const template of node.templates) yield [template, -1];
       else
         for (let row = 0; row < node.size; row++)
@@ -102,11 +102,11 @@ export function learnedPriority({ text }: LearnStep): number | null {
 }
 
 /** Unknown steps that ask no table, whatever their arguments. */
-const ASKS_NOTHING =
+const REACHES_NOTHING =
   /^(multipath|bundle|bundle_load|check_pkt_larger|learn|dec_nsh_ttl|nat|controller\(|(set_field|move|push|pop) of )/;
 
 /** Tables that a step asks itself; lists inside it and buckets are not looked into. */
-export function tablesAsked(program: Program, step: Step, table: number): readonly number[] {
+export function tablesReached(program: Program, step: Step, table: number): readonly number[] {
   switch (step.do) {
     case "resubmit":
       return [step.table ?? table];
@@ -118,13 +118,13 @@ export function tablesAsked(program: Program, step: Step, table: number): readon
     case "pop_mpls":
       return [0];
     case "unknown":
-      return askedByUnknown(step, table);
+      return reachedByUnknown(step, table);
     default:
       return [];
   }
 }
 
-function askedByUnknown(
+function reachedByUnknown(
   { feature, text }: Extract<Step, { do: "unknown" }>,
   table: number,
 ): readonly number[] {
@@ -137,7 +137,7 @@ function askedByUnknown(
     if (next === null) return everyTable();
     return [next[1] === "" ? table : Number(next[1])];
   }
-  return ASKS_NOTHING.test(feature) ? [] : everyTable();
+  return REACHES_NOTHING.test(feature) ? [] : everyTable();
 }
 
 const everyTable = (): number[] => Array.from({ length: 256 }, (_, table) => table);

@@ -3,7 +3,7 @@
  */
 import type { Conjunction } from "./conjunctions.ts";
 import type { WordTest } from "./match-tests.ts";
-import type { MapNode } from "./sorted-subtable.ts";
+import type { Subtable } from "./sorted-subtable.ts";
 import type { Template } from "./templates.ts";
 
 /** A single flow with its match. */
@@ -13,14 +13,14 @@ export interface Rule {
   readonly flow: number;
 }
 
-export type Node = Rule | MapNode;
+export type Node = Rule | Subtable;
 
 /** Flows of one priority. */
 export interface Band {
   readonly priority: number;
   readonly nodes: readonly Node[];
   /** For each node those behind it that can match the same packet and do something else. */
-  readonly rivals: readonly (readonly number[])[];
+  readonly overlapping: readonly (readonly number[])[];
   /** The conjunctive matches whose clauses have this priority. */
   readonly conjunctions: readonly Conjunction[];
   /** Nodes that are not found with a conj_id (conjunctions.ts). */

@@ -1,5 +1,5 @@
 /**
- * A flow table made ready for proving: per table *bands* of one priority, each a few rules and map nodes. Flows of one
+ * A flow table made ready for proving: per table *bands* of one priority, each a few rules and subtable nodes. Flows of one
  * shape share a *template*, their actions with slots for what differs from row to row, so that a million flows are a
  * handful of templates. Spelling is gone by then: the steps are those of the interpreter's own compiler.
  */
@@ -18,7 +18,7 @@ import {
 import type { Budget } from "../budget.ts";
 import type { Band, Node } from "./bands.ts";
 import { testsOf, variantsOf, type WordTest } from "./match-tests.ts";
-import { MapNode } from "./sorted-subtable.ts";
+import { Subtable } from "./sorted-subtable.ts";
 import { TableCompiler } from "./table-compiler.ts";
 import type { Template } from "./templates.ts";
 
@@ -33,7 +33,7 @@ export class Program {
   /** The version of Open vSwitch that runs it. */
   readonly ovs: OvsVersion;
   readonly behaviour: OvsBehaviour;
-  readonly #askedFrom = new Map<number, ReadonlySet<number>>();
+  readonly #matchedFrom = new Map<number, ReadonlySet<number>>();
   readonly #actionsOf = new Map<number, string>();
 
   /** Throws OutOfBudget. */
@@ -66,8 +66,8 @@ export class Program {
   }
 
   /** Words that tables ask for which a lookup in this one can lead to, itself among them. */
-  wordsAskedFrom(table: number): ReadonlySet<number> {
-    let words = this.#askedFrom.get(table);
+  wordsMatchedFrom(table: number): ReadonlySet<number> {
+    let words = this.#matchedFrom.get(table);
     if (words === undefined) {
       const found = new Set<number>();
       const seen = new Set([table]);
@@ -79,12 +79,12 @@ export class Program {
               for (const { word } of variants.flat()) found.add(word);
           for (const node of nodes) {
             for (const word of wordsOf(node)) found.add(word);
-            const templates = node instanceof MapNode ? node.templates : [node.template];
+            const templates = node instanceof Subtable ? node.templates : [node.template];
             for (const { steps } of templates) this.#addTables(steps, next, seen);
           }
         }
       words = found;
-      this.#askedFrom.set(table, words);
+      this.#matchedFrom.set(table, words);
     }
     return words;
   }
@@ -124,7 +124,7 @@ export class Program {
 function hasRow(node: Node, tests: readonly WordTest[]): boolean {
   const isIn = (list: readonly WordTest[], { word, mask, value }: WordTest): boolean =>
     list.some(test => test.word === word && test.mask === mask && test.value === value);
-  if (!(node instanceof MapNode))
+  if (!(node instanceof Subtable))
     return node.tests.length === tests.length && tests.every(test => isIn(node.tests, test));
   if (tests.length !== node.constants.length + node.words.length) return false;
   if (!node.constants.every(test => isIn(tests, test))) return false;
@@ -135,6 +135,6 @@ function hasRow(node: Node, tests: readonly WordTest[]): boolean {
 }
 
 const wordsOf = (node: Node): readonly number[] =>
-  node instanceof MapNode
+  node instanceof Subtable
     ? [...node.constants.map(({ word }) => word), ...node.words]
     : node.tests.map(({ word }) => word);

@@ -162,7 +162,7 @@ export function doShare(a: Conjunction, b: Conjunction): boolean {
 }
 
 /** The flows of a table that stand, as far as those of one match and priority replace each other. */
-export class Standing {
+export class ClauseIndex {
   /** By what they compare, the signature first; the highest priority of clauses, and flows by priority. */
   readonly #byTests = new Map<string, Map<string, Map<number, number>>>();
   /** Flows that were replaced. */

@@ -1,4 +1,4 @@
-/** How many flow keys a space has: counted kind by kind, word by word, from the cubes. */
+/** How many flow keys a space has: counted format by format, word by word, from the cubes. */
 import { cubesOf, inputWordsOf, type Space, widthOfWord } from "./input-space.ts";
 
 const bitsIn = (mask: number): number => {
@@ -10,10 +10,10 @@ const bitsIn = (mask: number): number => {
 /** The logarithm to base 2. */
 export function countKeys(space: Space): number {
   let total = 0;
-  for (const kind of space.kinds) {
+  for (const format of space.formats) {
     let bits = 0;
     for (const word of inputWordsOf(space)) {
-      const cubes = cubesOf(space, kind, word);
+      const cubes = cubesOf(space, format, word);
       const width = widthOfWord(word);
       if (cubes === null) bits += width;
       else {

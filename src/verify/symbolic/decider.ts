@@ -2,7 +2,7 @@
  * How the machine asks about symbolic values: it never looks at a path itself. paths/path-decider.ts answers along one
  * path; where the answer depends on the input, it splits the path and throws.
  */
-import type { Kind } from "./input-space.ts";
+import type { FrameFormat } from "./input-space.ts";
 import type { Terms, Word } from "./terms.ts";
 
 /** Answers whether the bits of a word have a value; leaves by an exception when that depends. */
@@ -12,8 +12,8 @@ export interface Decider {
   isSame(a: Word, b: Word): boolean;
   /** Whether two words are the same; null where it depends. */
   compare(a: Word, b: Word): boolean | null;
-  /** Whether a reading of the frame is of a kind that `test` holds for. */
-  isOfKind(content: number, test: (kind: Kind) => boolean): boolean;
+  /** Whether a extraction of the frame is of a format that `test` holds for. */
+  hasFormat(extraction: number, test: (format: FrameFormat) => boolean): boolean;
   /** Takes in extractions that were added since: later questions may be about them. */
   extend(): void;
 }

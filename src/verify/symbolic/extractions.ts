@@ -12,19 +12,19 @@ import { typesName } from "./packet.ts";
 import type { Packet } from "./state.ts";
 import type { Atom, Terms, Word } from "./terms.ts";
 
-/** One reading of the frame. */
-export interface Reading {
+/** One extraction of the frame. */
+export interface Extraction {
   readonly name: string;
-  /** Kinds that it can be, as bits of the space's kinds. */
-  readonly kinds: number;
-  /** The claimed type, and the labels of the original stack that are gone; null for the first reading. */
+  /** Kinds that it can be, as bits of the space's formats. */
+  readonly formats: number;
+  /** The claimed type, and the labels of the original stack that are gone; null for the first extraction. */
   readonly behind: { readonly type: number; readonly popped: number; readonly isShifted: boolean } | null;
 }
 
-/** The words from nw_src on, and the reading they are of. */
+/** The words from nw_src on, and the extraction they are of. */
 interface Inner {
   readonly words: readonly Word[];
-  readonly content: number;
+  readonly extraction: number;
   readonly isShifted: boolean;
 }
 
@@ -38,27 +38,27 @@ const LAYER_3_OF: Readonly<Record<number, string>> = {
 /** A pseudo word: whether the frame has an LLC/SNAP header. */
 export const SNAP_WORD = KEY_WORDS;
 
-export class Readings {
+export class Extractions {
   readonly space: Space;
   readonly terms: Terms;
-  readonly list: Reading[] = [];
+  readonly list: Extraction[] = [];
   readonly #texts = new Map<string, number>();
 
   constructor(space: Space, terms: Terms) {
     this.space = space;
     this.terms = terms;
-    this.list.push({ name: "frame", kinds: (2 ** space.kinds.length - 1) | 0, behind: null });
+    this.list.push({ name: "frame", formats: (2 ** space.formats.length - 1) | 0, behind: null });
   }
 
-  atom(content: number, word: number): Atom {
+  atom(extraction: number, word: number): Atom {
     const bits = word === SNAP_WORD ? 1 : widthOfWord(word);
-    return this.terms.atom(`${content}.${word}`, content, word, bits);
+    return this.terms.atom(`${extraction}.${word}`, extraction, word, bits);
   }
 
-  /** The kinds of every reading so far, behind those that are given. */
-  contentsWith(given: readonly number[]): readonly number[] {
+  /** The formats of every extraction so far, behind those that are given. */
+  formatBitsWith(given: readonly number[]): readonly number[] {
     if (given.length === this.list.length) return given;
-    return [...given, ...this.list.slice(given.length).map(({ kinds }) => kinds)];
+    return [...given, ...this.list.slice(given.length).map(({ formats }) => formats)];
   }
 
   /** The key of a frame that comes in, with or without what only a tunnel gives it. */
@@ -82,14 +82,14 @@ export class Readings {
     } else if (packet.pushed > 0) {
       throw new Unmodelled("a packet that is read anew while it has pushed labels", line);
     }
-    const { words, content, isShifted } = this.#inner(decider, packet, line);
+    const { words, extraction, isShifted } = this.#inner(decider, packet, line);
     const read = [...key];
     for (let word: number = KEY.nwSrc; word < KEY_WORDS; word++) {
       key[word] = words[word]!;
       // What was written stays written, though it is read as it was written.
-      read[word] = content === packet.content ? packet.read[word]! : words[word]!;
+      read[word] = extraction === packet.extraction ? packet.read[word]! : words[word]!;
     }
-    const found = { readAs: key[KEY.dlType]!, content, isRelabelled: false, isMoved: false };
+    const found = { readAs: key[KEY.dlType]!, extraction, isRelabelled: false, isMoved: false };
     // Where the type was written in front of an LLC header, that is part of what it announces by now.
     const types = isShifted
       ? [{ tag: key[KEY.dlType]!, type: this.#named(typesName(packet)) }]
@@ -128,7 +128,7 @@ export class Readings {
     if (!isShifted && (type === readAs || isSameType(decider, type, readAs)))
       return {
         words: isRewritten ? this.#rewritten(decider, packet, line) : base,
-        content: packet.content,
+        extraction: packet.extraction,
         isShifted,
       };
     if (isRewritten) throw new Unmodelled("a rewritten packet that is read as another type", line);
@@ -163,19 +163,19 @@ export class Readings {
       throw new Unmodelled("pop_mpls to a type that is none", line);
     const key = Array.from({ length: KEY_WORDS }, () => terms.constant(0));
     const layer3 = LAYER_3_OF[claimed];
-    if (layer3 === undefined) return { words: key, content: 0 };
+    if (layer3 === undefined) return { words: key, extraction: 0 };
     const { popped } = packet;
     const name = `${claimed} ${popped} ${isShifted ? typesName(packet) : ""}`;
-    let content = this.list.findIndex(reading => reading.name === name);
-    if (content < 0) {
-      content = this.list.length;
-      let kinds = 0;
-      for (const [index, kind] of this.space.kinds.entries()) if (kind.layer3 === layer3) kinds |= 1 << index;
-      if (kinds === 0) throw new Error("assertion: the space has kinds of what is behind labels");
-      this.list.push({ name, kinds, behind: { type: claimed, popped, isShifted } });
+    let extraction = this.list.findIndex(extraction => extraction.name === name);
+    if (extraction < 0) {
+      extraction = this.list.length;
+      let formats = 0;
+      for (const [index, format] of this.space.formats.entries()) if (format.layer3 === layer3) formats |= 1 << index;
+      if (formats === 0) throw new Error("assertion: the space has formats of what is behind labels");
+      this.list.push({ name, formats, behind: { type: claimed, popped, isShifted } });
     }
-    for (const word of INNER_WORDS) key[word] = terms.atomWord(this.atom(content, word));
-    return { words: key, content };
+    for (const word of INNER_WORDS) key[word] = terms.atomWord(this.atom(extraction, word));
+    return { words: key, extraction };
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Reading and writing fields of a symbolic key, as interpret/field-access.ts does with numbers: the same pieces, the same
+ * Extraction and writing fields of a symbolic key, as interpret/field-access.ts does with numbers: the same pieces, the same
  * oddities of Open vSwitch's writers. Questions about values go to a `Decider`.
  */
 import { type Demanded, type Field, KEY, type Subfield } from "../../openflow/index.ts";

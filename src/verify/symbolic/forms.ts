@@ -4,10 +4,10 @@
  * in place of a group stands what it does. A step of which a text cannot say everything has a text of its own.
  */
 import { type Action, compileActions, type Group, PORT, type Step } from "../../openflow/index.ts";
-import { tablesAsked } from "./asked.ts";
+import { tablesReached } from "./asked.ts";
 import type { Program } from "./compiled-tables.ts";
-import { bindGroup, isLanes, isRow, NO_SOURCE } from "./slot-values.ts";
-import type { Bound, Source } from "./state.ts";
+import { bindGroup, isRowSet, isSingleFlow, NO_VALUES } from "./slot-values.ts";
+import type { Bound, SlotValues } from "./state.ts";
 import type { Template } from "./templates.ts";
 
 /** A text with holes, and the tables that fill them, in order. */
@@ -19,7 +19,7 @@ export interface Form {
 /** A form that is longer than this is like no other. */
 const MAX_TEXT = 100_000;
 /** Stands for a table. */
-const HOLE = "\u0000";
+const PLACEHOLDER = "\u0000";
 const NOTHING: Form = { text: "", tables: [] };
 
 let loneCount = 0;
@@ -55,71 +55,71 @@ export class Forms {
     const place: Place = { table, isLater, groups: [] };
     if (from >= list.length) return NOTHING;
     return joinedForms(
-      list.slice(from).map(({ step, source }) => this.#step(step, source, place)),
+      list.slice(from).map(({ step, slotValues }) => this.#step(step, slotValues, place)),
       ";",
     );
   }
 
   /** Of a list of actions. */
   actions(actions: readonly Action[], table: number): Form {
-    return this.flow(compileActions(actions, 0), NO_SOURCE, table);
+    return this.flow(compileActions(actions, 0), NO_VALUES, table);
   }
 
   /** Of the steps of a flow. */
-  flow(steps: readonly Step[], source: Source, table: number): Form {
-    return this.#list(steps, source, { table, isLater: false, groups: [] });
+  flow(steps: readonly Step[], slotValues: SlotValues, table: number): Form {
+    return this.#list(steps, slotValues, { table, isLater: false, groups: [] });
   }
 
   /** Of the steps of a template, with the numbers of its slots in place of their values. */
   template(template: Template, table: number): Form {
     let form = this.#templates.get(template);
     if (form === undefined) {
-      form = this.flow(template.steps, { ...NO_SOURCE, template }, table);
+      form = this.flow(template.steps, { ...NO_VALUES, template }, table);
       this.#templates.set(template, form);
     }
     return form;
   }
 
-  #list(steps: readonly Step[], source: Source, place: Place): Form {
+  #list(steps: readonly Step[], slotValues: SlotValues, place: Place): Form {
     const form = joinedForms(
-      steps.map(step => this.#step(step, source, place)),
+      steps.map(step => this.#step(step, slotValues, place)),
       ";",
     );
     return form.text.length > MAX_TEXT ? lone() : form;
   }
 
-  #step(step: Step, source: Source, place: Place): Form {
-    if ((source.template?.slots.size ?? 0) > 0) return this.#made(step, source, place);
+  #step(step: Step, slotValues: SlotValues, place: Place): Form {
+    if ((slotValues.template?.slots.size ?? 0) > 0) return this.#made(step, slotValues, place);
     const name = `${place.table} ${place.isLater} ${place.groups}`;
     const known = this.#known.get(step) ?? new Map<string, Form>();
     this.#known.set(step, known);
     let form = known.get(name);
     if (form === undefined) {
-      form = this.#made(step, source, place);
+      form = this.#made(step, slotValues, place);
       known.set(name, form);
     }
     return form;
   }
 
-  #made(step: Step, source: Source, place: Place): Form {
+  #made(step: Step, slotValues: SlotValues, place: Place): Form {
     switch (step.do) {
       case "clone": {
-        const { text, tables } = this.#list(step.steps, source, place);
+        const { text, tables } = this.#list(step.steps, slotValues, place);
         return { text: `clone ${step.isCopied} ${step.needsReparse}(${text})`, tables };
       }
       case "write_actions": {
-        const { text, tables } = this.#list(step.steps, source, { ...place, isLater: true });
+        const { text, tables } = this.#list(step.steps, slotValues, { ...place, isLater: true });
         return { text: `write(${text})`, tables };
       }
       case "group":
         return this.#group(step, place);
       default: {
         if (place.isLater && step.do === "resubmit" && step.table === null) return lone();
-        const tables = tablesAsked(this.#program, step, place.table);
-        const text = textOf(step, source);
+        const tables = tablesReached(this.#program, step, place.table);
+        const text = textOf(step, slotValues);
         return text === null
           ? lone()
-          : { text: text + tables.map(next => holeOf(next, place)).join(""), tables };
+          : { text: text + tables.map(next => placeholderOf(next, place)).join(""), tables };
       }
     }
   }
@@ -136,7 +136,7 @@ export class Forms {
     const buckets = bindGroup(group).map((list, index) => {
       const { text, tables } = this.#list(
         list.map(bound => bound.step),
-        NO_SOURCE,
+        NO_VALUES,
         inside,
       );
       return { text: `${bucketText(group, index)}(${text})`, tables };
@@ -154,18 +154,18 @@ function bucketText({ buckets }: Group, index: number): string {
 }
 
 /** Going back to a table, or to one before it, is counted (64 levels). */
-const holeOf = (next: number, { table, isLater }: Place): string =>
-  `${HOLE}${next <= table ? "back" : ""}${isLater ? next : ""}`;
+const placeholderOf = (next: number, { table, isLater }: Place): string =>
+  `${PLACEHOLDER}${next <= table ? "back" : ""}${isLater ? next : ""}`;
 
 /** A step without its line, its values from where they are; null when a text cannot say them. */
-function textOf(step: Step, source: Source): string | null {
+function textOf(step: Step, slotValues: SlotValues): string | null {
   const shown: Record<string, unknown> = { ...step, line: 0 };
   if (step.do === "resubmit") {
     shown.table = 0;
     if (step.port === PORT.inPort) shown.port = null;
   }
   if (step.do === "set" || step.do === "output") {
-    const value = valueIn(step, source);
+    const value = valueIn(step, slotValues);
     if (value === null) return null;
     shown[step.do === "set" ? "value" : "port"] = value;
   }
@@ -173,15 +173,15 @@ function textOf(step: Step, source: Source): string | null {
 }
 
 /** The value that is set, or the port; the number of the slot where there is no row; null for values of many rows. */
-function valueIn(step: Extract<Step, { do: "set" | "output" }>, source: Source): unknown {
-  const { template } = source;
+function valueIn(step: Extract<Step, { do: "set" | "output" }>, slotValues: SlotValues): unknown {
+  const { template } = slotValues;
   const slot = template?.slots.get(step);
   const masked = (words: readonly number[]): unknown =>
     step.do === "set" ? words.map((word, index) => (word & step.mask[index]!) >>> 0) : words[0];
   if (template === null || slot === undefined) return masked(step.do === "set" ? step.value : [step.port]);
-  if (isLanes(source)) return null;
-  if (!isRow(source)) return `slot ${[...template.slots.keys()].indexOf(step)} ${slot.words}`;
-  const at = (word: number): number => template.flows.valueAt(source.flow, slot.at + word);
+  if (isRowSet(slotValues)) return null;
+  if (!isSingleFlow(slotValues)) return `slot ${[...template.slots.keys()].indexOf(step)} ${slot.words}`;
+  const at = (word: number): number => template.flows.valueAt(slotValues.flow, slot.at + word);
   return masked(slot.words === 2 ? [at(1), at(0), 0, 0] : [at(0), 0, 0, 0]);
 }
 

@@ -26,7 +26,7 @@ export function keepForLater(state: State, list: readonly Bound[], index: number
     const isOfTable = SPEAKS_OF_TABLE.has(step.do) && (step.do !== "resubmit" || step.table === null);
     if (isOfTable && frozenTable !== table) {
       const unroll: Step = { do: "unroll", table, line: step.line, needsReparse: true, inSet: null };
-      frozen.push({ step: unroll, source: bound.source });
+      frozen.push({ step: unroll, slotValues: bound.slotValues });
       frozenTable = table;
     }
     frozen.push(bound);

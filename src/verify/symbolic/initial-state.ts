@@ -2,18 +2,18 @@
  * The state of a symbolic machine before the first lookup.
  */
 import { KEY, PORT } from "../../openflow/index.ts";
-import type { Readings } from "./extractions.ts";
+import type { Extractions } from "./extractions.ts";
 import { NEW_PASS, type Packet, type State } from "./state.ts";
 
 /** The state in front of a frame that comes in, with or without what only a tunnel gives it. */
-export function initialState(readings: Readings, side: 0 | 1, isTunnelled: boolean): State {
-  const key = readings.firstKey(isTunnelled);
-  const { terms } = readings;
+export function initialState(extractions: Extractions, side: 0 | 1, isTunnelled: boolean): State {
+  const key = extractions.firstKey(isTunnelled);
+  const { terms } = extractions;
   const packet: Packet = {
     base: key,
     read: key,
     readAs: key[KEY.dlType]!,
-    content: 0,
+    extraction: 0,
     popped: 0,
     pushed: 0,
     types: [],

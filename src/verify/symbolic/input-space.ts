@@ -1,8 +1,8 @@
 /**
- * The input space: which keys a frame can have when Open vSwitch has read it (lib/flow.c), as *kinds*. A kind says of
+ * The input space: which keys a frame can have when Open vSwitch has read it (lib/flow.c), as *formats*. A format says of
  * every word from dl_type on what it can be: zero, or one of some cubes. Kinds are disjoint sets of frames and together
  * they are all of them, from 14 bytes up: readable and unreadable headers, label stacks by their S bits, cut short or
- * not. What depends on the bytes and not on the key (lengths) is a kind of its own where it changes what is written.
+ * not. What depends on the bytes and not on the key (lengths) is a format of its own where it changes what is written.
  */
 import { KEY } from "../../openflow/index.ts";
 
@@ -14,7 +14,7 @@ export interface Cube {
 
 export type Layer3 = "ip4" | "ip6" | "arp" | "mpls" | "none";
 
-export interface Kind {
+export interface FrameFormat {
   readonly name: string;
   readonly layer3: Layer3;
   /** Cubes of the words that are not free; ZERO for what is not read. */
@@ -25,9 +25,9 @@ export interface Kind {
   readonly hasLayer4: boolean;
 }
 
-/** First and last word that the kind decides on. */
-export const FIRST_KIND_WORD = KEY.dlType;
-export const LAST_KIND_WORD = KEY.ndOptionsType;
+/** First and last word that the format decides on. */
+export const FIRST_FORMAT_WORD = KEY.dlType;
+export const LAST_FORMAT_WORD = KEY.ndOptionsType;
 
 const ZERO: readonly Cube[] = [{ mask: 0xffffffff, value: 0 }];
 const exactly = (...values: number[]): Cube[] => values.map(value => ({ mask: 0xffffffff, value }));
@@ -73,17 +73,17 @@ function words(first: number, count: number): Words {
   return Object.fromEntries(Array.from({ length: count }, (_, i) => [first + i, "any" as const]));
 }
 
-function kind(
+function format(
   name: string,
   layer3: Layer3,
   types: readonly number[] | null,
   read: Words,
   hasLayer4 = false,
-): Kind {
+): FrameFormat {
   const cubes = new Map<number, readonly Cube[]>();
   const notTypes = types === null ? KNOWN_TYPES : [];
   cubes.set(KEY.dlType, types === null ? rangeCubes(0x600, 0xffff) : exactly(...types));
-  for (let word: number = KEY.mplsLse; word <= LAST_KIND_WORD; word++) {
+  for (let word: number = KEY.mplsLse; word <= LAST_FORMAT_WORD; word++) {
     const cube = read[word];
     if (cube === undefined) cubes.set(word, ZERO);
     else if (cube !== "any") cubes.set(word, cube);
@@ -128,9 +128,9 @@ const ND: Words = {
 };
 
 /** Kinds with layer 4 over IPv4 or IPv6. */
-function transports(version: "ip4" | "ip6", type: number, ip: Words): Kind[] {
-  const over = (name: string, protocol: number, read: Words): Kind =>
-    kind(
+function transports(version: "ip4" | "ip6", type: number, ip: Words): FrameFormat[] {
+  const over = (name: string, protocol: number, read: Words): FrameFormat =>
+    format(
       `${version} ${name}`,
       version,
       [type],
@@ -155,18 +155,18 @@ export const ND_WITH_OPTIONS = "ip6 nd";
 const BOTTOM: readonly Cube[] = [{ mask: 0x100, value: 0x100 }];
 const NOT_BOTTOM: readonly Cube[] = [{ mask: 0x100, value: 0 }];
 
-function stack(name: string, ...entries: (readonly Cube[])[]): Kind {
+function stack(name: string, ...entries: (readonly Cube[])[]): FrameFormat {
   const read = Object.fromEntries(entries.map((cube, i) => [KEY.mplsLse + i, cube]));
-  return kind(`mpls ${name}`, "mpls", [0x8847, 0x8848], read);
+  return format(`mpls ${name}`, "mpls", [0x8847, 0x8848], read);
 }
 
-const IPV6_BARE = kind("ip6", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: NO_EXTENSION });
+const IPV6_BARE = format("ip6", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: NO_EXTENSION });
 
-/** All kinds, the most ordinary first: a witness is of the first kind that will do. At most 31. */
-export const KINDS: readonly Kind[] = [
-  kind("ip4", "ip4", [0x0800], IP4),
+/** All formats, the most ordinary first: a witness is of the first format that will do. At most 31. */
+export const FRAME_FORMATS: readonly FrameFormat[] = [
+  format("ip4", "ip4", [0x0800], IP4),
   ...transports("ip4", 0x0800, IP4),
-  kind("arp", "arp", [0x0806, 0x8035], {
+  format("arp", "arp", [0x0806, 0x8035], {
     [KEY.nwProto]: "any",
     [KEY.nwSrc]: "any",
     [KEY.nwDst]: "any",
@@ -175,11 +175,11 @@ export const KINDS: readonly Kind[] = [
   stack("1", BOTTOM),
   stack("2", NOT_BOTTOM, BOTTOM),
   stack("3", NOT_BOTTOM, NOT_BOTTOM, BOTTOM),
-  kind("other", "none", null, {}),
+  format("other", "none", null, {}),
   IPV6_BARE,
   ...transports("ip6", 0x86dd, IP6),
-  kind("ip6 icmp6", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: exactly(58), ...TYPE_AND_CODE }, true),
-  kind(
+  format("ip6 icmp6", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: exactly(58), ...TYPE_AND_CODE }, true),
+  format(
     ND_WITH_OPTIONS,
     "ip6",
     [0x86dd],
@@ -193,27 +193,27 @@ export const KINDS: readonly Kind[] = [
     },
     true,
   ),
-  kind(
+  format(
     ND_BARE,
     "ip6",
     [0x86dd],
     { ...IP6, ...ND, [KEY.nwProto]: exactly(58), ...words(KEY.ndTarget, 4) },
     true,
   ),
-  kind("ip6 nd cut", "ip6", [0x86dd], { ...IP6, ...ND, [KEY.nwProto]: exactly(58) }),
-  kind("802.3", "none", [0x05ff], {}),
-  kind("ip4 bad", "ip4", [0x0800], {}),
-  kind("arp bad", "arp", [0x0806, 0x8035], {}),
-  kind("ip6 later", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: exactly(44), [KEY.nwFrag]: exactly(3) }),
-  kind("ip6 cut", "ip6", [0x86dd], IP6_ADDRESSES),
-  kind("ip6 bad", "ip6", [0x86dd], {}),
+  format("ip6 nd cut", "ip6", [0x86dd], { ...IP6, ...ND, [KEY.nwProto]: exactly(58) }),
+  format("802.3", "none", [0x05ff], {}),
+  format("ip4 bad", "ip4", [0x0800], {}),
+  format("arp bad", "arp", [0x0806, 0x8035], {}),
+  format("ip6 later", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: exactly(44), [KEY.nwFrag]: exactly(3) }),
+  format("ip6 cut", "ip6", [0x86dd], IP6_ADDRESSES),
+  format("ip6 bad", "ip6", [0x86dd], {}),
   stack("4 or cut after 3", NOT_BOTTOM, NOT_BOTTOM, NOT_BOTTOM),
   stack("cut after 2", NOT_BOTTOM, NOT_BOTTOM),
   stack("cut after 1", NOT_BOTTOM),
   stack("cut at once"),
 ];
 
-if (KINDS.length > 31) throw new Error("assertion: kinds fit into the bits of a number");
+if (FRAME_FORMATS.length > 31) throw new Error("assertion: formats fit into the bits of a number");
 
 /** Ports that frames come from: 1 … 0xfeff and LOCAL. */
 const IN_PORTS: readonly Cube[] = [...rangeCubes(1, 0xfeff), { mask: 0xffffffff, value: 0xfffffffe }];
@@ -237,16 +237,16 @@ export const NO_PORT_KINDS: PortKinds = { tunnels: new Set(), others: new Set(),
 
 /** What frames there are, and what comes with them: all of them, or, in tests, a few. */
 export interface Space {
-  readonly kinds: readonly Kind[];
+  readonly formats: readonly FrameFormat[];
   /** Words that come with a frame beside its bytes and can be anything (entering.ts); of all others nothing is read. */
   readonly entering: readonly number[];
   readonly ports: PortKinds;
-  /** Cubes of the words in front of dl_type, whatever the kind. */
+  /** Cubes of the words in front of dl_type, whatever the format. */
   readonly cubes: ReadonlyMap<number, readonly Cube[]>;
 }
 
 export const EVERY_FRAME: Space = {
-  kinds: KINDS,
+  formats: FRAME_FORMATS,
   entering: [],
   ports: NO_PORT_KINDS,
   cubes: new Map([
@@ -255,12 +255,12 @@ export const EVERY_FRAME: Space = {
   ]),
 };
 
-/** What a kind, or the space, says of a word of the key; null when nothing. */
-export function cubesOf(space: Space, kind: Kind, word: number): readonly Cube[] | null {
-  return kind.cubes.get(word) ?? space.cubes.get(word) ?? null;
+/** What a format, or the space, says of a word of the key; null when nothing. */
+export function cubesOf(space: Space, format: FrameFormat, word: number): readonly Cube[] | null {
+  return format.cubes.get(word) ?? space.cubes.get(word) ?? null;
 }
 
-/** Words of a first reading that a frame's port and bytes decide. */
+/** Words of a first extraction that a frame's port and bytes decide. */
 export const INPUT_WORDS: readonly number[] = [
   KEY.inPort,
   KEY.dlDst,
@@ -272,12 +272,12 @@ export const INPUT_WORDS: readonly number[] = [
   KEY.mplsLse,
   KEY.mplsLse + 1,
   KEY.mplsLse + 2,
-  ...Array.from({ length: LAST_KIND_WORD - KEY.nwSrc + 1 }, (_, i) => KEY.nwSrc + i),
+  ...Array.from({ length: LAST_FORMAT_WORD - KEY.nwSrc + 1 }, (_, i) => KEY.nwSrc + i),
 ];
 
-/** Words of a first reading that can be anything; all others are zero. */
+/** Words of a first extraction that can be anything; all others are zero. */
 export const inputWordsOf = ({ entering }: Space): readonly number[] =>
   entering.length === 0 ? INPUT_WORDS : [...INPUT_WORDS, ...entering];
 
-/** The words behind the labels, which a second reading makes anew. */
+/** The words behind the labels, which a second extraction makes anew. */
 export const INNER_WORDS: readonly number[] = INPUT_WORDS.filter(word => word >= KEY.nwSrc);

@@ -6,7 +6,7 @@ import { findField, KEY } from "../../openflow/index.ts";
 import { type LearnStep, learnedPriority, learnedTable, learnsOf } from "./asked.ts";
 import type { Node } from "./bands.ts";
 import type { Program } from "./compiled-tables.ts";
-import { MapNode } from "./sorted-subtable.ts";
+import { Subtable } from "./sorted-subtable.ts";
 import { eachPiece } from "./writes.ts";
 
 interface Learn {
@@ -18,7 +18,7 @@ interface Learn {
 }
 
 /** Those tables, each with the line of what learns. */
-export function learnedRivals(program: Program): ReadonlyMap<number, number> {
+export function learnedAmbiguities(program: Program): ReadonlyMap<number, number> {
   const found = new Map<number, number>();
   const learns: readonly Learn[] = learnsOf(program).map(step => ({
     table: learnedTable(step),
@@ -28,7 +28,7 @@ export function learnedRivals(program: Program): ReadonlyMap<number, number> {
   }));
   for (const [at, learn] of learns.entries()) {
     const tables = learn.table === null ? [...program.tables.keys()] : [learn.table];
-    for (const table of tables) if (hasRival(program, table, learn)) found.set(table, learn.line);
+    for (const table of tables) if (mayBeAmbiguous(program, table, learn)) found.set(table, learn.line);
     for (const other of learns.slice(at + 1)) {
       const isApart =
         differ(learn.table, other.table) || differ(learn.priority, other.priority) || areAlike(learn, other);
@@ -45,7 +45,7 @@ const differ = (a: number | null, b: number | null): boolean => a !== null && b 
 /** Flows of one mask are the same match, or no packet has both. */
 const areAlike = (a: Learn, b: Learn): boolean => a.mask !== null && a.mask === b.mask;
 
-function hasRival(program: Program, table: number, { priority, mask }: Learn): boolean {
+function mayBeAmbiguous(program: Program, table: number, { priority, mask }: Learn): boolean {
   return (program.tables.get(table) ?? []).some(
     band =>
       !differ(band.priority, priority) &&
@@ -54,7 +54,7 @@ function hasRival(program: Program, table: number, { priority, mask }: Learn): b
 }
 
 function maskOf(node: Node): string | null {
-  if (node instanceof MapNode)
+  if (node instanceof Subtable)
     return nameOf([
       ...node.constants.map(({ word, mask }) => [word, mask] as const),
       ...node.words.map((word, k) => [word, node.masks[k]!] as const),

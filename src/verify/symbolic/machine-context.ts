@@ -3,11 +3,11 @@
  */
 import type { Program } from "./compiled-tables.ts";
 import type { Decider } from "./decider.ts";
-import type { Readings } from "./extractions.ts";
+import type { Extractions } from "./extractions.ts";
 
 export interface MachineContext {
   readonly by: Decider;
-  readonly readings: Readings;
+  readonly extractions: Extractions;
   readonly program: Program;
   /** Line of the step that runs; 0 before the first one. */
   line: number;

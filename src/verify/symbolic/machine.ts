@@ -7,7 +7,7 @@ import { endsHere, KEY, ORIGIN, PLAIN_PACKET_IN, PORT, type Step } from "../../o
 import { change, portOf } from "./actions.ts";
 import type { Program } from "./compiled-tables.ts";
 import { type Decider, Undecidable, Unmodelled } from "./decider.ts";
-import type { Readings } from "./extractions.ts";
+import type { Extractions } from "./extractions.ts";
 import { readField } from "./fields.ts";
 import { keepForLater } from "./freezing.ts";
 import { LabelSteps } from "./label-steps.ts";
@@ -15,18 +15,18 @@ import type { MachineContext } from "./machine-context.ts";
 import { Outputs } from "./outputs.ts";
 import { EndsSwitch } from "./packet.ts";
 import { Passes } from "./passes.ts";
-import { bind, bindGroup, NO_SOURCE, orderBound } from "./slot-values.ts";
+import { bind, bindGroup, NO_VALUES, orderBound } from "./slot-values.ts";
 import {
   type Bound,
   depthOf,
   type Event,
-  type Frame,
+  type StackFrame,
   originOf,
   pushFrame,
   replaceTop,
   restored,
   type Saved,
-  type Source,
+  type SlotValues,
   type State,
   tableOf,
   topOf,
@@ -50,8 +50,8 @@ export class Machine {
   readonly #labels: LabelSteps;
   #state: State;
 
-  constructor(readings: Readings, program: Program, state: State, by: Decider) {
-    this.#context = { by, readings, program, line: 0 };
+  constructor(extractions: Extractions, program: Program, state: State, by: Decider) {
+    this.#context = { by, extractions, program, line: 0 };
     this.#by = by;
     this.#outputs = new Outputs(this.#context);
     this.#passes = new Passes(this.#context, this.#outputs);
@@ -87,7 +87,7 @@ export class Machine {
     this.#state = { ...state, out, left: [], after: [], frames: [], lookup: null, isDone: true };
   }
 
-  /** The state before the step that forked, and the path with all readings. */
+  /** The state before the step that forked, and the path with all extractions. */
   get state(): State {
     return this.#state;
   }
@@ -115,7 +115,7 @@ export class Machine {
     }
   }
 
-  #advanceSteps(state: State, top: Extract<Frame, { is: "steps" }>): void {
+  #advanceSteps(state: State, top: Extract<StackFrame, { is: "steps" }>): void {
     const { list, index } = top;
     if (index === list.length) {
       this.#state = replaceTop(state, null);
@@ -141,10 +141,10 @@ export class Machine {
   }
 
   #runStep(state: State, bound: Bound, isLast: boolean): State {
-    const { step, source } = bound;
+    const { step, slotValues } = bound;
     switch (step.do) {
       case "output":
-        return this.#output(state, portOf(this.#by, step, source), step.line);
+        return this.#output(state, portOf(this.#by, step, slotValues), step.line);
       case "output_field":
         return this.#outputField(state, step);
       case "output_truncated":
@@ -159,11 +159,11 @@ export class Machine {
       case "enqueue":
         return this.#outputs.enqueue(state, step);
       case "group":
-        return this.#group(state, step, source, isLast);
+        return this.#group(state, step, slotValues, isLast);
       case "resubmit":
         return this.#resubmit(state, step.port, step.table, isLast);
       case "clone":
-        return this.#clone(state, step, source, isLast);
+        return this.#clone(state, step, slotValues, isLast);
       case "dec_ttl":
         return this.#labels.decrementTtl(state, step.controllers.length);
       case "dec_mpls_ttl":
@@ -181,7 +181,7 @@ export class Machine {
       case "exit":
         return { ...state, isOver: true };
       default:
-        return change(this.#by, state, step, source);
+        return change(this.#by, state, step, slotValues);
     }
   }
 
@@ -237,13 +237,13 @@ export class Machine {
 
   // --- Groups and copies ----------------------------------------------------------------------------------------
 
-  #group(state: State, { group: id, line }: Doing<"group">, source: Source, isLast: boolean): State {
+  #group(state: State, { group: id, line }: Doing<"group">, slotValues: SlotValues, isLast: boolean): State {
     const error = this.#mayLookUp(state);
     if (error !== null) return { ...state, error };
     const group = this.#context.program.groups.get(id);
     if (group === undefined) {
       // A switch has no flow for a group that it has not: the list of groups is missing, or of another time.
-      if (source !== NO_SOURCE) throw new Unmodelled(`group ${id}, which no list of groups has`, line);
+      if (slotValues !== NO_VALUES) throw new Unmodelled(`group ${id}, which no list of groups has`, line);
       return this.#return(state);
     }
     const lists = bindGroup(group);
@@ -265,7 +265,7 @@ export class Machine {
     return pushFrame(state, { is: "buckets", lists: lists.slice(0, 1), index: 0, isLast });
   }
 
-  #nextBucket(state: State, top: Extract<Frame, { is: "buckets" }>): void {
+  #nextBucket(state: State, top: Extract<StackFrame, { is: "buckets" }>): void {
     const list = top.lists[top.index];
     if (list === undefined) {
       this.#state = replaceTop(state, null);
@@ -278,17 +278,17 @@ export class Machine {
     const inside = pushFrame(next, { is: "bucket end", flow, wasMpls });
     const isLast = top.isLast && top.index === top.lists.length - 1;
     const origin = originOf(state) | ORIGIN.bucket;
-    const steps: Frame = { is: "steps", list: orderBound(list), index: 0, table, depth, isLast, origin };
+    const steps: StackFrame = { is: "steps", list: orderBound(list), index: 0, table, depth, isLast, origin };
     this.#state = pushFrame(inside, steps);
   }
 
-  #endBucket(state: State, top: Extract<Frame, { is: "bucket end" }>): void {
+  #endBucket(state: State, top: Extract<StackFrame, { is: "bucket end" }>): void {
     const after = state.isFreezing ? this.#passes.finishFreezing(state) : state;
     this.#state = { ...replaceTop(after, null), flow: top.flow, wasMpls: top.wasMpls, isOver: false };
   }
 
   /** A clone has its own stack and action set: in 3.1 a copy of the one outside, later an empty one. One that ends everything is never copied. */
-  #clone(state: State, step: Doing<"clone">, source: Source, isLast: boolean): State {
+  #clone(state: State, step: Doing<"clone">, slotValues: SlotValues, isLast: boolean): State {
     const isCopied = step.isCopied && !isLast;
     const before = isCopied ? this.#outputs.committed(state) : state;
     const { stack, actionSet, flow, packet, wasMpls } = before;
@@ -298,7 +298,7 @@ export class Machine {
     const [table, depth] = [tableOf(state), depthOf(state)];
     return pushFrame(inside, {
       is: "steps",
-      list: bind(step.steps, source),
+      list: bind(step.steps, slotValues),
       index: 0,
       table,
       depth,
@@ -309,7 +309,7 @@ export class Machine {
 
   // --- Ends -----------------------------------------------------------------------------------------------------
 
-  #finish(state: State, top: Extract<Frame, { is: "finish" }>): void {
+  #finish(state: State, top: Extract<StackFrame, { is: "finish" }>): void {
     if (!top.isLast && !state.isFreezing) {
       const list = orderBound(state.actionSet);
       const next = replaceTop({ ...state, actionSet: [] }, { ...top, isLast: true });

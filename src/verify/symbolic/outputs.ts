@@ -17,7 +17,7 @@ import { isTunnel, TUNNEL_WORDS } from "./entering.ts";
 import { SNAP_WORD } from "./extractions.ts";
 import { readField, VLAN_PRESENT, widePort } from "./fields.ts";
 import type { MachineContext } from "./machine-context.ts";
-import { commit, isMovedByReading, WIRE_FROM, wireOf } from "./packet.ts";
+import { commit, isMovedByExtraction, WIRE_FROM, wireOf } from "./packet.ts";
 import { type Left, originOf, type Packet, type State } from "./state.ts";
 import { looseWord, type Segment, type Terms, type Word } from "./terms.ts";
 
@@ -101,8 +101,8 @@ export class Outputs {
   /** The datapath reads the packet on its way to the controller. What an expired TTL sends there is no part of the contract. */
   toController(state: State): State {
     const sent = this.committed(state);
-    const snap = this.#by.terms.atomWord(this.#context.readings.atom(0, SNAP_WORD));
-    const isMoved = isMovedByReading(this.#by, snap, sent.packet);
+    const snap = this.#by.terms.atomWord(this.#context.extractions.atom(0, SNAP_WORD));
+    const isMoved = isMovedByExtraction(this.#by, snap, sent.packet);
     return isMoved === sent.packet.isMoved ? sent : { ...sent, packet: { ...sent.packet, isMoved } };
   }
 
@@ -131,7 +131,7 @@ export class Outputs {
 
   /** Queue, mark and tunnel of an output. A port that is known to be no tunnel takes no fields of one along. */
   #accompanying({ flow }: State, port: Word): readonly Word[] {
-    const isPlain = port.value !== null && isTunnel(this.#context.readings.space.ports, port.value) === false;
+    const isPlain = port.value !== null && isTunnel(this.#context.extractions.space.ports, port.value) === false;
     const none = this.#by.terms.constant(0);
     return ACCOMPANYING_WORDS.map(word => (isPlain && TUNNEL_WORDS.includes(word) ? none : flow[word]!));
   }

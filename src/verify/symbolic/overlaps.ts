@@ -6,22 +6,22 @@
 import type { Budget } from "../budget.ts";
 import type { Node, Rule } from "./bands.ts";
 import type { WordTest } from "./match-tests.ts";
-import { MapNode } from "./sorted-subtable.ts";
+import { Subtable } from "./sorted-subtable.ts";
 
 /** The actions of flows, by index: equal texts do the same. */
 export interface ActionTexts {
   actionsOf(flow: number): string;
 }
 
-/** For each node the nodes behind it that may be its rivals. */
+/** For each node the nodes behind it that may be its overlapping. */
 export function overlapsOf(texts: ActionTexts, nodes: readonly Node[], budget: Budget): number[][] {
   return nodes.map((a, i) => {
-    const rivals: number[] = [];
+    const overlapping: number[] = [];
     for (let at = i + 1; at < nodes.length; at++) {
       budget.step();
-      if (doOverlap(texts, a, nodes[at]!)) rivals.push(at);
+      if (doOverlap(texts, a, nodes[at]!)) overlapping.push(at);
     }
-    return rivals;
+    return overlapping;
   });
 }
 
@@ -32,25 +32,25 @@ const compatible = (a: readonly WordTest[], b: readonly WordTest[]): boolean =>
   });
 
 const sharedTests = (node: Node): readonly WordTest[] =>
-  node instanceof MapNode ? node.constants : node.tests;
+  node instanceof Subtable ? node.constants : node.tests;
 
 function doOverlap(texts: ActionTexts, a: Node, b: Node): boolean {
   if (!compatible(sharedTests(a), sharedTests(b))) return false;
-  if (a instanceof MapNode && b instanceof MapNode) return mapsOverlap(a, b);
-  if (a instanceof MapNode) return ruleOverlaps(texts, b as Rule, a);
-  if (b instanceof MapNode) return ruleOverlaps(texts, a, b);
+  if (a instanceof Subtable && b instanceof Subtable) return subtablesOverlap(a, b);
+  if (a instanceof Subtable) return ruleOverlaps(texts, b as Rule, a);
+  if (b instanceof Subtable) return ruleOverlaps(texts, a, b);
   return texts.actionsOf(a.flow) !== texts.actionsOf(b.flow);
 }
 
 /** Rows that agree with the tests, at most `limit` of them. */
-function rowsWith(map: MapNode, tests: readonly WordTest[], limit: number): number[] {
+function rowsWith(subtable: Subtable, tests: readonly WordTest[], limit: number): number[] {
   const found: number[] = [];
-  const checks = map.words.flatMap((word, k) => {
+  const checks = subtable.words.flatMap((word, k) => {
     const test = tests.find(other => other.word === word);
-    const mask = test === undefined ? 0 : test.mask & map.masks[k]!;
-    return mask === 0 ? [] : [{ key: map.keys[k]!, mask, value: test!.value }];
+    const mask = test === undefined ? 0 : test.mask & subtable.masks[k]!;
+    return mask === 0 ? [] : [{ key: subtable.keys[k]!, mask, value: test!.value }];
   });
-  for (let row = 0; row < map.size && found.length < limit; row++) {
+  for (let row = 0; row < subtable.size && found.length < limit; row++) {
     if (checks.every(({ key, mask, value }) => ((key[row]! ^ value) & mask) === 0)) found.push(row);
   }
   return found;
@@ -58,21 +58,21 @@ function rowsWith(map: MapNode, tests: readonly WordTest[], limit: number): numb
 
 const ROWS_COMPARED = 64;
 
-function ruleOverlaps(texts: ActionTexts, rule: Rule, map: MapNode): boolean {
-  const rows = rowsWith(map, rule.tests, ROWS_COMPARED);
+function ruleOverlaps(texts: ActionTexts, rule: Rule, subtable: Subtable): boolean {
+  const rows = rowsWith(subtable, rule.tests, ROWS_COMPARED);
   if (rows.length === ROWS_COMPARED) return true;
   const actions = texts.actionsOf(rule.flow);
-  return rows.some(row => texts.actionsOf(map.flows[row]!) !== actions);
+  return rows.some(row => texts.actionsOf(subtable.flows[row]!) !== actions);
 }
 
 /** Whether two maps have keys that agree where both compare. Hashes that fall together count as agreeing. */
-function mapsOverlap(a: MapNode, b: MapNode): boolean {
+function subtablesOverlap(a: Subtable, b: Subtable): boolean {
   const common = a.words.flatMap((word, k) => {
     const other = b.words.indexOf(word);
     const mask = other < 0 ? 0 : a.masks[k]! & b.masks[other]!;
     return mask === 0 ? [] : [{ left: a.keys[k]!, right: b.keys[other]!, mask }];
   });
-  const fitting = (map: MapNode, tests: readonly WordTest[]): boolean => rowsWith(map, tests, 1).length > 0;
+  const fitting = (subtable: Subtable, tests: readonly WordTest[]): boolean => rowsWith(subtable, tests, 1).length > 0;
   if (!fitting(a, b.constants) || !fitting(b, a.constants)) return false;
   if (common.length === 0) return true;
   const seen = new Set<number>();

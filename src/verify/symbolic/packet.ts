@@ -128,7 +128,7 @@ class Commit {
         this.take(KEY.arpSha, 8);
       }
     } else if (hasType(decider, base, TYPES.arp)) {
-      const isBad = decider.isOfKind(this.#packet.content, ({ name }) => name === "arp bad");
+      const isBad = decider.hasFormat(this.#packet.extraction, ({ name }) => name === "arp bad");
       if (isBad && ARP_WORDS.some(word => flow[word] !== base[word])) throw new Undecidable(CUT_SHORT);
       this.take(KEY.nwProto, 1);
       this.take(KEY.nwSrc, 2);
@@ -216,7 +216,7 @@ export const typesName = ({ types }: Packet): string =>
   types.map(({ tag, type }) => `${tag.id}:${type.id}`).join();
 
 /** Whether the packet's bytes are read elsewhere from now on, as they are when it is sent to the controller. */
-export function isMovedByReading(decider: Decider, snap: Word, packet: Packet): boolean {
+export function isMovedByExtraction(decider: Decider, snap: Word, packet: Packet): boolean {
   const { base, read, isMoved, isRelabelled, popped } = packet;
   if (isMoved) return true;
   const inner = base[KEY.innerVlanTci]!;
@@ -227,8 +227,8 @@ export function isMovedByReading(decider: Decider, snap: Word, packet: Packet): 
 
 /** The bytes of a packet, named so that equal names are equal bytes. */
 export function wireOf(packet: Packet): Wire {
-  const { base, popped, pushed, history, content } = packet;
-  let id = `${content} ${popped} ${pushed} ${typesName(packet)} ${history}`;
+  const { base, popped, pushed, history, extraction } = packet;
+  let id = `${extraction} ${popped} ${pushed} ${typesName(packet)} ${history}`;
   for (let word = WIRE_FROM; word < LAYER_3.to; word++) id += ` ${base[word]!.id}`;
   return { packet, id };
 }

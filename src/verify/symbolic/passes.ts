@@ -62,7 +62,7 @@ export class Passes {
     { list, stack, actionSet, key: frozen, packet: before, recirculations }: FrozenOf,
     after: readonly Left[],
   ): State {
-    const { key, packet } = this.#context.readings.readAgain(this.#by, before, list[0]?.step.line ?? 0);
+    const { key, packet } = this.#context.extractions.readAgain(this.#by, before, list[0]?.step.line ?? 0);
     this.#by.extend();
     for (let word: number = KEY.skbPriority; word < KEY.ctState; word++) key[word] = frozen[word]!;
     key[KEY.actsetOutput] = this.#by.terms.constant(PORT.unset);

@@ -1,44 +1,44 @@
 /**
- * Steps bound to where their values come from: a flow that was hit alone, the rows of a domain, a bucket of a group.
+ * Steps bound to where their values come from: a flow that was hit alone, the rows of a rowSet, a bucket of a group.
  */
 import { compileActions, type Group, type SetPart, type Step } from "../../openflow/index.ts";
-import type { MapNode } from "./sorted-subtable.ts";
-import type { Bound, Source } from "./state.ts";
+import type { Subtable } from "./sorted-subtable.ts";
+import type { Bound, SlotValues } from "./state.ts";
 import type { Template } from "./templates.ts";
 import { constantSegments, gathered, type Segment, sliceSegments, type Terms } from "./terms.ts";
 
-let sourceCount = 0;
+let slotValuesCount = 0;
 
 /** For steps without slots. */
-export const NO_SOURCE: Source = {
-  id: sourceCount++,
+export const NO_VALUES: SlotValues = {
+  id: slotValuesCount++,
   template: null,
   read: () => {
     throw new Error("assertion: steps without a template have no slots");
   },
 };
 
-export const bind = (steps: readonly Step[], source: Source): Bound[] =>
-  steps.map(step => ({ step, source }));
+export const bind = (steps: readonly Step[], slotValues: SlotValues): Bound[] =>
+  steps.map(step => ({ step, slotValues }));
 
 /** A flow by itself. `flow` is kept for people. */
-export interface RowSource extends Source {
+export interface FlowValues extends SlotValues {
   readonly flow: number;
 }
 
-/** The rows of a domain: each lane has its flow. */
-export interface LaneSource extends Source {
-  readonly domain: number;
-  readonly flowOf: (lane: number) => number;
+/** The rows of a rowSet: each element has its flow. */
+export interface RowSetValues extends SlotValues {
+  readonly rowSet: number;
+  readonly flowOf: (element: number) => number;
 }
 
-export const isLanes = (source: Source): source is LaneSource => "flowOf" in source;
-export const isRow = (source: Source): source is RowSource => "flow" in source;
+export const isRowSet = (slotValues: SlotValues): slotValues is RowSetValues => "flowOf" in slotValues;
+export const isSingleFlow = (slotValues: SlotValues): slotValues is FlowValues => "flow" in slotValues;
 
-export function rowSource(template: Template, flow: number): RowSource {
+export function flowValues(template: Template, flow: number): FlowValues {
   const { flows } = template;
   return {
-    id: sourceCount++,
+    id: slotValuesCount++,
     template,
     flow,
     read: ({ at, words }, bits) => {
@@ -50,39 +50,39 @@ export function rowSource(template: Template, flow: number): RowSource {
 }
 
 /**
- * The source of lanes that hit rows of a map: `rows` gives the row of each lane, and where it is null each lane is its
+ * The slotValues of elements that hit rows of a subtable: `rows` gives the row of each element, and where it is null each element is its
  * row. Columns of it are called by `name`.
  */
-export function laneSource(
+export function rowSetValues(
   terms: Terms,
   {
     template,
-    map,
-    domain,
+    subtable,
+    rowSet,
     name,
     rows,
   }: {
     readonly template: Template;
-    readonly map: MapNode;
-    readonly domain: number;
+    readonly subtable: Subtable;
+    readonly rowSet: number;
     readonly name: string;
     readonly rows: Int32Array | null;
   },
-): LaneSource {
+): RowSetValues {
   const segmentAt = (at: number): Segment => {
-    const value = map.constantAt(at, template);
+    const value = subtable.constantAt(at, template);
     if (value !== null) return { is: "const", bits: 32, value };
-    const column = terms.column(`${name} ${at}`, domain, () => {
-      const values = map.valuesAt(at);
+    const column = terms.column(`${name} ${at}`, rowSet, () => {
+      const values = subtable.valuesAt(at);
       return rows === null ? values : gathered(values, rows);
     });
     return { is: "column", bits: 32, from: 0, column };
   };
   return {
-    id: sourceCount++,
+    id: slotValuesCount++,
     template,
-    domain,
-    flowOf: lane => map.flows[rows === null ? lane : rows[lane]!]!,
+    rowSet,
+    flowOf: element => subtable.flows[rows === null ? element : rows[element]!]!,
     read: ({ at, words }, bits) =>
       sliceSegments(words === 2 ? [segmentAt(at + 1), segmentAt(at)] : [segmentAt(at)], 0, bits),
   };
@@ -94,7 +94,7 @@ const groups = new WeakMap<Group, Bound[][]>();
 export function bindGroup(group: Group): readonly Bound[][] {
   let lists = groups.get(group);
   if (lists === undefined) {
-    lists = group.buckets.map(({ actions }) => bind(compileActions(actions, group.source.line), NO_SOURCE));
+    lists = group.buckets.map(({ actions }) => bind(compileActions(actions, group.source.line), NO_VALUES));
     groups.set(group, lists);
   }
   return lists;

@@ -8,10 +8,10 @@ import { sortedRows } from "./radix-sort.ts";
 import type { Template } from "./templates.ts";
 import { gathered } from "./terms.ts";
 
-let mapCount = 0;
+let subtableCount = 0;
 
-export class MapNode {
-  readonly id = mapCount++;
+export class Subtable {
+  readonly id = subtableCount++;
   /** What all rows compare alike. */
   readonly constants: readonly WordTest[];
   /** Words and masks that differ from row to row. */
@@ -26,7 +26,7 @@ export class MapNode {
   readonly size: number;
   readonly #values = new Map<number, Uint32Array>();
   readonly #constants = new Map<string, number | null>();
-  readonly #residues = new Map<MapNode, Int32Array>();
+  readonly #residues = new Map<Subtable, Int32Array>();
   #rows: Int32Array | null = null;
 
   constructor(parts: {
@@ -43,7 +43,7 @@ export class MapNode {
     this.masks = parts.masks;
     this.templates = parts.templates;
     const { keys, flows, templateOf } = parts;
-    const order = standing(keys, flows, sortedRows(keys, flows.length));
+    const order = clauseIndex(keys, flows, sortedRows(keys, flows.length));
     this.size = order.length;
     this.keys = keys.map(key => gathered(key, order));
     this.flows = new Int32Array(order.length);
@@ -104,26 +104,26 @@ export class MapNode {
     return row < this.size && keys.every((key, k) => key[row] === values[k]) ? row : -1;
   }
 
-  /** For each of some lanes, whose keys `values` has by word, its row, or -1; by lane. */
-  findAll(values: readonly Uint32Array[], lanes: Int32Array): Int32Array {
-    const last = lanes.reduce((max, lane) => Math.max(max, lane), -1);
+  /** For each of some elements, whose keys `values` has by word, its row, or -1; by element. */
+  findAll(values: readonly Uint32Array[], elements: Int32Array): Int32Array {
+    const last = elements.reduce((max, element) => Math.max(max, element), -1);
     const rowOf = new Int32Array(last + 1).fill(-1);
     const [first, ...others] = this.keys;
     const [key, ...rest] = values;
     const words: number[] = [];
     let next = 0;
-    for (let i = 0; i < lanes.length; i++) {
-      const lane = lanes[i]!;
-      const value = key![lane]!;
+    for (let i = 0; i < elements.length; i++) {
+      const element = elements[i]!;
+      const value = key![element]!;
       // Nearly always it is the row behind the last one.
       let row = next < this.size && first![next] === value ? next : -1;
-      for (let k = 0; row >= 0 && k < others.length; k++) if (others[k]![row] !== rest[k]![lane]) row = -1;
+      for (let k = 0; row >= 0 && k < others.length; k++) if (others[k]![row] !== rest[k]![element]) row = -1;
       if (row < 0) {
-        for (let k = 0; k < values.length; k++) words[k] = values[k]![lane]!;
+        for (let k = 0; k < values.length; k++) words[k] = values[k]![element]!;
         row = this.find(words);
       }
       if (row < 0) continue;
-      rowOf[lane] = row;
+      rowOf[element] = row;
       next = row + 1;
     }
     return rowOf;
@@ -158,15 +158,15 @@ export class MapNode {
   }
 
   /** True when the rows of both compare the same bits. */
-  isAlike(other: MapNode): boolean {
+  isAlike(other: Subtable): boolean {
     return (
       this.words.length === other.words.length &&
       this.words.every((word, k) => word === other.words[k] && this.masks[k] === other.masks[k])
     );
   }
 
-  /** Rows whose keys the other map does not have. The maps must be alike. */
-  residue(other: MapNode): Int32Array {
+  /** Rows whose keys the other subtable does not have. The maps must be alike. */
+  residue(other: Subtable): Int32Array {
     let rows = this.#residues.get(other);
     if (rows === undefined) {
       const rowOf = other.findAll(this.keys, this.rows);
@@ -178,7 +178,7 @@ export class MapNode {
 }
 
 /** Rows, sorted by their keys, without those whose flow came before one of the same key. */
-function standing(keys: readonly Uint32Array[], flows: Int32Array, order: Int32Array): Int32Array {
+function clauseIndex(keys: readonly Uint32Array[], flows: Int32Array, order: Int32Array): Int32Array {
   let count = 0;
   for (const row of order) {
     const before = count === 0 ? -1 : order[count - 1]!;

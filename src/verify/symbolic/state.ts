@@ -7,8 +7,8 @@ import { type Effect, KEY, ORIGIN, type PacketInArguments, type Step } from "../
 import type { SlotPlace, Template } from "./templates.ts";
 import type { Segment, Word } from "./terms.ts";
 
-/** Where the values of a template's slots come from: one row, or the rows of a domain. */
-export interface Source {
+/** Where the values of a template's slots come from: one row, or the rows of a rowSet. */
+export interface SlotValues {
   readonly id: number;
   readonly template: Template | null;
   /** The value of a slot: bits of it, the least significant first. */
@@ -18,10 +18,10 @@ export interface Source {
 /** A step, and where its values are. */
 export interface Bound {
   readonly step: Step;
-  readonly source: Source;
+  readonly slotValues: SlotValues;
 }
 
-export type Frame =
+export type StackFrame =
   | {
       readonly is: "steps";
       readonly list: readonly Bound[];
@@ -64,8 +64,8 @@ export interface Packet {
   readonly read: readonly Word[];
   /** The type under which they were read. */
   readonly readAs: Word;
-  /** Which reading they are of. */
-  readonly content: number;
+  /** Which extraction they are of. */
+  readonly extraction: number;
   /** Labels taken off the original stack, labels put on it. */
   readonly popped: number;
   readonly pushed: number;
@@ -146,7 +146,7 @@ export interface Lookup {
 
 /** A flow that was hit, for people. */
 export interface Hit {
-  readonly source: Source;
+  readonly slotValues: SlotValues;
   readonly table: number;
 }
 
@@ -154,7 +154,7 @@ export interface State {
   readonly side: 0 | 1;
   readonly flow: readonly Word[];
   readonly packet: Packet;
-  readonly frames: readonly Frame[];
+  readonly frames: readonly StackFrame[];
   readonly lookup: Lookup | null;
   readonly lookups: number;
   readonly stack: readonly StackItem[];
@@ -202,15 +202,15 @@ export const NEW_PASS = {
 } as const;
 
 /** The top frame. */
-export const topOf = (state: State): Frame | undefined => state.frames.at(-1);
+export const topOf = (state: State): StackFrame | undefined => state.frames.at(-1);
 
 /** Replaces the top frame; null takes it off. */
-export function replaceTop(state: State, frame: Frame | null): State {
+export function replaceTop(state: State, frame: StackFrame | null): State {
   const frames = state.frames.slice(0, -1);
   return { ...state, frames: frame === null ? frames : [...frames, frame] };
 }
 
-export const pushFrame = (state: State, frame: Frame): State => ({
+export const pushFrame = (state: State, frame: StackFrame): State => ({
   ...state,
   frames: [...state.frames, frame],
 });
@@ -250,13 +250,13 @@ export function enter(state: State, list: readonly Bound[] | null, hit: Hit | nu
   if (list === null || hit === null) return answered;
   const depth = depthOf(state) + lookup.deepens;
   const { table, isLast } = lookup;
-  const isMiss = hit.source.template?.isMiss === true;
+  const isMiss = hit.slotValues.template?.isMiss === true;
   const origin = (originOf(state) & ORIGIN.set) | (isMiss ? ORIGIN.miss : 0);
   let { frames } = answered;
   // Lists that have nothing left need not be returned to.
   for (let top = frames.at(-1); top?.is === "steps" && top.index === top.list.length; top = frames.at(-1))
     frames = frames.slice(0, -1);
-  const steps: Frame = { is: "steps", list, index: 0, table, depth, isLast, origin };
+  const steps: StackFrame = { is: "steps", list, index: 0, table, depth, isLast, origin };
   return { ...answered, frames: [...frames, steps], hits: [...state.hits, hit] };
 }
 

@@ -13,14 +13,14 @@ import {
 } from "../../openflow/index.ts";
 import type { Budget } from "../budget.ts";
 import type { Band, Node, Rule } from "./bands.ts";
-import { type ClauseFlow, conjunctionsOf, isClause, membershipsOf, Standing } from "./conjunctions.ts";
+import { type ClauseFlow, conjunctionsOf, isClause, membershipsOf, ClauseIndex } from "./conjunctions.ts";
 import { isPortWord, testsOf, unknownOf, variantsOf, type WordTest } from "./match-tests.ts";
 import { type ActionTexts, overlapsOf } from "./overlaps.ts";
-import { MapNode } from "./sorted-subtable.ts";
+import { Subtable } from "./sorted-subtable.ts";
 import type { SlotPlace, Template } from "./templates.ts";
 
 /** Fewer flows than these stay single rules. */
-const MAP_MIN = 8;
+const SUBTABLE_MIN = 8;
 /** One value of a match that is in the rows: word of the tests, word of the row, how far it is shifted, bits that count. */
 interface MatchSlot {
   readonly test: number;
@@ -47,7 +47,7 @@ interface Shaped {
 /** The clauses of a table. */
 interface Clauses {
   readonly flows: ClauseFlow[];
-  readonly standing: Standing;
+  readonly clauseIndex: ClauseIndex;
 }
 
 /** Families that compare the same bits at one priority. */
@@ -84,12 +84,12 @@ export class TableCompiler {
   /** Compiles all flows into bands, the highest priority first in each table. Throws OutOfBudget. */
   compile(budget: Budget): CompiledTables {
     const shapes = [...this.#shapes()];
-    const standing = this.#standing(shapes);
+    const clauseIndex = this.#clauseIndex(shapes);
     const bands = new Map<string, RawBand>();
     for (const shaped of shapes) {
       const { model, shape, flows } = shaped;
       if (isClause(model) && unknownOf(model) === null) continue;
-      const own = standing.get(model.table);
+      const own = clauseIndex.get(model.table);
       for (const family of this.#families(model, shape, flows)) {
         const { kept, hidden } =
           own === undefined ? { kept: family, hidden: null } : this.#divided(family, own, shaped);
@@ -108,13 +108,13 @@ export class TableCompiler {
         }
       }
     }
-    return { tables: this.#order([...bands.values()], standing, budget), templates: this.#templates };
+    return { tables: this.#order([...bands.values()], clauseIndex, budget), templates: this.#templates };
   }
 
   /** Makes bands of families, the highest priority first. */
   #order(
     raw: readonly RawBand[],
-    standing: ReadonlyMap<number, Clauses>,
+    clauseIndex: ReadonlyMap<number, Clauses>,
     budget: Budget,
   ): Map<number, readonly Band[]> {
     const tables = new Map<number, readonly Band[]>();
@@ -132,7 +132,7 @@ export class TableCompiler {
       made.nodes.push(...nodes);
       if (isHidden) for (const node of nodes) made.hidden.add(node);
     }
-    for (const [table, { flows, standing: rest }] of standing)
+    for (const [table, { flows, clauseIndex: rest }] of clauseIndex)
       for (const flow of flows)
         if (!rest.replaced.has(flow.flow)) madeAt(table, flow.priority).clauses.push(flow);
     for (const [table, priorities] of byTable) {
@@ -142,7 +142,7 @@ export class TableCompiler {
         sorted.map(([priority, { nodes, hidden, clauses }]) => ({
           priority,
           nodes,
-          rivals: overlapsOf(this.#texts, nodes, budget),
+          overlapping: overlapsOf(this.#texts, nodes, budget),
           conjunctions: conjunctionsOf(clauses),
           hidden,
         })),
@@ -152,17 +152,17 @@ export class TableCompiler {
   }
 
   /** The clauses of each table that has any, and what they replace and hide. */
-  #standing(shapes: readonly Shaped[]): Map<number, Clauses> {
+  #clauseIndex(shapes: readonly Shaped[]): Map<number, Clauses> {
     const tables = new Map<number, Clauses>();
     for (const { model, flows } of shapes) {
       if (!isClause(model) || unknownOf(model) !== null) continue;
-      const table = tables.get(model.table) ?? { flows: [], standing: new Standing() };
+      const table = tables.get(model.table) ?? { flows: [], clauseIndex: new ClauseIndex() };
       tables.set(model.table, table);
       for (const index of flows) {
         const flow = this.#flows.flow(index);
         const tests = testsOf(flow.match);
         const { priority, source } = flow;
-        table.standing.addClause(index, priority, tests);
+        table.clauseIndex.addClause(index, priority, tests);
         const memberships = membershipsOf(flow);
         table.flows.push({
           flow: index,
@@ -174,13 +174,13 @@ export class TableCompiler {
       }
     }
     for (const { model, shape, flows } of shapes) {
-      const standing = tables.get(model.table)?.standing;
+      const clauseIndex = tables.get(model.table)?.clauseIndex;
       const tests = testsOf(model.match);
-      if (standing === undefined || unknownOf(model) !== null || isClause(model)) continue;
-      if (!standing.isConcerned(tests)) continue;
+      if (clauseIndex === undefined || unknownOf(model) !== null || isClause(model)) continue;
+      if (!clauseIndex.isConcerned(tests)) continue;
       const slots = matchSlots(model, shape, tests);
       for (const flow of flows)
-        standing.addOrdinary(flow, model.priority, this.#ownTests(flow, tests, slots));
+        clauseIndex.addOrdinary(flow, model.priority, this.#ownTests(flow, tests, slots));
     }
     return tables;
   }
@@ -188,16 +188,16 @@ export class TableCompiler {
   /** A family without flows that a clause replaced, and those of it that clauses hide. */
   #divided(
     family: Family,
-    { standing }: Clauses,
+    { clauseIndex }: Clauses,
     { model, shape }: Shaped,
   ): { kept: Family; hidden: Family | null } {
     const tests = testsOf(model.match);
-    if (family.template.unknown !== null || !standing.isConcerned(tests))
+    if (family.template.unknown !== null || !clauseIndex.isConcerned(tests))
       return { kept: family, hidden: null };
     const slots = matchSlots(model, shape, tests);
-    const flows = family.flows.filter(flow => !standing.replaced.has(flow));
+    const flows = family.flows.filter(flow => !clauseIndex.replaced.has(flow));
     const isHidden = (flow: number): boolean =>
-      standing.isHidden(model.priority, this.#ownTests(flow, tests, slots));
+      clauseIndex.isHidden(model.priority, this.#ownTests(flow, tests, slots));
     return {
       kept: { ...family, flows: flows.filter(flow => !isHidden(flow)) },
       hidden: { ...family, flows: flows.filter(isHidden) },
@@ -279,11 +279,11 @@ export class TableCompiler {
     return template;
   }
 
-  /** Rules or one map node for families that compare the same bits at one priority. */
+  /** Rules or one subtable node for families that compare the same bits at one priority. */
   #nodes(families: readonly Family[]): Node[] {
     const count = families.reduce((sum, { flows }) => sum + flows.length, 0);
     const isOdd = families.some(({ template }) => template.unknown !== null);
-    if (count >= MAP_MIN && !isOdd && families[0]!.tests.length > 0) return this.#mapOf(families, count);
+    if (count >= SUBTABLE_MIN && !isOdd && families[0]!.tests.length > 0) return this.#subtableOf(families, count);
     const rules = new Map<string, Rule>();
     for (const { flows, tests, slots, template } of families) {
       for (const flow of flows) {
@@ -296,7 +296,7 @@ export class TableCompiler {
     return [...rules.values()];
   }
 
-  #mapOf(families: readonly Family[], count: number): Node[] {
+  #subtableOf(families: readonly Family[], count: number): Node[] {
     const { tests } = families[0]!;
     const keys = tests.map(() => new Uint32Array(count));
     const flows = new Int32Array(count);
@@ -313,7 +313,7 @@ export class TableCompiler {
     if (!varies.includes(true)) varies[0] = true;
     const pick = <T>(list: readonly T[]): T[] => list.filter((_, t) => varies[t]);
     return [
-      new MapNode({
+      new Subtable({
         constants: tests.map((test, t) => ({ ...test, value: keys[t]![0]! })).filter((_, t) => !varies[t]),
         words: pick(tests).map(({ word }) => word),
         masks: pick(tests).map(({ mask }) => mask),

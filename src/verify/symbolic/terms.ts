@@ -1,6 +1,6 @@
 /**
  * Symbolic values: what a 32-bit word of a flow key is, as a list of segments over *atoms* (bits of the input),
- * *columns* (one value for every lane of a domain, see path.ts) and constants. Actions only copy, cut, join and
+ * *columns* (one value for every element of a rowSet, see path.ts) and constants. Actions only copy, cut, join and
  * decrement, so that these few forms are all there is. Words are made once for every text (hash-consed): two words
  * that are built alike are the same object, and equality costs nothing.
  */
@@ -9,8 +9,8 @@
 export interface Atom {
   readonly id: number;
   readonly name: string;
-  /** Which reading of the frame it belongs to: 0 the first, further ones after labels were popped. */
-  readonly content: number;
+  /** Which extraction of the frame it belongs to: 0 the first, further ones after labels were popped. */
+  readonly extraction: number;
   /** Word of the key. */
   readonly word: number;
   /** Bits that can be anything but 0; they begin at bit 0. */
@@ -33,23 +33,23 @@ export type Condition =
   | { readonly is: "any"; readonly cases: readonly Case[] }
   | { readonly is: "all"; readonly of: readonly Atom[] };
 
-/** The reading and the word of a condition: none. */
+/** The extraction and the word of a condition: none. */
 const NOWHERE = -1;
 
-/** Values that differ from lane to lane of one domain. */
+/** Values that differ from element to element of one rowSet. */
 export class Column {
   readonly id: number;
-  readonly domain: number;
+  readonly rowSet: number;
   readonly #make: () => Uint32Array;
   #values: Uint32Array | null = null;
 
-  constructor(id: number, domain: number, make: () => Uint32Array) {
+  constructor(id: number, rowSet: number, make: () => Uint32Array) {
     this.id = id;
-    this.domain = domain;
+    this.rowSet = rowSet;
     this.#make = make;
   }
 
-  /** By lane; for lanes that no path of the domain has, anything. Made when they are first asked for. */
+  /** By element; for elements that no path of the rowSet has, anything. Made when they are first asked for. */
   get values(): Uint32Array {
     this.#values ??= this.#make();
     return this.#values;
@@ -77,9 +77,9 @@ export interface Word {
   readonly segments: readonly Segment[];
   /** The value of a word that is constant, else null. */
   readonly value: number | null;
-  /** All its atoms are of the first reading, or of none. */
+  /** All its atoms are of the first extraction, or of none. */
   readonly isOfFrame: boolean;
-  /** It depends on the lanes of a domain. */
+  /** It depends on the elements of a rowSet. */
   readonly hasColumn: boolean;
 }
 
@@ -95,10 +95,10 @@ export class Terms {
   #count = 0;
 
   /** The atom of this name, made if need be. */
-  atom(name: string, content: number, word: number, bits: number): Atom {
+  atom(name: string, extraction: number, word: number, bits: number): Atom {
     let atom = this.#atomNames.get(name);
     if (atom === undefined) {
-      atom = { id: this.atoms.length, name, content, word, bits };
+      atom = { id: this.atoms.length, name, extraction, word, bits };
       this.atoms.push(atom);
       this.#atomNames.set(name, atom);
     }
@@ -109,17 +109,17 @@ export class Terms {
   condition(name: string, condition: Condition): Atom {
     let atom = this.#atomNames.get(name);
     if (atom === undefined) {
-      atom = { id: this.atoms.length, name, content: NOWHERE, word: NOWHERE, bits: 1, condition };
+      atom = { id: this.atoms.length, name, extraction: NOWHERE, word: NOWHERE, bits: 1, condition };
       this.atoms.push(atom);
       this.#atomNames.set(name, atom);
     }
     return atom;
   }
 
-  column(name: string, domain: number, make: () => Uint32Array): Column {
+  column(name: string, rowSet: number, make: () => Uint32Array): Column {
     let column = this.#columnNames.get(name);
     if (column === undefined) {
-      column = new Column(this.columns.length, domain, make);
+      column = new Column(this.columns.length, rowSet, make);
       this.columns.push(column);
       this.#columnNames.set(name, column);
     }
@@ -158,7 +158,7 @@ export class Terms {
         id: this.#count++,
         segments: joined,
         value: null,
-        isOfFrame: joined.every(segment => !("atom" in segment) || segment.atom.content <= 0),
+        isOfFrame: joined.every(segment => !("atom" in segment) || segment.atom.extraction <= 0),
         hasColumn: joined.some(segment => segment.is === "column"),
       };
       this.#words.set(name, word);
