@@ -15,7 +15,12 @@ type Read = (word: Word) => number;
 const MAC_BYTES = 6;
 
 /** Whether one side's outcome ends with the events that its machine has put out; what both did alike comes before them. */
-export function agreesWithOutcome(events: readonly Event[], path: Path, input: Input, outcome: Outcome): boolean {
+export function agreesWithOutcome(
+  events: readonly Event[],
+  path: Path,
+  input: Input,
+  outcome: Outcome,
+): boolean {
   const read: Read = word =>
     evaluate(path, input.elements, word, atom => input.valueOf(atom.extraction, atom.word));
   const isSent = (event: Event): boolean =>

@@ -3,9 +3,15 @@
  * Whether Open vSwitch reads it back as that key is for others to check.
  */
 import { crc32c, extract, KEY, KEY_WORDS } from "../../openflow/index.ts";
-import { internetChecksum } from "../../wire/index.ts";
+import { internetChecksum, unreachable } from "../../wire/index.ts";
 import { type Extractions, SNAP_WORD } from "../symbolic/extractions.ts";
-import { cubesOf, EVERY_FRAME, INPUT_WORDS, FRAME_FORMATS, type FrameFormat } from "../symbolic/input-space.ts";
+import {
+  cubesOf,
+  EVERY_FRAME,
+  FRAME_FORMATS,
+  type FrameFormat,
+  INPUT_WORDS,
+} from "../symbolic/input-space.ts";
 import type { Input } from "./find-input.ts";
 
 type Word = (word: number) => number;
@@ -154,8 +160,11 @@ function layer3(format: FrameFormat, word: Word): number[] {
       return ip6(format.name, word);
     case "arp":
       return arp(format.name, word);
-    default:
+    case "mpls":
+    case "none":
       return [];
+    default:
+      return unreachable(format.layer3);
   }
 }
 
@@ -174,7 +183,8 @@ const ENTRIES: Readonly<Record<string, number>> = {
 export function frameOf({ terms, list }: Extractions, input: Input, extraction: number): Uint8Array {
   const word: Word = index => input.valueOf(0, index);
   const behind = list[extraction]?.behind ?? null;
-  const inner = behind === null ? [] : layer3(input.formats[extraction]!, index => input.valueOf(extraction, index));
+  const inner =
+    behind === null ? [] : layer3(input.formats[extraction]!, index => input.valueOf(extraction, index));
   return bytesOf(input.formats[0]!, word, {
     isSnap: terms.atoms.some(atom => atom.word === SNAP_WORD) && word(SNAP_WORD) === 1,
     // What is read in the place of further labels is those labels.
@@ -216,7 +226,9 @@ export function isExact(extractions: Extractions, input: Input, extraction: numb
 }
 
 /** The order in which formats are tried for a key: those that say more of layer 4 first. */
-const MOST_SPECIFIC: readonly FrameFormat[] = [...FRAME_FORMATS].sort((a, b) => Number(b.hasLayer4) - Number(a.hasLayer4));
+const MOST_SPECIFIC: readonly FrameFormat[] = [...FRAME_FORMATS].sort(
+  (a, b) => Number(b.hasLayer4) - Number(a.hasLayer4),
+);
 
 /**
  * The smallest frame that Open vSwitch reads as a key, with right lengths and checksums; null when there is none. The
@@ -230,7 +242,9 @@ export function frameOfKey(key: Uint32Array): Uint8Array | null {
     const hasFormat = INPUT_WORDS.every(
       word =>
         word === KEY.inPort ||
-        (cubesOf(EVERY_FRAME, format, word)?.some(({ mask, value }) => ((given[word]! ^ value) & mask) === 0) ??
+        (cubesOf(EVERY_FRAME, format, word)?.some(
+          ({ mask, value }) => ((given[word]! ^ value) & mask) === 0,
+        ) ??
           true),
     );
     if (!hasFormat || format.notTypes.includes(given[KEY.dlType]!)) continue;

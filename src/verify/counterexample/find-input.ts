@@ -7,7 +7,7 @@ import { type Clause, restrict } from "../paths/cubes.ts";
 import type { Path } from "../paths/path-condition.ts";
 import { findInput, type Solution } from "../paths/sat-solver.ts";
 import { type Extractions, SNAP_WORD } from "../symbolic/extractions.ts";
-import { type Cube, INNER_WORDS, inputWordsOf, type FrameFormat } from "../symbolic/input-space.ts";
+import { type Cube, type FrameFormat, INNER_WORDS, inputWordsOf } from "../symbolic/input-space.ts";
 import type { Subtable } from "../symbolic/sorted-subtable.ts";
 import { type Atom, type Literal, maskOf, pairsOf, type Segment, type Word } from "../symbolic/terms.ts";
 

@@ -338,7 +338,9 @@ export class RowFinder {
 /** How many rows of the table were hit alike where a difference is due to one of them; 0: not by rows. */
 export function countAlike(pair: Pair): number {
   const counts = [pair.a, pair.b].flatMap(({ hits }) =>
-    hits.flatMap(({ slotValues }) => (isRowSet(slotValues) ? [countElements(slotValues.rowSet, pair.path)] : [])),
+    hits.flatMap(({ slotValues }) =>
+      isRowSet(slotValues) ? [countElements(slotValues.rowSet, pair.path)] : [],
+    ),
   );
   return Math.max(0, ...counts);
 }

@@ -19,15 +19,15 @@ import type { Listener, Pair, Product } from "../product/lockstep.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { isTunnel, TUNNEL_WORDS } from "../symbolic/entering.ts";
 import { SNAP_WORD } from "../symbolic/extractions.ts";
-import { INPUT_WORDS, FRAME_FORMATS } from "../symbolic/input-space.ts";
+import { FRAME_FORMATS, INPUT_WORDS } from "../symbolic/input-space.ts";
 import type { Hit, State } from "../symbolic/state.ts";
 import type { Template } from "../symbolic/templates.ts";
-import { accompanying, ConfirmingInterpreter, surelyDiffer, type ComparisonRules } from "./confirm.ts";
+import { accompanying, type ComparisonRules, ConfirmingInterpreter, surelyDiffer } from "./confirm.ts";
 import { agreesWithOutcome } from "./cross-check.ts";
 import { frameOf, isExact } from "./encode-frame.ts";
 import { type Input, Solver } from "./find-input.ts";
 import { differingFields } from "./output-diff.ts";
-import { countAlike, RowFinder, DifferingRows } from "./rows.ts";
+import { countAlike, DifferingRows, RowFinder } from "./rows.ts";
 
 /** No frame is longer. */
 const MAX_FRAME_BYTES = 65_535;
@@ -242,7 +242,8 @@ export class Counterexamples implements Listener {
     const outcomes = [a.run(inPort, frame, entering), b.run(inPort, frame, entering)] as const;
     const isAsSaid =
       outcomes.some(isOpen) ||
-      (agreesWithOutcome(pair.a.out, path, input, outcomes[0]) && agreesWithOutcome(pair.b.out, path, input, outcomes[1]));
+      (agreesWithOutcome(pair.a.out, path, input, outcomes[0]) &&
+        agreesWithOutcome(pair.b.out, path, input, outcomes[1]));
     return { frame, outcomes: isAsSaid ? outcomes : null };
   }
 
@@ -268,7 +269,9 @@ export class Counterexamples implements Listener {
 
   /** What an input brings with it beside its bytes. */
   #enteringOf(input: Input): EnteringState {
-    const words = this.#product.extractions.space.entering.map(word => [word, input.valueOf(0, word)] as const);
+    const words = this.#product.extractions.space.entering.map(
+      word => [word, input.valueOf(0, word)] as const,
+    );
     return new Map(words.filter(([, value]) => value !== 0));
   }
 
@@ -382,7 +385,12 @@ function isReadAs(frame: Uint8Array, input: Input): boolean {
  */
 function oddnessOf(input: Input): readonly number[] {
   const format = FRAME_FORMATS.indexOf(input.formats[0]!);
-  return [input.valueOf(0, SNAP_WORD), input.valueOf(0, KEY.vlanTci) === 0 ? 0 : 1, format, portOf(input) - 1];
+  return [
+    input.valueOf(0, SNAP_WORD),
+    input.valueOf(0, KEY.vlanTci) === 0 ? 0 : 1,
+    format,
+    portOf(input) - 1,
+  ];
 }
 
 /** Whether a list comes before another of its length. */

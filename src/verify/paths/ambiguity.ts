@@ -24,17 +24,24 @@ export function elementsOf(rowSet: number, path: Path): (index: number) => numbe
 /** How many elements of a rowSet there are on a path. */
 export function countElements(rowSet: number, path: Path): number {
   const joinMap = path.joinMaps.get(rowSet);
-  return joinMap === undefined ? (path.elements.get(rowSet)?.length ?? 0) : countElements(joinMap.rowSet, path);
+  return joinMap === undefined
+    ? (path.elements.get(rowSet)?.length ?? 0)
+    : countElements(joinMap.rowSet, path);
 }
 
 /** Whether two flows that are hit at once do different things anywhere on the path. */
 export function differ(program: Program, path: Path, a: SlotValues, b: SlotValues): boolean {
   if (isSingleFlow(a) && isSingleFlow(b)) return program.actionsOf(a.flow) !== program.actionsOf(b.flow);
   let count = 0;
-  for (const slotValues of [a, b]) if (isRowSet(slotValues)) count = Math.max(count, countElements(slotValues.rowSet, path));
+  for (const slotValues of [a, b])
+    if (isRowSet(slotValues)) count = Math.max(count, countElements(slotValues.rowSet, path));
   if (count > MAX_COMPARED_ELEMENTS) return true;
   const flowAt = (slotValues: SlotValues, index: number): number =>
-    isRowSet(slotValues) ? slotValues.flowOf(elementsOf(slotValues.rowSet, path)(index)) : isSingleFlow(slotValues) ? slotValues.flow : -1;
+    isRowSet(slotValues)
+      ? slotValues.flowOf(elementsOf(slotValues.rowSet, path)(index))
+      : isSingleFlow(slotValues)
+        ? slotValues.flow
+        : -1;
   for (let index = 0; index < count; index++) {
     if (program.actionsOf(flowAt(a, index)) !== program.actionsOf(flowAt(b, index))) return true;
   }

@@ -120,7 +120,8 @@ export class Clauses {
     if (rowSets.size > 1) throw new Undecidable("a conjunction over rows of several tables");
     const [rowSet] = [...rowSets];
     return this.#elements(path, rowSet!, name, cases).map(({ elements, condition }) => ({
-      path: elements.length === path.elements.get(rowSet!)!.length ? path : path.withElements(rowSet!, elements),
+      path:
+        elements.length === path.elements.get(rowSet!)!.length ? path : path.withElements(rowSet!, elements),
       condition,
     }));
   }

@@ -59,7 +59,8 @@ export function lookUpConjunctions(
           outcomes.push(unknown(asking, conjunction, conjunction.oddity, part.path));
         else
           for (const answer of ask(conjunction, part.path)) {
-            if (answer.slotValues === null) next.push({ path: answer.path, silent: [...silent, conjunction] });
+            if (answer.slotValues === null)
+              next.push({ path: answer.path, silent: [...silent, conjunction] });
             else if (silent.some(other => doShare(other, conjunction)))
               outcomes.push(unknown(asking, conjunction, SILENT, answer.path));
             else outcomes.push(...besideOthers(asking, conjunction, conjunctions.slice(index + 1), answer));
@@ -123,7 +124,9 @@ function besideOne(asking: ConjunctionLookup, both: Both, given: Path, outcomes:
         const back = divideByWays(asking, waysBefore(own, other), found.path);
         for (const one of back.sometimes)
           outcomes.push(
-            found.ambiguousWith !== null ? { ...found, path: one } : { path: one, slotValues, ambiguousWith: found.slotValues },
+            found.ambiguousWith !== null
+              ? { ...found, path: one }
+              : { path: one, slotValues, ambiguousWith: found.slotValues },
           );
         // There the other one is complete first, whatever the order.
         const rest = others.filter(one => one !== other);
@@ -150,7 +153,12 @@ function divideByWays(
   return { sometimes, never };
 }
 
-function unknown({ program }: ConjunctionLookup, { clauses, line }: Conjunction, feature: string, path: Path): Outcome {
+function unknown(
+  { program }: ConjunctionLookup,
+  { clauses, line }: Conjunction,
+  feature: string,
+  path: Path,
+): Outcome {
   const { flow } = clauses[0]![0]!;
   const template: Template = {
     id: -1,

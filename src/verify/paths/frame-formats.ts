@@ -2,7 +2,6 @@
  * What the formats of frames (space.ts) that a path leaves say of bits of the input: whether a test holds for all of them, and
  * which formats are left where it does, or does not.
  */
-
 import { KEY } from "../../openflow/index.ts";
 import { cubesOf, type Space } from "../symbolic/input-space.ts";
 import type { Atom, Literal } from "../symbolic/terms.ts";
@@ -17,7 +16,10 @@ interface Left {
 }
 
 /** Whether a literal holds, or fails, for every format that is left; null when it depends. */
-export function byFormats({ space, formatBits, cubes }: Left, { atom, mask, value }: Literal): boolean | null {
+export function byFormats(
+  { space, formatBits, cubes }: Left,
+  { atom, mask, value }: Literal,
+): boolean | null {
   const formats = formatBits[atom.extraction] ?? 0;
   const cube = cubes.get(atom) ?? { mask: 0, value: 0 };
   let holds = false;
@@ -55,7 +57,8 @@ export function formatsWith(
       const isRuledOut =
         atom.word === KEY.dlType && cube.mask === 0xffff && format.notTypes.includes(cube.value);
       return (
-        !isRuledOut && (cubesOf(space, format, atom.word)?.some(option => meet(cube, option) !== null) ?? true)
+        !isRuledOut &&
+        (cubesOf(space, format, atom.word)?.some(option => meet(cube, option) !== null) ?? true)
       );
     });
     if (isPossible) left |= 1 << index;

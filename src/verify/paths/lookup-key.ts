@@ -80,7 +80,13 @@ export function keyParts(subtable: Subtable, words: readonly Word[], path: Path)
           const bound = (open & columnEquality.mask) >>> 0;
           if (bound === 0) continue;
           const part = moved(bound, segment.from, here);
-          columns.push({ k, mask: part, column: path.resolve(columnEquality.column), from: segment.from, at: here });
+          columns.push({
+            k,
+            mask: part,
+            column: path.resolve(columnEquality.column),
+            from: segment.from,
+            at: here,
+          });
           open = (open & ~bound) >>> 0;
         }
         const cube = path.cubes.get(segment.atom) ?? { mask: 0, value: 0 };

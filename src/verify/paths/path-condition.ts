@@ -7,6 +7,8 @@
  * A path may hold for no frame at all, as elements, misses and wordEqualities are not looked at together. That costs time and
  * nothing else: whatever is found different is solved exactly before anybody hears of it.
  */
+
+import { unreachable } from "../../wire/index.ts";
 import type { Budget } from "../budget.ts";
 import { Undecidable } from "../symbolic/decider.ts";
 import type { Cube, Space } from "../symbolic/input-space.ts";
@@ -73,7 +75,16 @@ export interface JoinMap {
 /** All that a path is made of but the space. */
 type Parts = Pick<
   Path,
-  "budget" | "terms" | "formatBits" | "cubes" | "clauses" | "elements" | "columnEqualities" | "misses" | "wordEqualities" | "joinMaps"
+  | "budget"
+  | "terms"
+  | "formatBits"
+  | "cubes"
+  | "clauses"
+  | "elements"
+  | "columnEqualities"
+  | "misses"
+  | "wordEqualities"
+  | "joinMaps"
 >;
 
 const NOTHING: ReadonlyMap<never, never> = new Map<never, never>();
@@ -233,6 +244,8 @@ export class Path {
           literals,
         );
       }
+      default:
+        return unreachable(segment);
     }
   }
 
@@ -247,7 +260,11 @@ export class Path {
     for (const columnEquality of this.columnEqualities.get(atom) ?? []) {
       const bound = (open & columnEquality.mask) >>> 0;
       if (bound === 0) continue;
-      addColumn(columns, { column: this.resolve(columnEquality.column), mask: bound, value: (value & bound) >>> 0 });
+      addColumn(columns, {
+        column: this.resolve(columnEquality.column),
+        mask: bound,
+        value: (value & bound) >>> 0,
+      });
       open = (open & ~bound) >>> 0;
     }
     const cube = this.cubes.get(atom);
@@ -271,7 +288,9 @@ export class Path {
     for (const { atom, mask, value } of literals) if (!restrict(cubes, atom, { mask, value })) return null;
     const atoms = literals.map(({ atom }) => atom);
     const formatBits = this.formatBits.map((formats, extraction) =>
-      atoms.some(atom => atom.extraction === extraction) ? formatsWith(this, extraction, cubes, atoms) : formats,
+      atoms.some(atom => atom.extraction === extraction)
+        ? formatsWith(this, extraction, cubes, atoms)
+        : formats,
     );
     if (formatBits.includes(0)) return null;
     const clauses = this.clauses.filter(clause => !failsAlready(clause, cubes));
@@ -309,7 +328,9 @@ export class Path {
     ) {
       const { rowSet, elementOf } = joinMap;
       const inner = resolved;
-      resolved = this.terms.column(`${inner.id} in ${rowSet}`, rowSet, () => gathered(inner.values, elementOf));
+      resolved = this.terms.column(`${inner.id} in ${rowSet}`, rowSet, () =>
+        gathered(inner.values, elementOf),
+      );
     }
     return resolved;
   }

@@ -51,7 +51,8 @@ export function partition(elements: Int32Array, tests: readonly ColumnTest[]): D
     const marks = new Uint8Array(elements.length);
     for (const { column, mask, value } of tests) {
       const { values } = column;
-      for (let i = 0; i < elements.length; i++) if (((values[elements[i]!]! ^ value) & mask) !== 0) marks[i] = 1;
+      for (let i = 0; i < elements.length; i++)
+        if (((values[elements[i]!]! ^ value) & mask) !== 0) marks[i] = 1;
     }
     return partitionBy(elements, marks);
   });

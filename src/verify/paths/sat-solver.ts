@@ -3,7 +3,6 @@
  * which at least one must fail. A small DPLL search over bits, complete: it finds an input, or there is none. Kinds of
  * frames are tried in their order, and the cubes of a word within a format in theirs.
  */
-
 import { KEY } from "../../openflow/index.ts";
 import type { Budget } from "../budget.ts";
 import { type Cube, cubesOf, type FrameFormat, type Space } from "../symbolic/input-space.ts";

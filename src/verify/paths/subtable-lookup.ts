@@ -2,7 +2,7 @@
  * A lookup of a subtable on a path.
  */
 import { Unmodelled } from "../symbolic/decider.ts";
-import { rowSetValues, flowValues } from "../symbolic/slot-values.ts";
+import { flowValues, rowSetValues } from "../symbolic/slot-values.ts";
 import type { Subtable } from "../symbolic/sorted-subtable.ts";
 import type { SlotValues } from "../symbolic/state.ts";
 import type { Template } from "../symbolic/templates.ts";
@@ -77,7 +77,13 @@ export class SubtableLookups {
   }
 
   /** The rows become elements; with elements of other rowSets they are joined. */
-  #byRows(subtable: Subtable, key: Key, path: Path, words: readonly Word[], rowSets: ReadonlySet<number>): Found {
+  #byRows(
+    subtable: Subtable,
+    key: Key,
+    path: Path,
+    words: readonly Word[],
+    rowSets: ReadonlySet<number>,
+  ): Found {
     const rows = this.#rows(subtable, key, path, words);
     if (rows.length <= FEW_ROWS) return this.#fewRows(subtable, rows, path, words);
     const missed = path.with({ misses: [...path.misses, { subtable, words }] });
@@ -165,13 +171,20 @@ export class SubtableLookups {
     const hits: Found["hits"] = [];
     let rest: readonly Path[] = [path];
     for (const row of rows) {
-      const tests = words.map((word, k) => ({ word, mask: subtable.masks[k]!, value: subtable.keys[k]![row]! }));
+      const tests = words.map((word, k) => ({
+        word,
+        mask: subtable.masks[k]!,
+        value: subtable.keys[k]![row]!,
+      }));
       const left: Path[] = [];
       for (const one of rest) {
         const { yes, no } = one.split(tests);
         left.push(...no);
         if (yes !== null)
-          hits.push({ path: yes, slotValues: flowValues(subtable.templates[subtable.templateOf[row]!]!, subtable.flows[row]!) });
+          hits.push({
+            path: yes,
+            slotValues: flowValues(subtable.templates[subtable.templateOf[row]!]!, subtable.flows[row]!),
+          });
       }
       rest = left;
     }
@@ -247,7 +260,9 @@ function constantHit(subtable: Subtable, { fixed }: Key, path: Path): Found {
   const row = subtable.find(values);
   if (row < 0) return { hits: [], misses: [path] };
   return {
-    hits: [{ path, slotValues: flowValues(subtable.templates[subtable.templateOf[row]!]!, subtable.flows[row]!) }],
+    hits: [
+      { path, slotValues: flowValues(subtable.templates[subtable.templateOf[row]!]!, subtable.flows[row]!) },
+    ],
     misses: [],
   };
 }

@@ -19,10 +19,10 @@ import { listingsOf, matchName } from "../symbolic/listing.ts";
 import {
   type Bound,
   depthOf,
-  type StackFrame,
   type Left,
   originOf,
   type Packet,
+  type StackFrame,
   type StackItem,
   type State,
 } from "../symbolic/state.ts";

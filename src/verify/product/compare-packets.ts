@@ -198,7 +198,9 @@ export class PacketComparison {
     const { formats } = this.#extractions.space;
     return formats.every(
       (format, index) =>
-        (path.formatBits[0]! & (1 << index)) === 0 || format.layer3 !== "mpls" || /^mpls [123]$/.test(format.name),
+        (path.formatBits[0]! & (1 << index)) === 0 ||
+        format.layer3 !== "mpls" ||
+        /^mpls [123]$/.test(format.name),
     );
   }
 
@@ -246,7 +248,11 @@ export class PacketComparison {
   }
 }
 
-export function withFormats(path: Path, extraction: number, isWanted: (format: FrameFormat) => boolean): readonly Path[] {
+export function withFormats(
+  path: Path,
+  extraction: number,
+  isWanted: (format: FrameFormat) => boolean,
+): readonly Path[] {
   let formats = 0;
   for (const [index, format] of path.space.formats.entries())
     if ((path.formatBits[extraction]! & (1 << index)) !== 0 && isWanted(format)) formats |= 1 << index;

@@ -2,6 +2,7 @@
  * Names of events, and the order in which those of two machines are compared.
  */
 import { ACCOMPANYING_WORDS, KEY } from "../../openflow/index.ts";
+import { unreachable } from "../../wire/index.ts";
 import type { Event } from "../symbolic/state.ts";
 import type { Word } from "../symbolic/terms.ts";
 
@@ -22,6 +23,8 @@ export function nameOf(event: Event): string {
     }
     case "effect":
       return `e ${event.effect} ${event.text} ${namesOf(event.words)} ${event.wire?.id}`;
+    default:
+      return unreachable(event);
   }
 }
 

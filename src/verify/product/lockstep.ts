@@ -5,6 +5,7 @@
  * behind one another cost their sum, and not their product.
  */
 import { KEY, ORIGIN, type Step } from "../../openflow/index.ts";
+import { unreachable } from "../../wire/index.ts";
 import type { Budget } from "../budget.ts";
 import { Lookups } from "../paths/lookup.ts";
 import { Path } from "../paths/path-condition.ts";
@@ -22,9 +23,9 @@ import {
   type Bound,
   depthOf,
   enter,
-  type StackFrame,
   type Left,
   type Packet,
+  type StackFrame,
   type State,
 } from "../symbolic/state.ts";
 import { type Segment, Terms, type Word } from "../symbolic/terms.ts";
@@ -385,7 +386,9 @@ class Namer {
       id = stepCount++;
       stepIds.set(step, id);
     }
-    return slotValues === NO_VALUES || (slotValues.template?.slots.size ?? 0) === 0 ? `${id}` : `${id}.${slotValues.id}`;
+    return slotValues === NO_VALUES || (slotValues.template?.slots.size ?? 0) === 0
+      ? `${id}`
+      : `${id}.${slotValues.id}`;
   }
 
   list(list: readonly Bound[], from = 0): string {
@@ -417,6 +420,8 @@ class Namer {
         const packet = copied === null ? "" : `${this.packet(copied.packet)} ${copied.wasMpls}`;
         return `clone ${isLast} ${this.words(flow)} ${this.list(actionSet)} ${this.stack(stack)} ${packet}`;
       }
+      default:
+        return unreachable(frame);
     }
   }
 

@@ -2,6 +2,7 @@
  * Follows packets, as cubes, from where they come in through the tables.
  */
 import { KEY, KEY_WORDS, PORT, type Step } from "../../openflow/index.ts";
+import { unreachable } from "../../wire/index.ts";
 import { learnedTable, learnsOf, tablesReached } from "../symbolic/asked.ts";
 import type { Node } from "../symbolic/bands.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
@@ -10,9 +11,10 @@ import type { WordTest } from "../symbolic/match-tests.ts";
 import { bindGroup, orderBound } from "../symbolic/slot-values.ts";
 import type { Subtable } from "../symbolic/sorted-subtable.ts";
 import type { Template } from "../symbolic/templates.ts";
-import { eachPiece, type Write, writesOf } from "../symbolic/writes.ts";
+import { writesOf } from "../symbolic/writes.ts";
 import { type Goal, rulesOf, TooMany } from "./ambiguity-goals.ts";
 import { CT, hasAll, isBelow, KnownBits, type Tests } from "./known-bits.ts";
+import { move, write } from "./known-writes.ts";
 import { FIRST_ZERO, isFirstZero, type LastingBits } from "./lasting-bits.ts";
 
 /** Arrivals at one table that are told apart. */
@@ -159,7 +161,7 @@ export class Reachability {
     }
     // Where nothing is hit, or a flow that was learned.
     const missed = cube.copy();
-    for (const learn of learnsOf(this.#program)) this.#write(writesOf(learn), false, missed);
+    for (const learn of learnsOf(this.#program)) write(missed, writesOf(learn), false, this.#lastingMask);
     this.#comeBack(missed);
   }
 
@@ -237,33 +239,55 @@ export class Reachability {
         case "clone":
           this.#run(step.steps, template, flow, cube.copy(), table, depth + 1);
           break;
-        case "group": {
-          const group = this.#program.groups.get(step.group);
-          for (const list of group === undefined ? [] : bindGroup(group))
-            this.#run(
-              orderBound(list).map(bound => bound.step),
-              null,
-              -1,
-              cube.copy(),
-              table,
-              depth + 1,
-            );
+        case "group":
+          this.#runGroup(step.group, cube, table, depth + 1);
           break;
-        }
         case "write_actions":
           this.#runLater(step.steps, template, flow, table, depth + 1);
           break;
         case "move":
-          this.#move(step, cube);
+          move(cube, step, this.#lastingMask);
           break;
-        default: {
+        case "output":
+        case "output_field":
+        case "output_truncated":
+        case "controller":
+        case "enqueue":
+        case "push_vlan":
+        case "pop_vlan":
+        case "push_mpls":
+        case "pop_mpls":
+        case "set":
+        case "push":
+        case "pop":
+        case "dec_ttl":
+        case "dec_mpls_ttl":
+        case "set_queue":
+        case "pop_queue":
+        case "clear_actions":
+        case "nothing":
+        case "effect":
+        case "unknown":
+        case "unroll": {
           const next = this.#other(step, template, flow, cube, table);
           if (next === null) return null;
           cube = next;
+          break;
         }
+        default:
+          unreachable(step);
       }
     }
     return cube;
+  }
+
+  /** Every bucket, each on a copy of the packet. */
+  #runGroup(id: number, cube: KnownBits, table: number, depth: number): void {
+    const group = this.#program.groups.get(id);
+    for (const list of group === undefined ? [] : bindGroup(group)) {
+      const steps = orderBound(list).map(({ step }) => step);
+      this.#run(steps, null, -1, cube.copy(), table, depth);
+    }
   }
 
   /** Steps of an action set run at the end, when much may have changed, and others may stand between them. */
@@ -295,7 +319,7 @@ export class Reachability {
       return cube;
     }
     const isSure = step.do === "nothing" || (step.do === "set" && step.prerequisite === "none");
-    this.#write(writesOf(step, template, flow), isSure, cube);
+    write(cube, writesOf(step, template, flow), isSure, this.#lastingMask);
     // Whether it is asked at all is not known.
     for (const next of tablesReached(this.#program, step, table)) {
       const back = this.#ask(next, null, cube);
@@ -306,47 +330,11 @@ export class Reachability {
     return cube;
   }
 
-  #write(writes: readonly Write[], isSure: boolean, cube: KnownBits): void {
-    for (const { word, mask, value } of writes) {
-      // What lasts is not written, or the packet comes to no goal.
-      const open = (mask & ~this.#lastingMask[word]!) >>> 0;
-      if (isSure && value !== null) cube.set(word, open, value);
-      else if (value === null) cube.forget(word, open);
-      else cube.forget(word, open & (~cube.known[word]! | (cube.value[word]! ^ value)));
-    }
-  }
-
-  #move(step: Extract<Step, { do: "move" }>, cube: KnownBits): void {
-    const { from, to } = step;
-    const isSure = from.field.prerequisite === "none" && to.field.prerequisite === "none";
-    const bits = new Map<number, { isKnown: boolean; isSet: boolean }>();
-    eachPiece(from.field, from.start, from.bits, (word, shift, count, at) => {
-      for (let i = 0; i < count; i++) {
-        const bit = 2 ** (shift + i);
-        bits.set(at + i, {
-          isKnown: (cube.known[word]! & bit) !== 0,
-          isSet: (cube.value[word]! & bit) !== 0,
-        });
-      }
-    });
-    const writes = writesOf(step);
-    this.#write(writes, false, cube);
-    if (!isSure || writes.some(({ word }) => word === KEY.inPort || word === KEY.vlanTci)) return;
-    eachPiece(to.field, to.start, to.bits, (word, shift, count, at) => {
-      for (let i = 0; i < count; i++) {
-        const bit = 2 ** (shift + i);
-        const slotValues = bits.get(at + i);
-        if (slotValues?.isKnown && (this.#lastingMask[word]! & bit) === 0)
-          cube.set(word, bit, slotValues.isSet ? bit : 0);
-      }
-    });
-  }
-
   /** A copy of the packet goes on with what the tracker says; the packet itself goes on untracked. */
   #track(step: Extract<Step, { do: "unknown" }>, cube: KnownBits, table: number): void {
     for (const next of tablesReached(this.#program, step, table)) {
       const tracked = cube.copy();
-      this.#write(writesOf(step), false, tracked);
+      write(tracked, writesOf(step), false, this.#lastingMask);
       const invalid = tracked.copy();
       invalid.set(KEY.ctState, FULL, CT.trk | CT.inv);
       this.#arrive(next, null, invalid);

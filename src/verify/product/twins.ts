@@ -92,7 +92,9 @@ function haveSameRows(
 }
 
 function haveSameValues(a: Subtable, b: Subtable, table: number, forms: readonly [Forms, Forms]): boolean {
-  const texts = [a, b].map((subtable, side) => subtable.templates.map(one => forms[side]!.template(one, table).text));
+  const texts = [a, b].map((subtable, side) =>
+    subtable.templates.map(one => forms[side]!.template(one, table).text),
+  );
   const columns = [a, b].map(subtable => subtable.templates.map(one => columnsOf(subtable, one)));
   for (let row = 0; row < a.size; row++) {
     const [left, right] = [a.templateOf[row]!, b.templateOf[row]!];

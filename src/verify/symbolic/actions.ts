@@ -3,6 +3,7 @@
  * They run as interpret/translate.ts runs them.
  */
 import { KEY, PORT, type Step } from "../../openflow/index.ts";
+import { unreachable } from "../../wire/index.ts";
 import { type Decider, Unmodelled } from "./decider.ts";
 import { HOLDS, isIcmp, readField, VLAN_PRESENT, writeField, writeMasked } from "./fields.ts";
 import { bind } from "./slot-values.ts";
@@ -11,8 +12,23 @@ import { constantSegments, type Segment, type Word } from "./terms.ts";
 
 type Doing<Name extends Step["do"]> = Extract<Step, { do: Name }>;
 
-/** The steps that change the key, and nothing else. */
-export function change(by: Decider, state: State, step: Step, slotValues: SlotValues): State {
+/** Steps that change the key, the stack or the action set, and nothing else. */
+export type KeyStep = Doing<
+  | "set"
+  | "move"
+  | "push"
+  | "pop"
+  | "push_vlan"
+  | "pop_vlan"
+  | "set_queue"
+  | "pop_queue"
+  | "write_actions"
+  | "clear_actions"
+  | "unroll"
+>;
+
+/** The state after a step that changes the key. */
+export function change(by: Decider, state: State, step: KeyStep, slotValues: SlotValues): State {
   const { flow } = state;
   const { terms } = by;
   switch (step.do) {
@@ -78,7 +94,7 @@ export function change(by: Decider, state: State, step: Step, slotValues: SlotVa
       return replaceTop(state, { ...top, table: step.table });
     }
     default:
-      throw new Error(`assertion: ${step.do} is a change of the key`);
+      return unreachable(step);
   }
 }
 
@@ -129,5 +145,7 @@ export function decremented(by: Decider, word: Word, at: number, line: number): 
       );
       return terms.replace(word, at, [{ is: "column", bits: 8, from: 0, column: less }]);
     }
+    default:
+      return unreachable(ttl!);
   }
 }

@@ -3,6 +3,7 @@
  * learn, and what is written to a word anywhere. Bounds from above.
  */
 import { KEY, PORT, type Step } from "../../openflow/index.ts";
+import { unreachable } from "../../wire/index.ts";
 import type { Program } from "./compiled-tables.ts";
 import { bindGroup } from "./slot-values.ts";
 import { Subtable } from "./sorted-subtable.ts";
@@ -119,8 +120,31 @@ export function tablesReached(program: Program, step: Step, table: number): read
       return [0];
     case "unknown":
       return reachedByUnknown(step, table);
-    default:
+    case "output_truncated":
+    case "controller":
+    case "enqueue":
+    case "group":
+    case "push_vlan":
+    case "pop_vlan":
+    case "push_mpls":
+    case "set":
+    case "move":
+    case "push":
+    case "pop":
+    case "dec_ttl":
+    case "dec_mpls_ttl":
+    case "set_queue":
+    case "pop_queue":
+    case "write_actions":
+    case "clear_actions":
+    case "clone":
+    case "exit":
+    case "nothing":
+    case "effect":
+    case "unroll":
       return [];
+    default:
+      return unreachable(step);
   }
 }
 

@@ -4,6 +4,7 @@
  * that a flow names are input. Connection tracking is not among them: a frame that enters is untracked.
  */
 import { ACCOMPANYING_WORDS, type Field, KEY, type Step } from "../../openflow/index.ts";
+import { unreachable } from "../../wire/index.ts";
 import type { Program } from "./compiled-tables.ts";
 import type { PortKinds, Space } from "./input-space.ts";
 
@@ -36,8 +37,30 @@ function fieldsOf(step: Step): readonly Field[] {
       return [step.to.field];
     case "effect":
       return step.reads.map(({ field }) => field);
-    default:
+    case "output":
+    case "output_truncated":
+    case "controller":
+    case "enqueue":
+    case "group":
+    case "resubmit":
+    case "push_vlan":
+    case "pop_vlan":
+    case "push_mpls":
+    case "pop_mpls":
+    case "dec_ttl":
+    case "dec_mpls_ttl":
+    case "set_queue":
+    case "pop_queue":
+    case "write_actions":
+    case "clear_actions":
+    case "clone":
+    case "exit":
+    case "nothing":
+    case "unknown":
+    case "unroll":
       return [];
+    default:
+      return unreachable(step);
   }
 }
 

@@ -170,7 +170,8 @@ export class Extractions {
     if (extraction < 0) {
       extraction = this.list.length;
       let formats = 0;
-      for (const [index, format] of this.space.formats.entries()) if (format.layer3 === layer3) formats |= 1 << index;
+      for (const [index, format] of this.space.formats.entries())
+        if (format.layer3 === layer3) formats |= 1 << index;
       if (formats === 0) throw new Error("assertion: the space has formats of what is behind labels");
       this.list.push({ name, formats, behind: { type: claimed, popped, isShifted } });
     }

@@ -4,6 +4,7 @@
  * in place of a group stands what it does. A step of which a text cannot say everything has a text of its own.
  */
 import { type Action, compileActions, type Group, PORT, type Step } from "../../openflow/index.ts";
+import { unreachable } from "../../wire/index.ts";
 import { tablesReached } from "./asked.ts";
 import type { Program } from "./compiled-tables.ts";
 import { bindGroup, isRowSet, isSingleFlow, NO_VALUES } from "./slot-values.ts";
@@ -113,15 +114,44 @@ export class Forms {
       }
       case "group":
         return this.#group(step, place);
-      default: {
-        if (place.isLater && step.do === "resubmit" && step.table === null) return lone();
-        const tables = tablesReached(this.#program, step, place.table);
-        const text = textOf(step, slotValues);
-        return text === null
-          ? lone()
-          : { text: text + tables.map(next => placeholderOf(next, place)).join(""), tables };
-      }
+      case "output":
+      case "output_field":
+      case "output_truncated":
+      case "controller":
+      case "enqueue":
+      case "resubmit":
+      case "push_vlan":
+      case "pop_vlan":
+      case "push_mpls":
+      case "pop_mpls":
+      case "set":
+      case "move":
+      case "push":
+      case "pop":
+      case "dec_ttl":
+      case "dec_mpls_ttl":
+      case "set_queue":
+      case "pop_queue":
+      case "clear_actions":
+      case "exit":
+      case "nothing":
+      case "effect":
+      case "unknown":
+      case "unroll":
+        return this.#plain(step, slotValues, place);
+      default:
+        return unreachable(step);
     }
+  }
+
+  /** A step without steps inside: its text, and the tables that it leads to. */
+  #plain(step: Step, slotValues: SlotValues, place: Place): Form {
+    if (place.isLater && step.do === "resubmit" && step.table === null) return lone();
+    const tables = tablesReached(this.#program, step, place.table);
+    const text = textOf(step, slotValues);
+    return text === null
+      ? lone()
+      : { text: text + tables.map(next => placeholderOf(next, place)).join(""), tables };
   }
 
   #group(step: Extract<Step, { do: "group" }>, place: Place): Form {

@@ -4,6 +4,7 @@
  * splits, and it is run again on each part. A lookup stops the machine; whoever drives it says what was hit.
  */
 import { endsHere, KEY, ORIGIN, PLAIN_PACKET_IN, PORT, type Step } from "../../openflow/index.ts";
+import { unreachable } from "../../wire/index.ts";
 import { change, portOf } from "./actions.ts";
 import type { Program } from "./compiled-tables.ts";
 import { type Decider, Undecidable, Unmodelled } from "./decider.ts";
@@ -20,13 +21,13 @@ import {
   type Bound,
   depthOf,
   type Event,
-  type StackFrame,
   originOf,
   pushFrame,
   replaceTop,
   restored,
   type Saved,
   type SlotValues,
+  type StackFrame,
   type State,
   tableOf,
   topOf,
@@ -112,6 +113,8 @@ export class Machine {
       case "finish":
         this.#finish(state, top);
         return;
+      default:
+        unreachable(top);
     }
   }
 
@@ -180,8 +183,20 @@ export class Machine {
         return this.#outputs.effect(state, step);
       case "exit":
         return { ...state, isOver: true };
-      default:
+      case "set":
+      case "move":
+      case "push":
+      case "pop":
+      case "push_vlan":
+      case "pop_vlan":
+      case "set_queue":
+      case "pop_queue":
+      case "write_actions":
+      case "clear_actions":
+      case "unroll":
         return change(this.#by, state, step, slotValues);
+      default:
+        return unreachable(step);
     }
   }
 

@@ -131,7 +131,8 @@ export class Outputs {
 
   /** Queue, mark and tunnel of an output. A port that is known to be no tunnel takes no fields of one along. */
   #accompanying({ flow }: State, port: Word): readonly Word[] {
-    const isPlain = port.value !== null && isTunnel(this.#context.extractions.space.ports, port.value) === false;
+    const isPlain =
+      port.value !== null && isTunnel(this.#context.extractions.space.ports, port.value) === false;
     const none = this.#by.terms.constant(0);
     return ACCOMPANYING_WORDS.map(word => (isPlain && TUNNEL_WORDS.includes(word) ? none : flow[word]!));
   }

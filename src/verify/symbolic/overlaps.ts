@@ -72,7 +72,8 @@ function subtablesOverlap(a: Subtable, b: Subtable): boolean {
     const mask = other < 0 ? 0 : a.masks[k]! & b.masks[other]!;
     return mask === 0 ? [] : [{ left: a.keys[k]!, right: b.keys[other]!, mask }];
   });
-  const fitting = (subtable: Subtable, tests: readonly WordTest[]): boolean => rowsWith(subtable, tests, 1).length > 0;
+  const fitting = (subtable: Subtable, tests: readonly WordTest[]): boolean =>
+    rowsWith(subtable, tests, 1).length > 0;
   if (!fitting(a, b.constants) || !fitting(b, a.constants)) return false;
   if (common.length === 0) return true;
   const seen = new Set<number>();

@@ -13,7 +13,7 @@ import {
 } from "../../openflow/index.ts";
 import type { Budget } from "../budget.ts";
 import type { Band, Node, Rule } from "./bands.ts";
-import { type ClauseFlow, conjunctionsOf, isClause, membershipsOf, ClauseIndex } from "./conjunctions.ts";
+import { type ClauseFlow, ClauseIndex, conjunctionsOf, isClause, membershipsOf } from "./conjunctions.ts";
 import { isPortWord, testsOf, unknownOf, variantsOf, type WordTest } from "./match-tests.ts";
 import { type ActionTexts, overlapsOf } from "./overlaps.ts";
 import { Subtable } from "./sorted-subtable.ts";
@@ -283,7 +283,8 @@ export class TableCompiler {
   #nodes(families: readonly Family[]): Node[] {
     const count = families.reduce((sum, { flows }) => sum + flows.length, 0);
     const isOdd = families.some(({ template }) => template.unknown !== null);
-    if (count >= SUBTABLE_MIN && !isOdd && families[0]!.tests.length > 0) return this.#subtableOf(families, count);
+    if (count >= SUBTABLE_MIN && !isOdd && families[0]!.tests.length > 0)
+      return this.#subtableOf(families, count);
     const rules = new Map<string, Rule>();
     for (const { flows, tests, slots, template } of families) {
       for (const flow of flows) {

@@ -4,6 +4,7 @@
  * decrement, so that these few forms are all there is. Words are made once for every text (hash-consed): two words
  * that are built alike are the same object, and equality costs nothing.
  */
+import { unreachable } from "../../wire/index.ts";
 
 /** An input of the machine: a word of the frame's key as it was read. */
 export interface Atom {
@@ -192,6 +193,8 @@ const nameOf = (segment: Segment): string => {
       return `${segment.bits}c${segment.column.id}.${segment.from}`;
     case "less":
       return `${segment.bits}l${segment.atom.id}.${segment.at}-${segment.by}.${segment.from}`;
+    default:
+      return unreachable(segment);
   }
 };
 

@@ -3,6 +3,7 @@
  * wants to know what a packet cannot be where it arrives, and errs on the side of what it may be.
  */
 import { type Field, findField, KEY, KEY_WORDS, type Step, type Subfield } from "../../openflow/index.ts";
+import { unreachable } from "../../wire/index.ts";
 import type { Template } from "./templates.ts";
 
 /** Bits of a word that are written: with a value, or, `null`, with anything. */
@@ -66,8 +67,17 @@ export function writesOf(step: Step, template: Template | null = null, flow = -1
       return writesOfEffect(step);
     case "unknown":
       return writesOfUnknown(step.feature, step.text);
-    default:
+    case "output_field":
+    case "output_truncated":
+    case "enqueue":
+    case "resubmit":
+    case "push":
+    case "clone":
+    case "exit":
+    case "unroll":
       return [];
+    default:
+      return unreachable(step);
   }
 }
 
