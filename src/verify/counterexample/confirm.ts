@@ -1,6 +1,7 @@
 /**
- * What the interpreter makes of a frame, with flow tables of any size, which it reads from their columns. The symbolic
- * machine has no part in it.
+ * Confirms a difference: runs a frame through the interpreter with both flow tables and compares the
+ * outcomes. The interpreter reads tables of any size from their columns. It shares no code with the symbolic
+ * machine beyond compiled steps.
  */
 import {
   ACCOMPANYING_WORDS,
@@ -16,12 +17,12 @@ import type { Program } from "../symbolic/compiled-tables.ts";
 import { isTunnel, TUNNEL_WORDS } from "../symbolic/entering.ts";
 import { NO_PORT_KINDS, type PortKinds } from "../symbolic/input-space.ts";
 
-/** So many frames are run before the tables are made ready for many. */
+/** After this number of frames, the interpreter indexes the tables. */
 const FEW = 50;
-/** Flows that are kept ready: when a million rows are wrong, frames meet each of them once. */
+/** Parsed flows to cache: if a million flows are wrong, frames meet each of them once. */
 const KEPT_FLOWS = 256;
 
-/** The interpreter of a program: nothing is made ready for it before there is a frame. */
+/** The interpreter of a program; created for the first frame. */
 export class ConfirmingInterpreter {
   readonly #program: Program;
   #interpreter: Interpreter | null = null;
@@ -46,7 +47,7 @@ export class ConfirmingInterpreter {
   }
 }
 
-/** What two outcomes are compared by. */
+/** Which parts of two outcomes are compared. */
 export interface ComparisonRules {
   readonly ignored: ReadonlySet<Ignored>;
   readonly ports: PortKinds;
@@ -56,14 +57,14 @@ const EVERYTHING: ComparisonRules = { ignored: new Set(), ports: NO_PORT_KINDS }
 
 type Output = Outcome["outputs"][number];
 
-/** Whether a word of ACCOMPANYING_WORDS counts for an output. */
+/** Whether a word of ACCOMPANYING_WORDS is compared for an output. */
 function counts(word: number, port: number, { ignored, ports }: ComparisonRules): boolean {
   if (word === KEY.skbPriority) return !ignored.has("queue");
   if (word === KEY.pktMark) return !ignored.has("mark");
   return !TUNNEL_WORDS.includes(word) || isTunnel(ports, port) !== false;
 }
 
-/** Words of an output that go along with its bytes, those that do not count as zero. */
+/** The accompanying words of an output; zero for those that are not compared. */
 export function accompanying(output: Output, by: ComparisonRules = EVERYTHING): number[] {
   const { port, state } = output;
   return ACCOMPANYING_WORDS.map((word, index) => (counts(word, port, by) ? (state?.[index] ?? 0) : 0));
@@ -78,7 +79,7 @@ function isSame(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
 type PacketIn = Outcome["packetIns"][number];
 type Other = Effects["others"][number];
 
-/** What counts of an outcome: frames that leave, packets for the controller, and the effects that are certain. */
+/** The comparable part of an outcome: outputs, packet-ins and certain effects. */
 interface Certain {
   readonly outputs: readonly Output[];
   readonly packetIns: readonly PacketIn[];
@@ -118,7 +119,7 @@ const sameCertain = (a: Certain, b: Certain, by: ComparisonRules): boolean =>
   sameLists(a.packetIns, b.packetIns, samePacketIn) &&
   sameLists(a.others, b.others, sameEffect);
 
-/** Those of `some` that are not in `others`, one for one. */
+/** The elements of `some` that `others` lacks; duplicates are counted. */
 function without<T>(some: readonly T[], others: readonly T[], same: (a: T, b: T) => boolean): T[] {
   const left = [...others];
   return some.filter(one => {
@@ -130,7 +131,7 @@ function without<T>(some: readonly T[], others: readonly T[], same: (a: T, b: T)
 
 const putsOut = ({ others }: Effects): Other[] => others.filter(({ effect }) => effect === "puts out");
 
-/** True when two outcomes are the same to everybody outside. Undecided ones are not. */
+/** True if two outcomes are equal for every observer. False if one is undecided. */
 export function sameOutcome(a: Outcome, b: Outcome, by: ComparisonRules = EVERYTHING): boolean {
   if (a.effects === null || b.effects === null) return false;
   const isUncertain = ({ effect }: Other): boolean => effect === "puts out" || effect === "tracks";
@@ -142,8 +143,8 @@ export function sameOutcome(a: Outcome, b: Outcome, by: ComparisonRules = EVERYT
 }
 
 /**
- * True when two outcomes differ whatever the switch's own state is, or in some state of it that one side alone depends on:
- * NORMAL puts out something in some state, ct and meters let packets pass in some.
+ * True if two outcomes differ in every state of the switch, or in some state on which one side alone
+ * depends: NORMAL outputs something in some state, ct and meters let packets pass in some.
  */
 export function surelyDiffer(a: Outcome, b: Outcome, by: ComparisonRules = EVERYTHING): boolean {
   if (a.effects === null || b.effects === null) return false;
@@ -160,6 +161,6 @@ export function surelyDiffer(a: Outcome, b: Outcome, by: ComparisonRules = EVERY
   );
 }
 
-/** The flows that a frame went through. */
+/** The flows that matched a frame, in order. */
 export const chainOf = ({ tables }: Outcome): Flow[] =>
   tables.flatMap(({ flow }) => (flow === null ? [] : [flow]));

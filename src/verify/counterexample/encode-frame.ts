@@ -1,6 +1,6 @@
 /**
- * The bytes of a frame whose key is given: the smallest one of its format, with right lengths and checksums.
- * Whether Open vSwitch reads it back as that key is for others to check.
+ * Encodes a flow key as a frame: the smallest one of its frame format, with valid lengths and checksums. The
+ * caller must check that Open vSwitch extracts the same key from it.
  */
 import { crc32c, extract, KEY, KEY_WORDS } from "../../openflow/index.ts";
 import { internetChecksum, unreachable } from "../../wire/index.ts";
@@ -21,7 +21,7 @@ const u32 = (value: number): number[] => [...u16(value >>> 16), ...u16(value)];
 const mac = (high: number, low: number): number[] => [...u16(high), ...u32(low)];
 const zeros = (count: number): number[] => Array.from({ length: count }, () => 0);
 
-/** TCP, UDP … by the last word of the format's name. */
+/** Layer 4 by the last word of the format's name. */
 const LAYER_4: Readonly<Record<string, (word: Word) => number[]>> = {
   udp: word => [...u16(word(KEY.tpSrc)), ...u16(word(KEY.tpDst)), ...u16(8), 0, 0],
   tcp: word => [
@@ -55,7 +55,7 @@ const LAYER_4: Readonly<Record<string, (word: Word) => number[]>> = {
   "nd cut": word => [word(KEY.tpSrc), word(KEY.tpDst), 0, 0, ...u32(word(KEY.ndReserved))],
 };
 
-/** Where the checksum of a layer 4 stands, and whether it covers the addresses too (RFC 768, 9293, 4443). */
+/** Offset of the layer 4 checksum, and whether it covers the pseudo header (RFC 768, 9293, 4443). */
 const CHECKSUMS: Readonly<Record<string, { readonly at: number; readonly hasPseudo: boolean }>> = {
   udp: { at: 6, hasPseudo: true },
   tcp: { at: 16, hasPseudo: true },
@@ -67,7 +67,10 @@ const CHECKSUMS: Readonly<Record<string, { readonly at: number; readonly hasPseu
   "nd cut": { at: 2, hasPseudo: true },
 };
 
-/** Layer 4 with its checksum: over the pseudo header, whose last bytes are protocol and length; SCTP's is a CRC (RFC 9260). */
+/**
+ * Layer 4 with its checksum: over the pseudo header, which ends with protocol and length; SCTP has a CRC
+ * (RFC 9260).
+ */
 function sealed(name: string, payload: readonly number[], pseudo: readonly number[]): readonly number[] {
   if (name === "sctp") {
     const crc = crc32c(Uint8Array.from(payload), 0, payload.length);
@@ -76,12 +79,12 @@ function sealed(name: string, payload: readonly number[], pseudo: readonly numbe
   const checked = CHECKSUMS[name];
   if (checked === undefined) return payload;
   const sum = internetChecksum(checked.hasPseudo ? pseudo : [], payload);
-  // UDP's 0 says that there is none.
+  // In UDP, 0 means no checksum.
   const written = sum === 0 && name === "udp" ? 0xffff : sum;
   return payload.with(checked.at, written >>> 8).with(checked.at + 1, written & 0xff);
 }
 
-/** The option that ndOptionsType says is the first one, and the other one, if it says anything. */
+/** First the option of type ndOptionsType, then the other one if it has an address. */
 function options(word: Word): number[] {
   const addresses = [KEY.arpSha, KEY.arpTha].map(at => [word(at), word(at + 1)] as const);
   const first = word(KEY.ndOptionsType);
@@ -96,7 +99,7 @@ function ip4(name: string, word: Word): number[] {
   const open = LAYER_4[name.slice(4)]?.(word) ?? [];
   const addresses = [...u32(word(KEY.nwSrc)), ...u32(word(KEY.nwDst))];
   const pseudo = [...addresses, 0, word(KEY.nwProto), ...u16(open.length)];
-  // The checksum of a fragment covers what is not in it.
+  // The checksum of a fragment also covers bytes that are not in it.
   const payload = word(KEY.nwFrag) === 0 ? sealed(name.slice(4), open, pseudo) : open;
   const frag = [0, 0x2000, 0, 1][word(KEY.nwFrag)]!;
   const header = [
@@ -168,7 +171,7 @@ function layer3(format: FrameFormat, word: Word): number[] {
   }
 }
 
-/** Entries of the label stack that a format of MPLS frame shows. */
+/** Number of visible label stack entries of each MPLS format. */
 const ENTRIES: Readonly<Record<string, number>> = {
   "mpls 1": 1,
   "mpls 2": 2,
@@ -179,7 +182,7 @@ const ENTRIES: Readonly<Record<string, number>> = {
   "mpls cut at once": 0,
 };
 
-/** The frame; `extraction` is the extraction behind its labels that matters. */
+/** Encodes an input; `extraction` is the one behind the labels to include. */
 export function frameOf({ terms, list }: Extractions, input: Input, extraction: number): Uint8Array {
   const word: Word = index => input.valueOf(0, index);
   const behind = list[extraction]?.behind ?? null;
@@ -187,7 +190,7 @@ export function frameOf({ terms, list }: Extractions, input: Input, extraction: 
     behind === null ? [] : layer3(input.formats[extraction]!, index => input.valueOf(extraction, index));
   return bytesOf(input.formats[0]!, word, {
     isSnap: terms.atoms.some(atom => atom.word === SNAP_WORD) && word(SNAP_WORD) === 1,
-    // What is read in the place of further labels is those labels.
+    // The bytes at the place of further labels are those labels.
     labelCount: behind?.popped ?? Number.POSITIVE_INFINITY,
     inner,
   });
@@ -195,7 +198,7 @@ export function frameOf({ terms, list }: Extractions, input: Input, extraction: 
 
 interface Layout {
   readonly isSnap: boolean;
-  /** At most so many label stack entries, and the bytes behind them. */
+  /** At most this number of label stack entries, then the bytes of `inner`. */
   readonly labelCount: number;
   readonly inner: readonly number[];
 }
@@ -216,8 +219,8 @@ function bytesOf(format: FrameFormat, word: Word, { isSnap, labelCount, inner }:
 }
 
 /**
- * Whether a frame of the words of both extractions can be built: the second begins right behind the last label. Elsewhere the
- * same bytes are read in two ways, of which the words of the two know nothing.
+ * Whether one frame can have the words of both extractions: the second starts right behind the last label.
+ * Otherwise the same bytes are extracted twice, and the words may contradict each other.
  */
 export function isExact(extractions: Extractions, input: Input, extraction: number): boolean {
   const behind = extractions.list[extraction]?.behind ?? null;
@@ -225,14 +228,14 @@ export function isExact(extractions: Extractions, input: Input, extraction: numb
   return !behind.isShifted && input.formats[0]!.name === `mpls ${behind.popped}`;
 }
 
-/** The order in which formats are tried for a key: those that say more of layer 4 first. */
+/** Formats in the order in which they are tried for a key: those with layer 4 first. */
 const MOST_SPECIFIC: readonly FrameFormat[] = [...FRAME_FORMATS].sort(
   (a, b) => Number(b.hasLayer4) - Number(a.hasLayer4),
 );
 
 /**
- * The smallest frame that Open vSwitch reads as a key, with right lengths and checksums; null when there is none. The
- * words of the key that are not of the frame (port, registers, tunnel) do not matter.
+ * The smallest frame from which Open vSwitch extracts a key, with valid lengths and checksums; null if there
+ * is none. Ignores words that are not of the frame (port, registers, tunnel).
  */
 export function frameOfKey(key: Uint32Array): Uint8Array | null {
   const given = key.slice();

@@ -1,6 +1,7 @@
 /**
- * From a path to frames that are on it: elements are chosen, columnEqualities become numbers, and the rest is solved (solve.ts);
- * misses are looked up and ruled out one by one. Exact: when there is no frame, the search says so, unless it gave up.
+ * Finds inputs that satisfy a path condition: chooses elements, replaces columns by their values, and solves
+ * the rest (paths/sat-solver.ts). Misses are checked by lookups and excluded one by one. Exact: the result
+ * distinguishes a proof that there is no input from giving up.
  */
 import { ACCOMPANYING_WORDS, KEY } from "../../openflow/index.ts";
 import { type Clause, restrict } from "../paths/cubes.ts";
@@ -11,24 +12,24 @@ import { type Cube, type FrameFormat, INNER_WORDS, inputWordsOf } from "../symbo
 import type { Subtable } from "../symbolic/sorted-subtable.ts";
 import { type Atom, type Literal, maskOf, pairsOf, type Segment, type Word } from "../symbolic/terms.ts";
 
-/** One frame, as the words of its extractions. */
+/** One input, as the words of its extractions. */
 export interface Input {
   /** The format of each extraction. */
   readonly formats: readonly FrameFormat[];
   readonly valueOf: (extraction: number, word: number) => number;
-  /** The element of each rowSet. */
+  /** The element of each row set. */
   readonly elements: ReadonlyMap<number, number>;
 }
 
-/** What was found: an input, proof that there is none, or neither within the limits. */
+/** An input, or null with a proof that there is none, or null after giving up. */
 export type Search = { readonly input: Input } | { readonly input: null; readonly isProof: boolean };
 
 const MAX_ELEMENTS = 20_000;
 const MAX_MISSES = 400;
-/** Tries to find an ordinary frame where words are linked. */
+/** Rounds that prefer an ordinary frame if word equalities are open. */
 const ORDINARY_ROUNDS = 8;
 
-/** What a frame should look like when nothing speaks against it. */
+/** Preferred values, for an ordinary frame. */
 const PREFERENCES: readonly { readonly word: number; readonly value: number; readonly mask?: number }[] = [
   ...ACCOMPANYING_WORDS.map(word => ({ word, value: 0 })),
   { word: SNAP_WORD, value: 0 },
@@ -51,7 +52,7 @@ export class Solver {
     this.#extractions = extractions;
   }
 
-  /** An input on the path. `skip` leaves out as many that would do. */
+  /** An input of the path. `skip` skips this number of inputs. */
   find(path: Path, skip = 0): Search {
     let left = skip;
     let tried = 0;
@@ -89,7 +90,7 @@ export class Solver {
     return this.#solve(path, elements, cubes, clauses, loose);
   }
 
-  /** Turns a wordEquality into cubes or a clause; "loose" when both words are open. */
+  /** Turns a word equality into cubes or a clause; "loose" if both words are open. */
   #takeWordEquality(
     path: Path,
     elements: ReadonlyMap<number, number>,
@@ -139,9 +140,9 @@ export class Solver {
     const { space } = this.#extractions;
     for (let round = 0; round < MAX_MISSES; round++) {
       const first = findInput(path.budget, space, path.formatBits, cubes, clauses, atoms);
-      // Clauses rule out nothing but what is not on the path.
+      // Every clause excludes only inputs outside the path.
       if (first === null) return null;
-      // What an ordinary frame has may be just what the words that are linked cannot be.
+      // The preferred values may be just those that a word equality excludes.
       const isPlain = loose.length > 0 && round >= ORDINARY_ROUNDS;
       const solution = isPlain ? first : this.#preferred(path, first, cubes, clauses, atoms, round);
       const valued = (atom: Atom): number => solution.cubes.get(atom)?.value ?? 0;
@@ -153,14 +154,14 @@ export class Solver {
           valueOf: (extraction, word) => valued(this.#extractions.atom(extraction, word)),
         };
       }
-      // Nothing is open that could be otherwise.
+      // No open bit could change the result.
       if (ruled.length === 0) return null;
       clauses.push(ruled);
     }
     return "gave up";
   }
 
-  /** Makes a solution look like an ordinary frame, as far as it goes; later rounds look elsewhere for addresses. */
+  /** Applies the preferences as far as possible; each round prefers other addresses. */
   #preferred(
     path: Path,
     first: Solution,
@@ -179,7 +180,8 @@ export class Solver {
     );
     let best = first;
     let given = cubes;
-    // Grants what can be granted, earlier wishes first. Mostly all can be at once, so that halves are tried before single ones.
+    // Applies preferences, the earlier ones first. Usually all are possible at once, so this tries all, then
+    // halves.
     const grant = (some: typeof wishes): void => {
       if (some.length === 0) return;
       const next = new Map(given);
@@ -200,7 +202,7 @@ export class Solver {
     return best;
   }
 
-  /** A clause that rules out a subtable's row which is hit though the path says that none is; null when none is. */
+  /** A clause against a matching row although the path requires a miss; null if no row matches. */
   #missed(path: Path, elements: ReadonlyMap<number, number>, valued: (atom: Atom) => number): Clause | null {
     for (const { subtable, words } of path.misses) {
       const key = words.map((word, k) => (evaluate(path, elements, word, valued) & subtable.masks[k]!) >>> 0);
@@ -225,13 +227,13 @@ export class Solver {
 }
 
 /**
- * The largest block of keys around one that are all in a subtable, where the subtable compares the upper bits of one free word: a
- * table that is nearly full would be asked for what it lacks a key at a time otherwise. Null where it does not apply.
+ * The largest block of consecutive keys that a subtable contains, for a subtable on the high bits of one
+ * free word: excluding single keys would take too long in a nearly full table. Null if it does not apply.
  */
 function blockOf(subtable: Subtable, words: readonly Word[], key: number): Literal | null {
   const [segment, ...others] = words[0]!.segments;
   if (words.length > 1 || others.length > 0 || segment!.is !== "atom" || segment!.from !== 0) return null;
-  // The mask must be ones above zeros; then this is the distance of neighbouring keys.
+  // The mask must be ones followed by zeros; this is the distance between neighbouring keys.
   const step = (~subtable.masks[0]! + 1) >>> 0;
   if ((step & (step - 1)) !== 0 || step === 0) return null;
   let size = step;
@@ -246,7 +248,7 @@ function blockOf(subtable: Subtable, words: readonly Word[], key: number): Liter
   return { atom: segment!.atom, mask, value: (key & mask) >>> 0 };
 }
 
-/** Whether two pieces are one TTL, lowered by different numbers. */
+/** Whether two segments are the same TTL minus different numbers. */
 function areNeverEqual(a: Segment, b: Segment): boolean {
   const ttlOf = (one: Segment): { atom: Atom; at: number; by: number } | null => {
     if (one.bits !== 8) return null;
@@ -258,7 +260,7 @@ function areNeverEqual(a: Segment, b: Segment): boolean {
   return left.atom === right.atom && left.at === right.at && ((left.by - right.by) & 0xff) !== 0;
 }
 
-/** All combinations of elements, the first ones first. */
+/** All combinations of elements. */
 function* choices(path: Path): Generator<ReadonlyMap<number, number>> {
   const rowSets = [...path.elements];
   const indices = rowSets.map(() => 0);
@@ -271,7 +273,7 @@ function* choices(path: Path): Generator<ReadonlyMap<number, number>> {
   }
 }
 
-/** The value of a segment when it is a constant on these elements, else null. */
+/** The value of a segment if these elements determine it, else null. */
 function valueIn(path: Path, elements: ReadonlyMap<number, number>, segment: Segment): number | null {
   if (segment.is === "const") return segment.value;
   if (segment.is !== "column") return null;
@@ -299,7 +301,7 @@ export function evaluate(
   return value >>> 0;
 }
 
-/** A clause against the values of a wordEquality that does not hold for an input; null when all hold. */
+/** A clause against the current values of a violated word equality; null if none is violated. */
 function looseClause(
   path: Path,
   elements: ReadonlyMap<number, number>,

@@ -1,8 +1,9 @@
 /**
- * Which flows a difference is due to, all of them: one label wrong in 300 routes is one class of frames and 300 rows. For
- * each pair of states the hits are compared from the first one on, element by element of their row sets; the first two
- * flows that differ are a row. Every row is confirmed by itself: a frame that takes just these flows goes through the
- * interpreter with both tables. A row for which there is no such frame is not listed, as nothing can show it.
+ * Finds the causes of a difference: all pairs of flows at which a and b diverge. One wrong label in each of
+ * 300 routes is one packet class and 300 rows. For a pair of states, the matched flows are compared from the
+ * first one on, element by element of their row sets; the first two flows that differ are a row. Each row is
+ * confirmed separately: the interpreter runs a frame that matches just these flows. A row without such a
+ * frame is not listed.
  */
 import { meaningText, type Outcome } from "../../openflow/index.ts";
 import { type FlowPair, type FlowPairs, NO_FLOW } from "../findings.ts";
@@ -15,7 +16,7 @@ import type { Hit } from "../symbolic/state.ts";
 import { chainOf } from "./confirm.ts";
 import type { Input, Solver } from "./find-input.ts";
 
-/** Rows without repetition: one is known by the flow that the other side lacks, or by both where both count. */
+/** Pairs of flows without duplicates, identified by the flow that the other side lacks, or by both. */
 export class DifferingRows implements FlowPairs {
   readonly #seen = new Set<number>();
   readonly #open = new Set<number>();
@@ -50,7 +51,7 @@ export class DifferingRows implements FlowPairs {
     this.#open.delete(name);
   }
 
-  /** Puts the rows in the order of the flows: those that a lacks first. */
+  /** Sorts the pairs in the order of the flows: those that a lacks first. */
   sort(): void {
     const names = this.#names;
     const order = new Uint32Array(this.count).map((_, index) => index);
@@ -82,17 +83,22 @@ function grown<T extends Int32Array | Float64Array>(from: T, to: T): T {
 const priorityOf = ({ flows }: Program, flow: number): number =>
   flow === NO_FLOW ? -1 : (flows.shapeOf(flow)?.model ?? flows.flow(flow)).priority;
 
-/** Whether the flow of the higher priority, which only one side takes, is there on the other side at all. */
+/** The side that lacks the higher-priority flow altogether; null if it has that flow. */
 function missingOf([left, right]: readonly [Program, Program], a: number, b: number): "a" | "b" | null {
   if (priorityOf(left, a) >= priorityOf(right, b))
     return a === NO_FLOW || right.hasMatchOf(left.flows.shapedFlow(a)) ? null : "b";
   return left.hasMatchOf(right.flows.shapedFlow(b)) ? null : "a";
 }
 
-/** What two flows have in common when their words are the same: null when that cannot be said of their shapes. */
+/**
+ * Corresponding words of two flows: the flows are equal if these words are. Null if their line templates do
+ * not correspond.
+ */
 type Alignment = readonly { readonly a: number; readonly b: number }[] | null;
 
-/** Whether flows of two tables say the same. Flows of two shapes that were compared once are compared by their words. */
+/**
+ * Whether flows of two tables are equal. Flows of known pairs of line templates are compared by their words.
+ */
 export class SameFlows {
   readonly #programs: readonly [Program, Program];
   readonly #alignments = new Map<string, Alignment>();
@@ -122,7 +128,7 @@ export class SameFlows {
     return known;
   }
 
-  /** Puts b's values into a's shape: when that is b's flow, equal words are equal flows. */
+  /** Puts b's values into a's line template: if the result is b's flow, equal words mean equal flows. */
   #align(a: number, b: number): Alignment {
     const [left, right] = this.#programs.map(({ flows }) => flows) as [Program["flows"], Program["flows"]];
     const slotsOf = (flows: Program["flows"], flow: number) =>
@@ -146,28 +152,28 @@ export class SameFlows {
   }
 }
 
-/** What a frame of an input does on both sides; null where that cannot be said. */
+/** The outcomes of both sides for an input; null if they do not differ for certain. */
 export type Run = (pair: Pair, input: Input, minBytes: number) => readonly [Outcome, Outcome] | null;
 
-/** Elements of row sets that a search is restricted to, by the outermost rowSet. */
+/** Elements to which the search is restricted, by outermost row set. */
 type Chosen = ReadonlyMap<number, Int32Array>;
 
-/** Inputs of one row that are tried before it counts as open. */
+/** Inputs to try for one row before it counts as open. */
 const TRIES = 4;
-/** More flows than these make names that are no whole numbers any more. */
+/** With more flows, the number that identifies a pair would not be an exact integer. */
 const MAX_FLOWS = 2 ** 26;
 
-/** The outermost rowSet that a rowSet became part of. */
+/** The outermost row set into which a row set was joined. */
 function rootOf(rowSet: number, path: Path): number {
   const joinMap = path.joinMaps.get(rowSet);
   return joinMap === undefined ? rowSet : rootOf(joinMap.rowSet, path);
 }
 
-/** A hit on a path: a flow alone, or a flow for each element of a row set. */
+/** A match on a path: a single flow, or one flow for each element of a row set. */
 interface Flows {
-  /** Null: the same flow for every element. */
+  /** Null if all elements have the same flow. */
   readonly root: number | null;
-  /** By index into the elements of the root on the path. */
+  /** By position among the elements of the root on the path. */
   readonly flowAt: (index: number) => number;
 }
 
@@ -182,12 +188,12 @@ function flowsOf(hit: Hit | undefined, path: Path): Flows {
   return { root: null, flowAt: () => flow };
 }
 
-/** One row that may be wrong, and where in the chain of hits it is. */
+/** A pair of flows to confirm, and its position in the chain of matched flows. */
 interface Suspect {
   readonly at: number;
   readonly a: number;
   readonly b: number;
-  /** The elements that its frames are restricted to, and the one of a row set that is this row; null where there is none. */
+  /** The elements to which its frames are restricted, and the element of this row; null for single flows. */
   readonly chosen: Chosen;
   readonly element: { readonly root: number; readonly value: number } | null;
 }
@@ -227,7 +233,7 @@ export class RowFinder {
     }
   }
 
-  /** An input that shows a row; null when there is none. */
+  /** An input that confirms a row; null if there is none. */
   #search(pair: Pair, path: Path, suspect: Suspect, minBytes: number): Input | "open" | null {
     const elements = new Map([...path.elements, ...suspect.chosen]);
     const { element } = suspect;
@@ -241,7 +247,7 @@ export class RowFinder {
     return "open";
   }
 
-  /** Whether the frame of an input takes the two flows, and comes out differently. */
+  /** Whether the frame of an input matches the two flows, and the outcomes differ. */
   #isShown(pair: Pair, { at, a, b }: Suspect, input: Input, minBytes: number): boolean {
     const outcomes = this.#run(pair, input, minBytes);
     if (outcomes === null) return false;
@@ -252,13 +258,13 @@ export class RowFinder {
     });
   }
 
-  /** A row is known by the flow of the higher priority, which the other side does not take, or by both. */
+  /** Identifies a pair by the flow of the higher priority or, if equal, by both. */
   #nameOf(a: number, b: number): number {
     const [ofA, ofB] = [priorityOf(this.#programs[0], a), priorityOf(this.#programs[1], b)];
     return (ofA >= ofB ? a + 1 : 0) * MAX_FLOWS + (ofB >= ofA ? b + 1 : 0);
   }
 
-  /** Every row at which the two states part on a path, but for those of row sets that are known already. */
+  /** All pairs of flows at which the states diverge on a path, except known ones of row sets. */
   *#suspects(pair: Pair, path: Path, isKnown: (a: number, b: number) => boolean): Generator<Suspect> {
     let chosen: Chosen = new Map();
     const length = Math.max(pair.a.hits.length, pair.b.hits.length);
@@ -293,7 +299,7 @@ export class RowFinder {
       if (alike.length === 0) return;
       if (isDifferent) chosen = new Map(chosen).set(root, Int32Array.from(alike));
     }
-    // Both took the same flows: a group or a port makes the difference, for the flows that were taken last.
+    // All matched flows are equal, so a group or a port makes the difference: report the flows matched last.
     yield* this.#last(pair, path, chosen, length - 1);
   }
 
@@ -313,7 +319,7 @@ export class RowFinder {
     }
   }
 
-  /** Both sides hit row sets that have nothing to do with each other: each row of each is one. */
+  /** Both sides match independent row sets: every row of each is a suspect. */
   *#independent(
     at: number,
     [left, right]: readonly [Flows, Flows],
@@ -335,7 +341,7 @@ export class RowFinder {
   }
 }
 
-/** How many rows of the table were hit alike where a difference is due to one of them; 0: not by rows. */
+/** Number of rows that matched together; 0 if the difference is not by rows. */
 export function countAlike(pair: Pair): number {
   const counts = [pair.a, pair.b].flatMap(({ hits }) =>
     hits.flatMap(({ slotValues }) =>
@@ -345,7 +351,7 @@ export function countAlike(pair: Pair): number {
   return Math.max(0, ...counts);
 }
 
-/** Whether a list in ascending order has a value. */
+/** Whether an ascending list contains a value. */
 function isIn(sorted: Int32Array, value: number): boolean {
   let [low, high] = [0, sorted.length];
   while (low < high) {
@@ -356,7 +362,10 @@ function isIn(sorted: Int32Array, value: number): boolean {
   return sorted[low] === value;
 }
 
-/** An input with other elements of the row sets, and all else as it was: whether it is on the path is for others to see. */
+/**
+ * The input with other elements, and everything else unchanged; the caller must check that it is on the
+ * path.
+ */
 function movedTo(path: Path, base: Input, { element }: Suspect): Input {
   const elements = new Map(base.elements);
   if (element !== null) elements.set(element.root, element.value);
@@ -376,5 +385,5 @@ function movedTo(path: Path, base: Input, { element }: Suspect): Input {
   };
 }
 
-/** More than a key has. */
+/** More than the words of a key. */
 const MAX_WORDS = 1024;

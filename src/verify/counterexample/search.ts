@@ -1,7 +1,7 @@
 /**
- * From classes of frames that differ to differences that can be shown: a frame of the class is looked for, made into
- * bytes, and run through the interpreter with both tables. Only what differs there too is told as a difference; differences
- * with the same flows on both sides are one, with a count.
+ * Turns candidates into counterexamples: finds an input, encodes it as a frame, cross-checks it, and lets
+ * the interpreter confirm that the outcomes differ. Only confirmed differences are reported. Differences
+ * with the same matched flows on both sides are grouped, with a count.
  */
 import {
   type Ambiguity,
@@ -29,35 +29,37 @@ import { type Input, Solver } from "./find-input.ts";
 import { differingFields } from "./output-diff.ts";
 import { countAlike, DifferingRows, RowFinder } from "./rows.ts";
 
-/** No frame is longer. */
+/** The length limit of a frame. */
 const MAX_FRAME_BYTES = 65_535;
-/** Inputs of one candidate that are tried before it counts as unconfirmed. */
+/** Inputs to try for one candidate before it counts as unconfirmed. */
 const TRIES = 4;
-/** Frames of one group that are looked at before the plainest of them is told. */
+/** Frames of one group to consider for the most ordinary one. */
 const LOOKED_AT = 8;
-/** A frame would have to be found whose labels are also a packet, or its LLC header labels. */
+/** A frame whose labels are also a packet, or whose LLC header is labels, would be necessary. */
 const READ_TWICE = "bytes that are read in more than one way";
 
-/** Differences with the same flows on both sides. */
+/** Differences with the same matched flows on both sides. */
 interface Group {
-  /** Of the one that is told. */
+  /** Index of the reported difference. */
   index: number;
-  /** Rows of the table that are affected, and how many are hit alike. */
+  /** The affected rows of the table, and how many rows matched together. */
   readonly rows: DifferingRows;
   of: number;
-  /** How far the frame that is told is from an ordinary one. */
+  /** Distance of the reported frame from an ordinary one. */
   oddness: readonly number[];
   lookedAt: number;
 }
 
-/** Hears of classes that differ, and adds those to the findings for which there is a frame that the interpreter confirms. */
+/** Receives the results of the product construction and adds the confirmed ones to the findings. */
 export class Counterexamples implements Listener {
   readonly #findings: Findings;
   readonly #product: Product;
   readonly #programs: readonly [Program, Program];
   readonly #solver: Solver;
   readonly #groups = new Map<string, Group>();
-  /** Of candidates without a frame: what is open unless another one of the same flows has a frame. */
+  /**
+   * Candidates without a frame: reported as unknown unless another candidate of the same group has a frame.
+   */
   readonly #unconfirmed = new Map<string, string>();
   readonly #interpreters: readonly [ConfirmingInterpreter, ConfirmingInterpreter];
   readonly #rules: ComparisonRules;
@@ -173,7 +175,7 @@ export class Counterexamples implements Listener {
     return true;
   }
 
-  /** Tells a group's difference with a frame of one more path, where that is more ordinary than the one before. */
+  /** Replaces the frame of a group if another path has a more ordinary one. */
   #plainer(group: Group, pair: Pair, path: Path, what: string, minBytes: number): void {
     if (!isLess(this.#leastOddness(path), group.oddness) || group.lookedAt++ >= LOOKED_AT) return;
     const { input } = this.#solver.find(path);
@@ -188,7 +190,7 @@ export class Counterexamples implements Listener {
     this.#findings.differences[group.index] = told;
   }
 
-  /** What no frame on a path falls below, without looking for one. */
+  /** A lower bound of the oddness of all frames on a path. */
   #leastOddness({ cubes, formatBits }: Path): readonly number[] {
     const isSet = (word: number): number =>
       (cubes.get(this.#product.extractions.atom(0, word))?.value ?? 0) === 0 ? 0 : 1;
@@ -196,7 +198,7 @@ export class Counterexamples implements Listener {
     return [isSet(SNAP_WORD), isSet(KEY.vlanTci), format, 0];
   }
 
-  /** Puts what was found in the order of how ordinary the frames are, and says what was not found anywhere. */
+  /** Sorts the differences by the oddness of their frames, and reports the unconfirmed candidates. */
   finish(): void {
     for (const [name, feature] of this.#unconfirmed)
       if (!this.#groups.has(name)) this.#findings.unknownAt(null, feature, 0);
@@ -209,14 +211,14 @@ export class Counterexamples implements Listener {
     for (const [index, group] of groups.entries()) group.index = index;
   }
 
-  /** Whether the words of an input are those of one frame. */
+  /** Whether the extractions of an input belong to one frame. */
   #isExact({ a, b }: Pair, input: Input): boolean {
     const formatBits = [a, b].map(({ packet }) => packet.extraction).filter(extraction => extraction > 0);
     if (new Set(formatBits).size > 1 || Math.max(a.recirculations, b.recirculations) > 1) return false;
     return formatBits.every(extraction => isExact(this.#product.extractions, input, extraction));
   }
 
-  /** Adds the rows of one more path to those that are affected; a row that is hit in several ways is one. */
+  /** Adds the rows of one more path to a group; a row that matches on several paths counts once. */
   #count(group: Group, pair: Pair, path: Path, minBytes: number): void {
     if (!this.#hasRows) return;
     this.#finder.find(group.rows, pair, path, minBytes);
@@ -227,7 +229,7 @@ export class Counterexamples implements Listener {
     this.#findings.differences[index] = { ...this.#findings.differences[index]!, affected, rows, alike: of };
   }
 
-  /** A frame of the input, and what both sides do with it; no outcomes where the prover says other things of it. */
+  /** The frame of an input and both outcomes; null outcomes if the cross-check fails. */
   #run(
     pair: Pair,
     path: Path,
@@ -267,7 +269,7 @@ export class Counterexamples implements Listener {
     return "open";
   }
 
-  /** What an input brings with it beside its bytes. */
+  /** The accompanying state of an input. */
   #enteringOf(input: Input): EnteringState {
     const words = this.#product.extractions.space.entering.map(
       word => [word, input.valueOf(0, word)] as const,
@@ -275,7 +277,7 @@ export class Counterexamples implements Listener {
     return new Map(words.filter(([, value]) => value !== 0));
   }
 
-  /** Null when the outcomes do not differ for sure. Rows are still to be found. */
+  /** Null if the outcomes do not differ for certain. The rows are added later. */
   #differenceOf(
     input: Input,
     frame: Uint8Array,
@@ -308,7 +310,7 @@ const behaviourOf = (outcome: Outcome): Behaviour => ({
   }),
 });
 
-/** Ports that must be tunnels for two outcomes to differ, of which it is not known whether they are. */
+/** Ports that must be tunnels for two outcomes to differ, if it is not known whether they are. */
 function tunnelsIn(
   inPort: number,
   state: EnteringState,
@@ -320,7 +322,7 @@ function tunnelsIn(
   if ([...state.keys()].some(word => TUNNEL_WORDS.includes(word)) && isOpenPort(inPort)) found.add(inPort);
   const outputs = [a, b].flatMap(({ effects }) => effects!.outputs.map(({ port }) => port));
   const others = new Set([...by.ports.others, ...outputs.filter(isOpenPort)]);
-  // Where they differ though no such port is a tunnel, it does not matter whether one is.
+  // If the outcomes differ with none of these ports as a tunnel, it does not matter.
   if (surelyDiffer(a, b, { ...by, ports: { ...by.ports, others } })) return [...found];
   for (const [index, output] of a.effects!.outputs.entries()) {
     const other = b.effects!.outputs[index];
@@ -330,7 +332,7 @@ function tunnelsIn(
   return [...found];
 }
 
-/** Both flows, the first with the clauses that led to them. */
+/** Both flows, the first one with the clauses that led to it. */
 function linesOf({ flows: [first, second], clauses }: Ambiguity): readonly [FlowLine, FlowLine] {
   const told = lineOf(first);
   return [clauses === undefined ? told : { ...told, clauses: clauses.map(lineOf) }, lineOf(second)];
@@ -338,7 +340,7 @@ function linesOf({ flows: [first, second], clauses }: Ambiguity): readonly [Flow
 
 const lineOf = ({ source, text }: Flow): FlowLine => ({ file: source.file, line: source.line, text });
 
-/** Behind its packet a frame may have any bytes. */
+/** A frame may have any padding behind its packet. */
 function padded(frame: Uint8Array, bytes: number): Uint8Array {
   if (frame.length >= bytes) return frame;
   const long = new Uint8Array(Math.min(bytes, MAX_FRAME_BYTES));
@@ -346,7 +348,7 @@ function padded(frame: Uint8Array, bytes: number): Uint8Array {
   return long;
 }
 
-/** LOCAL is 65534 to people. */
+/** LOCAL is 65534 for people. */
 function portOf(input: Input): number {
   const port = input.valueOf(0, KEY.inPort);
   return port > 0xffff ? port & 0xffff : port;
@@ -357,7 +359,10 @@ const extractionOf = ({ a, b }: Pair): number => Math.max(a.packet.extraction, b
 const formats = new WeakMap<Template, string>();
 const NUMBERS = /\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b|\b0x[0-9a-f]+\b|\d+/gi;
 
-/** Table, priority and what is left of a flow's text without its numbers: of one format are the rows of a table, or few flows alike. */
+/**
+ * Table, priority and text of a flow without its numbers: equal for the rows of a table and for similar
+ * flows.
+ */
 function patternOf({ slotValues, table }: Hit): string {
   const { template } = slotValues;
   if (template === null) return "";
@@ -372,7 +377,7 @@ function patternOf({ slotValues, table }: Hit): string {
 
 const chainName = ({ hits }: State): string => hits.map(patternOf).join("\n");
 
-/** Whether a frame is read as the words it was made from. */
+/** Whether the extraction of a frame returns the words from which it was encoded. */
 function isReadAs(frame: Uint8Array, input: Input): boolean {
   const key = new Uint32Array(KEY_WORDS);
   extract(frame, key, { labelsAt: 0, layer3At: 0, layer4At: 0, paddingBytes: 0 });
@@ -380,8 +385,8 @@ function isReadAs(frame: Uint8Array, input: Input): boolean {
 }
 
 /**
- * How far an input is from what people have on their wires, the gravest first; zeros are as plain as can be. Kinds stand
- * in the order of how ordinary they are, and a port other than the first one is there because it makes the difference.
+ * Distance of an input from ordinary frames, the most important component first; zeros are the most
+ * ordinary. Formats are sorted by how ordinary they are. A port other than 1 is needed for the difference.
  */
 function oddnessOf(input: Input): readonly number[] {
   const format = FRAME_FORMATS.indexOf(input.formats[0]!);
@@ -393,7 +398,7 @@ function oddnessOf(input: Input): readonly number[] {
   ];
 }
 
-/** Whether a list comes before another of its length. */
+/** Whether a list is lexicographically less than another one of its length. */
 function isLess(a: readonly number[], b: readonly number[]): boolean {
   const at = a.findIndex((degree, index) => degree !== b[index]);
   return at >= 0 && a[at]! < b[at]!;

@@ -1,16 +1,18 @@
 /**
- * Two flows of one priority that are hit at once: whether they do different things anywhere on a path, element by element where
- * they are rows of maps.
+ * Whether two matched flows of equal priority act differently anywhere on a path, and the elements of row
+ * sets after joins.
  */
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { isRowSet, isSingleFlow } from "../symbolic/slot-values.ts";
 import type { SlotValues } from "../symbolic/state.ts";
 import type { Path } from "./path-condition.ts";
 
-/** ElementsUnder of two overlapping whose actions are compared one by one. */
+/**
+ * Elements of two row sets whose actions are compared one by one; with more, the flows count as different.
+ */
 const MAX_COMPARED_ELEMENTS = 2000;
 
-/** The elements of a rowSet on a path, also of one that became part of another. */
+/** The elements of a row set on a path, also of a row set that was joined into another one. */
 export function elementsOf(rowSet: number, path: Path): (index: number) => number {
   const joinMap = path.joinMaps.get(rowSet);
   if (joinMap === undefined) {
@@ -21,7 +23,7 @@ export function elementsOf(rowSet: number, path: Path): (index: number) => numbe
   return index => joinMap.elementOf[outer(index)]!;
 }
 
-/** How many elements of a rowSet there are on a path. */
+/** The number of elements of a row set on a path. */
 export function countElements(rowSet: number, path: Path): number {
   const joinMap = path.joinMaps.get(rowSet);
   return joinMap === undefined
@@ -29,7 +31,7 @@ export function countElements(rowSet: number, path: Path): number {
     : countElements(joinMap.rowSet, path);
 }
 
-/** Whether two flows that are hit at once do different things anywhere on the path. */
+/** Whether two flows that match the same packet act differently anywhere on the path. */
 export function differ(program: Program, path: Path, a: SlotValues, b: SlotValues): boolean {
   if (isSingleFlow(a) && isSingleFlow(b)) return program.actionsOf(a.flow) !== program.actionsOf(b.flow);
   let count = 0;

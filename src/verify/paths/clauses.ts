@@ -1,8 +1,8 @@
 /**
- * The conjunctive matches of one priority on a path: on which parts of it which id is complete, and what is found with that
- * id (classifier_lookup__() of lib/classifier.c). A clause, which is any one of its flows, is a condition of one bit
- * (conditions.ts), and so is an id: the path is split by ids, never by flows. What a clause asks of rows of a subtable, a
- * register for example, divides the elements.
+ * Decides where the clauses of conjunctive matches hold on a path (classifier_lookup() in lib/classifier.c).
+ * A clause, the disjunction of its flows, becomes a condition of one bit (conditions.ts), and so does the
+ * conjunction of all clauses of an id: the path is split by ids, never by flows. Clauses that match a column
+ * (a register loaded from a subtable's rows) divide the elements of its row set.
  */
 import type { ClauseFlow } from "../symbolic/conjunctions.ts";
 import { Undecidable } from "../symbolic/decider.ts";
@@ -11,16 +11,16 @@ import { type Atom, type Case, type Column, maskOf, type Terms, type Word } from
 import { allOf, anyOf, areExclusive } from "./conditions.ts";
 import type { Path } from "./path-condition.ts";
 
-/** The clauses of an id, or some of the flows of each. */
+/** For each clause of an id, all or some of its flows. */
 type AllClauses = readonly (readonly ClauseFlow[])[];
 
-/** Part of a path, and whether all clauses are met there. */
+/** A part of a path, and whether all clauses hold there. */
 interface Part {
   readonly path: Path;
   readonly isMet: boolean;
 }
 
-/** A case as it is before it is known which element it is. */
+/** A case before the element is known. */
 interface RawCase {
   readonly literals: Case;
   readonly columns: readonly { readonly column: Column; readonly mask: number; readonly value: number }[];
@@ -32,7 +32,7 @@ const clauseIds = new WeakMap<readonly ClauseFlow[], number>();
 export class Clauses {
   readonly #terms: Terms;
   readonly #conditions = new Map<string, Atom | boolean>();
-  /** By key; null where rows are asked. */
+  /** By key; null if the clauses match columns. */
   readonly #known = new WeakMap<readonly Word[], Map<AllClauses, Atom | boolean | null>>();
   readonly #byElements = new WeakMap<Int32Array, Map<string, readonly ElementsUnder[]>>();
 
@@ -40,7 +40,7 @@ export class Clauses {
     this.#terms = terms;
   }
 
-  /** Divides a path by whether all of some clauses are met, each by one of its flows. */
+  /** Splits a path by whether all of some clauses hold, each by one of its flows. */
   divide(clauses: AllClauses, key: readonly Word[], path: Path): readonly Part[] {
     path.budget.step();
     const known = this.#known.get(key) ?? new Map<AllClauses, Atom | boolean | null>();
@@ -55,7 +55,7 @@ export class Clauses {
     return this.#byAll(condition, path);
   }
 
-  /** What clauses ask of the input on every path; null where they ask rows. */
+  /** The condition of clauses that holds on every path; null if they match columns. */
   #conditionOf(clauses: AllClauses, key: readonly Word[], path: Path): Atom | boolean | null {
     if (clauses.some(flows => dependsOnRows(flows, key))) return null;
     const atoms: Atom[] = [];
@@ -88,7 +88,7 @@ export class Clauses {
   }
 
   #byAll(all: Atom, path: Path): Part[] {
-    // It cannot hold beside another one that does: known without a search.
+    // It excludes a condition that holds already: no search is needed.
     if (path.holding.some(other => areExclusive(all, other))) return [{ path, isMet: false }];
     const { yes, no } = path.split([{ word: this.#terms.atomWord(all), mask: 1, value: 1 }]);
     return [
@@ -97,7 +97,7 @@ export class Clauses {
     ];
   }
 
-  /** What a clause asks of the input, for each part of the elements. */
+  /** The condition of a clause, for each part of the elements. */
   #clause(
     flows: readonly ClauseFlow[],
     key: readonly Word[],
@@ -113,7 +113,7 @@ export class Clauses {
         this.#terms,
         cases.map(({ literals }) => literals),
       );
-      // What is made of the state's words alone is the same on every path.
+      // A condition on the words of the state alone is the same on every path.
       if (!dependsOnRows(flows, key)) this.#conditions.set(name, condition);
       return [{ path, condition }];
     }
@@ -126,7 +126,7 @@ export class Clauses {
     }));
   }
 
-  /** ElementsUnder of one rowSet, divided by the condition that is left for them. */
+  /** Divides the elements of a row set by the condition that remains for them. */
   #elements(path: Path, rowSet: number, name: string, cases: readonly RawCase[]): readonly ElementsUnder[] {
     const elements = path.elements.get(rowSet)!;
     const byName = this.#byElements.get(elements) ?? new Map<string, readonly ElementsUnder[]>();
@@ -192,7 +192,7 @@ function tablesOf(cases: readonly RawCase[]): Table[] {
   return [...tables.values()];
 }
 
-/** A clause and the words that it asks of, as a text. */
+/** A text for a clause and the words that it matches. */
 function nameOf(flows: readonly ClauseFlow[], key: readonly Word[]): string {
   let id = clauseIds.get(flows);
   if (id === undefined) {
@@ -206,7 +206,7 @@ function nameOf(flows: readonly ClauseFlow[], key: readonly Word[]): string {
 
 const asked = new WeakMap<readonly ClauseFlow[], readonly number[]>();
 
-/** The words of the key that the flows of a clause compare. */
+/** Words of the key that the flows of a clause match. */
 function wordsOf(flows: readonly ClauseFlow[]): readonly number[] {
   let words = asked.get(flows);
   if (words === undefined) {
@@ -219,7 +219,7 @@ function wordsOf(flows: readonly ClauseFlow[]): readonly number[] {
 const dependsOnRows = (flows: readonly ClauseFlow[], key: readonly Word[]): boolean =>
   wordsOf(flows).some(word => key[word]!.hasColumn);
 
-/** What a flow asks of the input and of rows; null when its words are constants that it does not match. */
+/** The literals and column tests of a flow; null if a constant word contradicts its match. */
 function rawCase(tests: readonly WordTest[], key: readonly Word[], path: Path): RawCase | null {
   const literals = new Map<Atom, { mask: number; value: number }>();
   const columns: RawCase["columns"][number][] = [];
@@ -243,7 +243,7 @@ function rawCase(tests: readonly WordTest[], key: readonly Word[], path: Path): 
   return { literals: [...literals].map(([atom, cube]) => ({ atom, ...cube })), columns };
 }
 
-/** Adds to what is asked of an atom; false when that cannot be. */
+/** Adds to the cube of an atom; false if they contradict. */
 function join(
   literals: Map<Atom, { mask: number; value: number }>,
   atom: Atom,

@@ -1,8 +1,8 @@
 /**
- * What the conjunctive matches of one priority come to on a path. Open vSwitch goes through the clauses that match in an
- * order that nobody knows and takes the first id that is complete and leads to a flow. Where several ids are complete
- * and one of them is so first in every order, it is that one; where they lead to flows that do the same, it is any of
- * them; and else two flows are told, as where two ordinary flows of one priority match.
+ * The results of the conjunctive matches of one priority on a path. Open vSwitch visits the matching clauses
+ * in an unspecified order and takes the first id that is complete and leads to a flow. If several ids are
+ * complete, the result is certain if one of them is first in every order, or if all lead to flows that do
+ * the same; otherwise the result is ambiguous, as for two ordinary flows of one priority.
  */
 import { KEY } from "../../openflow/index.ts";
 import type { Node } from "../symbolic/bands.ts";
@@ -17,7 +17,7 @@ import { differ } from "./ambiguity.ts";
 import type { Clauses } from "./clauses.ts";
 import type { Path } from "./path-condition.ts";
 
-/** What a lookup comes to on a part of the path: a flow, none, or two of which nobody knows. */
+/** The result of a lookup on a part of the path: a flow, no flow, or two flows of which either may match. */
 export interface Outcome {
   readonly path: Path;
   readonly slotValues: SlotValues | null;
@@ -26,22 +26,22 @@ export interface Outcome {
 
 const SILENT = "conjunction: an id that leads to no flow, beside another one of the same flows";
 
-/** The lookup that they are part of. */
+/** The lookup that the conjunctive matches are part of. */
 interface ConjunctionLookup {
   readonly program: Program;
   readonly clauses: Clauses;
   readonly key: readonly Word[];
-  /** What the table has for an id on a path. */
+  /** The results of a lookup with the conj_id of a conjunction on a path. */
   readonly ask: (conjunction: Conjunction, path: Path) => readonly Outcome[];
 }
 
-/** Ids that are complete and lead to nothing. */
+/** A part of the path, and the complete ids without a flow so far. */
 interface Pending {
   readonly path: Path;
   readonly silent: readonly Conjunction[];
 }
 
-/** Adds what is found to `outcomes`; gives back where nothing is. */
+/** Adds the results to `outcomes`; returns the paths without one. */
 export function lookUpConjunctions(
   asking: ConjunctionLookup,
   conjunctions: readonly Conjunction[],
@@ -71,7 +71,7 @@ export function lookUpConjunctions(
   return pending.map(({ path }) => path);
 }
 
-/** What is found for an id that is complete, divided by what others lead to, where they are complete too. */
+/** The results of a complete id, divided by those of other ids that are complete, too. */
 function besideOthers(
   asking: ConjunctionLookup,
   own: Conjunction,
@@ -95,7 +95,7 @@ function besideOthers(
   return [...outcomes, ...rest.map(path => ({ path, slotValues, ambiguousWith: null }))];
 }
 
-/** Two ids that are complete, what the first leads to, and whatever else may be complete. */
+/** Two complete ids, the result of the first, and other ids that may be complete. */
 interface Both {
   readonly own: Conjunction;
   readonly other: Conjunction;
@@ -103,7 +103,7 @@ interface Both {
   readonly slotValues: SlotValues;
 }
 
-/** Where another id is complete too: gives back where that does not matter. */
+/** The paths on which another complete id makes no difference; adds the others to `outcomes`. */
 function besideOne(asking: ConjunctionLookup, both: Both, given: Path, outcomes: Outcome[]): readonly Path[] {
   const { own, other, others, slotValues } = both;
   if (other.oddity !== null) {
@@ -128,7 +128,7 @@ function besideOne(asking: ConjunctionLookup, both: Both, given: Path, outcomes:
               ? { ...found, path: one }
               : { path: one, slotValues, ambiguousWith: found.slotValues },
           );
-        // There the other one is complete first, whatever the order.
+        // There the other id is complete first in every order.
         const rest = others.filter(one => one !== other);
         for (const one of back.never)
           outcomes.push(...besideOthers(asking, other, rest, { ...found, path: one }));
@@ -137,7 +137,7 @@ function besideOne(asking: ConjunctionLookup, both: Both, given: Path, outcomes:
   return left;
 }
 
-/** A path where all ids in question are complete, divided by whether one of some ways is open there. */
+/** Splits a path on which the ids are complete by whether one of some ways is possible. */
 function divideByWays(
   { clauses, key }: ConjunctionLookup,
   ways: ReturnType<typeof waysBefore>,
@@ -172,11 +172,12 @@ function unknown(
   return { path, slotValues: flowValues(template, flow), ambiguousWith: null };
 }
 
-// --- Flows that match a conj_id ------------------------------------------------------------------------------------
+// --- Flows that match conj_id
+// --------------------------------------------------------------------------------------
 
 const idsIn = new WeakMap<Subtable, ReadonlySet<number> | null>();
 
-/** The ids that some row of a subtable matches; null when it does not compare them. */
+/** The conj_ids that the rows of a subtable match; null if it does not compare conj_id. */
 function idsOf(subtable: Subtable): ReadonlySet<number> | null {
   const known = idsIn.get(subtable);
   if (known !== undefined) return known;
@@ -187,7 +188,7 @@ function idsOf(subtable: Subtable): ReadonlySet<number> | null {
   return ids;
 }
 
-/** Whether a node matches an id and no other; null when it matches any. */
+/** Whether a node matches this conj_id and no other; null if it does not compare conj_id. */
 export function matchesId(node: Node, id: number): boolean | null {
   if (node instanceof Subtable) return idsOf(node)?.has(id) ?? null;
   const test = node.tests.find(({ word }) => word === KEY.conjId);

@@ -1,21 +1,21 @@
 /**
- * What the formats of frames (space.ts) that a path leaves say of bits of the input: whether a test holds for all of them, and
- * which formats are left where it does, or does not.
+ * What the remaining frame formats of a path (input-space.ts) imply for bits of the input, and which formats
+ * remain after a test.
  */
 import { KEY } from "../../openflow/index.ts";
 import { cubesOf, type Space } from "../symbolic/input-space.ts";
 import type { Atom, Literal } from "../symbolic/terms.ts";
 import { type Cubes, meet } from "./cubes.ts";
 
-/** What a path says of formats. */
+/** The part of a path that this file uses. */
 interface Left {
   readonly space: Space;
-  /** For each extraction of the frame the formats it may be, as bits. */
+  /** For each extraction, the possible frame formats as bits. */
   readonly formatBits: readonly number[];
   readonly cubes: Cubes;
 }
 
-/** Whether a literal holds, or fails, for every format that is left; null when it depends. */
+/** Whether a literal holds for every remaining format (true), for none (false), or it depends (null). */
 export function byFormats(
   { space, formatBits, cubes }: Left,
   { atom, mask, value }: Literal,
@@ -39,7 +39,7 @@ export function byFormats(
   return holds ? true : fails ? false : null;
 }
 
-/** The formats that a extraction can still be when these cubes hold, of which `atoms` are new. */
+/** The formats of an extraction that are compatible with these cubes, of which those of `atoms` are new. */
 export function formatsWith(
   { space, formatBits }: Left,
   extraction: number,
@@ -66,7 +66,7 @@ export function formatsWith(
   return left;
 }
 
-/** The formats that each extraction can still be when a literal fails. */
+/** The formats of each extraction in which a literal can be false. */
 export function formatsWithout({ space, formatBits, cubes }: Left, { atom, mask, value }: Literal): number[] {
   const cube = cubes.get(atom) ?? { mask: 0, value: 0 };
   return formatBits.map((formats, extraction) => {

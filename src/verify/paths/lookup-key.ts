@@ -1,6 +1,6 @@
 /**
- * The key of a subtable on a path, taken apart: bits that are known, bits that are columns of a rowSet, and bits that are still
- * free. What a path rules out of the free ones becomes tests of rows.
+ * The lookup key of a subtable on a path, split into constant bits, bits of columns, and free bits. Clauses
+ * of the path on the free bits become tests of rows.
  */
 import { Undecidable } from "../symbolic/decider.ts";
 import type { Subtable } from "../symbolic/sorted-subtable.ts";
@@ -8,7 +8,7 @@ import { type Atom, type Column, maskOf, type Word } from "../symbolic/terms.ts"
 import type { Clause } from "./cubes.ts";
 import type { Path } from "./path-condition.ts";
 
-/** What one word of a subtable's key is on a path, cut into what is known and what is not. */
+/** A part of a key word. */
 interface KeyPart {
   readonly k: number;
   /** Bits of the key word. */
@@ -17,7 +17,7 @@ interface KeyPart {
 
 interface ColumnPart extends KeyPart {
   readonly column: Column;
-  /** How far the column's bits are above those of the key word; negative: below. */
+  /** Lowest bit in the column and in the key word; their difference is the shift. */
   readonly from: number;
   readonly at: number;
 }
@@ -38,7 +38,7 @@ export interface Key {
 export const moved = (value: number, from: number, to: number): number =>
   to >= from ? (value << (to - from)) >>> 0 : value >>> (from - to);
 
-/** The words of a subtable's key, by element, where all of it is known or columns. */
+/** The key by word, each by element, if the key has no free bits. */
 export function wordsByElement(subtable: Subtable, key: Key, elements: Int32Array): readonly Uint32Array[] {
   return subtable.words.map((_, k) => {
     const columns = key.columns.filter(part => part.k === k);
@@ -56,7 +56,7 @@ export function wordsByElement(subtable: Subtable, key: Key, elements: Int32Arra
   });
 }
 
-/** Takes the words of a subtable's key apart, bit by bit where need be. */
+/** Splits the words of a lookup key, bit by bit if necessary. */
 export function keyParts(subtable: Subtable, words: readonly Word[], path: Path): Key {
   const fixed: { k: number; mask: number; value: number }[] = [];
   const columns: ColumnPart[] = [];
@@ -111,7 +111,7 @@ export function keyParts(subtable: Subtable, words: readonly Word[], path: Path)
   return { fixed, columns, free };
 }
 
-/** A clause as tests of the key, when it speaks of nothing else. */
+/** A clause as row tests; empty if it also depends on other bits. */
 export function rowClause(key: Key, clause: Clause): { k: number; mask: number; value: number }[][] {
   const tests: { k: number; mask: number; value: number }[] = [];
   for (const { atom, mask, value } of clause) {
@@ -133,7 +133,7 @@ export function rowClause(key: Key, clause: Clause): { k: number; mask: number; 
 
 export type RowTest = Key["fixed"][number];
 
-/** Rows that have the bits that are fixed, and fail every clause; `rows` itself where those are all. */
+/** Rows that agree with the constant bits and violate no clause; `rows` itself if those are all. */
 export function openRows(
   subtable: Subtable,
   rows: Int32Array,
@@ -146,7 +146,7 @@ export function openRows(
   return left.length === rows.length ? rows : left;
 }
 
-/** False when no row has the bits of a clause: a quick answer where they are the upper ones of the first word. */
+/** False if no row has the bits of a clause: a fast test for clauses on the high bits of the first word. */
 function mayHold(subtable: Subtable, clause: readonly RowTest[]): boolean {
   return clause.every(({ k, mask, value }) => {
     const rest = ~mask >>> 0;

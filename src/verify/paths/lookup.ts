@@ -1,7 +1,7 @@
 /**
- * A lookup on a path: all the flows that can be hit, each with the part of the path on which it is, the highest priority
- * first, and what is left for a miss. A subtable node is hit by many rows at once: where the key is input the rows become a
- * new rowSet, where it is bound already each element looks for its row, and where it is some of both the two are joined.
+ * A lookup on a path: the flows that can match, the highest priority first, each with its part of the path,
+ * and the rest of the path for a table miss. subtable-lookup.ts handles subtables, conjunctive.ts the
+ * conjunctive matches.
  */
 import { KEY } from "../../openflow/index.ts";
 import type { Band, Node } from "../symbolic/bands.ts";
@@ -28,7 +28,7 @@ export class Lookups {
     this.#subtables = new SubtableLookups(terms);
   }
 
-  /** All outcomes of the lookup that a state stands at. */
+  /** All results of a state's pending lookup. */
   run(program: Program, state: State, path: Path): Outcome[] {
     const { lookup } = state;
     if (lookup === null) throw new Error("assertion: the machine stands at a lookup");
@@ -51,8 +51,9 @@ export class Lookups {
   }
 
   /**
-   * Asks a table with a conj_id. On the path no flow of the conjunction's priority or a higher one matches without one, so
-   * that of these only flows that compare it need a look; clauses count for nothing, and hide flows.
+   * A lookup with a conj_id. On this path no flow of the conjunction's priority or a higher one matches
+   * without a conj_id, so of those only flows that compare it are candidates. Clauses do not match, but they
+   * hide flows.
    */
   #ask(
     program: Program,
@@ -104,7 +105,7 @@ export class Lookups {
     return rest;
   }
 
-  /** Splits off where another flow of the same priority is hit too and does something else. */
+  /** Splits off the parts where another flow of the same priority matches, too, and acts differently. */
   #withOverlapping(
     program: Program,
     hit: { path: Path; slotValues: SlotValues },

@@ -1,11 +1,12 @@
 /**
- * A path: the condition under which a machine has come to where it is. Cubes and clauses speak of bits of the input
- * (solve.ts). A *rowSet* is a vector of elements, the rows of a flow table that were hit at once: a path holds the elements it
- * still is about, and *columnEqualities* say that bits of the input are a column of a rowSet. Several rowSets are independent of
- * each other. Paths are immutable; every split gives new ones, disjoint and together the old one.
+ * A path: one branch of the symbolic execution, with its path condition. Cubes and clauses constrain bits of
+ * the input. A row set is a set of flow table rows that matched together; the path stores its remaining
+ * elements. A column equality states that bits of the input equal a column of a row set. Distinct row sets
+ * are independent. Paths are immutable; each split returns disjoint paths that together are the original
+ * one.
  *
- * A path may hold for no frame at all, as elements, misses and wordEqualities are not looked at together. That costs time and
- * nothing else: whatever is found different is solved exactly before anybody hears of it.
+ * A path condition may be unsatisfiable, because elements, misses and word equalities are not combined. That
+ * costs only time: before a difference is reported, counterexample/find-input.ts solves its path exactly.
  */
 
 import { unreachable } from "../../wire/index.ts";
@@ -29,26 +30,26 @@ import { byFormats, formatsWith, formatsWithout } from "./frame-formats.ts";
 import { type ColumnTest, partition } from "./row-partition.ts";
 import { mayHaveInput } from "./sat-solver.ts";
 
-/** The bits of `mask` of a word have the values of `value`. */
+/** The bits of `mask` of a word equal `value`. */
 export interface Test {
   readonly word: Word;
   readonly mask: number;
   readonly value: number;
 }
 
-/** Bits `mask` of an atom are those of a column of a rowSet. */
+/** The bits of `mask` of an atom equal those of a column. */
 export interface ColumnEquality {
   readonly mask: number;
   readonly column: Column;
 }
 
-/** None of a subtable's rows is hit by these words. */
+/** No row of a subtable has this key. */
 export interface Miss {
   readonly subtable: Subtable;
   readonly words: readonly Word[];
 }
 
-/** Two words that are, or are not, the same; known by the path in no other way. */
+/** Two words are equal, or not equal, and the path cannot express it in another way. */
 export interface WordEquality {
   readonly a: Word;
   readonly b: Word;
@@ -60,19 +61,19 @@ export interface Split {
   readonly no: readonly Path[];
 }
 
-/** Tests, taken apart into what concerns elements and what concerns free bits. */
+/** Tests, separated into tests of columns (by row set) and literals. */
 interface Flat {
   readonly columns: Map<number, ColumnTest[]>;
   readonly literals: Literal[];
 }
 
-/** A rowSet that became part of another one: each element there is a element here. */
+/** A row set that was joined into another one: `elementOf[i]` is the element for element i there. */
 export interface JoinMap {
   readonly rowSet: number;
   readonly elementOf: Int32Array;
 }
 
-/** All that a path is made of but the space. */
+/** Everything a path consists of, except the space. */
 type Parts = Pick<
   Path,
   | "budget"
@@ -93,7 +94,7 @@ export class Path {
   readonly space: Space;
   readonly budget: Budget;
   readonly terms: Terms;
-  /** For each extraction of the frame the formats it may be, as bits. */
+  /** For each extraction, the possible frame formats as bits of `space.formats`. */
   readonly formatBits: readonly number[];
   readonly cubes: Cubes;
   readonly clauses: readonly Clause[];
@@ -118,7 +119,7 @@ export class Path {
     this.wordEqualities = parts.wordEqualities;
   }
 
-  /** The path of every frame whose extractions are of these formats. */
+  /** The path of all inputs with these frame formats. */
   static of(budget: Budget, space: Space, terms: Terms, formatBits: readonly number[]): Path {
     return new Path(space, {
       budget,
@@ -134,7 +135,7 @@ export class Path {
     });
   }
 
-  /** True when nothing but the formats is known. */
+  /** True if only frame formats are constrained. */
   get isGeneral(): boolean {
     return (
       this.cubes.size === 0 &&
@@ -145,7 +146,7 @@ export class Path {
     );
   }
 
-  /** Conditions that hold. */
+  /** The conditions that hold. */
   get holding(): readonly Atom[] {
     this.#holding ??= [...this.cubes]
       .filter(([{ condition }, { value }]) => condition !== undefined && value === 1)
@@ -181,7 +182,7 @@ export class Path {
     return { yes, no };
   }
 
-  /** Takes tests apart; null when they cannot all hold. What holds anyway is left out. */
+  /** Separates tests, and omits those that always hold; null if they contradict the path. */
   flatten(tests: readonly Test[]): Flat | null {
     const columns = new Map<number, ColumnTest[]>();
     const literals = new Map<Atom, Literal>();
@@ -282,7 +283,7 @@ export class Path {
     return true;
   }
 
-  /** This path where the literals hold; null when they cannot. */
+  /** This path with the literals; null if it becomes unsatisfiable. */
   assume(literals: readonly Literal[]): Path | null {
     const cubes = new Map(this.cubes);
     for (const { atom, mask, value } of literals) if (!restrict(cubes, atom, { mask, value })) return null;
@@ -298,7 +299,7 @@ export class Path {
     return path.isFeasible() ? path : null;
   }
 
-  /** This path where not all of the literals hold; null when they must. */
+  /** This path with at least one literal false; null if it becomes unsatisfiable. */
   deny(literals: readonly Literal[]): Path | null {
     const [only] = literals;
     if (literals.length === 1 && (only!.mask & (only!.mask - 1)) === 0)
@@ -310,7 +311,7 @@ export class Path {
     return path.isFeasible() ? path : null;
   }
 
-  /** Whether cubes and clauses leave anything. */
+  /** Whether cubes and clauses are satisfiable. */
   isFeasible(): boolean {
     return (
       (this.clauses.length === 0 && !hasConditions(this.cubes, [])) ||
@@ -318,7 +319,7 @@ export class Path {
     );
   }
 
-  /** A column as one of the rowSets that this path has elements of. */
+  /** The column in terms of the row sets of this path, after joins. */
   resolve(column: Column): Column {
     let resolved = column;
     for (
@@ -335,7 +336,7 @@ export class Path {
     return resolved;
   }
 
-  /** Bits of an atom that neither a columnEquality nor a cube gives. */
+  /** Bits of an atom that neither a column equality nor a cube determines. */
   freeBits(atom: Atom): number {
     let free = maskOf(atom.bits);
     for (const { mask } of this.columnEqualities.get(atom) ?? []) free &= ~mask;

@@ -1,6 +1,6 @@
 /**
- * Answers the questions of a symbolic machine along one path. Where the answer depends on the input it throws a `Fork` with
- * the parts of the path; the step is then run again on each part.
+ * Answers the questions of a symbolic machine along one path. If the answer depends on the input, it throws
+ * a Fork with the parts of the path, and the machine runs the step again on each part.
  */
 import type { Decider } from "../symbolic/decider.ts";
 import type { Extractions } from "../symbolic/extractions.ts";
@@ -9,7 +9,7 @@ import type { Terms, Word } from "../symbolic/terms.ts";
 import type { Path } from "./path-condition.ts";
 import { splitEqual } from "./split-equal.ts";
 
-/** The way depends on which of these paths it is. */
+/** Thrown if the answer depends on the input: the parts of the path. */
 export class Fork {
   readonly paths: readonly Path[];
 

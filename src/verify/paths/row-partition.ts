@@ -1,24 +1,24 @@
 /**
- * ElementsUnder divided: those rows of a rowSet for which something holds, and the others. A division that was made before is not
- * made again, which is what makes a million rows behind several tables a matter of a few passes.
+ * Partitions the elements of a row set by tests. Partitions are memoized by the element vector and the test,
+ * so that a million rows behind several tables cost a few passes.
  */
 import type { Column } from "../symbolic/terms.ts";
 
-/** The bits of `mask` of a column have the values of `value`. */
+/** The bits of `mask` of a column equal `value`. */
 export interface ColumnTest {
   readonly column: Column;
   readonly mask: number;
   readonly value: number;
 }
 
-/** Bits of two columns, by element: those of `mask` from a bit of each on. */
+/** Bits of two columns, by element: those of `mask`, from bit `leftFrom` and `rightFrom` on. */
 export interface ColumnPair {
   readonly left: Uint32Array;
   readonly right: Uint32Array;
   readonly leftFrom: number;
   readonly rightFrom: number;
   readonly mask: number;
-  /** Of the columns and the bits. */
+  /** Identifies the columns and the bits. */
   readonly name: string;
 }
 
@@ -27,7 +27,7 @@ export interface Division {
   readonly miss: Int32Array;
 }
 
-/** ElementsUnder that were divided before are not divided again: by the vector itself, and by what was asked. */
+/** Memoized partitions, by element vector and question. */
 const divided = new WeakMap<Int32Array, Map<string, Division>>();
 
 function once(elements: Int32Array, question: string, divide: () => Division): Division {
@@ -44,7 +44,7 @@ function once(elements: Int32Array, question: string, divide: () => Division): D
   return parts;
 }
 
-/** ElementsUnder for which all tests hold, and the others. */
+/** Elements for which all tests hold, and the others. */
 export function partition(elements: Int32Array, tests: readonly ColumnTest[]): Division {
   const question = tests.map(({ column, mask, value }) => `${column.id} ${mask} ${value}`).join();
   return once(elements, question, () => {
@@ -58,7 +58,7 @@ export function partition(elements: Int32Array, tests: readonly ColumnTest[]): D
   });
 }
 
-/** ElementsUnder in which both sides of every pair are the same, and the others. */
+/** Elements for which the bits of every pair are equal, and the others. */
 export function partitionSame(elements: Int32Array, pairs: readonly ColumnPair[]): Division {
   return once(elements, `same ${pairs.map(({ name }) => name).join()}`, () => {
     const marks = new Uint8Array(elements.length);
@@ -71,7 +71,7 @@ export function partitionSame(elements: Int32Array, pairs: readonly ColumnPair[]
   });
 }
 
-/** ElementsUnder that found a row, and the others; `question` names what they looked in. */
+/** Elements with a row, and the others; `question` names the lookup. */
 export function partitionFound(elements: Int32Array, question: string, rowOf: Int32Array): Division {
   return once(elements, question, () => {
     const marks = new Uint8Array(elements.length);
@@ -80,12 +80,12 @@ export function partitionFound(elements: Int32Array, question: string, rowOf: In
   });
 }
 
-/** Values of so many formats at most are told apart. */
+/** More distinct values are not enumerated. */
 const MAX_DISTINCT = 4096;
 
 const distinct = new WeakMap<Int32Array, Map<string, ReadonlySet<number> | null>>();
 
-/** The values that bits of a column have on some elements; null when they are many. */
+/** The values that bits of a column have on some elements; null if there are too many. */
 export function valuesOn(
   elements: Int32Array,
   { column, from, mask }: { readonly column: Column; readonly from: number; readonly mask: number },
@@ -105,7 +105,7 @@ export function valuesOn(
   return found;
 }
 
-/** ElementsUnder without a mark, and those with one. */
+/** Elements without a mark, and those with one. */
 function partitionBy(elements: Int32Array, marks: Uint8Array): Division {
   let misses = 0;
   for (let i = 0; i < marks.length; i++) misses += marks[i]!;

@@ -1,7 +1,7 @@
 /**
- * Which inputs there are under a condition: cubes (bits that are given) and *clauses*, conjunctions of literals of
- * which at least one must fail. A small DPLL search over bits, complete: it finds an input, or there is none. Kinds of
- * frames are tried in their order, and the cubes of a word within a format in theirs.
+ * Satisfiability of cubes and clauses over the bits of the input: a small, complete DPLL search. A clause is
+ * a conjunction of literals of which at least one must be false. Frame formats are tried in their order, and
+ * so are the cubes of a word within a format.
  */
 import { KEY } from "../../openflow/index.ts";
 import type { Budget } from "../budget.ts";
@@ -10,13 +10,16 @@ import type { Atom } from "../symbolic/terms.ts";
 import { hasConditions, searchConditions, settled, spokenOf } from "./conditions.ts";
 import { type Clause, type Cubes, FREE, isOneBit, meet, openOf, restrict } from "./cubes.ts";
 
-/** An input: the format of each extraction, and what is fixed of the atoms; everything else may be anything of its format. */
+/**
+ * An input: the format of each extraction, and the fixed bits of atoms; all other bits may have any value of
+ * the format.
+ */
 export interface Solution {
   readonly formats: readonly FrameFormat[];
   readonly cubes: Cubes;
 }
 
-/** Cubes under which every clause fails, or null. */
+/** Cubes under which every clause is false, or null. */
 export function search(budget: Budget, given: Cubes, clauses: readonly Clause[]): Cubes | null {
   budget.step();
   const cubes = new Map(given);
@@ -41,7 +44,7 @@ export function search(budget: Budget, given: Cubes, clauses: readonly Clause[])
   return branch(budget, cubes, pending);
 }
 
-/** Lets each bit of the shortest clause fail in turn, the bits before it held as the clause has them. */
+/** Makes each bit of the shortest clause false in turn, with the earlier bits true. */
 function branch(budget: Budget, cubes: Map<Atom, Cube>, clauses: readonly Clause[]): Cubes | null {
   const shortest = clauses.reduce((best, clause) => (clause.length < best.length ? clause : best));
   const held = new Map(cubes);
@@ -71,13 +74,13 @@ function typeClauses(format: FrameFormat, atoms: Iterable<Atom>): Clause[] {
   return [];
 }
 
-/** One choice of cubes for an atom. */
+/** The possible cubes of one atom. */
 interface Choice {
   readonly atom: Atom;
   readonly cubes: readonly Cube[];
 }
 
-/** Makes the choices one after the other, and looks whether the clauses still can fail after each. */
+/** Makes the choices one after the other, and checks the clauses after each. */
 function choose(
   budget: Budget,
   cubes: Cubes,
@@ -100,8 +103,8 @@ function choose(
 }
 
 /**
- * Finds an input. `formatBits` has, for each extraction of the frame, the formats it may be as bits of `space.formats`;
- * `atoms` are those that must have a format's value (those of cubes and clauses always do).
+ * Finds an input. `formatBits` has, for each extraction, its possible formats as bits of `space.formats`.
+ * `atoms` get a value of their format, beside the atoms of cubes and clauses.
  */
 export function findInput(
   budget: Budget,
@@ -117,9 +120,9 @@ export function findInput(
 }
 
 /**
- * Whether there may be an input: a quick answer that is never wrong when it is no, and when it is yes leaves out only
- * types that a frame cannot have, and what conditions need a search for. A solution of the clauses stays one when more bits are given, so that a format needs
- * no more than to go along with it.
+ * Whether an input may exist. `false` is always right; `true` ignores excluded types and what conditions
+ * need a search for. A solution of the clauses remains one if more bits are fixed, so a format only has to
+ * be compatible with it.
  */
 export function mayHaveInput(
   budget: Budget,
@@ -149,7 +152,7 @@ export function mayHaveInput(
   return fits || findInput(budget, space, formatBits, given, clauses) !== null;
 }
 
-/** Gives atoms that nothing is asked of the first value of their format. */
+/** Gives unconstrained atoms the first value of their format. */
 function filled(space: Space, { formats, cubes }: Solution, atoms: Iterable<Atom>): Cubes {
   const all = new Map(cubes);
   for (const atom of atoms) {
@@ -179,7 +182,7 @@ function chooseFormats(
   for (const [index, format] of space.formats.entries()) {
     if ((formatBits[extraction]! & (1 << index)) === 0) continue;
     const found = chooseFormats(budget, space, formatBits, given, clauses, concerned, [...formats, format]);
-    // A extraction that nothing is asked of cannot be what stands in the way.
+    // An extraction without constraints cannot be the reason.
     if (found !== null || !isAsked) return found;
   }
   return null;
@@ -204,7 +207,7 @@ function chooseCubes(
     const cube = cubes.get(atom) ?? FREE;
     const left = options.filter(option => meet(cube, option) !== null);
     if (left.length === 0) return null;
-    // Where no clause depends on it the first will do.
+    // If no clause depends on it, any cube will do.
     if (left.length === 1 || (!inClauses.has(atom) && atom.word !== KEY.dlType)) {
       if (!restrict(cubes, atom, left[0]!)) return null;
     } else choices.push({ atom, cubes: left });

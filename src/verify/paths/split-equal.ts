@@ -1,10 +1,11 @@
 /**
- * Splits a path by whether two words are equal.
+ * Splits a path by whether two words are equal: bits against constants, columns of one row set element by
+ * element, and anything else as a word equality that is decided later.
  */
 import { type Column, looseWord, maskOf, pairsOf, type Segment, type Word } from "../symbolic/terms.ts";
 import type { Path, Split, Test } from "./path-condition.ts";
 import { partitionSame, valuesOn } from "./row-partition.ts";
-/** Splits by whether two words are the same. */
+/** Splits by whether two words are equal. */
 export function splitEqual(path: Path, a: Word, b: Word): Split {
   if (a === b) return { yes: path, no: [] };
   for (const wordEquality of path.wordEqualities) {
@@ -42,7 +43,7 @@ export function splitEqual(path: Path, a: Word, b: Word): Split {
   return { yes: hit.length === 0 ? null : first.yes.withElements(rowSet, hit), no };
 }
 
-/** ElementsUnder in which both segments of each pair have one value, and the others. */
+/** Partitions elements by whether both segments of each pair are equal. */
 function sameElements(
   path: Path,
   elements: Int32Array,
@@ -61,7 +62,7 @@ function sameElements(
   );
 }
 
-/** Whether two segments that are columns of different rowSets have no value in common. */
+/** Whether two segments, columns of different row sets, have no value in common. */
 function areDisjoint(path: Path, a: Segment, b: Segment): boolean {
   const [left, right] = [a, b].map(segment => {
     const column = columnOf(path, segment)!;
@@ -76,7 +77,7 @@ function nameOf(path: Path, segment: Segment): string {
   return `${columnOf(path, segment)!.id}.${fromOf(segment)}.${segment.bits}`;
 }
 
-/** A segment whose bits a cube gives, as a constant. */
+/** A segment as a constant, if a cube determines its bits. */
 function settled(path: Path, segment: Segment): Segment {
   if (segment.is !== "atom") return segment;
   const cube = path.cubes.get(segment.atom);
@@ -92,7 +93,7 @@ function wordEquality(path: Path, a: Word, b: Word): Split {
   };
 }
 
-/** The column that a segment is by now, be it by a columnEquality; null when it is free or constant. */
+/** The column that a segment is, directly or by a column equality; null if there is none. */
 function columnOf(path: Path, segment: Segment): Column | null {
   if (segment.is === "column") return path.resolve(segment.column);
   if (segment.is !== "atom") return null;
@@ -101,5 +102,5 @@ function columnOf(path: Path, segment: Segment): Column | null {
   return columnEquality === undefined ? null : path.resolve(columnEquality.column);
 }
 
-/** The lowest bit of a segment in what it is of. */
+/** The lowest bit of a segment within its atom or column. */
 const fromOf = (segment: Segment): number => (segment.is === "const" ? 0 : segment.from);

@@ -1,5 +1,7 @@
 /**
- * A lookup of a subtable on a path.
+ * Looks up a subtable on a path. Many rows can match at once: if the key is free input, the rows become a
+ * new row set; if the key is determined by a row set, each element looks up its row; if both, rows and
+ * elements are joined.
  */
 import { Unmodelled } from "../symbolic/decider.ts";
 import { flowValues, rowSetValues } from "../symbolic/slot-values.ts";
@@ -11,10 +13,10 @@ import { type Key, keyParts, moved, openRows, rowClause, wordsByElement } from "
 import type { ColumnEquality, Path } from "./path-condition.ts";
 import { partitionFound } from "./row-partition.ts";
 
-/** Rows that are few are split off one by one; of joins no more elements are made than these. */
+/** So few rows are split off one by one; a join has at most MAX_JOINED elements. */
 const FEW_ROWS = 2;
 const MAX_JOINED = 4_000_000;
-/** Rows that are remembered for what rules the others out; at four bytes each. */
+/** Rows in memoized results of filtering, four bytes each. */
 const MAX_FILTERED = 32_000_000;
 
 export class SubtableLookups {
@@ -47,7 +49,7 @@ export class SubtableLookups {
     return { hits: found.hits, misses: [...no, ...found.misses] };
   }
 
-  /** Each element of a rowSet looks for its row. */
+  /** Each element of a row set looks up its row. */
   #byElements(subtable: Subtable, key: Key, path: Path, rowSet: number): Found {
     const elements = path.elements.get(rowSet)!;
     const { rowOf, name } = this.#rowsOfElements(subtable, key, elements, rowSet);
@@ -76,7 +78,7 @@ export class SubtableLookups {
     return join;
   }
 
-  /** The rows become elements; with elements of other rowSets they are joined. */
+  /** The rows become a row set; they are joined with the row sets that determine part of the key. */
   #byRows(
     subtable: Subtable,
     key: Key,
@@ -111,8 +113,8 @@ export class SubtableLookups {
   }
 
   /**
-   * The rowSet of a subtable's rows, whose elements are the rows: the same one each time, but never one that the path is about
-   * already. A table that is asked twice, by different words, is hit by two rows that have nothing to do with each other.
+   * A row set whose elements are the rows of a subtable: the same one every time, unless the path has it
+   * already. If a table is looked up twice with different words, the two matched rows are independent.
    */
   #rowSetOf(subtable: Subtable, path: Path): number {
     const known = this.#rowSetsOf.get(subtable) ?? [];
@@ -125,7 +127,7 @@ export class SubtableLookups {
     return found;
   }
 
-  /** The path on which the free bits of the key are columns of a rowSet of rows. */
+  /** The path on which the free bits of the key equal columns of a row set. */
   #bound(hit: RowsHit, key: Key, path: Path): { path: Path; slotValues: SlotValues } {
     const { subtable, rowSet, rows, elements } = hit;
     const columnEqualities = new Map(path.columnEqualities);
@@ -142,7 +144,10 @@ export class SubtableLookups {
     return { path: bound, slotValues: rowSetValues(this.#terms, { ...hit, name: `rowSet ${rowSet}` }) };
   }
 
-  /** Rows that the path does not rule out: by bits that are known, by clauses on the key alone, by other maps' misses. */
+  /**
+   * Rows that the path does not exclude by known bits, by clauses on the key alone, or by misses in other
+   * subtables.
+   */
   #rows(subtable: Subtable, key: Key, path: Path, words: readonly Word[]): Int32Array {
     const missed = path.misses
       .filter(miss => miss.subtable.isAlike(subtable) && miss.words.every((word, k) => word === words[k]))
@@ -156,7 +161,7 @@ export class SubtableLookups {
       const left = other === subtable ? new Int32Array(0) : subtable.residue(other);
       if (left.length < rows.length) rows = left;
     }
-    // The same vector where nothing is ruled out: what is known of it need not be found out again.
+    // If nothing is excluded, return the same vector, for which partitions are memoized.
     const kept = openRows(subtable, rows, key.fixed, clauses);
     if (kept !== subtable.rows) this.#filteredRows += kept.length;
     if (this.#filteredRows > MAX_FILTERED) {
@@ -191,7 +196,7 @@ export class SubtableLookups {
     return { hits, misses: [...rest] };
   }
 
-  /** All combinations of a row with elements of the rowSets that agree with it. */
+  /** All combinations of rows with elements that agree with them. */
   #join(
     subtable: Subtable,
     key: Key,
@@ -240,7 +245,7 @@ interface Joined {
   readonly rowOf: Int32Array;
 }
 
-/** Rows of a subtable that are hit at once: elements of a rowSet, each with its row; `rows` null: it is its row. */
+/** Rows of a subtable that match together: for each element its row; null means element i is row i. */
 interface RowsHit {
   readonly subtable: Subtable;
   readonly template: Template;
@@ -267,7 +272,7 @@ function constantHit(subtable: Subtable, { fixed }: Key, path: Path): Found {
   };
 }
 
-/** Some rows, or elements, that do what a template says. */
+/** The rows or elements of one template. */
 interface Alike {
   readonly template: Template;
   readonly items: Int32Array;
@@ -276,8 +281,8 @@ interface Alike {
 const divided = new WeakMap<Int32Array, Map<string, readonly Alike[]>>();
 
 /**
- * Rows, or elements whose rows `rowOf` has, by what their flows do; `name` says which rows those are. The answer for the same
- * items is the same, vectors and all.
+ * Groups rows, or elements with rows `rowOf`, by template; `name` identifies `rowOf`. Memoized: equal items
+ * give identical vectors.
  */
 function byTemplate(
   subtable: Subtable,

@@ -1,5 +1,6 @@
 /**
- * Splits a path by whether a port is a tunnel, from the numbers of ports that the caller gave (PortKinds).
+ * Splits a path by whether a port is a tunnel, according to the port types that the caller supplied
+ * (PortKinds).
  */
 import { type Cube, rangeCubes } from "../symbolic/input-space.ts";
 import type { Word } from "../symbolic/terms.ts";
@@ -8,7 +9,7 @@ import type { Path } from "./path-condition.ts";
 interface Parts {
   /** Where the port may be a tunnel. */
   readonly may: readonly Path[];
-  /** Where it is known to be none. */
+  /** Where the port is known not to be a tunnel. */
   readonly no: readonly Path[];
 }
 
@@ -43,7 +44,7 @@ function splitBy(
   return { inside, outside };
 }
 
-/** Numbers of ports as cubes of the key's word, neighbours together. */
+/** Port numbers as cubes of a key word; consecutive numbers share cubes. */
 function portCubes(ports: ReadonlySet<number>): Cube[] {
   const sorted = [...ports].sort((a, b) => a - b);
   const cubes: Cube[] = [];

@@ -1,5 +1,6 @@
 /**
- * Which pairs of flows of one priority could make a table ambiguous, from their matches alone.
+ * The pairs of flows that could make a table ambiguous, from the matches alone: overlapping flows and
+ * conjunctive matches of equal priority. A goal is the set of packets that match both.
  */
 import { KEY } from "../../openflow/index.ts";
 import type { Band, Node, Rule } from "../symbolic/bands.ts";
@@ -10,22 +11,22 @@ import type { WordTest } from "../symbolic/match-tests.ts";
 import { Subtable } from "../symbolic/sorted-subtable.ts";
 import { CT, type Tests } from "./known-bits.ts";
 
-/** Rows of a subtable that are looked at one by one, and pairs of flows of one program. */
+/** Rows of a subtable that are enumerated; pairs of flows of one program. */
 const MAX_ROWS = 64;
 export const MAX_PAIRS = 20_000;
-/** Clauses that are held against each other, in all. */
+/** Comparisons between clauses, in all. */
 const MAX_CLAUSES = 2_000_000;
 
 export class TooMany extends Error {}
 
-/** Which packets meet both flows of a pair. */
+/** The packets that match both flows of a pair. */
 export interface Goal {
   readonly table: number;
   readonly priority: number;
   readonly tests: Tests;
-  /** A flow of the pair. */
+  /** One flow of the pair. */
   readonly flow: number;
-  /** Of each of these lists one holds, too: clauses of conjunctive matches. */
+  /** Of each of these lists one must hold, too: clauses of conjunctive matches. */
   readonly choices: readonly (readonly Tests[])[];
 }
 
@@ -44,8 +45,8 @@ export function* goalsOf(program: Program): Generator<Goal> {
 }
 
 /**
- * Conjunctive matches of one priority that may hold at once: which one is taken may not be known then. Also those of which
- * nobody can tell when they hold, and clauses that compare what is no word of the key.
+ * Conjunctive matches of one priority that can hold at once. Also those with an oddity, and clauses that
+ * match a field that is in no word of the key.
  */
 function* conjunctiveGoals(program: Program): Generator<Goal> {
   for (const [table, { clauses }] of listingsOf(program)) {
@@ -84,7 +85,7 @@ function isOddClause(program: Program, node: Node): boolean {
   return program.flows.flow(node.flow).actions.some(({ type }) => type === "conjunction");
 }
 
-/** Matches of two flows together, for each pair of flows in two nodes that do different things. */
+/** The combined matches of the flows of two nodes that act differently. */
 function* bothOf(program: Program, a: Node, b: Node): Generator<{ tests: Tests; flow: number }> {
   const [left, right] = [rulesOf(a), rulesOf(b)];
   if (left === null || right === null || left.length * right.length > MAX_PAIRS) throw new TooMany();
@@ -104,12 +105,12 @@ function* bothOf(program: Program, a: Node, b: Node): Generator<{ tests: Tests; 
 
 export type FlowRule = Pick<Rule, "tests" | "template" | "flow">;
 
-/** It matches what is no word of the key. */
+/** Its match includes a field that is in no word of the key. */
 const isOdd = ({ template }: FlowRule): boolean => template.unknown !== null;
 
 const rows = new WeakMap<Subtable, FlowRule[]>();
 
-/** The flows of a node; null when they are many. */
+/** The flows of a node; null if there are too many. */
 export function rulesOf(node: Node): readonly FlowRule[] | null {
   if (!(node instanceof Subtable)) return [node];
   if (node.size > MAX_ROWS) return null;
@@ -139,7 +140,7 @@ function together(a: Tests, b: Tests): WordTest[] | null {
   return [...tests.values()];
 }
 
-/** Whether a flow is hit by every packet of some tests. */
+/** Whether a flow matches every packet that satisfies some tests. */
 function covers(node: Node, tests: readonly WordTest[]): boolean {
   if (node instanceof Subtable || node.template.unknown !== null) return false;
   return node.tests.every(({ word, mask, value }) => {
@@ -148,7 +149,7 @@ function covers(node: Node, tests: readonly WordTest[]): boolean {
   });
 }
 
-/** Whether tests on ct_state can hold at all: see the list of constraints in ovs-fields(7). */
+/** Whether tests on ct_state are satisfiable: see the constraints in ovs-fields(7). */
 function mayBeTracked(tests: readonly WordTest[]): boolean {
   const test = tests.find(({ word }) => word === KEY.ctState);
   if (test === undefined) return true;

@@ -1,7 +1,7 @@
 /**
- * Whether two machines that have come to their ends have put out the same: the same events in the same order. What is
- * not written alike may still be equal for every input of the path; each way in which it may not be becomes a path of
- * its own, a *candidate*, for the solver to find a frame on, or to show that there is none.
+ * Compares the outputs of two machines: equal events in equal order. Words that are not identical may still
+ * be equal for every input of the path. For each way to differ it creates a candidate: a path on which the
+ * outcomes differ. counterexample/ then finds a frame on that path, or proves that there is none.
  */
 import { ACCOMPANYING_WORDS, PACKET_IN_WORDS, type PacketInArguments } from "../../openflow/index.ts";
 import type { Path } from "../paths/path-condition.ts";
@@ -32,16 +32,16 @@ import {
 } from "./event-order.ts";
 import { lengthsOf } from "./frame-lengths.ts";
 
-/** Labels that may have been taken off before a frame is cut. */
+/** Upper bound of the labels that can be popped before a frame is truncated. */
 const LABEL_BYTES = 64;
-/** No frame is longer. */
+/** The length limit of a frame. */
 const MAX_BYTES = 65_535;
-/** Two tags that were put on. */
+/** Two pushed tags. */
 const TAGS_BYTES = 8;
 type Output = Extract<Event, { is: "output" }>;
 type EffectEvent = Extract<Event, { is: "effect" }>;
 
-/** What is missing on one side: on a's (`isInB`), or on b's. */
+/** Names a missing event: `isInB` if a lacks it. */
 function missingName(event: Event, isInB: boolean): string {
   if (event.is === "output") return isInB ? "an output too many" : "an output too few";
   if (event.is === "packet_in") return isInB ? "a packet-in too many" : "a packet-in too few";
@@ -55,12 +55,12 @@ const PACKET_IN_ARGUMENTS: readonly (readonly [keyof PacketInArguments, string])
   ["userdata", "userdata"],
 ];
 
-/** Each output may be decided on its own, one call within the other. */
+/** The comparison recurses for each output. */
 const MAX_EVENTS = 500;
 
 export class Comparison {
   readonly #extractions: Extractions;
-  /** Tells whether to go on after a candidate. */
+  /** Takes a candidate; returns whether to continue. */
   readonly #found: (candidate: Candidate) => boolean;
   readonly #packets: PacketComparison;
 
@@ -70,7 +70,7 @@ export class Comparison {
     this.#packets = new PacketComparison(extractions, found);
   }
 
-  /** Gives every candidate of two lists of events; false when `found` has had enough. */
+  /** Creates all candidates for two lists of events; false if `found` stopped it. */
   compare(a: readonly Event[], b: readonly Event[], path: Path, ignored: ReadonlySet<Ignored>): boolean {
     const none = this.#extractions.terms.constant(0);
     const [left, right] = [a, b].map(events =>
@@ -105,8 +105,8 @@ export class Comparison {
   }
 
   /**
-   * Outputs of the same bytes by the same port are the same whether or not that is the port the frame came in by.
-   * Null when the heads are not of that form.
+   * Equal outputs on equal ports are equal, whether or not the port is the input port. Null if the first
+   * events do not have this form.
    */
   #alike(
     [left]: readonly Event[],
@@ -129,7 +129,7 @@ export class Comparison {
     return { same, different };
   }
 
-  /** Decides of each head whether it goes to the port the frame came in by. */
+  /** Decides for the first event of each list whether its port is the input port. */
   #suppressed(left: readonly Event[], right: readonly Event[], path: Path): boolean {
     for (const [own, isLeft] of [
       [left, true],
@@ -174,7 +174,7 @@ export class Comparison {
     return true;
   }
 
-  /** The paths on which queue, mark and tunnel are the same; null when `found` has had enough. */
+  /** The paths on which queue, mark and tunnel fields are equal; null if `found` stopped it. */
   #accompanying(left: Output, right: Output, path: Path): readonly Path[] | null {
     let paths: readonly Path[] = [path];
     for (const [index, at] of ACCOMPANYING_WORDS.entries()) {
@@ -182,7 +182,7 @@ export class Comparison {
       if (one === other) continue;
       const next: Path[] = [];
       for (const here of paths) {
-        // By a port that is no tunnel the fields of one go nowhere.
+        // A port that is not a tunnel does not send tunnel fields.
         const by = TUNNEL_WORDS.includes(at) ? byTunnel(here, left.port) : { may: [here], no: [] };
         next.push(...by.no);
         for (const path of by.may) {
@@ -215,7 +215,7 @@ export class Comparison {
     return alike.every(one => this.run(a.slice(1), b.slice(1), one!));
   }
 
-  /** Two things that are learned, or two samples. */
+  /** Two learned flows, or two samples. */
   #effects(
     left: EffectEvent,
     right: EffectEvent,
@@ -234,7 +234,7 @@ export class Comparison {
     return alike.every(one => this.run(a.slice(1), b.slice(1), one!));
   }
 
-  /** The paths on which two lists of words are the same, and null among them when `found` has had enough. */
+  /** The paths on which two lists of words are equal; includes null if `found` stopped it. */
   #sameWords(
     left: readonly Word[],
     right: readonly Word[],
@@ -256,7 +256,7 @@ export class Comparison {
     return paths;
   }
 
-  /** Splits a path by whether two events are the same effect: of one text, with the same words and bytes. */
+  /** Splits a path by whether two events are the same effect: equal text, words and bytes. */
   #sameEffect(left: Event | undefined, right: Event | undefined, path: Path): Sameness {
     const apart = { same: [], different: [path] };
     if (left?.is !== "effect" || right?.is !== "effect" || left.text !== right.text) return apart;
@@ -277,9 +277,9 @@ export class Comparison {
   }
 
   /**
-   * Lists with effects of which the switch's own state decides what they are. The same effects on both sides are the
-   * same: then all else decides. An effect of one side only is a difference where the other side puts out no more: there
-   * are states in which it puts out something (NORMAL floods, a meter lets the packet pass).
+   * Compares lists with effects that depend on the switch's own state. If both have the same effects, the
+   * other events decide. An effect of one side is a difference if the other side emits no more: in some
+   * state the effect emits something (NORMAL floods, a meter lets the packet pass).
    */
   #uncertain(left: readonly Event[], right: readonly Event[], path: Path): boolean {
     const [a, b] = [left.filter(event => !isUncertain(event)), right.filter(event => !isUncertain(event))];
@@ -308,7 +308,10 @@ export class Comparison {
     return this.#found({ path, what: missingName(extra[0]!, extra === extraB), unknown: null });
   }
 
-  /** Of outputs that are cut to different lengths: long frames show it, and those that are never long do not. */
+  /**
+   * Outputs truncated to different lengths: long frames show the difference, and frames that are never long
+   * do not.
+   */
   #cut([left, ...a]: readonly Event[], [right, ...b]: readonly Event[], path: Path): boolean {
     if (left?.is !== "output" || right?.is !== "output") throw new Error("assertion: outputs are cut");
     const least = Math.min(left.maxBytes ?? MAX_BYTES, right.maxBytes ?? MAX_BYTES);

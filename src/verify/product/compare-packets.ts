@@ -1,5 +1,6 @@
 /**
- * Whether two packets are the same bytes on a path.
+ * Compares the bytes of two packets that come from the same frame (symbolic/packet.ts), and creates
+ * candidates for the paths on which they differ.
  */
 import { KEY } from "../../openflow/index.ts";
 import type { Path, Split } from "../paths/path-condition.ts";
@@ -11,21 +12,21 @@ import { typesName, WIRE_FROM } from "../symbolic/packet.ts";
 import { LAYER_3, type Packet } from "../symbolic/state.ts";
 import type { Word } from "../symbolic/terms.ts";
 
-/** A path on which the machines differ if it holds for any frame. */
+/** A path; if any frame satisfies it, the machines differ. */
 export interface Candidate {
   readonly path: Path;
-  /** What differs, for grouping: a word of the key, or what is missing. */
+  /** What differs, to group candidates: a word of the key, or a missing event. */
   readonly what: string;
-  /** It cannot be said that the bytes differ. */
+  /** Set if the proof cannot decide whether the bytes differ. */
   readonly unknown: { readonly feature: string; readonly line: number; readonly side?: 0 | 1 } | null;
-  /** Only frames of at least so many bytes show it. */
+  /** Only frames of at least this length show it. */
   readonly minBytes?: number;
 }
 
 /** More than neighbour discovery takes without options. */
 const ND_BYTES = 160;
 
-/** A word in which two packets may differ, and the packet in which it was written. */
+/** A word in which two packets may differ, and the packet that wrote it. */
 interface Differing {
   readonly word: number;
   readonly left: Word;
@@ -34,8 +35,9 @@ interface Differing {
 }
 
 /**
- * The words in which two packets of the same frame may differ. Of layer 3 only what was written counts: the bytes are
- * the same otherwise, whether or not they were read, and where one packet was written to, the other has what was read.
+ * The words in which two packets of the same frame may differ. Layer 3 and above counts only if written:
+ * otherwise the bytes are those of the frame. If only one packet was written, the other has the extracted
+ * word.
  */
 export function differing(a: Packet, b: Packet): Differing[] {
   const out: Differing[] = [];
@@ -66,7 +68,7 @@ export function sameBytes(path: Path, a: Packet, { word, left, right }: Omit<Dif
   return { same: yes === null ? [] : [yes], different: no };
 }
 
-/** A tag without its presence bit, which a load may take, is no bytes at all. */
+/** A tag without its presence bit (a load action may clear it) has no bytes. */
 function sameTags(path: Path, left: Word, right: Word): Sameness {
   const present = (word: Word, one: Path): Split =>
     one.split([{ word, mask: VLAN_PRESENT, value: VLAN_PRESENT }]);
@@ -87,14 +89,14 @@ function sameTags(path: Path, left: Word, right: Word): Sameness {
   return { same, different };
 }
 
-/** Both were written to behind the type, and as packets of different types. */
+/** Both were rewritten behind the type, as packets of different types. */
 function areRewrittenApart(a: Packet, b: Packet): boolean {
   const isRewritten = ({ base, read }: Packet): boolean =>
     base.some((word, at) => at >= LAYER_3.from && at < LAYER_3.to && word !== read[at]);
   return a.extraction !== b.extraction && isRewritten(a) && isRewritten(b);
 }
 
-/** Whether two packets are the same bytes if their words are. */
+/** Whether equal words mean equal bytes. */
 export const areBuiltAlike = (a: Packet, b: Packet): boolean =>
   a.popped === b.popped &&
   a.pushed === b.pushed &&
@@ -104,7 +106,7 @@ export const areBuiltAlike = (a: Packet, b: Packet): boolean =>
 
 export class PacketComparison {
   readonly #extractions: Extractions;
-  /** Takes a candidate; returns whether to go on. */
+  /** Takes a candidate; returns whether to continue. */
   readonly #found: (candidate: Candidate) => boolean;
 
   constructor(extractions: Extractions, found: (candidate: Candidate) => boolean) {
@@ -112,7 +114,7 @@ export class PacketComparison {
     this.#found = found;
   }
 
-  /** The paths on which the bytes are the same; null when `found` has had enough. */
+  /** The paths on which the bytes are equal; null if `found` stopped it. */
   compare(a: Packet, b: Packet, path: Path): readonly Path[] | null {
     let paths: readonly Path[] = [path];
     if (a.pushed - a.popped !== b.pushed - b.popped)
@@ -140,7 +142,7 @@ export class PacketComparison {
         for (const other of different) {
           const visible = word < LAYER_3.from ? [other] : this.#visible(word, by, other);
           for (const shown of visible) if (!this.#differs(word, by, shown)) return null;
-          // Where layer 3 is never written the bytes are the same all the same.
+          // Where layer 3 is never written, the bytes are equal all the same.
           if (word >= LAYER_3.from) next.push(...this.#hidden(word, by, other));
         }
       }
@@ -160,8 +162,8 @@ export class PacketComparison {
   }
 
   /**
-   * Type bytes of LLC/SNAP frames that were written differently. Without a tag the length is lost, which shows wherever
-   * only one side wrote; all else is left open. False when `found` has had enough.
+   * Type bytes of LLC/SNAP frames that were written differently. Without a tag they overwrite the length,
+   * which is a difference if only one side wrote; anything else is unknown. False if `found` stopped it.
    */
   #types(a: Packet["types"], b: Packet["types"], path: Path): boolean {
     const last = (a.length === 0 ? b : a).at(-1)!;
@@ -173,14 +175,14 @@ export class PacketComparison {
     return no.every(one => this.#found({ path: one, what: "type", unknown }));
   }
 
-  /** Tells of a word that differs. False when `found` has had enough. */
+  /** Creates the candidates for a word that differs. False if `found` stopped it. */
   #differs(word: number, packet: Packet, path: Path): boolean {
     const what = `word ${word}`;
-    // The type of an option is written also where there is none: behind the packet, if there is anything.
+    // Open vSwitch also writes the type of a missing option: behind the packet, into padding.
     if (word === KEY.ndOptionsType) return this.#found({ path, what, unknown: null, minBytes: ND_BYTES });
     const isAddress = word >= KEY.arpSha && word < KEY.arpSha + 4;
     if (!isAddress) return this.#found({ path, what, unknown: null });
-    // Of the addresses of neighbour discovery the one in the first option is written, by its type.
+    // Open vSwitch writes the address of the first neighbour discovery option, according to its type.
     const type = word < KEY.arpTha ? 1 : 2;
     const { yes, no } = path.split([{ word: packet.readAs, mask: 0xffff, value: TYPES.ip6 }]);
     if (!no.every(one => this.#found({ path: one, what, unknown: null }))) return false;
@@ -204,7 +206,7 @@ export class PacketComparison {
     );
   }
 
-  /** The part of a path on which what is written to a word of layer 3 or 4 reaches the bytes. */
+  /** The part of a path on which a write to a word of layer 3 or 4 reaches the bytes. */
   #visible(word: number, packet: Packet, path: Path): readonly Path[] {
     const protocol = packet.read[KEY.nwProto]!;
     const { yes, no } = path.split([{ word: protocol, mask: 0xff, value: 0 }]);
@@ -234,13 +236,14 @@ export class PacketComparison {
   }
 
   /**
-   * The part of a path whose frames have the header of a word, or, with `isThere` false, have not. Of the addresses of
-   * neighbour discovery nothing is said: what has an option twice is read as if it had none, and is written to.
+   * The part of a path whose frames have the header of a word (`isThere`) or lack it. Addresses of neighbour
+   * discovery are not decided: a message with an option twice is extracted as if it had none, but is written
+   * to.
    */
   #reached(word: number, packet: Packet, path: Path, isThere: boolean): readonly Path[] {
     const of = (test: (format: FrameFormat) => boolean): readonly Path[] =>
       withFormats(path, packet.extraction, format => test(format) === isThere);
-    // Shorter messages of its types are read as any other ICMPv6.
+    // Shorter messages of its types are extracted like any other ICMPv6.
     if ((word >= KEY.ndTarget && word < KEY.tpSrc) || word >= KEY.ndReserved)
       return of(({ name }) => name === ND_BARE || name === ND_WITH_OPTIONS);
     if (word === KEY.tpSrc || word === KEY.tpDst) return of(({ hasLayer4 }) => hasLayer4);

@@ -1,18 +1,18 @@
 /**
- * Names of events, and the order in which those of two machines are compared.
+ * Texts that identify events, and the order in which the events of two machines are compared.
  */
 import { ACCOMPANYING_WORDS, KEY } from "../../openflow/index.ts";
 import { unreachable } from "../../wire/index.ts";
 import type { Event } from "../symbolic/state.ts";
 import type { Word } from "../symbolic/terms.ts";
 
-/** What of an outcome can be left out of the comparison. */
+/** The parts of an outcome that the user can exclude from the comparison. */
 export const IGNORABLE = ["queue", "mark", "packet-in", "sample", "order"] as const;
 export type Ignored = (typeof IGNORABLE)[number];
 
 export const namesOf = (words: readonly Word[]): string => words.map(({ id }) => id).join(".");
 
-/** The text by which events are the same: all of them equal numbers of equal words. */
+/** A text for an event: equal texts mean equal numbers, words and bytes. */
 export function nameOf(event: Event): string {
   switch (event.is) {
     case "output":
@@ -33,14 +33,13 @@ export const eventsName = (events: readonly Event[]): string => events.map(nameO
 
 type EffectEvent = Extract<Event, { is: "effect" }>;
 
-/** Whether it is not known what an event does: the switch's own state decides it. */
+/** Whether the switch's own state determines what the event does. */
 export const isUncertain = (event: Event): event is EffectEvent =>
   event.is === "effect" && (event.effect === "puts out" || event.effect === "tracks");
 
 /**
- * Events in the order in which they are compared: frames that leave, then packets for the controller, what is learned, and
- * samples, each in their order. What tracks a connection or meters may hold back what comes behind it: nothing is moved
- * past it.
+ * Events in their order of comparison: outputs, packet-ins, learned flows, samples, each in their own order.
+ * Connection tracking and meters may drop what follows, so no event moves past them.
  */
 export function inOrder(events: readonly Event[], ignored: ReadonlySet<Ignored>): Event[] {
   const out: Event[] = [];
@@ -80,14 +79,14 @@ function stretch(events: readonly Event[], ignored: ReadonlySet<Ignored>): Event
   });
 }
 
-/** Outputs by port, where all ports are numbers: no receiver sees in which order others got theirs. */
+/** Outputs sorted by port if all ports are constant: no receiver sees the order of outputs to other ports. */
 function byPort(events: readonly Event[]): readonly Event[] {
   if (!events.every(event => event.is === "output" && event.port.value !== null)) return events;
   const portOf = (event: Event): number => (event.is === "output" ? event.port.value! : 0);
   return [...events].sort((a, b) => portOf(a) - portOf(b));
 }
 
-/** Which of ACCOMPANYING_WORDS are not compared. */
+/** The event without ignored ACCOMPANYING_WORDS. */
 export function withoutIgnored(event: Event, ignored: ReadonlySet<Ignored>, none: Word): Event {
   if (event.is !== "output" || !(ignored.has("queue") || ignored.has("mark"))) return event;
   const state = event.state.map((word, index) => {
@@ -99,7 +98,7 @@ export function withoutIgnored(event: Event, ignored: ReadonlySet<Ignored>, none
   return { ...event, state };
 }
 
-/** Events of one list that are not in another one; of equal ones so many as are too many. */
+/** The events of one list that another list lacks; duplicates are counted. */
 export function without(events: readonly Event[], others: readonly Event[]): Event[] {
   const names = others.map(nameOf);
   return events.filter(event => {

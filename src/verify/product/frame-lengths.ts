@@ -1,5 +1,5 @@
 /**
- * How long the frames of a path can be, for outputs that are cut.
+ * The possible lengths of the frames of a path, to compare truncated outputs.
  */
 import { KEY } from "../../openflow/index.ts";
 import type { Path } from "../paths/path-condition.ts";
@@ -7,12 +7,15 @@ import { type Extractions, SNAP_WORD } from "../symbolic/extractions.ts";
 import type { Word } from "../symbolic/terms.ts";
 import { withFormats } from "./compare-packets.ts";
 
-/** Stacks that end before their bottom, behind a tag and an LLC header; a tag that is cut short. */
+/** Label stacks that end before their bottom, behind a tag and an LLC header; a truncated tag. */
 const CUT_STACK = /^mpls cut (at once|after \d)$/;
 const CUT_STACK_BYTES = 14 + 4 + 8 + 2 * 4 + 3;
 const CUT_TAG_BYTES = 17;
 
-/** The part of a path whose frames can be of any length, and those whose frames end early, with their greatest length. */
+/**
+ * The part of a path whose frames can have any length, and the parts whose frames end early, with their
+ * greatest length.
+ */
 export function lengthsOf(
   extractions: Extractions,
   path: Path,
@@ -23,7 +26,7 @@ export function lengthsOf(
   let long = withFormats(path, 0, ({ name }) => !CUT_STACK.test(name));
   for (const one of withFormats(path, 0, ({ name }) => CUT_STACK.test(name)))
     short.push({ path: one, most: CUT_STACK_BYTES });
-  // A type that announces a tag where none could be read.
+  // The type announces a tag, and the frame is too short for one.
   for (const type of [0x8100, 0x88a8]) {
     const splits = long.map(one =>
       one.split([

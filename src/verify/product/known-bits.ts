@@ -1,10 +1,9 @@
 /**
- * A cube of flow keys: bits that are known, and bits that may be anything.
+ * A set of flow keys as one cube: bits with a known value, and bits that can have any value.
  */
 import { KEY_WORDS } from "../../openflow/index.ts";
 import type { WordTest } from "../symbolic/match-tests.ts";
 
-/** Bits of the key that are known. */
 /** Bits of ct_state (ovs-fields(7)). */
 export const CT = { new: 0x01, est: 0x02, rpl: 0x08, inv: 0x10, trk: 0x20 } as const;
 
@@ -41,7 +40,7 @@ export class KnownBits {
     return (mask & ~this.known[word]!) === 0 && ((this.value[word]! ^ value) & mask) === 0;
   }
 
-  /** Keeps what both say; whether that is less than before. */
+  /** Joins two cubes: keeps the bits on which both agree; returns whether any bit was lost. */
   join(other: KnownBits): boolean {
     let isLess = false;
     for (let word = 0; word < KEY_WORDS; word++) {
@@ -59,7 +58,7 @@ export type Tests = readonly WordTest[];
 
 export const hasAll = (cube: KnownBits, tests: Tests): boolean => tests.every(test => cube.has(test));
 
-/** Whether all packets of a cube that pass some tests have one of the matches `above`. */
+/** Whether all keys of a cube that satisfy some tests also have one of the matches `above`. */
 export function isBelow(key: KnownBits, tests: Tests, above: readonly Tests[]): boolean {
   if (above.length === 0) return false;
   const narrowed = key.copy();

@@ -1,5 +1,6 @@
 /**
- * Symbolic writes to known bits.
+ * Applies the writes of steps to known bits. `lasting` masks bits that no write changes on the way to a
+ * goal.
  */
 import { KEY, type Step } from "../../openflow/index.ts";
 import { eachPiece, type Write, writesOf } from "../symbolic/writes.ts";
@@ -12,7 +13,7 @@ export function write(
   lasting: Uint32Array,
 ): void {
   for (const { word, mask, value } of writes) {
-    // What lasts is not written, or the packet comes to no goal.
+    // A packet whose lasting bits are overwritten reaches no goal.
     const open = (mask & ~lasting[word]!) >>> 0;
     if (isSure && value !== null) cube.set(word, open, value);
     else if (value === null) cube.forget(word, open);

@@ -1,5 +1,6 @@
 /**
- * Bits that a packet must have had from the start.
+ * Bits that a packet on its way to a goal must have had from the start, because no step can write the value
+ * that the goal needs.
  */
 import { KEY } from "../../openflow/index.ts";
 import { writesIn } from "../symbolic/asked.ts";
@@ -7,30 +8,33 @@ import type { Program } from "../symbolic/compiled-tables.ts";
 import type { WordTest } from "../symbolic/match-tests.ts";
 import type { Write } from "../symbolic/writes.ts";
 
-/** Words that are zero where a packet comes in. */
+/** Words that are zero in an incoming packet. */
 export const FIRST_ZERO: readonly (readonly [from: number, to: number])[] = [
   [KEY.metadata, KEY.tunnelId],
   [KEY.ctState, KEY.ctPorts + 1],
 ];
-/** Words that a lookup is asked with, whatever the packet has there. */
+/** Words that a lookup sets, whatever the packet has. */
 const OF_LOOKUP: readonly number[] = [KEY.inPort, KEY.conjId];
 const PORT_PROTOCOLS: readonly number[] = [6, 17, 132];
 const ICMP6 = 58;
-/** Types of multicast listener and neighbour discovery: of no connection to any connection tracker (RFC 4890, 4.4.1). */
+/**
+ * ICMPv6 types of multicast listener and neighbour discovery, which connection tracking ignores (RFC 4890,
+ * 4.4.1).
+ */
 const NEVER_TRACKED: readonly number[] = [130, 131, 132, 133, 134, 135, 136, 143];
 
 export const isFirstZero = (word: number): boolean =>
   FIRST_ZERO.some(([from, to]) => word >= from && word < to);
 
 export class LastingBits {
-  /** Everything that is written anywhere, by word. */
+  /** All writes of the program, by word. */
   readonly #writes: ReadonlyMap<number, readonly Write[]>;
 
   constructor(program: Program) {
     this.#writes = writesIn(program);
   }
 
-  /** Of tests, those on bits that a packet had from the start if it ever has them all. */
+  /** Of tests that a packet satisfies all at once, those that it must have satisfied from the start. */
   of(tests: readonly WordTest[]): WordTest[] {
     const mayCome = (test: WordTest, write: Write): boolean => {
       if (write.value !== null) return ((write.value ^ test.value) & write.mask & test.mask) === 0;
@@ -41,7 +45,8 @@ export class LastingBits {
       const test = tests.find(one => one.word === word && (one.mask & mask) === mask);
       return test === undefined || !this.#lasts(test, mayCome) ? null : test.value & mask;
     };
-    // What is translated: the ports of protocols that have them, and addresses, but not of what is not tracked at all.
+    // Whether NAT can change the word: addresses, and ports of protocols that have them, unless the packet is
+    // never tracked.
     const isTranslated = (word: number): boolean => {
       const protocol = word === KEY.nwProto ? null : lasting(KEY.nwProto, 0xff);
       const isPort = word === KEY.tpSrc || word === KEY.tpDst;

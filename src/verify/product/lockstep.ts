@@ -1,8 +1,9 @@
 /**
- * Two programs run on the same symbolic frame, in lock-step. Where both stand at a lookup the rest is an *obligation*:
- * first it is tried without anything that is known of the path but the formats of frame, which proves it for every way
- * that leads there, and is remembered. Only where that fails it is gone through again with what is known. So tables
- * behind one another cost their sum, and not their product.
+ * Symbolic execution of two programs in lock-step (product construction). When both machines are at a
+ * lookup, the rest is a proof obligation. It is first proved under frame formats only, without the path
+ * condition; that result holds for every path to the same pair of states and is memoized. Only if this
+ * fails, the rest is executed under the path condition. So tables in sequence cost their sum, not their
+ * product.
  */
 import { KEY, ORIGIN, type Step } from "../../openflow/index.ts";
 import { unreachable } from "../../wire/index.ts";
@@ -35,30 +36,33 @@ import type { Candidate } from "./compare-packets.ts";
 import { eventsName, type Ignored, sameEvent } from "./event-order.ts";
 import { Generalization } from "./generalize.ts";
 
-/** Both machines and the path they are on. */
+/** The states of both machines, and their common path. */
 export interface Pair {
   readonly a: State;
   readonly b: State;
   readonly path: Path;
 }
 
-/** What there is to be said of a class of frames. */
+/** Receives the results. Each method returns false to stop the proof. */
 export interface Listener {
-  /** The machines end differently if the candidate's path holds for a frame. False: enough of that. */
+  /** The outcomes differ if a frame satisfies the candidate's path. */
   differs(pair: Pair, candidate: Candidate): boolean;
   ambiguous(pair: Pair, side: 0 | 1): boolean;
   unknown(pair: Pair, side: 0 | 1, feature: string, line: number): boolean;
 }
 
-/** Classes that one attempt at an obligation may take. */
+/** Packet classes that one attempt at a proof obligation may take. */
 const ATTEMPT_CLASSES = 20_000;
-/** Pairs in which a frame that meets two flows of one priority is looked for, and those after something was unknown. */
+/** Pairs to explore in search of an ambiguity, and the rest after something was unknown. */
 const AMBIGUITY_PAIRS = 200_000;
 const UNKNOWN_PAIRS = 5_000;
-/** A pass with more lookups than these is not remembered: it may be near the limit. */
+/** A pass beyond these counts is not memoized: it may be near a limit of Open vSwitch. */
 const MANY_LOOKUPS = 2048;
 const MANY_BYTES = 32_000;
-/** Nor is one that goes deeper than the first; below the second it does not matter how deep it began (64 is the limit). */
+/**
+ * States deeper than DEEP are not memoized. Up to SHALLOW, the memo key omits the depth: the limit of 64 is
+ * out of reach.
+ */
 const DEEP = 40;
 const SHALLOW = 20;
 
@@ -73,12 +77,12 @@ export class Product {
   readonly #ignored: ReadonlySet<Ignored>;
   readonly #alike: Alike | null;
   #hadManyLookups = false;
-  /** So many pairs are looked at before it is enough. */
+  /** Pairs to explore before giving up. */
   #pairsLeft = Number.POSITIVE_INFINITY;
-  /** Line of a flow of which nobody knows whether it meets another one of its priority, of programs with the same flows. */
+  /** Set if both programs have the same flows: the line of a flow that may be ambiguous. */
   ambiguousLine: number | null = null;
 
-  /** Without `alike` nothing is cut short. */
+  /** `alike` null: no tables are skipped as equivalent. */
   constructor(
     a: Program,
     b: Program,
@@ -96,14 +100,14 @@ export class Product {
     this.#budget = budget;
   }
 
-  /** Every frame there is. False when the listener had enough. */
+  /** Covers all frames. False if the listener stopped it. */
   run(listener: Listener): boolean {
     this.ambiguousLine = this.#alike?.haveSameFlows(0, 0) ? this.#alike.ambiguityFrom(0, 0) : null;
     if (this.ambiguousLine !== null) return this.#searchAmbiguities(listener);
     return this.#starts().every(start => this.#explore(start, listener, Number.POSITIVE_INFINITY));
   }
 
-  /** Frames that may come from a tunnel, and, where fields of tunnels are input, frames that do not. */
+  /** Frames that may come from a tunnel and, if tunnel fields are input, frames that do not. */
   #starts(): Pair[] {
     const { space } = this.extractions;
     const path = Path.of(this.#budget, space, this.terms, this.extractions.formatBitsWith([]));
@@ -120,9 +124,9 @@ export class Product {
   }
 
   /**
-   * Both programs have the same flows: all there is to find is a frame that meets two flows of one priority. It is looked
-   * for with less patience, and less still once something is unknown, as the answer cannot be "equal" any more. Each
-   * unknown is then the same on both sides, and no reason of its own: the two flows are.
+   * Both programs have the same flows, so only an ambiguity can be found. The search has a smaller limit,
+   * and a still smaller one once something is unknown, as the verdict cannot be `equal` any more. Unknowns
+   * are the same on both sides and are not reported separately.
    */
   #searchAmbiguities(listener: Listener): boolean {
     this.#pairsLeft = AMBIGUITY_PAIRS;
@@ -132,7 +136,7 @@ export class Product {
       ambiguous: (pair, side) => listener.ambiguous(pair, side),
       unknown: (pair, side, feature, line) => {
         this.#pairsLeft = Math.min(this.#pairsLeft, UNKNOWN_PAIRS);
-        // That is about which of several flows stands, and says more.
+        // This reason names the ambiguity more precisely.
         if (feature.startsWith("conjunction")) return listener.unknown(pair, side, feature, line);
         isOpen = true;
         return true;
@@ -163,7 +167,7 @@ export class Product {
         if (!this.#compare(settled, listener)) return false;
         continue;
       }
-      // What it began with is what it is asked about.
+      // The start itself is what is to be proved.
       const isStart = settled.a === start.a && settled.b === start.b;
       if (!isStart && this.#isProven(settled)) continue;
       if (!this.#lookUp(settled, pending, listener)) return false;
@@ -171,7 +175,7 @@ export class Product {
     return true;
   }
 
-  /** Runs both machines to their next lookup or end; null when the path was split, false when it is enough. */
+  /** Runs both machines to their next lookup or end. Null if the path was split, false to stop. */
   #settle(pair: Pair, pending: Pair[], listener: Listener): Pair | null | false {
     let { a, b, path } = pair;
     path = this.#extended(path);
@@ -215,7 +219,7 @@ export class Product {
     return comparison.compare(a.out, b.out, path, this.#ignored);
   }
 
-  /** Answers the lookups that are due in every way. */
+  /** Continues with every result of the pending lookups. */
   #lookUp(pair: Pair, pending: Pair[], listener: Listener): boolean {
     const sides = ([0, 1] as const).filter(side => (side === 0 ? pair.a : pair.b).lookup !== null);
     let pairs: Pair[] = [pair];
@@ -231,7 +235,7 @@ export class Product {
     return true;
   }
 
-  /** Tells of flows that may have been learned to a table. Those that stand in it are gone through all the same. */
+  /** Reports a table that may hold learned flows. Its known flows are executed all the same. */
   #knowsRows(pair: Pair, side: 0 | 1, listener: Listener): boolean {
     const { table } = (side === 0 ? pair.a : pair.b).lookup!;
     const learned = this.#alike?.learnedTo(table) ?? null;
@@ -267,7 +271,7 @@ export class Product {
     return true;
   }
 
-  /** All formats of the layers that some of these have: what is proven for them holds for these. */
+  /** All formats with the same layer 3 as some formats: a proof for them covers those formats. */
   #allOfLayers(formats: number): number {
     const { formats: all } = this.extractions.space;
     const layers = new Set(
@@ -278,9 +282,12 @@ export class Product {
     return wide;
   }
 
-  // --- Obligations ----------------------------------------------------------------------------------------------
+  // --- Proof obligations
+  // ----------------------------------------------------------------------------------------
 
-  /** Whether the rest is equal whatever way led here: for any values that it does not depend on, or for these. */
+  /**
+   * Whether the rest is equivalent on every path: for all values of irrelevant words, or for these values.
+   */
   #isProven({ a, b, path }: Pair): boolean {
     if (hasColumns(a) || hasColumns(b)) return false;
     if ([a, b].some(isNearLimits)) {
@@ -311,7 +318,7 @@ export class Product {
   }
 }
 
-/** Both states without the events that both have put out first. */
+/** Both states without the events that both emitted first. */
 function withoutCommon(a: State, b: State): { a: State; b: State } {
   let count = 0;
   while (count < a.out.length && count < b.out.length && sameEvent(a.out[count]!, b.out[count]!)) count++;
@@ -324,8 +331,8 @@ const isNearLimits = (state: State): boolean =>
   state.lookups > MANY_LOOKUPS || state.actionBytes > MANY_BYTES || depthOf(state) > DEEP;
 
 /**
- * How far one side is nearer to its limits than the other. What ends in alike tables is equal when both are as near, and
- * that does not depend on how near that is.
+ * How far one side is ahead of the other in each limited count. If states end in equivalent tables, only
+ * this difference matters, not the distance to the limit.
  */
 const leadOf = (a: State, b: State): string =>
   [
@@ -337,20 +344,20 @@ const leadOf = (a: State, b: State): string =>
 
 const learnedTo = (table: number): string => `learn: table ${table} holds learned flows`;
 
-/** Ends an attempt at whatever is not plainly equal. */
+/** Stops an attempt at anything but equality. */
 const GIVE_UP: Listener = { differs: () => false, ambiguous: () => false, unknown: () => false };
 
 const stepIds = new WeakMap<Step, number>();
 let stepCount = 0;
 
 /**
- * Names of states, equal where what comes next is alike: extractions are numbered as they are met, so that it does not
- * matter which labels they were behind.
+ * Texts for states: equal texts mean equivalent states. Extractions are numbered in the order of their
+ * appearance, so that the labels before them do not matter.
  */
 class Namer {
-  /** The extractions that were met, in order. */
+  /** The extractions in the order of their appearance. */
   readonly formatBits: number[] = [];
-  /** Whether how deep tables are nested is part of the name. */
+  /** Whether the text includes the depth. */
   isDeep = false;
 
   #rank(extraction: number): number {
@@ -360,7 +367,7 @@ class Namer {
 
   word(word: Word): string {
     if (word.value !== null) return `${word.value}`;
-    // The first extraction is named first in nearly every state.
+    // The first extraction is number 0 in nearly every state.
     if (word.isOfFrame && this.#rank(0) === 0) return `w${word.id}`;
     return this.segments(word.segments);
   }
@@ -425,7 +432,10 @@ class Namer {
     }
   }
 
-  /** Of a list that is run to its end nothing is left but the depth, and that it is an action set: a table it calls is told. */
+  /**
+   * Of a finished list, only the depth remains, and whether it is an action set: a table that it calls
+   * inherits that.
+   */
   #steps({ list, index, table, depth, isLast, origin }: Extract<StackFrame, { is: "steps" }>): string {
     const nested = this.isDeep ? `.${depth}` : "";
     if (index === list.length) return `${nested}${(origin & ORIGIN.set) === 0 ? "" : "set"}`;
@@ -452,7 +462,7 @@ class Namer {
   }
 }
 
-/** Everything that what comes next depends on: equal names go on alike. */
+/** Everything that later steps depend on: states with equal names are equivalent. */
 function stateName(state: State, namer: Namer): string {
   const { lookup } = state;
   namer.isDeep = depthOf(state) > SHALLOW;
@@ -482,7 +492,7 @@ function stateName(state: State, namer: Namer): string {
   ].join("\n");
 }
 
-/** Whether anything that is still to be used depends on the elements of a rowSet. */
+/** Whether the rest depends on the elements of a row set. */
 function hasColumns(state: State): boolean {
   const boundHas = ({ slotValues }: Bound): boolean =>
     slotValues.template !== null && "flowOf" in slotValues && slotValues.template.slots.size > 0;

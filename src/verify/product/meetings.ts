@@ -1,10 +1,10 @@
 /**
- * Tables in which a packet may meet two flows of one priority that do different things. The matches alone name many pairs
- * that no packet meets (overlaps.ts): here packets are reached from where they come in, as *cubes*, bits that are known and
- * bits that may be anything, joined wherever two come to the same table. So nothing is missed and little is kept: a pair
- * that is ruled out here is never met. Those that are left may be; that is asked while proving.
+ * Tables in which a packet can match two flows of equal priority that act differently (an ambiguity). The
+ * matches alone report many pairs that no packet reaches (symbolic/overlaps.ts). reachability.ts propagates
+ * packets as cubes from the input, joined where two arrive at the same table: an over-approximation, so a
+ * pair that it excludes is never matched. The proof decides the remaining pairs.
  *
- * Connection tracking is reached too: its results are anything that ovs-fields(7), "ct_state", allows.
+ * Connection tracking is included: its results are any that ovs-fields(7), "ct_state", allows.
  */
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { listingsOf } from "../symbolic/listing.ts";
@@ -12,7 +12,7 @@ import { flowOf, type Goal, goalsOf, MAX_PAIRS, TooMany } from "./ambiguity-goal
 import { LastingBits } from "./lasting-bits.ts";
 import { Reachability } from "./reachability.ts";
 
-/** Tables in which overlapping may meet, each with one of them. */
+/** Tables that can be ambiguous, each with the index of a flow. */
 export function meetingTables(program: Program): ReadonlyMap<number, number> {
   const goals: Goal[] = [];
   const tables = new Map<number, number>();
@@ -32,7 +32,7 @@ export function meetingTables(program: Program): ReadonlyMap<number, number> {
   return tables;
 }
 
-/** Every table that has overlapping or conjunctive matches at all. */
+/** All tables with overlaps or conjunctive matches. */
 function noteAll(program: Program, tables: Map<number, number>): void {
   for (const [table, { clauses }] of listingsOf(program))
     if (clauses.length > 0) tables.set(table, clauses[0]!);
@@ -44,10 +44,7 @@ function noteAll(program: Program, tables: Map<number, number>): void {
         }
 }
 
-/**
- * Goals by the frames that can come to them: of a word that nothing writes to in such a way that a packet would come to the
- * goal by it, the packet must have had the value from the start.
- */
+/** Groups goals by the initial bits of the packets that can reach them. */
 function byFrames(goals: readonly Goal[], bits: LastingBits): Map<string, Goal[]> {
   const groups = new Map<string, Goal[]>();
   for (const goal of goals) {

@@ -1,5 +1,6 @@
 /**
- * Follows packets, as cubes, from where they come in through the tables.
+ * Abstract interpretation of one program: propagates packets, as cubes of known bits, from the input through
+ * all tables until nothing changes, and reports the goals (ambiguity-goals.ts) that they satisfy.
  */
 import { KEY, KEY_WORDS, PORT, type Step } from "../../openflow/index.ts";
 import { unreachable } from "../../wire/index.ts";
@@ -17,14 +18,14 @@ import { CT, hasAll, isBelow, KnownBits, type Tests } from "./known-bits.ts";
 import { move, write } from "./known-writes.ts";
 import { FIRST_ZERO, isFirstZero, type LastingBits } from "./lasting-bits.ts";
 
-/** Arrivals at one table that are told apart. */
+/** Distinct arrivals stored for one table. */
 const MAX_ARRIVALS = 64;
-/** Flows that cubes are held against, in all: beyond that every pair counts as one that may be met. */
+/** Tests in all; beyond that, every pair counts as reachable. */
 const MAX_TESTS = 5_000_000;
 const MAX_GROUPS_DEEP = 8;
 const FULL = 0xffffffff;
 
-/** Whether packets of a cube may be what a goal says, and have none of the matches `above`. */
+/** Whether packets of a cube can satisfy a goal without a match in `above`. */
 function isMet({ tests, choices }: Goal, key: KnownBits, above: readonly Tests[]): boolean {
   if (!tests.every(test => key.agreesWith(test))) return false;
   if (!choices.every(some => some.some(one => one.every(test => key.agreesWith(test))))) return false;
@@ -33,16 +34,16 @@ function isMet({ tests, choices }: Goal, key: KnownBits, above: readonly Tests[]
 
 interface Arrival {
   readonly table: number;
-  /** The port that is looked up in place of the packet's; null for that one. */
+  /** The port used for the lookup; null for the packet's own. */
   readonly port: number | null;
   readonly cube: KnownBits;
-  /** What packets are when the lookup comes back; null as long as none does. */
+  /** Packets after the lookup returned; null if none has returned yet. */
   back: KnownBits | null;
-  /** Arrivals whose flows go on then. */
+  /** Arrivals whose steps continue after it. */
   readonly callers: Set<Arrival>;
 }
 
-/** A cube at a table, the key that is looked up, and matches of higher priorities that are run already. */
+/** A cube at a table, its lookup key, and the matches of higher priorities that were executed. */
 interface Meeting {
   readonly table: number;
   readonly port: number | null;
@@ -55,17 +56,17 @@ export class Reachability {
   readonly #program: Program;
   readonly #bits: LastingBits;
   #tests = 0;
-  /** Of the run: bits of the frame that stay what they are. */
+  /** Lasting bits of the current goals. */
   #lasting: readonly WordTest[] = [];
   #lastingMask = new Uint32Array(KEY_WORDS);
-  /** Bits that goals ask for and that are zero at first. */
+  /** Bits of the goals that are zero in an incoming packet. */
   readonly #goalMasks = new Map<number, number>();
   readonly #arrivedAt = new Map<number, number>();
   readonly #arrived = new Map<string, Arrival>();
   readonly #pending = new Set<Arrival>();
-  /** The arrival whose flows are run. */
+  /** The arrival whose flows are being executed. */
   #now: Arrival | null = null;
-  /** Steps of an action set are run. */
+  /** True while steps of an action set are executed. */
   #isLater = false;
 
   constructor(program: Program, bits: LastingBits) {
@@ -73,7 +74,7 @@ export class Reachability {
     this.#bits = bits;
   }
 
-  /** Adds the tables in which one of the goals, all of the same frames, may be met. */
+  /** Adds the tables in which a goal is reachable. All goals must have the same lasting bits. */
   run(goals: readonly Goal[], tables: Map<number, number>): void {
     this.#lasting = this.#bits.of(goals[0]!.tests);
     this.#lastingMask = new Uint32Array(KEY_WORDS);
@@ -84,7 +85,7 @@ export class Reachability {
       first.set(word, mask, value);
     }
     this.#goalMasks.clear();
-    // Packets that were tracked begin a pass of their own.
+    // Tracked packets start a pass of their own.
     this.#goalMasks.set(KEY.ctState, CT.trk);
     for (const { word, mask } of goals.flatMap(({ tests }) => tests))
       if (isFirstZero(word)) this.#goalMasks.set(word, (this.#goalMasks.get(word) ?? 0) | mask);
@@ -103,7 +104,7 @@ export class Reachability {
     }
   }
 
-  /** Packets that come to a table with the same values of what the goals ask for go on as one. */
+  /** Packets that arrive at a table with equal values of the goals' bits are joined. */
   #arrive(table: number, port: number | null, cube: KnownBits): Arrival {
     const count = this.#arrivedAt.get(table) ?? 0;
     const parts = [...this.#goalMasks].map(
@@ -111,7 +112,7 @@ export class Reachability {
     );
     let name = [table, port, ...parts].join();
     let known = this.#arrived.get(name);
-    // Where there are many all others go on as one.
+    // Beyond the limit, all others are joined.
     if (known === undefined && count >= MAX_ARRIVALS) {
       name = `${table} ${port}`;
       known = this.#arrived.get(name);
@@ -125,7 +126,7 @@ export class Reachability {
     return known;
   }
 
-  /** Asks a table: what packets are afterwards; null as long as none comes back. */
+  /** Looks up a table; returns the packets after it, or null if none returned yet. */
   #ask(table: number, port: number | null, cube: KnownBits): KnownBits | null {
     const arrival = this.#arrive(table, port, cube);
     arrival.callers.add(this.#now!);
@@ -142,9 +143,9 @@ export class Reachability {
   #lookUp({ table, port, cube }: Arrival, goals: readonly Goal[], tables: Map<number, number>): void {
     const key = cube.copy();
     if (port !== null) key.set(KEY.inPort, FULL, port);
-    // With conjunctive matches an ordinary flow that is hit may still not be the one that is taken.
+    // With conjunctive matches, an ordinary flow that matches may not be the result.
     const isPlain = (listingsOf(this.#program).get(table)?.clauses.length ?? 0) === 0;
-    /** Matches of higher priorities that some packets of the cube have. */
+    /** Matches of higher priorities that the packets may have. */
     const above: Tests[] = [];
     for (const goal of goals)
       if (goal.choices.length > 0 && isMet(goal, key, [])) tables.set(table, goal.flow);
@@ -159,18 +160,18 @@ export class Reachability {
       }
       above.push(...hit);
     }
-    // Where nothing is hit, or a flow that was learned.
+    // Packets without a match, or with a learned flow.
     const missed = cube.copy();
     for (const learn of learnsOf(this.#program)) write(missed, writesOf(learn), false, this.#lastingMask);
     this.#comeBack(missed);
   }
 
-  /** Whether flows may be learned to a table. */
+  /** Whether flows may be learned into a table. */
   #isLearned(table: number): boolean {
     return learnsOf(this.#program).some(learn => (learnedTable(learn) ?? table) === table);
   }
 
-  /** Runs what is hit; gives the matches that a packet has if and only if it hits the flow. */
+  /** Executes the matching flows; returns the matches that a packet has if and only if it hits the flow. */
   #meet(node: Node, { key, cube, table, port, above }: Meeting): Tests[] {
     const rules = rulesOf(node);
     if (rules === null) {
@@ -281,7 +282,7 @@ export class Reachability {
     return cube;
   }
 
-  /** Every bucket, each on a copy of the packet. */
+  /** Executes every bucket, each on a copy of the packet. */
   #runGroup(id: number, cube: KnownBits, table: number, depth: number): void {
     const group = this.#program.groups.get(id);
     for (const list of group === undefined ? [] : bindGroup(group)) {
@@ -290,7 +291,7 @@ export class Reachability {
     }
   }
 
-  /** Steps of an action set run at the end, when much may have changed, and others may stand between them. */
+  /** Steps of an action set run at the end, after and between unknown other steps. */
   #runLater(
     steps: readonly Step[],
     template: Template | null,
@@ -312,7 +313,7 @@ export class Reachability {
     table: number,
   ): KnownBits | null {
     let cube = given;
-    // What a controller sends back is another packet.
+    // A resumed packet-in is another packet.
     if (step.do === "unknown" && step.feature === "controller(pause)") return null;
     if (step.do === "unknown" && step.feature === "ct") {
       this.#track(step, cube, table);
@@ -320,7 +321,7 @@ export class Reachability {
     }
     const isSure = step.do === "nothing" || (step.do === "set" && step.prerequisite === "none");
     write(cube, writesOf(step, template, flow), isSure, this.#lastingMask);
-    // Whether it is asked at all is not known.
+    // The lookup may or may not happen.
     for (const next of tablesReached(this.#program, step, table)) {
       const back = this.#ask(next, null, cube);
       if (back === null) continue;
@@ -330,7 +331,7 @@ export class Reachability {
     return cube;
   }
 
-  /** A copy of the packet goes on with what the tracker says; the packet itself goes on untracked. */
+  /** A copy of the packet continues with the tracking result; the packet itself continues untracked. */
   #track(step: Extract<Step, { do: "unknown" }>, cube: KnownBits, table: number): void {
     for (const next of tablesReached(this.#program, step, table)) {
       const tracked = cube.copy();

@@ -1,6 +1,6 @@
 /**
- * Large tables: whether two of them hold the same flows is found out by columns, without a text for each flow. Map nodes are
- * in the order of their keys, so that it is one walk along both.
+ * Compares large tables by columns, without a text for each flow. The rows of subtables are sorted by key,
+ * so one pass over both is enough.
  */
 import type { Band, Node } from "../symbolic/bands.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
@@ -12,14 +12,14 @@ import type { Template } from "../symbolic/templates.ts";
 
 let loneCount = 0;
 
-/** One form for each of two large tables, with the same text where they hold the same flows. */
+/** A form for each of two large tables, with equal text if they hold the same flows. */
 export function twinForms(
   programs: readonly [Program, Program],
   table: number,
   forms: readonly [Forms, Forms],
 ): readonly [readonly Form[], readonly Form[]] {
   const [a, b] = programs.map(program => program.tables.get(table) ?? []) as [Band[], Band[]];
-  // Clauses of conjunctive matches are no rows.
+  // Clauses of conjunctive matches are not in subtables.
   const isPlain = programs.every(program => (listingsOf(program).get(table)?.clauses.length ?? 0) === 0);
   const [left, right] = [tableForm(a, table, forms[0]), tableForm(b, table, forms[1])];
   const isTwin = isPlain && left.text === right.text && haveSameRows(a, b, table, forms);
@@ -29,7 +29,7 @@ export function twinForms(
   return [named(left), named(right)];
 }
 
-/** All of a table but the keys of its maps and the values in their rows. */
+/** Everything in a table except the keys and values of its subtables' rows. */
 function tableForm(bands: readonly Band[], table: number, forms: Forms): Form {
   const parts = bands.map(({ priority, nodes }) => {
     const { text, tables } = joinedForms(
@@ -53,7 +53,7 @@ function nodeForm(node: Node, table: number, forms: Forms): Form {
     return { text: `${nodeName(node)}\n${text}`, tables };
   }
   const { template, flow } = node;
-  // What such a flow matches is not all in its tests.
+  // The match of such a flow is not all in its tests.
   if (template.unknown !== null) return { text: `large ${loneCount++}`, tables: [] };
   const { text, tables } = forms.flow(template.steps, flowValues(template, flow), table);
   return { text: `${nodeName(node)} ${template.isMiss} ${text}`, tables };
@@ -71,7 +71,7 @@ const sorted = (nodes: readonly Node[]): Node[] =>
     .sort(([x], [y]) => (x < y ? -1 : 1))
     .map(([, node]) => node);
 
-/** Of two tables of the same form: whether the rows of their maps have the same keys and values. */
+/** For two tables of the same form: whether the rows of their subtables have equal keys and values. */
 function haveSameRows(
   a: readonly Band[],
   b: readonly Band[],

@@ -1,6 +1,7 @@
 /**
- * The steps that change the key and nothing else: what set_field, move, push and their format make of the words of a state.
- * They run as interpret/translate.ts runs them.
+ * Symbolic execution of the steps that change only the flow key, the stack or the action set: set_field,
+ * move, push, pop and the like. The meaning is that of interpret/translate.ts, with words that are
+ * expressions.
  */
 import { KEY, PORT, type Step } from "../../openflow/index.ts";
 import { unreachable } from "../../wire/index.ts";
@@ -68,7 +69,8 @@ export function change(by: Decider, state: State, step: KeyStep, slotValues: Slo
       return { ...state, flow: flow.with(KEY.innerVlanTci, flow[KEY.vlanTci]!).with(KEY.vlanTci, tag) };
     }
     case "pop_vlan": {
-      // Tags count from the outside as far as they have the presence bit, which a load may take.
+      // Open vSwitch counts tags from the outside while the presence bit is set; a load action may clear that
+      // bit.
       if (by.is(flow[KEY.vlanTci]!, VLAN_PRESENT, 0)) return state;
       const inner = flow[KEY.innerVlanTci]!;
       const none = terms.constant(0);
@@ -103,13 +105,13 @@ function newValue(step: Doing<"set">, slotValues: SlotValues): readonly Segment[
   return place === undefined ? constantSegments(step.value, 128) : slotValues.read(place, step.field.bits);
 }
 
-/** The port of an output, which may be in the row of its flow. */
+/** The port of an output action; it may be a slot of the action template. */
 export function portOf({ terms }: Decider, step: Doing<"output">, slotValues: SlotValues): Word {
   const place = slotValues.template?.slots.get(step);
   return place === undefined ? terms.constant(step.port) : terms.word(slotValues.read(place, 32));
 }
 
-/** Adds to the action set. */
+/** The state with `list` appended to the action set. */
 export function writeActions(by: Decider, state: State, list: readonly Bound[]): State {
   let { flow, actionSetHasGroup } = state;
   for (const { step, slotValues } of list) {
@@ -123,7 +125,7 @@ export function writeActions(by: Decider, state: State, list: readonly Bound[]):
   return { ...state, flow, actionSetHasGroup, actionSet: [...state.actionSet, ...list] };
 }
 
-/** A word whose eight bits from `at` on are one less; null when they are 0 or 1. */
+/** A word with the eight bits from `at` on decremented; null if they are 0 or 1. */
 export function decremented(by: Decider, word: Word, at: number, line: number): Word | null {
   const { terms } = by;
   const [ttl] = terms.slice(word, at, 8);

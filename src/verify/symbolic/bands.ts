@@ -1,5 +1,6 @@
 /**
- * A compiled flow table: bands of one priority, each with single flows and subtables.
+ * The form of a compiled flow table: bands, one for each priority, that consist of single flows (rules) and
+ * subtables. table-compiler.ts builds them.
  */
 import type { Conjunction } from "./conjunctions.ts";
 import type { WordTest } from "./match-tests.ts";
@@ -15,14 +16,14 @@ export interface Rule {
 
 export type Node = Rule | Subtable;
 
-/** Flows of one priority. */
+/** The flows of one priority. */
 export interface Band {
   readonly priority: number;
   readonly nodes: readonly Node[];
-  /** For each node those behind it that can match the same packet and do something else. */
+  /** For each node, the indices of later nodes that can match the same packet and have different actions. */
   readonly overlapping: readonly (readonly number[])[];
   /** The conjunctive matches whose clauses have this priority. */
   readonly conjunctions: readonly Conjunction[];
-  /** Nodes that are not found with a conj_id (conjunctions.ts). */
+  /** Nodes that a lookup with a conj_id does not find (conjunctions.ts). */
   readonly hidden: ReadonlySet<Node>;
 }

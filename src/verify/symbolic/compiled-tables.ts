@@ -1,7 +1,7 @@
 /**
- * A flow table made ready for proving: per table *bands* of one priority, each a few rules and subtable nodes. Flows of one
- * shape share a *template*, their actions with slots for what differs from row to row, so that a million flows are a
- * handful of templates. Spelling is gone by then: the steps are those of the interpreter's own compiler.
+ * A program: the flow tables and groups of one input, compiled for the proof. Each table is a list of bands
+ * (bands.ts). Flows of one line template share an action template, so a million flows need a handful of
+ * templates. Notation is gone: the steps come from the interpreter's own compiler.
  */
 import {
   compileActions,
@@ -22,7 +22,7 @@ import { Subtable } from "./sorted-subtable.ts";
 import { TableCompiler } from "./table-compiler.ts";
 import type { Template } from "./templates.ts";
 
-/** Texts of actions that are kept for comparing. */
+/** Action texts that are cached for comparison. */
 const ACTIONS_KEPT = 100_000;
 
 export class Program {
@@ -30,7 +30,7 @@ export class Program {
   readonly tables: ReadonlyMap<number, readonly Band[]>;
   readonly groups: ReadonlyMap<number, Group>;
   readonly #templates: readonly Template[];
-  /** The version of Open vSwitch that runs it. */
+  /** The version of Open vSwitch that runs the tables. */
   readonly ovs: OvsVersion;
   readonly behaviour: OvsBehaviour;
   readonly #matchedFrom = new Map<number, ReadonlySet<number>>();
@@ -52,26 +52,26 @@ export class Program {
     this.#templates = templates;
   }
 
-  /** Words that any table asks for. */
+  /** Words that any table matches. */
   *matchedWords(): Iterable<number> {
     for (const bands of this.tables.values())
       for (const { nodes } of bands) for (const node of nodes) yield* wordsOf(node);
   }
 
-  /** The steps of every flow and bucket, a list each. */
+  /** The steps of every flow and bucket, as one list each. */
   *allSteps(): Iterable<readonly Step[]> {
     for (const { steps } of this.#templates) yield steps;
     for (const { buckets } of this.groups.values())
       for (const { actions } of buckets) yield compileActions(actions, 0);
   }
 
-  /** Words that tables ask for which a lookup in this one can lead to, itself among them. */
+  /** Words matched by this table or by any table that a lookup in it can lead to. Memoized. */
   wordsMatchedFrom(table: number): ReadonlySet<number> {
     let words = this.#matchedFrom.get(table);
     if (words === undefined) {
       const found = new Set<number>();
       const seen = new Set([table]);
-      // A set takes in what is added while it is gone through.
+      // Iteration over a Set includes elements that are added meanwhile.
       for (const next of seen)
         for (const { nodes, conjunctions } of this.tables.get(next) ?? []) {
           for (const { clauses } of conjunctions)
@@ -100,13 +100,13 @@ export class Program {
     }
   }
 
-  /** Whether there is a flow with the table, priority and match of another program's flow. */
+  /** Whether this program has a flow with the table, priority and match of another program's flow. */
   hasMatchOf({ table, priority, match }: Flow): boolean {
     const nodes = this.tables.get(table)?.find(band => band.priority === priority)?.nodes ?? [];
     return variantsOf(testsOf(match)).some(tests => nodes.some(node => hasRow(node, tests)));
   }
 
-  /** What a flow does, as a text: equal texts do the same. */
+  /** The actions of a flow as text: flows with equal texts do the same. */
   actionsOf(flow: number): string {
     const known = this.#actionsOf.get(flow);
     if (known !== undefined) return known;
@@ -120,7 +120,7 @@ export class Program {
   }
 }
 
-/** Whether a node compares just these words, with just these values. */
+/** Whether a node has exactly these tests. */
 function hasRow(node: Node, tests: readonly WordTest[]): boolean {
   const isIn = (list: readonly WordTest[], { word, mask, value }: WordTest): boolean =>
     list.some(test => test.word === word && test.mask === mask && test.value === value);

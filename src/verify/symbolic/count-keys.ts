@@ -1,4 +1,7 @@
-/** How many flow keys a space has: counted format by format, word by word, from the cubes. */
+/**
+ * Counts the flow keys of an input space: the product over words, the sum over frame formats, as a power of
+ * two.
+ */
 import { cubesOf, inputWordsOf, type Space, widthOfWord } from "./input-space.ts";
 
 const bitsIn = (mask: number): number => {
@@ -7,7 +10,7 @@ const bitsIn = (mask: number): number => {
   return count;
 };
 
-/** The logarithm to base 2. */
+/** Base-2 logarithm of the number of keys. */
 export function countKeys(space: Space): number {
   let total = 0;
   for (const format of space.formats) {

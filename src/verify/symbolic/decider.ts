@@ -1,27 +1,28 @@
 /**
- * How the machine asks about symbolic values: it never looks at a path itself. paths/path-decider.ts answers along one
- * path; where the answer depends on the input, it splits the path and throws.
+ * The machine's interface to a path: questions about symbolic values. The symbolic machine never sees a path
+ * condition. paths/path-decider.ts answers along one path; if the answer depends on the input, it splits the
+ * path and throws.
  */
 import type { FrameFormat } from "./input-space.ts";
 import type { Terms, Word } from "./terms.ts";
 
-/** Answers whether the bits of a word have a value; leaves by an exception when that depends. */
+/** Answers questions about symbolic values. Each method throws if the answer depends on the input. */
 export interface Decider {
   readonly terms: Terms;
   is(word: Word, mask: number, value: number): boolean;
   isSame(a: Word, b: Word): boolean;
-  /** Whether two words are the same; null where it depends. */
+  /** Whether two words are equal; null if it depends on the input. Does not throw. */
   compare(a: Word, b: Word): boolean | null;
-  /** Whether a extraction of the frame is of a format that `test` holds for. */
+  /** Whether the frame format of an extraction satisfies `test`. */
   hasFormat(extraction: number, test: (format: FrameFormat) => boolean): boolean;
-  /** Takes in extractions that were added since: later questions may be about them. */
+  /** Adds the extractions made since; call it before questions about them. */
   extend(): void;
 }
 
-/** A test of a form that is not decided: part of a decremented TTL. */
+/** A test that the path condition cannot express, such as one on part of a decremented TTL. */
 export class Undecidable extends Error {}
 
-/** What is not modelled, with the line that asks for it. */
+/** An action or state that the proof does not model, with the line that needs it. */
 export class Unmodelled extends Error {
   readonly feature: string;
   readonly line: number;

@@ -1,7 +1,7 @@
 /**
- * State that comes in with a frame beside its bytes (pkt_mark, skb_priority, and tun_* from a tunnel port), and which
- * ports are tunnels. A word that no flow reads or writes leaves as it came, on both sides alike, so that only the words
- * that a flow names are input. Connection tracking is not among them: a frame that enters is untracked.
+ * Input beside the bytes of a frame: pkt_mark, skb_priority and, from tunnel ports, tun_*. Also which ports
+ * are tunnels. A word that no flow matches or writes is the same in both outputs, so only the words that a
+ * flow names are input. Connection tracking state is not input: an incoming frame is untracked.
  */
 import { ACCOMPANYING_WORDS, type Field, KEY, type Step } from "../../openflow/index.ts";
 import { unreachable } from "../../wire/index.ts";
@@ -10,7 +10,7 @@ import type { PortKinds, Space } from "./input-space.ts";
 
 export const TUNNEL_WORDS: readonly number[] = ACCOMPANYING_WORDS.filter(word => word >= KEY.tunnelId);
 
-/** Whether a port is a tunnel; null: nobody said. LOCAL is none. */
+/** Whether a port is a tunnel; null if the caller did not say. LOCAL is never a tunnel. */
 export function isTunnel({ tunnels, others, isComplete }: PortKinds, port: number): boolean | null {
   const number = port & 0xffff;
   if (tunnels.has(number)) return true;
@@ -74,7 +74,7 @@ function addWords(steps: readonly Step[], into: Set<number>): void {
   }
 }
 
-/** The space with the entering words that either table names as further input. */
+/** The space, extended by the accompanying words that a program names. */
 export function withEntering(space: Space, programs: readonly Program[], ports: PortKinds): Space {
   const named = new Set<number>();
   for (const program of programs) {
@@ -82,7 +82,7 @@ export function withEntering(space: Space, programs: readonly Program[], ports: 
     for (const steps of program.allSteps()) addWords(steps, named);
   }
   const cubes = new Map(space.cubes);
-  // OAM is the only flag that a flow can see; TTL and TOS of the tunnel stand beside it.
+  // OAM is the only tunnel flag that a flow can match; tunnel TTL and TOS are in the same word.
   cubes.set(KEY.tunnelFlags, [{ mask: 0x0000fffe, value: 0 }]);
   return { ...space, cubes, ports, entering: ACCOMPANYING_WORDS.filter(word => named.has(word)) };
 }

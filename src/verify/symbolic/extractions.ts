@@ -1,7 +1,8 @@
 /**
- * The key of a frame when it is read: the first time, and again after its labels were popped (recirculation). What lies
- * behind labels is new input, the same for both machines: named by the type that the pop claims and by how many labels
- * are gone. What was read before and is still there is read as it was written.
+ * Extractions: parses of a packet into a flow key. The first one is of the incoming frame; recirculation
+ * after a pop_mpls makes further ones. The bytes behind popped labels are new input, the same for both
+ * machines, named by the type that the pop announces and the number of popped labels. Bytes that an earlier
+ * extraction covered keep their words, with all writes.
  */
 import { KEY, KEY_WORDS } from "../../openflow/index.ts";
 import { type Decider, Unmodelled } from "./decider.ts";
@@ -15,13 +16,15 @@ import type { Atom, Terms, Word } from "./terms.ts";
 /** One extraction of the frame. */
 export interface Extraction {
   readonly name: string;
-  /** Kinds that it can be, as bits of the space's formats. */
+  /** The possible frame formats, as bits of `space.formats`. */
   readonly formats: number;
-  /** The claimed type, and the labels of the original stack that are gone; null for the first extraction. */
+  /**
+   * The announced type and the number of popped labels of the original stack; null for the first extraction.
+   */
   readonly behind: { readonly type: number; readonly popped: number; readonly isShifted: boolean } | null;
 }
 
-/** The words from nw_src on, and the extraction they are of. */
+/** The words from nw_src on, and the extraction they belong to. */
 interface Inner {
   readonly words: readonly Word[];
   readonly extraction: number;
@@ -35,7 +38,7 @@ const LAYER_3_OF: Readonly<Record<number, string>> = {
   [TYPES.rarp]: "arp",
 };
 
-/** A pseudo word: whether the frame has an LLC/SNAP header. */
+/** A pseudo word, 1 if the frame has an LLC/SNAP header. */
 export const SNAP_WORD = KEY_WORDS;
 
 export class Extractions {
@@ -55,13 +58,13 @@ export class Extractions {
     return this.terms.atom(`${extraction}.${word}`, extraction, word, bits);
   }
 
-  /** The formats of every extraction so far, behind those that are given. */
+  /** `given`, extended by the format bits of extractions made since. */
   formatBitsWith(given: readonly number[]): readonly number[] {
     if (given.length === this.list.length) return given;
     return [...given, ...this.list.slice(given.length).map(({ formats }) => formats)];
   }
 
-  /** The key of a frame that comes in, with or without what only a tunnel gives it. */
+  /** The flow key of an incoming frame; `isTunnelled`: with tunnel fields. */
   firstKey(isTunnelled: boolean): Word[] {
     const { terms } = this;
     const key = Array.from({ length: KEY_WORDS }, () => terms.constant(0));
@@ -70,7 +73,7 @@ export class Extractions {
     return key;
   }
 
-  /** The words from dl_dst on of a packet that is read anew. */
+  /** The words from dl_dst on after recirculation. */
   readAgain(decider: Decider, packet: Packet, line: number): { key: Word[]; packet: Packet } {
     const { terms } = this;
     const key = Array.from({ length: KEY_WORDS }, () => terms.constant(0));
@@ -86,32 +89,32 @@ export class Extractions {
     const read = [...key];
     for (let word: number = KEY.nwSrc; word < KEY_WORDS; word++) {
       key[word] = words[word]!;
-      // What was written stays written, though it is read as it was written.
+      // Writes persist: the next extraction returns them.
       read[word] = extraction === packet.extraction ? packet.read[word]! : words[word]!;
     }
     const found = { readAs: key[KEY.dlType]!, extraction, isRelabelled: false, isMoved: false };
-    // Where the type was written in front of an LLC header, that is part of what it announces by now.
+    // A type that was written before an LLC header is from now on part of what the header announces.
     const types = isShifted
       ? [{ tag: key[KEY.dlType]!, type: this.#named(typesName(packet)) }]
       : packet.types;
     return { key, packet: { ...packet, ...found, base: key, read, types } };
   }
 
-  /** A word that stands for a text: equal texts, equal words. */
+  /** A constant that stands for a text: equal for equal texts. */
   #named(text: string): Word {
     const known = this.#texts.get(text) ?? this.#texts.size;
     this.#texts.set(text, known);
     return this.terms.constant(known);
   }
 
-  /** LLC/SNAP frames whose type was written where their length was. */
+  /** LLC/SNAP frames whose length field was overwritten with a type. */
   #isShifted(decider: Decider, { types }: Packet): boolean {
     if (types.length === 0) return false;
     if (decider.is(this.terms.atomWord(this.atom(0, SNAP_WORD)), 1, 0)) return false;
     return !types.every(({ tag }) => decider.is(tag, VLAN_PRESENT, VLAN_PRESENT));
   }
 
-  /** Tags are read from the bytes: one without its present bit was not written. */
+  /** A tag without its presence bit is not in the bytes, so the extraction does not find it. */
   #tag(decider: Decider, { base }: Packet, line: number): Word {
     const tag = base[KEY.vlanTci]!;
     if (base[KEY.innerVlanTci]!.value !== 0)
@@ -135,14 +138,14 @@ export class Extractions {
     return { ...this.#fresh(type, packet, isShifted, line), isShifted };
   }
 
-  /** What was written of layer 3: nothing where the protocol is 0. */
+  /** The words written in layer 3; Open vSwitch writes none if the protocol is 0. */
   #rewritten(decider: Decider, { base, read }: Packet, line: number): readonly Word[] {
     if (base[KEY.tpSrc] !== read[KEY.tpSrc] || base[KEY.tpDst] !== read[KEY.tpDst])
       throw new Unmodelled("rewritten ports that are read anew", line);
     const differs = (from: number, count: number): boolean =>
       Array.from({ length: count }, (_, i) => from + i).some(word => base[word] !== read[word]);
     if (decider.is(base[KEY.dlType]!, 0xffff, TYPES.ip6)) {
-      // Only the first option is written to, and none where there is none.
+      // Open vSwitch writes only the first option, and none if the message has none.
       if (differs(KEY.arpSha, 4) || differs(KEY.ndTarget, 4) || differs(KEY.ndReserved, 2))
         throw new Unmodelled("rewritten neighbour discovery that is read anew", line);
     }

@@ -1,7 +1,8 @@
 /**
- * Normal forms of what is still to be run: a step as a text in which the tables that it leads to are holes, so that steps of
- * two programs are alike when their texts are and what fills the holes is. Spelling is gone by then, numbers of groups too:
- * in place of a group stands what it does. A step of which a text cannot say everything has a text of its own.
+ * Normal forms of steps: text with a placeholder for each table that the steps lead to. Steps of two
+ * programs are equivalent if their texts are equal and the tables that fill the placeholders are equivalent.
+ * Notation and group numbers are gone: a group is replaced by what it does. Steps that no text can describe
+ * get a unique text.
  */
 import { type Action, compileActions, type Group, PORT, type Step } from "../../openflow/index.ts";
 import { unreachable } from "../../wire/index.ts";
@@ -11,40 +12,40 @@ import { bindGroup, isRowSet, isSingleFlow, NO_VALUES } from "./slot-values.ts";
 import type { Bound, SlotValues } from "./state.ts";
 import type { Template } from "./templates.ts";
 
-/** A text with holes, and the tables that fill them, in order. */
+/** A text with placeholders, and the tables that fill them, in order. */
 export interface Form {
   readonly text: string;
   readonly tables: readonly number[];
 }
 
-/** A form that is longer than this is like no other. */
+/** A longer form is not compared: it gets a unique text. */
 const MAX_TEXT = 100_000;
 /** Stands for a table. */
 const PLACEHOLDER = "\u0000";
 const NOTHING: Form = { text: "", tables: [] };
 
 let loneCount = 0;
-/** Of what is like nothing else. */
+/** A form that equals no other. */
 const lone = (): Form => ({ text: `lone ${loneCount++}`, tables: [] });
 
-/** One form of several. */
+/** Concatenates forms. */
 export function joinedForms(forms: readonly Form[], by: string): Form {
   return { text: forms.map(({ text }) => text).join(by), tables: forms.flatMap(({ tables }) => tables) };
 }
 
 interface Place {
-  /** The table in which the step stands. */
+  /** The table that contains the step. */
   readonly table: number;
-  /** It is run later, from nobody knows where: the numbers of its tables count. */
+  /** The step runs later, from a table not known here, so the numbers of its tables are part of the form. */
   readonly isLater: boolean;
-  /** Groups around it, the outermost first. */
+  /** The enclosing groups, the outermost first. */
   readonly groups: readonly number[];
 }
 
-/** Forms of the steps of one program. */
+/** Normal forms of the steps of one program. */
 export class Forms {
   readonly #program: Program;
-  /** Of steps without slots, by table. */
+  /** Forms of steps without slots, by table. */
   readonly #known = new WeakMap<Step, Map<string, Form>>();
   readonly #templates = new Map<Template, Form>();
 
@@ -61,17 +62,17 @@ export class Forms {
     );
   }
 
-  /** Of a list of actions. */
+  /** The form of a list of actions. */
   actions(actions: readonly Action[], table: number): Form {
     return this.flow(compileActions(actions, 0), NO_VALUES, table);
   }
 
-  /** Of the steps of a flow. */
+  /** The form of the steps of a flow. */
   flow(steps: readonly Step[], slotValues: SlotValues, table: number): Form {
     return this.#list(steps, slotValues, { table, isLater: false, groups: [] });
   }
 
-  /** Of the steps of a template, with the numbers of its slots in place of their values. */
+  /** The form of a template, with slot numbers instead of values. */
   template(template: Template, table: number): Form {
     let form = this.#templates.get(template);
     if (form === undefined) {
@@ -144,7 +145,7 @@ export class Forms {
     }
   }
 
-  /** A step without steps inside: its text, and the tables that it leads to. */
+  /** The form of a step without nested steps: its text, and the tables that it leads to. */
   #plain(step: Step, slotValues: SlotValues, place: Place): Form {
     if (place.isLater && step.do === "resubmit" && step.table === null) return lone();
     const tables = tablesReached(this.#program, step, place.table);
@@ -156,9 +157,9 @@ export class Forms {
 
   #group(step: Extract<Step, { do: "group" }>, place: Place): Form {
     const group = this.#program.groups.get(step.group);
-    // Nobody knows what it does, here or there.
+    // A group that is missing may be defined differently on each switch.
     if (group === undefined) return lone();
-    // Whether a group lives depends on what is in it.
+    // The liveness of a group depends on its content.
     if (group.buckets.some(({ watchGroup }) => watchGroup !== null)) return lone();
     const around = place.groups.indexOf(step.group);
     if (around >= 0) return { text: `group ${around}`, tables: [] };
@@ -177,17 +178,17 @@ export class Forms {
   }
 }
 
-/** All of a bucket but its actions and a group that is watched. */
+/** A bucket's parameters, except its actions and its watched group. */
 function bucketText({ buckets }: Group, index: number): string {
   const { id, weight, watchPort } = buckets[index]!;
   return `${id} ${weight} ${watchPort}`;
 }
 
-/** Going back to a table, or to one before it, is counted (64 levels). */
+/** A resubmit to the same or an earlier table counts as a level of depth (limit 64). */
 const placeholderOf = (next: number, { table, isLater }: Place): string =>
   `${PLACEHOLDER}${next <= table ? "back" : ""}${isLater ? next : ""}`;
 
-/** A step without its line, its values from where they are; null when a text cannot say them. */
+/** The text of a step without its line and with its slot values; null if they are not constant. */
 function textOf(step: Step, slotValues: SlotValues): string | null {
   const shown: Record<string, unknown> = { ...step, line: 0 };
   if (step.do === "resubmit") {
@@ -202,7 +203,10 @@ function textOf(step: Step, slotValues: SlotValues): string | null {
   return JSON.stringify(shown, shownValue);
 }
 
-/** The value that is set, or the port; the number of the slot where there is no row; null for values of many rows. */
+/**
+ * The value of a set or the port of an output: the slot number if there is no flow, null if many flows share
+ * the template.
+ */
 function valueIn(step: Extract<Step, { do: "set" | "output" }>, slotValues: SlotValues): unknown {
   const { template } = slotValues;
   const slot = template?.slots.get(step);

@@ -1,5 +1,5 @@
 /**
- * Which steps a pass keeps for a later one that reads the packet anew.
+ * Freezing, as in ofproto-dpif-xlate: the steps that a pass keeps for the pass after recirculation.
  */
 import type { Step } from "../../openflow/index.ts";
 import { type Bound, type State, tableOf } from "./state.ts";
@@ -15,7 +15,10 @@ const SPEAKS_OF_TABLE: ReadonlySet<Step["do"]> = new Set([
   "resubmit",
 ]);
 
-/** Keeps the steps from `index` on; those that speak of their table are led by the number of it. */
+/**
+ * Appends the steps from `index` on to `frozen`; an `unroll` step restores the table before steps that
+ * depend on it.
+ */
 export function keepForLater(state: State, list: readonly Bound[], index: number): State {
   const frozen = [...state.frozen];
   let { frozenTable } = state;

@@ -1,11 +1,11 @@
 /**
- * The state of a symbolic machine before the first lookup.
+ * The state of a symbolic machine before its first lookup.
  */
 import { KEY, PORT } from "../../openflow/index.ts";
 import type { Extractions } from "./extractions.ts";
 import { NEW_PASS, type Packet, type State } from "./state.ts";
 
-/** The state in front of a frame that comes in, with or without what only a tunnel gives it. */
+/** The state for an incoming frame; `isTunnelled`: with tunnel fields. */
 export function initialState(extractions: Extractions, side: 0 | 1, isTunnelled: boolean): State {
   const key = extractions.firstKey(isTunnelled);
   const { terms } = extractions;

@@ -1,12 +1,13 @@
 /**
- * The input space: which keys a frame can have when Open vSwitch has read it (lib/flow.c), as *formats*. A format says of
- * every word from dl_type on what it can be: zero, or one of some cubes. Kinds are disjoint sets of frames and together
- * they are all of them, from 14 bytes up: readable and unreadable headers, label stacks by their S bits, cut short or
- * not. What depends on the bytes and not on the key (lengths) is a format of its own where it changes what is written.
+ * The input space: all flow keys that Open vSwitch can extract from a frame (flow_extract() in lib/flow.c),
+ * as frame formats. A format gives, for every word from dl_type on, its possible values: zero, or a union of
+ * cubes. Formats are disjoint, and together they cover all frames of 14 bytes or more: valid and invalid
+ * headers, label stacks by their S bits, complete or truncated. A property of the bytes that the key lacks
+ * (a length) has a format of its own if it changes what an action writes.
  */
 import { KEY } from "../../openflow/index.ts";
 
-/** The bits of `mask` have the values of `value`. */
+/** All values whose bits under `mask` equal `value`. */
 export interface Cube {
   readonly mask: number;
   readonly value: number;
@@ -17,22 +18,22 @@ export type Layer3 = "ip4" | "ip6" | "arp" | "mpls" | "none";
 export interface FrameFormat {
   readonly name: string;
   readonly layer3: Layer3;
-  /** Cubes of the words that are not free; ZERO for what is not read. */
+  /** The possible values of the words that are not free; ZERO for words that are not extracted. */
   readonly cubes: ReadonlyMap<number, readonly Cube[]>;
-  /** Types that dl_type is not, though its cubes allow them. */
+  /** Types that the cubes of dl_type allow and the format excludes. */
   readonly notTypes: readonly number[];
-  /** What is written to layer 4 reaches the frame. */
+  /** A write to layer 4 reaches the bytes of the frame. */
   readonly hasLayer4: boolean;
 }
 
-/** First and last word that the format decides on. */
+/** First and last word that a format constrains. */
 export const FIRST_FORMAT_WORD = KEY.dlType;
 export const LAST_FORMAT_WORD = KEY.ndOptionsType;
 
 const ZERO: readonly Cube[] = [{ mask: 0xffffffff, value: 0 }];
 const exactly = (...values: number[]): Cube[] => values.map(value => ({ mask: 0xffffffff, value }));
 
-/** Bits of each word that can be set at all. */
+/** Width in bits of the words that are narrower than 32 bits. */
 const WIDTHS = new Map<number, number>([
   [KEY.dlDst, 16],
   [KEY.dlSrc, 16],
@@ -55,7 +56,7 @@ const WIDTHS = new Map<number, number>([
 
 export const widthOfWord = (word: number): number => WIDTHS.get(word) ?? 32;
 
-/** The numbers from `from` to `to` as cubes. */
+/** The numbers `from` to `to`, both included, as cubes. */
 export function rangeCubes(from: number, to: number): Cube[] {
   const cubes: Cube[] = [];
   for (let at = from; at <= to; ) {
@@ -111,7 +112,7 @@ const IP6: Words = {
   [KEY.nwTtl]: "any",
   [KEY.nwFrag]: WHOLE_OR_FIRST,
 };
-/** What follows IPv6 extension headers is none of them. */
+/** The protocol after the IPv6 extension headers is not itself an extension header. */
 const NO_EXTENSION = [
   ...exactly(1, 2, 3),
   ...rangeCubes(4, 42),
@@ -127,7 +128,7 @@ const ND: Words = {
   [KEY.ndReserved]: "any",
 };
 
-/** Kinds with layer 4 over IPv4 or IPv6. */
+/** Formats with layer 4 over IPv4 or IPv6. */
 function transports(version: "ip4" | "ip6", type: number, ip: Words): FrameFormat[] {
   const over = (name: string, protocol: number, read: Words): FrameFormat =>
     format(
@@ -146,8 +147,7 @@ function transports(version: "ip4" | "ip6", type: number, ip: Words): FrameForma
   ];
 }
 
-/** Neighbour discovery without an option that holds an address. */
-/** Without options. */
+/** Neighbour discovery without options. */
 export const ND_BARE = "ip6 nd bare";
 /** Neighbour discovery with an address in its first option. */
 export const ND_WITH_OPTIONS = "ip6 nd";
@@ -162,7 +162,10 @@ function stack(name: string, ...entries: (readonly Cube[])[]): FrameFormat {
 
 const IPV6_BARE = format("ip6", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: NO_EXTENSION });
 
-/** All formats, the most ordinary first: a witness is of the first format that will do. At most 31. */
+/**
+ * All formats, the most ordinary first: a counterexample has the first format that fits. At most 31, as a
+ * set of formats is the bits of a number.
+ */
 export const FRAME_FORMATS: readonly FrameFormat[] = [
   format("ip4", "ip4", [0x0800], IP4),
   ...transports("ip4", 0x0800, IP4),
@@ -215,33 +218,36 @@ export const FRAME_FORMATS: readonly FrameFormat[] = [
 
 if (FRAME_FORMATS.length > 31) throw new Error("assertion: formats fit into the bits of a number");
 
-/** Ports that frames come from: 1 … 0xfeff and LOCAL. */
+/** Ports of incoming frames: 1 to 0xfeff, and LOCAL. */
 const IN_PORTS: readonly Cube[] = [...rangeCubes(1, 0xfeff), { mask: 0xffffffff, value: 0xfffffffe }];
 
-/** No tag, or one whose type stands in the upper half and whose present bit is set. */
+/** No tag, or one with its type in the upper half and its presence bit set. */
 const TAGS: readonly Cube[] = [
   { mask: 0xffffffff, value: 0 },
   { mask: 0xffff1000, value: 0x81001000 },
   { mask: 0xffff1000, value: 0x88a81000 },
 ];
 
-/** What is known of ports: numbers of those that are tunnels, and of those that are not. */
+/** What the caller knows about ports: numbers of tunnel ports and of other ports. */
 export interface PortKinds {
   readonly tunnels: ReadonlySet<number>;
   readonly others: ReadonlySet<number>;
-  /** All ports that are not in `tunnels` are none. Otherwise nothing is known of those that are in neither set. */
+  /**
+   * If true, every port outside `tunnels` is not a tunnel. Otherwise the ports in neither set may be
+   * tunnels.
+   */
   readonly isComplete: boolean;
 }
 
 export const NO_PORT_KINDS: PortKinds = { tunnels: new Set(), others: new Set(), isComplete: false };
 
-/** What frames there are, and what comes with them: all of them, or, in tests, a few. */
+/** The frames and accompanying words to prove for: all of them or, in tests, a subset. */
 export interface Space {
   readonly formats: readonly FrameFormat[];
-  /** Words that come with a frame beside its bytes and can be anything (entering.ts); of all others nothing is read. */
+  /** Accompanying words that can have any value (entering.ts); all others are zero. */
   readonly entering: readonly number[];
   readonly ports: PortKinds;
-  /** Cubes of the words in front of dl_type, whatever the format. */
+  /** The possible values of the words before dl_type, for every format. */
   readonly cubes: ReadonlyMap<number, readonly Cube[]>;
 }
 
@@ -255,12 +261,12 @@ export const EVERY_FRAME: Space = {
   ]),
 };
 
-/** What a format, or the space, says of a word of the key; null when nothing. */
+/** The possible values of a word in a format; null if it is free. */
 export function cubesOf(space: Space, format: FrameFormat, word: number): readonly Cube[] | null {
   return format.cubes.get(word) ?? space.cubes.get(word) ?? null;
 }
 
-/** Words of a first extraction that a frame's port and bytes decide. */
+/** Words of the first extraction that port and bytes of a frame determine. */
 export const INPUT_WORDS: readonly number[] = [
   KEY.inPort,
   KEY.dlDst,
@@ -275,9 +281,9 @@ export const INPUT_WORDS: readonly number[] = [
   ...Array.from({ length: LAST_FORMAT_WORD - KEY.nwSrc + 1 }, (_, i) => KEY.nwSrc + i),
 ];
 
-/** Words of a first extraction that can be anything; all others are zero. */
+/** Words of the first extraction that can have any value; all others are zero. */
 export const inputWordsOf = ({ entering }: Space): readonly number[] =>
   entering.length === 0 ? INPUT_WORDS : [...INPUT_WORDS, ...entering];
 
-/** The words behind the labels, which a second extraction makes anew. */
+/** The words behind the labels, which are new input in later extractions. */
 export const INNER_WORDS: readonly number[] = INPUT_WORDS.filter(word => word >= KEY.nwSrc);

@@ -1,6 +1,6 @@
 /**
- * Steps that push and pop labels or decrement a TTL. Unlike those of actions.ts they can end the list of actions, undo the
- * pass, or send the packet to the controller.
+ * Symbolic execution of the steps that push and pop labels or decrement a TTL. Unlike the steps of
+ * actions.ts they can end the list of actions, undo the pass, or send the packet to the controller.
  */
 import { KEY } from "../../openflow/index.ts";
 import { decremented } from "./actions.ts";
@@ -40,7 +40,10 @@ export class LabelSteps {
     return count >= MPLS_LABELS ? this.#tooMany(state, true) : state;
   }
 
-  /** Undoes the pass; within a bucket only the rest of the bucket, and, when a pop failed, what was put out before. */
+  /**
+   * Undoes the pass. Within a bucket it undoes only the rest of the bucket and, after a failed pop, the
+   * earlier outputs.
+   */
   #tooMany(state: State, isEmptied: boolean): State {
     const isInCopy = state.frames.some(frame => frame.is === "finish" && frame.saved?.copied);
     if (isEmptied && isInCopy) throw new EndsSwitch(POP_ENDS_SWITCH);
@@ -48,7 +51,7 @@ export class LabelSteps {
     if (bucket < 0) return { ...state, error: TOO_MANY_LABELS };
     if (isEmptied) refuseNoted(state.left);
     let next: State = { ...state, left: isEmptied ? [] : state.left };
-    // Clones in it give back what they have taken.
+    // Clones inside the bucket restore the state they saved.
     for (const frame of state.frames.slice(bucket + 1).toReversed())
       if (frame.is === "finish") next = restored(next, frame.saved);
     return { ...next, frames: state.frames.slice(0, bucket + 1) };

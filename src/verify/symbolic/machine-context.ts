@@ -1,5 +1,6 @@
 /**
- * What the parts of one symbolic machine share while it runs.
+ * What the parts of one symbolic machine (machine.ts, outputs.ts, passes.ts, label-steps.ts) share while it
+ * runs.
  */
 import type { Program } from "./compiled-tables.ts";
 import type { Decider } from "./decider.ts";
@@ -9,6 +10,6 @@ export interface MachineContext {
   readonly by: Decider;
   readonly extractions: Extractions;
   readonly program: Program;
-  /** Line of the step that runs; 0 before the first one. */
+  /** Line of the current step; 0 before the first one. */
   line: number;
 }

@@ -1,7 +1,8 @@
 /**
- * The symbolic machine: one pass over the tables after the other, step by step, as interpret/translate.ts runs them,
- * with words that are expressions. Where the way depends on the input the step is not done: a `Fork` says how the path
- * splits, and it is run again on each part. A lookup stops the machine; whoever drives it says what was hit.
+ * The symbolic machine: executes one program on one symbolic packet, step by step, as interpret/translate.ts
+ * does with numbers. A step whose effect depends on the input is not executed: the Decider throws a Fork,
+ * and the caller runs the step again on each part of the path. The machine stops at each lookup; the caller
+ * (product/lockstep.ts) supplies the matched flow.
  */
 import { endsHere, KEY, ORIGIN, PLAIN_PACKET_IN, PORT, type Step } from "../../openflow/index.ts";
 import { unreachable } from "../../wire/index.ts";
@@ -37,12 +38,12 @@ import type { Word } from "./terms.ts";
 const MAX_DEPTH = 64;
 const MAX_LOOKUPS = 4096;
 const MAX_STACK_BYTES = 65536;
-/** Open vSwitch gives up beyond 64 kB of datapath actions; upper bounds of what one event and one change take there. */
+/** The limit of Open vSwitch on the datapath actions of one pass (64 kB). */
 const MAX_ACTION_BYTES = 65535;
 
 type Doing<Name extends Step["do"]> = Extract<Step, { do: Name }>;
 
-/** Runs one state along one path. */
+/** Executes one state along one path. */
 export class Machine {
   readonly #context: MachineContext;
   readonly #by: Decider;
@@ -60,7 +61,7 @@ export class Machine {
     this.#state = state;
   }
 
-  /** Goes on to the next lookup or to the end. Leaves by a `Fork`, or `Unmodelled`. */
+  /** Runs to the next lookup or to the end. Throws a Fork, or Unmodelled. */
   run(): State {
     try {
       while (this.#state.lookup === null && !this.#state.isDone) this.#advance();
@@ -72,7 +73,7 @@ export class Machine {
     return this.#state;
   }
 
-  /** Nothing of this pass is put out, and nothing comes after it. */
+  /** Open vSwitch aborts: this pass has no outputs, and nothing follows it. */
   #endSwitch(feature: string): void {
     const state = this.#state;
     const event: Event = {
@@ -88,7 +89,7 @@ export class Machine {
     this.#state = { ...state, out, left: [], after: [], frames: [], lookup: null, isDone: true };
   }
 
-  /** The state before the step that forked, and the path with all extractions. */
+  /** After a Fork: the state before the step that forked. */
   get state(): State {
     return this.#state;
   }
@@ -138,7 +139,7 @@ export class Machine {
     this.#state = this.#runStep(rest, list[index]!, isLast);
   }
 
-  /** Ends the list of actions that is run. */
+  /** Ends the current list of actions. */
   #return(state: State): State {
     return replaceTop(state, null);
   }
@@ -257,16 +258,17 @@ export class Machine {
     if (error !== null) return { ...state, error };
     const group = this.#context.program.groups.get(id);
     if (group === undefined) {
-      // A switch has no flow for a group that it has not: the list of groups is missing, or of another time.
+      // A switch rejects a flow with an unknown group, so the list of groups is missing or stale.
       if (slotValues !== NO_VALUES) throw new Unmodelled(`group ${id}, which no list of groups has`, line);
       return this.#return(state);
     }
     const lists = bindGroup(group);
     if (group.type === "select") {
-      // Which bucket is taken is not known, and what a table says there is not part of the group's text.
+      // The selected bucket is unknown, and the text of the group does not include the tables that its
+      // buckets look up.
       if (lists.some(list => !list.every(({ step }) => endsHere(step))))
         throw new Unmodelled("a select group that goes on to tables or groups", group.source.line);
-      // For the hash Open vSwitch recirculates the packet, which changes what an error behind the group undoes.
+      // Open vSwitch recirculates the packet to compute the hash, which changes what a later error undoes.
       if (!isLast) throw new Unmodelled("a select group with actions behind it", group.source.line);
       if (state.recirculations > 0)
         throw new Unmodelled("a select group after a recirculation", group.source.line);
@@ -302,7 +304,10 @@ export class Machine {
     this.#state = { ...replaceTop(after, null), flow: top.flow, wasMpls: top.wasMpls, isOver: false };
   }
 
-  /** A clone has its own stack and action set: in 3.1 a copy of the one outside, later an empty one. One that ends everything is never copied. */
+  /**
+   * A clone has its own stack and action set: in 3.1 a copy of the outer action set, in later versions an
+   * empty one. A clone as the last step does not copy the packet.
+   */
   #clone(state: State, step: Doing<"clone">, slotValues: SlotValues, isLast: boolean): State {
     const isCopied = step.isCopied && !isLast;
     const before = isCopied ? this.#outputs.committed(state) : state;
@@ -330,7 +335,7 @@ export class Machine {
       const next = replaceTop({ ...state, actionSet: [] }, { ...top, isLast: true });
       const [table, depth] = [tableOf(state), depthOf(state)];
       const before = originOf(state);
-      // Open vSwitch has one flag for it: the end of this one ends the one around it, too.
+      // Open vSwitch has one flag for both action sets: the end of the inner one also ends the outer one.
       if (list.length > 0 && (before & ORIGIN.set) !== 0)
         throw new Unmodelled("an action set of a clone within another action set", this.#context.line);
       const origin = before | ORIGIN.set;

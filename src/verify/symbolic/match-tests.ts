@@ -1,16 +1,16 @@
 /**
- * A match as tests of words of the flow key.
+ * The match of a flow as tests on words of the flow key.
  */
 import { type Flow, isModelled, KEY, type MatchField } from "../../openflow/index.ts";
 
-/** The bits of `mask` of word `word` of the key have the values of `value`. */
+/** The bits of `mask` in word `word` of the key equal `value`. */
 export interface WordTest {
   readonly word: number;
   readonly mask: number;
   readonly value: number;
 }
 
-/** A match as tests of words, in the order of the key. */
+/** A match as tests on words, in the order of the key. */
 export function testsOf(match: readonly MatchField[]): WordTest[] {
   const masks = new Map<number, number>();
   const values = new Map<number, number>();
@@ -47,7 +47,10 @@ function withTest(tests: readonly WordTest[], extra: WordTest): WordTest[] | nul
   return tests.map(test => (test === same ? met : test));
 }
 
-/** Fragments are looked up with ports of zero: a match on ports is one of whole packets, and, if all are zero, of fragments. */
+/**
+ * Open vSwitch looks up fragments with ports of zero: a match on ports matches whole packets and, if all
+ * ports are zero, later fragments.
+ */
 export function variantsOf(tests: readonly WordTest[]): WordTest[][] {
   const ports = tests.filter(isPortWord);
   if (ports.length === 0) return [[...tests]];

@@ -1,6 +1,7 @@
 /**
- * What leaves the symbolic machine: frames, packet-ins and effects, in the order of the steps. Before each of them the
- * packet's bytes are brought up to the key (packet.ts).
+ * Events that leave the symbolic machine: outputs, packet-ins and effects. Before each of them, packet.ts
+ * commits the flow key to the packet's bytes. Byte counts are upper bounds of the datapath actions in Open
+ * vSwitch.
  */
 import {
   ACCOMPANYING_WORDS,
@@ -42,13 +43,13 @@ export class Outputs {
     return { ...state, packet, actionBytes: state.actionBytes + (isChanged ? COMMIT_BYTES : 0) };
   }
 
-  /** Puts the packet out by a port that may not be there, unless it is `notTo`. */
+  /** Emits the packet on `port`, unless the port does not exist or equals `notTo`. */
   emit(state: State, port: Word, notTo: Word | null, maxBytes: number | null = null): State {
     if (!this.#hasPort(port)) return state;
     let hidden = notTo;
     if (hidden !== null) {
       let isHidden = this.#by.compare(port, hidden);
-      // For a port through which the packet does not leave nothing is committed, which later outputs may show.
+      // No bytes are committed for a port that is suppressed; a later output could reveal the difference.
       if (isHidden === null && port.value !== null && goesOn(state) && isWritten(state))
         isHidden = this.#by.isSame(port, hidden);
       if (isHidden === true) return state;
@@ -61,7 +62,7 @@ export class Outputs {
     return this.leave(next, { is: "output", port, notTo: hidden, maxBytes: cut, wire, state: leaving });
   }
 
-  /** Puts the packet out by a queue, and forgets the queue again. */
+  /** Emits the packet with a queue, then restores the queue. */
   enqueue(state: State, { port, queue }: Doing<"enqueue">): State {
     const inPort = state.flow[KEY.inPort]!;
     const queued = { ...state, flow: state.flow.with(KEY.skbPriority, this.#by.terms.constant(queue)) };
@@ -72,7 +73,7 @@ export class Outputs {
     return { ...next, flow: next.flow.with(KEY.skbPriority, state.flow[KEY.skbPriority]!) };
   }
 
-  /** A value of more than 16 bits is no port. */
+  /** The port that a field names; null if the value exceeds 16 bits, which is not a port. */
   portOfField(value: readonly Segment[]): Word | null {
     let high: readonly Segment[] = value;
     const low = this.#by.terms.word(lowBits(this.#by.terms, value, 16));
@@ -98,7 +99,10 @@ export class Outputs {
     return this.leave(sent, { is: "packet_in", to, wire: wireOf(sent.packet), state: carried });
   }
 
-  /** The datapath reads the packet on its way to the controller. What an expired TTL sends there is no part of the contract. */
+  /**
+   * The datapath extracts the packet again on its way to the controller. A packet-in for an expired TTL is
+   * not compared.
+   */
   toController(state: State): State {
     const sent = this.committed(state);
     const snap = this.#by.terms.atomWord(this.#context.extractions.atom(0, SNAP_WORD));
@@ -110,7 +114,7 @@ export class Outputs {
     return this.effect(state, { effect: "puts out", name, text, reads: [], line });
   }
 
-  /** What is not done to the packet: the same on both sides is the same. */
+  /** Records an effect that does not change the packet. Equal effects count as equal outcomes. */
   effect(
     state: State,
     { effect, name, text, reads, line }: Pick<Doing<"effect">, "effect" | "name" | "text" | "reads" | "line">,
@@ -129,7 +133,7 @@ export class Outputs {
     return { ...state, left: [...state.left, event], actionBytes: state.actionBytes + EVENT_BYTES };
   }
 
-  /** Queue, mark and tunnel of an output. A port that is known to be no tunnel takes no fields of one along. */
+  /** The accompanying words of an output. Tunnel fields are zero for a port that is not a tunnel. */
   #accompanying({ flow }: State, port: Word): readonly Word[] {
     const isPlain =
       port.value !== null && isTunnel(this.#context.extractions.space.ports, port.value) === false;
@@ -137,7 +141,10 @@ export class Outputs {
     return ACCOMPANYING_WORDS.map(word => (isPlain && TUNNEL_WORDS.includes(word) ? none : flow[word]!));
   }
 
-  /** The most bytes that are left: the frame is measured before it is changed, and cut afterwards. */
+  /**
+   * The length after truncation: Open vSwitch measures the frame before the changes and truncates after
+   * them.
+   */
   #cut(maxBytes: number, before: Packet, after: Packet): number {
     const tags = ({ base }: Packet): number =>
       [KEY.vlanTci, KEY.innerVlanTci].findIndex(word => this.#by.is(base[word]!, VLAN_PRESENT, 0));
@@ -153,7 +160,7 @@ export class Outputs {
   #hasPort(port: Word): boolean {
     const { value } = port;
     if (value !== null) return value === PORT.local || (value > 0 && value <= MAX_PORT);
-    // Ports in a flow's row are never reserved ones (probe.ts).
+    // A port in a slot is never a reserved port (infer-slots.ts).
     if (port.segments.length === 1 && port.segments[0]!.is === "column")
       return !this.#by.is(port, 0xffffffff, 0);
     if (this.#by.is(port, 0xffffffff, PORT.local)) return true;
@@ -161,7 +168,7 @@ export class Outputs {
     return !this.#by.is(port, 0xffff, 0) && !this.#by.is(port, 0xff00, 0xff00);
   }
 
-  /** A value of any width as words. */
+  /** A value of any width as 32-bit words. */
   #wordsOf(segments: readonly Segment[]): Word[] {
     const words: Word[] = [];
     for (let at = 0; ; at += 32) {
@@ -181,7 +188,7 @@ function highBits(terms: Terms, segments: readonly Segment[], at: number): reado
   return width <= at ? [] : terms.slice(looseWord(segments), at, width - at);
 }
 
-/** Whether anything runs after the step that is run, and finds the packet as it is then. */
+/** Whether a later step still runs and sees the packet. */
 function goesOn({ frames, actionSet }: State): boolean {
   return (
     actionSet.length > 0 ||
@@ -193,6 +200,6 @@ function goesOn({ frames, actionSet }: State): boolean {
   );
 }
 
-/** Whether putting the packet out would write more to it than MAC addresses. */
+/** Whether a commit would write more than MAC addresses. */
 const isWritten = ({ flow, packet: { base } }: State): boolean =>
   base.some((word, at) => at >= KEY.dlType && word !== flow[at]);

@@ -1,19 +1,20 @@
 /**
- * Which flows of one priority can match the same packet and do different things: then it depends on the past of the
- * switch which of them is taken. Found out once per table, from the matches alone; whether such a packet ever comes
- * there is asked while proving. It may name pairs that never meet, and misses none.
+ * Overlaps: flows of equal priority whose matches may match the same packet and whose actions differ.
+ * OpenFlow leaves the choice undefined. Computed once per table from the matches alone, so it
+ * over-approximates: a reported pair may never match one packet, and no pair is missing. The proof decides
+ * whether a packet reaches them.
  */
 import type { Budget } from "../budget.ts";
 import type { Node, Rule } from "./bands.ts";
 import type { WordTest } from "./match-tests.ts";
 import { Subtable } from "./sorted-subtable.ts";
 
-/** The actions of flows, by index: equal texts do the same. */
+/** The actions of flows, by index: flows with equal texts do the same. */
 export interface ActionTexts {
   actionsOf(flow: number): string;
 }
 
-/** For each node the nodes behind it that may be its overlapping. */
+/** For each node, the indices of later nodes that may overlap with it. */
 export function overlapsOf(texts: ActionTexts, nodes: readonly Node[], budget: Budget): number[][] {
   return nodes.map((a, i) => {
     const overlapping: number[] = [];
@@ -65,7 +66,10 @@ function ruleOverlaps(texts: ActionTexts, rule: Rule, subtable: Subtable): boole
   return rows.some(row => texts.actionsOf(subtable.flows[row]!) !== actions);
 }
 
-/** Whether two maps have keys that agree where both compare. Hashes that fall together count as agreeing. */
+/**
+ * Whether two subtables have keys that agree in all bits that both compare. A hash collision counts as
+ * agreement.
+ */
 function subtablesOverlap(a: Subtable, b: Subtable): boolean {
   const common = a.words.flatMap((word, k) => {
     const other = b.words.indexOf(word);

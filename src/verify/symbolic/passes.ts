@@ -1,5 +1,5 @@
 /**
- * Passes of a packet through the tables: freezing what is left to do, the end of a pass, and recirculation
+ * Passes of a packet through the tables: the end of a pass, freezing and recirculation
  * (ofproto/ofproto-dpif-xlate.c).
  */
 import { isNoted, KEY, leastBytesOf, mostBytesOf, PORT, type Step } from "../../openflow/index.ts";
@@ -22,7 +22,10 @@ export class Passes {
     this.#outputs = outputs;
   }
 
-  /** Hands the packet as it is by now to a later pass. Only a bucket goes on after that: a clone that froze ends all. */
+  /**
+   * Freezes the packet for a later pass. Only a bucket continues after that; a clone that froze ends
+   * everything.
+   */
   finishFreezing(state: State): State {
     if (state.isTracked) throw new Unmodelled("a packet that is read again behind ct", this.#context.line);
     const steps = (list: readonly Bound[]): Step[] => list.map(({ step }) => step);
@@ -38,9 +41,12 @@ export class Passes {
     return { ...left, frozen: [], frozenTable: -1, isFreezing: false };
   }
 
-  /** What the pass left is put out in order, and packets that are to be read anew are. An error undoes the pass. */
+  /**
+   * Emits the events of the pass in order and starts the next frozen packet. An error undoes the events of
+   * the pass.
+   */
   end(state: State): State {
-    // What the second pass put out is then sometimes lost, and sometimes not.
+    // Open vSwitch then loses the events of the second pass in some cases only.
     if (state.error !== null && state.recirculations > 1)
       throw new Unmodelled("an error after two recirculations", this.#context.line);
     if (state.error !== null) refuseNoted(state.left);
@@ -85,7 +91,7 @@ export class Passes {
   }
 }
 
-/** What a pass noted down on the way is not undone with it. */
+/** Throws if the pass recorded an effect that an error does not undo. */
 export function refuseNoted(left: readonly Left[]): void {
   const noted = left.find(one => one.is === "effect" && isNoted(one));
   if (noted?.is === "effect") throw new Unmodelled(`${noted.name} in front of an error`, noted.line);

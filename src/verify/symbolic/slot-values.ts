@@ -1,5 +1,5 @@
 /**
- * Steps bound to where their values come from: a flow that was hit alone, the rows of a rowSet, a bucket of a group.
+ * Binds steps to the values of their slots: those of a single flow, or of all flows in a row set.
  */
 import { compileActions, type Group, type SetPart, type Step } from "../../openflow/index.ts";
 import type { Subtable } from "./sorted-subtable.ts";
@@ -21,12 +21,12 @@ export const NO_VALUES: SlotValues = {
 export const bind = (steps: readonly Step[], slotValues: SlotValues): Bound[] =>
   steps.map(step => ({ step, slotValues }));
 
-/** A flow by itself. `flow` is kept for people. */
+/** The values of a single flow; `flow` is its index, for reports. */
 export interface FlowValues extends SlotValues {
   readonly flow: number;
 }
 
-/** The rows of a rowSet: each element has its flow. */
+/** The values of a row set: each element has its own flow. */
 export interface RowSetValues extends SlotValues {
   readonly rowSet: number;
   readonly flowOf: (element: number) => number;
@@ -50,8 +50,8 @@ export function flowValues(template: Template, flow: number): FlowValues {
 }
 
 /**
- * The slotValues of elements that hit rows of a subtable: `rows` gives the row of each element, and where it is null each element is its
- * row. Columns of it are called by `name`.
+ * The slot values of elements that match rows of a subtable: `rows[i]` is the row of element i; null means
+ * row i. `name` prefixes the column names.
  */
 export function rowSetValues(
   terms: Terms,
@@ -90,7 +90,7 @@ export function rowSetValues(
 
 const groups = new WeakMap<Group, Bound[][]>();
 
-/** The lists of a group's buckets. */
+/** The steps of each bucket. */
 export function bindGroup(group: Group): readonly Bound[][] {
   let lists = groups.get(group);
   if (lists === undefined) {
@@ -100,7 +100,7 @@ export function bindGroup(group: Group): readonly Bound[][] {
   return lists;
 }
 
-/** Its parts in the order in which they run. */
+/** Parts of an action set in their order of execution. */
 const FIRST: readonly SetPart[] = [
   "pop_vlan",
   "pop_mpls",
@@ -114,7 +114,7 @@ const FIRST: readonly SetPart[] = [
 ];
 const END: readonly SetPart[] = ["ct", "ct_clear", "resubmit", "output", "group"];
 
-/** The list that an action set, as it was written, stands for (ovs-actions(7), "Action sets"). */
+/** The list that an action set executes (ovs-actions(7), "Action sets"). */
 export function orderBound(written: readonly Bound[]): readonly Bound[] {
   if (written.length === 0) return written;
   const lastOf = (part: SetPart): Bound[] => written.filter(({ step }) => step.inSet === part).slice(-1);

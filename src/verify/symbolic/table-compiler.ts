@@ -1,6 +1,6 @@
 /**
- * Compiles the flows of a dump into bands: flows of one line template that compare the same bits at one priority become
- * a subtable, or single rules where they are few.
+ * Compiles the flows of a dump into bands. Flows of one line template are processed together, by columns;
+ * those that compare the same bits at one priority become a subtable, or rules if they are few.
  */
 import {
   type Action,
@@ -19,9 +19,12 @@ import { type ActionTexts, overlapsOf } from "./overlaps.ts";
 import { Subtable } from "./sorted-subtable.ts";
 import type { SlotPlace, Template } from "./templates.ts";
 
-/** Fewer flows than these stay single rules. */
+/** Fewer flows than this stay single rules. */
 const SUBTABLE_MIN = 8;
-/** One value of a match that is in the rows: word of the tests, word of the row, how far it is shifted, bits that count. */
+/**
+ * A matched value that is in the flow's numbers: index of the test, index of the number, left shift, and
+ * mask.
+ */
 interface MatchSlot {
   readonly test: number;
   readonly at: number;
@@ -29,7 +32,7 @@ interface MatchSlot {
   readonly mask: number;
 }
 
-/** Flows of one shape and what their matches have in common. */
+/** Flows of one line template, and what their matches share. */
 interface Family {
   readonly flows: Int32Array;
   readonly tests: readonly WordTest[];
@@ -37,7 +40,7 @@ interface Family {
   readonly template: Template;
 }
 
-/** Flows of one shape, or one that was read by itself. */
+/** The flows of one line template, or a single flow without one. */
 interface Shaped {
   readonly model: Flow;
   readonly shape: Shape | null;
@@ -58,14 +61,14 @@ interface RawBand {
   readonly isHidden: boolean;
 }
 
-/** What becomes a band. */
+/** The parts of a future band. */
 interface Made {
   readonly nodes: Node[];
   readonly hidden: Set<Node>;
   readonly clauses: ClauseFlow[];
 }
 
-/** What a dump compiles to. */
+/** The result of the compilation. */
 export interface CompiledTables {
   readonly tables: ReadonlyMap<number, readonly Band[]>;
   readonly templates: readonly Template[];
@@ -81,7 +84,7 @@ export class TableCompiler {
     this.#texts = texts;
   }
 
-  /** Compiles all flows into bands, the highest priority first in each table. Throws OutOfBudget. */
+  /** Compiles all flows into bands, in each table the highest priority first. Throws OutOfBudget. */
   compile(budget: Budget): CompiledTables {
     const shapes = [...this.#shapes()];
     const clauseIndex = this.#clauseIndex(shapes);
@@ -111,7 +114,7 @@ export class TableCompiler {
     return { tables: this.#order([...bands.values()], clauseIndex, budget), templates: this.#templates };
   }
 
-  /** Makes bands of families, the highest priority first. */
+  /** Builds the bands from families, the highest priority first. */
   #order(
     raw: readonly RawBand[],
     clauseIndex: ReadonlyMap<number, Clauses>,
@@ -151,7 +154,7 @@ export class TableCompiler {
     return tables;
   }
 
-  /** The clauses of each table that has any, and what they replace and hide. */
+  /** For each table with clauses: the clauses, and the flows that they replace or hide. */
   #clauseIndex(shapes: readonly Shaped[]): Map<number, Clauses> {
     const tables = new Map<number, Clauses>();
     for (const { model, flows } of shapes) {
@@ -185,7 +188,7 @@ export class TableCompiler {
     return tables;
   }
 
-  /** A family without flows that a clause replaced, and those of it that clauses hide. */
+  /** A family without the flows that a clause replaced, and the flows of it that clauses hide. */
   #divided(
     family: Family,
     { clauseIndex }: Clauses,
@@ -208,7 +211,7 @@ export class TableCompiler {
     return tests.map((test, index) => ({ ...test, value: this.#valueOf(flow, test, index, slots) }));
   }
 
-  /** All flows by shape; flows that were read by themselves are shapes of their own. */
+  /** All flows by line template; a flow without one is alone. */
   *#shapes(): Generator<Shaped> {
     const flows = this.#flows;
     const counts = new Int32Array(flows.shapes.length);
@@ -241,7 +244,7 @@ export class TableCompiler {
       yield { flows, tests, slots, template };
       return;
     }
-    // Whether a fragment matches depends on the values: flow by flow.
+    // Whether a fragment matches depends on the values, so each flow is treated alone.
     for (const flow of flows) {
       const own = this.#ownTests(flow, tests, slots);
       for (const variant of variantsOf(own))
@@ -279,7 +282,7 @@ export class TableCompiler {
     return template;
   }
 
-  /** Rules or one subtable node for families that compare the same bits at one priority. */
+  /** Rules, or one subtable, for families that compare the same bits at one priority. */
   #nodes(families: readonly Family[]): Node[] {
     const count = families.reduce((sum, { flows }) => sum + flows.length, 0);
     const isOdd = families.some(({ template }) => template.unknown !== null);
@@ -343,7 +346,9 @@ export class TableCompiler {
   }
 }
 
-/** The step of the action to which a path of indices leads; an action may have become several steps (an enqueue), or none. */
+/**
+ * The step of the action at a path of indices. One action may compile to several steps (enqueue) or to none.
+ */
 function stepAt(
   actions: readonly Action[],
   steps: readonly Step[],

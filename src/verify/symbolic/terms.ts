@@ -1,43 +1,43 @@
 /**
- * Symbolic values: what a 32-bit word of a flow key is, as a list of segments over *atoms* (bits of the input),
- * *columns* (one value for every element of a rowSet, see path.ts) and constants. Actions only copy, cut, join and
- * decrement, so that these few forms are all there is. Words are made once for every text (hash-consed): two words
- * that are built alike are the same object, and equality costs nothing.
+ * Terms: symbolic values of the 32-bit words of a flow key. A word is a list of segments over atoms (bits of
+ * the input), columns (one value for every element of a row set) and constants. Actions only copy, cut, join
+ * and decrement, so these forms are enough. Words are hash-consed: equal words are the same object, and
+ * comparing them is free.
  */
 import { unreachable } from "../../wire/index.ts";
 
-/** An input of the machine: a word of the frame's key as it was read. */
+/** A variable: a word of the flow key as extracted. */
 export interface Atom {
   readonly id: number;
   readonly name: string;
-  /** Which extraction of the frame it belongs to: 0 the first, further ones after labels were popped. */
+  /** The extraction it belongs to: 0 for the incoming frame, later ones after popped labels. */
   readonly extraction: number;
-  /** Word of the key. */
+  /** Index of the word in the key. */
   readonly word: number;
-  /** Bits that can be anything but 0; they begin at bit 0. */
+  /** Number of low bits that can be nonzero. */
   readonly bits: number;
-  /** Of an atom that is no input: what its one bit says of others. */
+  /** Set if the atom is not input: the condition that its one bit stands for. */
   readonly condition?: Condition;
 }
 
-/** The bits of `mask` of an atom have the values of `value`. */
+/** The bits of `mask` of an atom equal `value`. */
 export interface Literal {
   readonly atom: Atom;
   readonly mask: number;
   readonly value: number;
 }
 
-/** A cube over bits that are no conditions themselves. */
+/** A conjunction of literals over atoms that are not conditions themselves. */
 export type Case = readonly Literal[];
 
 export type Condition =
   | { readonly is: "any"; readonly cases: readonly Case[] }
   | { readonly is: "all"; readonly of: readonly Atom[] };
 
-/** The extraction and the word of a condition: none. */
+/** Extraction and word of a condition. */
 const NOWHERE = -1;
 
-/** Values that differ from element to element of one rowSet. */
+/** One value for every element of a row set. */
 export class Column {
   readonly id: number;
   readonly rowSet: number;
@@ -50,19 +50,22 @@ export class Column {
     this.#make = make;
   }
 
-  /** By element; for elements that no path of the rowSet has, anything. Made when they are first asked for. */
+  /** By element; arbitrary for elements that no path has. Computed at first use. */
   get values(): Uint32Array {
     this.#values ??= this.#make();
     return this.#values;
   }
 }
 
-/** `bits` bits from bit `from` of what `ref` names; for constants the value itself. Lowest bits first in a list. */
+/**
+ * `bits` bits from bit `from` on of the atom or column; for a constant, the value itself. Lists start with
+ * the lowest bits.
+ */
 export type Segment =
   | { readonly is: "const"; readonly bits: number; readonly value: number }
   | { readonly is: "atom"; readonly bits: number; readonly from: number; readonly atom: Atom }
   | { readonly is: "column"; readonly bits: number; readonly from: number; readonly column: Column }
-  /** A TTL after `by` decrements: eight bits of an atom from `at` on, less `by`. */
+  /** A TTL after `by` decrements: eight bits of an atom from `at` on, minus `by`. */
   | {
       readonly is: "less";
       readonly bits: number;
@@ -72,15 +75,15 @@ export type Segment =
       readonly by: number;
     };
 
-/** A word: 32 bits. Those that are not made by `Terms` live for one question only. */
+/** A 32-bit value. Words not made by `Terms` are temporary. */
 export interface Word {
   readonly id: number;
   readonly segments: readonly Segment[];
-  /** The value of a word that is constant, else null. */
+  /** The value of a constant word, else null. */
   readonly value: number | null;
-  /** All its atoms are of the first extraction, or of none. */
+  /** All atoms belong to the first extraction, or to none. */
   readonly isOfFrame: boolean;
-  /** It depends on the elements of a rowSet. */
+  /** The word depends on the elements of a row set. */
   readonly hasColumn: boolean;
 }
 
@@ -95,7 +98,7 @@ export class Terms {
   readonly #columnNames = new Map<string, Column>();
   #count = 0;
 
-  /** The atom of this name, made if need be. */
+  /** The atom with this name; created at first use. */
   atom(name: string, extraction: number, word: number, bits: number): Atom {
     let atom = this.#atomNames.get(name);
     if (atom === undefined) {
@@ -106,7 +109,7 @@ export class Terms {
     return atom;
   }
 
-  /** The atom of a condition of this name, made if need be. */
+  /** The atom of a condition with this name; created at first use. */
   condition(name: string, condition: Condition): Atom {
     let atom = this.#atomNames.get(name);
     if (atom === undefined) {
@@ -143,7 +146,7 @@ export class Terms {
     return word;
   }
 
-  /** The word that holds an atom, zero above its bits. */
+  /** The word with the value of an atom, zero above its bits. */
   atomWord(atom: Atom): Word {
     return this.word([{ is: "atom", bits: atom.bits, from: 0, atom }]);
   }
@@ -198,7 +201,7 @@ const nameOf = (segment: Segment): string => {
   }
 };
 
-/** Segments as a word of their own, for one question. */
+/** A temporary word of these segments. */
 export const looseWord = (segments: readonly Segment[]): Word => ({
   id: -1,
   segments,
@@ -230,7 +233,7 @@ export function sliceSegments(segments: readonly Segment[], from: number, bits: 
   return out;
 }
 
-/** Neighbours that belong together become one; 32 bits in all. */
+/** Merges adjacent segments that belong together, and extends the list to 32 bits. */
 function joinSegments(segments: readonly Segment[]): Segment[] {
   const out: Segment[] = [];
   const total = widthOf(segments);
@@ -271,7 +274,7 @@ export function constantSegments(words: readonly number[], bits: number): Segmen
   return out.map(segment => (segment.is === "const" ? { ...segment, value: segment.value >>> 0 } : segment));
 }
 
-/** Segments of two words, cut to the same lengths; those that are the same are left out. */
+/** Pairs of segments of two words, cut to equal lengths, without those that are identical. */
 export function pairsOf(a: Word, b: Word): [Segment, Segment][] {
   const pairs: [Segment, Segment][] = [];
   for (let at = 0; at < 32; ) {
@@ -294,7 +297,7 @@ function isSameSegment(a: Segment, b: Segment): boolean {
   return b.is === "less" && a.atom === b.atom && a.at === b.at && a.by === b.by;
 }
 
-/** The values at the places that `from` says; 0 for places that there are not. */
+/** `values[from[i]]` for each i; 0 where `from[i]` is negative. */
 export function gathered(values: Uint32Array, from: Int32Array): Uint32Array {
   const out = new Uint32Array(from.length);
   for (let i = 0; i < from.length; i++) out[i] = from[i]! < 0 ? 0 : values[from[i]!]!;
