@@ -63,7 +63,7 @@ export interface ProofOptions {
 
 /** The unknown feature of a proof that was stopped. */
 export const INTERRUPTED = "interrupted";
-const MAY_MEET = "two flows of one priority may match the same packet";
+const MAY_MEET = "two flows of equal priority may match the same packet";
 
 /** Compares two flow tables. */
 export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): Proof {

@@ -151,7 +151,7 @@ test("what is left to do behind a lookup counts, and what was done before", () =
 
 test("a group that no list has may be another one on each side", () => {
   const proof = compare("actions=group:99", "actions=group:99");
-  assert.is(said(proof), "unknown group 99, which no list of groups has:1");
+  assert.is(said(proof), "unknown group 99, which is missing in the group dump:1");
 });
 
 test("two flows of one priority: told where a frame meets both, equal where none does", () => {
@@ -231,7 +231,7 @@ table=20,priority=7,${flow} actions=output:5`;
   const same = (text: string): string => compare(text, text).verdict;
   assert.is(same(learn(6, "ip")), "equal");
   const tied = learn(7, "ip");
-  assert.is(said(compare(tied, tied)), "unknown two flows of one priority may match the same packet:1");
+  assert.is(said(compare(tied, tied)), "unknown two flows of equal priority may match the same packet:1");
   // As it stands in a dump once it was learned.
   assert.is(same(learn(7, "vlan_tci=3/0xfff,dl_dst=02:00:00:00:00:01")), "equal");
   const other = "priority=9,arp actions=learn(table=20,priority=6,NXM_OF_IN_PORT[]),resubmit(,20)";

@@ -36,7 +36,7 @@ const TRIES = 4;
 /** Frames of one group to consider for the most ordinary one. */
 const LOOKED_AT = 8;
 /** A frame whose labels are also a packet, or whose LLC header is labels, would be necessary. */
-const READ_TWICE = "bytes that are read in more than one way";
+const READ_TWICE = "bytes that are extracted in more than one way";
 
 /** Differences with the same matched flows on both sides. */
 interface Group {

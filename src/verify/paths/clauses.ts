@@ -117,7 +117,7 @@ export class Clauses {
       if (!dependsOnRows(flows, key)) this.#conditions.set(name, condition);
       return [{ path, condition }];
     }
-    if (rowSets.size > 1) throw new Undecidable("a conjunction over rows of several tables");
+    if (rowSets.size > 1) throw new Undecidable("a conjunction over several row sets");
     const [rowSet] = [...rowSets];
     return this.#elements(path, rowSet!, name, cases).map(({ elements, condition }) => ({
       path:
@@ -131,7 +131,8 @@ export class Clauses {
     const elements = path.elements.get(rowSet)!;
     const byName = this.#byElements.get(elements) ?? new Map<string, readonly ElementsUnder[]>();
     this.#byElements.set(elements, byName);
-    const question = `${name} ${cases.flatMap(({ columns }) => columns.map(({ column }) => column.id)).join()}`;
+    const columns = cases.flatMap(one => one.columns.map(({ column }) => column.id));
+    const question = `${name} ${columns.join()}`;
     let parts = byName.get(question);
     if (parts === undefined) {
       parts = this.#divided(elements, cases);
@@ -234,7 +235,7 @@ function rawCase(tests: readonly WordTest[], key: readonly Word[], path: Path): 
         if (((segment.value ^ wanted) & part) !== 0) return null;
         continue;
       }
-      if (segment.is === "less") throw new Undecidable("a conjunction that asks for a decremented TTL");
+      if (segment.is === "less") throw new Undecidable("a conjunction that matches a decremented TTL");
       const own = { mask: (part << segment.from) >>> 0, value: (wanted << segment.from) >>> 0 };
       if (segment.is === "column") columns.push({ column: path.resolve(segment.column), ...own });
       else if (!join(literals, segment.atom, own)) return null;

@@ -60,7 +60,7 @@ function atomsOf(condition: Condition): readonly Atom[] {
   return atoms;
 }
 
-// --- Two conditions ------------------------------------------------------------------------------------------------
+// --- Two conditions ----------------------------------------------------------------------------------------
 
 /** Cases that compare the same bits. */
 interface Alike {
@@ -234,7 +234,7 @@ export function settled(
   };
 }
 
-// --- Search --------------------------------------------------------------------------------------------------------
+// --- Search ------------------------------------------------------------------------------------------------
 
 /**
  * Cubes that satisfy the conditions and fail every clause, whatever the other bits are; null if there are

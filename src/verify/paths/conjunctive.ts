@@ -24,7 +24,7 @@ export interface Outcome {
   readonly ambiguousWith: SlotValues | null;
 }
 
-const SILENT = "conjunction: an id that leads to no flow, beside another one of the same flows";
+const SILENT = "conjunction: an id without a flow, and another id of the same clauses";
 
 /** The lookup that the conjunctive matches are part of. */
 interface ConjunctionLookup {

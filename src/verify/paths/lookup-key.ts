@@ -73,7 +73,7 @@ export function keyParts(subtable: Subtable, words: readonly Word[], path: Path)
       } else if (segment.is === "column") {
         columns.push({ k, mask, column: path.resolve(segment.column), from: segment.from, at: here });
       } else if (segment.is === "less") {
-        throw new Undecidable("a table of decremented TTLs");
+        throw new Undecidable("a table that matches a decremented TTL");
       } else {
         let open = moved(mask, here, segment.from);
         for (const columnEquality of path.columnEqualities.get(segment.atom) ?? []) {

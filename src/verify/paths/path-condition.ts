@@ -234,7 +234,7 @@ export class Path {
         );
       case "less": {
         if (segment.from !== 0 || mask !== 0xff)
-          throw new Undecidable("a test of a part of a decremented TTL");
+          throw new Undecidable("a match on part of a decremented TTL");
         const before = value + segment.by;
         if (before > 0xff) return false;
         return this.#flattenAtom(

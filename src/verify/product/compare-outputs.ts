@@ -92,7 +92,7 @@ export class Comparison {
       );
     }
     if (Math.max(left.length, right.length) > MAX_EVENTS) {
-      const unknown = { feature: `more than ${MAX_EVENTS} outputs where the two differ`, line: 0 };
+      const unknown = { feature: `more than ${MAX_EVENTS} outputs after the first difference`, line: 0 };
       return this.#found({ path, what: "outputs", unknown });
     }
     const alike = this.#alike(left, right, path);
@@ -318,7 +318,7 @@ export class Comparison {
     const { long, short } = lengthsOf(this.#extractions, path);
     const what = "max_len";
     for (const { path: one, most } of short) {
-      const unknown = { feature: "the cut of a frame that ends within its tags or labels", line: 0 };
+      const unknown = { feature: "truncation of a frame that ends within its tags or labels", line: 0 };
       const isWhole = most + 4 * left.wire.packet.pushed + TAGS_BYTES <= least;
       const goesOn = isWhole
         ? this.run([{ ...left, maxBytes: null }, ...a], [{ ...right, maxBytes: null }, ...b], one)

@@ -125,7 +125,7 @@ export class PacketComparison {
       )
         return null;
     if (areRewrittenApart(a, b)) {
-      const unknown = { feature: "packets that were rewritten under different types", line: 0 };
+      const unknown = { feature: "packets rewritten under different types", line: 0 };
       return this.#found({ path, what: "type", unknown }) ? [] : null;
     }
     if (typesName(a) !== typesName(b)) {
@@ -192,7 +192,7 @@ export class PacketComparison {
       { word: packet.read[KEY.ndOptionsType]!, mask: 0xff, value: type },
     ]);
     if (isFirst.yes !== null && !this.#found({ path: isFirst.yes, what, unknown: null })) return false;
-    const unknown = { feature: "an address of neighbour discovery that is not in the first option", line: 0 };
+    const unknown = { feature: "a neighbour discovery address that is not in the first option", line: 0 };
     return isFirst.no.every(one => this.#found({ path: one, what, unknown }));
   }
 

@@ -15,8 +15,10 @@ export const namesOf = (words: readonly Word[]): string => words.map(({ id }) =>
 /** A text for an event: equal texts mean equal numbers, words and bytes. */
 export function nameOf(event: Event): string {
   switch (event.is) {
-    case "output":
-      return `o ${event.port.id} ${event.notTo?.id} ${event.maxBytes} ${event.wire.id} ${namesOf(event.state)}`;
+    case "output": {
+      const { port, notTo, maxBytes, wire, state } = event;
+      return `o ${port.id} ${notTo?.id} ${maxBytes} ${wire.id} ${namesOf(state)}`;
+    }
     case "packet_in": {
       const { reason, id, maxBytes, userdata } = event.to;
       return `p ${reason} ${id} ${maxBytes} ${userdata} ${event.wire.id} ${namesOf(event.state)}`;

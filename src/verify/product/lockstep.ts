@@ -5,8 +5,7 @@
  * fails, the rest is executed under the path condition. So tables in sequence cost their sum, not their
  * product.
  */
-import { KEY, ORIGIN, type Step } from "../../openflow/index.ts";
-import { unreachable } from "../../wire/index.ts";
+import { KEY } from "../../openflow/index.ts";
 import type { Budget } from "../budget.ts";
 import { Lookups } from "../paths/lookup.ts";
 import { Path } from "../paths/path-condition.ts";
@@ -19,22 +18,15 @@ import { Extractions } from "../symbolic/extractions.ts";
 import { initialState } from "../symbolic/initial-state.ts";
 import type { Space } from "../symbolic/input-space.ts";
 import { Machine } from "../symbolic/machine.ts";
-import { bind, NO_VALUES } from "../symbolic/slot-values.ts";
-import {
-  type Bound,
-  depthOf,
-  enter,
-  type Left,
-  type Packet,
-  type StackFrame,
-  type State,
-} from "../symbolic/state.ts";
-import { type Segment, Terms, type Word } from "../symbolic/terms.ts";
+import { bind } from "../symbolic/slot-values.ts";
+import { depthOf, enter, type State } from "../symbolic/state.ts";
+import { Terms } from "../symbolic/terms.ts";
 import type { Alike } from "./alike.ts";
 import { Comparison } from "./compare-outputs.ts";
 import type { Candidate } from "./compare-packets.ts";
-import { eventsName, type Ignored, sameEvent } from "./event-order.ts";
+import { type Ignored, sameEvent } from "./event-order.ts";
 import { Generalization } from "./generalize.ts";
+import { hasColumns, StateNamer, stateName } from "./state-names.ts";
 
 /** The states of both machines, and their common path. */
 export interface Pair {
@@ -59,12 +51,8 @@ const UNKNOWN_PAIRS = 5_000;
 /** A pass beyond these counts is not memoized: it may be near a limit of Open vSwitch. */
 const MANY_LOOKUPS = 2048;
 const MANY_BYTES = 32_000;
-/**
- * States deeper than DEEP are not memoized. Up to SHALLOW, the memo key omits the depth: the limit of 64 is
- * out of reach.
- */
+/** States deeper than this are not memoized. */
 const DEEP = 40;
-const SHALLOW = 20;
 
 export class Product {
   readonly terms = new Terms();
@@ -300,10 +288,10 @@ export class Product {
   }
 
   #isObligationMet(a: State, b: State, path: Path): boolean {
-    const namer = new Namer();
+    const namer = new StateNamer();
     const name = `${stateName(a, namer)}\n${stateName(b, namer)}\n${leadOf(a, b)}`;
     const formatBits = path.formatBits.map(formats => this.#allOfLayers(formats));
-    const formats = namer.formatBits.map(extraction => formatBits[extraction]!);
+    const formats = namer.extractions.map(extraction => formatBits[extraction]!);
     const exact = `${name}\n${formats.join()}`;
     const known = this.#proven.get(exact);
     if (known !== undefined) return known;
@@ -346,179 +334,3 @@ const learnedTo = (table: number): string => `learn: table ${table} holds learne
 
 /** Stops an attempt at anything but equality. */
 const GIVE_UP: Listener = { differs: () => false, ambiguous: () => false, unknown: () => false };
-
-const stepIds = new WeakMap<Step, number>();
-let stepCount = 0;
-
-/**
- * Texts for states: equal texts mean equivalent states. Extractions are numbered in the order of their
- * appearance, so that the labels before them do not matter.
- */
-class Namer {
-  /** The extractions in the order of their appearance. */
-  readonly formatBits: number[] = [];
-  /** Whether the text includes the depth. */
-  isDeep = false;
-
-  #rank(extraction: number): number {
-    const known = this.formatBits.indexOf(extraction);
-    return known >= 0 ? known : this.formatBits.push(extraction) - 1;
-  }
-
-  word(word: Word): string {
-    if (word.value !== null) return `${word.value}`;
-    // The first extraction is number 0 in nearly every state.
-    if (word.isOfFrame && this.#rank(0) === 0) return `w${word.id}`;
-    return this.segments(word.segments);
-  }
-
-  segments(segments: readonly Segment[]): string {
-    return segments
-      .map(segment => {
-        if (segment.is === "const") return `${segment.bits}=${segment.value}`;
-        if (segment.is === "column") return `${segment.bits}c${segment.column.id}.${segment.from}`;
-        const of = `${segment.bits}a${this.#rank(segment.atom.extraction)}.${segment.atom.word}.${segment.from}`;
-        return segment.is === "atom" ? of : `${of}.${segment.at}-${segment.by}`;
-      })
-      .join("+");
-  }
-
-  words(words: readonly Word[]): string {
-    return words.map(word => this.word(word)).join();
-  }
-
-  step({ step, slotValues }: Bound): string {
-    let id = stepIds.get(step);
-    if (id === undefined) {
-      id = stepCount++;
-      stepIds.set(step, id);
-    }
-    return slotValues === NO_VALUES || (slotValues.template?.slots.size ?? 0) === 0
-      ? `${id}`
-      : `${id}.${slotValues.id}`;
-  }
-
-  list(list: readonly Bound[], from = 0): string {
-    return list
-      .slice(from)
-      .map(bound => this.step(bound))
-      .join();
-  }
-
-  stack(stack: readonly { readonly segments: readonly Segment[] }[]): string {
-    return stack.map(({ segments }) => this.segments(segments)).join("/");
-  }
-
-  frame(frame: StackFrame): string {
-    switch (frame.is) {
-      case "steps":
-        return this.#steps(frame);
-      case "buckets":
-        return `${frame.isLast} ${frame.lists
-          .slice(frame.index)
-          .map(list => this.list(list))
-          .join(";")}`;
-      case "bucket end":
-        return `bucket ${frame.wasMpls} ${this.words(frame.flow)}`;
-      case "finish": {
-        const { saved, isLast } = frame;
-        if (saved === null) return `end ${isLast}`;
-        const { flow, actionSet, stack, copied } = saved;
-        const packet = copied === null ? "" : `${this.packet(copied.packet)} ${copied.wasMpls}`;
-        return `clone ${isLast} ${this.words(flow)} ${this.list(actionSet)} ${this.stack(stack)} ${packet}`;
-      }
-      default:
-        return unreachable(frame);
-    }
-  }
-
-  /**
-   * Of a finished list, only the depth remains, and whether it is an action set: a table that it calls
-   * inherits that.
-   */
-  #steps({ list, index, table, depth, isLast, origin }: Extract<StackFrame, { is: "steps" }>): string {
-    const nested = this.isDeep ? `.${depth}` : "";
-    if (index === list.length) return `${nested}${(origin & ORIGIN.set) === 0 ? "" : "set"}`;
-    return `${this.list(list, index)}@${table}${nested} ${isLast} ${origin}`;
-  }
-
-  packet(packet: Packet): string {
-    const { base, read, readAs, extraction, popped, pushed, types, isRelabelled, isMoved } = packet;
-    const { written, history } = packet;
-    const typed = types.map(({ tag, type }) => `${this.word(tag)}:${this.word(type)}`);
-    const numbers = [this.#rank(extraction), popped, pushed, isRelabelled, isMoved, typed, ...written].join();
-    const before = read === base ? "same" : this.words(read);
-    return `${this.words(base)} ${before} ${this.word(readAs)} ${numbers} ${history}`;
-  }
-
-  left(left: readonly Left[]): string {
-    return left
-      .map(one => {
-        if (one.is !== "recirculate") return eventsName([one]);
-        const { list, stack, actionSet, key, packet, recirculations } = one.frozen;
-        return `r ${recirculations} ${this.list(list)} ${this.stack(stack)} ${this.list(actionSet)} ${this.words(key)} ${this.packet(packet)}`;
-      })
-      .join("|");
-  }
-}
-
-/** Everything that later steps depend on: states with equal names are equivalent. */
-function stateName(state: State, namer: Namer): string {
-  const { lookup } = state;
-  namer.isDeep = depthOf(state) > SHALLOW;
-  const deepens = namer.isDeep ? (lookup?.deepens ?? 0) : "";
-  return [
-    state.isDone,
-    lookup === null ? "" : `${lookup.table} ${namer.word(lookup.inPort)} ${deepens} ${lookup.isLast}`,
-    namer.words(state.flow),
-    namer.packet(state.packet),
-    state.frames.map(frame => namer.frame(frame)).join("/"),
-    namer.stack(state.stack),
-    namer.list(state.actionSet),
-    namer.list(state.frozen),
-    namer.left(state.left),
-    namer.left(state.after),
-    eventsName(state.out),
-    [
-      state.isOver,
-      state.isFreezing,
-      state.wasMpls,
-      state.isTracked,
-      state.frozenTable,
-      state.recirculations,
-    ].join(),
-    namer.word(state.priority),
-    [state.actionSetHasGroup, state.stackBytes, state.error].join(),
-  ].join("\n");
-}
-
-/** Whether the rest depends on the elements of a row set. */
-function hasColumns(state: State): boolean {
-  const boundHas = ({ slotValues }: Bound): boolean =>
-    slotValues.template !== null && "flowOf" in slotValues && slotValues.template.slots.size > 0;
-  const wordsHave = (words: State["flow"]): boolean => words.some(word => word.hasColumn);
-  const leftHas = (left: readonly Left[]): boolean =>
-    left.some(one =>
-      one.is === "recirculate"
-        ? one.frozen.list.some(boundHas) || wordsHave(one.frozen.packet.base) || wordsHave(one.frozen.key)
-        : wordsHave(one.wire?.packet.base ?? []) ||
-          wordsHave(one.is === "effect" ? one.words : one.state) ||
-          (one.is === "output" && one.port.hasColumn),
-    );
-  return (
-    wordsHave(state.flow) ||
-    wordsHave(state.packet.base) ||
-    state.frames.some(
-      frame =>
-        (frame.is === "steps" && frame.list.slice(frame.index).some(boundHas)) ||
-        (frame.is === "bucket end" && wordsHave(frame.flow)) ||
-        (frame.is === "finish" && frame.saved !== null && wordsHave(frame.saved.flow)),
-    ) ||
-    state.actionSet.some(boundHas) ||
-    state.frozen.some(boundHas) ||
-    state.stack.some(({ segments }) => segments.some(({ is }) => is === "column")) ||
-    leftHas(state.left) ||
-    leftHas(state.after) ||
-    leftHas(state.out)
-  );
-}

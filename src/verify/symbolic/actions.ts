@@ -36,7 +36,7 @@ export function change(by: Decider, state: State, step: KeyStep, slotValues: Slo
     case "set":
       if (!HOLDS[step.prerequisite](by, flow)) return state;
       if (step.prerequisite === "ports" && isIcmp(by, flow))
-        throw new Unmodelled("a port written over the type or code of ICMP", step.line);
+        throw new Unmodelled("a port field written over the ICMP type or code", step.line);
       return {
         ...state,
         flow: writeMasked(by, flow, step.field, newValue(step, slotValues), step.mask),
@@ -129,7 +129,7 @@ export function writeActions(by: Decider, state: State, list: readonly Bound[]):
 export function decremented(by: Decider, word: Word, at: number, line: number): Word | null {
   const { terms } = by;
   const [ttl] = terms.slice(word, at, 8);
-  if (ttl!.bits !== 8) throw new Unmodelled("a TTL that is put together", line);
+  if (ttl!.bits !== 8) throw new Unmodelled("a TTL composed of several parts", line);
   for (const used of [0, 1]) if (by.is(word, (0xff << at) >>> 0, (used << at) >>> 0)) return null;
   switch (ttl!.is) {
     case "const":

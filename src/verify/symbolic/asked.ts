@@ -103,8 +103,10 @@ export function learnedPriority({ text }: LearnStep): number | null {
 }
 
 /** Unknown steps that look up no table, whatever their arguments. */
-const REACHES_NOTHING =
-  /^(multipath|bundle|bundle_load|check_pkt_larger|learn|dec_nsh_ttl|nat|controller\(|(set_field|move|push|pop) of )/;
+const REACHES_NOTHING = new RegExp(
+  "^(multipath|bundle|bundle_load|check_pkt_larger|learn|dec_nsh_ttl|nat|controller\\(|" +
+    "(set_field|move|push|pop) of )",
+);
 
 /** Tables that a step itself looks up; nested lists and buckets are not included. */
 export function tablesReached(program: Program, step: Step, table: number): readonly number[] {

@@ -83,7 +83,7 @@ export class Extractions {
     if (isUntouched) {
       for (let word: number = KEY.mplsLse; word < KEY.nwSrc; word++) key[word] = packet.base[word]!;
     } else if (packet.pushed > 0) {
-      throw new Unmodelled("a packet that is read anew while it has pushed labels", line);
+      throw new Unmodelled("recirculation of a packet with pushed labels", line);
     }
     const { words, extraction, isShifted } = this.#inner(decider, packet, line);
     const read = [...key];
@@ -118,7 +118,7 @@ export class Extractions {
   #tag(decider: Decider, { base }: Packet, line: number): Word {
     const tag = base[KEY.vlanTci]!;
     if (base[KEY.innerVlanTci]!.value !== 0)
-      throw new Unmodelled("two tags of a packet that is read anew", line);
+      throw new Unmodelled("recirculation of a packet with two tags", line);
     return decider.is(tag, VLAN_PRESENT, 0) ? this.terms.constant(0) : tag;
   }
 
@@ -134,24 +134,24 @@ export class Extractions {
         extraction: packet.extraction,
         isShifted,
       };
-    if (isRewritten) throw new Unmodelled("a rewritten packet that is read as another type", line);
+    if (isRewritten) throw new Unmodelled("recirculation of a rewritten packet as another type", line);
     return { ...this.#fresh(type, packet, isShifted, line), isShifted };
   }
 
   /** The words written in layer 3; Open vSwitch writes none if the protocol is 0. */
   #rewritten(decider: Decider, { base, read }: Packet, line: number): readonly Word[] {
     if (base[KEY.tpSrc] !== read[KEY.tpSrc] || base[KEY.tpDst] !== read[KEY.tpDst])
-      throw new Unmodelled("rewritten ports that are read anew", line);
+      throw new Unmodelled("recirculation after a port was rewritten", line);
     const differs = (from: number, count: number): boolean =>
       Array.from({ length: count }, (_, i) => from + i).some(word => base[word] !== read[word]);
     if (decider.is(base[KEY.dlType]!, 0xffff, TYPES.ip6)) {
       // Open vSwitch writes only the first option, and none if the message has none.
       if (differs(KEY.arpSha, 4) || differs(KEY.ndTarget, 4) || differs(KEY.ndReserved, 2))
-        throw new Unmodelled("rewritten neighbour discovery that is read anew", line);
+        throw new Unmodelled("recirculation after neighbour discovery was rewritten", line);
     }
     const op = base[KEY.nwProto]!;
     if (op !== read[KEY.nwProto] && decider.is(op, 0xff, 0xff))
-      throw new Unmodelled("an ARP operation of 255 that is read anew", line);
+      throw new Unmodelled("recirculation with an ARP operation of 255", line);
     const isIp =
       decider.is(base[KEY.dlType]!, 0xffff, TYPES.ip4) || decider.is(base[KEY.dlType]!, 0xffff, TYPES.ip6);
     return isIp && decider.is(read[KEY.nwProto]!, 0xff, 0) ? read : base;
@@ -160,10 +160,9 @@ export class Extractions {
   #fresh(type: Word, packet: Packet, isShifted: boolean, line: number): Omit<Inner, "isShifted"> {
     const { terms } = this;
     const claimed = type.value;
-    if (claimed === null)
-      throw new Unmodelled("a packet that is read anew under a type that is not constant", line);
+    if (claimed === null) throw new Unmodelled("recirculation under a type that is not constant", line);
     if (claimed === 0x8100 || claimed === 0x88a8 || claimed < 0x600)
-      throw new Unmodelled("pop_mpls to a type that is none", line);
+      throw new Unmodelled("pop_mpls to a value that is not an Ethernet type", line);
     const key = Array.from({ length: KEY_WORDS }, () => terms.constant(0));
     const layer3 = LAYER_3_OF[claimed];
     if (layer3 === undefined) return { words: key, extraction: 0 };

@@ -139,11 +139,6 @@ export class Machine {
     this.#state = this.#runStep(rest, list[index]!, isLast);
   }
 
-  /** Ends the current list of actions. */
-  #return(state: State): State {
-    return replaceTop(state, null);
-  }
-
   #runStep(state: State, bound: Bound, isLast: boolean): State {
     const { step, slotValues } = bound;
     switch (step.do) {
@@ -201,7 +196,7 @@ export class Machine {
     }
   }
 
-  // --- Tables ---------------------------------------------------------------------------------------------------
+  // --- Tables ----------------------------------------------------------------------------------------------
 
   #mayLookUp(state: State): string | null {
     if (depthOf(state) >= MAX_DEPTH) return "depth";
@@ -221,7 +216,7 @@ export class Machine {
     return { ...state, lookup: { table: next, inPort, deepens: next <= before ? 1 : 0, isLast } };
   }
 
-  // --- Output ---------------------------------------------------------------------------------------------------
+  // --- Output ----------------------------------------------------------------------------------------------
 
   #output(state: State, port: Word, line: number): State {
     const inPort = state.flow[KEY.inPort]!;
@@ -229,7 +224,7 @@ export class Machine {
       case PORT.inPort:
         return this.#outputs.emit(state, inPort, null);
       case PORT.table:
-        if (state.wasMpls) throw new Unmodelled("a table that is asked by a field after pop_mpls", line);
+        if (state.wasMpls) throw new Unmodelled("output to TABLE by a field after pop_mpls", line);
         return this.#resubmit(state, null, 0, false);
       case PORT.normal:
         return this.#outputs.putsOut(state, "NORMAL", "NORMAL", line);
@@ -251,7 +246,7 @@ export class Machine {
     return port === null ? state : this.#output(state, port, line);
   }
 
-  // --- Groups and copies ----------------------------------------------------------------------------------------
+  // --- Groups and copies -----------------------------------------------------------------------------------
 
   #group(state: State, { group: id, line }: Doing<"group">, slotValues: SlotValues, isLast: boolean): State {
     const error = this.#mayLookUp(state);
@@ -259,17 +254,18 @@ export class Machine {
     const group = this.#context.program.groups.get(id);
     if (group === undefined) {
       // A switch rejects a flow with an unknown group, so the list of groups is missing or stale.
-      if (slotValues !== NO_VALUES) throw new Unmodelled(`group ${id}, which no list of groups has`, line);
-      return this.#return(state);
+      if (slotValues !== NO_VALUES)
+        throw new Unmodelled(`group ${id}, which is missing in the group dump`, line);
+      return replaceTop(state, null);
     }
     const lists = bindGroup(group);
     if (group.type === "select") {
       // The selected bucket is unknown, and the text of the group does not include the tables that its
       // buckets look up.
       if (lists.some(list => !list.every(({ step }) => endsHere(step))))
-        throw new Unmodelled("a select group that goes on to tables or groups", group.source.line);
+        throw new Unmodelled("a select group with buckets that look up tables or groups", group.source.line);
       // Open vSwitch recirculates the packet to compute the hash, which changes what a later error undoes.
-      if (!isLast) throw new Unmodelled("a select group with actions behind it", group.source.line);
+      if (!isLast) throw new Unmodelled("a select group followed by other actions", group.source.line);
       if (state.recirculations > 0)
         throw new Unmodelled("a select group after a recirculation", group.source.line);
       return this.#outputs.putsOut(state, "select group", group.text.replace(/^.*?type=/, ""), line);
@@ -327,7 +323,7 @@ export class Machine {
     });
   }
 
-  // --- Ends -----------------------------------------------------------------------------------------------------
+  // --- Ends ------------------------------------------------------------------------------------------------
 
   #finish(state: State, top: Extract<StackFrame, { is: "finish" }>): void {
     if (!top.isLast && !state.isFreezing) {

@@ -87,7 +87,7 @@ export class Outputs {
     }
     const port = widePort(this.#by, low);
     if (port.value === null && !this.#by.is(port, 0xffff0000, 0))
-      throw new Unmodelled("output to a reserved port that is computed", this.#context.line);
+      throw new Unmodelled("output to a reserved port that a field names", this.#context.line);
     return port;
   }
 

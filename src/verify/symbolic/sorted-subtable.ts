@@ -44,7 +44,7 @@ export class Subtable {
     this.masks = parts.masks;
     this.templates = parts.templates;
     const { keys, flows, templateOf } = parts;
-    const order = clauseIndex(keys, flows, sortedRows(keys, flows.length));
+    const order = withoutReplaced(keys, flows, sortedRows(keys, flows.length));
     this.size = order.length;
     this.keys = keys.map(key => gathered(key, order));
     this.flows = new Int32Array(order.length);
@@ -182,7 +182,7 @@ export class Subtable {
 }
 
 /** Rows sorted by key, without those that a later flow with the same key replaced. */
-function clauseIndex(keys: readonly Uint32Array[], flows: Int32Array, order: Int32Array): Int32Array {
+function withoutReplaced(keys: readonly Uint32Array[], flows: Int32Array, order: Int32Array): Int32Array {
   let count = 0;
   for (const row of order) {
     const before = count === 0 ? -1 : order[count - 1]!;

@@ -87,12 +87,12 @@ export class TableCompiler {
   /** Compiles all flows into bands, in each table the highest priority first. Throws OutOfBudget. */
   compile(budget: Budget): CompiledTables {
     const shapes = [...this.#shapes()];
-    const clauseIndex = this.#clauseIndex(shapes);
+    const clausesByTable = this.#clausesByTable(shapes);
     const bands = new Map<string, RawBand>();
     for (const shaped of shapes) {
       const { model, shape, flows } = shaped;
       if (isClause(model) && unknownOf(model) === null) continue;
-      const own = clauseIndex.get(model.table);
+      const own = clausesByTable.get(model.table);
       for (const family of this.#families(model, shape, flows)) {
         const { kept, hidden } =
           own === undefined ? { kept: family, hidden: null } : this.#divided(family, own, shaped);
@@ -111,13 +111,13 @@ export class TableCompiler {
         }
       }
     }
-    return { tables: this.#order([...bands.values()], clauseIndex, budget), templates: this.#templates };
+    return { tables: this.#order([...bands.values()], clausesByTable, budget), templates: this.#templates };
   }
 
   /** Builds the bands from families, the highest priority first. */
   #order(
     raw: readonly RawBand[],
-    clauseIndex: ReadonlyMap<number, Clauses>,
+    clausesByTable: ReadonlyMap<number, Clauses>,
     budget: Budget,
   ): Map<number, readonly Band[]> {
     const tables = new Map<number, readonly Band[]>();
@@ -135,7 +135,7 @@ export class TableCompiler {
       made.nodes.push(...nodes);
       if (isHidden) for (const node of nodes) made.hidden.add(node);
     }
-    for (const [table, { flows, clauseIndex: rest }] of clauseIndex)
+    for (const [table, { flows, clauseIndex: rest }] of clausesByTable)
       for (const flow of flows)
         if (!rest.replaced.has(flow.flow)) madeAt(table, flow.priority).clauses.push(flow);
     for (const [table, priorities] of byTable) {
@@ -155,7 +155,7 @@ export class TableCompiler {
   }
 
   /** For each table with clauses: the clauses, and the flows that they replace or hide. */
-  #clauseIndex(shapes: readonly Shaped[]): Map<number, Clauses> {
+  #clausesByTable(shapes: readonly Shaped[]): Map<number, Clauses> {
     const tables = new Map<number, Clauses>();
     for (const { model, flows } of shapes) {
       if (!isClause(model) || unknownOf(model) !== null) continue;

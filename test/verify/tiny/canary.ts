@@ -61,14 +61,14 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "obligations are told apart by their lookups alone",
-    file: "product/lockstep.ts",
+    file: "product/state-names.ts",
     find: "namer.words(state.flow),",
     put: '"",',
     within: 0,
   },
   {
     name: "the action set is not part of an obligation",
-    file: "product/lockstep.ts",
+    file: "product/state-names.ts",
     find: "namer.list(state.actionSet),",
     put: '"",',
     within: 0,

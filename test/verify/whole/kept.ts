@@ -133,7 +133,7 @@ export const KEPT: readonly Kept[] = [
     a: "icmp6,icmp_type=135,icmp_code=0 actions=set_field:02:00:00:00:00:07->nd_sll,output:1",
     b: "icmp6,icmp_type=135,icmp_code=0 actions=output:1",
     verdict: "different",
-    open: ["an address of neighbour discovery that is not in the first option"],
+    open: ["a neighbour discovery address that is not in the first option"],
   },
   {
     name: "a message of neighbour discovery with an address, which is in an option",
@@ -152,7 +152,7 @@ export const KEPT: readonly Kept[] = [
     a: "dl_type=0x8848 actions=pop_mpls:0x86dd,resubmit(,2)\ntable=2 actions=output:2",
     b: "dl_type=0x8848 actions=pop_mpls:0x86dd,resubmit(,1),resubmit(,2)\ntable=1,ipv6 actions=dec_ttl\ntable=2 actions=output:2",
     verdict: "different",
-    open: ["bytes that are read in more than one way"],
+    open: ["bytes that are extracted in more than one way"],
   },
   {
     name: "what is not executed behind an output that only one side has",
@@ -201,7 +201,7 @@ export const KEPT: readonly Kept[] = [
     a: `arp,arp_op=1 actions=set_field:255->arp_op,push_mpls:0x8847,pop_mpls:0x0806,resubmit(,1)\ntable=1,arp,arp_op=0 actions=output:1`,
     b: "",
     verdict: "unknown",
-    open: ["an ARP operation of 255 that is read anew"],
+    open: ["recirculation with an ARP operation of 255"],
   },
   {
     name: "a bucket ignores controller() with arguments",
@@ -295,6 +295,6 @@ export const KEPT: readonly Kept[] = [
     a: "icmp6,icmp_type=135,icmp_code=0,nd_sll=00:00:00:00:00:00 actions=set_field:02:00:00:00:00:07->nd_sll,output:1",
     b: "icmp6,icmp_type=135,icmp_code=0,nd_sll=00:00:00:00:00:00 actions=output:1",
     verdict: "different",
-    open: ["an address of neighbour discovery that is not in the first option"],
+    open: ["a neighbour discovery address that is not in the first option"],
   },
 ];
