@@ -7,7 +7,7 @@ import type { FlowColumns, Group, OvsVersion } from "../openflow/index.ts";
 import { Budget, Interrupted, OutOfBudget } from "./budget.ts";
 import { Counterexamples } from "./counterexample/search.ts";
 import { type Ambiguous, type Difference, Findings, type Unknown } from "./findings.ts";
-import { Alike } from "./product/alike.ts";
+import { AlikeTables } from "./product/alike.ts";
 import type { Ignored } from "./product/event-order.ts";
 import { Product } from "./product/lockstep.ts";
 import { Program } from "./symbolic/compiled-tables.ts";
@@ -63,7 +63,7 @@ export interface ProofOptions {
 
 /** The unknown feature of a proof that was stopped. */
 export const INTERRUPTED = "interrupted";
-const MAY_MEET = "two flows of equal priority may match the same packet";
+const MAY_BE_AMBIGUOUS = "two flows of equal priority may match the same packet";
 
 /** Compares two flow tables. */
 export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): Proof {
@@ -86,7 +86,7 @@ export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): P
     space = withEntering(space, programs, options.ports ?? NO_PORT_KINDS);
     // A skipped flow may be any flow.
     const isWhole = [a, b].every(({ flows }) => flows.skipped === 0 && flows.errorCount === 0);
-    const alike = isWhole && !options.isThorough ? new Alike(programs) : null;
+    const alike = isWhole && !options.isThorough ? new AlikeTables(programs) : null;
     const product = new Product(programs[0], programs[1], space, budget, alike, ignored);
     const counterexamples = new Counterexamples(programs, product, findings, {
       ignored,
@@ -96,7 +96,7 @@ export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): P
       isComplete = product.run(counterexamples);
     } finally {
       counterexamples.finish();
-      if (product.ambiguousLine !== null) findings.unknownAt("a", MAY_MEET, product.ambiguousLine);
+      if (product.ambiguousLine !== null) findings.unknownAt("a", MAY_BE_AMBIGUOUS, product.ambiguousLine);
     }
   } catch (error) {
     if (!(error instanceof OutOfBudget)) throw error;

@@ -6,7 +6,7 @@ import { FlowColumns, type Group, Interpreter, parseGroups } from "../../src/ope
 import { Budget } from "../../src/verify/budget.ts";
 import { sameOutcome } from "../../src/verify/counterexample/confirm.ts";
 import { type Proof, prove } from "../../src/verify/index.ts";
-import { meetingTables } from "../../src/verify/product/meetings.ts";
+import { ambiguousTables } from "../../src/verify/product/ambiguity.ts";
 import { Program } from "../../src/verify/symbolic/compiled-tables.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { rng } from "../model/random.ts";
@@ -195,7 +195,7 @@ priority=9,tcp,tp_src=80 actions=conjunction(2,2/2)
 priority=9,conj_id=1,ip actions=meter:1,output:1
 priority=9,conj_id=2,ip actions=meter:1,output:2`;
   const meets = (text: string): boolean =>
-    meetingTables(new Program({ flows: read(text) }, new Budget(1e6, 60))).size > 0;
+    ambiguousTables(new Program({ flows: read(text) }, new Budget(1e6, 60))).size > 0;
   assert.not.ok(meets(conjunctions("10.0.0.2")));
   assert.ok(meets(conjunctions("10.0.0.0/24")));
 });
@@ -380,7 +380,7 @@ const PLANTS: readonly { file: string; find: string; put: string; a: string; b: 
   },
   {
     file: "symbolic/forms.ts",
-    find: "if (group === undefined) return lone();",
+    find: "if (group === undefined) return uniqueForm();",
     put: 'if (group === undefined) return { text: "none", tables: [] };',
     a: "actions=group:1",
     b: "actions=group:1",

@@ -3,6 +3,7 @@
  * world confirms, mistakes planted in the prover, and tables of a size that policies have. CONJUNCTIVE_PAIRS says how many
  * random pairs, SEED which.
  */
+
 import { pathToFileURL } from "node:url";
 import { FlowColumns } from "../../src/openflow/index.ts";
 import { type Proof, prove } from "../../src/verify/index.ts";
@@ -209,8 +210,8 @@ const PLANTS: readonly { name: string; file: string; find: string; put: string; 
   {
     name: "a clause hides nothing",
     file: "paths/lookup.ts",
-    find: "isAsked(node) && !band.hidden.has(node)",
-    put: "isAsked(node)",
+    find: "isCandidate(node) && !band.hidden.has(node)",
+    put: "isCandidate(node)",
     from: 25,
   },
   {

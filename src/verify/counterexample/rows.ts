@@ -5,9 +5,9 @@
  * confirmed separately: the interpreter runs a frame that matches just these flows. A row without such a
  * frame is not listed.
  */
-import { meaningText, type Outcome } from "../../openflow/index.ts";
+import { KEY_WORDS, meaningText, type Outcome } from "../../openflow/index.ts";
 import { type FlowPair, type FlowPairs, NO_FLOW } from "../findings.ts";
-import { countElements, elementsOf } from "../paths/ambiguity.ts";
+import { countElements, elementsOf } from "../paths/matched-flows.ts";
 import type { Path } from "../paths/path-condition.ts";
 import type { Pair } from "../product/lockstep.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
@@ -220,7 +220,7 @@ export class RowFinder {
       const name = this.#nameOf(suspect.a, suspect.b);
       if (rows.has(name)) continue;
       const moved = base === null ? null : movedTo(path, base, suspect);
-      if (moved !== null && this.#isShown(pair, suspect, moved, minBytes)) {
+      if (moved !== null && this.#isConfirmed(pair, suspect, moved, minBytes)) {
         rows.add(name, suspect.a, suspect.b);
         continue;
       }
@@ -242,13 +242,13 @@ export class RowFinder {
     for (let skip = 0; skip < TRIES; skip++) {
       const search = this.#solver.find(own, skip);
       if (search.input === null) return skip === 0 && search.isProof ? null : "open";
-      if (this.#isShown(pair, suspect, search.input, minBytes)) return search.input;
+      if (this.#isConfirmed(pair, suspect, search.input, minBytes)) return search.input;
     }
     return "open";
   }
 
   /** Whether the frame of an input matches the two flows, and the outcomes differ. */
-  #isShown(pair: Pair, { at, a, b }: Suspect, input: Input, minBytes: number): boolean {
+  #isConfirmed(pair: Pair, { at, a, b }: Suspect, input: Input, minBytes: number): boolean {
     const outcomes = this.#run(pair, input, minBytes);
     if (outcomes === null) return false;
     return [a, b].every((flow, side) => {
@@ -387,3 +387,5 @@ function movedTo(path: Path, base: Input, { element }: Suspect): Input {
 
 /** More than the words of a key. */
 const MAX_WORDS = 1024;
+if (MAX_WORDS <= KEY_WORDS || !Number.isSafeInteger(MAX_FLOWS * MAX_FLOWS))
+  throw new Error("assertion: numbers that identify words and pairs of flows are unique");

@@ -34,9 +34,9 @@ const MAX_FRAME_BYTES = 65_535;
 /** Inputs to try for one candidate before it counts as unconfirmed. */
 const TRIES = 4;
 /** Frames of one group to consider for the most ordinary one. */
-const LOOKED_AT = 8;
+const MAX_CONSIDERED = 8;
 /** A frame whose labels are also a packet, or whose LLC header is labels, would be necessary. */
-const READ_TWICE = "bytes that are extracted in more than one way";
+const EXTRACTED_TWICE = "bytes that are extracted in more than one way";
 
 /** Differences with the same matched flows on both sides. */
 interface Group {
@@ -47,7 +47,7 @@ interface Group {
   of: number;
   /** Distance of the reported frame from an ordinary one. */
   oddness: readonly number[];
-  lookedAt: number;
+  considered: number;
 }
 
 /** Receives the results of the product construction and adds the confirmed ones to the findings. */
@@ -127,7 +127,7 @@ export class Counterexamples implements Listener {
       return true;
     }
     if (isOpen) return true;
-    const feature = isExactly ? "unconfirmed ambiguity" : READ_TWICE;
+    const feature = isExactly ? "unconfirmed ambiguity" : EXTRACTED_TWICE;
     this.#findings.unknownAt(side === 0 ? "a" : "b", feature, 0);
     return true;
   }
@@ -136,7 +136,7 @@ export class Counterexamples implements Listener {
     const name = `${chainName(pair.a)} / ${chainName(pair.b)} ${what}`;
     const group = this.#groups.get(name);
     if (group !== undefined) {
-      if (unknown === null) this.#plainer(group, pair, path, what, minBytes ?? 0);
+      if (unknown === null) this.#improve(group, pair, path, what, minBytes ?? 0);
       if (unknown === null) this.#count(group, pair, path, minBytes ?? 0);
       return true;
     }
@@ -155,39 +155,39 @@ export class Counterexamples implements Listener {
         return true;
       }
       isExactly &&= this.#isExact(pair, search.input);
-      const told = this.#confirm(pair, path, search.input, what, minBytes ?? 0);
-      if (told === "open") isOpen = true;
-      if (told === null || told === "open") continue;
+      const confirmed = this.#confirm(pair, path, search.input, what, minBytes ?? 0);
+      if (confirmed === "open") isOpen = true;
+      if (confirmed === null || confirmed === "open") continue;
       const made: Group = {
         index: this.#findings.differences.length,
-        rows: told.rows,
+        rows: confirmed.rows,
         of: 0,
         oddness: oddnessOf(search.input),
-        lookedAt: 1,
+        considered: 1,
       };
       this.#groups.set(name, made);
-      this.#findings.differences.push(told);
+      this.#findings.differences.push(confirmed);
       this.#count(made, pair, path, minBytes ?? 0);
       return this.#findings.differences.length < this.#findings.max;
     }
     if (isOpen) return true;
-    this.#unconfirmed.set(name, isExactly ? `unconfirmed difference (${what})` : READ_TWICE);
+    this.#unconfirmed.set(name, isExactly ? `unconfirmed difference (${what})` : EXTRACTED_TWICE);
     return true;
   }
 
   /** Replaces the frame of a group if another path has a more ordinary one. */
-  #plainer(group: Group, pair: Pair, path: Path, what: string, minBytes: number): void {
-    if (!isLess(this.#leastOddness(path), group.oddness) || group.lookedAt++ >= LOOKED_AT) return;
+  #improve(group: Group, pair: Pair, path: Path, what: string, minBytes: number): void {
+    if (!isLess(this.#leastOddness(path), group.oddness) || group.considered++ >= MAX_CONSIDERED) return;
     const { input } = this.#solver.find(path);
     if (input === null) return;
     const oddness = oddnessOf(input);
     if (!isLess(oddness, group.oddness)) return;
     const { frame, outcomes } = this.#run(pair, path, input, minBytes);
     if (outcomes === null || outcomes.some(isOpen)) return;
-    const told = this.#differenceOf(input, frame, outcomes, what);
-    if (told === null) return;
+    const confirmed = this.#differenceOf(input, frame, outcomes, what);
+    if (confirmed === null) return;
     group.oddness = oddness;
-    this.#findings.differences[group.index] = told;
+    this.#findings.differences[group.index] = confirmed;
   }
 
   /** A lower bound of the oddness of all frames on a path. */
@@ -254,8 +254,8 @@ export class Counterexamples implements Listener {
     if (outcomes === null) return null;
     const inPort = portOf(input);
     if (!outcomes.some(isOpen)) {
-      const told = this.#differenceOf(input, frame, outcomes, what);
-      if (told !== null || outcomes.every(({ unknown }) => unknown.length === 0)) return told;
+      const confirmed = this.#differenceOf(input, frame, outcomes, what);
+      if (confirmed !== null || outcomes.every(({ unknown }) => unknown.length === 0)) return confirmed;
     }
     for (const [side, { unknown, ambiguous }] of outcomes.entries()) {
       const name = side === 0 ? "a" : "b";
@@ -287,11 +287,11 @@ export class Counterexamples implements Listener {
     if (!surelyDiffer(a, b, this.#rules)) return null;
     const inPort = portOf(input);
     const state = this.#enteringOf(input);
-    const told = what.startsWith("word ") ? differingFields(a, b, this.#rules) : what;
+    const confirmed = what.startsWith("word ") ? differingFields(a, b, this.#rules) : what;
     const tunnels = tunnelsIn(inPort, state, [a, b], this.#rules);
     const rows = new DifferingRows(this.#programs);
     const sides = { a: behaviourOf(a), b: behaviourOf(b) };
-    return { inPort, frame, state, tunnels, ...sides, what: told, affected: "", rows, alike: 0 };
+    return { inPort, frame, state, tunnels, ...sides, what: confirmed, affected: "", rows, alike: 0 };
   }
 }
 
@@ -334,8 +334,8 @@ function tunnelsIn(
 
 /** Both flows, the first one with the clauses that led to it. */
 function linesOf({ flows: [first, second], clauses }: Ambiguity): readonly [FlowLine, FlowLine] {
-  const told = lineOf(first);
-  return [clauses === undefined ? told : { ...told, clauses: clauses.map(lineOf) }, lineOf(second)];
+  const confirmed = lineOf(first);
+  return [clauses === undefined ? confirmed : { ...confirmed, clauses: clauses.map(lineOf) }, lineOf(second)];
 }
 
 const lineOf = ({ source, text }: Flow): FlowLine => ({ file: source.file, line: source.line, text });

@@ -205,14 +205,14 @@ function nameOf(flows: readonly ClauseFlow[], key: readonly Word[]): string {
     .join()}`;
 }
 
-const asked = new WeakMap<readonly ClauseFlow[], readonly number[]>();
+const matchedWords = new WeakMap<readonly ClauseFlow[], readonly number[]>();
 
 /** Words of the key that the flows of a clause match. */
 function wordsOf(flows: readonly ClauseFlow[]): readonly number[] {
-  let words = asked.get(flows);
+  let words = matchedWords.get(flows);
   if (words === undefined) {
     words = [...new Set(flows.flatMap(({ variants }) => variants.flat().map(({ word }) => word)))];
-    asked.set(flows, words);
+    matchedWords.set(flows, words);
   }
   return words;
 }

@@ -5,6 +5,7 @@
  * solving needs: exclusion, propagation and a complete search. A case is a cube over atoms that are not
  * conditions.
  */
+
 import type { Budget } from "../budget.ts";
 import { type Atom, type Case, type Condition, type Literal, maskOf, type Terms } from "../symbolic/terms.ts";
 import { type Clause, type Cubes, isOneBit, openOf, restrict } from "./cubes.ts";
@@ -38,7 +39,7 @@ export const hasConditions = (cubes: Cubes, clauses: readonly Clause[]): boolean
 };
 
 /** The given atoms, and all atoms that conditions among them depend on. */
-export function spokenOf(given: Iterable<Atom>): Set<Atom> {
+export function dependenciesOf(given: Iterable<Atom>): Set<Atom> {
   const atoms = new Set(given);
   // Iteration over a Set includes elements that are added meanwhile.
   for (const { condition } of atoms) {
@@ -48,14 +49,14 @@ export function spokenOf(given: Iterable<Atom>): Set<Atom> {
   return atoms;
 }
 
-const spoken = new WeakMap<Condition, readonly Atom[]>();
+const dependencies = new WeakMap<Condition, readonly Atom[]>();
 
 function atomsOf(condition: Condition): readonly Atom[] {
   if (condition.is === "all") return condition.of;
-  let atoms = spoken.get(condition);
+  let atoms = dependencies.get(condition);
   if (atoms === undefined) {
     atoms = [...new Set(condition.cases.flatMap(one => one.map(({ atom }) => atom)))];
-    spoken.set(condition, atoms);
+    dependencies.set(condition, atoms);
   }
   return atoms;
 }
@@ -299,7 +300,7 @@ function bitsOf(mask: number): number[] {
 }
 
 /** Conditions that must be false, with their cases. */
-function* denied(cubes: Cubes): Generator<{ atom: Atom; cases: readonly Case[] }> {
+function* falseConditions(cubes: Cubes): Generator<{ atom: Atom; cases: readonly Case[] }> {
   for (const [atom, { value }] of cubes) {
     const { condition } = atom;
     if (condition?.is === "any" && value === 0) yield { atom, cases: condition.cases };
@@ -310,14 +311,14 @@ function* denied(cubes: Cubes): Generator<{ atom: Atom; cases: readonly Case[] }
 function casesMet(cubes: Cubes): Clause[] {
   const isMet = ({ atom, mask, value }: Literal): boolean =>
     (((cubes.get(atom)?.value ?? 0) ^ value) & mask) === 0;
-  return [...denied(cubes)].flatMap(({ atom, cases }) =>
+  return [...falseConditions(cubes)].flatMap(({ atom, cases }) =>
     cases.filter(one => one.every(isMet)).map(one => [{ atom, ...FALSE }, ...one]),
   );
 }
 
 /** The cubes, extended by every bit that a false condition depends on. */
 function fixed(cubes: Map<Atom, { mask: number; value: number }>): Cubes {
-  for (const { atom } of [...denied(cubes)])
+  for (const { atom } of [...falseConditions(cubes)])
     for (const one of atomsOf(atom.condition!))
       cubes.set(one, { mask: maskOf(one.bits), value: cubes.get(one)?.value ?? 0 });
   return cubes;

@@ -13,8 +13,8 @@ import { Subtable } from "../symbolic/sorted-subtable.ts";
 import type { SlotValues } from "../symbolic/state.ts";
 import type { Template } from "../symbolic/templates.ts";
 import type { Word } from "../symbolic/terms.ts";
-import { differ } from "./ambiguity.ts";
 import type { Clauses } from "./clauses.ts";
+import { differ } from "./matched-flows.ts";
 import type { Path } from "./path-condition.ts";
 
 /** The result of a lookup on a part of the path: a flow, no flow, or two flows of which either may match. */
@@ -32,7 +32,7 @@ interface ConjunctionLookup {
   readonly clauses: Clauses;
   readonly key: readonly Word[];
   /** The results of a lookup with the conj_id of a conjunction on a path. */
-  readonly ask: (conjunction: Conjunction, path: Path) => readonly Outcome[];
+  readonly lookUpId: (conjunction: Conjunction, path: Path) => readonly Outcome[];
 }
 
 /** A part of the path, and the complete ids without a flow so far. */
@@ -43,12 +43,12 @@ interface Pending {
 
 /** Adds the results to `outcomes`; returns the paths without one. */
 export function lookUpConjunctions(
-  asking: ConjunctionLookup,
+  context: ConjunctionLookup,
   conjunctions: readonly Conjunction[],
   paths: readonly Path[],
   outcomes: Outcome[],
 ): readonly Path[] {
-  const { clauses, key, ask } = asking;
+  const { clauses, key, lookUpId } = context;
   let pending: readonly Pending[] = paths.map(path => ({ path, silent: [] }));
   for (const [index, conjunction] of conjunctions.entries()) {
     const next: Pending[] = [];
@@ -56,14 +56,14 @@ export function lookUpConjunctions(
       for (const part of clauses.divide(conjunction.clauses, key, path)) {
         if (!part.isMet) next.push({ path: part.path, silent });
         else if (conjunction.oddity !== null)
-          outcomes.push(unknown(asking, conjunction, conjunction.oddity, part.path));
+          outcomes.push(unknown(context, conjunction, conjunction.oddity, part.path));
         else
-          for (const answer of ask(conjunction, part.path)) {
+          for (const answer of lookUpId(conjunction, part.path)) {
             if (answer.slotValues === null)
               next.push({ path: answer.path, silent: [...silent, conjunction] });
             else if (silent.some(other => doShare(other, conjunction)))
-              outcomes.push(unknown(asking, conjunction, SILENT, answer.path));
-            else outcomes.push(...besideOthers(asking, conjunction, conjunctions.slice(index + 1), answer));
+              outcomes.push(unknown(context, conjunction, SILENT, answer.path));
+            else outcomes.push(...besideOthers(context, conjunction, conjunctions.slice(index + 1), answer));
           }
       }
     pending = next;
@@ -73,7 +73,7 @@ export function lookUpConjunctions(
 
 /** The results of a complete id, divided by those of other ids that are complete, too. */
 function besideOthers(
-  asking: ConjunctionLookup,
+  context: ConjunctionLookup,
   own: Conjunction,
   others: readonly Conjunction[],
   answer: Outcome,
@@ -86,9 +86,9 @@ function besideOthers(
     if (outdoes(own, other)) continue;
     const left: Path[] = [];
     for (const path of rest)
-      for (const part of asking.clauses.divide(other.clauses, asking.key, path)) {
+      for (const part of context.clauses.divide(other.clauses, context.key, path)) {
         if (!part.isMet) left.push(part.path);
-        else left.push(...besideOne(asking, { own, other, others, slotValues }, part.path, outcomes));
+        else left.push(...besideOne(context, { own, other, others, slotValues }, part.path, outcomes));
       }
     rest = left;
   }
@@ -104,24 +104,29 @@ interface Both {
 }
 
 /** The paths on which another complete id makes no difference; adds the others to `outcomes`. */
-function besideOne(asking: ConjunctionLookup, both: Both, given: Path, outcomes: Outcome[]): readonly Path[] {
+function besideOne(
+  context: ConjunctionLookup,
+  both: Both,
+  given: Path,
+  outcomes: Outcome[],
+): readonly Path[] {
   const { own, other, others, slotValues } = both;
   if (other.oddity !== null) {
-    outcomes.push(unknown(asking, other, other.oddity, given));
+    outcomes.push(unknown(context, other, other.oddity, given));
     return [];
   }
-  const order = divideByWays(asking, waysBefore(other, own), given);
+  const order = divideByWays(context, waysBefore(other, own), given);
   const left = [...order.never];
   for (const path of order.sometimes)
-    for (const found of asking.ask(other, path)) {
+    for (const found of context.lookUpId(other, path)) {
       const isAnother =
         found.slotValues !== null &&
-        (found.ambiguousWith !== null || differ(asking.program, found.path, slotValues, found.slotValues));
+        (found.ambiguousWith !== null || differ(context.program, found.path, slotValues, found.slotValues));
       if (found.slotValues === null && doShare(own, other))
-        outcomes.push(unknown(asking, other, SILENT, found.path));
+        outcomes.push(unknown(context, other, SILENT, found.path));
       else if (!isAnother) left.push(found.path);
       else {
-        const back = divideByWays(asking, waysBefore(own, other), found.path);
+        const back = divideByWays(context, waysBefore(own, other), found.path);
         for (const one of back.sometimes)
           outcomes.push(
             found.ambiguousWith !== null
@@ -131,7 +136,7 @@ function besideOne(asking: ConjunctionLookup, both: Both, given: Path, outcomes:
         // There the other id is complete first in every order.
         const rest = others.filter(one => one !== other);
         for (const one of back.never)
-          outcomes.push(...besideOthers(asking, other, rest, { ...found, path: one }));
+          outcomes.push(...besideOthers(context, other, rest, { ...found, path: one }));
       }
     }
   return left;

@@ -11,9 +11,9 @@ import { flowValues } from "../symbolic/slot-values.ts";
 import { Subtable } from "../symbolic/sorted-subtable.ts";
 import type { SlotValues, State } from "../symbolic/state.ts";
 import type { Terms, Word } from "../symbolic/terms.ts";
-import { differ } from "./ambiguity.ts";
 import { Clauses } from "./clauses.ts";
 import { lookUpConjunctions, matchesId, type Outcome } from "./conjunctive.ts";
+import { differ } from "./matched-flows.ts";
 import type { Path } from "./path-condition.ts";
 import { type Found, SubtableLookups } from "./subtable-lookup.ts";
 
@@ -40,10 +40,10 @@ export class Lookups {
     for (const band of bands) {
       rest = this.#ordinary(program, band, key, rest, outcomes, node => matchesId(node, id) !== false);
       if (band.conjunctions.length > 0 && rest.length > 0) {
-        const ask = (conjunction: Conjunction, on: Path): readonly Outcome[] =>
-          this.#ask(program, bands, key, conjunction, on);
-        const asking = { program, clauses: this.#clauses, key, ask };
-        rest = lookUpConjunctions(asking, band.conjunctions, rest, outcomes);
+        const lookUpId = (conjunction: Conjunction, on: Path): readonly Outcome[] =>
+          this.#lookUpId(program, bands, key, conjunction, on);
+        const context = { program, clauses: this.#clauses, key, lookUpId };
+        rest = lookUpConjunctions(context, band.conjunctions, rest, outcomes);
       }
       if (rest.length === 0) break;
     }
@@ -55,7 +55,7 @@ export class Lookups {
    * without a conj_id, so of those only flows that compare it are candidates. Clauses do not match, but they
    * hide flows.
    */
-  #ask(
+  #lookUpId(
     program: Program,
     bands: readonly Band[],
     given: readonly Word[],
@@ -66,35 +66,35 @@ export class Lookups {
     const outcomes: Outcome[] = [];
     let rest: readonly Path[] = [path];
     for (const band of bands) {
-      const isAsked = (node: Node): boolean => {
+      const isCandidate = (node: Node): boolean => {
         const matches = matchesId(node, id);
         return matches === true || (matches === null && band.priority < priority);
       };
-      const isFound = (node: Node): boolean => isAsked(node) && !band.hidden.has(node);
+      const isFound = (node: Node): boolean => isCandidate(node) && !band.hidden.has(node);
       rest = this.#ordinary(program, band, key, rest, outcomes, isFound);
       if (rest.length === 0) break;
     }
     return [...outcomes, ...rest.map(left => ({ path: left, slotValues: null, ambiguousWith: null }))];
   }
 
-  /** The ordinary flows of a band for which `isAsked` holds. */
+  /** The ordinary flows of a band for which `isCandidate` holds. */
   #ordinary(
     program: Program,
     { nodes, overlapping }: Band,
     key: readonly Word[],
     paths: readonly Path[],
     outcomes: Outcome[],
-    isAsked: (node: Node) => boolean,
+    isCandidate: (node: Node) => boolean,
   ): readonly Path[] {
     let rest = paths;
     for (const [index, node] of nodes.entries()) {
-      if (!isAsked(node)) continue;
+      if (!isCandidate(node)) continue;
       const left: Path[] = [];
       for (const path of rest) {
         const found = this.#node(node, key, path);
         left.push(...found.misses);
         for (const hit of found.hits) {
-          const others = overlapping[index]!.map(other => nodes[other]!).filter(isAsked);
+          const others = overlapping[index]!.map(other => nodes[other]!).filter(isCandidate);
           if (others.length === 0) outcomes.push({ ...hit, ambiguousWith: null });
           else outcomes.push(...this.#withOverlapping(program, hit, others, key));
         }

@@ -7,7 +7,7 @@ import { KEY } from "../../openflow/index.ts";
 import type { Budget } from "../budget.ts";
 import { type Cube, cubesOf, type FrameFormat, type Space } from "../symbolic/input-space.ts";
 import type { Atom } from "../symbolic/terms.ts";
-import { hasConditions, searchConditions, settled, spokenOf } from "./conditions.ts";
+import { dependenciesOf, hasConditions, searchConditions, settled } from "./conditions.ts";
 import { type Clause, type Cubes, FREE, isOneBit, meet, openOf, restrict } from "./cubes.ts";
 
 /**
@@ -114,7 +114,10 @@ export function findInput(
   clauses: readonly Clause[],
   atoms: Iterable<Atom> = [],
 ): Solution | null {
-  const concerned = spokenOf([...given.keys(), ...clauses.flatMap(clause => clause.map(({ atom }) => atom))]);
+  const concerned = dependenciesOf([
+    ...given.keys(),
+    ...clauses.flatMap(clause => clause.map(({ atom }) => atom)),
+  ]);
   const found = chooseFormats(budget, space, formatBits, given, clauses, [...concerned], []);
   return found === null ? null : { formats: found.formats, cubes: filled(space, found, atoms) };
 }
@@ -178,12 +181,12 @@ function chooseFormats(
     const cubes = chooseCubes(budget, space, given, clauses, concerned, formats);
     return cubes === null ? null : { formats, cubes };
   }
-  const isAsked = concerned.some(atom => atom.extraction === extraction);
+  const isConstrained = concerned.some(atom => atom.extraction === extraction);
   for (const [index, format] of space.formats.entries()) {
     if ((formatBits[extraction]! & (1 << index)) === 0) continue;
     const found = chooseFormats(budget, space, formatBits, given, clauses, concerned, [...formats, format]);
     // An extraction without constraints cannot be the reason.
-    if (found !== null || !isAsked) return found;
+    if (found !== null || !isConstrained) return found;
   }
   return null;
 }
@@ -199,7 +202,10 @@ function chooseCubes(
   const cubes = new Map(given);
   const choices: Choice[] = [];
   const conditions = [...given.keys()].filter(({ condition }) => condition !== undefined);
-  const inClauses = spokenOf([...conditions, ...clauses.flatMap(clause => clause.map(({ atom }) => atom))]);
+  const inClauses = dependenciesOf([
+    ...conditions,
+    ...clauses.flatMap(clause => clause.map(({ atom }) => atom)),
+  ]);
   for (const atom of concerned) {
     const format = formats[atom.extraction];
     const options = format === undefined ? null : cubesOf(space, format, atom.word);

@@ -1,12 +1,12 @@
 /**
  * Proves tables equivalent without executing them. The tables of both programs are partitioned like the
  * states of an automaton (partition refinement): starting from one class, two tables stay together while
- * they have the same flows in normal form (priority, match, steps) and these lead to tables that are
+ * they have the same flows in normal form (priority, match, steps) and these areSameLookup to tables that are
  * together. The result is the coarsest such partition, also for cycles. If both machines look up tables of
  * one class in equal states, the rest is equivalent, including steps that the proof does not model: equal
  * steps on equal packets in two switches with the same history.
  *
- * Three things prevent this. An ambiguity (meetings.ts): the result depends on the order of installation. A
+ * Three things prevent this. An ambiguity (ambiguity.ts): the result depends on the order of installation. A
  * missing group: it may differ between the switches. Learned flows: their table is equivalent only to the
  * table with the same number.
  */
@@ -27,8 +27,8 @@ import {
   type State,
 } from "../symbolic/state.ts";
 import type { Segment, Word } from "../symbolic/terms.ts";
+import { ambiguousTables } from "./ambiguity.ts";
 import { sameEvent } from "./event-order.ts";
-import { meetingTables } from "./meetings.ts";
 import { twinForms } from "./twins.ts";
 
 /** The step that learns flows into a table. */
@@ -46,7 +46,7 @@ interface Part {
 type Side = 0 | 1;
 const SIDES: readonly Side[] = [0, 1];
 
-export class Alike {
+export class AlikeTables {
   readonly #programs: readonly [Program, Program];
   readonly #forms: readonly [Forms, Forms];
   readonly #skeletons = new Map<string, number>();
@@ -80,7 +80,7 @@ export class Alike {
   /** Whether two states at a lookup are equivalent for certain. */
   areAlike(a: State, b: State): boolean {
     if (a.lookup === null || b.lookup === null) return false;
-    if (!this.#lead(a.lookup.table, b.lookup.table)) return false;
+    if (!this.#areSameLookup(a.lookup.table, b.lookup.table)) return false;
     const isSameLookup =
       a.lookup.inPort === b.lookup.inPort &&
       a.lookup.deepens === b.lookup.deepens &&
@@ -89,9 +89,9 @@ export class Alike {
       originOf(a) === originOf(b);
     if (!isSameLookup || a.out.length > 0 || b.out.length > 0 || !haveSameNumbers(a, b)) return false;
     // A recirculated packet may start at table 0.
-    const mayBegin =
+    const mayRestart =
       a.wasMpls || a.isFreezing || [...a.left, ...a.after].some(({ is }) => is === "recirculate");
-    if (mayBegin && !this.#lead(0, 0)) return false;
+    if (mayRestart && !this.#areSameLookup(0, 0)) return false;
     return (
       sameWords(a.flow, b.flow) &&
       samePackets(a.packet, b.packet) &&
@@ -183,7 +183,7 @@ export class Alike {
     return `${own} ${learned} ${parts.join(" ")}`;
   }
 
-  /** Whether two tables, and all tables that they lead to, hold the same flows. */
+  /** Whether two tables, and all tables that they areSameLookup to, hold the same flows. */
   haveSameFlows(a: number, b: number): boolean {
     const [left, right] = this.#classes;
     // A table without flows that nothing leads to has no class.
@@ -197,14 +197,14 @@ export class Alike {
   }
 
   /** Whether lookups in two tables are equivalent. */
-  #lead(a: number, b: number): boolean {
+  #areSameLookup(a: number, b: number): boolean {
     return this.haveSameFlows(a, b) && this.ambiguityFrom(0, a) === null && this.ambiguityFrom(1, b) === null;
   }
 
   #ambiguousOf(side: Side): ReadonlyMap<number, number> {
     const program = this.#programs[side];
     const ambiguous = new Map(learnedAmbiguities(program));
-    for (const [table, flow] of meetingTables(program)) ambiguous.set(table, program.flows.lineOf(flow));
+    for (const [table, flow] of ambiguousTables(program)) ambiguous.set(table, program.flows.lineOf(flow));
     for (let before = -1; before !== ambiguous.size; ) {
       before = ambiguous.size;
       for (const [table, parts] of this.#parts[side]) {
@@ -221,7 +221,7 @@ export class Alike {
     return (
       a.text === b.text &&
       a.tables.length === b.tables.length &&
-      a.tables.every((table, index) => this.#lead(table, b.tables[index]!))
+      a.tables.every((table, index) => this.#areSameLookup(table, b.tables[index]!))
     );
   }
 
@@ -250,7 +250,7 @@ export class Alike {
   }
 
   #sameFrames(a: readonly StackFrame[], b: readonly StackFrame[]): boolean {
-    const [left, right] = [a, b].map(frames => frames.filter(isLooked)) as [StackFrame[], StackFrame[]];
+    const [left, right] = [a, b].map(frames => frames.filter(isRead)) as [StackFrame[], StackFrame[]];
     return (
       left.length === right.length && left.every((frame, index) => this.#sameFrame(frame, right[index]!))
     );
@@ -293,7 +293,7 @@ export class Alike {
 }
 
 /** A finished list has no effect, but a stack frame above it that is not a list reads its table and depth. */
-function isLooked(frame: StackFrame, index: number, frames: readonly StackFrame[]): boolean {
+function isRead(frame: StackFrame, index: number, frames: readonly StackFrame[]): boolean {
   if (frame.is !== "steps" || frame.index < frame.list.length) return true;
   return index + 1 < frames.length && frames[index + 1]!.is !== "steps";
 }

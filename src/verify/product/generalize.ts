@@ -54,7 +54,7 @@ export class Generalization {
   of(a: State, b: State): { a: State; b: State } | null {
     if (a.lookup === null || b.lookup === null) return null;
     const [left, right] = this.#programs;
-    const [askedLeft, askedRight] = [
+    const [matchedLeft, matchedRight] = [
       left.wordsMatchedFrom(a.lookup.table),
       right.wordsMatchedFrom(b.lookup.table),
     ];
@@ -62,8 +62,8 @@ export class Generalization {
     const isSame = (word: number): boolean =>
       a.flow[word] === b.flow[word] &&
       a.packet.base[word] === b.packet.base[word] &&
-      !askedLeft.has(word) &&
-      !askedRight.has(word);
+      !matchedLeft.has(word) &&
+      !matchedRight.has(word);
     const flow = new Map<number, Word>();
     const base = new Map<number, Word>();
     for (const word of PLAIN) {

@@ -17,16 +17,16 @@ import { TUNNEL_WORDS } from "../symbolic/entering.ts";
 import { Extractions } from "../symbolic/extractions.ts";
 import { initialState } from "../symbolic/initial-state.ts";
 import type { Space } from "../symbolic/input-space.ts";
-import { Machine } from "../symbolic/machine.ts";
+import { MAX_ACTION_BYTES, MAX_DEPTH, MAX_LOOKUPS, Machine } from "../symbolic/machine.ts";
 import { bind } from "../symbolic/slot-values.ts";
 import { depthOf, enter, type State } from "../symbolic/state.ts";
 import { Terms } from "../symbolic/terms.ts";
-import type { Alike } from "./alike.ts";
+import type { AlikeTables } from "./alike.ts";
 import { Comparison } from "./compare-outputs.ts";
 import type { Candidate } from "./compare-packets.ts";
 import { type Ignored, sameEvent } from "./event-order.ts";
 import { Generalization } from "./generalize.ts";
-import { hasColumns, StateNamer, stateName } from "./state-names.ts";
+import { hasColumns, SHALLOW, StateNamer, stateName } from "./state-names.ts";
 
 /** The states of both machines, and their common path. */
 export interface Pair {
@@ -54,6 +54,10 @@ const MANY_BYTES = 32_000;
 /** States deeper than this are not memoized. */
 const DEEP = 40;
 
+// A memoized state must stay below the limits, whatever led to it: the margin is for one pass behind it.
+if (!(MANY_LOOKUPS < MAX_LOOKUPS && MANY_BYTES < MAX_ACTION_BYTES && SHALLOW < DEEP && DEEP < MAX_DEPTH))
+  throw new Error("assertion: states near the limits of Open vSwitch are not memoized");
+
 export class Product {
   readonly terms = new Terms();
   readonly extractions: Extractions;
@@ -63,7 +67,7 @@ export class Product {
   readonly #proven = new Map<string, boolean>();
   readonly #budget: Budget;
   readonly #ignored: ReadonlySet<Ignored>;
-  readonly #alike: Alike | null;
+  readonly #alike: AlikeTables | null;
   #hadManyLookups = false;
   /** Pairs to explore before giving up. */
   #pairsLeft = Number.POSITIVE_INFINITY;
@@ -76,7 +80,7 @@ export class Product {
     b: Program,
     space: Space,
     budget: Budget,
-    alike: Alike | null,
+    alike: AlikeTables | null,
     ignored: ReadonlySet<Ignored> = new Set(),
   ) {
     this.#programs = [a, b];
@@ -105,8 +109,8 @@ export class Product {
         b: initialState(this.extractions, 1, isTunnelled),
         path,
       }));
-    const isAsked = space.entering.some(word => TUNNEL_WORDS.includes(word));
-    if (!isAsked || (space.ports.others.size === 0 && !space.ports.isComplete)) return at(true, [path]);
+    const isInput = space.entering.some(word => TUNNEL_WORDS.includes(word));
+    if (!isInput || (space.ports.others.size === 0 && !space.ports.isComplete)) return at(true, [path]);
     const inPort = this.extractions.firstKey(false)[KEY.inPort]!;
     return [...at(false, byKnownTunnel(path, inPort).others), ...at(true, byTunnel(path, inPort).may)];
   }
@@ -212,7 +216,7 @@ export class Product {
     const sides = ([0, 1] as const).filter(side => (side === 0 ? pair.a : pair.b).lookup !== null);
     let pairs: Pair[] = [pair];
     for (const side of sides) {
-      if (!this.#knowsRows(pair, side, listener)) return false;
+      if (!this.#reportLearned(pair, side, listener)) return false;
       const next: Pair[] = [];
       for (const one of pairs) {
         if (!this.#lookUpSide(one, side, next, listener)) return false;
@@ -224,7 +228,7 @@ export class Product {
   }
 
   /** Reports a table that may hold learned flows. Its known flows are executed all the same. */
-  #knowsRows(pair: Pair, side: 0 | 1, listener: Listener): boolean {
+  #reportLearned(pair: Pair, side: 0 | 1, listener: Listener): boolean {
     const { table } = (side === 0 ? pair.a : pair.b).lookup!;
     const learned = this.#alike?.learnedTo(table) ?? null;
     return learned === null || listener.unknown(pair, learned.side, learnedTo(table), learned.line);

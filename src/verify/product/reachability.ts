@@ -44,7 +44,7 @@ interface Arrival {
 }
 
 /** A cube at a table, its lookup key, and the matches of higher priorities that were executed. */
-interface Meeting {
+interface TableVisit {
   readonly table: number;
   readonly port: number | null;
   readonly cube: KnownBits;
@@ -65,7 +65,7 @@ export class Reachability {
   readonly #arrived = new Map<string, Arrival>();
   readonly #pending = new Set<Arrival>();
   /** The arrival whose flows are being executed. */
-  #now: Arrival | null = null;
+  #current: Arrival | null = null;
   /** True while steps of an action set are executed. */
   #isLater = false;
 
@@ -95,7 +95,7 @@ export class Reachability {
     this.#arrive(0, null, first);
     for (const arrival of this.#pending) {
       this.#pending.delete(arrival);
-      this.#now = arrival;
+      this.#current = arrival;
       this.#lookUp(
         arrival,
         goals.filter(({ table }) => table === arrival.table),
@@ -127,14 +127,14 @@ export class Reachability {
   }
 
   /** Looks up a table; returns the packets after it, or null if none returned yet. */
-  #ask(table: number, port: number | null, cube: KnownBits): KnownBits | null {
+  #lookUpTable(table: number, port: number | null, cube: KnownBits): KnownBits | null {
     const arrival = this.#arrive(table, port, cube);
-    arrival.callers.add(this.#now!);
+    arrival.callers.add(this.#current!);
     return arrival.back?.copy() ?? null;
   }
 
   #comeBack(cube: KnownBits): void {
-    const arrival = this.#now!;
+    const arrival = this.#current!;
     if (arrival.back === null) arrival.back = cube.copy();
     else if (!arrival.back.join(cube)) return;
     for (const other of arrival.callers) this.#pending.add(other);
@@ -152,7 +152,7 @@ export class Reachability {
     for (const { priority, nodes } of this.#program.tables.get(table) ?? []) {
       for (const goal of goals)
         if (goal.priority === priority && isMet(goal, key, above)) tables.set(table, goal.flow);
-      const hit = nodes.flatMap(node => this.#meet(node, { key, cube, table, port, above }));
+      const hit = nodes.flatMap(node => this.#match(node, { key, cube, table, port, above }));
       if (!isPlain) continue;
       if (hit.some(tests => hasAll(key, tests))) {
         if (!this.#isLearned(table)) return;
@@ -172,7 +172,7 @@ export class Reachability {
   }
 
   /** Executes the matching flows; returns the matches that a packet has if and only if it hits the flow. */
-  #meet(node: Node, { key, cube, table, port, above }: Meeting): Tests[] {
+  #match(node: Node, { key, cube, table, port, above }: TableVisit): Tests[] {
     const rules = rulesOf(node);
     if (rules === null) {
       const subtable = node as Subtable;
@@ -232,7 +232,7 @@ export class Reachability {
           if (this.#isLater && step.table === null) throw new TooMany();
           const next = step.table ?? table;
           const port = step.port === null || step.port === PORT.inPort ? null : step.port;
-          const back = this.#ask(next, port, cube);
+          const back = this.#lookUpTable(next, port, cube);
           if (back === null) return null;
           cube = back;
           break;
@@ -323,7 +323,7 @@ export class Reachability {
     write(cube, writesOf(step, template, flow), isSure, this.#lastingMask);
     // The lookup may or may not happen.
     for (const next of tablesReached(this.#program, step, table)) {
-      const back = this.#ask(next, null, cube);
+      const back = this.#lookUpTable(next, null, cube);
       if (back === null) continue;
       back.join(cube);
       cube = back;

@@ -18,7 +18,7 @@ import type { Segment, Word } from "../symbolic/terms.ts";
 import { eventsName } from "./event-order.ts";
 
 /** Up to this depth, names omit it: the limit of 64 is out of reach. */
-const SHALLOW = 20;
+export const SHALLOW = 20;
 
 const stepIds = new WeakMap<Step, number>();
 let stepCount = 0;

@@ -10,7 +10,7 @@ import { flowValues } from "../symbolic/slot-values.ts";
 import { Subtable } from "../symbolic/sorted-subtable.ts";
 import type { Template } from "../symbolic/templates.ts";
 
-let loneCount = 0;
+let uniqueCount = 0;
 
 /** A form for each of two large tables, with equal text if they hold the same flows. */
 export function twinForms(
@@ -24,7 +24,7 @@ export function twinForms(
   const [left, right] = [tableForm(a, table, forms[0]), tableForm(b, table, forms[1])];
   const isTwin = isPlain && left.text === right.text && haveSameRows(a, b, table, forms);
   const named = ({ text, tables }: Form): Form[] => [
-    { text: isTwin ? text : `large ${loneCount++}`, tables },
+    { text: isTwin ? text : `large ${uniqueCount++}`, tables },
   ];
   return [named(left), named(right)];
 }
@@ -54,7 +54,7 @@ function nodeForm(node: Node, table: number, forms: Forms): Form {
   }
   const { template, flow } = node;
   // The match of such a flow is not all in its tests.
-  if (template.unknown !== null) return { text: `large ${loneCount++}`, tables: [] };
+  if (template.unknown !== null) return { text: `large ${uniqueCount++}`, tables: [] };
   const { text, tables } = forms.flow(template.steps, flowValues(template, flow), table);
   return { text: `${nodeName(node)} ${template.isMiss} ${text}`, tables };
 }

@@ -76,11 +76,11 @@ export function conjunctionsOf(flows: readonly ClauseFlow[]): Conjunction[] {
   const found: Conjunction[] = [];
   for (const [id, own] of byId) {
     const oddity = oddityOf(id, own);
-    const asked = own.flatMap(({ memberships }) => memberships.filter(one => one.id === id));
+    const ownMemberships = own.flatMap(({ memberships }) => memberships.filter(one => one.id === id));
     // A conjunction with an oddity needs at least the smallest number of clauses that it names; with 64, one
     // clause is enough.
-    const least = Math.min(...asked.map(({ clauses }) => clauses));
-    const some = asked.some(({ clauses }) => clauses === MAX_CLAUSES);
+    const least = Math.min(...ownMemberships.map(({ clauses }) => clauses));
+    const some = ownMemberships.some(({ clauses }) => clauses === MAX_CLAUSES);
     const clauses = some
       ? [own]
       : Array.from({ length: least }, (_, clause) =>

@@ -24,9 +24,9 @@ const MAX_TEXT = 100_000;
 const PLACEHOLDER = "\u0000";
 const NOTHING: Form = { text: "", tables: [] };
 
-let loneCount = 0;
+let uniqueCount = 0;
 /** A form that equals no other. */
-const lone = (): Form => ({ text: `lone ${loneCount++}`, tables: [] });
+const uniqueForm = (): Form => ({ text: `uniqueForm ${uniqueCount++}`, tables: [] });
 
 /** Concatenates forms. */
 export function joinedForms(forms: readonly Form[], by: string): Form {
@@ -87,7 +87,7 @@ export class Forms {
       steps.map(step => this.#step(step, slotValues, place)),
       ";",
     );
-    return form.text.length > MAX_TEXT ? lone() : form;
+    return form.text.length > MAX_TEXT ? uniqueForm() : form;
   }
 
   #step(step: Step, slotValues: SlotValues, place: Place): Form {
@@ -147,20 +147,20 @@ export class Forms {
 
   /** The form of a step without nested steps: its text, and the tables that it leads to. */
   #plain(step: Step, slotValues: SlotValues, place: Place): Form {
-    if (place.isLater && step.do === "resubmit" && step.table === null) return lone();
+    if (place.isLater && step.do === "resubmit" && step.table === null) return uniqueForm();
     const tables = tablesReached(this.#program, step, place.table);
     const text = textOf(step, slotValues);
     return text === null
-      ? lone()
+      ? uniqueForm()
       : { text: text + tables.map(next => placeholderOf(next, place)).join(""), tables };
   }
 
   #group(step: Extract<Step, { do: "group" }>, place: Place): Form {
     const group = this.#program.groups.get(step.group);
     // A group that is missing may be defined differently on each switch.
-    if (group === undefined) return lone();
+    if (group === undefined) return uniqueForm();
     // The liveness of a group depends on its content.
-    if (group.buckets.some(({ watchGroup }) => watchGroup !== null)) return lone();
+    if (group.buckets.some(({ watchGroup }) => watchGroup !== null)) return uniqueForm();
     const around = place.groups.indexOf(step.group);
     if (around >= 0) return { text: `group ${around}`, tables: [] };
     const inside: Place = { ...place, groups: [...place.groups, step.group] };
@@ -174,7 +174,7 @@ export class Forms {
     });
     const { text, tables } = joinedForms(buckets, "|");
     const whole = `group ${group.type} ${group.selection} ${step.needsReparse} [${text}]`;
-    return whole.length > MAX_TEXT ? lone() : { text: whole, tables };
+    return whole.length > MAX_TEXT ? uniqueForm() : { text: whole, tables };
   }
 }
 

@@ -35,11 +35,12 @@ import {
 } from "./state.ts";
 import type { Word } from "./terms.ts";
 
-const MAX_DEPTH = 64;
-const MAX_LOOKUPS = 4096;
+/** Limits of Open vSwitch: MAX_DEPTH and MAX_RESUBMITS of ofproto/ofproto-dpif-xlate.c, for one pass. */
+export const MAX_DEPTH = 64;
+export const MAX_LOOKUPS = 4096;
 const MAX_STACK_BYTES = 65536;
 /** The limit of Open vSwitch on the datapath actions of one pass (64 kB). */
-const MAX_ACTION_BYTES = 65535;
+export const MAX_ACTION_BYTES = 65535;
 
 type Doing<Name extends Step["do"]> = Extract<Step, { do: Name }>;
 

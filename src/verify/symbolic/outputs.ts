@@ -24,6 +24,7 @@ import { looseWord, type Segment, type Terms, type Word } from "./terms.ts";
 
 const MAX_PORT = 0xfeff;
 const ETHERNET_BYTES = 14;
+/** Upper bounds of the datapath actions, in bytes of Netlink attributes, for one event and for one commit. */
 const EVENT_BYTES = 160;
 const COMMIT_BYTES = 1920;
 type Doing<Name extends Step["do"]> = Extract<Step, { do: Name }>;

@@ -13,7 +13,7 @@ import { LastingBits } from "./lasting-bits.ts";
 import { Reachability } from "./reachability.ts";
 
 /** Tables that can be ambiguous, each with the index of a flow. */
-export function meetingTables(program: Program): ReadonlyMap<number, number> {
+export function ambiguousTables(program: Program): ReadonlyMap<number, number> {
   const goals: Goal[] = [];
   const tables = new Map<number, number>();
   try {
