@@ -1,6 +1,6 @@
 /**
- * Tables that are certainly the same end a comparison at once: what may be cut short, what may not, and that no verdict but
- * "unknown" ever changes by it. ALIKE_PAIRS says how many random tables, SEED which.
+ * Tables that are certainly the same end a comparison at once: what may be cut short, what may not, and that
+ * no verdict but "unknown" ever changes by it. ALIKE_PAIRS says how many random tables, SEED which.
  */
 import { FlowColumns, type Group, Interpreter, parseGroups } from "../../src/openflow/index.ts";
 import { Budget } from "../../src/verify/budget.ts";
@@ -122,7 +122,8 @@ table=2,ip actions=${asks(3)},resubmit(,3)
 table=3,ip,reg0=0 actions=${last},resubmit(,1)`;
   assert.is(said(compare(cycle("output:1"), cycle("output:1"))), "equal");
   assert.is.not(compare(cycle("output:1"), cycle("output:2")).verdict, "equal");
-  // One goes back to a table with a smaller number, the other forward: levels of resubmit are counted otherwise.
+  // One goes back to a table with a smaller number, the other forward: levels of resubmit are counted
+  // otherwise.
   const back = `actions=${asks(1)},resubmit(,9)\ntable=9,ip actions=${asks(1)},resubmit(,4)\ntable=4,ip actions=output:1`;
   const forward = back.replaceAll("9", "3");
   assert.is.not(compare(back, forward).verdict, "equal");

@@ -1,7 +1,7 @@
 /**
- * The proof with conjunctive matches: what is the same and what is not, random pairs whose verdict every frame of a small
- * world confirms, mistakes planted in the prover, and tables of a size that policies have. CONJUNCTIVE_PAIRS says how many
- * random pairs, SEED which.
+ * The proof with conjunctive matches: what is the same and what is not, random pairs whose verdict every
+ * frame of a small world confirms, mistakes planted in the prover, and tables of a size that policies have.
+ * CONJUNCTIVE_PAIRS says how many random pairs, SEED which.
  */
 
 import { pathToFileURL } from "node:url";
@@ -184,7 +184,10 @@ test("random pairs: the verdict is what every frame says", () => {
   assert.ok(times("ambiguous, called ambiguous") > PAIRS / 40, "too few pairs are ambiguous");
 });
 
-/** A mistake in one file, the piece of its text that it replaces, and a seed that soon leads to a pair that tells. */
+/**
+ * A mistake in one file, the piece of its text that it replaces, and a seed that soon leads to a pair that
+ * tells.
+ */
 const PLANTS: readonly { name: string; file: string; find: string; put: string; from: number }[] = [
   {
     name: "an ordinary flow of the same priority does not win",

@@ -1,6 +1,6 @@
 /**
- * The frames of differences as others see them: Wireshark's dissector finds their checksums right, whatever the protocol, bare,
- * tagged or behind a label.
+ * The frames of differences as others see them: Wireshark's dissector finds their checksums right, whatever
+ * the protocol, bare, tagged or behind a label.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

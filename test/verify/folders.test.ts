@@ -1,6 +1,7 @@
 /**
- * The folders of the prover: imports go one way, symbolic ← paths ← product ← counterexample, and no file imports
- * itself by way of others, type-only imports included. Files beside the folders are below all of them or above.
+ * The folders of the prover: imports go one way, symbolic ← paths ← product ← counterexample, and no file
+ * imports itself by way of others, type-only imports included. Files beside the folders are below all of
+ * them or above.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * The prover: pairs of tables that are known to be equal or different, random tiny worlds against every frame they can
- * tell apart. ODD_PAIRS=N makes the worlds as many as one has patience for.
+ * The prover: pairs of tables that are known to be equal or different, random tiny worlds against every
+ * frame they can tell apart. ODD_PAIRS=N makes the worlds as many as one has patience for.
  */
 import { type FlowColumns, FlowColumns as Flows, Interpreter } from "../../src/openflow/index.ts";
 import { sameOutcome } from "../../src/verify/counterexample/confirm.ts";
@@ -173,7 +173,8 @@ const NEVER_EQUAL: Record<string, readonly [a: string, b: string, feature: strin
     "actions=group:3\ntable=1 actions=output:2",
     "a select group with buckets that look up tables or groups",
   ],
-  // The group recirculates the packet: on the left output:2 is made before the error, on the right nothing is.
+  // The group recirculates the packet: on the left output:2 is made before the error, on the right nothing
+  // is.
   "an error behind a select group": [
     "actions=output:2,group:4,resubmit(,1)\ntable=1 actions=resubmit(,1)",
     "actions=resubmit(,1)\ntable=1 actions=resubmit(,1)",
@@ -245,7 +246,10 @@ test("out of budget is unknown", () => {
   assert.is(proof.unknown[0]!.feature, "budget");
 });
 
-/** Flows that match three bits each of addresses, in front of one that puts out: whether it is ever hit is 3-SAT. */
+/**
+ * Flows that match three bits each of addresses, in front of one that puts out: whether it is ever hit is
+ * 3-SAT.
+ */
 function hardFlows(count: number, port: number): string {
   const random = new Random(3);
   const addresses = (): string => {

@@ -1,6 +1,6 @@
 /**
- * Canaries: with a bug planted in a copy of the prover, the tiny worlds must fail: a kept pair, or one of the first random
- * ones.
+ * Canaries: with a bug planted in a copy of the prover, the tiny worlds must fail: a kept pair, or one of
+ * the first random ones.
  */
 import { assert, suite } from "../harness.ts";
 import { FIRST_SEED, PLANTS, withPlant } from "./tiny/canary.ts";

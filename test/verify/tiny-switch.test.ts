@@ -1,7 +1,7 @@
 /**
- * The prover's answers on a real Open vSwitch: the frame of a difference makes two switches' worth of flows differ, and a
- * pair that was called equal does the same with every frame of its tiny world. Only pairs without groups, as the private
- * switch takes flows alone.
+ * The prover's answers on a real Open vSwitch: the frame of a difference makes two switches' worth of flows
+ * differ, and a pair that was called equal does the same with every frame of its tiny world. Only pairs
+ * without groups, as the private switch takes flows alone.
  */
 
 import type { OvsVersion } from "../../src/openflow/index.ts";

@@ -1,6 +1,6 @@
 /**
- * Pairs of tables with conjunctive matches, judged by exhaustion: the prover's verdict against what Open vSwitch can come
- * to with every frame of the world (tables.ts).
+ * Pairs of tables with conjunctive matches, judged by exhaustion: the prover's verdict against what Open
+ * vSwitch can come to with every frame of the world (tables.ts).
  */
 import { FlowColumns, KEY } from "../../../src/openflow/index.ts";
 import { type Proof, prove } from "../../../src/verify/prove.ts";
@@ -105,7 +105,8 @@ export function judge(a: readonly Row[], b: readonly Row[], prover: Prover = pro
   return { truth, proof, wrong };
 }
 
-// --- Edits --------------------------------------------------------------------------------------------------------
+// --- Edits
+// --------------------------------------------------------------------------------------------------------
 
 type Edit = (rows: readonly Row[], r: Rng) => Row[];
 

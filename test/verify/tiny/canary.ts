@@ -1,6 +1,6 @@
 /**
- * Bugs planted in the prover: a bundle of it with one piece of its text replaced, loaded beside the real one. A test of
- * the prover that does not notice them is worth nothing.
+ * Bugs planted in the prover: a bundle of it with one piece of its text replaced, loaded beside the real
+ * one. A test of the prover that does not notice them is worth nothing.
  */
 import { pathToFileURL } from "node:url";
 import { bundleModule } from "../../bundle.ts";
@@ -13,7 +13,10 @@ export interface Plant {
   readonly file: string;
   readonly find: string;
   readonly put: string;
-  /** Random pairs by which it is noticed, from FIRST_SEED on, with as many to spare; 0: by the kept pairs alone. */
+  /**
+   * Random pairs by which it is noticed, from FIRST_SEED on, with as many to spare; 0: by the kept pairs
+   * alone.
+   */
   readonly within: number;
   /** It is in what cuts a proof short; the others are looked for with that turned off. */
   readonly isInShortcut?: boolean;
@@ -97,8 +100,8 @@ export const PLANTS: readonly Plant[] = [
 ];
 
 /**
- * The prover with a bug; `isPlanted` false when there is no such text in it any more. It comes with a flow language of its
- * own: what the two hand each other, flows and groups, is plain data.
+ * The prover with a bug; `isPlanted` false when there is no such text in it any more. It comes with a flow
+ * language of its own: what the two hand each other, flows and groups, is plain data.
  */
 export async function withPlant(
   plant: Plant,

@@ -1,6 +1,6 @@
 /**
- * Tiny worlds: which packets there are, all of them, as records (evaluate.ts), as frames, and as the space that the
- * prover is told. A field has a few values; the product of all of them is tried.
+ * Tiny worlds: which packets there are, all of them, as records (evaluate.ts), as frames, and as the space
+ * that the prover is told. A field has a few values; the product of all of them is tried.
  */
 import { KEY } from "../../../src/openflow/index.ts";
 import { SNAP_WORD } from "../../../src/verify/symbolic/extractions.ts";

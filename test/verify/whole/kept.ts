@@ -1,5 +1,6 @@
 /**
- * Small pairs that were answered wrongly once, or would be by a prover that forgets one thing: by name, with the answer.
+ * Small pairs that were answered wrongly once, or would be by a prover that forgets one thing: by name, with
+ * the answer.
  */
 import type { Protocol } from "../../../src/openflow/index.ts";
 
