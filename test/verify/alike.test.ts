@@ -389,7 +389,7 @@ const PLANTS: readonly { file: string; find: string; put: string; a: string; b: 
 ];
 
 for (const { file, find, put, a, b } of PLANTS)
-  test(`a planted bug is noticed: ${file}, ${find}`, async () => {
+  test(`the mutant is detected: ${file}, ${find}`, async () => {
     const plant = { name: find, file, find, put, within: 0, isInShortcut: true };
     let verdict = "";
     const { isPlanted } = await withPlant(plant, prover => {

@@ -1,6 +1,6 @@
 /**
  * The proof with conjunctive matches: what is the same and what is not, random pairs whose verdict every
- * frame of a small world confirms, mistakes planted in the prover, and tables of a size that policies have.
+ * frame of a small world confirms, mutants of the prover, and tables of a size that policies have.
  * CONJUNCTIVE_PAIRS says how many random pairs, SEED which.
  */
 

@@ -207,7 +207,7 @@ function isKilled(a: FlowTable, b: FlowTable, proof: Proof, told: string): boole
     assert.is.not(
       seenOf(left.run(inPort, frame)),
       seenOf(right.run(inPort, frame)),
-      `${told}: a witness that shows nothing`,
+      `${told}: a counterexample without a difference`,
     );
   return true;
 }

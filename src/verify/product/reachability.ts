@@ -2,6 +2,7 @@
  * Abstract interpretation of one program: propagates packets, as cubes of known bits, from the input through
  * all tables until nothing changes, and reports the goals (ambiguity-goals.ts) that they satisfy.
  */
+
 import { KEY, KEY_WORDS, PORT, type Step } from "../../openflow/index.ts";
 import { unreachable } from "../../wire/index.ts";
 import { learnedTable, learnsOf, tablesReached } from "../symbolic/asked.ts";
@@ -9,6 +10,7 @@ import type { Node } from "../symbolic/bands.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { listingsOf } from "../symbolic/listing.ts";
 import type { WordTest } from "../symbolic/match-tests.ts";
+import { isSimple } from "../symbolic/simple-steps.ts";
 import { bindGroup, orderBound } from "../symbolic/slot-values.ts";
 import type { Subtable } from "../symbolic/sorted-subtable.ts";
 import type { Template } from "../symbolic/templates.ts";
@@ -225,6 +227,10 @@ export class Reachability {
     if (depth > MAX_GROUPS_DEEP) throw new TooMany();
     for (const step of steps) {
       this.#count(1);
+      if (isSimple(step)) {
+        write(cube, writesOf(step, template, flow), step.do === "nothing", this.#lastingMask);
+        continue;
+      }
       switch (step.do) {
         case "exit":
           return cube;
@@ -251,25 +257,12 @@ export class Reachability {
           break;
         case "output":
         case "output_field":
-        case "output_truncated":
-        case "controller":
-        case "enqueue":
-        case "push_vlan":
-        case "pop_vlan":
-        case "push_mpls":
         case "pop_mpls":
         case "set":
         case "push":
         case "pop":
-        case "dec_ttl":
-        case "dec_mpls_ttl":
-        case "set_queue":
-        case "pop_queue":
-        case "clear_actions":
-        case "nothing":
         case "effect":
-        case "unknown":
-        case "unroll": {
+        case "unknown": {
           const next = this.#other(step, template, flow, cube, table);
           if (next === null) return null;
           cube = next;
@@ -319,7 +312,7 @@ export class Reachability {
       this.#track(step, cube, table);
       return cube;
     }
-    const isSure = step.do === "nothing" || (step.do === "set" && step.prerequisite === "none");
+    const isSure = step.do === "set" && step.prerequisite === "none";
     write(cube, writesOf(step, template, flow), isSure, this.#lastingMask);
     // The lookup may or may not happen.
     for (const next of tablesReached(this.#program, step, table)) {

@@ -2,9 +2,11 @@
  * Over-approximations from the steps of a program alone: which tables they look up, which flows they learn,
  * and what any step writes to a word of the flow key. No packet can do more.
  */
+
 import { KEY, PORT, type Step } from "../../openflow/index.ts";
 import { unreachable } from "../../wire/index.ts";
 import type { Program } from "./compiled-tables.ts";
+import { isSimple } from "./simple-steps.ts";
 import { bindGroup } from "./slot-values.ts";
 import { Subtable } from "./sorted-subtable.ts";
 import type { Template } from "./templates.ts";
@@ -110,6 +112,7 @@ const REACHES_NOTHING = new RegExp(
 
 /** Tables that a step itself looks up; nested lists and buckets are not included. */
 export function tablesReached(program: Program, step: Step, table: number): readonly number[] {
+  if (isSimple(step)) return [];
   switch (step.do) {
     case "resubmit":
       return [step.table ?? table];
@@ -122,28 +125,15 @@ export function tablesReached(program: Program, step: Step, table: number): read
       return [0];
     case "unknown":
       return reachedByUnknown(step, table);
-    case "output_truncated":
-    case "controller":
-    case "enqueue":
     case "group":
-    case "push_vlan":
-    case "pop_vlan":
-    case "push_mpls":
     case "set":
     case "move":
     case "push":
     case "pop":
-    case "dec_ttl":
-    case "dec_mpls_ttl":
-    case "set_queue":
-    case "pop_queue":
     case "write_actions":
-    case "clear_actions":
     case "clone":
     case "exit":
-    case "nothing":
     case "effect":
-    case "unroll":
       return [];
     default:
       return unreachable(step);

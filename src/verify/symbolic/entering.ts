@@ -3,10 +3,12 @@
  * are tunnels. A word that no flow matches or writes is the same in both outputs, so only the words that a
  * flow names are input. Connection tracking state is not input: an incoming frame is untracked.
  */
+
 import { ACCOMPANYING_WORDS, type Field, KEY, type Step } from "../../openflow/index.ts";
 import { unreachable } from "../../wire/index.ts";
 import type { Program } from "./compiled-tables.ts";
 import type { PortKinds, Space } from "./input-space.ts";
+import { isSimple } from "./simple-steps.ts";
 
 export const TUNNEL_WORDS: readonly number[] = ACCOMPANYING_WORDS.filter(word => word >= KEY.tunnelId);
 
@@ -25,6 +27,7 @@ const wordsOf = ({ place }: Field): number[] =>
     : Array.from({ length: Math.ceil((place.shift + place.bits) / 32) }, (_, index) => place.word + index);
 
 function fieldsOf(step: Step): readonly Field[] {
+  if (isSimple(step)) return [];
   switch (step.do) {
     case "set":
       return [step.field];
@@ -38,26 +41,13 @@ function fieldsOf(step: Step): readonly Field[] {
     case "effect":
       return step.reads.map(({ field }) => field);
     case "output":
-    case "output_truncated":
-    case "controller":
-    case "enqueue":
     case "group":
     case "resubmit":
-    case "push_vlan":
-    case "pop_vlan":
-    case "push_mpls":
     case "pop_mpls":
-    case "dec_ttl":
-    case "dec_mpls_ttl":
-    case "set_queue":
-    case "pop_queue":
     case "write_actions":
-    case "clear_actions":
     case "clone":
     case "exit":
-    case "nothing":
     case "unknown":
-    case "unroll":
       return [];
     default:
       return unreachable(step);

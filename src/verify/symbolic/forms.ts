@@ -4,10 +4,12 @@
  * Notation and group numbers are gone: a group is replaced by what it does. Steps that no text can describe
  * get a unique text.
  */
+
 import { type Action, compileActions, type Group, PORT, type Step } from "../../openflow/index.ts";
 import { unreachable } from "../../wire/index.ts";
 import { tablesReached } from "./asked.ts";
 import type { Program } from "./compiled-tables.ts";
+import { isSimple } from "./simple-steps.ts";
 import { bindGroup, isRowSet, isSingleFlow, NO_VALUES } from "./slot-values.ts";
 import type { Bound, SlotValues } from "./state.ts";
 import type { Template } from "./templates.ts";
@@ -104,6 +106,7 @@ export class Forms {
   }
 
   #made(step: Step, slotValues: SlotValues, place: Place): Form {
+    if (isSimple(step)) return this.#plain(step, slotValues, place);
     switch (step.do) {
       case "clone": {
         const { text, tables } = this.#list(step.steps, slotValues, place);
@@ -117,28 +120,15 @@ export class Forms {
         return this.#group(step, place);
       case "output":
       case "output_field":
-      case "output_truncated":
-      case "controller":
-      case "enqueue":
       case "resubmit":
-      case "push_vlan":
-      case "pop_vlan":
-      case "push_mpls":
       case "pop_mpls":
       case "set":
       case "move":
       case "push":
       case "pop":
-      case "dec_ttl":
-      case "dec_mpls_ttl":
-      case "set_queue":
-      case "pop_queue":
-      case "clear_actions":
       case "exit":
-      case "nothing":
       case "effect":
       case "unknown":
-      case "unroll":
         return this.#plain(step, slotValues, place);
       default:
         return unreachable(step);

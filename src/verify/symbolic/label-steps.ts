@@ -7,7 +7,6 @@ import { decremented } from "./actions.ts";
 import type { Decider } from "./decider.ts";
 import { isIp, isMpls } from "./fields.ts";
 import { countLabels, MPLS_LABELS, popLabel, pushLabel } from "./label-stack.ts";
-import type { MachineContext } from "./machine-context.ts";
 import type { Outputs } from "./outputs.ts";
 import { EndsSwitch, POP_ENDS_SWITCH } from "./packet.ts";
 import { refuseNoted } from "./passes.ts";
@@ -16,13 +15,11 @@ import { replaceTop, restored, type State } from "./state.ts";
 const TOO_MANY_LABELS = "too many labels";
 
 export class LabelSteps {
-  readonly #context: MachineContext;
   readonly #by: Decider;
   readonly #outputs: Outputs;
 
-  constructor(context: MachineContext, outputs: Outputs) {
-    this.#context = context;
-    this.#by = context.by;
+  constructor(by: Decider, outputs: Outputs) {
+    this.#by = by;
     this.#outputs = outputs;
   }
 
@@ -57,21 +54,21 @@ export class LabelSteps {
     return { ...next, frames: state.frames.slice(0, bucket + 1) };
   }
 
-  decrementTtl(state: State, controllerCount: number): State {
+  decrementTtl(state: State, controllerCount: number, line: number): State {
     const { flow } = state;
     if (!isIp(this.#by, flow)) return state;
     const ttl = flow[KEY.nwTtl]!;
-    const less = decremented(this.#by, ttl, 0, this.#context.line);
+    const less = decremented(this.#by, ttl, 0, line);
     if (less !== null) return { ...state, flow: flow.with(KEY.nwTtl, less) };
     let next = state;
     for (let i = 0; i < controllerCount; i++) next = this.#outputs.toController(next);
     return replaceTop(next, null);
   }
 
-  decrementMplsTtl(state: State): State {
+  decrementMplsTtl(state: State, line: number): State {
     const { flow } = state;
     if (!isMpls(this.#by, flow)) return replaceTop(state, null);
-    const less = decremented(this.#by, flow[KEY.mplsLse]!, 0, this.#context.line);
+    const less = decremented(this.#by, flow[KEY.mplsLse]!, 0, line);
     if (less !== null) return { ...state, flow: flow.with(KEY.mplsLse, less) };
     return replaceTop(this.#outputs.toController(state), null);
   }

@@ -58,7 +58,7 @@ export class Machine {
     this.#by = by;
     this.#outputs = new Outputs(this.#context);
     this.#passes = new Passes(this.#context, this.#outputs);
-    this.#labels = new LabelSteps(this.#context, this.#outputs);
+    this.#labels = new LabelSteps(by, this.#outputs);
     this.#state = state;
   }
 
@@ -165,9 +165,9 @@ export class Machine {
       case "clone":
         return this.#clone(state, step, slotValues, isLast);
       case "dec_ttl":
-        return this.#labels.decrementTtl(state, step.controllers.length);
+        return this.#labels.decrementTtl(state, step.controllers.length, step.line);
       case "dec_mpls_ttl":
-        return this.#labels.decrementMplsTtl(state);
+        return this.#labels.decrementMplsTtl(state, step.line);
       case "push_mpls":
         return this.#labels.pushMpls(state, step.type);
       case "pop_mpls":

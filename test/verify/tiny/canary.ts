@@ -1,5 +1,5 @@
 /**
- * Bugs planted in the prover: a bundle of it with one piece of its text replaced, loaded beside the real
+ * Mutants of the prover: a bundle of it with one piece of its text replaced, loaded beside the real
  * one. A test of the prover that does not notice them is worth nothing.
  */
 import { pathToFileURL } from "node:url";
@@ -22,7 +22,7 @@ export interface Plant {
   readonly isInShortcut?: boolean;
 }
 
-/** Where the search for a planted bug begins. */
+/** Where the search for a mutant begins. */
 export const FIRST_SEED = 9000;
 
 /** One for each thing that the prover must not forget. */

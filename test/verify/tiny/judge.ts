@@ -311,9 +311,9 @@ function falsehood(
   if (verdict !== truth && verdict !== "unknown" && !isEither)
     return `it is ${truth}, and was called ${verdict}`;
   for (const { inPort, frame } of proof.differences) {
-    if (!packets.has(inPort, frame)) return `a witness that is not of this world: ${inPort} ${hex(frame)}`;
+    if (!packets.has(inPort, frame)) return `a counterexample outside this world: ${inPort} ${hex(frame)}`;
     if (a.runFrame(inPort, frame) === b.runFrame(inPort, frame))
-      return `a witness that shows nothing: ${inPort} ${hex(frame)}`;
+      return `a counterexample without a difference: ${inPort} ${hex(frame)}`;
   }
   for (const { side, inPort, frame } of proof.ambiguous) {
     if (!packets.has(inPort, frame)) return `an ambiguity that is not of this world: ${inPort} ${hex(frame)}`;

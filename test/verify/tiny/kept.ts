@@ -1,5 +1,5 @@
 /**
- * Small pairs that were answered wrongly once, and those that a bug planted in the prover (canary.ts) makes
+ * Small pairs that were answered wrongly once, and those that a mutant of the prover (canary.ts) makes
  * wrong: what random pairs would seldom meet.
  */
 import type { Case } from "./judge.ts";
@@ -72,7 +72,7 @@ function behindTwoPorts(
 const written = (value: number): Action[] => [{ do: "write", actions: [setDst(value), output] }];
 const sent = (value: number): Action[] => [setDst(value), output];
 
-/** Each was answered wrongly once, or is by the prover with a planted bug. */
+/** Each was answered wrongly once, or is by a mutant of the prover. */
 export const KEPT: readonly Kept[] = [
   {
     name: "a move between words of which the world says that they are the same",

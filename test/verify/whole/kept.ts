@@ -41,19 +41,19 @@ export const KEPT: readonly Kept[] = [
     verdict: "equal",
   },
   {
-    name: "what was written before a packet is read anew is not forgotten",
+    name: "writes before a recirculation persist",
     a: `ip actions=set_field:192.0.2.1->nw_dst,${AGAIN}\ntable=1 actions=output:1`,
     b: `ip actions=${AGAIN}\ntable=1 actions=output:1`,
     verdict: "different",
   },
   {
-    name: "a packet that is read anew six times goes on, and one that would be a seventh time does not",
+    name: "a packet is recirculated six times, and not a seventh time",
     a: `ip actions=${AGAIN}\n${[1, 2, 3, 4, 5, 6].map(n => `table=${n} actions=push_mpls:0x8847,pop_mpls:0x0800,resubmit(,${n + 1})`).join("\n")}\ntable=7 actions=output:1`,
     b: "actions=drop",
     verdict: "equal",
   },
   {
-    name: "packets that are read anew one beside the other are none of them too deep",
+    name: "packets recirculated one beside the other do not add up to a limit",
     a: `ip actions=group:1\ntable=1 actions=output:1`,
     b: "ip actions=drop",
     groups: `group_id=1,type=all${",bucket=actions=push_mpls:0x8847,pop_mpls:0x0800,resubmit(,1)".repeat(8)}`,
