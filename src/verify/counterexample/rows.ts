@@ -388,4 +388,4 @@ function movedTo(path: Path, base: Input, { element }: Suspect): Input {
 /** More than the words of a key. */
 const MAX_WORDS = 1024;
 if (MAX_WORDS <= KEY_WORDS || !Number.isSafeInteger(MAX_FLOWS * MAX_FLOWS))
-  throw new Error("assertion: numbers that identify words and pairs of flows are unique");
+  throw new Error("internal error: numbers of words or pairs of flows are not unique");

@@ -31,7 +31,7 @@ export class Lookups {
   /** All results of a state's pending lookup. */
   run(program: Program, state: State, path: Path): Outcome[] {
     const { lookup } = state;
-    if (lookup === null) throw new Error("assertion: the machine stands at a lookup");
+    if (lookup === null) throw new Error("internal error: there is no pending lookup");
     const key = state.flow.with(KEY.inPort, lookup.inPort);
     const outcomes: Outcome[] = [];
     const bands = program.tables.get(lookup.table) ?? [];

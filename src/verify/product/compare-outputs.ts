@@ -156,7 +156,7 @@ export class Comparison {
     if (left.is === "output" && right.is === "output") return this.#outputs(left, right, a, b, path);
     if (left.is === "packet_in" && right.is === "packet_in") return this.#packetIns(left, right, a, b, path);
     if (left.is === "effect" && right.is === "effect") return this.#effects(left, right, a, b, path);
-    throw new Error("assertion: events of one rank are of one format");
+    throw new Error("internal error: two events of one rank differ in kind");
   }
 
   #outputs(left: Output, right: Output, a: readonly Event[], b: readonly Event[], path: Path): boolean {
@@ -313,7 +313,8 @@ export class Comparison {
    * do not.
    */
   #cut([left, ...a]: readonly Event[], [right, ...b]: readonly Event[], path: Path): boolean {
-    if (left?.is !== "output" || right?.is !== "output") throw new Error("assertion: outputs are cut");
+    if (left?.is !== "output" || right?.is !== "output")
+      throw new Error("internal error: truncated events are not outputs");
     const least = Math.min(left.maxBytes ?? MAX_BYTES, right.maxBytes ?? MAX_BYTES);
     const { long, short } = lengthsOf(this.#extractions, path);
     const what = "max_len";

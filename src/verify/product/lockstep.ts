@@ -56,7 +56,7 @@ const DEEP = 40;
 
 // A memoized state must stay below the limits, whatever led to it: the margin is for one pass behind it.
 if (!(MANY_LOOKUPS < MAX_LOOKUPS && MANY_BYTES < MAX_ACTION_BYTES && SHALLOW < DEEP && DEEP < MAX_DEPTH))
-  throw new Error("assertion: states near the limits of Open vSwitch are not memoized");
+  throw new Error("internal error: limits of memoized states exceed those of Open vSwitch");
 
 export class Product {
   readonly terms = new Terms();

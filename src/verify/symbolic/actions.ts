@@ -92,7 +92,7 @@ export function change(by: Decider, state: State, step: KeyStep, slotValues: Slo
       };
     case "unroll": {
       const top = topOf(state);
-      if (top?.is !== "steps") throw new Error("assertion: steps run from a list");
+      if (top?.is !== "steps") throw new Error("internal error: a step runs outside a list");
       return replaceTop(state, { ...top, table: step.table });
     }
     default:

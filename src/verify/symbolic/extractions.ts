@@ -174,7 +174,7 @@ export class Extractions {
       let formats = 0;
       for (const [index, format] of this.space.formats.entries())
         if (format.layer3 === layer3) formats |= 1 << index;
-      if (formats === 0) throw new Error("assertion: the space has formats of what is behind labels");
+      if (formats === 0) throw new Error("internal error: the input space lacks the formats behind labels");
       this.list.push({ name, formats, behind: { type: claimed, popped, isShifted } });
     }
     for (const word of INNER_WORDS) key[word] = terms.atomWord(this.atom(extraction, word));

@@ -26,7 +26,7 @@ function pieces(
   visit: (word: number, shift: number, count: number, at: number) => void,
 ): void {
   const { place } = field;
-  if (place === null) throw new Error(`assertion: ${field.name} has a place`);
+  if (place === null) throw new Error(`internal error: field ${field.name} has no place in the flow key`);
   const last = place.word + (place.bits > 32 ? Math.ceil(place.bits / 32) - 1 : 0);
   for (let done = 0; done < bits; ) {
     const bit = place.shift + start + done;

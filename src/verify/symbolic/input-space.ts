@@ -216,7 +216,7 @@ export const FRAME_FORMATS: readonly FrameFormat[] = [
   stack("cut at once"),
 ];
 
-if (FRAME_FORMATS.length > 31) throw new Error("assertion: formats fit into the bits of a number");
+if (FRAME_FORMATS.length > 31) throw new Error("internal error: more frame formats than bits of a number");
 
 /** Ports of incoming frames: 1 to 0xfeff, and LOCAL. */
 const IN_PORTS: readonly Cube[] = [...rangeCubes(1, 0xfeff), { mask: 0xffffffff, value: 0xfffffffe }];

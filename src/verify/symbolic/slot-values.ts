@@ -14,7 +14,7 @@ export const NO_VALUES: SlotValues = {
   id: slotValuesCount++,
   template: null,
   read: () => {
-    throw new Error("assertion: steps without a template have no slots");
+    throw new Error("internal error: a slot of a step without a template");
   },
 };
 

@@ -76,7 +76,7 @@ export class Subtable {
       for (const [i, column] of columns.entries()) this.#values.set(words[i]!, column);
     }
     const values = this.#values.get(at);
-    if (values === undefined) throw new Error("assertion: word of a template's slot");
+    if (values === undefined) throw new Error("internal error: not the word of a slot");
     return values;
   }
 

@@ -251,7 +251,7 @@ export const LAYER_3 = { from: KEY.nwSrc as number, to: KEY.nshBase as number } 
 /** The state after a lookup: `list` are the steps of the matched flow; null for a miss. */
 export function enter(state: State, list: readonly Bound[] | null, hit: Hit | null): State {
   const { lookup } = state;
-  if (lookup === null) throw new Error("assertion: a lookup is answered");
+  if (lookup === null) throw new Error("internal error: there is no pending lookup");
   const answered = { ...state, lookup: null, lookups: state.lookups + 1 };
   if (list === null || hit === null) return answered;
   const depth = depthOf(state) + lookup.deepens;

@@ -358,7 +358,8 @@ function stepAt(
   const before = actions.slice(0, index!);
   const step = steps[compileActions(before, 0).length]!;
   if (inside.length === 0) return step;
-  if (!("steps" in step && "actions" in action)) throw new Error("assertion: a path leads to nested steps");
+  if (!("steps" in step && "actions" in action))
+    throw new Error("internal error: the path of a slot leads to no nested steps");
   return stepAt(action.actions, step.steps, inside);
 }
 
