@@ -60,9 +60,12 @@ export class PathDecider implements Decider {
     throw new Fork([of(formats & yes), of(formats & ~yes)]);
   };
 
-  compare = (a: Word, b: Word): boolean | null => {
+  compare = (a: Word, b: Word, mustDecide: boolean): boolean | null => {
     const { yes, no } = splitEqual(this.#path, a, b);
-    return no.length === 0 ? true : yes === null ? false : null;
+    if (no.length === 0) return true;
+    if (yes === null) return false;
+    if (mustDecide) throw new Fork([yes, ...no]);
+    return null;
   };
 
   extend = (): void => {

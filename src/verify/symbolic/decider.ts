@@ -11,8 +11,8 @@ export interface Decider {
   readonly terms: Terms;
   is(word: Word, mask: number, value: number): boolean;
   isSame(a: Word, b: Word): boolean;
-  /** Whether two words are equal; null if it depends on the input. Does not throw. */
-  compare(a: Word, b: Word): boolean | null;
+  /** Whether two words are equal. If it depends on the input: null or, with `mustDecide`, an exception. */
+  compare(a: Word, b: Word, mustDecide: boolean): boolean | null;
   /** Whether the frame format of an extraction satisfies `test`. */
   hasFormat(extraction: number, test: (format: FrameFormat) => boolean): boolean;
   /** Adds the extractions made since; call it before questions about them. */

@@ -49,10 +49,9 @@ export class Outputs {
     if (!this.#hasPort(port)) return state;
     let hidden = notTo;
     if (hidden !== null) {
-      let isHidden = this.#by.compare(port, hidden);
       // No bytes are committed for a port that is suppressed; a later output could reveal the difference.
-      if (isHidden === null && port.value !== null && goesOn(state) && isWritten(state))
-        isHidden = this.#by.isSame(port, hidden);
+      const isRevealed = port.value !== null && goesOn(state) && isWritten(state);
+      const isHidden = this.#by.compare(port, hidden, isRevealed);
       if (isHidden === true) return state;
       if (isHidden === false) hidden = null;
     }
