@@ -1,16 +1,16 @@
 /**
- * What a proof may take: classes of frames, time from when it was begun, and steps, for tests, which the clock must not
- * decide. Everything that can be long asks it as it goes on, the search for frames too, so that whatever is asked there is
- * an answer in time, if only "unknown".
+ * The limits of a proof: packet classes, seconds, and steps (for tests, which must not depend on the clock).
+ * Every loop that can be long calls step(), including the search for counterexamples, so a proof always ends
+ * in time, at worst with `unknown`.
  */
 
-/** The proof may take no more. */
+/** The proof reached a limit. */
 export class OutOfBudget extends Error {}
 
-/** Somebody asked for the end. */
+/** The caller stopped the proof. */
 export class Interrupted extends OutOfBudget {}
 
-/** The clock is looked at once in so many steps. */
+/** The clock is read once per this number of steps. */
 const STEPS = 64;
 
 export class Budget {
@@ -18,12 +18,12 @@ export class Budget {
   readonly #until: number;
   readonly #maxSteps: number;
   #steps = 0;
-  /** Classes of frames that were taken. */
+  /** Packet classes so far. */
   classes = 0;
 
   readonly #isStopped: () => boolean;
 
-  /** Time runs from now on. `isStopped` is asked now and then. */
+  /** The time starts now. `isStopped` is called every few steps. */
   constructor(
     maxClasses: number,
     maxSeconds: number,
@@ -36,7 +36,7 @@ export class Budget {
     this.#until = performance.now() + maxSeconds * 1000;
   }
 
-  /** One small piece of work. Throws OutOfBudget. */
+  /** Counts one small piece of work. Throws OutOfBudget. */
   step(): void {
     if (++this.#steps % STEPS !== 0) return;
     if (this.#steps > this.#maxSteps) throw new OutOfBudget("steps");
@@ -44,7 +44,7 @@ export class Budget {
     if (this.#isStopped()) throw new Interrupted("interrupted");
   }
 
-  /** One more class of frames. Throws OutOfBudget. */
+  /** Counts one more packet class. Throws OutOfBudget. */
   takeClass(): void {
     if (++this.classes > this.#maxClasses) throw new OutOfBudget("classes");
   }

@@ -1,17 +1,18 @@
 /**
- * Cookies of two dumps: flows with the same table, priority and match are one flow to Open vSwitch, and may still carry
- * different cookies. Flows that only one side has are not looked at here; the proof judges what they do.
+ * Compares the cookies of two dumps. Flows with the same table, priority and match are one flow to Open
+ * vSwitch, and may still have different cookies. Flows that only one dump has are ignored here; the proof
+ * compares what they do.
  */
 import { type FlowColumns, identityText } from "../openflow/index.ts";
 import type { FlowLine } from "./findings.ts";
 
 export interface CookieMismatches {
   readonly count: number;
-  /** One of them: the lines are read when they are asked for. */
+  /** One mismatch; its lines are parsed on demand. */
   at(index: number): { readonly a: FlowLine; readonly b: FlowLine };
 }
 
-/** Compares the cookies, reading every flow once: about a second for 100,000 flows. */
+/** Compares the cookies; parses every flow once, about a second for 100,000 flows. */
 export function compareCookies(a: FlowColumns, b: FlowColumns): CookieMismatches {
   const known = new Map<string, number>();
   for (let index = 0; index < a.count; index++) known.set(identityText(a.flow(index)), index);

@@ -1,21 +1,40 @@
 /**
- * What a proof has found: differences and overlaps, each with a frame, and what is left open. Plain data; how it is found is
- * in showing.ts.
+ * The results of a proof: differences and ambiguities, each with a frame, and the reasons for `unknown`.
+ * Plain data; counterexample/search.ts fills it.
  */
 import type { Effects, EnteringState } from "../openflow/index.ts";
-import type { FlowPairs } from "./counterexample/rows.ts";
+
+/** Index of a flow in its columns; NO_FLOW if none matched. */
+export const NO_FLOW = -1;
+
+/** The flows at which a and b diverge, as pairs of indices. */
+export interface FlowPairs {
+  readonly count: number;
+  /** Pairs for which neither a frame nor a proof that there is none was found. */
+  readonly openCount: number;
+  at(index: number): FlowPair;
+  /** Equal for the same pair in several differences of a proof. */
+  nameAt(index: number): number;
+}
+
+export interface FlowPair {
+  readonly a: number;
+  readonly b: number;
+  /** The side that lacks a flow with the other's table, priority and match; null if both have one. */
+  readonly missing: "a" | "b" | null;
+}
 
 export interface FlowLine {
   readonly file: string;
   readonly line: number;
   readonly text: string;
-  /** The flows whose conjunction actions led to it; absent where it matched by itself. */
+  /** The flows whose conjunction actions led to this one; absent if it matched by itself. */
   readonly clauses?: readonly FlowLine[];
 }
 
-/** What one side does with the frame of a difference. */
+/** The outcome of one side for the frame of a difference. */
 export interface Behaviour extends Effects {
-  /** Limits of the switch that undid everything. */
+  /** Limits of the switch that undid the pass. */
   readonly errors: readonly string[];
   readonly flows: readonly FlowLine[];
 }
@@ -23,19 +42,19 @@ export interface Behaviour extends Effects {
 export interface Difference {
   readonly inPort: number;
   readonly frame: Uint8Array;
-  /** What the frame brings with it beside its bytes. */
+  /** Accompanying state of the frame. */
   readonly state: EnteringState;
-  /** Ports that must be tunnels for this, of which it is not known whether they are. */
+  /** Ports that must be tunnels for the difference, if it is not known whether they are. */
   readonly tunnels: readonly number[];
   readonly a: Behaviour;
   readonly b: Behaviour;
-  /** What differs first, for people: port, checksum, or names of fields with commas between them. */
+  /** The first difference, for people: port, checksum, or comma-separated field names. */
   readonly what: string;
-  /** Rows of the table that differ in the same way, of how many that were hit alike. */
+  /** Number of differing rows of the table, and of all rows that matched together. */
   readonly affected: string;
-  /** Where the two part: every pair of flows for which a frame shows that they do. */
+  /** Every pair of flows at which a and b diverge and for which a frame confirms it. */
   readonly rows: FlowPairs;
-  /** Rows of the table that are hit alike, those that differ among them; 0: flows by themselves. */
+  /** Rows of the table that matched together, with or without a difference; 0 for single flows. */
   readonly alike: number;
 }
 
@@ -59,7 +78,7 @@ export class Findings {
   readonly unknowns = new Map<string, Unknown>();
   readonly max: number;
 
-  /** Differences, and ambiguities, are enough at `max` of them. */
+  /** The search stops at `max` differences, and at `max` ambiguities. */
   constructor(max: number) {
     this.max = max;
   }

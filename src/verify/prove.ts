@@ -1,14 +1,14 @@
 /**
- * The question and its answer: do two flow tables do the same with every frame on every port? A difference is only told
- * with a frame that shows it, run through the interpreter with both tables. What is not modelled, and what was found
- * but cannot be shown, makes the answer "unknown", never "equal".
+ * Proves that two flow tables do the same with every frame on every port, or finds counterexamples. A
+ * difference is reported only with a frame for which the interpreter confirms it. Anything that is not
+ * modelled, or found but not confirmed, makes the verdict `unknown`, never `equal`.
  */
 import type { FlowColumns, Group, OvsVersion } from "../openflow/index.ts";
 import { Budget, Interrupted, OutOfBudget } from "./budget.ts";
-import { Showing } from "./counterexample/search.ts";
+import { Counterexamples } from "./counterexample/search.ts";
 import { type Ambiguous, type Difference, Findings, type Unknown } from "./findings.ts";
-import { Alike } from "./product/alike.ts";
-import type { Ignored } from "./product/compare-outputs.ts";
+import { AlikeTables } from "./product/alike.ts";
+import type { Ignored } from "./product/event-order.ts";
 import { Product } from "./product/lockstep.ts";
 import { Program } from "./symbolic/compiled-tables.ts";
 import { countKeys } from "./symbolic/count-keys.ts";
@@ -22,46 +22,48 @@ export interface FlowTable {
 
 export interface Proof {
   readonly verdict: "equal" | "different" | "ambiguous" | "unknown";
-  /** Classes of frames that were told apart. */
+  /** Number of packet classes. */
   readonly classes: number;
-  /** How many flow keys there are, and were covered, as a power of two. */
+  /** The number of flow keys that the proof covers, as a power of two. */
   readonly packets: string;
   readonly flows: { readonly a: number; readonly b: number };
   readonly seconds: number;
   readonly differences: readonly Difference[];
   readonly ambiguous: readonly Ambiguous[];
   readonly unknown: readonly Unknown[];
-  /** False when the search for differences ended early, at as many as were asked for or at the end of the budget. */
+  /** False if the search stopped early, at maxDifferences or at the end of the budget. */
   readonly isComplete: boolean;
 }
 
 export interface ProofOptions {
   readonly space?: Space;
-  /** Which ports are tunnels. Nothing is known of the others: each may be one. */
+  /** Which ports are tunnels. Default: not known for any port. */
   readonly ports?: PortKinds;
-  /** What of an outcome is not compared: nothing. */
+  /** Parts of the outcome to exclude from the comparison. Default: none. */
   readonly ignored?: ReadonlySet<Ignored>;
-  /** Classes of frames before the answer is unknown(budget): 1,000,000. */
+  /** Limit on packet classes, then `unknown` with reason budget. Default: 1,000,000. */
   readonly maxClasses?: number;
-  /** Small pieces of work before that: no limit. Unlike seconds they do not depend on the machine. */
+  /** Limit on steps of work, independent of the machine's speed. Default: none. */
   readonly maxSteps?: number;
-  /** Seconds: 300. */
+  /** Limit in seconds. Default: 300. */
   readonly maxSeconds?: number;
-  /** Differences of different kinds that are looked for: 20. */
+  /** Differences to report, each with another cause. Default: 20. */
   readonly maxDifferences?: number;
-  /** Whether all rows of each difference are looked for, one by one: true. Without, a verdict comes sooner. */
+  /**
+   * Whether to find all pairs of flows of each difference. Default: true; without, the verdict comes sooner.
+   */
   readonly hasRows?: boolean;
-  /** Asked now and then; true ends the proof with what is known by then, and with `unknown` INTERRUPTED. */
+  /** Called every few steps; true stops the proof with the results so far and the unknown INTERRUPTED. */
   readonly isStopped?: () => boolean;
-  /** The version of Open vSwitch that runs both tables: 3.1. */
+  /** The version of Open vSwitch that runs both tables. Default: 3.1. */
   readonly ovs?: OvsVersion;
-  /** Goes through tables that are certainly the same, too: for tests of what goes through them. */
+  /** Executes also tables that are equivalent for certain: for tests of the execution. */
   readonly isThorough?: boolean;
 }
 
-/** The feature that is unknown when a proof was ended before its time. */
+/** The unknown feature of a proof that was stopped. */
 export const INTERRUPTED = "interrupted";
-const MAY_MEET = "two flows of one priority may match the same packet";
+const MAY_BE_AMBIGUOUS = "two flows of equal priority may match the same packet";
 
 /** Compares two flow tables. */
 export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): Proof {
@@ -82,19 +84,19 @@ export function prove(a: FlowTable, b: FlowTable, options: ProofOptions = {}): P
   try {
     const programs = [new Program(a, budget, options.ovs), new Program(b, budget, options.ovs)] as const;
     space = withEntering(space, programs, options.ports ?? NO_PORT_KINDS);
-    // A flow that was left out may be anything.
+    // A skipped flow may be any flow.
     const isWhole = [a, b].every(({ flows }) => flows.skipped === 0 && flows.errorCount === 0);
-    const alike = isWhole && !options.isThorough ? new Alike(programs) : null;
+    const alike = isWhole && !options.isThorough ? new AlikeTables(programs) : null;
     const product = new Product(programs[0], programs[1], space, budget, alike, ignored);
-    const showing = new Showing(programs, product, findings, {
+    const counterexamples = new Counterexamples(programs, product, findings, {
       ignored,
       hasRows: options.hasRows ?? true,
     });
     try {
-      isComplete = product.run(showing);
+      isComplete = product.run(counterexamples);
     } finally {
-      showing.finish();
-      if (product.rivalLine !== null) findings.unknownAt("a", MAY_MEET, product.rivalLine);
+      counterexamples.finish();
+      if (product.ambiguousLine !== null) findings.unknownAt("a", MAY_BE_AMBIGUOUS, product.ambiguousLine);
     }
   } catch (error) {
     if (!(error instanceof OutOfBudget)) throw error;

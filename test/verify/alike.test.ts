@@ -1,12 +1,12 @@
 /**
- * Tables that are certainly the same end a comparison at once: what may be cut short, what may not, and that no verdict but
- * "unknown" ever changes by it. ALIKE_PAIRS says how many random tables, SEED which.
+ * Tables that are certainly the same end a comparison at once: what may be cut short, what may not, and that
+ * no verdict but "unknown" ever changes by it. ALIKE_PAIRS says how many random tables, SEED which.
  */
 import { FlowColumns, type Group, Interpreter, parseGroups } from "../../src/openflow/index.ts";
 import { Budget } from "../../src/verify/budget.ts";
 import { sameOutcome } from "../../src/verify/counterexample/confirm.ts";
 import { type Proof, prove } from "../../src/verify/index.ts";
-import { meetingTables } from "../../src/verify/product/meetings.ts";
+import { ambiguousTables } from "../../src/verify/product/ambiguity.ts";
 import { Program } from "../../src/verify/symbolic/compiled-tables.ts";
 import { assert, seed, suite } from "../harness.ts";
 import { rng } from "../model/random.ts";
@@ -122,7 +122,8 @@ table=2,ip actions=${asks(3)},resubmit(,3)
 table=3,ip,reg0=0 actions=${last},resubmit(,1)`;
   assert.is(said(compare(cycle("output:1"), cycle("output:1"))), "equal");
   assert.is.not(compare(cycle("output:1"), cycle("output:2")).verdict, "equal");
-  // One goes back to a table with a smaller number, the other forward: levels of resubmit are counted otherwise.
+  // One goes back to a table with a smaller number, the other forward: levels of resubmit are counted
+  // otherwise.
   const back = `actions=${asks(1)},resubmit(,9)\ntable=9,ip actions=${asks(1)},resubmit(,4)\ntable=4,ip actions=output:1`;
   const forward = back.replaceAll("9", "3");
   assert.is.not(compare(back, forward).verdict, "equal");
@@ -151,7 +152,7 @@ test("what is left to do behind a lookup counts, and what was done before", () =
 
 test("a group that no list has may be another one on each side", () => {
   const proof = compare("actions=group:99", "actions=group:99");
-  assert.is(said(proof), "unknown group 99, which no list of groups has:1");
+  assert.is(said(proof), "unknown group 99, which is missing in the group dump:1");
 });
 
 test("two flows of one priority: told where a frame meets both, equal where none does", () => {
@@ -195,7 +196,7 @@ priority=9,tcp,tp_src=80 actions=conjunction(2,2/2)
 priority=9,conj_id=1,ip actions=meter:1,output:1
 priority=9,conj_id=2,ip actions=meter:1,output:2`;
   const meets = (text: string): boolean =>
-    meetingTables(new Program({ flows: read(text) }, new Budget(1e6, 60))).size > 0;
+    ambiguousTables(new Program({ flows: read(text) }, new Budget(1e6, 60))).size > 0;
   assert.not.ok(meets(conjunctions("10.0.0.2")));
   assert.ok(meets(conjunctions("10.0.0.0/24")));
 });
@@ -231,7 +232,7 @@ table=20,priority=7,${flow} actions=output:5`;
   const same = (text: string): string => compare(text, text).verdict;
   assert.is(same(learn(6, "ip")), "equal");
   const tied = learn(7, "ip");
-  assert.is(said(compare(tied, tied)), "unknown two flows of one priority may match the same packet:1");
+  assert.is(said(compare(tied, tied)), "unknown two flows of equal priority may match the same packet:1");
   // As it stands in a dump once it was learned.
   assert.is(same(learn(7, "vlan_tci=3/0xfff,dl_dst=02:00:00:00:00:01")), "equal");
   const other = "priority=9,arp actions=learn(table=20,priority=6,NXM_OF_IN_PORT[]),resubmit(,20)";
@@ -365,7 +366,7 @@ const PLANTS: readonly { file: string; find: string; put: string; a: string; b: 
     b: "actions=output:2,resubmit(,1)\ntable=1,ip actions=output:3",
   },
   {
-    file: "product/meetings.ts",
+    file: "product/reachability.ts",
     find: "isMet(goal, key, above)",
     put: "false",
     a: "priority=5,ip actions=output:1\npriority=5,in_port=1 actions=output:2",
@@ -380,7 +381,7 @@ const PLANTS: readonly { file: string; find: string; put: string; a: string; b: 
   },
   {
     file: "symbolic/forms.ts",
-    find: "if (group === undefined) return lone();",
+    find: "if (group === undefined) return uniqueForm();",
     put: 'if (group === undefined) return { text: "none", tables: [] };',
     a: "actions=group:1",
     b: "actions=group:1",
@@ -388,7 +389,7 @@ const PLANTS: readonly { file: string; find: string; put: string; a: string; b: 
 ];
 
 for (const { file, find, put, a, b } of PLANTS)
-  test(`a planted bug is noticed: ${file}, ${find}`, async () => {
+  test(`the mutant is detected: ${file}, ${find}`, async () => {
     const plant = { name: find, file, find, put, within: 0, isInShortcut: true };
     let verdict = "";
     const { isPlanted } = await withPlant(plant, prover => {

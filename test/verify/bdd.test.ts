@@ -1,6 +1,6 @@
 /**
- * Two provers, one question: the lock-step machine and decision diagrams on random tables over real fields, up to 2000
- * rules, with edits that should and should not be seen. BDD_PAIRS says how many small pairs.
+ * Two provers, one question: the lock-step machine and decision diagrams on random tables over real fields,
+ * up to 2000 rules, with edits that should and should not be seen. BDD_PAIRS says how many small pairs.
  */
 import { spawnSync } from "node:child_process";
 import { FlowColumns } from "../../src/openflow/index.ts";

@@ -1,6 +1,6 @@
 /**
- * What enters and leaves beside a frame's bytes: tunnel fields, queue, mark, packet-ins with all they carry, learned flows,
- * samples, and effects that only the switch's own state decides.
+ * What enters and leaves beside a frame's bytes: tunnel fields, queue, mark, packet-ins with all they carry,
+ * learned flows, samples, and effects that only the switch's own state decides.
  */
 import { FlowColumns, Interpreter, KEY } from "../../src/openflow/index.ts";
 import { surelyDiffer } from "../../src/verify/counterexample/confirm.ts";

@@ -1,8 +1,9 @@
 /**
- * The proof with conjunctive matches: what is the same and what is not, random pairs whose verdict every frame of a small
- * world confirms, mistakes planted in the prover, and tables of a size that policies have. CONJUNCTIVE_PAIRS says how many
- * random pairs, SEED which.
+ * The proof with conjunctive matches: what is the same and what is not, random pairs whose verdict every
+ * frame of a small world confirms, mutants of the prover, and tables of a size that policies have.
+ * CONJUNCTIVE_PAIRS says how many random pairs, SEED which.
  */
+
 import { pathToFileURL } from "node:url";
 import { FlowColumns } from "../../src/openflow/index.ts";
 import { type Proof, prove } from "../../src/verify/index.ts";
@@ -183,11 +184,14 @@ test("random pairs: the verdict is what every frame says", () => {
   assert.ok(times("ambiguous, called ambiguous") > PAIRS / 40, "too few pairs are ambiguous");
 });
 
-/** A mistake in one file, the piece of its text that it replaces, and a seed that soon leads to a pair that tells. */
+/**
+ * A mistake in one file, the piece of its text that it replaces, and a seed that soon leads to a pair that
+ * tells.
+ */
 const PLANTS: readonly { name: string; file: string; find: string; put: string; from: number }[] = [
   {
     name: "an ordinary flow of the same priority does not win",
-    file: "symbolic/lookup.ts",
+    file: "paths/lookup.ts",
     find: "node => matchesId(node, id) !== false",
     put: "node => matchesId(node, id) !== false && band.conjunctions.length === 0",
     from: 20,
@@ -208,14 +212,14 @@ const PLANTS: readonly { name: string; file: string; find: string; put: string; 
   },
   {
     name: "a clause hides nothing",
-    file: "symbolic/lookup.ts",
-    find: "isAsked(node) && !band.hidden.has(node)",
-    put: "isAsked(node)",
+    file: "paths/lookup.ts",
+    find: "isCandidate(node) && !band.hidden.has(node)",
+    put: "isCandidate(node)",
     from: 25,
   },
   {
     name: "with an id only its own flows are found",
-    file: "symbolic/lookup.ts",
+    file: "paths/lookup.ts",
     find: "matches === true || (matches === null && band.priority < priority)",
     put: "matches === true",
     from: 470,

@@ -1,6 +1,6 @@
 /**
- * The frames of differences as others see them: Wireshark's dissector finds their checksums right, whatever the protocol, bare,
- * tagged or behind a label.
+ * The frames of differences as others see them: Wireshark's dissector finds their checksums right, whatever
+ * the protocol, bare, tagged or behind a label.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { FlowColumns } from "../../src/openflow/index.ts";
 import { prove } from "../../src/verify/index.ts";
 import { assert, peer, suite } from "../harness.ts";
 
-const test = suite("verify › witnesses");
+const test = suite("verify › counterexamples");
 
 /** A flow that only such frames meet, and where tshark says of their checksums whether they are right. */
 const PROTOCOLS: readonly (readonly [match: string, status: string])[] = [

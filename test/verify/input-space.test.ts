@@ -4,12 +4,13 @@
  * which no other test is sure to notice. SPACE_FRAMES says how many frames, SEED which.
  */
 import { extract, KEY, KEY_WORDS } from "../../src/openflow/index.ts";
-import { cubesOf } from "../../src/verify/paths/sat-solver.ts";
+
 import {
+  cubesOf,
   EVERY_FRAME,
+  FRAME_FORMATS,
+  type FrameFormat,
   INPUT_WORDS,
-  KINDS,
-  type Kind,
   widthOfWord,
 } from "../../src/verify/symbolic/input-space.ts";
 import { assert, draws, seed, suite } from "../harness.ts";
@@ -27,14 +28,14 @@ function keyOf(frame: Uint8Array): Uint32Array {
 }
 
 /** Whether a format, or the space in front of the type, allows the value of a word. */
-function allows(kind: Kind, word: number, value: number): boolean {
-  const cubes = cubesOf(EVERY_FRAME, kind, word);
+function allows(format: FrameFormat, word: number, value: number): boolean {
+  const cubes = cubesOf(EVERY_FRAME, format, word);
   if (cubes === null) return value < 2 ** widthOfWord(word);
   return cubes.some(cube => ((value ^ cube.value) & cube.mask) === 0);
 }
 
-const isOf = (key: Uint32Array, kind: Kind): boolean =>
-  !kind.notTypes.includes(key[KEY.dlType]!) && INPUT_WORDS.every(word => allows(kind, word, key[word]!));
+const isOf = (key: Uint32Array, format: FrameFormat): boolean =>
+  !format.notTypes.includes(key[KEY.dlType]!) && INPUT_WORDS.every(word => allows(format, word, key[word]!));
 
 test("every frame is of a format, and every word outside the space is zero", () => {
   const from = seed();
@@ -44,22 +45,22 @@ test("every frame is of a format, and every word outside the space is zero", () 
     const frame = randomFrame(r);
     const key = keyOf(frame);
     const told = `seed ${from}, frame ${i}: ${Buffer.from(frame).toString("hex")}`;
-    const formats = KINDS.filter(kind => isOf(key, kind));
+    const formats = FRAME_FORMATS.filter(format => isOf(key, format));
     assert.ok(formats.length > 0, `no format allows it: ${told}`);
     for (const { name } of formats) seen.add(name);
     const outside = [...key.keys()].filter(word => !INPUT_WORDS.includes(word) && key[word] !== 0);
     assert.is(outside.length, 0, `words ${outside} are not part of the space: ${told}`);
   }
-  const unseen = KINDS.filter(({ name }) => !seen.has(name));
-  process.stdout.write(`  seed ${from}: ${FRAMES} frames, ${seen.size} of ${KINDS.length} formats\n`);
-  assert.ok(unseen.length <= KINDS.length / 4, `never drawn: ${unseen.map(({ name }) => name)}`);
+  const unseen = FRAME_FORMATS.filter(({ name }) => !seen.has(name));
+  process.stdout.write(`  seed ${from}: ${FRAMES} frames, ${seen.size} of ${FRAME_FORMATS.length} formats\n`);
+  assert.ok(unseen.length <= FRAME_FORMATS.length / 4, `never drawn: ${unseen.map(({ name }) => name)}`);
 });
 
 test("a format that is missing is noticed", () => {
   const r = rng(1);
   const keys = Array.from({ length: 3000 }, () => keyOf(randomFrame(r)));
   const isCovered = (without: string): boolean =>
-    keys.every(key => KINDS.some(kind => kind.name !== without && isOf(key, kind)));
+    keys.every(key => FRAME_FORMATS.some(format => format.name !== without && isOf(key, format)));
   for (const name of ["ip4 udp", "arp", "mpls 2", "other", "ip6 tcp", "ip6 nd"])
     assert.not.ok(isCovered(name), `nobody misses ${name}`);
   assert.ok(isCovered("none of them"));

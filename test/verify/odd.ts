@@ -1,8 +1,8 @@
 /**
- * Random flow tables over odd frames: tags, LLC/SNAP, packets that are cut off, stacks of four labels or without a bottom,
- * as well as ordinary ones. The tiny worlds (tiny/) enumerate whole spaces of plain frames; these tables are proven over the
- * space of every frame, and the interpreter, which shares no code with the symbolic machine but the compiler of steps, tries
- * the frames here.
+ * Random flow tables over odd frames: tags, LLC/SNAP, packets that are cut off, stacks of four labels or
+ * without a bottom, as well as ordinary ones. The tiny worlds (tiny/) enumerate whole spaces of plain
+ * frames; these tables are proven over the space of every frame, and the interpreter, which shares no code
+ * with the symbolic machine but the compiler of steps, tries the frames here.
  */
 import {
   type Bucket,
@@ -206,7 +206,8 @@ export const GROUPS: readonly Group[] = [
   group(4, "select", "output:1", "output:2"),
 ];
 
-// --- Frames ---------------------------------------------------------------------------------------------------
+// --- Frames
+// ---------------------------------------------------------------------------------------------------
 
 const hex = (value: number, bytes: number): string => value.toString(16).padStart(bytes * 2, "0");
 const ETHERNET = "000000000002000000000001";

@@ -1,7 +1,7 @@
 /**
- * One label wrong among many flows of a real Open vSwitch: the dump says so, the proof finds it, and the switch does with
- * the frame what was said of both sides. PROOF_ROUTES says how many routes (1000000 takes some minutes, most of them
- * Open vSwitch's own).
+ * One label wrong among many flows of a real Open vSwitch: the dump says so, the proof finds it, and the
+ * switch does with the frame what was said of both sides. PROOF_ROUTES says how many routes (1000000 takes
+ * some minutes, most of them Open vSwitch's own).
  */
 
 import { writeFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * The prover's verdicts before a real switch: pairs of small tables of seventeen families, judged by frames made from
- * the rules' own fields. SWITCH_PAIRS says how many pairs with a verdict (12), SEED which.
+ * The prover's verdicts before a real switch: pairs of small tables of seventeen families, judged by frames
+ * made from the rules' own fields. SWITCH_PAIRS says how many pairs with a verdict (12), SEED which.
  */
 import { assert, peer, seed, suite } from "../harness.ts";
 import { Judge } from "./pairs/judge.ts";

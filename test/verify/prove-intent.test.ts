@@ -1,7 +1,8 @@
 /**
- * The prover on PIPELINE's tables: the flows of random intents against the same flows in other words, which must be
- * equal, and against those of an intent, or a dump, with one thing wrong, which must differ, by a frame that the
- * interpreter says differs. PROOF_INTENTS says how many intents; every frame there is is the space.
+ * The prover on PIPELINE's tables: the flows of random intents against the same flows in other words, which
+ * must be equal, and against those of an intent, or a dump, with one thing wrong, which must differ, by a
+ * frame that the interpreter says differs. PROOF_INTENTS says how many intents; every frame there is is the
+ * space.
  */
 
 import { parseIntent } from "../../src/intent/index.ts";
@@ -206,7 +207,7 @@ function isKilled(a: FlowTable, b: FlowTable, proof: Proof, told: string): boole
     assert.is.not(
       seenOf(left.run(inPort, frame)),
       seenOf(right.run(inPort, frame)),
-      `${told}: a witness that shows nothing`,
+      `${told}: a counterexample without a difference`,
     );
   return true;
 }

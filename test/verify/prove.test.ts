@@ -1,6 +1,6 @@
 /**
- * The prover: pairs of tables that are known to be equal or different, random tiny worlds against every frame they can
- * tell apart. ODD_PAIRS=N makes the worlds as many as one has patience for.
+ * The prover: pairs of tables that are known to be equal or different, random tiny worlds against every
+ * frame they can tell apart. ODD_PAIRS=N makes the worlds as many as one has patience for.
  */
 import { type FlowColumns, FlowColumns as Flows, Interpreter } from "../../src/openflow/index.ts";
 import { sameOutcome } from "../../src/verify/counterexample/confirm.ts";
@@ -171,13 +171,14 @@ const NEVER_EQUAL: Record<string, readonly [a: string, b: string, feature: strin
   "a select group that goes on to tables": [
     "actions=group:3\ntable=1 actions=output:1",
     "actions=group:3\ntable=1 actions=output:2",
-    "a select group that goes on to tables or groups",
+    "a select group with buckets that look up tables or groups",
   ],
-  // The group recirculates the packet: on the left output:2 is made before the error, on the right nothing is.
+  // The group recirculates the packet: on the left output:2 is made before the error, on the right nothing
+  // is.
   "an error behind a select group": [
     "actions=output:2,group:4,resubmit(,1)\ntable=1 actions=resubmit(,1)",
     "actions=resubmit(,1)\ntable=1 actions=resubmit(,1)",
-    "a select group with actions behind it",
+    "a select group followed by other actions",
   ],
   // The error drops the frame on both sides; on the left its address was learned by then.
   "NORMAL in front of an error": [
@@ -198,13 +199,13 @@ const NEVER_EQUAL: Record<string, readonly [a: string, b: string, feature: strin
   "thousands of outputs": [
     `actions=${Array.from({ length: 4000 }, () => "output:2").join()}`,
     "actions=output:2",
-    "more than 500 outputs where the two differ",
+    "more than 500 outputs after the first difference",
   ],
   // Open vSwitch has no such flow: the list of groups was forgotten.
   "a group that no list has": [
     "actions=group:99",
     "actions=group:99",
-    "group 99, which no list of groups has",
+    "group 99, which is missing in the group dump",
   ],
   // Were it equal, a flow that is learned could still make the two differ: only one of them asks table 1.
   "flows that learn": [
@@ -245,7 +246,10 @@ test("out of budget is unknown", () => {
   assert.is(proof.unknown[0]!.feature, "budget");
 });
 
-/** Flows that match three bits each of addresses, in front of one that puts out: whether it is ever hit is 3-SAT. */
+/**
+ * Flows that match three bits each of addresses, in front of one that puts out: whether it is ever hit is
+ * 3-SAT.
+ */
 function hardFlows(count: number, port: number): string {
   const random = new Random(3);
   const addresses = (): string => {

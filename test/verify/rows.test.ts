@@ -1,6 +1,6 @@
 /**
- * Rows of a difference: every flow that is wrong, no flow that is not, whatever the shape of the tables. Which rows there
- * must be is known from how the tables were made; none of it is read off the proof.
+ * Rows of a difference: every flow that is wrong, no flow that is not, whatever the shape of the tables.
+ * Which rows there must be is known from how the tables were made; none of it is read off the proof.
  */
 import { FlowColumns } from "../../src/openflow/index.ts";
 import { type Proof, prove } from "../../src/verify/index.ts";
@@ -208,7 +208,8 @@ test("who wants a verdict alone gets no rows, and the same verdict", () => {
   );
 });
 
-// ── Names of what differs ───────────────────────────────────────────────────────────────────────────────────────
+// ── Names of what differs
+// ───────────────────────────────────────────────────────────────────────────────────────
 
 const ACTIONS: readonly (readonly [string, string, string, string])[] = [
   [

@@ -1,4 +1,7 @@
-/** Making a failing case small enough to read: greedily, as long as one of the cases that are a little smaller still fails. */
+/**
+ * Making a failing case small enough to read: greedily, as long as one of the cases that are a little
+ * smaller still fails.
+ */
 
 /** The smallest case that is found from `start` on; `smallerOnes` gives those that are a step smaller. */
 export function shrunk<Case>(

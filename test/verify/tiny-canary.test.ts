@@ -1,6 +1,6 @@
 /**
- * Canaries: with a bug planted in a copy of the prover, the tiny worlds must fail: a kept pair, or one of the first random
- * ones.
+ * Mutation tests: with a bug in a copy of the prover, the tiny worlds must fail: a kept pair, or one of
+ * the first random ones.
  */
 import { assert, suite } from "../harness.ts";
 import { FIRST_SEED, PLANTS, withPlant } from "./tiny/canary.ts";
@@ -8,7 +8,7 @@ import { judge, type Prover } from "./tiny/judge.ts";
 import { KEPT } from "./tiny/kept.ts";
 import { run } from "./tiny/run.ts";
 
-const test = suite("verify › planted bugs");
+const test = suite("verify › mutants");
 
 /** Names of the kept pairs that are answered wrongly. */
 const wrongOf = (prover?: Prover): string[] =>
@@ -35,7 +35,7 @@ for (const plant of PLANTS)
     process.stdout.write(`  ${plant.name}: ${told.join("; ")}\n`);
   });
 
-test("without a planted bug no kept pair is answered wrongly", () => {
+test("without a mutation no kept pair is answered wrongly", () => {
   assert.equal(wrongOf(), []);
 });
 

@@ -1,7 +1,7 @@
 /**
- * The prover's answers on a real Open vSwitch: the frame of a difference makes two switches' worth of flows differ, and a
- * pair that was called equal does the same with every frame of its tiny world. Only pairs without groups, as the private
- * switch takes flows alone.
+ * The prover's answers on a real Open vSwitch: the frame of a difference makes two switches' worth of flows
+ * differ, and a pair that was called equal does the same with every frame of its tiny world. Only pairs
+ * without groups, as the private switch takes flows alone.
  */
 
 import type { OvsVersion } from "../../src/openflow/index.ts";
@@ -65,7 +65,7 @@ async function answers(
 /** Whether a pair means the same to both versions: 3.5 executes no action set of outside in a clone. */
 const isOf35 = ({ a, b }: Case): boolean => !/clone/.test(flowText(a) + flowText(b));
 
-/** Pairs on a switch: different ones differ there, by the witness; equal ones do not, by any frame tried. */
+/** Pairs on a switch: different ones differ there, by the counterexample; equal ones do not, by any frame tried. */
 async function tryPairs(ovs: OvsVersion, wanted: number): Promise<void> {
   const from = seed();
   const sw = await Switch.start({ ports: [{ number: 1 }, { number: 2 }, { number: 3 }], ...programsOf(ovs) });
@@ -106,7 +106,7 @@ async function tryPairs(ovs: OvsVersion, wanted: number): Promise<void> {
   assert.ok(counts.different > least && counts.equal > least, "too many pairs were refused");
 }
 
-test("different pairs differ there, by the witness; equal pairs do not, by any frame tried", () =>
+test("different pairs differ there, by the counterexample; equal pairs do not, by any frame tried", () =>
   tryPairs("3.1", PAIRS));
 
 test("the same on Open vSwitch 3.5, for pairs without clones", () => tryPairs("3.5", Math.ceil(PAIRS / 2)));

@@ -1,7 +1,7 @@
 /**
- * The prover against the enumeration of tiny worlds: random pairs of flow tables, every packet run on two engines that
- * share no code with it. TINY_PAIRS says how many pairs (100000 takes about an hour), SEED which. What was wrong once, or
- * would be with a bug that was planted, is kept in tiny/kept.ts.
+ * The prover against the enumeration of tiny worlds: random pairs of flow tables, every packet run on two
+ * engines that share no code with it. TINY_PAIRS says how many pairs (100000 takes about an hour), SEED
+ * which. What was wrong once, or would be by a mutant, is kept in tiny/kept.ts.
  */
 import { assert, seed, suite } from "../harness.ts";
 import { judge } from "./tiny/judge.ts";

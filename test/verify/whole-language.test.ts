@@ -1,6 +1,7 @@
 /**
- * The prover over the whole language: random tables of the fuzzer's generator, edited, proven, and tried with random frames.
- * WHOLE_PAIRS says how many pairs, WHOLE_FRAMES how many frames each that was proven (200), SEED which.
+ * The prover over the whole language: random tables of the fuzzer's generator, edited, proven, and tried
+ * with random frames. WHOLE_PAIRS says how many pairs, WHOLE_FRAMES how many frames each that was proven
+ * (200), SEED which.
  */
 import { assert, seed, suite } from "../harness.ts";
 import { rng } from "../model/random.ts";

@@ -1,6 +1,7 @@
 /**
- * What the interpreter makes of a frame, with flow tables of any size, which it reads from their columns. The symbolic
- * machine has no part in it.
+ * Confirms a difference: runs a frame through the interpreter with both flow tables and compares the
+ * outcomes. The interpreter reads tables of any size from their columns. It shares no code with the symbolic
+ * machine beyond compiled steps.
  */
 import {
   ACCOMPANYING_WORDS,
@@ -11,18 +12,18 @@ import {
   KEY,
   type Outcome,
 } from "../../openflow/index.ts";
-import type { Ignored } from "../product/compare-outputs.ts";
+import type { Ignored } from "../product/event-order.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { isTunnel, TUNNEL_WORDS } from "../symbolic/entering.ts";
 import { NO_PORT_KINDS, type PortKinds } from "../symbolic/input-space.ts";
 
-/** So many frames are run before the tables are made ready for many. */
+/** After this number of frames, the interpreter indexes the tables. */
 const FEW = 50;
-/** Flows that are kept ready: when a million rows are wrong, frames meet each of them once. */
+/** Parsed flows to cache: if a million flows are wrong, frames meet each of them once. */
 const KEPT_FLOWS = 256;
 
-/** The interpreter of a program: nothing is made ready for it before there is a frame. */
-export class Confirming {
+/** The interpreter of a program; created for the first frame. */
+export class ConfirmingInterpreter {
   readonly #program: Program;
   #interpreter: Interpreter | null = null;
   #frames = 0;
@@ -46,25 +47,25 @@ export class Confirming {
   }
 }
 
-/** What two outcomes are compared by. */
-export interface Yardstick {
+/** Which parts of two outcomes are compared. */
+export interface ComparisonRules {
   readonly ignored: ReadonlySet<Ignored>;
   readonly ports: PortKinds;
 }
 
-const EVERYTHING: Yardstick = { ignored: new Set(), ports: NO_PORT_KINDS };
+const EVERYTHING: ComparisonRules = { ignored: new Set(), ports: NO_PORT_KINDS };
 
 type Output = Outcome["outputs"][number];
 
-/** Whether a word of ACCOMPANYING_WORDS counts for an output. */
-function counts(word: number, port: number, { ignored, ports }: Yardstick): boolean {
+/** Whether a word of ACCOMPANYING_WORDS is compared for an output. */
+function counts(word: number, port: number, { ignored, ports }: ComparisonRules): boolean {
   if (word === KEY.skbPriority) return !ignored.has("queue");
   if (word === KEY.pktMark) return !ignored.has("mark");
   return !TUNNEL_WORDS.includes(word) || isTunnel(ports, port) !== false;
 }
 
-/** Words of an output that go along with its bytes, those that do not count as zero. */
-export function accompanying(output: Output, by: Yardstick = EVERYTHING): number[] {
+/** The accompanying words of an output; zero for those that are not compared. */
+export function accompanying(output: Output, by: ComparisonRules = EVERYTHING): number[] {
   const { port, state } = output;
   return ACCOMPANYING_WORDS.map((word, index) => (counts(word, port, by) ? (state?.[index] ?? 0) : 0));
 }
@@ -78,14 +79,14 @@ function isSame(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
 type PacketIn = Outcome["packetIns"][number];
 type Other = Effects["others"][number];
 
-/** What counts of an outcome: frames that leave, packets for the controller, and the effects that are certain. */
+/** The comparable part of an outcome: outputs, packet-ins and certain effects. */
 interface Certain {
   readonly outputs: readonly Output[];
   readonly packetIns: readonly PacketIn[];
   readonly others: readonly Other[];
 }
 
-function certainOf({ outputs, packetIns, others }: Effects, { ignored }: Yardstick): Certain {
+function certainOf({ outputs, packetIns, others }: Effects, { ignored }: ComparisonRules): Certain {
   const isCounted = ({ effect }: Other): boolean =>
     effect === "learns" || (effect === "samples" && !ignored.has("sample"));
   return {
@@ -95,7 +96,7 @@ function certainOf({ outputs, packetIns, others }: Effects, { ignored }: Yardsti
   };
 }
 
-const sameOutput = (a: Output, b: Output, by: Yardstick): boolean =>
+const sameOutput = (a: Output, b: Output, by: ComparisonRules): boolean =>
   a.port === b.port &&
   isSame(a.frame, b.frame) &&
   ((a.state === null && b.state === null) || isSame(accompanying(a, by), accompanying(b, by)));
@@ -113,12 +114,12 @@ const sameEffect = (a: Other, b: Other): boolean => a.effect === b.effect && a.k
 const sameLists = <T>(a: readonly T[], b: readonly T[], same: (a: T, b: T) => boolean): boolean =>
   a.length === b.length && a.every((one, index) => same(one, b[index]!));
 
-const sameCertain = (a: Certain, b: Certain, by: Yardstick): boolean =>
+const sameCertain = (a: Certain, b: Certain, by: ComparisonRules): boolean =>
   sameLists(a.outputs, b.outputs, (one, other) => sameOutput(one, other, by)) &&
   sameLists(a.packetIns, b.packetIns, samePacketIn) &&
   sameLists(a.others, b.others, sameEffect);
 
-/** Those of `some` that are not in `others`, one for one. */
+/** The elements of `some` that `others` lacks; duplicates are counted. */
 function without<T>(some: readonly T[], others: readonly T[], same: (a: T, b: T) => boolean): T[] {
   const left = [...others];
   return some.filter(one => {
@@ -130,8 +131,8 @@ function without<T>(some: readonly T[], others: readonly T[], same: (a: T, b: T)
 
 const putsOut = ({ others }: Effects): Other[] => others.filter(({ effect }) => effect === "puts out");
 
-/** True when two outcomes are the same to everybody outside. Undecided ones are not. */
-export function sameOutcome(a: Outcome, b: Outcome, by: Yardstick = EVERYTHING): boolean {
+/** True if two outcomes are equal for every observer. False if one is undecided. */
+export function sameOutcome(a: Outcome, b: Outcome, by: ComparisonRules = EVERYTHING): boolean {
   if (a.effects === null || b.effects === null) return false;
   const isUncertain = ({ effect }: Other): boolean => effect === "puts out" || effect === "tracks";
   const [left, right] = [a.effects.others.filter(isUncertain), b.effects.others.filter(isUncertain)];
@@ -142,10 +143,10 @@ export function sameOutcome(a: Outcome, b: Outcome, by: Yardstick = EVERYTHING):
 }
 
 /**
- * True when two outcomes differ whatever the switch's own state is, or in some state of it that one side alone depends on:
- * NORMAL puts out something in some state, ct and meters let packets pass in some.
+ * True if two outcomes differ in every state of the switch, or in some state on which one side alone
+ * depends: NORMAL outputs something in some state, ct and meters let packets pass in some.
  */
-export function surelyDiffer(a: Outcome, b: Outcome, by: Yardstick = EVERYTHING): boolean {
+export function surelyDiffer(a: Outcome, b: Outcome, by: ComparisonRules = EVERYTHING): boolean {
   if (a.effects === null || b.effects === null) return false;
   const [left, right] = [certainOf(a.effects, by), certainOf(b.effects, by)];
   const [ofA, ofB] = [putsOut(a.effects), putsOut(b.effects)];
@@ -160,6 +161,6 @@ export function surelyDiffer(a: Outcome, b: Outcome, by: Yardstick = EVERYTHING)
   );
 }
 
-/** The flows that a frame went through. */
+/** The flows that matched a frame, in order. */
 export const chainOf = ({ tables }: Outcome): Flow[] =>
   tables.flatMap(({ flow }) => (flow === null ? [] : [flow]));

@@ -1,7 +1,7 @@
 /**
- * What the symbolic machine says of one frame, held against what the interpreter made of it: by which ports it leaves, in
- * which order, with which MAC addresses and which label on top, and how often it goes to the controller. The two share no
- * code beyond the steps that actions compile to, so that a difference which both tell alike is seen by two engines.
+ * Cross-checks the symbolic outcome of one frame against the interpreter's outcome: output ports and their
+ * order, MAC addresses, the outermost label, and the number of packet-ins. The two engines share no code
+ * beyond compiled steps, so a difference that passes was found by both.
  */
 import { KEY, type Outcome } from "../../openflow/index.ts";
 import type { Path } from "../paths/path-condition.ts";
@@ -14,10 +14,17 @@ type Read = (word: Word) => number;
 
 const MAC_BYTES = 6;
 
-/** Whether one side's outcome ends with the events that its machine has put out; what both did alike comes before them. */
-export function isForetold(events: readonly Event[], path: Path, input: Input, outcome: Outcome): boolean {
+/**
+ * Whether an outcome ends with the events of the symbolic machine; earlier events were equal on both sides.
+ */
+export function agreesWithOutcome(
+  events: readonly Event[],
+  path: Path,
+  input: Input,
+  outcome: Outcome,
+): boolean {
   const read: Read = word =>
-    evaluate(path, input.lanes, word, atom => input.valueOf(atom.content, atom.word));
+    evaluate(path, input.elements, word, atom => input.valueOf(atom.extraction, atom.word));
   const isSent = (event: Event): boolean =>
     event.is === "output" && (event.notTo === null || read(event.port) !== read(event.notTo));
   const outputs = events.filter(isSent) as Extract<Event, { is: "output" }>[];
@@ -35,7 +42,7 @@ export function isForetold(events: readonly Event[], path: Path, input: Input, o
       const { port: number, frame, state: words } = seen[index]!;
       return (
         (read(port) & 0xffff) === number &&
-        // Of a port that is no tunnel its fields are left out.
+        // Tunnel fields are omitted for a port that is not a tunnel.
         state.every((word, at) => word.value === 0 || read(word) === (words?.[at] ?? 0)) &&
         agrees(frame, wire.packet, read)
       );
@@ -43,16 +50,17 @@ export function isForetold(events: readonly Event[], path: Path, input: Input, o
   );
 }
 
-/** Whether the bytes that are easy to find are those of the packet. */
+/** Whether the bytes at fixed offsets are those of the packet. */
 function agrees(frame: Uint8Array, { base, pushed }: Packet, read: Read): boolean {
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const joinMap = new DataView(frame.buffer, frame.byteOffset, frame.length);
   const holds = (at: number, high: number): boolean =>
-    view.getUint16(at) === read(base[high]!) && view.getUint32(at + 2) === read(base[high + 1]!);
+    joinMap.getUint16(at) === read(base[high]!) && joinMap.getUint32(at + 2) === read(base[high + 1]!);
   if (!holds(0, KEY.dlDst) || !holds(MAC_BYTES, KEY.dlSrc)) return false;
-  // Behind a tag or an LLC header the label is elsewhere; one that was not pushed may be no label at all but to the key.
+  // Behind a tag or an LLC header the label is elsewhere, and a label that was not pushed may be one only in
+  // the key.
   if (pushed === 0) return true;
-  const type = view.getUint16(2 * MAC_BYTES);
+  const type = joinMap.getUint16(2 * MAC_BYTES);
   const isLabelled = type === TYPES.mpls || type === TYPES.mplsMulticast;
   if (!isLabelled || frame.length < 18 || read(base[KEY.dlType]!) !== type) return true;
-  return view.getUint32(14) === read(base[KEY.mplsLse]!);
+  return joinMap.getUint32(14) === read(base[KEY.mplsLse]!);
 }

@@ -1,12 +1,17 @@
 /**
- * The bytes of a frame whose key is given: the smallest one of its kind, with right lengths and checksums.
- * Whether Open vSwitch reads it back as that key is for others to check.
+ * Encodes a flow key as a frame: the smallest one of its frame format, with valid lengths and checksums. The
+ * caller must check that Open vSwitch extracts the same key from it.
  */
 import { crc32c, extract, KEY, KEY_WORDS } from "../../openflow/index.ts";
-import { internetChecksum } from "../../wire/index.ts";
-import { cubesOf } from "../paths/sat-solver.ts";
-import { type Readings, SNAP_WORD } from "../symbolic/extractions.ts";
-import { EVERY_FRAME, INPUT_WORDS, KINDS, type Kind } from "../symbolic/input-space.ts";
+import { internetChecksum, unreachable } from "../../wire/index.ts";
+import { type Extractions, SNAP_WORD } from "../symbolic/extractions.ts";
+import {
+  cubesOf,
+  EVERY_FRAME,
+  FRAME_FORMATS,
+  type FrameFormat,
+  INPUT_WORDS,
+} from "../symbolic/input-space.ts";
 import type { Input } from "./find-input.ts";
 
 type Word = (word: number) => number;
@@ -16,7 +21,7 @@ const u32 = (value: number): number[] => [...u16(value >>> 16), ...u16(value)];
 const mac = (high: number, low: number): number[] => [...u16(high), ...u32(low)];
 const zeros = (count: number): number[] => Array.from({ length: count }, () => 0);
 
-/** TCP, UDP … by the last word of the kind's name. */
+/** Layer 4 by the last word of the format's name. */
 const LAYER_4: Readonly<Record<string, (word: Word) => number[]>> = {
   udp: word => [...u16(word(KEY.tpSrc)), ...u16(word(KEY.tpDst)), ...u16(8), 0, 0],
   tcp: word => [
@@ -50,7 +55,7 @@ const LAYER_4: Readonly<Record<string, (word: Word) => number[]>> = {
   "nd cut": word => [word(KEY.tpSrc), word(KEY.tpDst), 0, 0, ...u32(word(KEY.ndReserved))],
 };
 
-/** Where the checksum of a layer 4 stands, and whether it covers the addresses too (RFC 768, 9293, 4443). */
+/** Offset of the layer 4 checksum, and whether it covers the pseudo header (RFC 768, 9293, 4443). */
 const CHECKSUMS: Readonly<Record<string, { readonly at: number; readonly hasPseudo: boolean }>> = {
   udp: { at: 6, hasPseudo: true },
   tcp: { at: 16, hasPseudo: true },
@@ -62,7 +67,10 @@ const CHECKSUMS: Readonly<Record<string, { readonly at: number; readonly hasPseu
   "nd cut": { at: 2, hasPseudo: true },
 };
 
-/** Layer 4 with its checksum: over the pseudo header, whose last bytes are protocol and length; SCTP's is a CRC (RFC 9260). */
+/**
+ * Layer 4 with its checksum: over the pseudo header, which ends with protocol and length; SCTP has a CRC
+ * (RFC 9260).
+ */
 function sealed(name: string, payload: readonly number[], pseudo: readonly number[]): readonly number[] {
   if (name === "sctp") {
     const crc = crc32c(Uint8Array.from(payload), 0, payload.length);
@@ -71,12 +79,12 @@ function sealed(name: string, payload: readonly number[], pseudo: readonly numbe
   const checked = CHECKSUMS[name];
   if (checked === undefined) return payload;
   const sum = internetChecksum(checked.hasPseudo ? pseudo : [], payload);
-  // UDP's 0 says that there is none.
+  // In UDP, 0 means no checksum.
   const written = sum === 0 && name === "udp" ? 0xffff : sum;
   return payload.with(checked.at, written >>> 8).with(checked.at + 1, written & 0xff);
 }
 
-/** The option that ndOptionsType says is the first one, and the other one, if it says anything. */
+/** First the option of type ndOptionsType, then the other one if it has an address. */
 function options(word: Word): number[] {
   const addresses = [KEY.arpSha, KEY.arpTha].map(at => [word(at), word(at + 1)] as const);
   const first = word(KEY.ndOptionsType);
@@ -91,7 +99,7 @@ function ip4(name: string, word: Word): number[] {
   const open = LAYER_4[name.slice(4)]?.(word) ?? [];
   const addresses = [...u32(word(KEY.nwSrc)), ...u32(word(KEY.nwDst))];
   const pseudo = [...addresses, 0, word(KEY.nwProto), ...u16(open.length)];
-  // The checksum of a fragment covers what is not in it.
+  // The checksum of a fragment also covers bytes that are not in it.
   const payload = word(KEY.nwFrag) === 0 ? sealed(name.slice(4), open, pseudo) : open;
   const frag = [0, 0x2000, 0, 1][word(KEY.nwFrag)]!;
   const header = [
@@ -147,20 +155,23 @@ function arp(name: string, word: Word): number[] {
   ];
 }
 
-function layer3(kind: Kind, word: Word): number[] {
-  switch (kind.layer3) {
+function layer3(format: FrameFormat, word: Word): number[] {
+  switch (format.layer3) {
     case "ip4":
-      return ip4(kind.name, word);
+      return ip4(format.name, word);
     case "ip6":
-      return ip6(kind.name, word);
+      return ip6(format.name, word);
     case "arp":
-      return arp(kind.name, word);
-    default:
+      return arp(format.name, word);
+    case "mpls":
+    case "none":
       return [];
+    default:
+      return unreachable(format.layer3);
   }
 }
 
-/** Entries of the label stack that a kind of MPLS frame shows. */
+/** Number of visible label stack entries of each MPLS format. */
 const ENTRIES: Readonly<Record<string, number>> = {
   "mpls 1": 1,
   "mpls 2": 2,
@@ -171,14 +182,15 @@ const ENTRIES: Readonly<Record<string, number>> = {
   "mpls cut at once": 0,
 };
 
-/** The frame; `content` is the reading behind its labels that matters. */
-export function frameOf({ terms, list }: Readings, input: Input, content: number): Uint8Array {
+/** Encodes an input; `extraction` is the one behind the labels to include. */
+export function frameOf({ terms, list }: Extractions, input: Input, extraction: number): Uint8Array {
   const word: Word = index => input.valueOf(0, index);
-  const behind = list[content]?.behind ?? null;
-  const inner = behind === null ? [] : layer3(input.kinds[content]!, index => input.valueOf(content, index));
-  return bytesOf(input.kinds[0]!, word, {
+  const behind = list[extraction]?.behind ?? null;
+  const inner =
+    behind === null ? [] : layer3(input.formats[extraction]!, index => input.valueOf(extraction, index));
+  return bytesOf(input.formats[0]!, word, {
     isSnap: terms.atoms.some(atom => atom.word === SNAP_WORD) && word(SNAP_WORD) === 1,
-    // What is read in the place of further labels is those labels.
+    // The bytes at the place of further labels are those labels.
     labelCount: behind?.popped ?? Number.POSITIVE_INFINITY,
     inner,
   });
@@ -186,57 +198,61 @@ export function frameOf({ terms, list }: Readings, input: Input, content: number
 
 interface Layout {
   readonly isSnap: boolean;
-  /** At most so many label stack entries, and the bytes behind them. */
+  /** At most this number of label stack entries, then the bytes of `inner`. */
   readonly labelCount: number;
   readonly inner: readonly number[];
 }
 
-function bytesOf(kind: Kind, word: Word, { isSnap, labelCount, inner }: Layout): Uint8Array {
+function bytesOf(format: FrameFormat, word: Word, { isSnap, labelCount, inner }: Layout): Uint8Array {
   const head = [...mac(word(KEY.dlDst), word(KEY.dlDst + 1)), ...mac(word(KEY.dlSrc), word(KEY.dlSrc + 1))];
   const tag = word(KEY.vlanTci);
   if (tag !== 0) head.push(...u16(tag >>> 16), ...u16(tag & ~0x1000));
   const type = word(KEY.dlType);
   const isTagType = type === 0x8100 || type === 0x88a8;
-  if (kind.name === "802.3") return Uint8Array.from([...head, ...u16(4), ...zeros(4)]);
+  if (format.name === "802.3") return Uint8Array.from([...head, ...u16(4), ...zeros(4)]);
   if (isSnap) head.push(0, 50, 0xaa, 0xaa, 3, 0, 0, 0);
   head.push(...u16(type));
-  if (kind.layer3 !== "mpls") return Uint8Array.from([...head, ...(isTagType ? [] : layer3(kind, word))]);
-  const count = Math.min(ENTRIES[kind.name]!, labelCount);
+  if (format.layer3 !== "mpls") return Uint8Array.from([...head, ...(isTagType ? [] : layer3(format, word))]);
+  const count = Math.min(ENTRIES[format.name]!, labelCount);
   const entries = Array.from({ length: count }, (_, i) => u32(word(KEY.mplsLse + i))).flat();
   return Uint8Array.from([...head, ...entries, ...inner]);
 }
 
 /**
- * Whether a frame of the words of both readings can be built: the second begins right behind the last label. Elsewhere the
- * same bytes are read in two ways, of which the words of the two know nothing.
+ * Whether one frame can have the words of both extractions: the second starts right behind the last label.
+ * Otherwise the same bytes are extracted twice, and the words may contradict each other.
  */
-export function isExact(readings: Readings, input: Input, content: number): boolean {
-  const behind = readings.list[content]?.behind ?? null;
+export function isExact(extractions: Extractions, input: Input, extraction: number): boolean {
+  const behind = extractions.list[extraction]?.behind ?? null;
   if (behind === null) return true;
-  return !behind.isShifted && input.kinds[0]!.name === `mpls ${behind.popped}`;
+  return !behind.isShifted && input.formats[0]!.name === `mpls ${behind.popped}`;
 }
 
-/** The order in which kinds are tried for a key: those that say more of layer 4 first. */
-const MOST_SPECIFIC: readonly Kind[] = [...KINDS].sort((a, b) => Number(b.hasLayer4) - Number(a.hasLayer4));
+/** Formats in the order in which they are tried for a key: those with layer 4 first. */
+const MOST_SPECIFIC: readonly FrameFormat[] = [...FRAME_FORMATS].sort(
+  (a, b) => Number(b.hasLayer4) - Number(a.hasLayer4),
+);
 
 /**
- * The smallest frame that Open vSwitch reads as a key, with right lengths and checksums; null when there is none. The
- * words of the key that are not of the frame (port, registers, tunnel) do not matter.
+ * The smallest frame from which Open vSwitch extracts a key, with valid lengths and checksums; null if there
+ * is none. Ignores words that are not of the frame (port, registers, tunnel).
  */
 export function frameOfKey(key: Uint32Array): Uint8Array | null {
   const given = key.slice();
   if (given[KEY.vlanTci]! >>> 16 === 0 && given[KEY.vlanTci] !== 0)
     given[KEY.vlanTci] = (given[KEY.vlanTci]! | 0x81000000) >>> 0;
-  for (const kind of MOST_SPECIFIC) {
-    const isOfKind = INPUT_WORDS.every(
+  for (const format of MOST_SPECIFIC) {
+    const hasFormat = INPUT_WORDS.every(
       word =>
         word === KEY.inPort ||
-        (cubesOf(EVERY_FRAME, kind, word)?.some(({ mask, value }) => ((given[word]! ^ value) & mask) === 0) ??
+        (cubesOf(EVERY_FRAME, format, word)?.some(
+          ({ mask, value }) => ((given[word]! ^ value) & mask) === 0,
+        ) ??
           true),
     );
-    if (!isOfKind || kind.notTypes.includes(given[KEY.dlType]!)) continue;
+    if (!hasFormat || format.notTypes.includes(given[KEY.dlType]!)) continue;
     const layout = { isSnap: false, labelCount: Number.POSITIVE_INFINITY, inner: [] };
-    const frame = bytesOf(kind, word => given[word]!, layout);
+    const frame = bytesOf(format, word => given[word]!, layout);
     const seen = new Uint32Array(KEY_WORDS);
     extract(frame, seen, { labelsAt: 0, layer3At: 0, layer4At: 0, paddingBytes: 0 });
     if (INPUT_WORDS.every(word => word === KEY.inPort || seen[word] === given[word])) return frame;

@@ -1,35 +1,35 @@
 /**
- * From a path to frames that are on it: lanes are chosen, bindings become numbers, and the rest is solved (solve.ts);
- * misses are looked up and ruled out one by one. Exact: when there is no frame, the search says so, unless it gave up.
+ * Finds inputs that satisfy a path condition: chooses elements, replaces columns by their values, and solves
+ * the rest (paths/sat-solver.ts). Misses are checked by lookups and excluded one by one. Exact: the result
+ * distinguishes a proof that there is no input from giving up.
  */
 import { ACCOMPANYING_WORDS, KEY } from "../../openflow/index.ts";
-import { type Clause, type Literal, restrict } from "../paths/cubes.ts";
+import { type Clause, restrict } from "../paths/cubes.ts";
 import type { Path } from "../paths/path-condition.ts";
 import { findInput, type Solution } from "../paths/sat-solver.ts";
-import { type Readings, SNAP_WORD } from "../symbolic/extractions.ts";
-import type { Cube, Kind } from "../symbolic/input-space.ts";
-import { INNER_WORDS, inputWordsOf } from "../symbolic/input-space.ts";
-import type { MapNode } from "../symbolic/sorted-subtable.ts";
-import { type Atom, maskOf, pairsOf, type Segment, type Word } from "../symbolic/terms.ts";
+import { type Extractions, SNAP_WORD } from "../symbolic/extractions.ts";
+import { type Cube, type FrameFormat, INNER_WORDS, inputWordsOf } from "../symbolic/input-space.ts";
+import type { Subtable } from "../symbolic/sorted-subtable.ts";
+import { type Atom, type Literal, maskOf, pairsOf, type Segment, type Word } from "../symbolic/terms.ts";
 
-/** One frame, as the words of its readings. */
+/** One input, as the words of its extractions. */
 export interface Input {
-  /** The kind of each reading. */
-  readonly kinds: readonly Kind[];
-  readonly valueOf: (content: number, word: number) => number;
-  /** The lane of each domain. */
-  readonly lanes: ReadonlyMap<number, number>;
+  /** The format of each extraction. */
+  readonly formats: readonly FrameFormat[];
+  readonly valueOf: (extraction: number, word: number) => number;
+  /** The element of each row set. */
+  readonly elements: ReadonlyMap<number, number>;
 }
 
-/** What was found: an input, proof that there is none, or neither within the limits. */
+/** An input, or null with a proof that there is none, or null after giving up. */
 export type Search = { readonly input: Input } | { readonly input: null; readonly isProof: boolean };
 
-const MAX_LANES = 20_000;
+const MAX_ELEMENTS = 20_000;
 const MAX_MISSES = 400;
-/** Tries to find an ordinary frame where words are linked. */
+/** Rounds that prefer an ordinary frame if word equalities are open. */
 const ORDINARY_ROUNDS = 8;
 
-/** What a frame should look like when nothing speaks against it. */
+/** Preferred values, for an ordinary frame. */
 const PREFERENCES: readonly { readonly word: number; readonly value: number; readonly mask?: number }[] = [
   ...ACCOMPANYING_WORDS.map(word => ({ word, value: 0 })),
   { word: SNAP_WORD, value: 0 },
@@ -46,21 +46,21 @@ const PREFERENCES: readonly { readonly word: number; readonly value: number; rea
 ];
 
 export class Solver {
-  readonly #readings: Readings;
+  readonly #extractions: Extractions;
 
-  constructor(readings: Readings) {
-    this.#readings = readings;
+  constructor(extractions: Extractions) {
+    this.#extractions = extractions;
   }
 
-  /** An input on the path. `skip` leaves out as many that would do. */
+  /** An input of the path. `skip` skips this number of inputs. */
   find(path: Path, skip = 0): Search {
     let left = skip;
     let tried = 0;
     let isProof = true;
-    for (const lanes of choices(path)) {
+    for (const elements of choices(path)) {
       path.budget.step();
-      if (++tried > MAX_LANES) return { input: null, isProof: false };
-      const found = this.#onLanes(path, lanes);
+      if (++tried > MAX_ELEMENTS) return { input: null, isProof: false };
+      const found = this.#onElements(path, elements);
       if (found === null) continue;
       if (found === "gave up") {
         isProof = false;
@@ -71,36 +71,36 @@ export class Solver {
     return { input: null, isProof };
   }
 
-  #onLanes(path: Path, lanes: ReadonlyMap<number, number>): Input | null | "gave up" {
+  #onElements(path: Path, elements: ReadonlyMap<number, number>): Input | null | "gave up" {
     const cubes = new Map<Atom, Cube>(path.cubes);
-    for (const [atom, bindings] of path.bindings) {
-      for (const { mask, column } of bindings) {
+    for (const [atom, columnEqualities] of path.columnEqualities) {
+      for (const { mask, column } of columnEqualities) {
         const resolved = path.resolve(column);
-        const value = (resolved.values[lanes.get(resolved.domain)!]! & mask) >>> 0;
+        const value = (resolved.values[elements.get(resolved.rowSet)!]! & mask) >>> 0;
         if (!restrict(cubes, atom, { mask, value })) return null;
       }
     }
     const clauses: Clause[] = [...path.clauses];
     const loose: { a: Word; b: Word; isSame: boolean }[] = [];
-    for (const link of path.links) {
-      const taken = this.#takeLink(path, lanes, link, cubes, clauses);
+    for (const wordEquality of path.wordEqualities) {
+      const taken = this.#takeWordEquality(path, elements, wordEquality, cubes, clauses);
       if (taken === false) return null;
-      if (taken === "loose") loose.push(link);
+      if (taken === "loose") loose.push(wordEquality);
     }
-    return this.#solve(path, lanes, cubes, clauses, loose);
+    return this.#solve(path, elements, cubes, clauses, loose);
   }
 
-  /** Turns a link into cubes or a clause; "loose" when both words are open. */
-  #takeLink(
+  /** Turns a word equality into cubes or a clause; "loose" if both words are open. */
+  #takeWordEquality(
     path: Path,
-    lanes: ReadonlyMap<number, number>,
+    elements: ReadonlyMap<number, number>,
     { a, b, isSame }: { a: Word; b: Word; isSame: boolean },
     cubes: Map<Atom, Cube>,
     clauses: Clause[],
   ): boolean | "loose" {
     const literals: Literal[] = [];
     for (const [left, right] of pairsOf(a, b)) {
-      const [x, y] = [valueIn(path, lanes, left), valueIn(path, lanes, right)];
+      const [x, y] = [valueIn(path, elements, left), valueIn(path, elements, right)];
       if (x !== null && y !== null) {
         if (x !== y) return !isSame;
         continue;
@@ -121,47 +121,47 @@ export class Solver {
   }
 
   #atoms(path: Path): Atom[] {
-    return path.contents.flatMap((_, content) =>
-      (content === 0 ? inputWordsOf(path.space) : INNER_WORDS).map(word =>
-        this.#readings.atom(content, word),
+    return path.formatBits.flatMap((_, extraction) =>
+      (extraction === 0 ? inputWordsOf(path.space) : INNER_WORDS).map(word =>
+        this.#extractions.atom(extraction, word),
       ),
     );
   }
 
   #solve(
     path: Path,
-    lanes: ReadonlyMap<number, number>,
+    elements: ReadonlyMap<number, number>,
     cubes: Map<Atom, Cube>,
     given: readonly Clause[],
     loose: readonly { a: Word; b: Word; isSame: boolean }[],
   ): Input | null | "gave up" {
     const atoms = this.#atoms(path);
     const clauses = [...given];
-    const { space } = this.#readings;
+    const { space } = this.#extractions;
     for (let round = 0; round < MAX_MISSES; round++) {
-      const first = findInput(path.budget, space, path.contents, cubes, clauses, atoms);
-      // Clauses rule out nothing but what is not on the path.
+      const first = findInput(path.budget, space, path.formatBits, cubes, clauses, atoms);
+      // Every clause excludes only inputs outside the path.
       if (first === null) return null;
-      // What an ordinary frame has may be just what the words that are linked cannot be.
+      // The preferred values may be just those that a word equality excludes.
       const isPlain = loose.length > 0 && round >= ORDINARY_ROUNDS;
       const solution = isPlain ? first : this.#preferred(path, first, cubes, clauses, atoms, round);
       const valued = (atom: Atom): number => solution.cubes.get(atom)?.value ?? 0;
-      const ruled = this.#missed(path, lanes, valued) ?? looseClause(path, lanes, loose, valued);
+      const ruled = this.#missed(path, elements, valued) ?? looseClause(path, elements, loose, valued);
       if (ruled === null) {
         return {
-          kinds: solution.kinds,
-          lanes,
-          valueOf: (content, word) => valued(this.#readings.atom(content, word)),
+          formats: solution.formats,
+          elements,
+          valueOf: (extraction, word) => valued(this.#extractions.atom(extraction, word)),
         };
       }
-      // Nothing is open that could be otherwise.
+      // No open bit could change the result.
       if (ruled.length === 0) return null;
       clauses.push(ruled);
     }
     return "gave up";
   }
 
-  /** Makes a solution look like an ordinary frame, as far as it goes; later rounds look elsewhere for addresses. */
+  /** Applies the preferences as far as possible; each round prefers other addresses. */
   #preferred(
     path: Path,
     first: Solution,
@@ -170,22 +170,23 @@ export class Solver {
     atoms: readonly Atom[],
     round: number,
   ): Solution {
-    const contents = first.kinds.map(kind => 1 << this.#readings.space.kinds.indexOf(kind));
+    const formatBits = first.formats.map(format => 1 << this.#extractions.space.formats.indexOf(format));
     const wishes = PREFERENCES.flatMap(({ word, value, mask }) =>
-      path.contents.map((_, content) => {
-        const atom = this.#readings.atom(content, word);
+      path.formatBits.map((_, extraction) => {
+        const atom = this.#extractions.atom(extraction, word);
         const moved = word === KEY.nwDst || word === KEY.nwSrc ? value + Math.imul(round, 0x01010101) : value;
         return { atom, cube: { mask: mask ?? maskOf(atom.bits), value: moved >>> 0 } };
       }),
     );
     let best = first;
     let given = cubes;
-    // Grants what can be granted, earlier wishes first. Mostly all can be at once, so that halves are tried before single ones.
+    // Applies preferences, the earlier ones first. Usually all are possible at once, so this tries all, then
+    // halves.
     const grant = (some: typeof wishes): void => {
       if (some.length === 0) return;
       const next = new Map(given);
       if (some.every(({ atom, cube }) => restrict(next, atom, cube))) {
-        const found = findInput(path.budget, this.#readings.space, contents, next, clauses, atoms);
+        const found = findInput(path.budget, this.#extractions.space, formatBits, next, clauses, atoms);
         if (found !== null) {
           best = found;
           given = next;
@@ -201,18 +202,18 @@ export class Solver {
     return best;
   }
 
-  /** A clause that rules out a map's row which is hit though the path says that none is; null when none is. */
-  #missed(path: Path, lanes: ReadonlyMap<number, number>, valued: (atom: Atom) => number): Clause | null {
-    for (const { map, words } of path.misses) {
-      const key = words.map((word, k) => (evaluate(path, lanes, word, valued) & map.masks[k]!) >>> 0);
-      if (map.find(key) < 0) continue;
-      const block = blockOf(map, words, key[0]!);
+  /** A clause against a matching row although the path requires a miss; null if no row matches. */
+  #missed(path: Path, elements: ReadonlyMap<number, number>, valued: (atom: Atom) => number): Clause | null {
+    for (const { subtable, words } of path.misses) {
+      const key = words.map((word, k) => (evaluate(path, elements, word, valued) & subtable.masks[k]!) >>> 0);
+      if (subtable.find(key) < 0) continue;
+      const block = blockOf(subtable, words, key[0]!);
       if (block !== null) return [block];
       const clause: Literal[] = [];
       for (const [k, word] of words.entries()) {
         let at = 0;
         for (const segment of word.segments) {
-          const mask = ((map.masks[k]! >>> at) & maskOf(segment.bits)) >>> 0;
+          const mask = ((subtable.masks[k]! >>> at) & maskOf(segment.bits)) >>> 0;
           at += segment.bits;
           if (segment.is !== "atom" || mask === 0) continue;
           const own = (mask << segment.from) >>> 0;
@@ -226,28 +227,28 @@ export class Solver {
 }
 
 /**
- * The largest block of keys around one that are all in a map, where the map compares the upper bits of one free word: a
- * table that is nearly full would be asked for what it lacks a key at a time otherwise. Null where it does not apply.
+ * The largest block of consecutive keys that a subtable contains, for a subtable on the high bits of one
+ * free word: excluding single keys would take too long in a nearly full table. Null if it does not apply.
  */
-function blockOf(map: MapNode, words: readonly Word[], key: number): Literal | null {
+function blockOf(subtable: Subtable, words: readonly Word[], key: number): Literal | null {
   const [segment, ...others] = words[0]!.segments;
   if (words.length > 1 || others.length > 0 || segment!.is !== "atom" || segment!.from !== 0) return null;
-  // The mask must be ones above zeros; then this is the distance of neighbouring keys.
-  const step = (~map.masks[0]! + 1) >>> 0;
+  // The mask must be ones followed by zeros; this is the distance between neighbouring keys.
+  const step = (~subtable.masks[0]! + 1) >>> 0;
   if ((step & (step - 1)) !== 0 || step === 0) return null;
   let size = step;
   while (size < 0x8000_0000) {
     const wider = size * 2;
     const first = (key - (key % wider)) >>> 0;
-    const [from, to] = map.range(first, first + wider - 1);
+    const [from, to] = subtable.range(first, first + wider - 1);
     if ((to - from) * step !== wider) break;
     size = wider;
   }
-  const mask = (map.masks[0]! & ~(size - 1)) >>> 0;
+  const mask = (subtable.masks[0]! & ~(size - 1)) >>> 0;
   return { atom: segment!.atom, mask, value: (key & mask) >>> 0 };
 }
 
-/** Whether two pieces are one TTL, lowered by different numbers. */
+/** Whether two segments are the same TTL minus different numbers. */
 function areNeverEqual(a: Segment, b: Segment): boolean {
   const ttlOf = (one: Segment): { atom: Atom; at: number; by: number } | null => {
     if (one.bits !== 8) return null;
@@ -259,38 +260,38 @@ function areNeverEqual(a: Segment, b: Segment): boolean {
   return left.atom === right.atom && left.at === right.at && ((left.by - right.by) & 0xff) !== 0;
 }
 
-/** All combinations of lanes, the first ones first. */
+/** All combinations of elements. */
 function* choices(path: Path): Generator<ReadonlyMap<number, number>> {
-  const domains = [...path.lanes];
-  const indices = domains.map(() => 0);
-  if (domains.some(([, lanes]) => lanes.length === 0)) return;
+  const rowSets = [...path.elements];
+  const indices = rowSets.map(() => 0);
+  if (rowSets.some(([, elements]) => elements.length === 0)) return;
   for (;;) {
-    yield new Map(domains.map(([domain, lanes], i) => [domain, lanes[indices[i]!]!]));
+    yield new Map(rowSets.map(([rowSet, elements], i) => [rowSet, elements[indices[i]!]!]));
     let i = 0;
-    while (i < domains.length && ++indices[i]! === domains[i]![1].length) indices[i++] = 0;
-    if (i === domains.length) return;
+    while (i < rowSets.length && ++indices[i]! === rowSets[i]![1].length) indices[i++] = 0;
+    if (i === rowSets.length) return;
   }
 }
 
-/** The value of a segment when it is a constant on these lanes, else null. */
-function valueIn(path: Path, lanes: ReadonlyMap<number, number>, segment: Segment): number | null {
+/** The value of a segment if these elements determine it, else null. */
+function valueIn(path: Path, elements: ReadonlyMap<number, number>, segment: Segment): number | null {
   if (segment.is === "const") return segment.value;
   if (segment.is !== "column") return null;
   const column = path.resolve(segment.column);
-  return ((column.values[lanes.get(column.domain)!]! >>> segment.from) & maskOf(segment.bits)) >>> 0;
+  return ((column.values[elements.get(column.rowSet)!]! >>> segment.from) & maskOf(segment.bits)) >>> 0;
 }
 
 /** The value of a word for an input. */
 export function evaluate(
   path: Path,
-  lanes: ReadonlyMap<number, number>,
+  elements: ReadonlyMap<number, number>,
   word: Word,
   valued: (atom: Atom) => number,
 ): number {
   let value = 0;
   let at = 0;
   for (const segment of word.segments) {
-    let bits = valueIn(path, lanes, segment);
+    let bits = valueIn(path, elements, segment);
     if (segment.is === "atom") bits = valued(segment.atom) >>> segment.from;
     if (segment.is === "less")
       bits = (((valued(segment.atom) >>> segment.at) & 0xff) - segment.by) >>> segment.from;
@@ -300,15 +301,15 @@ export function evaluate(
   return value >>> 0;
 }
 
-/** A clause against the values of a link that does not hold for an input; null when all hold. */
+/** A clause against the current values of a violated word equality; null if none is violated. */
 function looseClause(
   path: Path,
-  lanes: ReadonlyMap<number, number>,
+  elements: ReadonlyMap<number, number>,
   loose: readonly { a: Word; b: Word; isSame: boolean }[],
   valued: (atom: Atom) => number,
 ): Clause | null {
   for (const { a, b, isSame } of loose) {
-    if ((evaluate(path, lanes, a, valued) === evaluate(path, lanes, b, valued)) === isSame) continue;
+    if ((evaluate(path, elements, a, valued) === evaluate(path, elements, b, valued)) === isSame) continue;
     const atoms = [...a.segments, ...b.segments].flatMap(segment =>
       segment.is === "atom" || segment.is === "less" ? [segment.atom] : [],
     );

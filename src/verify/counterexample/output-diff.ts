@@ -1,7 +1,7 @@
 /**
- * The names of what differs between two outcomes, read off the bytes that left: fields as set_field calls them, and where
- * they are when they are not the outermost: behind the label, in the inner tag, in the second label stack entry. It is about
- * frames that the interpreter made; the symbolic machine has no part in it.
+ * Names the differences between two outcomes of the interpreter, from the output bytes: fields with the
+ * names of set_field and, for fields that are not outermost, their place (behind the label, in the inner
+ * tag, in the second label stack entry).
  */
 import {
   ACCOMPANYING_WORDS,
@@ -13,13 +13,13 @@ import {
   type Outcome,
   PACKET_IN_WORDS,
 } from "../../openflow/index.ts";
-import { accompanying, type Yardstick } from "./confirm.ts";
+import { accompanying, type ComparisonRules } from "./confirm.ts";
 
 /**
- * The fields in which the first outputs that differ do, with commas between them; where no frame differs, the fields that
- * go along with one, then those of packet-ins.
+ * The comma-separated fields in which the first differing outputs differ; if all frames are equal, the
+ * differing accompanying fields, then those of packet-ins.
  */
-export function fieldsBetween(a: Outcome, b: Outcome, by: Yardstick): string {
+export function differingFields(a: Outcome, b: Outcome, by: ComparisonRules): string {
   const [left, right] = [framesOf(a), framesOf(b)];
   const at = left.findIndex((frame, index) => {
     const other = right[index];
@@ -29,8 +29,8 @@ export function fieldsBetween(a: Outcome, b: Outcome, by: Yardstick): string {
   return namesOf(left[at]!, right[at]!).join(", ");
 }
 
-/** The fields that go along with frames which are the same; null when none differs. */
-function alongBetween(a: Outcome, b: Outcome, by: Yardstick): string | null {
+/** The differing fields that accompany equal frames; null if there is none. */
+function alongBetween(a: Outcome, b: Outcome, by: ComparisonRules): string | null {
   const along = ({ effects }: Outcome): Uint32Array[] => [
     ...effects!.outputs.map(output => keyWith(ACCOMPANYING_WORDS, accompanying(output, by))),
     ...effects!.packetIns.map(({ state }) => keyWith(PACKET_IN_WORDS, state)),
@@ -58,20 +58,20 @@ const framesOf = ({ effects }: Outcome): readonly Uint8Array[] =>
 const isSame = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, index) => byte === b[index]);
 
-/** Two tags are read, however many the switch reads. */
+/** Tags to extract, independent of the switch's limit. */
 const TAGS = 2;
 const ETHERNET_BYTES = 14;
 const LABEL_BYTES = 4;
-/** Entries of a stack that are looked through for its bottom. */
+/** Label stack entries to scan for the bottom of the stack. */
 const MAX_LABELS = 64;
 const PRESENT = 0x1000;
 
 interface Read {
   readonly frame: Uint8Array;
   readonly key: Uint32Array;
-  /** Label stack entries, the outermost first; none where there is no label. */
+  /** Label stack entries, the outermost first. */
   readonly labels: readonly number[];
-  /** The packet behind the labels as a frame of its own; null where it is not one of IP. */
+  /** The packet behind the labels, as a frame; null if it is not IP. */
   readonly inner: Uint8Array | null;
   readonly layer3At: number;
   readonly layer4At: number;
@@ -83,9 +83,9 @@ function read(frame: Uint8Array): Read {
   extract(frame, key, layers, TAGS);
   const labels: number[] = [];
   let at = layers.labelsAt;
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const joinMap = new DataView(frame.buffer, frame.byteOffset, frame.length);
   while (layers.labelsAt >= 0 && at + LABEL_BYTES <= frame.length && labels.length < MAX_LABELS) {
-    labels.push(view.getUint32(at));
+    labels.push(joinMap.getUint32(at));
     at += LABEL_BYTES;
     if ((labels.at(-1)! & 0x100) !== 0) break;
   }
@@ -93,7 +93,10 @@ function read(frame: Uint8Array): Read {
   return { frame, key, labels, inner: labels.length === 0 ? null : innerOf(frame, at), layer3At, layer4At };
 }
 
-/** What follows a label stack has no type: IPv4 and IPv6 say their version in the first four bits (RFC 3032, 2.2). */
+/**
+ * A label stack does not name the type behind it; IPv4 and IPv6 have a version in the first four bits (RFC
+ * 3032, 2.2).
+ */
 function innerOf(frame: Uint8Array, at: number): Uint8Array | null {
   const version = (frame[at] ?? 0) >>> 4;
   if (version !== 4 && version !== 6) return null;
@@ -119,7 +122,7 @@ function namesOf(a: Uint8Array, b: Uint8Array): string[] {
   return names.length > 0 ? names : [bytesName(left, right)];
 }
 
-/** Names of fields of the outer headers. What lies behind a second tag is said to. */
+/** Fields of the outer headers, marked if they are behind a second tag. */
 function fieldNames({ key: left }: Read, { key: right }: Read): string[] {
   const isBehindTag = [left, right].every(key => (key[KEY.innerVlanTci]! & PRESENT) !== 0);
   return fieldsOf(left, right, KEY.dlDst).map(({ name, place }) =>
@@ -127,7 +130,7 @@ function fieldNames({ key: left }: Read, { key: right }: Read): string[] {
   );
 }
 
-/** The fields from a word of the key on in which two keys differ. */
+/** The fields, from a word of the key on, in which two keys differ. */
 function fieldsOf(left: Uint32Array, right: Uint32Array, from: number): Field[] {
   const seen = new Set<string>();
   return FIELDS.filter(({ place }) => {
@@ -135,13 +138,13 @@ function fieldsOf(left: Uint32Array, right: Uint32Array, from: number): Field[] 
     const mask = place.bits >= 32 ? 0xffffffff : (2 ** place.bits - 1) * 2 ** place.shift;
     const words = Array.from({ length: Math.ceil(place.bits / 32) }, (_, index) => place.word + index);
     if (words.every(word => ((left[word]! ^ right[word]!) & mask) === 0)) return false;
-    // Names for the same bits (nw_tos and ip_dscp) are told once.
+    // Several names for the same bits (nw_tos and ip_dscp) are listed once.
     const bits = `${place.word}/${place.shift}`;
     return !seen.has(bits) && seen.add(bits).size > 0;
   });
 }
 
-/** Parts of a tag, and of a label stack entry: what set_field calls them, and their bits. */
+/** Parts of a tag and of a label stack entry, with the names of set_field. */
 const TAG_PARTS = [
   { name: "vlan_vid", mask: 0x0fff },
   { name: "vlan_pcp", mask: 0xe000 },
@@ -166,7 +169,7 @@ function tagNames(left: number, right: number): string[] {
   return partsBetween(TAG_PARTS, left, right).map(name => `${name} of the inner tag`);
 }
 
-/** Names in all entries but the outermost, which is a field. */
+/** Differences in all entries except the outermost, which is a field. */
 function labelNames(left: readonly number[], right: readonly number[]): string[] {
   if (left.length !== right.length && left.length > 0 && right.length > 0) return ["the number of labels"];
   const names: string[] = [];
@@ -176,7 +179,7 @@ function labelNames(left: readonly number[], right: readonly number[]): string[]
   return names;
 }
 
-/** Where the checksum of a protocol is in its header. */
+/** Offset of the checksum in the header of a protocol. */
 const CHECKSUMS: Readonly<Record<number, { readonly name: string; readonly at: number }>> = {
   1: { name: "ICMP", at: 2 },
   6: { name: "TCP", at: 16 },
@@ -185,7 +188,7 @@ const CHECKSUMS: Readonly<Record<number, { readonly name: string; readonly at: n
   132: { name: "SCTP", at: 8 },
 };
 
-/** Bytes that no field covers: a checksum, a length, or else where the first of them is. */
+/** Bytes outside all fields: a checksum, a length, or the offset of the first differing byte. */
 function bytesName(left: Read, right: Read): string {
   const [a, b] = [left.frame, right.frame];
   let at = 0;

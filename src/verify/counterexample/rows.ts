@@ -1,41 +1,23 @@
 /**
- * Which flows a difference is due to, all of them: one label wrong in 300 routes is one class of frames and 300 rows. For
- * each pair of states the hits are compared from the first one on, element by element of their row sets; the first two
- * flows that differ are a row. Every row is confirmed by itself: a frame that takes just these flows goes through the
- * interpreter with both tables. A row for which there is no such frame is not listed, as nothing can show it.
+ * Finds the causes of a difference: all pairs of flows at which a and b diverge. One wrong label in each of
+ * 300 routes is one packet class and 300 rows. For a pair of states, the matched flows are compared from the
+ * first one on, element by element of their row sets; the first two flows that differ are a row. Each row is
+ * confirmed separately: the interpreter runs a frame that matches just these flows. A row without such a
+ * frame is not listed.
  */
-import { meaningText, type Outcome } from "../../openflow/index.ts";
+import { KEY_WORDS, meaningText, type Outcome } from "../../openflow/index.ts";
+import { type FlowPair, type FlowPairs, NO_FLOW } from "../findings.ts";
+import { countElements, elementsOf } from "../paths/matched-flows.ts";
 import type { Path } from "../paths/path-condition.ts";
-import { countLanes, lanesOf } from "../product/ambiguity.ts";
 import type { Pair } from "../product/lockstep.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
-import { isLanes, isRow } from "../symbolic/slot-values.ts";
+import { isRowSet, isSingleFlow } from "../symbolic/slot-values.ts";
 import type { Hit } from "../symbolic/state.ts";
 import { chainOf } from "./confirm.ts";
 import type { Input, Solver } from "./find-input.ts";
 
-/** Index of a flow in its table's columns; NO_FLOW where none matched. */
-export const NO_FLOW = -1;
-
-/** The flows that a and b take where they first differ, as pairs of indices. */
-export interface FlowPairs {
-  readonly count: number;
-  /** Rows for which neither a frame nor a proof that there is none was found. */
-  readonly openCount: number;
-  at(index: number): FlowPair;
-  /** Equal for what is one row in several differences of a proof. */
-  nameAt(index: number): number;
-}
-
-export interface FlowPair {
-  readonly a: number;
-  readonly b: number;
-  /** The side that has no flow with the other's table, priority and match; null when both have one. */
-  readonly missing: "a" | "b" | null;
-}
-
-/** Rows without repetition: one is known by the flow that the other side lacks, or by both where both count. */
-export class WrongRows implements FlowPairs {
+/** Pairs of flows without duplicates, identified by the flow that the other side lacks, or by both. */
+export class DifferingRows implements FlowPairs {
   readonly #seen = new Set<number>();
   readonly #open = new Set<number>();
   #a = new Int32Array(8);
@@ -69,7 +51,7 @@ export class WrongRows implements FlowPairs {
     this.#open.delete(name);
   }
 
-  /** Puts the rows in the order of the flows: those that a lacks first. */
+  /** Sorts the pairs in the order of the flows: those that a lacks first. */
   sort(): void {
     const names = this.#names;
     const order = new Uint32Array(this.count).map((_, index) => index);
@@ -101,17 +83,22 @@ function grown<T extends Int32Array | Float64Array>(from: T, to: T): T {
 const priorityOf = ({ flows }: Program, flow: number): number =>
   flow === NO_FLOW ? -1 : (flows.templateOf(flow)?.model ?? flows.flow(flow)).priority;
 
-/** Whether the flow of the higher priority, which only one side takes, is there on the other side at all. */
+/** The side that lacks the higher-priority flow altogether; null if it has that flow. */
 function missingOf([left, right]: readonly [Program, Program], a: number, b: number): "a" | "b" | null {
   if (priorityOf(left, a) >= priorityOf(right, b))
     return a === NO_FLOW || right.hasMatchOf(left.flows.filledFlow(a)) ? null : "b";
   return left.hasMatchOf(right.flows.filledFlow(b)) ? null : "a";
 }
 
-/** What two flows have in common when their words are the same: null when that cannot be said of their shapes. */
+/**
+ * Corresponding words of two flows: the flows are equal if these words are. Null if their line templates do
+ * not correspond.
+ */
 type Alignment = readonly { readonly a: number; readonly b: number }[] | null;
 
-/** Whether flows of two tables say the same. Flows of two shapes that were compared once are compared by their words. */
+/**
+ * Whether flows of two tables are equal. Flows of known pairs of line templates are compared by their words.
+ */
 export class SameFlows {
   readonly #programs: readonly [Program, Program];
   readonly #alignments = new Map<string, Alignment>();
@@ -141,7 +128,7 @@ export class SameFlows {
     return known;
   }
 
-  /** Puts b's values into a's shape: when that is b's flow, equal words are equal flows. */
+  /** Puts b's values into a's line template: if the result is b's flow, equal words mean equal flows. */
   #align(a: number, b: number): Alignment {
     const [left, right] = this.#programs.map(({ flows }) => flows) as [Program["flows"], Program["flows"]];
     const slotsOf = (flows: Program["flows"], flow: number) =>
@@ -165,48 +152,48 @@ export class SameFlows {
   }
 }
 
-/** What a frame of an input does on both sides; null where that cannot be said. */
+/** The outcomes of both sides for an input; null if they do not differ for certain. */
 export type Run = (pair: Pair, input: Input, minBytes: number) => readonly [Outcome, Outcome] | null;
 
-/** Elements of row sets that a search is restricted to, by the outermost domain. */
+/** Elements to which the search is restricted, by outermost row set. */
 type Chosen = ReadonlyMap<number, Int32Array>;
 
-/** Inputs of one row that are tried before it counts as open. */
+/** Inputs to try for one row before it counts as open. */
 const TRIES = 4;
-/** More flows than these make names that are no whole numbers any more. */
+/** With more flows, the number that identifies a pair would not be an exact integer. */
 const MAX_FLOWS = 2 ** 26;
 
-/** The outermost domain that a domain became part of. */
-function rootOf(domain: number, path: Path): number {
-  const view = path.views.get(domain);
-  return view === undefined ? domain : rootOf(view.domain, path);
+/** The outermost row set into which a row set was joined. */
+function rootOf(rowSet: number, path: Path): number {
+  const joinMap = path.joinMaps.get(rowSet);
+  return joinMap === undefined ? rowSet : rootOf(joinMap.rowSet, path);
 }
 
-/** A hit on a path: a flow alone, or a flow for each element of a row set. */
+/** A match on a path: a single flow, or one flow for each element of a row set. */
 interface Flows {
-  /** Null: the same flow for every element. */
+  /** Null if all elements have the same flow. */
   readonly root: number | null;
-  /** By index into the elements of the root on the path. */
+  /** By position among the elements of the root on the path. */
   readonly flowAt: (index: number) => number;
 }
 
 function flowsOf(hit: Hit | undefined, path: Path): Flows {
-  const source = hit?.source;
-  if (source === undefined) return { root: null, flowAt: () => NO_FLOW };
-  if (isLanes(source)) {
-    const lane = lanesOf(source.domain, path);
-    return { root: rootOf(source.domain, path), flowAt: index => source.flowOf(lane(index)) };
+  const slotValues = hit?.slotValues;
+  if (slotValues === undefined) return { root: null, flowAt: () => NO_FLOW };
+  if (isRowSet(slotValues)) {
+    const element = elementsOf(slotValues.rowSet, path);
+    return { root: rootOf(slotValues.rowSet, path), flowAt: index => slotValues.flowOf(element(index)) };
   }
-  const flow = isRow(source) ? source.flow : NO_FLOW;
+  const flow = isSingleFlow(slotValues) ? slotValues.flow : NO_FLOW;
   return { root: null, flowAt: () => flow };
 }
 
-/** One row that may be wrong, and where in the chain of hits it is. */
+/** A pair of flows to confirm, and its position in the chain of matched flows. */
 interface Suspect {
   readonly at: number;
   readonly a: number;
   readonly b: number;
-  /** The elements that its frames are restricted to, and the one of a row set that is this row; null where there is none. */
+  /** The elements to which its frames are restricted, and the element of this row; null for single flows. */
   readonly chosen: Chosen;
   readonly element: { readonly root: number; readonly value: number } | null;
 }
@@ -225,7 +212,7 @@ export class RowFinder {
   }
 
   /** Adds the rows of a path on which two states differ. */
-  find(rows: WrongRows, pair: Pair, path: Path, minBytes: number): void {
+  find(rows: DifferingRows, pair: Pair, path: Path, minBytes: number): void {
     let base: Input | null = null;
     const isKnown = (a: number, b: number): boolean => rows.has(this.#nameOf(a, b));
     for (const suspect of this.#suspects(pair, path, isKnown)) {
@@ -233,7 +220,7 @@ export class RowFinder {
       const name = this.#nameOf(suspect.a, suspect.b);
       if (rows.has(name)) continue;
       const moved = base === null ? null : movedTo(path, base, suspect);
-      if (moved !== null && this.#isShown(pair, suspect, moved, minBytes)) {
+      if (moved !== null && this.#isConfirmed(pair, suspect, moved, minBytes)) {
         rows.add(name, suspect.a, suspect.b);
         continue;
       }
@@ -246,22 +233,22 @@ export class RowFinder {
     }
   }
 
-  /** An input that shows a row; null when there is none. */
+  /** An input that confirms a row; null if there is none. */
   #search(pair: Pair, path: Path, suspect: Suspect, minBytes: number): Input | "open" | null {
-    const lanes = new Map([...path.lanes, ...suspect.chosen]);
+    const elements = new Map([...path.elements, ...suspect.chosen]);
     const { element } = suspect;
-    if (element !== null) lanes.set(element.root, Int32Array.of(element.value));
-    const own = path.with({ lanes });
+    if (element !== null) elements.set(element.root, Int32Array.of(element.value));
+    const own = path.with({ elements });
     for (let skip = 0; skip < TRIES; skip++) {
       const search = this.#solver.find(own, skip);
       if (search.input === null) return skip === 0 && search.isProof ? null : "open";
-      if (this.#isShown(pair, suspect, search.input, minBytes)) return search.input;
+      if (this.#isConfirmed(pair, suspect, search.input, minBytes)) return search.input;
     }
     return "open";
   }
 
-  /** Whether the frame of an input takes the two flows, and comes out differently. */
-  #isShown(pair: Pair, { at, a, b }: Suspect, input: Input, minBytes: number): boolean {
+  /** Whether the frame of an input matches the two flows, and the outcomes differ. */
+  #isConfirmed(pair: Pair, { at, a, b }: Suspect, input: Input, minBytes: number): boolean {
     const outcomes = this.#run(pair, input, minBytes);
     if (outcomes === null) return false;
     return [a, b].every((flow, side) => {
@@ -271,13 +258,13 @@ export class RowFinder {
     });
   }
 
-  /** A row is known by the flow of the higher priority, which the other side does not take, or by both. */
+  /** Identifies a pair by the flow of the higher priority or, if equal, by both. */
   #nameOf(a: number, b: number): number {
     const [ofA, ofB] = [priorityOf(this.#programs[0], a), priorityOf(this.#programs[1], b)];
     return (ofA >= ofB ? a + 1 : 0) * MAX_FLOWS + (ofB >= ofA ? b + 1 : 0);
   }
 
-  /** Every row at which the two states part on a path, but for those of row sets that are known already. */
+  /** All pairs of flows at which the states diverge on a path, except known ones of row sets. */
   *#suspects(pair: Pair, path: Path, isKnown: (a: number, b: number) => boolean): Generator<Suspect> {
     let chosen: Chosen = new Map();
     const length = Math.max(pair.a.hits.length, pair.b.hits.length);
@@ -295,7 +282,7 @@ export class RowFinder {
         return;
       }
       const [root] = roots as [number];
-      const elements = path.lanes.get(root)!;
+      const elements = path.elements.get(root)!;
       const allowed = chosen.get(root);
       const alike: number[] = [];
       let isDifferent = false;
@@ -312,7 +299,7 @@ export class RowFinder {
       if (alike.length === 0) return;
       if (isDifferent) chosen = new Map(chosen).set(root, Int32Array.from(alike));
     }
-    // Both took the same flows: a group or a port makes the difference, for the flows that were taken last.
+    // All matched flows are equal, so a group or a port makes the difference: report the flows matched last.
     yield* this.#last(pair, path, chosen, length - 1);
   }
 
@@ -325,14 +312,14 @@ export class RowFinder {
       return;
     }
     const allowed = chosen.get(flows.root);
-    for (const [index, value] of path.lanes.get(flows.root)!.entries()) {
+    for (const [index, value] of path.elements.get(flows.root)!.entries()) {
       if (allowed !== undefined && !isIn(allowed, value)) continue;
       const element = { root: flows.root, value };
       yield { at, a: flows.flowAt(index), b: twins.flowAt(index), chosen, element };
     }
   }
 
-  /** Both sides hit row sets that have nothing to do with each other: each row of each is one. */
+  /** Both sides match independent row sets: every row of each is a suspect. */
   *#independent(
     at: number,
     [left, right]: readonly [Flows, Flows],
@@ -343,9 +330,9 @@ export class RowFinder {
       [left, true],
       [right, false],
     ] as const) {
-      const elements = path.lanes.get(own.root!)!;
+      const elements = path.elements.get(own.root!)!;
       const other = isLeft ? right.root! : left.root!;
-      const both = new Map(chosen).set(other, path.lanes.get(other)!.subarray(0, 1));
+      const both = new Map(chosen).set(other, path.elements.get(other)!.subarray(0, 1));
       for (let index = 0; index < elements.length; index++) {
         const [a, b] = isLeft ? [own.flowAt(index), right.flowAt(0)] : [left.flowAt(0), own.flowAt(index)];
         yield { at, a, b, chosen: both, element: { root: own.root!, value: elements[index]! } };
@@ -354,15 +341,17 @@ export class RowFinder {
   }
 }
 
-/** How many rows of the table were hit alike where a difference is due to one of them; 0: not by rows. */
+/** Number of rows that matched together; 0 if the difference is not by rows. */
 export function countAlike(pair: Pair): number {
   const counts = [pair.a, pair.b].flatMap(({ hits }) =>
-    hits.flatMap(({ source }) => (isLanes(source) ? [countLanes(source.domain, pair.path)] : [])),
+    hits.flatMap(({ slotValues }) =>
+      isRowSet(slotValues) ? [countElements(slotValues.rowSet, pair.path)] : [],
+    ),
   );
   return Math.max(0, ...counts);
 }
 
-/** Whether a list in ascending order has a value. */
+/** Whether an ascending list contains a value. */
 function isIn(sorted: Int32Array, value: number): boolean {
   let [low, high] = [0, sorted.length];
   while (low < high) {
@@ -373,25 +362,30 @@ function isIn(sorted: Int32Array, value: number): boolean {
   return sorted[low] === value;
 }
 
-/** An input with other elements of the row sets, and all else as it was: whether it is on the path is for others to see. */
+/**
+ * The input with other elements, and everything else unchanged; the caller must check that it is on the
+ * path.
+ */
 function movedTo(path: Path, base: Input, { element }: Suspect): Input {
-  const lanes = new Map(base.lanes);
-  if (element !== null) lanes.set(element.root, element.value);
+  const elements = new Map(base.elements);
+  if (element !== null) elements.set(element.root, element.value);
   const words = new Map<number, number>();
-  for (const [{ content, word }, bindings] of path.bindings) {
-    let value = base.valueOf(content, word);
-    for (const { mask, column } of bindings) {
-      const { values, domain } = path.resolve(column);
-      value = ((value & ~mask) | (values[lanes.get(domain)!]! & mask)) >>> 0;
+  for (const [{ extraction, word }, columnEqualities] of path.columnEqualities) {
+    let value = base.valueOf(extraction, word);
+    for (const { mask, column } of columnEqualities) {
+      const { values, rowSet } = path.resolve(column);
+      value = ((value & ~mask) | (values[elements.get(rowSet)!]! & mask)) >>> 0;
     }
-    words.set(content * MAX_WORDS + word, value);
+    words.set(extraction * MAX_WORDS + word, value);
   }
   return {
-    kinds: base.kinds,
-    lanes,
-    valueOf: (content, word) => words.get(content * MAX_WORDS + word) ?? base.valueOf(content, word),
+    formats: base.formats,
+    elements,
+    valueOf: (extraction, word) => words.get(extraction * MAX_WORDS + word) ?? base.valueOf(extraction, word),
   };
 }
 
-/** More than a key has. */
+/** More than the words of a key. */
 const MAX_WORDS = 1024;
+if (MAX_WORDS <= KEY_WORDS || !Number.isSafeInteger(MAX_FLOWS * MAX_FLOWS))
+  throw new Error("internal error: numbers of words or pairs of flows are not unique");

@@ -1,7 +1,7 @@
 /**
- * From classes of frames that differ to differences that can be shown: a frame of the class is looked for, made into
- * bytes, and run through the interpreter with both tables. Only what differs there too is told as a difference; differences
- * with the same flows on both sides are one, with a count.
+ * Turns candidates into counterexamples: finds an input, encodes it as a frame, cross-checks it, and lets
+ * the interpreter confirm that the outcomes differ. Only confirmed differences are reported. Differences
+ * with the same matched flows on both sides are grouped, with a count.
  */
 import {
   type Ambiguity,
@@ -14,52 +14,55 @@ import {
 } from "../../openflow/index.ts";
 import type { Behaviour, Difference, Findings, FlowLine } from "../findings.ts";
 import type { Path } from "../paths/path-condition.ts";
-import type { Candidate } from "../product/compare-outputs.ts";
+import type { Candidate } from "../product/compare-packets.ts";
 import type { Listener, Pair, Product } from "../product/lockstep.ts";
-import type { Program, Template } from "../symbolic/compiled-tables.ts";
+import type { Program } from "../symbolic/compiled-tables.ts";
 import { isTunnel, TUNNEL_WORDS } from "../symbolic/entering.ts";
 import { SNAP_WORD } from "../symbolic/extractions.ts";
-import { INPUT_WORDS, KINDS } from "../symbolic/input-space.ts";
+import { FRAME_FORMATS, INPUT_WORDS } from "../symbolic/input-space.ts";
 import type { Hit, State } from "../symbolic/state.ts";
-import { accompanying, Confirming, surelyDiffer, type Yardstick } from "./confirm.ts";
-import { isForetold } from "./cross-check.ts";
+import type { Template } from "../symbolic/templates.ts";
+import { accompanying, type ComparisonRules, ConfirmingInterpreter, surelyDiffer } from "./confirm.ts";
+import { agreesWithOutcome } from "./cross-check.ts";
 import { frameOf, isExact } from "./encode-frame.ts";
 import { type Input, Solver } from "./find-input.ts";
-import { fieldsBetween } from "./output-diff.ts";
-import { countAlike, RowFinder, WrongRows } from "./rows.ts";
+import { differingFields } from "./output-diff.ts";
+import { countAlike, DifferingRows, RowFinder } from "./rows.ts";
 
-/** No frame is longer. */
+/** The length limit of a frame. */
 const MAX_FRAME_BYTES = 65_535;
-/** Inputs of one candidate that are tried before it counts as unconfirmed. */
+/** Inputs to try for one candidate before it counts as unconfirmed. */
 const TRIES = 4;
-/** Frames of one group that are looked at before the plainest of them is told. */
-const LOOKED_AT = 8;
-/** A frame would have to be found whose labels are also a packet, or its LLC header labels. */
-const READ_TWICE = "bytes that are read in more than one way";
+/** Frames of one group to consider for the most ordinary one. */
+const MAX_CONSIDERED = 8;
+/** A frame whose labels are also a packet, or whose LLC header is labels, would be necessary. */
+const EXTRACTED_TWICE = "bytes that are extracted in more than one way";
 
-/** Differences with the same flows on both sides. */
+/** Differences with the same matched flows on both sides. */
 interface Group {
-  /** Of the one that is told. */
+  /** Index of the reported difference. */
   index: number;
-  /** Rows of the table that are affected, and how many are hit alike. */
-  readonly rows: WrongRows;
+  /** The affected rows of the table, and how many rows matched together. */
+  readonly rows: DifferingRows;
   of: number;
-  /** How far the frame that is told is from an ordinary one. */
+  /** Distance of the reported frame from an ordinary one. */
   oddness: readonly number[];
-  lookedAt: number;
+  considered: number;
 }
 
-/** Hears of classes that differ, and adds those to the findings for which there is a frame that the interpreter confirms. */
-export class Showing implements Listener {
+/** Receives the results of the product construction and adds the confirmed ones to the findings. */
+export class Counterexamples implements Listener {
   readonly #findings: Findings;
   readonly #product: Product;
   readonly #programs: readonly [Program, Program];
   readonly #solver: Solver;
   readonly #groups = new Map<string, Group>();
-  /** Of candidates without a frame: what is open unless another one of the same flows has a frame. */
+  /**
+   * Candidates without a frame: reported as unknown unless another candidate of the same group has a frame.
+   */
   readonly #unconfirmed = new Map<string, string>();
-  readonly #interpreters: readonly [Confirming, Confirming];
-  readonly #yardstick: Yardstick;
+  readonly #interpreters: readonly [ConfirmingInterpreter, ConfirmingInterpreter];
+  readonly #rules: ComparisonRules;
   readonly #finder: RowFinder;
   readonly #hasRows: boolean;
 
@@ -67,21 +70,21 @@ export class Showing implements Listener {
     programs: readonly [Program, Program],
     product: Product,
     findings: Findings,
-    { ignored, hasRows }: { readonly ignored: Yardstick["ignored"]; readonly hasRows: boolean },
+    { ignored, hasRows }: { readonly ignored: ComparisonRules["ignored"]; readonly hasRows: boolean },
   ) {
     this.#hasRows = hasRows;
-    this.#yardstick = { ignored, ports: product.readings.space.ports };
+    this.#rules = { ignored, ports: product.extractions.space.ports };
     this.#findings = findings;
     this.#product = product;
     this.#programs = programs;
-    this.#solver = new Solver(product.readings);
-    this.#interpreters = [new Confirming(programs[0]), new Confirming(programs[1])];
+    this.#solver = new Solver(product.extractions);
+    this.#interpreters = [new ConfirmingInterpreter(programs[0]), new ConfirmingInterpreter(programs[1])];
     this.#finder = new RowFinder(programs, this.#solver, (pair, input, minBytes) => {
-      const frame = padded(frameOf(this.#product.readings, input, readingOf(pair)), minBytes);
+      const frame = padded(frameOf(this.#product.extractions, input, extractionOf(pair)), minBytes);
       const entering = this.#enteringOf(input);
       const [left, right] = this.#interpreters;
       const [a, b] = [left.run(portOf(input), frame, entering), right.run(portOf(input), frame, entering)];
-      return surelyDiffer(a, b, this.#yardstick) ? [a, b] : null;
+      return surelyDiffer(a, b, this.#rules) ? [a, b] : null;
     });
   }
 
@@ -103,7 +106,7 @@ export class Showing implements Listener {
         if (skip === 0 && search.isProof) return true;
         break;
       }
-      const frame = frameOf(this.#product.readings, search.input, readingOf(pair));
+      const frame = frameOf(this.#product.extractions, search.input, extractionOf(pair));
       const inPort = portOf(search.input);
       const entering = this.#enteringOf(search.input);
       const outcome = this.#interpreters[side].run(inPort, frame, entering);
@@ -124,7 +127,7 @@ export class Showing implements Listener {
       return true;
     }
     if (isOpen) return true;
-    const feature = isExactly ? "unconfirmed ambiguity" : READ_TWICE;
+    const feature = isExactly ? "unconfirmed ambiguity" : EXTRACTED_TWICE;
     this.#findings.unknownAt(side === 0 ? "a" : "b", feature, 0);
     return true;
   }
@@ -133,7 +136,7 @@ export class Showing implements Listener {
     const name = `${chainName(pair.a)} / ${chainName(pair.b)} ${what}`;
     const group = this.#groups.get(name);
     if (group !== undefined) {
-      if (unknown === null) this.#plainer(group, pair, path, what, minBytes ?? 0);
+      if (unknown === null) this.#improve(group, pair, path, what, minBytes ?? 0);
       if (unknown === null) this.#count(group, pair, path, minBytes ?? 0);
       return true;
     }
@@ -152,50 +155,50 @@ export class Showing implements Listener {
         return true;
       }
       isExactly &&= this.#isExact(pair, search.input);
-      const told = this.#confirm(pair, path, search.input, what, minBytes ?? 0);
-      if (told === "open") isOpen = true;
-      if (told === null || told === "open") continue;
+      const confirmed = this.#confirm(pair, path, search.input, what, minBytes ?? 0);
+      if (confirmed === "open") isOpen = true;
+      if (confirmed === null || confirmed === "open") continue;
       const made: Group = {
         index: this.#findings.differences.length,
-        rows: told.rows,
+        rows: confirmed.rows,
         of: 0,
         oddness: oddnessOf(search.input),
-        lookedAt: 1,
+        considered: 1,
       };
       this.#groups.set(name, made);
-      this.#findings.differences.push(told);
+      this.#findings.differences.push(confirmed);
       this.#count(made, pair, path, minBytes ?? 0);
       return this.#findings.differences.length < this.#findings.max;
     }
     if (isOpen) return true;
-    this.#unconfirmed.set(name, isExactly ? `unconfirmed difference (${what})` : READ_TWICE);
+    this.#unconfirmed.set(name, isExactly ? `unconfirmed difference (${what})` : EXTRACTED_TWICE);
     return true;
   }
 
-  /** Tells a group's difference with a frame of one more path, where that is more ordinary than the one before. */
-  #plainer(group: Group, pair: Pair, path: Path, what: string, minBytes: number): void {
-    if (!isLess(this.#leastOddness(path), group.oddness) || group.lookedAt++ >= LOOKED_AT) return;
+  /** Replaces the frame of a group if another path has a more ordinary one. */
+  #improve(group: Group, pair: Pair, path: Path, what: string, minBytes: number): void {
+    if (!isLess(this.#leastOddness(path), group.oddness) || group.considered++ >= MAX_CONSIDERED) return;
     const { input } = this.#solver.find(path);
     if (input === null) return;
     const oddness = oddnessOf(input);
     if (!isLess(oddness, group.oddness)) return;
     const { frame, outcomes } = this.#run(pair, path, input, minBytes);
     if (outcomes === null || outcomes.some(isOpen)) return;
-    const told = this.#differenceOf(input, frame, outcomes, what);
-    if (told === null) return;
+    const confirmed = this.#differenceOf(input, frame, outcomes, what);
+    if (confirmed === null) return;
     group.oddness = oddness;
-    this.#findings.differences[group.index] = told;
+    this.#findings.differences[group.index] = confirmed;
   }
 
-  /** What no frame on a path falls below, without looking for one. */
-  #leastOddness({ cubes, contents }: Path): readonly number[] {
+  /** A lower bound of the oddness of all frames on a path. */
+  #leastOddness({ cubes, formatBits }: Path): readonly number[] {
     const isSet = (word: number): number =>
-      (cubes.get(this.#product.readings.atom(0, word))?.value ?? 0) === 0 ? 0 : 1;
-    const kind = 31 - Math.clz32(contents[0]! & -contents[0]!);
-    return [isSet(SNAP_WORD), isSet(KEY.vlanTci), kind, 0];
+      (cubes.get(this.#product.extractions.atom(0, word))?.value ?? 0) === 0 ? 0 : 1;
+    const format = 31 - Math.clz32(formatBits[0]! & -formatBits[0]!);
+    return [isSet(SNAP_WORD), isSet(KEY.vlanTci), format, 0];
   }
 
-  /** Puts what was found in the order of how ordinary the frames are, and says what was not found anywhere. */
+  /** Sorts the differences by the oddness of their frames, and reports the unconfirmed candidates. */
   finish(): void {
     for (const [name, feature] of this.#unconfirmed)
       if (!this.#groups.has(name)) this.#findings.unknownAt(null, feature, 0);
@@ -208,14 +211,14 @@ export class Showing implements Listener {
     for (const [index, group] of groups.entries()) group.index = index;
   }
 
-  /** Whether the words of an input are those of one frame. */
+  /** Whether the extractions of an input belong to one frame. */
   #isExact({ a, b }: Pair, input: Input): boolean {
-    const contents = [a, b].map(({ packet }) => packet.content).filter(content => content > 0);
-    if (new Set(contents).size > 1 || Math.max(a.recirculations, b.recirculations) > 1) return false;
-    return contents.every(content => isExact(this.#product.readings, input, content));
+    const formatBits = [a, b].map(({ packet }) => packet.extraction).filter(extraction => extraction > 0);
+    if (new Set(formatBits).size > 1 || Math.max(a.recirculations, b.recirculations) > 1) return false;
+    return formatBits.every(extraction => isExact(this.#product.extractions, input, extraction));
   }
 
-  /** Adds the rows of one more path to those that are affected; a row that is hit in several ways is one. */
+  /** Adds the rows of one more path to a group; a row that matches on several paths counts once. */
   #count(group: Group, pair: Pair, path: Path, minBytes: number): void {
     if (!this.#hasRows) return;
     this.#finder.find(group.rows, pair, path, minBytes);
@@ -226,14 +229,14 @@ export class Showing implements Listener {
     this.#findings.differences[index] = { ...this.#findings.differences[index]!, affected, rows, alike: of };
   }
 
-  /** A frame of the input, and what both sides do with it; no outcomes where the prover says other things of it. */
+  /** The frame of an input and both outcomes; null outcomes if the cross-check fails. */
   #run(
     pair: Pair,
     path: Path,
     input: Input,
     minBytes: number,
   ): { frame: Uint8Array; outcomes: readonly [Outcome, Outcome] | null } {
-    const frame = padded(frameOf(this.#product.readings, input, readingOf(pair)), minBytes);
+    const frame = padded(frameOf(this.#product.extractions, input, extractionOf(pair)), minBytes);
     if (this.#isExact(pair, input) && !isReadAs(frame, input)) return { frame, outcomes: null };
     const inPort = portOf(input);
     const [a, b] = this.#interpreters;
@@ -241,7 +244,8 @@ export class Showing implements Listener {
     const outcomes = [a.run(inPort, frame, entering), b.run(inPort, frame, entering)] as const;
     const isAsSaid =
       outcomes.some(isOpen) ||
-      (isForetold(pair.a.out, path, input, outcomes[0]) && isForetold(pair.b.out, path, input, outcomes[1]));
+      (agreesWithOutcome(pair.a.out, path, input, outcomes[0]) &&
+        agreesWithOutcome(pair.b.out, path, input, outcomes[1]));
     return { frame, outcomes: isAsSaid ? outcomes : null };
   }
 
@@ -250,8 +254,8 @@ export class Showing implements Listener {
     if (outcomes === null) return null;
     const inPort = portOf(input);
     if (!outcomes.some(isOpen)) {
-      const told = this.#differenceOf(input, frame, outcomes, what);
-      if (told !== null || outcomes.every(({ unknown }) => unknown.length === 0)) return told;
+      const confirmed = this.#differenceOf(input, frame, outcomes, what);
+      if (confirmed !== null || outcomes.every(({ unknown }) => unknown.length === 0)) return confirmed;
     }
     for (const [side, { unknown, ambiguous }] of outcomes.entries()) {
       const name = side === 0 ? "a" : "b";
@@ -265,34 +269,36 @@ export class Showing implements Listener {
     return "open";
   }
 
-  /** What an input brings with it beside its bytes. */
+  /** The accompanying state of an input. */
   #enteringOf(input: Input): EnteringState {
-    const words = this.#product.readings.space.entering.map(word => [word, input.valueOf(0, word)] as const);
+    const words = this.#product.extractions.space.entering.map(
+      word => [word, input.valueOf(0, word)] as const,
+    );
     return new Map(words.filter(([, value]) => value !== 0));
   }
 
-  /** Null when the outcomes do not differ for sure. Rows are still to be found. */
+  /** Null if the outcomes do not differ for certain. The rows are added later. */
   #differenceOf(
     input: Input,
     frame: Uint8Array,
     [a, b]: readonly [Outcome, Outcome],
     what: string,
   ): Found | null {
-    if (!surelyDiffer(a, b, this.#yardstick)) return null;
+    if (!surelyDiffer(a, b, this.#rules)) return null;
     const inPort = portOf(input);
     const state = this.#enteringOf(input);
-    const told = what.startsWith("word ") ? fieldsBetween(a, b, this.#yardstick) : what;
-    const tunnels = tunnelsIn(inPort, state, [a, b], this.#yardstick);
-    const rows = new WrongRows(this.#programs);
+    const confirmed = what.startsWith("word ") ? differingFields(a, b, this.#rules) : what;
+    const tunnels = tunnelsIn(inPort, state, [a, b], this.#rules);
+    const rows = new DifferingRows(this.#programs);
     const sides = { a: behaviourOf(a), b: behaviourOf(b) };
-    return { inPort, frame, state, tunnels, ...sides, what: told, affected: "", rows, alike: 0 };
+    return { inPort, frame, state, tunnels, ...sides, what: confirmed, affected: "", rows, alike: 0 };
   }
 }
 
 const isOpen = ({ effects }: Outcome): boolean => effects === null;
 
 interface Found extends Difference {
-  readonly rows: WrongRows;
+  readonly rows: DifferingRows;
 }
 
 const behaviourOf = (outcome: Outcome): Behaviour => ({
@@ -304,19 +310,19 @@ const behaviourOf = (outcome: Outcome): Behaviour => ({
   }),
 });
 
-/** Ports that must be tunnels for two outcomes to differ, of which it is not known whether they are. */
+/** Ports that must be tunnels for two outcomes to differ, if it is not known whether they are. */
 function tunnelsIn(
   inPort: number,
   state: EnteringState,
   [a, b]: readonly [Outcome, Outcome],
-  by: Yardstick,
+  by: ComparisonRules,
 ): number[] {
   const isOpenPort = (port: number): boolean => isTunnel(by.ports, port) === null;
   const found = new Set<number>();
   if ([...state.keys()].some(word => TUNNEL_WORDS.includes(word)) && isOpenPort(inPort)) found.add(inPort);
   const outputs = [a, b].flatMap(({ effects }) => effects!.outputs.map(({ port }) => port));
   const others = new Set([...by.ports.others, ...outputs.filter(isOpenPort)]);
-  // Where they differ though no such port is a tunnel, it does not matter whether one is.
+  // If the outcomes differ with none of these ports as a tunnel, it does not matter.
   if (surelyDiffer(a, b, { ...by, ports: { ...by.ports, others } })) return [...found];
   for (const [index, output] of a.effects!.outputs.entries()) {
     const other = b.effects!.outputs[index];
@@ -326,15 +332,15 @@ function tunnelsIn(
   return [...found];
 }
 
-/** Both flows, the first with the clauses that led to them. */
+/** Both flows, the first one with the clauses that led to it. */
 function linesOf({ flows: [first, second], clauses }: Ambiguity): readonly [FlowLine, FlowLine] {
-  const told = lineOf(first);
-  return [clauses === undefined ? told : { ...told, clauses: clauses.map(lineOf) }, lineOf(second)];
+  const confirmed = lineOf(first);
+  return [clauses === undefined ? confirmed : { ...confirmed, clauses: clauses.map(lineOf) }, lineOf(second)];
 }
 
 const lineOf = ({ source, text }: Flow): FlowLine => ({ file: source.file, line: source.line, text });
 
-/** Behind its packet a frame may have any bytes. */
+/** A frame may have any padding behind its packet. */
 function padded(frame: Uint8Array, bytes: number): Uint8Array {
   if (frame.length >= bytes) return frame;
   const long = new Uint8Array(Math.min(bytes, MAX_FRAME_BYTES));
@@ -342,33 +348,36 @@ function padded(frame: Uint8Array, bytes: number): Uint8Array {
   return long;
 }
 
-/** LOCAL is 65534 to people. */
+/** LOCAL is 65534 for people. */
 function portOf(input: Input): number {
   const port = input.valueOf(0, KEY.inPort);
   return port > 0xffff ? port & 0xffff : port;
 }
 
-const readingOf = ({ a, b }: Pair): number => Math.max(a.packet.content, b.packet.content);
+const extractionOf = ({ a, b }: Pair): number => Math.max(a.packet.extraction, b.packet.extraction);
 
-const kinds = new WeakMap<Template, string>();
+const formats = new WeakMap<Template, string>();
 const NUMBERS = /\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b|\b0x[0-9a-f]+\b|\d+/gi;
 
-/** Table, priority and what is left of a flow's text without its numbers: of one kind are the rows of a table, or few flows alike. */
-function kindOf({ source, table }: Hit): string {
-  const { template } = source;
+/**
+ * Table, priority and text of a flow without its numbers: equal for the rows of a table and for similar
+ * flows.
+ */
+function patternOf({ slotValues, table }: Hit): string {
+  const { template } = slotValues;
   if (template === null) return "";
-  let kind = kinds.get(template);
-  if (kind === undefined) {
-    const { priority, text } = template.program.flows.flow(template.first);
-    kind = `${priority} ${text.replace(NUMBERS, "#")}`;
-    kinds.set(template, kind);
+  let format = formats.get(template);
+  if (format === undefined) {
+    const { priority, text } = template.flows.flow(template.first);
+    format = `${priority} ${text.replace(NUMBERS, "#")}`;
+    formats.set(template, format);
   }
-  return `${table} ${kind}`;
+  return `${table} ${format}`;
 }
 
-const chainName = ({ hits }: State): string => hits.map(kindOf).join("\n");
+const chainName = ({ hits }: State): string => hits.map(patternOf).join("\n");
 
-/** Whether a frame is read as the words it was made from. */
+/** Whether the extraction of a frame returns the words from which it was encoded. */
 function isReadAs(frame: Uint8Array, input: Input): boolean {
   const key = new Uint32Array(KEY_WORDS);
   extract(frame, key, { labelsAt: 0, layer3At: 0, layer4At: 0, paddingBytes: 0 });
@@ -376,15 +385,20 @@ function isReadAs(frame: Uint8Array, input: Input): boolean {
 }
 
 /**
- * How far an input is from what people have on their wires, the gravest first; zeros are as plain as can be. Kinds stand
- * in the order of how ordinary they are, and a port other than the first one is there because it makes the difference.
+ * Distance of an input from ordinary frames, the most important component first; zeros are the most
+ * ordinary. Formats are sorted by how ordinary they are. A port other than 1 is needed for the difference.
  */
 function oddnessOf(input: Input): readonly number[] {
-  const kind = KINDS.indexOf(input.kinds[0]!);
-  return [input.valueOf(0, SNAP_WORD), input.valueOf(0, KEY.vlanTci) === 0 ? 0 : 1, kind, portOf(input) - 1];
+  const format = FRAME_FORMATS.indexOf(input.formats[0]!);
+  return [
+    input.valueOf(0, SNAP_WORD),
+    input.valueOf(0, KEY.vlanTci) === 0 ? 0 : 1,
+    format,
+    portOf(input) - 1,
+  ];
 }
 
-/** Whether a list comes before another of its length. */
+/** Whether a list is lexicographically less than another one of its length. */
 function isLess(a: readonly number[], b: readonly number[]): boolean {
   const at = a.findIndex((degree, index) => degree !== b[index]);
   return at >= 0 && a[at]! < b[at]!;

@@ -1,27 +1,26 @@
 /**
- * The conjunctive matches of one priority on a path: on which parts of it which id is complete, and what is found with that
- * id (classifier_lookup__() of lib/classifier.c). A clause, which is any one of its flows, is a condition of one bit
- * (conditions.ts), and so is an id: the path is split by ids, never by flows. What a clause asks of rows of a map, a
- * register for example, divides the lanes.
+ * Decides where the clauses of conjunctive matches hold on a path (classifier_lookup() in lib/classifier.c).
+ * A clause, the disjunction of its flows, becomes a condition of one bit (conditions.ts), and so does the
+ * conjunction of all clauses of an id: the path is split by ids, never by flows. Clauses that match a column
+ * (a register loaded from a subtable's rows) divide the elements of its row set.
  */
-
 import type { ClauseFlow } from "../symbolic/conjunctions.ts";
-import type { WordTest } from "../symbolic/sorted-subtable.ts";
-import { type Atom, type Column, maskOf, type Terms, type Word } from "../symbolic/terms.ts";
-import { allOf, anyOf, areExclusive, type Case } from "./conditions.ts";
+import { Undecidable } from "../symbolic/decider.ts";
+import type { WordTest } from "../symbolic/match-tests.ts";
+import { type Atom, type Case, type Column, maskOf, type Terms, type Word } from "../symbolic/terms.ts";
+import { allOf, anyOf, areExclusive } from "./conditions.ts";
 import type { Path } from "./path-condition.ts";
-import { Undecidable } from "./path-condition.ts";
 
-/** The clauses of an id, or some of the flows of each. */
+/** For each clause of an id, all or some of its flows. */
 type AllClauses = readonly (readonly ClauseFlow[])[];
 
-/** Part of a path, and whether all clauses are met there. */
+/** A part of a path, and whether all clauses hold there. */
 interface Part {
   readonly path: Path;
   readonly isMet: boolean;
 }
 
-/** A case as it is before it is known which lane it is. */
+/** A case before the element is known. */
 interface RawCase {
   readonly literals: Case;
   readonly columns: readonly { readonly column: Column; readonly mask: number; readonly value: number }[];
@@ -33,15 +32,15 @@ const clauseIds = new WeakMap<readonly ClauseFlow[], number>();
 export class Clauses {
   readonly #terms: Terms;
   readonly #conditions = new Map<string, Atom | boolean>();
-  /** By key; null where rows are asked. */
+  /** By key; null if the clauses match columns. */
   readonly #known = new WeakMap<readonly Word[], Map<AllClauses, Atom | boolean | null>>();
-  readonly #byLanes = new WeakMap<Int32Array, Map<string, readonly Lanes[]>>();
+  readonly #byElements = new WeakMap<Int32Array, Map<string, readonly ElementsUnder[]>>();
 
   constructor(terms: Terms) {
     this.#terms = terms;
   }
 
-  /** Divides a path by whether all of some clauses are met, each by one of its flows. */
+  /** Splits a path by whether all of some clauses hold, each by one of its flows. */
   divide(clauses: AllClauses, key: readonly Word[], path: Path): readonly Part[] {
     path.budget.step();
     const known = this.#known.get(key) ?? new Map<AllClauses, Atom | boolean | null>();
@@ -56,9 +55,9 @@ export class Clauses {
     return this.#byAll(condition, path);
   }
 
-  /** What clauses ask of the input on every path; null where they ask rows. */
+  /** The condition of clauses that holds on every path; null if they match columns. */
   #conditionOf(clauses: AllClauses, key: readonly Word[], path: Path): Atom | boolean | null {
-    if (clauses.some(flows => isByLanes(flows, key))) return null;
+    if (clauses.some(flows => dependsOnRows(flows, key))) return null;
     const atoms: Atom[] = [];
     for (const flows of clauses) {
       const [{ condition } = { condition: false }] = this.#clause(flows, key, path);
@@ -89,7 +88,7 @@ export class Clauses {
   }
 
   #byAll(all: Atom, path: Path): Part[] {
-    // It cannot hold beside another one that does: known without a search.
+    // It excludes a condition that holds already: no search is needed.
     if (path.holding.some(other => areExclusive(all, other))) return [{ path, isMet: false }];
     const { yes, no } = path.split([{ word: this.#terms.atomWord(all), mask: 1, value: 1 }]);
     return [
@@ -98,7 +97,7 @@ export class Clauses {
     ];
   }
 
-  /** What a clause asks of the input, for each part of the lanes. */
+  /** The condition of a clause, for each part of the elements. */
   #clause(
     flows: readonly ClauseFlow[],
     key: readonly Word[],
@@ -108,45 +107,47 @@ export class Clauses {
     const known = this.#conditions.get(name);
     if (known !== undefined) return [{ path, condition: known }];
     const cases = flows.flatMap(({ variants }) => variants.flatMap(tests => rawCase(tests, key, path) ?? []));
-    const domains = new Set(cases.flatMap(({ columns }) => columns.map(({ column }) => column.domain)));
-    if (domains.size === 0) {
+    const rowSets = new Set(cases.flatMap(({ columns }) => columns.map(({ column }) => column.rowSet)));
+    if (rowSets.size === 0) {
       const condition = anyOf(
         this.#terms,
         cases.map(({ literals }) => literals),
       );
-      // What is made of the state's words alone is the same on every path.
-      if (!isByLanes(flows, key)) this.#conditions.set(name, condition);
+      // A condition on the words of the state alone is the same on every path.
+      if (!dependsOnRows(flows, key)) this.#conditions.set(name, condition);
       return [{ path, condition }];
     }
-    if (domains.size > 1) throw new Undecidable("a conjunction over rows of several tables");
-    const [domain] = [...domains];
-    return this.#lanes(path, domain!, name, cases).map(({ lanes, condition }) => ({
-      path: lanes.length === path.lanes.get(domain!)!.length ? path : path.withLanes(domain!, lanes),
+    if (rowSets.size > 1) throw new Undecidable("a conjunction over several row sets");
+    const [rowSet] = [...rowSets];
+    return this.#elements(path, rowSet!, name, cases).map(({ elements, condition }) => ({
+      path:
+        elements.length === path.elements.get(rowSet!)!.length ? path : path.withElements(rowSet!, elements),
       condition,
     }));
   }
 
-  /** Lanes of one domain, divided by the condition that is left for them. */
-  #lanes(path: Path, domain: number, name: string, cases: readonly RawCase[]): readonly Lanes[] {
-    const lanes = path.lanes.get(domain)!;
-    const byName = this.#byLanes.get(lanes) ?? new Map<string, readonly Lanes[]>();
-    this.#byLanes.set(lanes, byName);
-    const question = `${name} ${cases.flatMap(({ columns }) => columns.map(({ column }) => column.id)).join()}`;
+  /** Divides the elements of a row set by the condition that remains for them. */
+  #elements(path: Path, rowSet: number, name: string, cases: readonly RawCase[]): readonly ElementsUnder[] {
+    const elements = path.elements.get(rowSet)!;
+    const byName = this.#byElements.get(elements) ?? new Map<string, readonly ElementsUnder[]>();
+    this.#byElements.set(elements, byName);
+    const columns = cases.flatMap(one => one.columns.map(({ column }) => column.id));
+    const question = `${name} ${columns.join()}`;
     let parts = byName.get(question);
     if (parts === undefined) {
-      parts = this.#divided(lanes, cases);
+      parts = this.#divided(elements, cases);
       byName.set(question, parts);
     }
     return parts;
   }
 
-  #divided(lanes: Int32Array, cases: readonly RawCase[]): Lanes[] {
+  #divided(elements: Int32Array, cases: readonly RawCase[]): ElementsUnder[] {
     const tables = tablesOf(cases);
     const byCases = new Map<string, Atom | boolean>();
     const byCondition = new Map<Atom | boolean, number[]>();
-    for (const lane of lanes) {
+    for (const element of elements) {
       const left = tables.flatMap(({ columns, byValues }) => {
-        const values = columns.map(({ column, mask }) => (column.values[lane]! & mask) >>> 0).join();
+        const values = columns.map(({ column, mask }) => (column.values[element]! & mask) >>> 0).join();
         return byValues.get(values) ?? [];
       });
       const found = left.join();
@@ -159,18 +160,18 @@ export class Clauses {
         byCases.set(found, condition);
       }
       const list = byCondition.get(condition);
-      if (list === undefined) byCondition.set(condition, [lane]);
-      else list.push(lane);
+      if (list === undefined) byCondition.set(condition, [element]);
+      else list.push(element);
     }
     return [...byCondition].map(([condition, list]) => ({
       condition,
-      lanes: list.length === lanes.length ? lanes : Int32Array.from(list),
+      elements: list.length === elements.length ? elements : Int32Array.from(list),
     }));
   }
 }
 
-interface Lanes {
-  readonly lanes: Int32Array;
+interface ElementsUnder {
+  readonly elements: Int32Array;
   readonly condition: Atom | boolean;
 }
 
@@ -192,7 +193,7 @@ function tablesOf(cases: readonly RawCase[]): Table[] {
   return [...tables.values()];
 }
 
-/** A clause and the words that it asks of, as a text. */
+/** A text for a clause and the words that it matches. */
 function nameOf(flows: readonly ClauseFlow[], key: readonly Word[]): string {
   let id = clauseIds.get(flows);
   if (id === undefined) {
@@ -204,22 +205,22 @@ function nameOf(flows: readonly ClauseFlow[], key: readonly Word[]): string {
     .join()}`;
 }
 
-const asked = new WeakMap<readonly ClauseFlow[], readonly number[]>();
+const matchedWords = new WeakMap<readonly ClauseFlow[], readonly number[]>();
 
-/** The words of the key that the flows of a clause compare. */
+/** Words of the key that the flows of a clause match. */
 function wordsOf(flows: readonly ClauseFlow[]): readonly number[] {
-  let words = asked.get(flows);
+  let words = matchedWords.get(flows);
   if (words === undefined) {
     words = [...new Set(flows.flatMap(({ variants }) => variants.flat().map(({ word }) => word)))];
-    asked.set(flows, words);
+    matchedWords.set(flows, words);
   }
   return words;
 }
 
-const isByLanes = (flows: readonly ClauseFlow[], key: readonly Word[]): boolean =>
+const dependsOnRows = (flows: readonly ClauseFlow[], key: readonly Word[]): boolean =>
   wordsOf(flows).some(word => key[word]!.hasColumn);
 
-/** What a flow asks of the input and of rows; null when its words are constants that it does not match. */
+/** The literals and column tests of a flow; null if a constant word contradicts its match. */
 function rawCase(tests: readonly WordTest[], key: readonly Word[], path: Path): RawCase | null {
   const literals = new Map<Atom, { mask: number; value: number }>();
   const columns: RawCase["columns"][number][] = [];
@@ -234,7 +235,7 @@ function rawCase(tests: readonly WordTest[], key: readonly Word[], path: Path): 
         if (((segment.value ^ wanted) & part) !== 0) return null;
         continue;
       }
-      if (segment.is === "less") throw new Undecidable("a conjunction that asks for a decremented TTL");
+      if (segment.is === "less") throw new Undecidable("a conjunction that matches a decremented TTL");
       const own = { mask: (part << segment.from) >>> 0, value: (wanted << segment.from) >>> 0 };
       if (segment.is === "column") columns.push({ column: path.resolve(segment.column), ...own });
       else if (!join(literals, segment.atom, own)) return null;
@@ -243,7 +244,7 @@ function rawCase(tests: readonly WordTest[], key: readonly Word[], path: Path): 
   return { literals: [...literals].map(([atom, cube]) => ({ atom, ...cube })), columns };
 }
 
-/** Adds to what is asked of an atom; false when that cannot be. */
+/** Adds to the cube of an atom; false if they contradict. */
 function join(
   literals: Map<Atom, { mask: number; value: number }>,
   atom: Atom,

@@ -1,18 +1,14 @@
 /**
- * Conditions: atoms of one bit that stand for a statement about other bits of the input, "one of these cases holds" or
- * "all of these conditions hold". A clause of a conjunctive match has hundreds of flows; as a condition it is one bit
- * of a path, split once, and two tables that list the same flows in another order have the same one. Here is what a
- * condition means to those who look for inputs. A case is a cube over bits that are no conditions themselves.
+ * Conditions: atoms of one bit that stand for a disjunction of cases or a conjunction of conditions over
+ * other atoms. A clause of a conjunctive match has hundreds of flows; as a condition it is one bit, split
+ * once, and two tables that list the same flows in another order have the same condition. This file has what
+ * solving needs: exclusion, propagation and a complete search. A case is a cube over atoms that are not
+ * conditions.
  */
+
 import type { Budget } from "../budget.ts";
-import { type Atom, maskOf, type Terms } from "../symbolic/terms.ts";
-import { type Clause, type Cubes, isOneBit, type Literal, openOf, restrict } from "./cubes.ts";
-
-export type Case = readonly Literal[];
-
-export type Condition =
-  | { readonly is: "any"; readonly cases: readonly Case[] }
-  | { readonly is: "all"; readonly of: readonly Atom[] };
+import { type Atom, type Case, type Condition, type Literal, maskOf, type Terms } from "../symbolic/terms.ts";
+import { type Clause, type Cubes, isOneBit, openOf, restrict } from "./cubes.ts";
 
 const TRUE = { mask: 1, value: 1 } as const;
 const FALSE = { mask: 1, value: 0 } as const;
@@ -20,7 +16,7 @@ const FALSE = { mask: 1, value: 0 } as const;
 const nameOf = (one: Case): string =>
   one.map(({ atom, mask, value }) => `${atom.id}/${mask}=${value}`).join("&");
 
-/** The condition that one of some cases holds; a boolean where that needs no condition. */
+/** The condition that one of some cases holds; a boolean if it is constant. */
 export function anyOf(terms: Terms, cases: readonly Case[]): Atom | boolean {
   if (cases.some(({ length }) => length === 0)) return true;
   if (cases.length === 0) return false;
@@ -42,10 +38,10 @@ export const hasConditions = (cubes: Cubes, clauses: readonly Clause[]): boolean
   return clauses.some(clause => clause.some(({ atom }) => atom.condition !== undefined));
 };
 
-/** The atoms that are given, and all that conditions among them speak of. */
-export function spokenOf(given: Iterable<Atom>): Set<Atom> {
+/** The given atoms, and all atoms that conditions among them depend on. */
+export function dependenciesOf(given: Iterable<Atom>): Set<Atom> {
   const atoms = new Set(given);
-  // A set takes in what is added while it is gone through.
+  // Iteration over a Set includes elements that are added meanwhile.
   for (const { condition } of atoms) {
     if (condition === undefined) continue;
     for (const atom of atomsOf(condition)) atoms.add(atom);
@@ -53,19 +49,19 @@ export function spokenOf(given: Iterable<Atom>): Set<Atom> {
   return atoms;
 }
 
-const spoken = new WeakMap<Condition, readonly Atom[]>();
+const dependencies = new WeakMap<Condition, readonly Atom[]>();
 
 function atomsOf(condition: Condition): readonly Atom[] {
   if (condition.is === "all") return condition.of;
-  let atoms = spoken.get(condition);
+  let atoms = dependencies.get(condition);
   if (atoms === undefined) {
     atoms = [...new Set(condition.cases.flatMap(one => one.map(({ atom }) => atom)))];
-    spoken.set(condition, atoms);
+    dependencies.set(condition, atoms);
   }
   return atoms;
 }
 
-// --- Two conditions ------------------------------------------------------------------------------------------------
+// --- Two conditions ----------------------------------------------------------------------------------------
 
 /** Cases that compare the same bits. */
 interface Alike {
@@ -94,7 +90,7 @@ function byBits(condition: Extract<Condition, { is: "any" }>): readonly Alike[] 
 const valuesUnder = (one: Case, bits: Alike["bits"]): string =>
   bits.map(({ atom, mask }) => one.find(literal => literal.atom === atom)!.value & mask).join();
 
-/** Whether no case of the one agrees with a case of the other. */
+/** Whether each case of one excludes each case of the other. */
 function doCasesExclude(a: Alike, b: Alike): boolean {
   const common = a.bits.flatMap(({ atom, mask }) => {
     const both = mask & (b.bits.find(one => one.atom === atom)?.mask ?? 0);
@@ -107,7 +103,7 @@ function doCasesExclude(a: Alike, b: Alike): boolean {
 
 const exclusions = new WeakMap<Atom, Map<Atom, boolean>>();
 
-/** Whether two conditions are never true together, as far as can be seen of them two by two. */
+/** Whether two conditions exclude each other; checks pairs of cases only, so `false` can be wrong. */
 export function areExclusive(a: Atom, b: Atom): boolean {
   if (a === b || a.condition === undefined || b.condition === undefined) return false;
   const [one, other] = a.id < b.id ? [a, b] : [b, a];
@@ -124,7 +120,7 @@ export function areExclusive(a: Atom, b: Atom): boolean {
   return found;
 }
 
-/** Whether every case of a condition is within one of another's, as far as can be seen of them one by one. */
+/** Whether one condition implies another; checks cases one by one, so `false` can be wrong. */
 function isWithin(a: Condition, b: Condition): boolean {
   if (a.is !== "any" || b.is !== "any") return false;
   return byBits(a).every(inner => {
@@ -142,16 +138,17 @@ function isWithin(a: Condition, b: Condition): boolean {
   });
 }
 
-// --- What follows from conditions ----------------------------------------------------------------------------------
+// --- Propagation
+// ---------------------------------------------------------------------------------------------------
 
-/** What is still to be decided. */
+/** What propagation leaves undecided. */
 interface Left {
   readonly clauses: readonly Clause[];
-  /** For each condition that must hold its cases that still can, where that are several. */
+  /** For each condition that must hold, the cases that can still hold, if there are several. */
   readonly choices: readonly (readonly Case[])[];
 }
 
-/** Cases that still can hold, less what is known of them; null when one holds already. */
+/** Cases that can still hold, without their known literals; null if one holds already. */
 function openCases(cases: readonly Case[], cubes: Cubes): Case[] | null {
   const open: Case[] = [];
   for (const one of cases) {
@@ -163,7 +160,9 @@ function openCases(cases: readonly Case[], cubes: Cubes): Case[] | null {
   return open;
 }
 
-/** Adds to `cubes` what conditions and clauses leave no choice in; null when they contradict each other. */
+/**
+ * Unit propagation: adds to `cubes` what conditions and clauses force; null if they contradict each other.
+ */
 function propagate(cubes: Map<Atom, { mask: number; value: number }>, given: readonly Clause[]): Left | null {
   const done = new Set<Atom>();
   let clauses = given;
@@ -171,7 +170,7 @@ function propagate(cubes: Map<Atom, { mask: number; value: number }>, given: rea
     let isForced = false;
     const added: Clause[] = [];
     const choices: Case[][] = [];
-    // The conditions that all of them bring along come behind them.
+    // Iteration over a Map includes entries that are added meanwhile, here the parts of a conjunction.
     for (const [atom, { value }] of cubes) {
       const { condition } = atom;
       if (condition === undefined || done.has(atom)) continue;
@@ -210,7 +209,7 @@ function propagate(cubes: Map<Atom, { mask: number; value: number }>, given: rea
 }
 
 /**
- * What follows for bits that are no conditions: a part of all that follows, found quickly. Null: no input goes along with
+ * Consequences for atoms that are not conditions: sound but incomplete, and fast. Null if no input satisfies
  * the conditions.
  */
 export function settled(
@@ -236,11 +235,11 @@ export function settled(
   };
 }
 
-// --- Search --------------------------------------------------------------------------------------------------------
+// --- Search ------------------------------------------------------------------------------------------------
 
 /**
- * Cubes under which every clause fails and conditions are what they are given as, whatever the other bits are; null when
- * there are none. Complete. The cases of a condition that must not hold become clauses only when one is met.
+ * Cubes that satisfy the conditions and fail every clause, whatever the other bits are; null if there are
+ * none. Complete. The cases of a condition that must be false become clauses only when one is violated.
  */
 export function searchConditions(budget: Budget, given: Cubes, clauses: readonly Clause[]): Cubes | null {
   const learned: Clause[] = [];
@@ -258,7 +257,7 @@ export function searchConditions(budget: Budget, given: Cubes, clauses: readonly
     }
   };
 
-  /** Goes through what can become of the clause, or of the choice, that leaves the least. */
+  /** Branches on the clause or choice with the fewest alternatives. */
   const branch = (cubes: Cubes, left: Left): Cubes | null => {
     const choice = least(left.choices);
     const clause = least(left.clauses);
@@ -300,26 +299,26 @@ function bitsOf(mask: number): number[] {
   return bits;
 }
 
-/** Conditions that must not hold, each with its cases. */
-function* denied(cubes: Cubes): Generator<{ atom: Atom; cases: readonly Case[] }> {
+/** Conditions that must be false, with their cases. */
+function* falseConditions(cubes: Cubes): Generator<{ atom: Atom; cases: readonly Case[] }> {
   for (const [atom, { value }] of cubes) {
     const { condition } = atom;
     if (condition?.is === "any" && value === 0) yield { atom, cases: condition.cases };
   }
 }
 
-/** For conditions that must not hold: that they do not hold beside a case that is met when all open bits are 0. */
+/** For conditions that must be false: clauses against the cases that hold if all open bits are 0. */
 function casesMet(cubes: Cubes): Clause[] {
   const isMet = ({ atom, mask, value }: Literal): boolean =>
     (((cubes.get(atom)?.value ?? 0) ^ value) & mask) === 0;
-  return [...denied(cubes)].flatMap(({ atom, cases }) =>
+  return [...falseConditions(cubes)].flatMap(({ atom, cases }) =>
     cases.filter(one => one.every(isMet)).map(one => [{ atom, ...FALSE }, ...one]),
   );
 }
 
-/** The cubes with every bit given that such a condition speaks of. */
+/** The cubes, extended by every bit that a false condition depends on. */
 function fixed(cubes: Map<Atom, { mask: number; value: number }>): Cubes {
-  for (const { atom } of [...denied(cubes)])
+  for (const { atom } of [...falseConditions(cubes)])
     for (const one of atomsOf(atom.condition!))
       cubes.set(one, { mask: maskOf(one.bits), value: cubes.get(one)?.value ?? 0 });
   return cubes;

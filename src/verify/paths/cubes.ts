@@ -1,29 +1,23 @@
 /**
- * What is known of bits of the input: cubes (bits that are given), literals, and clauses, conjunctions of literals of
- * which at least one must fail. solve.ts and conditions.ts look for inputs that go along with them.
+ * Partial knowledge of the input: cubes (known bits of an atom), literals, and clauses. A clause is a
+ * conjunction of literals of which at least one must be false. sat-solver.ts and conditions.ts search for
+ * inputs that satisfy them.
  */
 import type { Cube } from "../symbolic/input-space.ts";
-import type { Atom } from "../symbolic/terms.ts";
-
-/** The bits of `mask` of an atom have the values of `value`. */
-export interface Literal {
-  readonly atom: Atom;
-  readonly mask: number;
-  readonly value: number;
-}
+import type { Atom, Literal } from "../symbolic/terms.ts";
 
 export type Clause = readonly Literal[];
 export type Cubes = ReadonlyMap<Atom, Cube>;
 
 export const FREE: Cube = { mask: 0, value: 0 };
 
-/** Both cubes at once; null when they contradict each other. */
+/** The intersection of two cubes; null if they contradict each other. */
 export function meet(a: Cube, b: Cube): Cube | null {
   if (((a.value ^ b.value) & a.mask & b.mask) !== 0) return null;
   return { mask: (a.mask | b.mask) >>> 0, value: (a.value | b.value) >>> 0 };
 }
 
-/** Takes on one more cube for an atom; false when that cannot be. */
+/** Intersects the cube of an atom with another one; false if they contradict each other. */
 export function restrict(cubes: Map<Atom, Cube>, atom: Atom, cube: Cube): boolean {
   const met = meet(cubes.get(atom) ?? FREE, cube);
   if (met === null) return false;
@@ -33,7 +27,7 @@ export function restrict(cubes: Map<Atom, Cube>, atom: Atom, cube: Cube): boolea
   return true;
 }
 
-/** The literals of a clause that are still open; null when one of them fails already. */
+/** The undecided literals of a clause; null if one of them is false already. */
 export function openOf(clause: Clause, cubes: Cubes): Literal[] | null {
   const left: Literal[] = [];
   for (const literal of clause) {

@@ -1,14 +1,14 @@
 /**
- * The key of a map on a path, taken apart: bits that are known, bits that are columns of a domain, and bits that are still
- * free. What a path rules out of the free ones becomes tests of rows.
+ * The lookup key of a subtable on a path, split into constant bits, bits of columns, and free bits. Clauses
+ * of the path on the free bits become tests of rows.
  */
-
-import type { MapNode } from "../symbolic/sorted-subtable.ts";
+import { Undecidable } from "../symbolic/decider.ts";
+import type { Subtable } from "../symbolic/sorted-subtable.ts";
 import { type Atom, type Column, maskOf, type Word } from "../symbolic/terms.ts";
 import type { Clause } from "./cubes.ts";
-import { type Path, Undecidable } from "./path-condition.ts";
+import type { Path } from "./path-condition.ts";
 
-/** What one word of a map's key is on a path, cut into what is known and what is not. */
+/** A part of a key word. */
 interface KeyPart {
   readonly k: number;
   /** Bits of the key word. */
@@ -17,7 +17,7 @@ interface KeyPart {
 
 interface ColumnPart extends KeyPart {
   readonly column: Column;
-  /** How far the column's bits are above those of the key word; negative: below. */
+  /** Lowest bit in the column and in the key word; their difference is the shift. */
   readonly from: number;
   readonly at: number;
 }
@@ -38,33 +38,33 @@ export interface Key {
 export const moved = (value: number, from: number, to: number): number =>
   to >= from ? (value << (to - from)) >>> 0 : value >>> (from - to);
 
-/** The words of a map's key, by lane, where all of it is known or columns. */
-export function wordsByLane(map: MapNode, key: Key, lanes: Int32Array): readonly Uint32Array[] {
-  return map.words.map((_, k) => {
+/** The key by word, each by element, if the key has no free bits. */
+export function wordsByElement(subtable: Subtable, key: Key, elements: Int32Array): readonly Uint32Array[] {
+  return subtable.words.map((_, k) => {
     const columns = key.columns.filter(part => part.k === k);
     const fixed = key.fixed.filter(part => part.k === k).reduce((word, { value }) => word | value, 0);
     const [only] = columns;
     if (columns.length === 1 && fixed === 0 && only!.mask === 0xffffffff) return only!.column.values;
-    const last = lanes.reduce((max, lane) => Math.max(max, lane), -1);
+    const last = elements.reduce((max, element) => Math.max(max, element), -1);
     const words = new Uint32Array(last + 1).fill(fixed);
     for (const { column, mask, from, at } of columns) {
       const { values } = column;
-      for (let lane = 0; lane <= last; lane++)
-        words[lane] = words[lane]! | (moved(values[lane]!, from, at) & mask);
+      for (let element = 0; element <= last; element++)
+        words[element] = words[element]! | (moved(values[element]!, from, at) & mask);
     }
     return words;
   });
 }
 
-/** Takes the words of a map's key apart, bit by bit where need be. */
-export function keyParts(map: MapNode, words: readonly Word[], path: Path): Key {
+/** Splits the words of a lookup key, bit by bit if necessary. */
+export function keyParts(subtable: Subtable, words: readonly Word[], path: Path): Key {
   const fixed: { k: number; mask: number; value: number }[] = [];
   const columns: ColumnPart[] = [];
   const free: FreePart[] = [];
   for (const [k, word] of words.entries()) {
     let at = 0;
     for (const segment of word.segments) {
-      const mask = (((maskOf(segment.bits) << at) >>> 0) & map.masks[k]!) >>> 0;
+      const mask = (((maskOf(segment.bits) << at) >>> 0) & subtable.masks[k]!) >>> 0;
       const here = at;
       at += segment.bits;
       if (mask === 0) continue;
@@ -73,14 +73,20 @@ export function keyParts(map: MapNode, words: readonly Word[], path: Path): Key 
       } else if (segment.is === "column") {
         columns.push({ k, mask, column: path.resolve(segment.column), from: segment.from, at: here });
       } else if (segment.is === "less") {
-        throw new Undecidable("a table of decremented TTLs");
+        throw new Undecidable("a table that matches a decremented TTL");
       } else {
         let open = moved(mask, here, segment.from);
-        for (const binding of path.bindings.get(segment.atom) ?? []) {
-          const bound = (open & binding.mask) >>> 0;
+        for (const columnEquality of path.columnEqualities.get(segment.atom) ?? []) {
+          const bound = (open & columnEquality.mask) >>> 0;
           if (bound === 0) continue;
           const part = moved(bound, segment.from, here);
-          columns.push({ k, mask: part, column: path.resolve(binding.column), from: segment.from, at: here });
+          columns.push({
+            k,
+            mask: part,
+            column: path.resolve(columnEquality.column),
+            from: segment.from,
+            at: here,
+          });
           open = (open & ~bound) >>> 0;
         }
         const cube = path.cubes.get(segment.atom) ?? { mask: 0, value: 0 };
@@ -105,7 +111,7 @@ export function keyParts(map: MapNode, words: readonly Word[], path: Path): Key 
   return { fixed, columns, free };
 }
 
-/** A clause as tests of the key, when it speaks of nothing else. */
+/** A clause as row tests; empty if it also depends on other bits. */
 export function rowClause(key: Key, clause: Clause): { k: number; mask: number; value: number }[][] {
   const tests: { k: number; mask: number; value: number }[] = [];
   for (const { atom, mask, value } of clause) {
@@ -127,39 +133,39 @@ export function rowClause(key: Key, clause: Clause): { k: number; mask: number; 
 
 export type RowTest = Key["fixed"][number];
 
-/** Rows that have the bits that are fixed, and fail every clause; `rows` itself where those are all. */
+/** Rows that agree with the constant bits and violate no clause; `rows` itself if those are all. */
 export function openRows(
-  map: MapNode,
+  subtable: Subtable,
   rows: Int32Array,
   fixed: readonly RowTest[],
   clauses: readonly (readonly RowTest[])[],
 ): Int32Array {
-  const open = clauses.filter(clause => mayHold(map, clause));
+  const open = clauses.filter(clause => mayHold(subtable, clause));
   if (fixed.length === 0 && open.length === 0) return rows;
-  const left = rows.filter(row => isOpen(map, row, fixed, open));
+  const left = rows.filter(row => isOpen(subtable, row, fixed, open));
   return left.length === rows.length ? rows : left;
 }
 
-/** False when no row has the bits of a clause: a quick answer where they are the upper ones of the first word. */
-function mayHold(map: MapNode, clause: readonly RowTest[]): boolean {
+/** False if no row has the bits of a clause: a fast test for clauses on the high bits of the first word. */
+function mayHold(subtable: Subtable, clause: readonly RowTest[]): boolean {
   return clause.every(({ k, mask, value }) => {
     const rest = ~mask >>> 0;
     if (k !== 0 || (rest & (rest + 1)) !== 0) return true;
-    const [from, to] = map.range(value, (value | rest) >>> 0);
+    const [from, to] = subtable.range(value, (value | rest) >>> 0);
     return from < to;
   });
 }
 
 function isOpen(
-  map: MapNode,
+  subtable: Subtable,
   row: number,
   fixed: readonly RowTest[],
   clauses: readonly (readonly RowTest[])[],
 ): boolean {
-  for (const { k, mask, value } of fixed) if (((map.keys[k]![row]! ^ value) & mask) !== 0) return false;
+  for (const { k, mask, value } of fixed) if (((subtable.keys[k]![row]! ^ value) & mask) !== 0) return false;
   for (const clause of clauses) {
     let holds = true;
-    for (const { k, mask, value } of clause) holds &&= ((map.keys[k]![row]! ^ value) & mask) === 0;
+    for (const { k, mask, value } of clause) holds &&= ((subtable.keys[k]![row]! ^ value) & mask) === 0;
     if (holds) return false;
   }
   return true;

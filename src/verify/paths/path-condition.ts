@@ -1,52 +1,56 @@
 /**
- * A path: the condition under which a machine has come to where it is. Cubes and clauses speak of bits of the input
- * (solve.ts). A *domain* is a vector of lanes, the rows of a flow table that were hit at once: a path holds the lanes it
- * still is about, and *bindings* say that bits of the input are a column of a domain. Several domains are independent of
- * each other. Paths are immutable; every split gives new ones, disjoint and together the old one.
+ * A path: one branch of the symbolic execution, with its path condition. Cubes and clauses constrain bits of
+ * the input. A row set is a set of flow table rows that matched together; the path stores its remaining
+ * elements. A column equality states that bits of the input equal a column of a row set. Distinct row sets
+ * are independent. Paths are immutable; each split returns disjoint paths that together are the original
+ * one.
  *
- * A path may hold for no frame at all, as lanes, misses and links are not looked at together. That costs time and
- * nothing else: whatever is found different is solved exactly before anybody hears of it.
+ * A path condition may be unsatisfiable, because elements, misses and word equalities are not combined. That
+ * costs only time: before a difference is reported, counterexample/find-input.ts solves its path exactly.
  */
+
+import { unreachable } from "../../wire/index.ts";
 import type { Budget } from "../budget.ts";
-import { byKinds, kindsWith, kindsWithout } from "../symbolic/frame-formats.ts";
+import { Undecidable } from "../symbolic/decider.ts";
 import type { Cube, Space } from "../symbolic/input-space.ts";
-import type { MapNode } from "../symbolic/sorted-subtable.ts";
+import type { Subtable } from "../symbolic/sorted-subtable.ts";
 import {
   type Atom,
   type Column,
-  looseWord,
+  gathered,
+  type Literal,
   maskOf,
-  pairsOf,
   type Segment,
   type Terms,
   type Word,
 } from "../symbolic/terms.ts";
 import { hasConditions } from "./conditions.ts";
-import { type Clause, type Cubes, type Literal, meet, restrict } from "./cubes.ts";
-import { type ColumnTest, gathered, partition, partitionSame, valuesOn } from "./row-partition.ts";
+import { type Clause, type Cubes, meet, restrict } from "./cubes.ts";
+import { byFormats, formatsWith, formatsWithout } from "./frame-formats.ts";
+import { type ColumnTest, partition } from "./row-partition.ts";
 import { mayHaveInput } from "./sat-solver.ts";
 
-/** The bits of `mask` of a word have the values of `value`. */
+/** The bits of `mask` of a word equal `value`. */
 export interface Test {
   readonly word: Word;
   readonly mask: number;
   readonly value: number;
 }
 
-/** Bits `mask` of an atom are those of a column of a domain. */
-export interface Binding {
+/** The bits of `mask` of an atom equal those of a column. */
+export interface ColumnEquality {
   readonly mask: number;
   readonly column: Column;
 }
 
-/** None of a map's rows is hit by these words. */
+/** No row of a subtable has this key. */
 export interface Miss {
-  readonly map: MapNode;
+  readonly subtable: Subtable;
   readonly words: readonly Word[];
 }
 
-/** Two words that are, or are not, the same; known by the path in no other way. */
-export interface Link {
+/** Two words are equal, or not equal, and the path cannot express it in another way. */
+export interface WordEquality {
   readonly a: Word;
   readonly b: Word;
   readonly isSame: boolean;
@@ -57,26 +61,32 @@ export interface Split {
   readonly no: readonly Path[];
 }
 
-/** Tests, taken apart into what concerns lanes and what concerns free bits. */
+/** Tests, separated into tests of columns (by row set) and literals. */
 interface Flat {
   readonly columns: Map<number, ColumnTest[]>;
   readonly literals: Literal[];
 }
 
-/** A domain that became part of another one: each lane there is a lane here. */
-export interface View {
-  readonly domain: number;
-  readonly laneOf: Int32Array;
+/** A row set that was joined into another one: `elementOf[i]` is the element for element i there. */
+export interface JoinMap {
+  readonly rowSet: number;
+  readonly elementOf: Int32Array;
 }
 
-/** All that a path is made of but the space. */
+/** Everything a path consists of, except the space. */
 type Parts = Pick<
   Path,
-  "budget" | "terms" | "contents" | "cubes" | "clauses" | "lanes" | "bindings" | "misses" | "links" | "views"
+  | "budget"
+  | "terms"
+  | "formatBits"
+  | "cubes"
+  | "clauses"
+  | "elements"
+  | "columnEqualities"
+  | "misses"
+  | "wordEqualities"
+  | "joinMaps"
 >;
-
-/** A test of a form that is not decided: part of a decremented TTL. */
-export class Undecidable extends Error {}
 
 const NOTHING: ReadonlyMap<never, never> = new Map<never, never>();
 
@@ -84,59 +94,59 @@ export class Path {
   readonly space: Space;
   readonly budget: Budget;
   readonly terms: Terms;
-  /** For each reading of the frame the kinds it may be, as bits. */
-  readonly contents: readonly number[];
+  /** For each extraction, the possible frame formats as bits of `space.formats`. */
+  readonly formatBits: readonly number[];
   readonly cubes: Cubes;
   readonly clauses: readonly Clause[];
-  readonly lanes: ReadonlyMap<number, Int32Array>;
-  readonly bindings: ReadonlyMap<Atom, readonly Binding[]>;
+  readonly elements: ReadonlyMap<number, Int32Array>;
+  readonly columnEqualities: ReadonlyMap<Atom, readonly ColumnEquality[]>;
   readonly misses: readonly Miss[];
-  readonly links: readonly Link[];
-  readonly views: ReadonlyMap<number, View>;
+  readonly wordEqualities: readonly WordEquality[];
+  readonly joinMaps: ReadonlyMap<number, JoinMap>;
   #holding: readonly Atom[] | null = null;
 
   constructor(space: Space, parts: Parts) {
     this.space = space;
     this.budget = parts.budget;
     this.terms = parts.terms;
-    this.views = parts.views;
-    this.contents = parts.contents;
+    this.joinMaps = parts.joinMaps;
+    this.formatBits = parts.formatBits;
     this.cubes = parts.cubes;
     this.clauses = parts.clauses;
-    this.lanes = parts.lanes;
-    this.bindings = parts.bindings;
+    this.elements = parts.elements;
+    this.columnEqualities = parts.columnEqualities;
     this.misses = parts.misses;
-    this.links = parts.links;
+    this.wordEqualities = parts.wordEqualities;
   }
 
-  /** The path of every frame whose readings are of these kinds. */
-  static of(budget: Budget, space: Space, terms: Terms, contents: readonly number[]): Path {
+  /** The path of all inputs with these frame formats. */
+  static of(budget: Budget, space: Space, terms: Terms, formatBits: readonly number[]): Path {
     return new Path(space, {
       budget,
       terms,
-      views: NOTHING,
-      contents,
+      joinMaps: NOTHING,
+      formatBits,
       cubes: NOTHING,
       clauses: [],
-      lanes: NOTHING,
-      bindings: NOTHING,
+      elements: NOTHING,
+      columnEqualities: NOTHING,
       misses: [],
-      links: [],
+      wordEqualities: [],
     });
   }
 
-  /** True when nothing but the kinds is known. */
+  /** True if only frame formats are constrained. */
   get isGeneral(): boolean {
     return (
       this.cubes.size === 0 &&
       this.clauses.length === 0 &&
-      this.lanes.size === 0 &&
+      this.elements.size === 0 &&
       this.misses.length === 0 &&
-      this.links.length === 0
+      this.wordEqualities.length === 0
     );
   }
 
-  /** Conditions that hold. */
+  /** The conditions that hold. */
   get holding(): readonly Atom[] {
     this.#holding ??= [...this.cubes]
       .filter(([{ condition }, { value }]) => condition !== undefined && value === 1)
@@ -148,8 +158,8 @@ export class Path {
     return new Path(this.space, { ...this, ...change });
   }
 
-  withLanes(domain: number, lanes: Int32Array): Path {
-    return this.with({ lanes: new Map(this.lanes).set(domain, lanes) });
+  withElements(rowSet: number, elements: Int32Array): Path {
+    return this.with({ elements: new Map(this.elements).set(rowSet, elements) });
   }
 
   /** Splits by whether all tests hold. */
@@ -158,12 +168,12 @@ export class Path {
     if (flat === null) return { yes: null, no: [this] };
     let rest: Path = this;
     const no: Path[] = [];
-    for (const [domain, columns] of flat.columns) {
-      const { hit, miss } = partition(rest.lanes.get(domain)!, columns);
+    for (const [rowSet, columns] of flat.columns) {
+      const { hit, miss } = partition(rest.elements.get(rowSet)!, columns);
       if (miss.length > 0)
-        no.push(miss.length === rest.lanes.get(domain)!.length ? rest : rest.withLanes(domain, miss));
+        no.push(miss.length === rest.elements.get(rowSet)!.length ? rest : rest.withElements(rowSet, miss));
       if (hit.length === 0) return { yes: null, no };
-      if (miss.length > 0) rest = rest.withLanes(domain, hit);
+      if (miss.length > 0) rest = rest.withElements(rowSet, hit);
     }
     if (flat.literals.length === 0) return { yes: rest, no };
     const yes = rest.assume(flat.literals);
@@ -172,7 +182,7 @@ export class Path {
     return { yes, no };
   }
 
-  /** Takes tests apart; null when they cannot all hold. What holds anyway is left out. */
+  /** Separates tests, and omits those that always hold; null if they contradict the path. */
   flatten(tests: readonly Test[]): Flat | null {
     const columns = new Map<number, ColumnTest[]>();
     const literals = new Map<Atom, Literal>();
@@ -190,7 +200,7 @@ export class Path {
     }
     const open: Literal[] = [];
     for (const literal of literals.values()) {
-      const verdict = byKinds(this, literal);
+      const verdict = byFormats(this, literal);
       if (verdict === false) return null;
       if (verdict === null) open.push(literal);
     }
@@ -224,7 +234,7 @@ export class Path {
         );
       case "less": {
         if (segment.from !== 0 || mask !== 0xff)
-          throw new Undecidable("a test of a part of a decremented TTL");
+          throw new Undecidable("a match on part of a decremented TTL");
         const before = value + segment.by;
         if (before > 0xff) return false;
         return this.#flattenAtom(
@@ -235,6 +245,8 @@ export class Path {
           literals,
         );
       }
+      default:
+        return unreachable(segment);
     }
   }
 
@@ -246,10 +258,14 @@ export class Path {
     literals: Map<Atom, Literal>,
   ): boolean {
     let open = mask;
-    for (const binding of this.bindings.get(atom) ?? []) {
-      const bound = (open & binding.mask) >>> 0;
+    for (const columnEquality of this.columnEqualities.get(atom) ?? []) {
+      const bound = (open & columnEquality.mask) >>> 0;
       if (bound === 0) continue;
-      addColumn(columns, { column: this.resolve(binding.column), mask: bound, value: (value & bound) >>> 0 });
+      addColumn(columns, {
+        column: this.resolve(columnEquality.column),
+        mask: bound,
+        value: (value & bound) >>> 0,
+      });
       open = (open & ~bound) >>> 0;
     }
     const cube = this.cubes.get(atom);
@@ -267,165 +283,70 @@ export class Path {
     return true;
   }
 
-  /** This path where the literals hold; null when they cannot. */
+  /** This path with the literals; null if it becomes unsatisfiable. */
   assume(literals: readonly Literal[]): Path | null {
     const cubes = new Map(this.cubes);
     for (const { atom, mask, value } of literals) if (!restrict(cubes, atom, { mask, value })) return null;
     const atoms = literals.map(({ atom }) => atom);
-    const contents = this.contents.map((kinds, content) =>
-      atoms.some(atom => atom.content === content) ? kindsWith(this, content, cubes, atoms) : kinds,
+    const formatBits = this.formatBits.map((formats, extraction) =>
+      atoms.some(atom => atom.extraction === extraction)
+        ? formatsWith(this, extraction, cubes, atoms)
+        : formats,
     );
-    if (contents.includes(0)) return null;
+    if (formatBits.includes(0)) return null;
     const clauses = this.clauses.filter(clause => !failsAlready(clause, cubes));
-    const path = this.with({ cubes, contents, clauses });
+    const path = this.with({ cubes, formatBits, clauses });
     return path.isFeasible() ? path : null;
   }
 
-  /** This path where not all of the literals hold; null when they must. */
+  /** This path with at least one literal false; null if it becomes unsatisfiable. */
   deny(literals: readonly Literal[]): Path | null {
     const [only] = literals;
     if (literals.length === 1 && (only!.mask & (only!.mask - 1)) === 0)
       return this.assume([{ ...only!, value: (~only!.value & only!.mask) >>> 0 }]);
-    let contents = this.contents;
-    if (literals.length === 1) contents = kindsWithout(this, only!);
-    if (contents.includes(0)) return null;
-    const path = this.with({ clauses: [...this.clauses, literals], contents });
+    let formatBits = this.formatBits;
+    if (literals.length === 1) formatBits = formatsWithout(this, only!);
+    if (formatBits.includes(0)) return null;
+    const path = this.with({ clauses: [...this.clauses, literals], formatBits });
     return path.isFeasible() ? path : null;
   }
 
-  /** Whether cubes and clauses leave anything. */
+  /** Whether cubes and clauses are satisfiable. */
   isFeasible(): boolean {
     return (
       (this.clauses.length === 0 && !hasConditions(this.cubes, [])) ||
-      mayHaveInput(this.budget, this.space, this.contents, this.cubes, this.clauses)
+      mayHaveInput(this.budget, this.space, this.formatBits, this.cubes, this.clauses)
     );
   }
 
-  /** Splits by whether two words are the same. */
-  splitEqual(a: Word, b: Word): Split {
-    if (a === b) return { yes: this, no: [] };
-    for (const link of this.links) {
-      if ((link.a === a && link.b === b) || (link.a === b && link.b === a))
-        return link.isSame ? { yes: this, no: [] } : { yes: null, no: [this] };
-    }
-    const pairs = pairsOf(a, b);
-    const tests: Test[] = [];
-    let domain = -1;
-    const columns: [Segment, Segment][] = [];
-    for (const [l, r] of pairs) {
-      const [left, right] = [this.#settled(l), this.#settled(r)];
-      const fixed = left.is === "const" ? left : right.is === "const" ? right : null;
-      if (fixed !== null) {
-        const other = fixed === left ? right : left;
-        tests.push({ word: looseWord([other]), mask: maskOf(fixed.bits), value: fixed.value });
-        continue;
-      }
-      const known = this.#columnOf(left);
-      const with_ = this.#columnOf(right);
-      if (known === null || with_ === null) return this.#link(a, b);
-      if (known.domain !== with_.domain) {
-        if (this.#areDisjoint(left, right)) return { yes: null, no: [this] };
-        return this.#link(a, b);
-      }
-      if (domain >= 0 && domain !== known.domain) return this.#link(a, b);
-      domain = known.domain;
-      columns.push([left, right]);
-    }
-    const first = this.split(tests);
-    if (first.yes === null || columns.length === 0) return first;
-    const { hit, miss } = this.#sameLanes(first.yes.lanes.get(domain)!, columns);
-    const no = [...first.no];
-    if (miss.length > 0) no.push(first.yes.withLanes(domain, miss));
-    return { yes: hit.length === 0 ? null : first.yes.withLanes(domain, hit), no };
-  }
-
-  /** Lanes in which both segments of each pair have one value, and the others. */
-  #sameLanes(
-    lanes: Int32Array,
-    pairs: readonly (readonly [Segment, Segment])[],
-  ): { hit: Int32Array; miss: Int32Array } {
-    return partitionSame(
-      lanes,
-      pairs.map(([left, right]) => ({
-        left: this.#columnOf(left)!.values,
-        right: this.#columnOf(right)!.values,
-        name: `${this.#nameOf(left)}=${this.#nameOf(right)}`,
-        leftFrom: fromOf(left),
-        rightFrom: fromOf(right),
-        mask: maskOf(left.bits),
-      })),
-    );
-  }
-
-  /** Whether two segments that are columns of different domains have no value in common. */
-  #areDisjoint(a: Segment, b: Segment): boolean {
-    const [left, right] = [a, b].map(segment => {
-      const column = this.#columnOf(segment)!;
-      const part = { column, from: fromOf(segment), mask: maskOf(segment.bits) };
-      return valuesOn(this.lanes.get(column.domain)!, part);
-    });
-    if (left == null || right == null) return false;
-    return [...left].every(value => !right.has(value));
-  }
-
-  #nameOf(segment: Segment): string {
-    return `${this.#columnOf(segment)!.id}.${fromOf(segment)}.${segment.bits}`;
-  }
-
-  /** A segment whose bits a cube gives, as a constant. */
-  #settled(segment: Segment): Segment {
-    if (segment.is !== "atom") return segment;
-    const cube = this.cubes.get(segment.atom);
-    const mask = (maskOf(segment.bits) << segment.from) >>> 0;
-    if (cube === undefined || (mask & ~cube.mask) !== 0) return segment;
-    return { is: "const", bits: segment.bits, value: (cube.value & mask) >>> segment.from };
-  }
-
-  #link(a: Word, b: Word): Split {
-    return {
-      yes: this.with({ links: [...this.links, { a, b, isSame: true }] }),
-      no: [this.with({ links: [...this.links, { a, b, isSame: false }] })],
-    };
-  }
-
-  /** The column that a segment is by now, be it by a binding; null when it is free or constant. */
-  #columnOf(segment: Segment): Column | null {
-    if (segment.is === "column") return this.resolve(segment.column);
-    if (segment.is !== "atom") return null;
-    const mask = (maskOf(segment.bits) << segment.from) >>> 0;
-    const binding = this.bindings.get(segment.atom)?.find(one => (mask & ~one.mask) === 0);
-    return binding === undefined ? null : this.resolve(binding.column);
-  }
-
-  /** A column as one of the domains that this path has lanes of. */
+  /** The column in terms of the row sets of this path, after joins. */
   resolve(column: Column): Column {
     let resolved = column;
     for (
-      let view = this.views.get(resolved.domain);
-      view !== undefined;
-      view = this.views.get(resolved.domain)
+      let joinMap = this.joinMaps.get(resolved.rowSet);
+      joinMap !== undefined;
+      joinMap = this.joinMaps.get(resolved.rowSet)
     ) {
-      const { domain, laneOf } = view;
+      const { rowSet, elementOf } = joinMap;
       const inner = resolved;
-      resolved = this.terms.column(`${inner.id} in ${domain}`, domain, () => gathered(inner.values, laneOf));
+      resolved = this.terms.column(`${inner.id} in ${rowSet}`, rowSet, () =>
+        gathered(inner.values, elementOf),
+      );
     }
     return resolved;
   }
 
-  /** Bits of an atom that neither a binding nor a cube gives. */
+  /** Bits of an atom that neither a column equality nor a cube determines. */
   freeBits(atom: Atom): number {
     let free = maskOf(atom.bits);
-    for (const { mask } of this.bindings.get(atom) ?? []) free &= ~mask;
+    for (const { mask } of this.columnEqualities.get(atom) ?? []) free &= ~mask;
     return (free & ~(this.cubes.get(atom)?.mask ?? 0)) >>> 0;
   }
 }
 
-/** The lowest bit of a segment in what it is of. */
-const fromOf = (segment: Segment): number => (segment.is === "const" ? 0 : segment.from);
-
 function addColumn(columns: Map<number, ColumnTest[]>, test: ColumnTest): void {
-  const list = columns.get(test.column.domain);
-  if (list === undefined) columns.set(test.column.domain, [test]);
+  const list = columns.get(test.column.rowSet);
+  if (list === undefined) columns.set(test.column.rowSet, [test]);
   else list.push(test);
 }
 

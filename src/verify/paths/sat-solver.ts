@@ -1,22 +1,25 @@
 /**
- * Which inputs there are under a condition: cubes (bits that are given) and *clauses*, conjunctions of literals of
- * which at least one must fail. A small DPLL search over bits, complete: it finds an input, or there is none. Kinds of
- * frames are tried in their order, and the cubes of a word within a kind in theirs.
+ * Satisfiability of cubes and clauses over the bits of the input: a small, complete DPLL search. A clause is
+ * a conjunction of literals of which at least one must be false. Frame formats are tried in their order, and
+ * so are the cubes of a word within a format.
  */
+import { KEY } from "../../openflow/index.ts";
 import type { Budget } from "../budget.ts";
-import type { Cube, Kind, Space } from "../symbolic/input-space.ts";
-import { KEY } from "../symbolic/input-space.ts";
+import { type Cube, cubesOf, type FrameFormat, type Space } from "../symbolic/input-space.ts";
 import type { Atom } from "../symbolic/terms.ts";
-import { hasConditions, searchConditions, settled, spokenOf } from "./conditions.ts";
+import { dependenciesOf, hasConditions, searchConditions, settled } from "./conditions.ts";
 import { type Clause, type Cubes, FREE, isOneBit, meet, openOf, restrict } from "./cubes.ts";
 
-/** An input: the kind of each reading, and what is fixed of the atoms; everything else may be anything of its kind. */
+/**
+ * An input: the format of each extraction, and the fixed bits of atoms; all other bits may have any value of
+ * the format.
+ */
 export interface Solution {
-  readonly kinds: readonly Kind[];
+  readonly formats: readonly FrameFormat[];
   readonly cubes: Cubes;
 }
 
-/** Cubes under which every clause fails, or null. */
+/** Cubes under which every clause is false, or null. */
 export function search(budget: Budget, given: Cubes, clauses: readonly Clause[]): Cubes | null {
   budget.step();
   const cubes = new Map(given);
@@ -41,7 +44,7 @@ export function search(budget: Budget, given: Cubes, clauses: readonly Clause[])
   return branch(budget, cubes, pending);
 }
 
-/** Lets each bit of the shortest clause fail in turn, the bits before it held as the clause has them. */
+/** Makes each bit of the shortest clause false in turn, with the earlier bits true. */
 function branch(budget: Budget, cubes: Map<Atom, Cube>, clauses: readonly Clause[]): Cubes | null {
   const shortest = clauses.reduce((best, clause) => (clause.length < best.length ? clause : best));
   const held = new Map(cubes);
@@ -63,26 +66,21 @@ function branch(budget: Budget, cubes: Map<Atom, Cube>, clauses: readonly Clause
   return null;
 }
 
-/** What a kind, or the space, says of a word of the key; null when nothing. */
-export function cubesOf(space: Space, kind: Kind, word: number): readonly Cube[] | null {
-  return kind.cubes.get(word) ?? space.cubes.get(word) ?? null;
-}
-
-function typeClauses(kind: Kind, atoms: Iterable<Atom>): Clause[] {
+function typeClauses(format: FrameFormat, atoms: Iterable<Atom>): Clause[] {
   for (const atom of atoms) {
     if (atom.word !== KEY.dlType) continue;
-    return kind.notTypes.map(value => [{ atom, mask: 0xffff, value }]);
+    return format.notTypes.map(value => [{ atom, mask: 0xffff, value }]);
   }
   return [];
 }
 
-/** One choice of cubes for an atom. */
+/** The possible cubes of one atom. */
 interface Choice {
   readonly atom: Atom;
   readonly cubes: readonly Cube[];
 }
 
-/** Makes the choices one after the other, and looks whether the clauses still can fail after each. */
+/** Makes the choices one after the other, and checks the clauses after each. */
 function choose(
   budget: Budget,
   cubes: Cubes,
@@ -105,87 +103,90 @@ function choose(
 }
 
 /**
- * Finds an input. `contents` has, for each reading of the frame, the kinds it may be as bits of `space.kinds`;
- * `atoms` are those that must have a kind's value (those of cubes and clauses always do).
+ * Finds an input. `formatBits` has, for each extraction, its possible formats as bits of `space.formats`.
+ * `atoms` get a value of their format, beside the atoms of cubes and clauses.
  */
 export function findInput(
   budget: Budget,
   space: Space,
-  contents: readonly number[],
+  formatBits: readonly number[],
   given: Cubes,
   clauses: readonly Clause[],
   atoms: Iterable<Atom> = [],
 ): Solution | null {
-  const concerned = spokenOf([...given.keys(), ...clauses.flatMap(clause => clause.map(({ atom }) => atom))]);
-  const found = chooseKinds(budget, space, contents, given, clauses, [...concerned], []);
-  return found === null ? null : { kinds: found.kinds, cubes: filled(space, found, atoms) };
+  const concerned = dependenciesOf([
+    ...given.keys(),
+    ...clauses.flatMap(clause => clause.map(({ atom }) => atom)),
+  ]);
+  const found = chooseFormats(budget, space, formatBits, given, clauses, [...concerned], []);
+  return found === null ? null : { formats: found.formats, cubes: filled(space, found, atoms) };
 }
 
 /**
- * Whether there may be an input: a quick answer that is never wrong when it is no, and when it is yes leaves out only
- * types that a frame cannot have, and what conditions need a search for. A solution of the clauses stays one when more bits are given, so that a kind needs
- * no more than to go along with it.
+ * Whether an input may exist. `false` is always right; `true` ignores excluded types and what conditions
+ * need a search for. A solution of the clauses remains one if more bits are fixed, so a format only has to
+ * be compatible with it.
  */
 export function mayHaveInput(
   budget: Budget,
   space: Space,
-  contents: readonly number[],
+  formatBits: readonly number[],
   given: Cubes,
   clauses: readonly Clause[],
 ): boolean {
   if (hasConditions(given, clauses)) {
     const rest = settled(given, clauses);
-    return rest !== null && mayHaveInput(budget, space, contents, rest.cubes, rest.clauses);
+    return rest !== null && mayHaveInput(budget, space, formatBits, rest.cubes, rest.clauses);
   }
   const found = search(budget, given, clauses);
   if (found === null) return false;
-  const fits = contents.every((kinds, content) => {
-    const atoms = [...found.keys()].filter(atom => atom.content === content);
+  const fits = formatBits.every((formats, extraction) => {
+    const atoms = [...found.keys()].filter(atom => atom.extraction === extraction);
     if (atoms.length === 0) return true;
-    return space.kinds.some(
-      (kind, index) =>
-        (kinds & (1 << index)) !== 0 &&
+    return space.formats.some(
+      (format, index) =>
+        (formats & (1 << index)) !== 0 &&
         atoms.every(atom => {
-          const options = cubesOf(space, kind, atom.word);
+          const options = cubesOf(space, format, atom.word);
           return options === null || options.some(option => meet(option, found.get(atom)!) !== null);
         }),
     );
   });
-  return fits || findInput(budget, space, contents, given, clauses) !== null;
+  return fits || findInput(budget, space, formatBits, given, clauses) !== null;
 }
 
-/** Gives atoms that nothing is asked of the first value of their kind. */
-function filled(space: Space, { kinds, cubes }: Solution, atoms: Iterable<Atom>): Cubes {
+/** Gives unconstrained atoms the first value of their format. */
+function filled(space: Space, { formats, cubes }: Solution, atoms: Iterable<Atom>): Cubes {
   const all = new Map(cubes);
   for (const atom of atoms) {
-    const kind = kinds[atom.content];
-    if (kind === undefined || all.has(atom)) continue;
-    const options = cubesOf(space, kind, atom.word);
+    const format = formats[atom.extraction];
+    if (format === undefined || all.has(atom)) continue;
+    const options = cubesOf(space, format, atom.word);
     if (options !== null) restrict(all, atom, options[0]!);
   }
   return all;
 }
 
-function chooseKinds(
+function chooseFormats(
   budget: Budget,
   space: Space,
-  contents: readonly number[],
+  formatBits: readonly number[],
   given: Cubes,
   clauses: readonly Clause[],
   concerned: readonly Atom[],
-  kinds: readonly Kind[],
+  formats: readonly FrameFormat[],
 ): Solution | null {
-  const content = kinds.length;
-  if (content === contents.length) {
-    const cubes = chooseCubes(budget, space, given, clauses, concerned, kinds);
-    return cubes === null ? null : { kinds, cubes };
+  const extraction = formats.length;
+  if (extraction === formatBits.length) {
+    const cubes = chooseCubes(budget, space, given, clauses, concerned, formats);
+    return cubes === null ? null : { formats, cubes };
   }
-  const isAsked = concerned.some(atom => atom.content === content);
-  for (const [index, kind] of space.kinds.entries()) {
-    if ((contents[content]! & (1 << index)) === 0) continue;
-    const found = chooseKinds(budget, space, contents, given, clauses, concerned, [...kinds, kind]);
-    // A reading that nothing is asked of cannot be what stands in the way.
-    if (found !== null || !isAsked) return found;
+  const isConstrained = concerned.some(atom => atom.extraction === extraction);
+  for (const [index, format] of space.formats.entries()) {
+    if ((formatBits[extraction]! & (1 << index)) === 0) continue;
+    const found = chooseFormats(budget, space, formatBits, given, clauses, concerned, [...formats, format]);
+    // An extraction without constraints cannot be the reason.
+    if (found !== null || !isConstrained) return found;
   }
   return null;
 }
@@ -196,24 +197,27 @@ function chooseCubes(
   given: Cubes,
   clauses: readonly Clause[],
   concerned: readonly Atom[],
-  kinds: readonly Kind[],
+  formats: readonly FrameFormat[],
 ): Cubes | null {
   const cubes = new Map(given);
   const choices: Choice[] = [];
   const conditions = [...given.keys()].filter(({ condition }) => condition !== undefined);
-  const inClauses = spokenOf([...conditions, ...clauses.flatMap(clause => clause.map(({ atom }) => atom))]);
+  const inClauses = dependenciesOf([
+    ...conditions,
+    ...clauses.flatMap(clause => clause.map(({ atom }) => atom)),
+  ]);
   for (const atom of concerned) {
-    const kind = kinds[atom.content];
-    const options = kind === undefined ? null : cubesOf(space, kind, atom.word);
+    const format = formats[atom.extraction];
+    const options = format === undefined ? null : cubesOf(space, format, atom.word);
     if (options === null) continue;
     const cube = cubes.get(atom) ?? FREE;
     const left = options.filter(option => meet(cube, option) !== null);
     if (left.length === 0) return null;
-    // Where no clause depends on it the first will do.
+    // If no clause depends on it, any cube will do.
     if (left.length === 1 || (!inClauses.has(atom) && atom.word !== KEY.dlType)) {
       if (!restrict(cubes, atom, left[0]!)) return null;
     } else choices.push({ atom, cubes: left });
   }
-  const all = [...clauses, ...kinds.flatMap(kind => typeClauses(kind, concerned))];
+  const all = [...clauses, ...formats.flatMap(format => typeClauses(format, concerned))];
   return choose(budget, cubes, all, choices, 0);
 }

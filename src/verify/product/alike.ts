@@ -1,43 +1,43 @@
 /**
- * Tables that are certainly the same function. All tables of both programs are parted into classes, from "all alike" on, as
- * the states of an automaton are: two stay together while they have the same flows in normal form (priority, match, steps)
- * that lead to tables which are together. What is left is the coarsest parting of that kind, cycles included. A lookup with
- * the same state in two tables of one class ends the comparison: both sides go on alike, whatever the steps behind it do,
- * also those that are not executed here, as they do the same to the same packet on two switches of the same past.
+ * Proves tables equivalent without executing them. The tables of both programs are partitioned like the
+ * states of an automaton (partition refinement): starting from one class, two tables stay together while
+ * they have the same flows in normal form (priority, match, steps) and these areSameLookup to tables that are
+ * together. The result is the coarsest such partition, also for cycles. If both machines look up tables of
+ * one class in equal states, the rest is equivalent, including steps that the proof does not model: equal
+ * steps on equal packets in two switches with the same history.
  *
- * Three things keep tables apart, or a comparison going. Where two flows of one priority may meet that do different things
- * (meetings.ts), equal flows are not the same function: it depends on the order in which they were installed. A group that
- * no list has may be another one on each side. Into a table to which flows are learned, nobody sees: it is like the table
- * of the same number only.
+ * Three things prevent this. An ambiguity (ambiguity.ts): the result depends on the order of installation. A
+ * missing group: it may differ between the switches. Learned flows: their table is equivalent only to the
+ * table with the same number.
  */
 import { isTableMiss } from "../../openflow/index.ts";
 import { learnedTable, learnsOf } from "../symbolic/asked.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { type Form, Forms, joinedForms } from "../symbolic/forms.ts";
-import { learnedRivals } from "../symbolic/learned.ts";
+import { learnedAmbiguities } from "../symbolic/learned.ts";
 import { listingsOf, matchName } from "../symbolic/listing.ts";
 import {
   type Bound,
   depthOf,
-  type Frame,
   type Left,
   originOf,
   type Packet,
+  type StackFrame,
   type StackItem,
   type State,
 } from "../symbolic/state.ts";
 import type { Segment, Word } from "../symbolic/terms.ts";
-import { sameEvent } from "./compare-outputs.ts";
-import { meetingTables } from "./meetings.ts";
+import { ambiguousTables } from "./ambiguity.ts";
+import { sameEvent } from "./event-order.ts";
 import { twinForms } from "./twins.ts";
 
-/** Where flows are learned to a table. */
+/** The step that learns flows into a table. */
 export interface Learned {
   readonly side: 0 | 1;
   readonly line: number;
 }
 
-/** A flow as far as it can be compared: a number for all its text, and the tables that it leads to. */
+/** A flow for comparison: a number for its text, and the tables that it leads to. */
 interface Part {
   readonly skeleton: number;
   readonly tables: readonly number[];
@@ -46,7 +46,7 @@ interface Part {
 type Side = 0 | 1;
 const SIDES: readonly Side[] = [0, 1];
 
-export class Alike {
+export class AlikeTables {
   readonly #programs: readonly [Program, Program];
   readonly #forms: readonly [Forms, Forms];
   readonly #skeletons = new Map<string, number>();
@@ -54,10 +54,10 @@ export class Alike {
   readonly #parts: readonly [Map<number, readonly Part[]>, Map<number, readonly Part[]>];
   readonly #classes: readonly [Map<number, number>, Map<number, number>];
   readonly #learned = new Map<number, Learned>();
-  /** Where flows are learned to a table that is not known. */
+  /** A step that learns flows into a table that is not known. */
   #learnedAnywhere: Learned | null = null;
-  /** Tables from which it is possible to come to where rivals may meet, with a line; made when it is first asked for. */
-  #contested: readonly [ReadonlyMap<number, number>, ReadonlyMap<number, number>] | null = null;
+  /** For each side: tables from which an ambiguity can be reached, with a line. Computed at first use. */
+  #ambiguous: readonly [ReadonlyMap<number, number>, ReadonlyMap<number, number>] | null = null;
 
   constructor(programs: readonly [Program, Program]) {
     this.#programs = programs;
@@ -69,15 +69,18 @@ export class Alike {
     this.#classes = this.#classesOf();
   }
 
-  /** Where flows are learned to a table: then it may hold more than the dump shows by now. */
+  /**
+   * A step that learns flows into a table, which then may hold more flows than the dump; null if there is
+   * none.
+   */
   learnedTo(table: number): Learned | null {
     return this.#learned.get(table) ?? this.#learnedAnywhere;
   }
 
-  /** Whether two states, both at a lookup, certainly go on alike. */
+  /** Whether two states at a lookup are equivalent for certain. */
   areAlike(a: State, b: State): boolean {
     if (a.lookup === null || b.lookup === null) return false;
-    if (!this.#lead(a.lookup.table, b.lookup.table)) return false;
+    if (!this.#areSameLookup(a.lookup.table, b.lookup.table)) return false;
     const isSameLookup =
       a.lookup.inPort === b.lookup.inPort &&
       a.lookup.deepens === b.lookup.deepens &&
@@ -85,10 +88,10 @@ export class Alike {
       depthOf(a) === depthOf(b) &&
       originOf(a) === originOf(b);
     if (!isSameLookup || a.out.length > 0 || b.out.length > 0 || !haveSameNumbers(a, b)) return false;
-    // A packet that is looked at again may begin at table 0.
-    const mayBegin =
+    // A recirculated packet may start at table 0.
+    const mayRestart =
       a.wasMpls || a.isFreezing || [...a.left, ...a.after].some(({ is }) => is === "recirculate");
-    if (mayBegin && !this.#lead(0, 0)) return false;
+    if (mayRestart && !this.#areSameLookup(0, 0)) return false;
     return (
       sameWords(a.flow, b.flow) &&
       samePackets(a.packet, b.packet) &&
@@ -101,7 +104,7 @@ export class Alike {
     );
   }
 
-  // --- Classes --------------------------------------------------------------------------------------------------
+  // --- Classes ---------------------------------------------------------------------------------------------
 
   #noteLearned(side: Side): void {
     for (const learn of learnsOf(this.#programs[side])) {
@@ -130,7 +133,10 @@ export class Alike {
     return known;
   }
 
-  /** The flows of a table in the order of priority and match; of those that have both in common the last one stands. */
+  /**
+   * The flows of a table ordered by priority and match; of flows with equal priority and match, the last
+   * one.
+   */
   #flowForms(side: Side, table: number, indices: readonly number[]): Form[] {
     const { flows } = this.#programs[side];
     const forms = new Map<string, Form>();
@@ -138,7 +144,7 @@ export class Alike {
       const flow = flows.filledFlow(index);
       const name = matchName(flow);
       const { text, tables } = this.#forms[side].actions(flow.actions, table);
-      // The reason of a packet-in depends on whether the flow counts as a miss.
+      // The reason of a packet-in depends on whether the flow is a table miss.
       forms.set(name, { text: `${name} ${isTableMiss(flow)} ${text}`, tables });
     }
     return [...forms].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, form]) => form);
@@ -161,13 +167,13 @@ export class Alike {
           next[side].set(table, number);
         }
       classes = next;
-      // Classes are only ever parted, so that as many as before are the same ones.
+      // Refinement only splits classes, so an unchanged count means an unchanged partition.
       if (names.size === before) return classes;
       before = names.size;
     }
   }
 
-  /** Equal names: not to be told apart by what is known of the classes so far. */
+  /** Equal names: the tables stay in one class. */
   #className(side: Side, table: number, classes: ReadonlyMap<number, number>): string {
     const own = classes.get(table) ?? 0;
     const learned = this.learnedTo(table) === null ? "" : `learned ${table}`;
@@ -177,49 +183,49 @@ export class Alike {
     return `${own} ${learned} ${parts.join(" ")}`;
   }
 
-  /** Whether two tables hold the same flows, and so do all that they lead to. */
+  /** Whether two tables, and all tables that they areSameLookup to, hold the same flows. */
   haveSameFlows(a: number, b: number): boolean {
     const [left, right] = this.#classes;
-    // A table that nothing leads to, and that has no flows, has no class.
+    // A table without flows that nothing leads to has no class.
     return left.get(a) === right.get(b) && (left.get(a) !== undefined || a === b);
   }
 
-  /** The line of a flow in a table, or behind it, that may meet another one of its priority; null: there is none. */
-  rivalFrom(side: Side, table: number): number | null {
-    this.#contested ??= [this.#contestedOf(0), this.#contestedOf(1)];
-    return this.#contested[side].get(table) ?? null;
+  /** The line of an ambiguous flow in this table or behind it; null if there is none. */
+  ambiguityFrom(side: Side, table: number): number | null {
+    this.#ambiguous ??= [this.#ambiguousOf(0), this.#ambiguousOf(1)];
+    return this.#ambiguous[side].get(table) ?? null;
   }
 
-  /** Whether lookups in two tables are the same function. */
-  #lead(a: number, b: number): boolean {
-    return this.haveSameFlows(a, b) && this.rivalFrom(0, a) === null && this.rivalFrom(1, b) === null;
+  /** Whether lookups in two tables are equivalent. */
+  #areSameLookup(a: number, b: number): boolean {
+    return this.haveSameFlows(a, b) && this.ambiguityFrom(0, a) === null && this.ambiguityFrom(1, b) === null;
   }
 
-  #contestedOf(side: Side): ReadonlyMap<number, number> {
+  #ambiguousOf(side: Side): ReadonlyMap<number, number> {
     const program = this.#programs[side];
-    const contested = new Map(learnedRivals(program));
-    for (const [table, flow] of meetingTables(program)) contested.set(table, program.flows.lineOf(flow));
-    for (let before = -1; before !== contested.size; ) {
-      before = contested.size;
+    const ambiguous = new Map(learnedAmbiguities(program));
+    for (const [table, flow] of ambiguousTables(program)) ambiguous.set(table, program.flows.lineOf(flow));
+    for (let before = -1; before !== ambiguous.size; ) {
+      before = ambiguous.size;
       for (const [table, parts] of this.#parts[side]) {
-        const next = parts.flatMap(part => part.tables).find(one => contested.has(one));
-        if (next !== undefined && !contested.has(table)) contested.set(table, contested.get(next)!);
+        const next = parts.flatMap(part => part.tables).find(one => ambiguous.has(one));
+        if (next !== undefined && !ambiguous.has(table)) ambiguous.set(table, ambiguous.get(next)!);
       }
     }
-    return contested;
+    return ambiguous;
   }
 
-  // --- States ---------------------------------------------------------------------------------------------------
+  // --- States ----------------------------------------------------------------------------------------------
 
   #sameForms(a: Form, b: Form): boolean {
     return (
       a.text === b.text &&
       a.tables.length === b.tables.length &&
-      a.tables.every((table, index) => this.#lead(table, b.tables[index]!))
+      a.tables.every((table, index) => this.#areSameLookup(table, b.tables[index]!))
     );
   }
 
-  /** Of lists that are run later, from wherever that will be. */
+  /** Lists that run later, from any table. */
   #sameLists(a: readonly Bound[], b: readonly Bound[]): boolean {
     const [left, right] = this.#forms;
     return a.length === b.length && this.#sameForms(left.list(a, 0, 0, true), right.list(b, 0, 0, true));
@@ -243,14 +249,14 @@ export class Alike {
     });
   }
 
-  #sameFrames(a: readonly Frame[], b: readonly Frame[]): boolean {
-    const [left, right] = [a, b].map(frames => frames.filter(isLooked)) as [Frame[], Frame[]];
+  #sameFrames(a: readonly StackFrame[], b: readonly StackFrame[]): boolean {
+    const [left, right] = [a, b].map(frames => frames.filter(isRead)) as [StackFrame[], StackFrame[]];
     return (
       left.length === right.length && left.every((frame, index) => this.#sameFrame(frame, right[index]!))
     );
   }
 
-  #sameFrame(a: Frame, b: Frame): boolean {
+  #sameFrame(a: StackFrame, b: StackFrame): boolean {
     const [left, right] = this.#forms;
     if (a.is === "steps" && b.is === "steps")
       return (
@@ -286,8 +292,8 @@ export class Alike {
   }
 }
 
-/** Of a list that was run to its end nothing is left, but what stands on it and is no list looks at its table and depth. */
-function isLooked(frame: Frame, index: number, frames: readonly Frame[]): boolean {
+/** A finished list has no effect, but a stack frame above it that is not a list reads its table and depth. */
+function isRead(frame: StackFrame, index: number, frames: readonly StackFrame[]): boolean {
   if (frame.is !== "steps" || frame.index < frame.list.length) return true;
   return index + 1 < frames.length && frames[index + 1]!.is !== "steps";
 }
@@ -300,7 +306,7 @@ function samePackets(a: Packet, b: Packet): boolean {
     sameWords(a.base, b.base) &&
     sameWords(a.read, b.read) &&
     a.readAs === b.readAs &&
-    a.content === b.content &&
+    a.extraction === b.extraction &&
     a.popped === b.popped &&
     a.pushed === b.pushed &&
     a.isRelabelled === b.isRelabelled &&
@@ -313,7 +319,7 @@ function samePackets(a: Packet, b: Packet): boolean {
   );
 }
 
-/** What a pass has counted and noted so far: limits hold for it. */
+/** Counters and flags of the pass, on which limits depend. */
 const haveSameNumbers = (a: State, b: State): boolean =>
   a.lookups === b.lookups &&
   a.stackBytes === b.stackBytes &&

@@ -1,42 +1,57 @@
 /**
- * Two flows of one priority that are hit at once: whether they do different things anywhere on a path, lane by lane where
- * they are rows of maps.
+ * Tables in which a packet can match two flows of equal priority that act differently (an ambiguity). The
+ * matches alone report many pairs that no packet reaches (symbolic/overlaps.ts). reachability.ts propagates
+ * packets as cubes from the input, joined where two arrive at the same table: an over-approximation, so a
+ * pair that it excludes is never matched. The proof decides the remaining pairs.
+ *
+ * Connection tracking is included: its results are any that ovs-fields(7), "ct_state", allows.
  */
-import type { Path } from "../paths/path-condition.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
-import { isLanes, isRow } from "../symbolic/slot-values.ts";
-import type { Source } from "../symbolic/state.ts";
+import { listingsOf } from "../symbolic/listing.ts";
+import { flowOf, type Goal, goalsOf, MAX_PAIRS, TooMany } from "./ambiguity-goals.ts";
+import { LastingBits } from "./lasting-bits.ts";
+import { Reachability } from "./reachability.ts";
 
-/** Lanes of two rivals whose actions are compared one by one. */
-const MAX_RIVAL_LANES = 2000;
-
-/** The lanes of a domain on a path, also of one that became part of another. */
-export function lanesOf(domain: number, path: Path): (index: number) => number {
-  const view = path.views.get(domain);
-  if (view === undefined) {
-    const lanes = path.lanes.get(domain)!;
-    return index => lanes[index]!;
+/** Tables that can be ambiguous, each with the index of a flow. */
+export function ambiguousTables(program: Program): ReadonlyMap<number, number> {
+  const goals: Goal[] = [];
+  const tables = new Map<number, number>();
+  try {
+    for (const goal of goalsOf(program)) {
+      goals.push(goal);
+      if (goals.length > MAX_PAIRS) throw new TooMany();
+    }
+    if (goals.length === 0) return tables;
+    const bits = new LastingBits(program);
+    const reached = new Reachability(program, bits);
+    for (const some of byFrames(goals, bits).values()) reached.run(some, tables);
+  } catch (error) {
+    if (!(error instanceof TooMany)) throw error;
+    noteAll(program, tables);
   }
-  const outer = lanesOf(view.domain, path);
-  return index => view.laneOf[outer(index)]!;
+  return tables;
 }
 
-/** How many lanes of a domain there are on a path. */
-export function countLanes(domain: number, path: Path): number {
-  const view = path.views.get(domain);
-  return view === undefined ? (path.lanes.get(domain)?.length ?? 0) : countLanes(view.domain, path);
+/** All tables with overlaps or conjunctive matches. */
+function noteAll(program: Program, tables: Map<number, number>): void {
+  for (const [table, { clauses }] of listingsOf(program))
+    if (clauses.length > 0) tables.set(table, clauses[0]!);
+  for (const [table, bands] of program.tables)
+    for (const { overlapping, nodes } of bands)
+      for (const [i, others] of overlapping.entries())
+        if (others.length > 0) {
+          tables.set(table, flowOf(nodes[i]!));
+        }
 }
 
-/** Whether two flows that are hit at once do different things anywhere on the path. */
-export function differ(program: Program, path: Path, a: Source, b: Source): boolean {
-  if (isRow(a) && isRow(b)) return program.actionsOf(a.flow) !== program.actionsOf(b.flow);
-  let count = 0;
-  for (const source of [a, b]) if (isLanes(source)) count = Math.max(count, countLanes(source.domain, path));
-  if (count > MAX_RIVAL_LANES) return true;
-  const flowAt = (source: Source, index: number): number =>
-    isLanes(source) ? source.flowOf(lanesOf(source.domain, path)(index)) : isRow(source) ? source.flow : -1;
-  for (let index = 0; index < count; index++) {
-    if (program.actionsOf(flowAt(a, index)) !== program.actionsOf(flowAt(b, index))) return true;
+/** Groups goals by the initial bits of the packets that can reach them. */
+function byFrames(goals: readonly Goal[], bits: LastingBits): Map<string, Goal[]> {
+  const groups = new Map<string, Goal[]>();
+  for (const goal of goals) {
+    const name = JSON.stringify(bits.of(goal.tests));
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [goal]);
+    else group.push(goal);
   }
-  return false;
+  return groups;
 }

@@ -1,9 +1,9 @@
 /**
- * Pairs of states made more general: where both machines hold the same word, an address that both have written for
- * example, and no table that can come asks for it, whatever that word is becomes free. What is then equal for every value
- * is equal for the one there was, so that one obligation serves for all values that lead to it. Words that decide how a
- * packet is read (types, protocols, tags, labels) stay what they are. It may be that only the special pair is equal:
- * whoever asks tries that one, too.
+ * Generalization of proof obligations: if both machines hold the same word (an address that both wrote) and
+ * no reachable table matches it, the word is replaced by a free variable. An equivalence that holds for
+ * every value holds for the original one, so one proof obligation serves all values. Words that determine
+ * how a packet is extracted (types, protocols, tags, labels) stay. A generalized pair may differ although
+ * the original pair is equal; the caller must then try the original.
  */
 import { KEY, KEY_WORDS } from "../../openflow/index.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
@@ -13,14 +13,14 @@ import type { Terms, Word } from "../symbolic/terms.ts";
 
 const words = (first: number, count: number): number[] => Array.from({ length: count }, (_, i) => first + i);
 
-/** Words that are nothing but themselves: free whether or not anybody has written to them. */
+/** Independent words: free whether or not an action wrote them. */
 const PLAIN: readonly number[] = [
   ...words(KEY.metadata, 2),
   ...words(KEY.registers, KEY.tunnelId - KEY.registers),
   ...words(KEY.dlDst, 4),
 ];
 
-/** Words that may be anything without the packet becoming another kind of packet: free once they were written. */
+/** Words that can have any value in the same frame format: free once they were written. */
 const WRITTEN: readonly number[] = [
   ...words(KEY.nwSrc, 2),
   ...words(KEY.ipv6Src, 8),
@@ -29,14 +29,14 @@ const WRITTEN: readonly number[] = [
   ...words(KEY.tpSrc, 2),
 ];
 
-/** The reading that free words count as: none, so that no kind of frame says anything of them. */
-const NO_READING = -1;
+/** The extraction of free words: none, so that no frame format constrains them. */
+const NO_EXTRACTION = -1;
 
 const isInput = Array.from({ length: KEY_WORDS }, (_, word) => INPUT_WORDS.includes(word));
 
-export class Widening {
+export class Generalization {
   readonly #programs: readonly [Program, Program];
-  /** What stands for a word in the packet, and for what is to be written over it. */
+  /** Free words for the packet's bytes, and for a key that differs from them. */
   readonly #inPacket: readonly Word[];
   readonly #toWrite: readonly Word[];
 
@@ -44,26 +44,26 @@ export class Widening {
     this.#programs = programs;
     const free = (name: string): Word[] =>
       Array.from({ length: KEY_WORDS }, (_, word) =>
-        terms.atomWord(terms.atom(`${name} ${word}`, NO_READING, word, widthOfWord(word))),
+        terms.atomWord(terms.atom(`${name} ${word}`, NO_EXTRACTION, word, widthOfWord(word))),
       );
     this.#inPacket = free("free");
     this.#toWrite = free("free, to be written");
   }
 
-  /** Both states, at lookups, with free words; null when there is nothing to free. */
+  /** Both states, at lookups, with free words; null if there is none. */
   of(a: State, b: State): { a: State; b: State } | null {
     if (a.lookup === null || b.lookup === null) return null;
     const [left, right] = this.#programs;
-    const [askedLeft, askedRight] = [
-      left.wordsAskedFrom(a.lookup.table),
-      right.wordsAskedFrom(b.lookup.table),
+    const [matchedLeft, matchedRight] = [
+      left.wordsMatchedFrom(a.lookup.table),
+      right.wordsMatchedFrom(b.lookup.table),
     ];
-    // Of what is in the packet, and of what is to be written, the machines must agree.
+    // Both machines must agree in the packet's bytes and in the key.
     const isSame = (word: number): boolean =>
       a.flow[word] === b.flow[word] &&
       a.packet.base[word] === b.packet.base[word] &&
-      !askedLeft.has(word) &&
-      !askedRight.has(word);
+      !matchedLeft.has(word) &&
+      !matchedRight.has(word);
     const flow = new Map<number, Word>();
     const base = new Map<number, Word>();
     for (const word of PLAIN) {
@@ -77,10 +77,10 @@ export class Widening {
       if (!isAsRead(own, word)) flow.set(word, (own === packets ? this.#inPacket : this.#toWrite)[word]!);
       if (!isAsRead(packets, word)) base.set(word, this.#inPacket[word]!);
     }
-    const isWider =
+    const isMoreGeneral =
       [...flow].some(([word, free]) => a.flow[word] !== free) ||
       [...base].some(([word, free]) => a.packet.base[word] !== free);
-    return isWider ? { a: replaced(a, flow, base), b: replaced(b, flow, base) } : null;
+    return isMoreGeneral ? { a: replaced(a, flow, base), b: replaced(b, flow, base) } : null;
   }
 }
 
@@ -91,9 +91,9 @@ function replaced(state: State, flow: ReadonlyMap<number, Word>, base: ReadonlyM
   return { ...state, flow: own, packet: { ...state.packet, base: packets } };
 }
 
-/** Whether a word is what the frame has there, or, where a frame has nothing, zero. */
+/** Whether a word is as extracted or, if frames lack it, zero. */
 function isAsRead(word: Word, at: number): boolean {
   if (!isInput[at]) return word.value === 0;
   const [only] = word.segments;
-  return only!.is === "atom" && only!.atom.content === 0 && only!.atom.word === at && only!.from === 0;
+  return only!.is === "atom" && only!.atom.extraction === 0 && only!.atom.word === at && only!.from === 0;
 }

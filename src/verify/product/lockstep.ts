@@ -1,138 +1,141 @@
 /**
- * Two programs run on the same symbolic frame, in lock-step. Where both stand at a lookup the rest is an *obligation*:
- * first it is tried without anything that is known of the path but the kinds of frame, which proves it for every way
- * that leads there, and is remembered. Only where that fails it is gone through again with what is known. So tables
- * behind one another cost their sum, and not their product.
+ * Symbolic execution of two programs in lock-step (product construction). When both machines are at a
+ * lookup, the rest is a proof obligation. It is first proved under frame formats only, without the path
+ * condition; that result holds for every path to the same pair of states and is memoized. Only if this
+ * fails, the rest is executed under the path condition. So tables in sequence cost their sum, not their
+ * product.
  */
-import { KEY, ORIGIN, type Step } from "../../openflow/index.ts";
+import { KEY } from "../../openflow/index.ts";
 import type { Budget } from "../budget.ts";
-import { Path, Undecidable } from "../paths/path-condition.ts";
+import { Lookups } from "../paths/lookup.ts";
+import { Path } from "../paths/path-condition.ts";
+import { Fork, PathDecider } from "../paths/path-decider.ts";
+import { byKnownTunnel, byTunnel } from "../paths/tunnel-ports.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
-import { byKnownTunnel, byTunnel, TUNNEL_WORDS } from "../symbolic/entering.ts";
-import { Readings, Unmodelled } from "../symbolic/extractions.ts";
+import { Undecidable, Unmodelled } from "../symbolic/decider.ts";
+import { TUNNEL_WORDS } from "../symbolic/entering.ts";
+import { Extractions } from "../symbolic/extractions.ts";
+import { initialState } from "../symbolic/initial-state.ts";
 import type { Space } from "../symbolic/input-space.ts";
-import { Lookups } from "../symbolic/lookup.ts";
-import { Fork, Machine } from "../symbolic/machine.ts";
-import { bind, NO_SOURCE } from "../symbolic/slot-values.ts";
-import {
-  type Bound,
-  depthOf,
-  enter,
-  type Frame,
-  type Left,
-  type Packet,
-  type State,
-} from "../symbolic/state.ts";
-import { type Segment, Terms, type Word } from "../symbolic/terms.ts";
-import type { Alike } from "./alike.ts";
-import { type Candidate, Comparison, eventsName, type Ignored, sameEvent } from "./compare-outputs.ts";
-import { Widening } from "./generalize.ts";
+import { MAX_ACTION_BYTES, MAX_DEPTH, MAX_LOOKUPS, Machine } from "../symbolic/machine.ts";
+import { bind } from "../symbolic/slot-values.ts";
+import { depthOf, enter, type State } from "../symbolic/state.ts";
+import { Terms } from "../symbolic/terms.ts";
+import type { AlikeTables } from "./alike.ts";
+import { Comparison } from "./compare-outputs.ts";
+import type { Candidate } from "./compare-packets.ts";
+import { type Ignored, sameEvent } from "./event-order.ts";
+import { Generalization } from "./generalize.ts";
+import { hasColumns, SHALLOW, StateNamer, stateName } from "./state-names.ts";
 
-/** Both machines and the path they are on. */
+/** The states of both machines, and their common path. */
 export interface Pair {
   readonly a: State;
   readonly b: State;
   readonly path: Path;
 }
 
-/** What there is to be said of a class of frames. */
+/** Receives the results. Each method returns false to stop the proof. */
 export interface Listener {
-  /** The machines end differently if the candidate's path holds for a frame. False: enough of that. */
+  /** The outcomes differ if a frame satisfies the candidate's path. */
   differs(pair: Pair, candidate: Candidate): boolean;
   ambiguous(pair: Pair, side: 0 | 1): boolean;
   unknown(pair: Pair, side: 0 | 1, feature: string, line: number): boolean;
 }
 
-/** Classes that one attempt at an obligation may take. */
+/** Packet classes that one attempt at a proof obligation may take. */
 const ATTEMPT_CLASSES = 20_000;
-/** Pairs in which a frame that meets two flows of one priority is looked for, and those after something was unknown. */
-const RIVAL_PAIRS = 200_000;
+/** Pairs to explore in search of an ambiguity, and the rest after something was unknown. */
+const AMBIGUITY_PAIRS = 200_000;
 const UNKNOWN_PAIRS = 5_000;
-/** A pass with more lookups than these is not remembered: it may be near the limit. */
+/** A pass beyond these counts is not memoized: it may be near a limit of Open vSwitch. */
 const MANY_LOOKUPS = 2048;
 const MANY_BYTES = 32_000;
-/** Nor is one that goes deeper than the first; below the second it does not matter how deep it began (64 is the limit). */
+/** States deeper than this are not memoized. */
 const DEEP = 40;
-const SHALLOW = 20;
+
+// A memoized state must stay below the limits, whatever led to it: the margin is for one pass behind it.
+if (!(MANY_LOOKUPS < MAX_LOOKUPS && MANY_BYTES < MAX_ACTION_BYTES && SHALLOW < DEEP && DEEP < MAX_DEPTH))
+  throw new Error("internal error: limits of memoized states exceed those of Open vSwitch");
 
 export class Product {
   readonly terms = new Terms();
-  readonly readings: Readings;
+  readonly extractions: Extractions;
   readonly #lookups: Lookups;
-  readonly #widening: Widening;
+  readonly #generalization: Generalization;
   readonly #programs: readonly [Program, Program];
   readonly #proven = new Map<string, boolean>();
   readonly #budget: Budget;
   readonly #ignored: ReadonlySet<Ignored>;
-  readonly #alike: Alike | null;
+  readonly #alike: AlikeTables | null;
   #hadManyLookups = false;
-  /** So many pairs are looked at before it is enough. */
+  /** Pairs to explore before giving up. */
   #pairsLeft = Number.POSITIVE_INFINITY;
-  /** Line of a flow of which nobody knows whether it meets another one of its priority, of programs with the same flows. */
-  rivalLine: number | null = null;
+  /** Set if both programs have the same flows: the line of a flow that may be ambiguous. */
+  ambiguousLine: number | null = null;
 
-  /** Without `alike` nothing is cut short. */
+  /** `alike` null: no tables are skipped as equivalent. */
   constructor(
     a: Program,
     b: Program,
     space: Space,
     budget: Budget,
-    alike: Alike | null,
+    alike: AlikeTables | null,
     ignored: ReadonlySet<Ignored> = new Set(),
   ) {
     this.#programs = [a, b];
     this.#alike = alike;
     this.#ignored = ignored;
-    this.readings = new Readings(space, this.terms);
+    this.extractions = new Extractions(space, this.terms);
     this.#lookups = new Lookups(this.terms);
-    this.#widening = new Widening(this.#programs, this.terms);
+    this.#generalization = new Generalization(this.#programs, this.terms);
     this.#budget = budget;
   }
 
-  /** Every frame there is. False when the listener had enough. */
+  /** Covers all frames. False if the listener stopped it. */
   run(listener: Listener): boolean {
-    this.rivalLine = this.#alike?.haveSameFlows(0, 0) ? this.#alike.rivalFrom(0, 0) : null;
-    if (this.rivalLine !== null) return this.#searchRivals(listener);
+    this.ambiguousLine = this.#alike?.haveSameFlows(0, 0) ? this.#alike.ambiguityFrom(0, 0) : null;
+    if (this.ambiguousLine !== null) return this.#searchAmbiguities(listener);
     return this.#starts().every(start => this.#explore(start, listener, Number.POSITIVE_INFINITY));
   }
 
-  /** Frames that may come from a tunnel, and, where fields of tunnels are input, frames that do not. */
+  /** Frames that may come from a tunnel and, if tunnel fields are input, frames that do not. */
   #starts(): Pair[] {
-    const { space } = this.readings;
-    const path = Path.of(this.#budget, space, this.terms, this.readings.contentsWith([]));
+    const { space } = this.extractions;
+    const path = Path.of(this.#budget, space, this.terms, this.extractions.formatBitsWith([]));
     const at = (isTunnelled: boolean, paths: readonly Path[]): Pair[] =>
       paths.map(path => ({
-        a: Machine.start(this.readings, 0, isTunnelled),
-        b: Machine.start(this.readings, 1, isTunnelled),
+        a: initialState(this.extractions, 0, isTunnelled),
+        b: initialState(this.extractions, 1, isTunnelled),
         path,
       }));
-    const isAsked = space.entering.some(word => TUNNEL_WORDS.includes(word));
-    if (!isAsked || (space.ports.others.size === 0 && !space.ports.isComplete)) return at(true, [path]);
-    const inPort = this.readings.firstKey(false)[KEY.inPort]!;
+    const isInput = space.entering.some(word => TUNNEL_WORDS.includes(word));
+    if (!isInput || (space.ports.others.size === 0 && !space.ports.isComplete)) return at(true, [path]);
+    const inPort = this.extractions.firstKey(false)[KEY.inPort]!;
     return [...at(false, byKnownTunnel(path, inPort).others), ...at(true, byTunnel(path, inPort).may)];
   }
 
   /**
-   * Both programs have the same flows: all there is to find is a frame that meets two flows of one priority. It is looked
-   * for with less patience, and less still once something is unknown, as the answer cannot be "equal" any more. Each
-   * unknown is then the same on both sides, and no reason of its own: the two flows are.
+   * Both programs have the same flows, so only an ambiguity can be found. The search has a smaller limit,
+   * and a still smaller one once something is unknown, as the verdict cannot be `equal` any more. Unknowns
+   * are the same on both sides and are not reported separately.
    */
-  #searchRivals(listener: Listener): boolean {
-    this.#pairsLeft = RIVAL_PAIRS;
+  #searchAmbiguities(listener: Listener): boolean {
+    this.#pairsLeft = AMBIGUITY_PAIRS;
     let isOpen = false;
     const impatient: Listener = {
       differs: (pair, candidate) => listener.differs(pair, candidate),
       ambiguous: (pair, side) => listener.ambiguous(pair, side),
       unknown: (pair, side, feature, line) => {
         this.#pairsLeft = Math.min(this.#pairsLeft, UNKNOWN_PAIRS);
-        // That is about which of several flows stands, and says more.
+        // This reason names the ambiguity more precisely.
         if (feature.startsWith("conjunction")) return listener.unknown(pair, side, feature, line);
         isOpen = true;
         return true;
       },
     };
     const isAll = this.#starts().every(start => this.#explore(start, impatient, Number.POSITIVE_INFINITY));
-    if (this.#pairsLeft > 0 && !isOpen) this.rivalLine = null;
+    if (this.#pairsLeft > 0 && !isOpen) this.ambiguousLine = null;
     return isAll;
   }
 
@@ -156,7 +159,7 @@ export class Product {
         if (!this.#compare(settled, listener)) return false;
         continue;
       }
-      // What it began with is what it is asked about.
+      // The start itself is what is to be proved.
       const isStart = settled.a === start.a && settled.b === start.b;
       if (!isStart && this.#isProven(settled)) continue;
       if (!this.#lookUp(settled, pending, listener)) return false;
@@ -164,25 +167,25 @@ export class Product {
     return true;
   }
 
-  /** Runs both machines to their next lookup or end; null when the path was split, false when it is enough. */
+  /** Runs both machines to their next lookup or end. Null if the path was split, false to stop. */
   #settle(pair: Pair, pending: Pair[], listener: Listener): Pair | null | false {
     let { a, b, path } = pair;
     path = this.#extended(path);
     for (const side of [0, 1] as const) {
       const state = side === 0 ? a : b;
       if (state.lookup !== null || state.isDone) continue;
-      const machine = new Machine(this.readings, this.#programs[side], state, path);
+      const decider = new PathDecider(this.extractions, path);
+      const machine = new Machine(this.extractions, this.#programs[side], state, decider);
       try {
         const stopped = machine.run();
-        if (side === 0) a = stopped.state;
-        else b = stopped.state;
-        path = stopped.path;
+        if (side === 0) a = stopped;
+        else b = stopped;
+        path = decider.path;
       } catch (error) {
-        const stopped = machine.stopped;
         const now: Pair = {
-          a: side === 0 ? stopped.state : a,
-          b: side === 1 ? stopped.state : b,
-          path: stopped.path,
+          a: side === 0 ? machine.state : a,
+          b: side === 1 ? machine.state : b,
+          path: decider.path,
         };
         if (error instanceof Fork) {
           for (const one of error.paths) pending.push({ ...now, path: one });
@@ -196,24 +199,24 @@ export class Product {
   }
 
   #extended(path: Path): Path {
-    const contents = this.readings.contentsWith(path.contents);
-    return contents === path.contents ? path : path.with({ contents });
+    const formatBits = this.extractions.formatBitsWith(path.formatBits);
+    return formatBits === path.formatBits ? path : path.with({ formatBits });
   }
 
   #compare({ a, b, path }: Pair, listener: Listener): boolean {
     if (a.out.length === 0 && b.out.length === 0) return true;
-    const comparison = new Comparison(this.readings, candidate =>
+    const comparison = new Comparison(this.extractions, candidate =>
       listener.differs({ a, b, path }, candidate),
     );
     return comparison.compare(a.out, b.out, path, this.#ignored);
   }
 
-  /** Answers the lookups that are due in every way. */
+  /** Continues with every result of the pending lookups. */
   #lookUp(pair: Pair, pending: Pair[], listener: Listener): boolean {
     const sides = ([0, 1] as const).filter(side => (side === 0 ? pair.a : pair.b).lookup !== null);
     let pairs: Pair[] = [pair];
     for (const side of sides) {
-      if (!this.#knowsRows(pair, side, listener)) return false;
+      if (!this.#reportLearned(pair, side, listener)) return false;
       const next: Pair[] = [];
       for (const one of pairs) {
         if (!this.#lookUpSide(one, side, next, listener)) return false;
@@ -224,8 +227,8 @@ export class Product {
     return true;
   }
 
-  /** Tells of flows that may have been learned to a table. Those that stand in it are gone through all the same. */
-  #knowsRows(pair: Pair, side: 0 | 1, listener: Listener): boolean {
+  /** Reports a table that may hold learned flows. Its known flows are executed all the same. */
+  #reportLearned(pair: Pair, side: 0 | 1, listener: Listener): boolean {
     const { table } = (side === 0 ? pair.a : pair.b).lookup!;
     const learned = this.#alike?.learnedTo(table) ?? null;
     return learned === null || listener.unknown(pair, learned.side, learnedTo(table), learned.line);
@@ -240,60 +243,63 @@ export class Product {
       if (!(error instanceof Undecidable || error instanceof Unmodelled)) throw error;
       return listener.unknown(pair, side, error.message, 0);
     }
-    for (const { path, source, rival } of outcomes) {
+    for (const { path, slotValues, ambiguousWith } of outcomes) {
       const here: Pair = { ...pair, path };
-      if (source !== null && rival !== null) {
+      if (slotValues !== null && ambiguousWith !== null) {
         if (!listener.ambiguous(here, side)) return false;
         continue;
       }
-      const template = source?.template ?? null;
+      const template = slotValues?.template ?? null;
       if (template !== null && template.unknown !== null) {
         const line = template.steps[0]?.line ?? 0;
         if (!listener.unknown(here, side, template.unknown, line)) return false;
         continue;
       }
-      const list = template === null || source === null ? null : bind(template.steps, source);
-      const hit = source === null ? null : { source, table: state.lookup!.table };
+      const list = template === null || slotValues === null ? null : bind(template.steps, slotValues);
+      const hit = slotValues === null ? null : { slotValues, table: state.lookup!.table };
       const entered = enter(state, list, hit);
       next.push(side === 0 ? { ...here, a: entered } : { ...here, b: entered });
     }
     return true;
   }
 
-  /** All kinds of the layers that some of these have: what is proven for them holds for these. */
-  #allOfLayers(kinds: number): number {
-    const { kinds: all } = this.readings.space;
+  /** All formats with the same layer 3 as some formats: a proof for them covers those formats. */
+  #allOfLayers(formats: number): number {
+    const { formats: all } = this.extractions.space;
     const layers = new Set(
-      all.filter((_, index) => (kinds & (1 << index)) !== 0).map(({ layer3 }) => layer3),
+      all.filter((_, index) => (formats & (1 << index)) !== 0).map(({ layer3 }) => layer3),
     );
     let wide = 0;
     for (const [index, { layer3 }] of all.entries()) if (layers.has(layer3)) wide |= 1 << index;
     return wide;
   }
 
-  // --- Obligations ----------------------------------------------------------------------------------------------
+  // --- Proof obligations
+  // ----------------------------------------------------------------------------------------
 
-  /** Whether the rest is equal whatever way led here: for any values that it does not depend on, or for these. */
+  /**
+   * Whether the rest is equivalent on every path: for all values of irrelevant words, or for these values.
+   */
   #isProven({ a, b, path }: Pair): boolean {
     if (hasColumns(a) || hasColumns(b)) return false;
     if ([a, b].some(isNearLimits)) {
       this.#hadManyLookups = true;
       return false;
     }
-    const wide = this.#widening.of(a, b);
+    const wide = this.#generalization.of(a, b);
     if (wide !== null && this.#isObligationMet(wide.a, wide.b, path)) return true;
     return !path.isGeneral && this.#isObligationMet(a, b, path);
   }
 
   #isObligationMet(a: State, b: State, path: Path): boolean {
-    const namer = new Namer();
+    const namer = new StateNamer();
     const name = `${stateName(a, namer)}\n${stateName(b, namer)}\n${leadOf(a, b)}`;
-    const contents = path.contents.map(kinds => this.#allOfLayers(kinds));
-    const kinds = namer.contents.map(content => contents[content]!);
-    const exact = `${name}\n${kinds.join()}`;
+    const formatBits = path.formatBits.map(formats => this.#allOfLayers(formats));
+    const formats = namer.extractions.map(extraction => formatBits[extraction]!);
+    const exact = `${name}\n${formats.join()}`;
     const known = this.#proven.get(exact);
     if (known !== undefined) return known;
-    const general = Path.of(this.#budget, path.space, this.terms, contents);
+    const general = Path.of(this.#budget, path.space, this.terms, formatBits);
     const before = this.#hadManyLookups;
     this.#hadManyLookups = false;
     const isEqual = this.#explore({ a, b, path: general }, GIVE_UP, ATTEMPT_CLASSES);
@@ -304,7 +310,7 @@ export class Product {
   }
 }
 
-/** Both states without the events that both have put out first. */
+/** Both states without the events that both emitted first. */
 function withoutCommon(a: State, b: State): { a: State; b: State } {
   let count = 0;
   while (count < a.out.length && count < b.out.length && sameEvent(a.out[count]!, b.out[count]!)) count++;
@@ -317,8 +323,8 @@ const isNearLimits = (state: State): boolean =>
   state.lookups > MANY_LOOKUPS || state.actionBytes > MANY_BYTES || depthOf(state) > DEEP;
 
 /**
- * How far one side is nearer to its limits than the other. What ends in alike tables is equal when both are as near, and
- * that does not depend on how near that is.
+ * How far one side is ahead of the other in each limited count. If states end in equivalent tables, only
+ * this difference matters, not the distance to the limit.
  */
 const leadOf = (a: State, b: State): string =>
   [
@@ -330,174 +336,5 @@ const leadOf = (a: State, b: State): string =>
 
 const learnedTo = (table: number): string => `learn: table ${table} holds learned flows`;
 
-/** Ends an attempt at whatever is not plainly equal. */
+/** Stops an attempt at anything but equality. */
 const GIVE_UP: Listener = { differs: () => false, ambiguous: () => false, unknown: () => false };
-
-const stepIds = new WeakMap<Step, number>();
-let stepCount = 0;
-
-/**
- * Names of states, equal where what comes next is alike: readings are numbered as they are met, so that it does not
- * matter which labels they were behind.
- */
-class Namer {
-  /** The readings that were met, in order. */
-  readonly contents: number[] = [];
-  /** Whether how deep tables are nested is part of the name. */
-  isDeep = false;
-
-  #rank(content: number): number {
-    const known = this.contents.indexOf(content);
-    return known >= 0 ? known : this.contents.push(content) - 1;
-  }
-
-  word(word: Word): string {
-    if (word.value !== null) return `${word.value}`;
-    // The first reading is named first in nearly every state.
-    if (word.isOfFrame && this.#rank(0) === 0) return `w${word.id}`;
-    return this.segments(word.segments);
-  }
-
-  segments(segments: readonly Segment[]): string {
-    return segments
-      .map(segment => {
-        if (segment.is === "const") return `${segment.bits}=${segment.value}`;
-        if (segment.is === "column") return `${segment.bits}c${segment.column.id}.${segment.from}`;
-        const of = `${segment.bits}a${this.#rank(segment.atom.content)}.${segment.atom.word}.${segment.from}`;
-        return segment.is === "atom" ? of : `${of}.${segment.at}-${segment.by}`;
-      })
-      .join("+");
-  }
-
-  words(words: readonly Word[]): string {
-    return words.map(word => this.word(word)).join();
-  }
-
-  step({ step, source }: Bound): string {
-    let id = stepIds.get(step);
-    if (id === undefined) {
-      id = stepCount++;
-      stepIds.set(step, id);
-    }
-    return source === NO_SOURCE || (source.template?.slots.size ?? 0) === 0 ? `${id}` : `${id}.${source.id}`;
-  }
-
-  list(list: readonly Bound[], from = 0): string {
-    return list
-      .slice(from)
-      .map(bound => this.step(bound))
-      .join();
-  }
-
-  stack(stack: readonly { readonly segments: readonly Segment[] }[]): string {
-    return stack.map(({ segments }) => this.segments(segments)).join("/");
-  }
-
-  frame(frame: Frame): string {
-    switch (frame.is) {
-      case "steps":
-        return this.#steps(frame);
-      case "buckets":
-        return `${frame.isLast} ${frame.lists
-          .slice(frame.index)
-          .map(list => this.list(list))
-          .join(";")}`;
-      case "bucket end":
-        return `bucket ${frame.wasMpls} ${this.words(frame.flow)}`;
-      case "finish": {
-        const { saved, isLast } = frame;
-        if (saved === null) return `end ${isLast}`;
-        const { flow, actionSet, stack, copied } = saved;
-        const packet = copied === null ? "" : `${this.packet(copied.packet)} ${copied.wasMpls}`;
-        return `clone ${isLast} ${this.words(flow)} ${this.list(actionSet)} ${this.stack(stack)} ${packet}`;
-      }
-    }
-  }
-
-  /** Of a list that is run to its end nothing is left but the depth, and that it is an action set: a table it calls is told. */
-  #steps({ list, index, table, depth, isLast, origin }: Extract<Frame, { is: "steps" }>): string {
-    const nested = this.isDeep ? `.${depth}` : "";
-    if (index === list.length) return `${nested}${(origin & ORIGIN.set) === 0 ? "" : "set"}`;
-    return `${this.list(list, index)}@${table}${nested} ${isLast} ${origin}`;
-  }
-
-  packet(packet: Packet): string {
-    const { base, read, readAs, content, popped, pushed, types, isRelabelled, isMoved } = packet;
-    const { written, history } = packet;
-    const typed = types.map(({ tag, type }) => `${this.word(tag)}:${this.word(type)}`);
-    const numbers = [this.#rank(content), popped, pushed, isRelabelled, isMoved, typed, ...written].join();
-    const before = read === base ? "same" : this.words(read);
-    return `${this.words(base)} ${before} ${this.word(readAs)} ${numbers} ${history}`;
-  }
-
-  left(left: readonly Left[]): string {
-    return left
-      .map(one => {
-        if (one.is !== "recirculate") return eventsName([one]);
-        const { list, stack, actionSet, key, packet, recirculations } = one.frozen;
-        return `r ${recirculations} ${this.list(list)} ${this.stack(stack)} ${this.list(actionSet)} ${this.words(key)} ${this.packet(packet)}`;
-      })
-      .join("|");
-  }
-}
-
-/** Everything that what comes next depends on: equal names go on alike. */
-function stateName(state: State, namer: Namer): string {
-  const { lookup } = state;
-  namer.isDeep = depthOf(state) > SHALLOW;
-  const deepens = namer.isDeep ? (lookup?.deepens ?? 0) : "";
-  return [
-    state.isDone,
-    lookup === null ? "" : `${lookup.table} ${namer.word(lookup.inPort)} ${deepens} ${lookup.isLast}`,
-    namer.words(state.flow),
-    namer.packet(state.packet),
-    state.frames.map(frame => namer.frame(frame)).join("/"),
-    namer.stack(state.stack),
-    namer.list(state.actionSet),
-    namer.list(state.frozen),
-    namer.left(state.left),
-    namer.left(state.after),
-    eventsName(state.out),
-    [
-      state.isOver,
-      state.isFreezing,
-      state.wasMpls,
-      state.isTracked,
-      state.frozenTable,
-      state.recirculations,
-    ].join(),
-    namer.word(state.priority),
-    [state.actionSetHasGroup, state.stackBytes, state.error].join(),
-  ].join("\n");
-}
-
-/** Whether anything that is still to be used depends on the lanes of a domain. */
-function hasColumns(state: State): boolean {
-  const boundHas = ({ source }: Bound): boolean =>
-    source.template !== null && "flowOf" in source && source.template.slots.size > 0;
-  const wordsHave = (words: State["flow"]): boolean => words.some(word => word.hasColumn);
-  const leftHas = (left: readonly Left[]): boolean =>
-    left.some(one =>
-      one.is === "recirculate"
-        ? one.frozen.list.some(boundHas) || wordsHave(one.frozen.packet.base) || wordsHave(one.frozen.key)
-        : wordsHave(one.wire?.packet.base ?? []) ||
-          wordsHave(one.is === "effect" ? one.words : one.state) ||
-          (one.is === "output" && one.port.hasColumn),
-    );
-  return (
-    wordsHave(state.flow) ||
-    wordsHave(state.packet.base) ||
-    state.frames.some(
-      frame =>
-        (frame.is === "steps" && frame.list.slice(frame.index).some(boundHas)) ||
-        (frame.is === "bucket end" && wordsHave(frame.flow)) ||
-        (frame.is === "finish" && frame.saved !== null && wordsHave(frame.saved.flow)),
-    ) ||
-    state.actionSet.some(boundHas) ||
-    state.frozen.some(boundHas) ||
-    state.stack.some(({ segments }) => segments.some(({ is }) => is === "column")) ||
-    leftHas(state.left) ||
-    leftHas(state.after) ||
-    leftHas(state.out)
-  );
-}

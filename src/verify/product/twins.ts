@@ -1,34 +1,35 @@
 /**
- * Large tables: whether two of them hold the same flows is found out by columns, without a text for each flow. Map nodes are
- * in the order of their keys, so that it is one walk along both.
+ * Compares large tables by columns, without a text for each flow. The rows of subtables are sorted by key,
+ * so one pass over both is enough.
  */
-
-import type { Band, Node, Program, Template } from "../symbolic/compiled-tables.ts";
+import type { Band, Node } from "../symbolic/bands.ts";
+import type { Program } from "../symbolic/compiled-tables.ts";
 import { type Form, type Forms, joinedForms } from "../symbolic/forms.ts";
 import { listingsOf } from "../symbolic/listing.ts";
-import { rowSource } from "../symbolic/slot-values.ts";
-import { MapNode } from "../symbolic/sorted-subtable.ts";
+import { flowValues } from "../symbolic/slot-values.ts";
+import { Subtable } from "../symbolic/sorted-subtable.ts";
+import type { Template } from "../symbolic/templates.ts";
 
-let loneCount = 0;
+let uniqueCount = 0;
 
-/** One form for each of two large tables, with the same text where they hold the same flows. */
+/** A form for each of two large tables, with equal text if they hold the same flows. */
 export function twinForms(
   programs: readonly [Program, Program],
   table: number,
   forms: readonly [Forms, Forms],
 ): readonly [readonly Form[], readonly Form[]] {
   const [a, b] = programs.map(program => program.tables.get(table) ?? []) as [Band[], Band[]];
-  // Clauses of conjunctive matches are no rows.
+  // Clauses of conjunctive matches are not in subtables.
   const isPlain = programs.every(program => (listingsOf(program).get(table)?.clauses.length ?? 0) === 0);
   const [left, right] = [tableForm(a, table, forms[0]), tableForm(b, table, forms[1])];
   const isTwin = isPlain && left.text === right.text && haveSameRows(a, b, table, forms);
   const named = ({ text, tables }: Form): Form[] => [
-    { text: isTwin ? text : `large ${loneCount++}`, tables },
+    { text: isTwin ? text : `large ${uniqueCount++}`, tables },
   ];
   return [named(left), named(right)];
 }
 
-/** All of a table but the keys of its maps and the values in their rows. */
+/** Everything in a table except the keys and values of its subtables' rows. */
 function tableForm(bands: readonly Band[], table: number, forms: Forms): Form {
   const parts = bands.map(({ priority, nodes }) => {
     const { text, tables } = joinedForms(
@@ -41,7 +42,7 @@ function tableForm(bands: readonly Band[], table: number, forms: Forms): Form {
 }
 
 function nodeForm(node: Node, table: number, forms: Forms): Form {
-  if (node instanceof MapNode) {
+  if (node instanceof Subtable) {
     const parts = new Map(
       node.templates.map(one => [forms.template(one, table).text, forms.template(one, table)]),
     );
@@ -52,16 +53,16 @@ function nodeForm(node: Node, table: number, forms: Forms): Form {
     return { text: `${nodeName(node)}\n${text}`, tables };
   }
   const { template, flow } = node;
-  // What such a flow matches is not all in its tests.
-  if (template.unknown !== null) return { text: `large ${loneCount++}`, tables: [] };
-  const { text, tables } = forms.flow(template.steps, rowSource(template, flow), table);
+  // The match of such a flow is not all in its tests.
+  if (template.unknown !== null) return { text: `large ${uniqueCount++}`, tables: [] };
+  const { text, tables } = forms.flow(template.steps, flowValues(template, flow), table);
   return { text: `${nodeName(node)} ${template.isMiss} ${text}`, tables };
 }
 
 function nodeName(node: Node): string {
-  const tests = node instanceof MapNode ? node.constants : node.tests;
+  const tests = node instanceof Subtable ? node.constants : node.tests;
   const shared = tests.map(({ word, mask, value }) => `${word}/${mask}=${value}`).join();
-  return node instanceof MapNode ? `${node.size} of ${shared} ${node.words} ${node.masks}` : shared;
+  return node instanceof Subtable ? `${node.size} of ${shared} ${node.words} ${node.masks}` : shared;
 }
 
 const sorted = (nodes: readonly Node[]): Node[] =>
@@ -70,7 +71,7 @@ const sorted = (nodes: readonly Node[]): Node[] =>
     .sort(([x], [y]) => (x < y ? -1 : 1))
     .map(([, node]) => node);
 
-/** Of two tables of the same form: whether the rows of their maps have the same keys and values. */
+/** For two tables of the same form: whether the rows of their subtables have equal keys and values. */
 function haveSameRows(
   a: readonly Band[],
   b: readonly Band[],
@@ -81,7 +82,7 @@ function haveSameRows(
     const others = sorted(b[at]!.nodes);
     return sorted(nodes).every((node, index) => {
       const other = others[index]!;
-      if (!(node instanceof MapNode && other instanceof MapNode)) return true;
+      if (!(node instanceof Subtable && other instanceof Subtable)) return true;
       return (
         node.keys.every((key, k) => key.every((value, row) => value === other.keys[k]![row])) &&
         haveSameValues(node, other, table, forms)
@@ -90,9 +91,11 @@ function haveSameRows(
   });
 }
 
-function haveSameValues(a: MapNode, b: MapNode, table: number, forms: readonly [Forms, Forms]): boolean {
-  const texts = [a, b].map((map, side) => map.templates.map(one => forms[side]!.template(one, table).text));
-  const columns = [a, b].map(map => map.templates.map(one => columnsOf(map, one)));
+function haveSameValues(a: Subtable, b: Subtable, table: number, forms: readonly [Forms, Forms]): boolean {
+  const texts = [a, b].map((subtable, side) =>
+    subtable.templates.map(one => forms[side]!.template(one, table).text),
+  );
+  const columns = [a, b].map(subtable => subtable.templates.map(one => columnsOf(subtable, one)));
   for (let row = 0; row < a.size; row++) {
     const [left, right] = [a.templateOf[row]!, b.templateOf[row]!];
     if (texts[0]![left] !== texts[1]![right]) return false;
@@ -103,7 +106,7 @@ function haveSameValues(a: MapNode, b: MapNode, table: number, forms: readonly [
 }
 
 /** The values of a template's slots, in the order of the slots. */
-const columnsOf = (map: MapNode, { slots }: Template): Uint32Array[] =>
+const columnsOf = (subtable: Subtable, { slots }: Template): Uint32Array[] =>
   [...slots.values()].flatMap(({ at, words }) =>
-    (words === 2 ? [at, at + 1] : [at]).map(word => map.valuesAt(word)),
+    (words === 2 ? [at, at + 1] : [at]).map(word => subtable.valuesAt(word)),
   );

@@ -1,23 +1,27 @@
 /**
- * What the steps of a program ask and write, by the text of the steps alone: which tables they lead to, which flows they
- * learn, and what is written to a word anywhere. Bounds from above.
+ * Over-approximations from the steps of a program alone: which tables they look up, which flows they learn,
+ * and what any step writes to a word of the flow key. No packet can do more.
  */
+
 import { KEY, PORT, type Step } from "../../openflow/index.ts";
-import type { Program, Template } from "./compiled-tables.ts";
+import { unreachable } from "../../wire/index.ts";
+import type { Program } from "./compiled-tables.ts";
+import { isSimple } from "./simple-steps.ts";
 import { bindGroup } from "./slot-values.ts";
-import { MapNode } from "./sorted-subtable.ts";
+import { Subtable } from "./sorted-subtable.ts";
+import type { Template } from "./templates.ts";
 import { eachPiece, type Write, writesOf } from "./writes.ts";
 
-/** Writes to one word that are told apart. */
+/** Writes stored for one word; beyond that, one entry stands for any write. */
 const MAX_WRITES = 256;
-/** Rows of a map whose values are read one by one. */
+/** Flows of a subtable whose values are enumerated one by one. */
 const MAX_ROWS = 64;
 
-/** All flows of a program with their templates; of the rows of a large map the templates alone, with flow -1. */
+/** All flows of a program with their templates; for a large subtable only its templates, with flow -1. */
 export function* flowsOf(program: Program): Generator<readonly [Template, number]> {
   for (const { nodes } of [...program.tables.values()].flat())
     for (const node of nodes) {
-      if (!(node instanceof MapNode)) yield [node.template, node.flow];
+      if (!(node instanceof Subtable)) yield [node.template, node.flow];
       else if (node.size > MAX_ROWS) for (const template of node.templates) yield [template, -1];
       else
         for (let row = 0; row < node.size; row++)
@@ -25,7 +29,7 @@ export function* flowsOf(program: Program): Generator<readonly [Template, number
     }
 }
 
-/** Every step of a program, those inside of others too. */
+/** Every step of a program, including nested ones. */
 function* stepsOf(program: Program): Generator<readonly [Step, Template | null, number]> {
   function* inside(
     steps: readonly Step[],
@@ -78,34 +82,37 @@ function summaryOf(program: Program): Summary {
   return summary;
 }
 
-/** What is written to each word anywhere. */
+/** All writes to each word, by any step. */
 export const writesIn = (program: Program): Summary["writes"] => summaryOf(program).writes;
 
-/** Steps that learn flows, wherever they stand. */
+/** All steps that learn flows, including nested ones. */
 export const learnsOf = (program: Program): readonly LearnStep[] => summaryOf(program).learns;
 
-/** The table into which a step learns; null when its text does not say. */
+/** The table into which a step learns; null if its text does not give a number. */
 export function learnedTable({ text }: LearnStep): number | null {
   const given = /[(,\s]table\s*=\s*([^,)\s]*)/.exec(text);
   if (given === null) return 1;
   return /^\d+$/.test(given[1]!) ? Number(given[1]) : null;
 }
 
-/** With a priority that is not given Open vSwitch takes this one. */
+/** Default priority of a flow in Open vSwitch. */
 const USUAL_PRIORITY = 32768;
-/** The priority of what a step learns; null when its text does not say. */
+/** The priority of the flows that a step learns; null if its text does not give a number. */
 export function learnedPriority({ text }: LearnStep): number | null {
   const given = /[(,\s]priority\s*=\s*([^,)\s]*)/.exec(text);
   if (given === null) return USUAL_PRIORITY;
   return /^\d+$/.test(given[1]!) ? Number(given[1]) : null;
 }
 
-/** Unknown steps that ask no table, whatever their arguments. */
-const ASKS_NOTHING =
-  /^(multipath|bundle|bundle_load|check_pkt_larger|learn|dec_nsh_ttl|nat|controller\(|(set_field|move|push|pop) of )/;
+/** Unknown steps that look up no table, whatever their arguments. */
+const REACHES_NOTHING = new RegExp(
+  "^(multipath|bundle|bundle_load|check_pkt_larger|learn|dec_nsh_ttl|nat|controller\\(|" +
+    "(set_field|move|push|pop) of )",
+);
 
-/** Tables that a step asks itself; lists inside it and buckets are not looked into. */
-export function tablesAsked(program: Program, step: Step, table: number): readonly number[] {
+/** Tables that a step itself looks up; nested lists and buckets are not included. */
+export function tablesReached(program: Program, step: Step, table: number): readonly number[] {
+  if (isSimple(step)) return [];
   switch (step.do) {
     case "resubmit":
       return [step.table ?? table];
@@ -113,17 +120,27 @@ export function tablesAsked(program: Program, step: Step, table: number): readon
       return step.port === PORT.table ? [0] : [];
     case "output_field":
       return mayBeTable(program, step) ? [0] : [];
-    // With nothing left to do, the packet begins anew when it is looked at again.
+    // If nothing is left to do, the recirculated packet starts again at table 0.
     case "pop_mpls":
       return [0];
     case "unknown":
-      return askedByUnknown(step, table);
-    default:
+      return reachedByUnknown(step, table);
+    case "group":
+    case "set":
+    case "move":
+    case "push":
+    case "pop":
+    case "write_actions":
+    case "clone":
+    case "exit":
+    case "effect":
       return [];
+    default:
+      return unreachable(step);
   }
 }
 
-function askedByUnknown(
+function reachedByUnknown(
   { feature, text }: Extract<Step, { do: "unknown" }>,
   table: number,
 ): readonly number[] {
@@ -136,12 +153,15 @@ function askedByUnknown(
     if (next === null) return everyTable();
     return [next[1] === "" ? table : Number(next[1])];
   }
-  return ASKS_NOTHING.test(feature) ? [] : everyTable();
+  return REACHES_NOTHING.test(feature) ? [] : everyTable();
 }
 
 const everyTable = (): number[] => Array.from({ length: 256 }, (_, table) => table);
 
-/** Whether a field that names a port may hold the number of TABLE: not if all that is ever written to it lacks one of its bits. */
+/**
+ * Whether an output to a field may be an output to TABLE: false if every value that is ever written to the
+ * field lacks a bit of that port number.
+ */
 function mayBeTable(program: Program, { from }: Extract<Step, { do: "output_field" }>): boolean {
   const place = from.field.place;
   if (place === null || place.word < KEY.metadata || place.word >= KEY.tunnelId) return true;

@@ -1,18 +1,19 @@
 /**
- * The conjunctive matches of a flow table (ovs-fields(7), "Conjunctive Match Fields"): for each priority the ids, and for
- * each clause of an id the flows that are it. Also which ordinary flows a lookup with a conj_id cannot find, because a
- * clause with just their match and a higher priority stands in front of them (lib/classifier.c looks at the first flow
- * of each match then). Found out once per table; what a packet meets is asked while proving (clauses.ts).
+ * The conjunctive matches of a flow table (ovs-fields(7), "Conjunctive Match Fields"): the ids of each
+ * priority and, for each clause of an id, its flows. Also the ordinary flows that a lookup with a conj_id
+ * cannot find, because a clause with the same match and a higher priority hides them (lib/classifier.c sees
+ * only the first flow of each match then). Computed once per table; paths/clauses.ts decides which clauses a
+ * packet matches.
  */
 import type { Flow } from "../../openflow/index.ts";
-import type { WordTest } from "./sorted-subtable.ts";
+import type { WordTest } from "./match-tests.ts";
 
 /** A flow that is a clause of conjunctive matches. */
 export interface ClauseFlow {
   readonly flow: number;
   readonly line: number;
   readonly priority: number;
-  /** What it compares; of several lists one must hold (fragments, program.ts). */
+  /** Alternative lists of tests of which one must hold (fragments, match-tests.ts). */
   readonly variants: readonly (readonly WordTest[])[];
   readonly memberships: readonly Membership[];
 }
@@ -23,13 +24,15 @@ interface Membership {
   readonly clauses: number;
 }
 
-/** An id at one priority. */
+/** One id at one priority. */
 export interface Conjunction {
   readonly id: number;
   readonly priority: number;
   /** The flows of each clause. */
   readonly clauses: readonly (readonly ClauseFlow[])[];
-  /** Why nobody can tell when it holds beyond that it does not where a clause is not met; null for most. */
+  /**
+   * Why it is unknown when this conjunction holds (it never holds if a clause has no match); null for most.
+   */
   readonly oddity: string | null;
   readonly line: number;
 }
@@ -44,10 +47,10 @@ export function membershipsOf({ actions }: Flow): Membership[] {
   );
 }
 
-/** What Open vSwitch does there depends on what else matches. */
+/** The behaviour of Open vSwitch depends on the other matching flows. */
 const TWO_NUMBERS = "conjunction: two numbers of clauses for one id";
 const TWO_CLAUSES = "conjunction: a flow that is two clauses of one id";
-/** Open vSwitch 3.1 takes such a conjunction for met when one clause is, and 64 flows match. */
+/** Open vSwitch 3.1 takes such a conjunction as complete when one clause and 64 flows match. */
 const ALL_CLAUSES = "conjunction of 64 clauses";
 const MAX_CLAUSES = 64;
 
@@ -58,7 +61,10 @@ function oddityOf(id: number, flows: readonly ClauseFlow[]): string | null {
   return own[0]![0]!.clauses === MAX_CLAUSES ? ALL_CLAUSES : null;
 }
 
-/** The ids of the clauses of one priority that can be complete, in an order in which none comes behind one that it outdoes. */
+/**
+ * The ids at one priority that can be complete, in an order in which no id follows one that it precedes in
+ * every order.
+ */
 export function conjunctionsOf(flows: readonly ClauseFlow[]): Conjunction[] {
   const byId = new Map<number, ClauseFlow[]>();
   for (const flow of flows)
@@ -70,10 +76,11 @@ export function conjunctionsOf(flows: readonly ClauseFlow[]): Conjunction[] {
   const found: Conjunction[] = [];
   for (const [id, own] of byId) {
     const oddity = oddityOf(id, own);
-    const asked = own.flatMap(({ memberships }) => memberships.filter(one => one.id === id));
-    // One that is odd cannot hold with fewer clauses than it says at least; of 64, one is enough.
-    const least = Math.min(...asked.map(({ clauses }) => clauses));
-    const some = asked.some(({ clauses }) => clauses === MAX_CLAUSES);
+    const ownMemberships = own.flatMap(({ memberships }) => memberships.filter(one => one.id === id));
+    // A conjunction with an oddity needs at least the smallest number of clauses that it names; with 64, one
+    // clause is enough.
+    const least = Math.min(...ownMemberships.map(({ clauses }) => clauses));
+    const some = ownMemberships.some(({ clauses }) => clauses === MAX_CLAUSES);
     const clauses = some
       ? [own]
       : Array.from({ length: least }, (_, clause) =>
@@ -85,7 +92,7 @@ export function conjunctionsOf(flows: readonly ClauseFlow[]): Conjunction[] {
   return inOrder(found);
 }
 
-/** Each behind those that outdo it. */
+/** Sorts each conjunction behind those that always precede it. */
 function inOrder(conjunctions: readonly Conjunction[]): Conjunction[] {
   const sorted: Conjunction[] = [];
   const seen = new Set<Conjunction>();
@@ -100,7 +107,7 @@ function inOrder(conjunctions: readonly Conjunction[]): Conjunction[] {
   return sorted;
 }
 
-/** For each conjunction those with which it has a flow in common. */
+/** For each conjunction, those that share a flow with it. */
 function sharingOf(conjunctions: readonly Conjunction[]): Map<Conjunction, Set<Conjunction>> {
   const byFlow = new Map<ClauseFlow, Conjunction[]>();
   for (const one of conjunctions)
@@ -117,20 +124,20 @@ function sharingOf(conjunctions: readonly Conjunction[]): Map<Conjunction, Set<C
 
 const preceding = new WeakMap<Conjunction, Map<Conjunction, readonly Way[]>>();
 
-/** Of each clause of a conjunction the flows of which one must match. */
+/** For each clause of a conjunction, the flows of which one must match. */
 type Way = readonly (readonly ClauseFlow[])[];
 
 /**
- * The ways in which `a` can be complete before `b` is, if its flows are gone through in the right order: some clause of
- * `b` is missing until then. The last flow that is gone through may have that clause behind its own, all others must not
- * have it at all.
+ * The ways in which `a` can be complete before `b` for some order of the matching flows: until then some
+ * clause of `b` is missing. The flow that comes last may have that clause after its own; all others must not
+ * have it.
  */
 export function waysBefore(a: Conjunction, b: Conjunction): readonly Way[] {
   const known = preceding.get(a) ?? new Map<Conjunction, readonly Way[]>();
   preceding.set(a, known);
   let ways = known.get(b);
   if (ways === undefined) {
-    // Without a flow in common nothing of the one is missing for the other.
+    // Without a shared flow, `a` does not depend on a clause of `b`.
     ways = doShare(a, b) ? waysOf(a, b) : [a.clauses];
     known.set(b, ways);
   }
@@ -152,23 +159,23 @@ function waysOf(a: Conjunction, b: Conjunction): Way[] {
   );
 }
 
-/** Whether `a` is complete before `b` is, in whatever order the flows are gone through, and whichever of them match. */
+/** Whether `a` is complete before `b` in every order of the flows, whichever of them match. */
 export const outdoes = (a: Conjunction, b: Conjunction): boolean =>
   a.oddity === null && b.oddity === null && waysBefore(b, a).length === 0;
 
-/** Whether two conjunctions have a flow in common. */
+/** Whether two conjunctions share a flow. */
 export function doShare(a: Conjunction, b: Conjunction): boolean {
   return a.clauses.some(flows => flows.some(({ memberships }) => memberships.some(one => one.id === b.id)));
 }
 
-/** The flows of a table that stand, as far as those of one match and priority replace each other. */
-export class Standing {
-  /** By what they compare, the signature first; the highest priority of clauses, and flows by priority. */
+/** The clauses of a table by match, to find the flows that they replace (same match and priority) or hide. */
+export class ClauseIndex {
+  /** By signature of the match, then its values, then priority: the last clause with them. */
   readonly #byTests = new Map<string, Map<string, Map<number, number>>>();
-  /** Flows that were replaced. */
+  /** Flows that a later flow of the same match and priority replaced. */
   readonly replaced = new Set<number>();
 
-  /** Takes in a clause; before any ordinary flow. */
+  /** Adds a clause. Add all clauses before any ordinary flow. */
   addClause(flow: number, priority: number, tests: readonly WordTest[]): void {
     const signature = signatureOf(tests);
     const byValues = this.#byTests.get(signature) ?? new Map<string, Map<number, number>>();
@@ -181,18 +188,18 @@ export class Standing {
     byPriority.set(priority, Math.max(before ?? flow, flow));
   }
 
-  /** Whether any flow that compares these bits needs a look. */
+  /** Whether any clause compares the same bits as these tests. */
   isConcerned(tests: readonly WordTest[]): boolean {
     return this.#byTests.has(signatureOf(tests));
   }
 
-  /** Takes in an ordinary flow; all of them before it is asked which are hidden. */
+  /** Adds an ordinary flow. Add all of them before any call of isHidden. */
   addOrdinary(flow: number, priority: number, tests: readonly WordTest[]): void {
     const same = this.#clausesAt(tests)?.get(priority);
     if (same !== undefined) this.replaced.add(Math.min(same, flow));
   }
 
-  /** Whether an ordinary flow is not found with a conj_id. */
+  /** Whether a lookup with a conj_id cannot find an ordinary flow of this match. */
   isHidden(priority: number, tests: readonly WordTest[]): boolean {
     const clauses = this.#clausesAt(tests) ?? [];
     return [...clauses].some(([above, clause]) => above > priority && !this.replaced.has(clause));

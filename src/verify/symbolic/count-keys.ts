@@ -1,6 +1,8 @@
-/** How many flow keys a space has: counted kind by kind, word by word, from the cubes. */
-import { cubesOf } from "../paths/sat-solver.ts";
-import { inputWordsOf, type Space, widthOfWord } from "./input-space.ts";
+/**
+ * Counts the flow keys of an input space: the product over words, the sum over frame formats, as a power of
+ * two.
+ */
+import { cubesOf, inputWordsOf, type Space, widthOfWord } from "./input-space.ts";
 
 const bitsIn = (mask: number): number => {
   let count = 0;
@@ -8,13 +10,13 @@ const bitsIn = (mask: number): number => {
   return count;
 };
 
-/** The logarithm to base 2. */
+/** Base-2 logarithm of the number of keys. */
 export function countKeys(space: Space): number {
   let total = 0;
-  for (const kind of space.kinds) {
+  for (const format of space.formats) {
     let bits = 0;
     for (const word of inputWordsOf(space)) {
-      const cubes = cubesOf(space, kind, word);
+      const cubes = cubesOf(space, format, word);
       const width = widthOfWord(word);
       if (cubes === null) bits += width;
       else {

@@ -1,17 +1,18 @@
 /**
- * State that comes in with a frame beside its bytes (pkt_mark, skb_priority, and tun_* from a tunnel port), and which
- * ports are tunnels. A word that no flow reads or writes leaves as it came, on both sides alike, so that only the words
- * that a flow names are input. Connection tracking is not among them: a frame that enters is untracked.
+ * Input beside the bytes of a frame: pkt_mark, skb_priority and, from tunnel ports, tun_*. Also which ports
+ * are tunnels. A word that no flow matches or writes is the same in both outputs, so only the words that a
+ * flow names are input. Connection tracking state is not input: an incoming frame is untracked.
  */
+
 import { ACCOMPANYING_WORDS, type Field, KEY, type Step } from "../../openflow/index.ts";
-import type { Path } from "../paths/path-condition.ts";
+import { unreachable } from "../../wire/index.ts";
 import type { Program } from "./compiled-tables.ts";
-import { type Cube, type PortKinds, rangeCubes, type Space } from "./input-space.ts";
-import type { Word } from "./terms.ts";
+import type { PortKinds, Space } from "./input-space.ts";
+import { isSimple } from "./simple-steps.ts";
 
 export const TUNNEL_WORDS: readonly number[] = ACCOMPANYING_WORDS.filter(word => word >= KEY.tunnelId);
 
-/** Whether a port is a tunnel; null: nobody said. LOCAL is none. */
+/** Whether a port is a tunnel; null if the caller did not say. LOCAL is never a tunnel. */
 export function isTunnel({ tunnels, others, isComplete }: PortKinds, port: number): boolean | null {
   const number = port & 0xffff;
   if (tunnels.has(number)) return true;
@@ -20,66 +21,13 @@ export function isTunnel({ tunnels, others, isComplete }: PortKinds, port: numbe
 
 const LOCAL = 0xfffe;
 
-interface Parts {
-  /** Where the port may be a tunnel. */
-  readonly may: readonly Path[];
-  /** Where it is known to be none. */
-  readonly no: readonly Path[];
-}
-
-/** Splits a path by whether a port may be a tunnel. */
-export function byTunnel(path: Path, port: Word): Parts {
-  const { tunnels, others, isComplete } = path.space.ports;
-  const { inside, outside } = splitBy(path, port, portCubes(isComplete ? tunnels : others));
-  return isComplete ? { may: inside, no: outside } : { may: outside, no: inside };
-}
-
-/** Splits a path by whether a port is known to be a tunnel. */
-export function byKnownTunnel(
-  path: Path,
-  port: Word,
-): { readonly is: readonly Path[]; readonly others: readonly Path[] } {
-  const { inside, outside } = splitBy(path, port, portCubes(path.space.ports.tunnels));
-  return { is: inside, others: outside };
-}
-
-function splitBy(
-  path: Path,
-  word: Word,
-  cubes: readonly Cube[],
-): { readonly inside: readonly Path[]; readonly outside: readonly Path[] } {
-  const inside: Path[] = [];
-  let outside: readonly Path[] = [path];
-  for (const { mask, value } of cubes) {
-    const splits = outside.map(one => one.split([{ word, mask, value }]));
-    for (const { yes } of splits) if (yes !== null) inside.push(yes);
-    outside = splits.flatMap(({ no }) => no);
-  }
-  return { inside, outside };
-}
-
-/** Numbers of ports as cubes of the key's word, neighbours together. */
-function portCubes(ports: ReadonlySet<number>): Cube[] {
-  const sorted = [...ports].sort((a, b) => a - b);
-  const cubes: Cube[] = [];
-  for (let from = 0; from < sorted.length; ) {
-    let to = from;
-    while (to + 1 < sorted.length && sorted[to + 1] === sorted[to]! + 1) to++;
-    cubes.push(...rangeCubes(sorted[from]!, sorted[to]!));
-    from = to + 1;
-  }
-  return cubes.map(({ mask, value }) => ({
-    mask,
-    value: value >= 0xff00 ? (value | 0xffff0000) >>> 0 : value,
-  }));
-}
-
 const wordsOf = ({ place }: Field): number[] =>
   place === null
     ? []
     : Array.from({ length: Math.ceil((place.shift + place.bits) / 32) }, (_, index) => place.word + index);
 
 function fieldsOf(step: Step): readonly Field[] {
+  if (isSimple(step)) return [];
   switch (step.do) {
     case "set":
       return [step.field];
@@ -92,8 +40,17 @@ function fieldsOf(step: Step): readonly Field[] {
       return [step.to.field];
     case "effect":
       return step.reads.map(({ field }) => field);
-    default:
+    case "output":
+    case "group":
+    case "resubmit":
+    case "pop_mpls":
+    case "write_actions":
+    case "clone":
+    case "exit":
+    case "unknown":
       return [];
+    default:
+      return unreachable(step);
   }
 }
 
@@ -107,7 +64,7 @@ function addWords(steps: readonly Step[], into: Set<number>): void {
   }
 }
 
-/** The space with the entering words that either table names as further input. */
+/** The space, extended by the accompanying words that a program names. */
 export function withEntering(space: Space, programs: readonly Program[], ports: PortKinds): Space {
   const named = new Set<number>();
   for (const program of programs) {
@@ -115,7 +72,7 @@ export function withEntering(space: Space, programs: readonly Program[], ports: 
     for (const steps of program.allSteps()) addWords(steps, named);
   }
   const cubes = new Map(space.cubes);
-  // OAM is the only flag that a flow can see; TTL and TOS of the tunnel stand beside it.
+  // OAM is the only tunnel flag that a flow can match; tunnel TTL and TOS are in the same word.
   cubes.set(KEY.tunnelFlags, [{ mask: 0x0000fffe, value: 0 }]);
   return { ...space, cubes, ports, entering: ACCOMPANYING_WORDS.filter(word => named.has(word)) };
 }

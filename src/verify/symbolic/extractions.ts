@@ -1,41 +1,33 @@
 /**
- * The key of a frame when it is read: the first time, and again after its labels were popped (recirculation). What lies
- * behind labels is new input, the same for both machines: named by the type that the pop claims and by how many labels
- * are gone. What was read before and is still there is read as it was written.
+ * Extractions: parses of a packet into a flow key. The first one is of the incoming frame; recirculation
+ * after a pop_mpls makes further ones. The bytes behind popped labels are new input, the same for both
+ * machines, named by the type that the pop announces and the number of popped labels. Bytes that an earlier
+ * extraction covered keep their words, with all writes.
  */
 import { KEY, KEY_WORDS } from "../../openflow/index.ts";
+import { type Decider, Unmodelled } from "./decider.ts";
 import { TUNNEL_WORDS } from "./entering.ts";
-import { type Decider, TYPES, VLAN_PRESENT } from "./fields.ts";
-import { EVERY_FRAME, INNER_WORDS, inputWordsOf, type Space, widthOfWord } from "./input-space.ts";
+import { TYPES, VLAN_PRESENT } from "./fields.ts";
+import { INNER_WORDS, inputWordsOf, type Space, widthOfWord } from "./input-space.ts";
 import { typesName } from "./packet.ts";
 import type { Packet } from "./state.ts";
 import type { Atom, Terms, Word } from "./terms.ts";
 
-/** What is not modelled, with the line that asks for it. */
-export class Unmodelled extends Error {
-  readonly feature: string;
-  readonly line: number;
-
-  constructor(feature: string, line: number) {
-    super(feature);
-    this.feature = feature;
-    this.line = line;
-  }
-}
-
-/** One reading of the frame. */
-export interface Reading {
+/** One extraction of the frame. */
+export interface Extraction {
   readonly name: string;
-  /** Kinds that it can be, as bits of the space's kinds. */
-  readonly kinds: number;
-  /** The claimed type, and the labels of the original stack that are gone; null for the first reading. */
+  /** The possible frame formats, as bits of `space.formats`. */
+  readonly formats: number;
+  /**
+   * The announced type and the number of popped labels of the original stack; null for the first extraction.
+   */
   readonly behind: { readonly type: number; readonly popped: number; readonly isShifted: boolean } | null;
 }
 
-/** The words from nw_src on, and the reading they are of. */
+/** The words from nw_src on, and the extraction they belong to. */
 interface Inner {
   readonly words: readonly Word[];
-  readonly content: number;
+  readonly extraction: number;
   readonly isShifted: boolean;
 }
 
@@ -46,33 +38,33 @@ const LAYER_3_OF: Readonly<Record<number, string>> = {
   [TYPES.rarp]: "arp",
 };
 
-/** A pseudo word: whether the frame has an LLC/SNAP header. */
+/** A pseudo word, 1 if the frame has an LLC/SNAP header. */
 export const SNAP_WORD = KEY_WORDS;
 
-export class Readings {
+export class Extractions {
   readonly space: Space;
   readonly terms: Terms;
-  readonly list: Reading[] = [];
+  readonly list: Extraction[] = [];
   readonly #texts = new Map<string, number>();
 
   constructor(space: Space, terms: Terms) {
     this.space = space;
     this.terms = terms;
-    this.list.push({ name: "frame", kinds: (2 ** space.kinds.length - 1) | 0, behind: null });
+    this.list.push({ name: "frame", formats: (2 ** space.formats.length - 1) | 0, behind: null });
   }
 
-  atom(content: number, word: number): Atom {
+  atom(extraction: number, word: number): Atom {
     const bits = word === SNAP_WORD ? 1 : widthOfWord(word);
-    return this.terms.atom(`${content}.${word}`, content, word, bits);
+    return this.terms.atom(`${extraction}.${word}`, extraction, word, bits);
   }
 
-  /** The kinds of every reading so far, behind those that are given. */
-  contentsWith(given: readonly number[]): readonly number[] {
+  /** `given`, extended by the format bits of extractions made since. */
+  formatBitsWith(given: readonly number[]): readonly number[] {
     if (given.length === this.list.length) return given;
-    return [...given, ...this.list.slice(given.length).map(({ kinds }) => kinds)];
+    return [...given, ...this.list.slice(given.length).map(({ formats }) => formats)];
   }
 
-  /** The key of a frame that comes in, with or without what only a tunnel gives it. */
+  /** The flow key of an incoming frame; `isTunnelled`: with tunnel fields. */
   firstKey(isTunnelled: boolean): Word[] {
     const { terms } = this;
     const key = Array.from({ length: KEY_WORDS }, () => terms.constant(0));
@@ -81,7 +73,7 @@ export class Readings {
     return key;
   }
 
-  /** The words from dl_dst on of a packet that is read anew. */
+  /** The words from dl_dst on after recirculation. */
   readAgain(decider: Decider, packet: Packet, line: number): { key: Word[]; packet: Packet } {
     const { terms } = this;
     const key = Array.from({ length: KEY_WORDS }, () => terms.constant(0));
@@ -91,42 +83,42 @@ export class Readings {
     if (isUntouched) {
       for (let word: number = KEY.mplsLse; word < KEY.nwSrc; word++) key[word] = packet.base[word]!;
     } else if (packet.pushed > 0) {
-      throw new Unmodelled("a packet that is read anew while it has pushed labels", line);
+      throw new Unmodelled("recirculation of a packet with pushed labels", line);
     }
-    const { words, content, isShifted } = this.#inner(decider, packet, line);
+    const { words, extraction, isShifted } = this.#inner(decider, packet, line);
     const read = [...key];
     for (let word: number = KEY.nwSrc; word < KEY_WORDS; word++) {
       key[word] = words[word]!;
-      // What was written stays written, though it is read as it was written.
-      read[word] = content === packet.content ? packet.read[word]! : words[word]!;
+      // Writes persist: the next extraction returns them.
+      read[word] = extraction === packet.extraction ? packet.read[word]! : words[word]!;
     }
-    const found = { readAs: key[KEY.dlType]!, content, isRelabelled: false, isMoved: false };
-    // Where the type was written in front of an LLC header, that is part of what it announces by now.
+    const found = { readAs: key[KEY.dlType]!, extraction, isRelabelled: false, isMoved: false };
+    // A type that was written before an LLC header is from now on part of what the header announces.
     const types = isShifted
       ? [{ tag: key[KEY.dlType]!, type: this.#named(typesName(packet)) }]
       : packet.types;
     return { key, packet: { ...packet, ...found, base: key, read, types } };
   }
 
-  /** A word that stands for a text: equal texts, equal words. */
+  /** A constant that stands for a text: equal for equal texts. */
   #named(text: string): Word {
     const known = this.#texts.get(text) ?? this.#texts.size;
     this.#texts.set(text, known);
     return this.terms.constant(known);
   }
 
-  /** LLC/SNAP frames whose type was written where their length was. */
+  /** LLC/SNAP frames whose length field was overwritten with a type. */
   #isShifted(decider: Decider, { types }: Packet): boolean {
     if (types.length === 0) return false;
     if (decider.is(this.terms.atomWord(this.atom(0, SNAP_WORD)), 1, 0)) return false;
     return !types.every(({ tag }) => decider.is(tag, VLAN_PRESENT, VLAN_PRESENT));
   }
 
-  /** Tags are read from the bytes: one without its present bit was not written. */
+  /** A tag without its presence bit is not in the bytes, so the extraction does not find it. */
   #tag(decider: Decider, { base }: Packet, line: number): Word {
     const tag = base[KEY.vlanTci]!;
     if (base[KEY.innerVlanTci]!.value !== 0)
-      throw new Unmodelled("two tags of a packet that is read anew", line);
+      throw new Unmodelled("recirculation of a packet with two tags", line);
     return decider.is(tag, VLAN_PRESENT, 0) ? this.terms.constant(0) : tag;
   }
 
@@ -139,27 +131,27 @@ export class Readings {
     if (!isShifted && (type === readAs || isSameType(decider, type, readAs)))
       return {
         words: isRewritten ? this.#rewritten(decider, packet, line) : base,
-        content: packet.content,
+        extraction: packet.extraction,
         isShifted,
       };
-    if (isRewritten) throw new Unmodelled("a rewritten packet that is read as another type", line);
+    if (isRewritten) throw new Unmodelled("recirculation of a rewritten packet as another type", line);
     return { ...this.#fresh(type, packet, isShifted, line), isShifted };
   }
 
-  /** What was written of layer 3: nothing where the protocol is 0. */
+  /** The words written in layer 3; Open vSwitch writes none if the protocol is 0. */
   #rewritten(decider: Decider, { base, read }: Packet, line: number): readonly Word[] {
     if (base[KEY.tpSrc] !== read[KEY.tpSrc] || base[KEY.tpDst] !== read[KEY.tpDst])
-      throw new Unmodelled("rewritten ports that are read anew", line);
+      throw new Unmodelled("recirculation after a port was rewritten", line);
     const differs = (from: number, count: number): boolean =>
       Array.from({ length: count }, (_, i) => from + i).some(word => base[word] !== read[word]);
     if (decider.is(base[KEY.dlType]!, 0xffff, TYPES.ip6)) {
-      // Only the first option is written to, and none where there is none.
+      // Open vSwitch writes only the first option, and none if the message has none.
       if (differs(KEY.arpSha, 4) || differs(KEY.ndTarget, 4) || differs(KEY.ndReserved, 2))
-        throw new Unmodelled("rewritten neighbour discovery that is read anew", line);
+        throw new Unmodelled("recirculation after neighbour discovery was rewritten", line);
     }
     const op = base[KEY.nwProto]!;
     if (op !== read[KEY.nwProto] && decider.is(op, 0xff, 0xff))
-      throw new Unmodelled("an ARP operation of 255 that is read anew", line);
+      throw new Unmodelled("recirculation with an ARP operation of 255", line);
     const isIp =
       decider.is(base[KEY.dlType]!, 0xffff, TYPES.ip4) || decider.is(base[KEY.dlType]!, 0xffff, TYPES.ip6);
     return isIp && decider.is(read[KEY.nwProto]!, 0xff, 0) ? read : base;
@@ -168,25 +160,25 @@ export class Readings {
   #fresh(type: Word, packet: Packet, isShifted: boolean, line: number): Omit<Inner, "isShifted"> {
     const { terms } = this;
     const claimed = type.value;
-    if (claimed === null)
-      throw new Unmodelled("a packet that is read anew under a type that is not constant", line);
+    if (claimed === null) throw new Unmodelled("recirculation under a type that is not constant", line);
     if (claimed === 0x8100 || claimed === 0x88a8 || claimed < 0x600)
-      throw new Unmodelled("pop_mpls to a type that is none", line);
+      throw new Unmodelled("pop_mpls to a value that is not an Ethernet type", line);
     const key = Array.from({ length: KEY_WORDS }, () => terms.constant(0));
     const layer3 = LAYER_3_OF[claimed];
-    if (layer3 === undefined) return { words: key, content: 0 };
+    if (layer3 === undefined) return { words: key, extraction: 0 };
     const { popped } = packet;
     const name = `${claimed} ${popped} ${isShifted ? typesName(packet) : ""}`;
-    let content = this.list.findIndex(reading => reading.name === name);
-    if (content < 0) {
-      content = this.list.length;
-      let kinds = 0;
-      for (const [index, kind] of this.space.kinds.entries()) if (kind.layer3 === layer3) kinds |= 1 << index;
-      if (kinds === 0) throw new Error("assertion: the space has kinds of what is behind labels");
-      this.list.push({ name, kinds, behind: { type: claimed, popped, isShifted } });
+    let extraction = this.list.findIndex(extraction => extraction.name === name);
+    if (extraction < 0) {
+      extraction = this.list.length;
+      let formats = 0;
+      for (const [index, format] of this.space.formats.entries())
+        if (format.layer3 === layer3) formats |= 1 << index;
+      if (formats === 0) throw new Error("internal error: the input space lacks the formats behind labels");
+      this.list.push({ name, formats, behind: { type: claimed, popped, isShifted } });
     }
-    for (const word of INNER_WORDS) key[word] = terms.atomWord(this.atom(content, word));
-    return { words: key, content };
+    for (const word of INNER_WORDS) key[word] = terms.atomWord(this.atom(extraction, word));
+    return { words: key, extraction };
   }
 }
 
@@ -195,5 +187,3 @@ function isSameType(decider: Decider, a: Word, b: Word): boolean {
   if (b.value !== null) return decider.is(a, 0xffff, b.value);
   return false;
 }
-
-export { EVERY_FRAME };

@@ -1,23 +1,14 @@
 /**
- * Reading and writing fields of a symbolic key, as interpret/field-access.ts does with numbers: the same pieces, the same
- * oddities of Open vSwitch's writers. Questions about values go to a `Decider`.
+ * Reads and writes fields of a symbolic flow key, as interpret/field-access.ts does with numbers, with the
+ * same peculiarities of Open vSwitch's writers. Questions about values go to a Decider.
  */
 import { type Demanded, type Field, KEY, type Subfield } from "../../openflow/index.ts";
-import type { Kind } from "./input-space.ts";
-import { maskOf, type Segment, sliceSegments, type Terms, type Word, widthOf } from "./terms.ts";
-
-/** Answers whether the bits of a word have a value; leaves by an exception when that depends. */
-export interface Decider {
-  readonly terms: Terms;
-  is(word: Word, mask: number, value: number): boolean;
-  isSame(a: Word, b: Word): boolean;
-  /** Whether a reading of the frame is of a kind that `test` holds for. */
-  isOfKind(content: number, test: (kind: Kind) => boolean): boolean;
-}
+import type { Decider } from "./decider.ts";
+import { type Segment, sliceSegments, type Word } from "./terms.ts";
 
 type Key = readonly Word[];
 
-const TYPES = {
+export const TYPES = {
   ip4: 0x0800,
   ip6: 0x86dd,
   arp: 0x0806,
@@ -27,7 +18,7 @@ const TYPES = {
 } as const;
 export const VLAN_PRESENT = 0x1000;
 
-/** Calls `visit(word, lowest bit, bits, bit of the value)` for the pieces of a subfield. */
+/** Calls `visit(word, lowest bit, bit count, bit of the value)` for each piece of a subfield. */
 function pieces(
   field: Field,
   start: number,
@@ -35,7 +26,7 @@ function pieces(
   visit: (word: number, shift: number, count: number, at: number) => void,
 ): void {
   const { place } = field;
-  if (place === null) throw new Error(`assertion: ${field.name} has a place`);
+  if (place === null) throw new Error(`internal error: field ${field.name} has no place in the flow key`);
   const last = place.word + (place.bits > 32 ? Math.ceil(place.bits / 32) - 1 : 0);
   for (let done = 0; done < bits; ) {
     const bit = place.shift + start + done;
@@ -48,7 +39,7 @@ function pieces(
 export function readField({ terms }: Decider, key: Key, { field, start, bits }: Subfield): Segment[] {
   const out: Segment[] = [];
   pieces(field, start, bits, (word, shift, count) => out.push(...terms.slice(key[word]!, shift, count)));
-  // The two lowest bits of nw_tos are nw_ecn's.
+  // The two lowest bits of nw_tos belong to nw_ecn.
   const hidden = field.name === "nw_tos" ? Math.min(bits, Math.max(0, 2 - start)) : 0;
   if (hidden === 0) return out;
   return [{ is: "const", bits: hidden, value: 0 }, ...sliceSegments(out, hidden, bits - hidden)];
@@ -69,7 +60,7 @@ export function writeField(
   return after;
 }
 
-/** Writes `value` where `mask` has ones; words of 32 bits, the least significant first. */
+/** Writes `value` where `mask` is 1; 32-bit words, the least significant first. */
 export function writeMasked(
   decider: Decider,
   key: Key,
@@ -100,7 +91,7 @@ function runsOf(mask: readonly number[]): { start: number; bits: number }[] {
   return runs;
 }
 
-/** A tag without a type gets 802.1Q's; a TCI of 0 is no tag. */
+/** A tag without a type becomes 802.1Q; a TCI of 0 means no tag. */
 function fixTag({ terms, is }: Decider, key: Word[]): void {
   const tag = key[KEY.vlanTci]!;
   if (is(tag, 0xffff, 0)) key[KEY.vlanTci] = terms.constant(0);
@@ -144,7 +135,7 @@ function afterWrite(decider: Decider, field: Field, before: Key, key: Word[]): v
   }
 }
 
-/** A 16-bit port as the key has it: from 0xff00 on the upper half is ones. */
+/** Extends a 16-bit port to the word of the key: from 0xff00 on, the upper half is ones. */
 export function widePort(decider: Decider, port: Word): Word {
   if (!decider.is(port, 0xff00, 0xff00)) return port;
   return decider.terms.replace(port, 16, [{ is: "const", bits: 16, value: 0xffff }]);
@@ -169,7 +160,7 @@ const isTransport =
 const isIcmp6 = (decider: Decider, key: Key): boolean =>
   hasType(decider, key, TYPES.ip6) && hasProtocol(decider, key, 58);
 
-/** Whether the ports of the key are the type and the code of a message. */
+/** Whether the port words hold an ICMP type and code. */
 export const isIcmp = (decider: Decider, key: Key): boolean =>
   HOLDS.ICMPv4(decider, key) || HOLDS.ICMPv6(decider, key);
 
@@ -180,7 +171,7 @@ const isNd =
     decider.is(key[KEY.tpDst]!, 0xffffffff, 0) &&
     types.some(type => decider.is(key[KEY.tpSrc]!, 0xffffffff, type));
 
-/** Whether the packet has the fields of a prerequisite right now. */
+/** For each prerequisite, whether the packet satisfies it now. */
 export const HOLDS: Record<Demanded, (decider: Decider, key: Key) => boolean> = {
   none: () => true,
   Ethernet: () => true,
@@ -202,5 +193,3 @@ export const HOLDS: Record<Demanded, (decider: Decider, key: Key) => boolean> = 
   "ND solicit": isNd(135),
   "ND advert": isNd(136),
 };
-
-export { maskOf, TYPES, widthOf };

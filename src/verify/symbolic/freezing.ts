@@ -1,10 +1,13 @@
 /**
- * Which steps a pass keeps for a later one that reads the packet anew.
+ * Freezing, as in ofproto-dpif-xlate: the steps that a pass keeps for the pass after recirculation.
  */
 import { unrollStep } from "../../openflow/index.ts";
 import { type Bound, type State, tableOf } from "./state.ts";
 
-/** Keeps the steps from `index` on; those that speak of their table are led by the number of it. */
+/**
+ * Appends the steps from `index` on to `frozen`; an `unroll` step restores the table before steps that
+ * depend on it.
+ */
 export function keepForLater(state: State, list: readonly Bound[], index: number): State {
   const frozen = [...state.frozen];
   let { frozenTable } = state;
@@ -13,7 +16,7 @@ export function keepForLater(state: State, list: readonly Bound[], index: number
     const { step } = bound;
     if (step.freezing === "left out") continue;
     if (step.freezing === "with its table" && frozenTable !== table) {
-      frozen.push({ step: unrollStep(table, step.line), source: bound.source });
+      frozen.push({ step: unrollStep(table, step.line), slotValues: bound.slotValues });
       frozenTable = table;
     }
     frozen.push(bound);

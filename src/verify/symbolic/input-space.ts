@@ -1,12 +1,13 @@
 /**
- * The input space: which keys a frame can have when Open vSwitch has read it (lib/flow.c), as *kinds*. A kind says of
- * every word from dl_type on what it can be: zero, or one of some cubes. Kinds are disjoint sets of frames and together
- * they are all of them, from 14 bytes up: readable and unreadable headers, label stacks by their S bits, cut short or
- * not. What depends on the bytes and not on the key (lengths) is a kind of its own where it changes what is written.
+ * The input space: all flow keys that Open vSwitch can extract from a frame (flow_extract() in lib/flow.c),
+ * as frame formats. A format gives, for every word from dl_type on, its possible values: zero, or a union of
+ * cubes. Formats are disjoint, and together they cover all frames of 14 bytes or more: valid and invalid
+ * headers, label stacks by their S bits, complete or truncated. A property of the bytes that the key lacks
+ * (a length) has a format of its own if it changes what an action writes.
  */
-import { KEY, KEY_WORDS } from "../../openflow/index.ts";
+import { KEY } from "../../openflow/index.ts";
 
-/** The bits of `mask` have the values of `value`. */
+/** All values whose bits under `mask` equal `value`. */
 export interface Cube {
   readonly mask: number;
   readonly value: number;
@@ -14,25 +15,25 @@ export interface Cube {
 
 export type Layer3 = "ip4" | "ip6" | "arp" | "mpls" | "none";
 
-export interface Kind {
+export interface FrameFormat {
   readonly name: string;
   readonly layer3: Layer3;
-  /** Cubes of the words that are not free; ZERO for what is not read. */
+  /** The possible values of the words that are not free; ZERO for words that are not extracted. */
   readonly cubes: ReadonlyMap<number, readonly Cube[]>;
-  /** Types that dl_type is not, though its cubes allow them. */
+  /** Types that the cubes of dl_type allow and the format excludes. */
   readonly notTypes: readonly number[];
-  /** What is written to layer 4 reaches the frame. */
+  /** A write to layer 4 reaches the bytes of the frame. */
   readonly hasLayer4: boolean;
 }
 
-/** First and last word that the kind decides on. */
-export const FIRST_KIND_WORD = KEY.dlType;
-export const LAST_KIND_WORD = KEY.ndOptionsType;
+/** First and last word that a format constrains. */
+export const FIRST_FORMAT_WORD = KEY.dlType;
+export const LAST_FORMAT_WORD = KEY.ndOptionsType;
 
 const ZERO: readonly Cube[] = [{ mask: 0xffffffff, value: 0 }];
 const exactly = (...values: number[]): Cube[] => values.map(value => ({ mask: 0xffffffff, value }));
 
-/** Bits of each word that can be set at all. */
+/** Width in bits of the words that are narrower than 32 bits. */
 const WIDTHS = new Map<number, number>([
   [KEY.dlDst, 16],
   [KEY.dlSrc, 16],
@@ -55,7 +56,7 @@ const WIDTHS = new Map<number, number>([
 
 export const widthOfWord = (word: number): number => WIDTHS.get(word) ?? 32;
 
-/** The numbers from `from` to `to` as cubes. */
+/** The numbers `from` to `to`, both included, as cubes. */
 export function rangeCubes(from: number, to: number): Cube[] {
   const cubes: Cube[] = [];
   for (let at = from; at <= to; ) {
@@ -73,17 +74,17 @@ function words(first: number, count: number): Words {
   return Object.fromEntries(Array.from({ length: count }, (_, i) => [first + i, "any" as const]));
 }
 
-function kind(
+function format(
   name: string,
   layer3: Layer3,
   types: readonly number[] | null,
   read: Words,
   hasLayer4 = false,
-): Kind {
+): FrameFormat {
   const cubes = new Map<number, readonly Cube[]>();
   const notTypes = types === null ? KNOWN_TYPES : [];
   cubes.set(KEY.dlType, types === null ? rangeCubes(0x600, 0xffff) : exactly(...types));
-  for (let word: number = KEY.mplsLse; word <= LAST_KIND_WORD; word++) {
+  for (let word: number = KEY.mplsLse; word <= LAST_FORMAT_WORD; word++) {
     const cube = read[word];
     if (cube === undefined) cubes.set(word, ZERO);
     else if (cube !== "any") cubes.set(word, cube);
@@ -111,7 +112,7 @@ const IP6: Words = {
   [KEY.nwTtl]: "any",
   [KEY.nwFrag]: WHOLE_OR_FIRST,
 };
-/** What follows IPv6 extension headers is none of them. */
+/** The protocol after the IPv6 extension headers is not itself an extension header. */
 const NO_EXTENSION = [
   ...exactly(1, 2, 3),
   ...rangeCubes(4, 42),
@@ -127,10 +128,10 @@ const ND: Words = {
   [KEY.ndReserved]: "any",
 };
 
-/** Kinds with layer 4 over IPv4 or IPv6. */
-function transports(version: "ip4" | "ip6", type: number, ip: Words): Kind[] {
-  const over = (name: string, protocol: number, read: Words): Kind =>
-    kind(
+/** Formats with layer 4 over IPv4 or IPv6. */
+function transports(version: "ip4" | "ip6", type: number, ip: Words): FrameFormat[] {
+  const over = (name: string, protocol: number, read: Words): FrameFormat =>
+    format(
       `${version} ${name}`,
       version,
       [type],
@@ -146,8 +147,7 @@ function transports(version: "ip4" | "ip6", type: number, ip: Words): Kind[] {
   ];
 }
 
-/** Neighbour discovery without an option that holds an address. */
-/** Without options. */
+/** Neighbour discovery without options. */
 export const ND_BARE = "ip6 nd bare";
 /** Neighbour discovery with an address in its first option. */
 export const ND_WITH_OPTIONS = "ip6 nd";
@@ -155,18 +155,21 @@ export const ND_WITH_OPTIONS = "ip6 nd";
 const BOTTOM: readonly Cube[] = [{ mask: 0x100, value: 0x100 }];
 const NOT_BOTTOM: readonly Cube[] = [{ mask: 0x100, value: 0 }];
 
-function stack(name: string, ...entries: (readonly Cube[])[]): Kind {
+function stack(name: string, ...entries: (readonly Cube[])[]): FrameFormat {
   const read = Object.fromEntries(entries.map((cube, i) => [KEY.mplsLse + i, cube]));
-  return kind(`mpls ${name}`, "mpls", [0x8847, 0x8848], read);
+  return format(`mpls ${name}`, "mpls", [0x8847, 0x8848], read);
 }
 
-const IPV6_BARE = kind("ip6", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: NO_EXTENSION });
+const IPV6_BARE = format("ip6", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: NO_EXTENSION });
 
-/** All kinds, the most ordinary first: a witness is of the first kind that will do. At most 31. */
-export const KINDS: readonly Kind[] = [
-  kind("ip4", "ip4", [0x0800], IP4),
+/**
+ * All formats, the most ordinary first: a counterexample has the first format that fits. At most 31, as a
+ * set of formats is the bits of a number.
+ */
+export const FRAME_FORMATS: readonly FrameFormat[] = [
+  format("ip4", "ip4", [0x0800], IP4),
   ...transports("ip4", 0x0800, IP4),
-  kind("arp", "arp", [0x0806, 0x8035], {
+  format("arp", "arp", [0x0806, 0x8035], {
     [KEY.nwProto]: "any",
     [KEY.nwSrc]: "any",
     [KEY.nwDst]: "any",
@@ -175,11 +178,11 @@ export const KINDS: readonly Kind[] = [
   stack("1", BOTTOM),
   stack("2", NOT_BOTTOM, BOTTOM),
   stack("3", NOT_BOTTOM, NOT_BOTTOM, BOTTOM),
-  kind("other", "none", null, {}),
+  format("other", "none", null, {}),
   IPV6_BARE,
   ...transports("ip6", 0x86dd, IP6),
-  kind("ip6 icmp6", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: exactly(58), ...TYPE_AND_CODE }, true),
-  kind(
+  format("ip6 icmp6", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: exactly(58), ...TYPE_AND_CODE }, true),
+  format(
     ND_WITH_OPTIONS,
     "ip6",
     [0x86dd],
@@ -193,60 +196,63 @@ export const KINDS: readonly Kind[] = [
     },
     true,
   ),
-  kind(
+  format(
     ND_BARE,
     "ip6",
     [0x86dd],
     { ...IP6, ...ND, [KEY.nwProto]: exactly(58), ...words(KEY.ndTarget, 4) },
     true,
   ),
-  kind("ip6 nd cut", "ip6", [0x86dd], { ...IP6, ...ND, [KEY.nwProto]: exactly(58) }),
-  kind("802.3", "none", [0x05ff], {}),
-  kind("ip4 bad", "ip4", [0x0800], {}),
-  kind("arp bad", "arp", [0x0806, 0x8035], {}),
-  kind("ip6 later", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: exactly(44), [KEY.nwFrag]: exactly(3) }),
-  kind("ip6 cut", "ip6", [0x86dd], IP6_ADDRESSES),
-  kind("ip6 bad", "ip6", [0x86dd], {}),
+  format("ip6 nd cut", "ip6", [0x86dd], { ...IP6, ...ND, [KEY.nwProto]: exactly(58) }),
+  format("802.3", "none", [0x05ff], {}),
+  format("ip4 bad", "ip4", [0x0800], {}),
+  format("arp bad", "arp", [0x0806, 0x8035], {}),
+  format("ip6 later", "ip6", [0x86dd], { ...IP6, [KEY.nwProto]: exactly(44), [KEY.nwFrag]: exactly(3) }),
+  format("ip6 cut", "ip6", [0x86dd], IP6_ADDRESSES),
+  format("ip6 bad", "ip6", [0x86dd], {}),
   stack("4 or cut after 3", NOT_BOTTOM, NOT_BOTTOM, NOT_BOTTOM),
   stack("cut after 2", NOT_BOTTOM, NOT_BOTTOM),
   stack("cut after 1", NOT_BOTTOM),
   stack("cut at once"),
 ];
 
-if (KINDS.length > 31) throw new Error("assertion: kinds fit into the bits of a number");
+if (FRAME_FORMATS.length > 31) throw new Error("internal error: more frame formats than bits of a number");
 
-/** Ports that frames come from: 1 … 0xfeff and LOCAL. */
+/** Ports of incoming frames: 1 to 0xfeff, and LOCAL. */
 const IN_PORTS: readonly Cube[] = [...rangeCubes(1, 0xfeff), { mask: 0xffffffff, value: 0xfffffffe }];
 
-/** No tag, or one whose type stands in the upper half and whose present bit is set. */
+/** No tag, or one with its type in the upper half and its presence bit set. */
 const TAGS: readonly Cube[] = [
   { mask: 0xffffffff, value: 0 },
   { mask: 0xffff1000, value: 0x81001000 },
   { mask: 0xffff1000, value: 0x88a81000 },
 ];
 
-/** What is known of ports: numbers of those that are tunnels, and of those that are not. */
+/** What the caller knows about ports: numbers of tunnel ports and of other ports. */
 export interface PortKinds {
   readonly tunnels: ReadonlySet<number>;
   readonly others: ReadonlySet<number>;
-  /** All ports that are not in `tunnels` are none. Otherwise nothing is known of those that are in neither set. */
+  /**
+   * If true, every port outside `tunnels` is not a tunnel. Otherwise the ports in neither set may be
+   * tunnels.
+   */
   readonly isComplete: boolean;
 }
 
 export const NO_PORT_KINDS: PortKinds = { tunnels: new Set(), others: new Set(), isComplete: false };
 
-/** What frames there are, and what comes with them: all of them, or, in tests, a few. */
+/** The frames and accompanying words to prove for: all of them or, in tests, a subset. */
 export interface Space {
-  readonly kinds: readonly Kind[];
-  /** Words that come with a frame beside its bytes and can be anything (entering.ts); of all others nothing is read. */
+  readonly formats: readonly FrameFormat[];
+  /** Accompanying words that can have any value (entering.ts); all others are zero. */
   readonly entering: readonly number[];
   readonly ports: PortKinds;
-  /** Cubes of the words in front of dl_type, whatever the kind. */
+  /** The possible values of the words before dl_type, for every format. */
   readonly cubes: ReadonlyMap<number, readonly Cube[]>;
 }
 
 export const EVERY_FRAME: Space = {
-  kinds: KINDS,
+  formats: FRAME_FORMATS,
   entering: [],
   ports: NO_PORT_KINDS,
   cubes: new Map([
@@ -255,7 +261,12 @@ export const EVERY_FRAME: Space = {
   ]),
 };
 
-/** Words of a first reading that a frame's port and bytes decide. */
+/** The possible values of a word in a format; null if it is free. */
+export function cubesOf(space: Space, format: FrameFormat, word: number): readonly Cube[] | null {
+  return format.cubes.get(word) ?? space.cubes.get(word) ?? null;
+}
+
+/** Words of the first extraction that port and bytes of a frame determine. */
 export const INPUT_WORDS: readonly number[] = [
   KEY.inPort,
   KEY.dlDst,
@@ -267,14 +278,12 @@ export const INPUT_WORDS: readonly number[] = [
   KEY.mplsLse,
   KEY.mplsLse + 1,
   KEY.mplsLse + 2,
-  ...Array.from({ length: LAST_KIND_WORD - KEY.nwSrc + 1 }, (_, i) => KEY.nwSrc + i),
+  ...Array.from({ length: LAST_FORMAT_WORD - KEY.nwSrc + 1 }, (_, i) => KEY.nwSrc + i),
 ];
 
-/** Words of a first reading that can be anything; all others are zero. */
+/** Words of the first extraction that can have any value; all others are zero. */
 export const inputWordsOf = ({ entering }: Space): readonly number[] =>
   entering.length === 0 ? INPUT_WORDS : [...INPUT_WORDS, ...entering];
 
-/** The words behind the labels, which a second reading makes anew. */
+/** The words behind the labels, which are new input in later extractions. */
 export const INNER_WORDS: readonly number[] = INPUT_WORDS.filter(word => word >= KEY.nwSrc);
-
-export { KEY, KEY_WORDS };

@@ -1,15 +1,16 @@
 /**
- * The label stack of a symbolic key, as interpret/mpls.ts counts, pushes and pops it: three entries (RFC 3032), with the
- * same answers for stacks that no sane switch would send.
+ * The label stack of a symbolic flow key: counts, pushes and pops entries as interpret/mpls.ts does. A key
+ * holds three entries (RFC 3032). The results match Open vSwitch also for malformed stacks.
  */
 import { KEY, KEY_WORDS } from "../../openflow/index.ts";
-import { type Decider, hasType, isIp, isMpls, TYPES } from "./fields.ts";
+import type { Decider } from "./decider.ts";
+import { hasType, isIp, isMpls, TYPES } from "./fields.ts";
 import type { Word } from "./terms.ts";
 
 export const MPLS_LABELS = 3;
 const BOTTOM = 0x100;
 
-/** Entries that the key holds: up to the first with S=1, else those that are not all zero. */
+/** The number of entries in the key: up to the first with S=1, else those that are not zero. */
 export function countLabels(decider: Decider, key: readonly Word[]): number {
   if (!isMpls(decider, key)) return 0;
   let count = 0;
@@ -21,7 +22,7 @@ export function countLabels(decider: Decider, key: readonly Word[]): number {
   return count;
 }
 
-/** Puts an entry on a stack of `count` < 3. The first one wipes the fields behind the labels. */
+/** Pushes an entry on a stack of `count` < 3. The first push clears the fields behind the labels. */
 export function pushLabel(decider: Decider, before: readonly Word[], count: number, type: number): Word[] {
   const { terms } = decider;
   const key = [...before];
@@ -38,7 +39,7 @@ export function pushLabel(decider: Decider, before: readonly Word[], count: numb
   return key;
 }
 
-/** The first label is made from the IP header: TTL, or 64 where that is 0; the three low bits of DSCP; S=1. */
+/** The first label takes its TTL (64 if 0) and the low three bits of DSCP from the IP header; S=1. */
 function firstEntry(decider: Decider, key: readonly Word[]): Word {
   const { terms } = decider;
   const isPacket = isIp(decider, key);
@@ -52,7 +53,10 @@ function firstEntry(decider: Decider, key: readonly Word[]): Word {
   ]);
 }
 
-/** Takes the outer entry off a stack of `count`; null when there is none or the fourth is unknown. */
+/**
+ * Pops the outer entry off a stack of `count`; null if it is empty, or if a fourth entry would become
+ * visible.
+ */
 export function popLabel(
   decider: Decider,
   before: readonly Word[],

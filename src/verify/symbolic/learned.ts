@@ -1,23 +1,24 @@
 /**
- * Tables in which a flow that is learned may meet another one of its priority: one that stands in the dump, or one that is
- * learned with another mask. Which one is taken then depends on the order in which all of them were installed.
+ * Tables in which a learned flow may overlap another flow of its priority: one in the dump, or one learned
+ * with another mask. Then the result depends on the order of installation.
  */
 import { findField, KEY } from "../../openflow/index.ts";
 import { type LearnStep, learnedPriority, learnedTable, learnsOf } from "./asked.ts";
-import type { Node, Program } from "./compiled-tables.ts";
-import { MapNode } from "./sorted-subtable.ts";
+import type { Node } from "./bands.ts";
+import type { Program } from "./compiled-tables.ts";
+import { Subtable } from "./sorted-subtable.ts";
 import { eachPiece } from "./writes.ts";
 
 interface Learn {
-  /** Null where the text does not say. */
+  /** Null if the text of the action does not give it. */
   readonly table: number | null;
   readonly priority: number | null;
   readonly mask: string | null;
   readonly line: number;
 }
 
-/** Those tables, each with the line of what learns. */
-export function learnedRivals(program: Program): ReadonlyMap<number, number> {
+/** These tables, each with the line of the learn action. */
+export function learnedAmbiguities(program: Program): ReadonlyMap<number, number> {
   const found = new Map<number, number>();
   const learns: readonly Learn[] = learnsOf(program).map(step => ({
     table: learnedTable(step),
@@ -27,7 +28,7 @@ export function learnedRivals(program: Program): ReadonlyMap<number, number> {
   }));
   for (const [at, learn] of learns.entries()) {
     const tables = learn.table === null ? [...program.tables.keys()] : [learn.table];
-    for (const table of tables) if (hasRival(program, table, learn)) found.set(table, learn.line);
+    for (const table of tables) if (mayBeAmbiguous(program, table, learn)) found.set(table, learn.line);
     for (const other of learns.slice(at + 1)) {
       const isApart =
         differ(learn.table, other.table) || differ(learn.priority, other.priority) || areAlike(learn, other);
@@ -41,10 +42,10 @@ export function learnedRivals(program: Program): ReadonlyMap<number, number> {
 
 const differ = (a: number | null, b: number | null): boolean => a !== null && b !== null && a !== b;
 
-/** Flows of one mask are the same match, or no packet has both. */
+/** Flows with the same mask have the same match or disjoint matches. */
 const areAlike = (a: Learn, b: Learn): boolean => a.mask !== null && a.mask === b.mask;
 
-function hasRival(program: Program, table: number, { priority, mask }: Learn): boolean {
+function mayBeAmbiguous(program: Program, table: number, { priority, mask }: Learn): boolean {
   return (program.tables.get(table) ?? []).some(
     band =>
       !differ(band.priority, priority) &&
@@ -53,7 +54,7 @@ function hasRival(program: Program, table: number, { priority, mask }: Learn): b
 }
 
 function maskOf(node: Node): string | null {
-  if (node instanceof MapNode)
+  if (node instanceof Subtable)
     return nameOf([
       ...node.constants.map(({ word, mask }) => [word, mask] as const),
       ...node.words.map((word, k) => [word, node.masks[k]!] as const),
@@ -68,11 +69,11 @@ const nameOf = (masks: readonly (readonly [word: number, mask: number])[]): stri
     .map(([word, mask]) => `${word}/${mask}`)
     .join();
 
-/** Parts of a learn action that are not in the match of what is learned. */
+/** Parts of a learn action that are not part of the learned match. */
 const NO_MATCH =
   /^(load:|output:|\w*timeout=|cookie=|priority=|table=|limit=|send_flow_rem$|delete_learned$)/;
 
-/** The bits that what is learned compares; null where they cannot be read from the text. */
+/** The bits that a learned flow matches; null if they cannot be parsed from the text. */
 function learnedMask({ text }: LearnStep): string | null {
   const parts = text.replace(/^learn\(|\)$/g, "").split(/[,\s]+/);
   const masks = new Map<number, number>();
@@ -81,7 +82,7 @@ function learnedMask({ text }: LearnStep): string | null {
     const given = /^(\w+)(?:\[(?:(\d+)(?:\.\.(\d+))?)?\])?(?:=|$)/.exec(part);
     const field = given === null ? undefined : findField(given[1]!);
     if (field === undefined || field.place === null || field.place.word === KEY.inPort) return null;
-    // Other names of the tag compare its presence, too.
+    // Other names of the tag also match its presence bit.
     if (field.place.word === KEY.vlanTci && field.name !== "vlan_tci") return null;
     const start = Number(given![2] ?? 0);
     const end = given![2] === undefined ? field.bits - 1 : Number(given![3] ?? start);

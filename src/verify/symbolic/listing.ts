@@ -1,14 +1,17 @@
-/** The flows of a program by table, as they stand in the dump, and which of them are clauses of conjunctive matches. */
+/**
+ * The flows of a program by table, in the order of the dump, and those that are clauses of conjunctive
+ * matches.
+ */
 import { type Flow, matchWords } from "../../openflow/index.ts";
 import type { Program } from "./compiled-tables.ts";
 
-/** A table with more flows is large: it is looked at by columns only. */
+/** A table with more flows is large: it is processed by columns only. */
 export const LARGE = 1000;
 
 export interface Listing {
-  /** Indices of flows, in the order of the dump; null of a large table. */
+  /** Indices of the flows, in the order of the dump; null if the table is large. */
   readonly flows: readonly number[] | null;
-  /** Of those that are clauses. */
+  /** Indices of the clauses. */
   readonly clauses: readonly number[];
 }
 
@@ -16,7 +19,7 @@ const listings = new WeakMap<Program, ReadonlyMap<number, Listing>>();
 
 const isClause = ({ actions }: Flow): boolean => actions.some(({ type }) => type === "conjunction");
 
-/** Each table that has flows. */
+/** The listing of each table that has flows. */
 export function listingsOf(program: Program): ReadonlyMap<number, Listing> {
   let tables = listings.get(program);
   if (tables === undefined) {
@@ -49,7 +52,9 @@ function listed({ flows }: Program): Map<number, Listing> {
   );
 }
 
-/** Equal names: the same priority and match, so that of two such flows of a table the later one has replaced the other. */
+/**
+ * A text of priority and match: of two flows of a table with equal texts, the later one replaced the other.
+ */
 export function matchName(flow: Pick<Flow, "priority" | "match">): string {
   const { words, unplaced } = matchWords(flow);
   const others = unplaced.map(({ field, value, mask }) => `${field.name}=${value}/${mask}`).sort();
@@ -57,7 +62,7 @@ export function matchName(flow: Pick<Flow, "priority" | "match">): string {
   return `${flow.priority} ${match} ${others.join()}`;
 }
 
-/** Whether no packet has both matches, by fields that are in no word of the key, or whether they are one and the same. */
+/** Whether two matches are disjoint by fields that are in no word of the key, or are identical. */
 export function areApart(a: Flow, b: Flow): boolean {
   const differs = a.match.some(({ field, value, mask }) =>
     b.match.some(other => other.field === field && ((other.value ^ value) & other.mask & mask) !== 0n),

@@ -1,12 +1,12 @@
 /**
- * From key to packet: what the datapath makes of the bytes so that they become what the key says, symbolically, as
- * interpret/commit.ts does it with numbers. The outcome is a `Packet`: two packets of the same frame that agree in it
- * are the same bytes. What it takes for that beyond the final values is kept too: whether a word was written more than
- * once (a checksum can remember that, RFC 1624), whether type bytes were written (LLC/SNAP), how many labels came off.
+ * Commits a symbolic flow key to the packet's bytes, as interpret/commit.ts does with numbers. The result is
+ * a Packet: two packets of the same frame with equal Packets have the same bytes. Beside the final values it
+ * records what else can change the bytes: words written more than once (an incremental checksum depends on
+ * that, RFC 1624), type bytes that were written (LLC/SNAP), and the number of popped labels.
  */
 import { KEY } from "../../openflow/index.ts";
-import { Undecidable } from "../paths/path-condition.ts";
-import { type Decider, hasType, isIp, isMpls, TYPES, VLAN_PRESENT } from "./fields.ts";
+import { type Decider, Undecidable } from "./decider.ts";
+import { hasType, isIp, isMpls, TYPES, VLAN_PRESENT } from "./fields.ts";
 import { countLabels, popLabel } from "./label-stack.ts";
 import { LAYER_3, type Packet, type TypeWritten, type Wire } from "./state.ts";
 import type { Word } from "./terms.ts";
@@ -18,10 +18,10 @@ const differ = (a: Key, b: Key, from: number, to: number): boolean => {
   return false;
 };
 
-/** What the interpreter calls these. */
+/** Messages of the interpreter for the same cases. */
 const ELSEWHERE = "a change to a header that the switch looks for elsewhere";
 const CUT_SHORT = "a change to a header that is cut short";
-/** Open vSwitch ends itself: where it does so on both sides it does the same. */
+/** Open vSwitch aborts. If it aborts for both inputs, the outcome is the same. */
 export class EndsSwitch extends Error {}
 export const POP_ENDS_SWITCH = "a pop_mpls that makes Open vSwitch end itself";
 
@@ -36,7 +36,7 @@ const ARP_WORDS: readonly number[] = [
   KEY.arpTha + 1,
 ];
 
-/** Words whose second writing leaves a trace, beside those of layer 3 and 4. */
+/** Words below layer 4 for which a second write does not affect a checksum. */
 const NO_TRACE: ReadonlySet<number> = new Set([KEY.nwTos, KEY.nwTtl]);
 
 class Commit {
@@ -64,7 +64,7 @@ class Commit {
     this.#packet = packet;
   }
 
-  /** What is behind the type is to be written: where the switch believes it to be. */
+  /** Checks that the switch finds the header behind the type where it looks for it. */
   #reach(): void {
     if (this.#packet.isMoved) throw new Undecidable(ELSEWHERE);
   }
@@ -98,8 +98,8 @@ class Commit {
   }
 
   /**
-   * A protocol of 0 keeps Open vSwitch from writing anything of layer 3. IP packets are taken as if it were another
-   * one: wherever it is 0, nothing of layer 3 ever is written, and whoever compares leaves layer 3 out.
+   * With protocol 0, Open vSwitch writes nothing in layer 3. For IP packets this code assumes another
+   * protocol: if the protocol is 0, layer 3 is never written, and the comparison ignores it.
    */
   #isNetworkWritten(): boolean {
     const decider = this.#decider;
@@ -121,14 +121,14 @@ class Commit {
         differ(flow, base, KEY.arpSha, KEY.tpSrc) ||
         differ(flow, base, KEY.ndReserved, KEY.ndOptionsType + 1);
       if (hasNd && decider.is(base[KEY.nwProto]!, 0xffffffff, 58)) {
-        // With these the checksum is computed anew, over whatever was written until then.
+        // These writes recompute the checksum over everything written so far.
         if (differ(flow, base, KEY.ndReserved, KEY.ndOptionsType + 1))
           this.history += ` nd(${[...this.written].sort((a, b) => a - b)})`;
         this.take(KEY.ndReserved, 2);
         this.take(KEY.arpSha, 8);
       }
     } else if (hasType(decider, base, TYPES.arp)) {
-      const isBad = decider.isOfKind(this.#packet.content, ({ name }) => name === "arp bad");
+      const isBad = decider.hasFormat(this.#packet.extraction, ({ name }) => name === "arp bad");
       if (isBad && ARP_WORDS.some(word => flow[word] !== base[word])) throw new Undecidable(CUT_SHORT);
       this.take(KEY.nwProto, 1);
       this.take(KEY.nwSrc, 2);
@@ -141,7 +141,10 @@ class Commit {
     else if (hasType(decider, base, TYPES.ip4) ? is(1) : is(58)) this.take(KEY.tpSrc, 2);
   }
 
-  /** Pops what the stacks do not share, rewriting the last such entry where one is to become it; then pushes. */
+  /**
+   * Pops the entries that the stacks do not share, rewrites the last of them if the new stack needs one in
+   * its place, then pushes.
+   */
   #labels(): void {
     const [decider, flow] = [this.#decider, this.#flow];
     const type = flow[KEY.dlType]!;
@@ -171,13 +174,13 @@ class Commit {
       this.#writeType(type);
       have++;
     }
-    // Entries that are all zero are not counted, and a stack that holds one may not be reached.
+    // Zero entries are not counted, so a stack that contains one may be out of reach.
     if (!isMpls(decider, flow)) return;
     for (const word of LABEL_WORDS)
       if (!decider.isSame(flow[word]!, this.base[word]!)) throw new EndsSwitch(POP_ENDS_SWITCH);
   }
 
-  /** Of what was written behind one and the same tag the last is there. */
+  /** Of several writes behind the same tag, the last one persists. */
   #writeType(type: Word): void {
     const tag = this.base[KEY.vlanTci]!;
     this.base[KEY.dlType] = type;
@@ -186,8 +189,8 @@ class Commit {
   }
 
   /**
-   * Entries that are the same in both stacks, counted from the bottom. Those that may be equal count as different: the
-   * datapath then writes what is there already.
+   * Entries that both stacks share, counted from the bottom. Entries that may be equal count as different:
+   * the datapath then rewrites the value that is there already.
    */
   #commonLabels(wanted: number, have: number): number {
     let count = 0;
@@ -201,7 +204,7 @@ class Commit {
   }
 }
 
-/** Brings the packet up to the key. */
+/** The packet after its bytes were brought up to the key. */
 export function commit(decider: Decider, flow: Key, packet: Packet): Packet {
   const run = new Commit(decider, flow, packet);
   run.run();
@@ -211,12 +214,15 @@ export function commit(decider: Decider, flow: Key, packet: Packet): Packet {
 
 export const WIRE_FROM: number = KEY.dlDst;
 
-/** Type bytes that were written, named so that equal names are equal bytes in LLC/SNAP frames too. */
+/** The type bytes written so far: for equal texts, LLC/SNAP frames have equal bytes. */
 export const typesName = ({ types }: Packet): string =>
   types.map(({ tag, type }) => `${tag.id}:${type.id}`).join();
 
-/** Whether the packet's bytes are read elsewhere from now on, as they are when it is sent to the controller. */
-export function isMovedByReading(decider: Decider, snap: Word, packet: Packet): boolean {
+/**
+ * Whether the datapath finds headers elsewhere from now on, as after an extraction on the way to the
+ * controller.
+ */
+export function isMovedByExtraction(decider: Decider, snap: Word, packet: Packet): boolean {
   const { base, read, isMoved, isRelabelled, popped } = packet;
   if (isMoved) return true;
   const inner = base[KEY.innerVlanTci]!;
@@ -225,10 +231,10 @@ export function isMovedByReading(decider: Decider, snap: Word, packet: Packet): 
   return isRelabelled && (popped > 0 || decider.is(snap, 1, 1));
 }
 
-/** The bytes of a packet, named so that equal names are equal bytes. */
+/** A text for the bytes of a packet: equal texts mean equal bytes. */
 export function wireOf(packet: Packet): Wire {
-  const { base, popped, pushed, history, content } = packet;
-  let id = `${content} ${popped} ${pushed} ${typesName(packet)} ${history}`;
+  const { base, popped, pushed, history, extraction } = packet;
+  let id = `${extraction} ${popped} ${pushed} ${typesName(packet)} ${history}`;
   for (let word = WIRE_FROM; word < LAYER_3.to; word++) id += ` ${base[word]!.id}`;
   return { packet, id };
 }

@@ -1,5 +1,5 @@
 /**
- * Steps bound to where their values come from: a flow that was hit alone, the rows of a domain, a bucket of a group.
+ * Binds steps to the values of their slots: those of a single flow, or of all flows in a row set.
  */
 import {
   compileActions,
@@ -9,90 +9,87 @@ import {
   type SetPart,
   type Step,
 } from "../../openflow/index.ts";
-import { gathered } from "../paths/row-partition.ts";
-import type { Template } from "./compiled-tables.ts";
-import type { MapNode } from "./sorted-subtable.ts";
-import type { Bound, Source } from "./state.ts";
-import { constantSegments, type Segment, sliceSegments, type Terms } from "./terms.ts";
+import type { Subtable } from "./sorted-subtable.ts";
+import type { Bound, SlotValues } from "./state.ts";
+import type { Template } from "./templates.ts";
+import { constantSegments, gathered, type Segment, sliceSegments, type Terms } from "./terms.ts";
 
-let sourceCount = 0;
+let slotValuesCount = 0;
 
 /** For steps without slots. */
-export const NO_SOURCE: Source = {
-  id: sourceCount++,
+export const NO_VALUES: SlotValues = {
+  id: slotValuesCount++,
   template: null,
   read: () => {
-    throw new Error("assertion: steps without a template have no slots");
+    throw new Error("internal error: a slot of a step without a template");
   },
 };
 
-export const bind = (steps: readonly Step[], source: Source): Bound[] =>
-  steps.map(step => ({ step, source }));
+export const bind = (steps: readonly Step[], slotValues: SlotValues): Bound[] =>
+  steps.map(step => ({ step, slotValues }));
 
-/** A flow by itself. `flow` is kept for people. */
-export interface RowSource extends Source {
+/** The values of a single flow; `flow` is its index, for reports. */
+export interface FlowValues extends SlotValues {
   readonly flow: number;
 }
 
-/** The rows of a domain: each lane has its flow. */
-export interface LaneSource extends Source {
-  readonly domain: number;
-  readonly flowOf: (lane: number) => number;
+/** The values of a row set: each element has its own flow. */
+export interface RowSetValues extends SlotValues {
+  readonly rowSet: number;
+  readonly flowOf: (element: number) => number;
 }
 
-export const isLanes = (source: Source): source is LaneSource => "flowOf" in source;
-export const isRow = (source: Source): source is RowSource => "flow" in source;
+export const isRowSet = (slotValues: SlotValues): slotValues is RowSetValues => "flowOf" in slotValues;
+export const isSingleFlow = (slotValues: SlotValues): slotValues is FlowValues => "flow" in slotValues;
 
-export function rowSource(template: Template, flow: number): RowSource {
-  const { program } = template;
+export function flowValues(template: Template, flow: number): FlowValues {
+  const { flows } = template;
   return {
-    id: sourceCount++,
+    id: slotValuesCount++,
     template,
     flow,
     read: ({ at, words }, bits) => {
       const value =
-        words === 2
-          ? [program.flows.valueAt(flow, at + 1), program.flows.valueAt(flow, at)]
-          : [program.flows.valueAt(flow, at)];
+        words === 2 ? [flows.valueAt(flow, at + 1), flows.valueAt(flow, at)] : [flows.valueAt(flow, at)];
       return constantSegments(value, bits);
     },
   };
 }
 
 /**
- * The source of lanes that hit rows of a map: `rows` gives the row of each lane, and where it is null each lane is its
- * row. Columns of it are called by `name`.
+ * The slot values of elements that match rows of a subtable: `rows[i]` is the row of element i; null means
+ * row i. `name` prefixes the column names.
  */
-export function laneSource(
+export function rowSetValues(
   terms: Terms,
   {
     template,
-    map,
-    domain,
+    subtable,
+    rowSet,
     name,
     rows,
   }: {
     readonly template: Template;
-    readonly map: MapNode;
-    readonly domain: number;
+    readonly subtable: Subtable;
+    readonly rowSet: number;
     readonly name: string;
     readonly rows: Int32Array | null;
   },
-): LaneSource {
+): RowSetValues {
   const segmentAt = (at: number): Segment => {
-    const value = map.constantAt(at, template);
+    const value = subtable.constantAt(at, template);
     if (value !== null) return { is: "const", bits: 32, value };
-    const column = terms.column(`${name} ${at}`, domain, () => {
-      const values = map.valuesAt(at);
+    const column = terms.column(`${name} ${at}`, rowSet, () => {
+      const values = subtable.valuesAt(at);
       return rows === null ? values : gathered(values, rows);
     });
     return { is: "column", bits: 32, from: 0, column };
   };
   return {
-    id: sourceCount++,
+    id: slotValuesCount++,
     template,
-    domain,
-    flowOf: lane => map.flows[rows === null ? lane : rows[lane]!]!,
+    rowSet,
+    flowOf: element => subtable.flows[rows === null ? element : rows[element]!]!,
     read: ({ at, words }, bits) =>
       sliceSegments(words === 2 ? [segmentAt(at + 1), segmentAt(at)] : [segmentAt(at)], 0, bits),
   };
@@ -100,17 +97,17 @@ export function laneSource(
 
 const groups = new WeakMap<Group, Bound[][]>();
 
-/** The lists of a group's buckets. */
+/** The steps of each bucket. */
 export function bindGroup(group: Group): readonly Bound[][] {
   let lists = groups.get(group);
   if (lists === undefined) {
-    lists = group.buckets.map(({ actions }) => bind(compileActions(actions, group.source.line), NO_SOURCE));
+    lists = group.buckets.map(({ actions }) => bind(compileActions(actions, group.source.line), NO_VALUES));
     groups.set(group, lists);
   }
   return lists;
 }
 
-/** The list that an action set, as it was written, stands for (ovs-actions(7), "Action sets"). */
+/** The list that an action set executes (ovs-actions(7), "Action sets"). */
 export function orderBound(written: readonly Bound[]): readonly Bound[] {
   if (written.length === 0) return written;
   const lastOf = (part: SetPart): Bound[] => written.filter(({ step }) => step.inSet === part).slice(-1);

@@ -1,39 +1,33 @@
 /**
- * Map nodes: flows of one table and priority that compare the same bits, as columns of keys in ascending order. A table
- * of a million routes is one node. Rows are unique by key; of equal ones the last stands, as after add-flow. Because rows
- * of two maps come in one order, looking the one's up in the other goes from a row to its neighbour nearly always.
+ * A subtable (as in the OVS classifier): the flows of one table and priority that share one mask, as columns
+ * of keys in ascending order. A table of a million routes is one subtable. Keys are unique; of flows with
+ * equal keys the last one remains, as after add-flow. Two sorted subtables have their rows in the same
+ * order, so lookups of one subtable's keys in another mostly hit the next row.
  */
+import type { WordTest } from "./match-tests.ts";
+import { sortedRows } from "./radix-sort.ts";
+import type { Template } from "./templates.ts";
+import { gathered } from "./terms.ts";
 
-import { sortedRows } from "../paths/radix-sort.ts";
-import { gathered } from "../paths/row-partition.ts";
-import type { Template } from "./compiled-tables.ts";
+let subtableCount = 0;
 
-/** The bits of `mask` of word `word` of the key have the values of `value`. */
-export interface WordTest {
-  readonly word: number;
-  readonly mask: number;
-  readonly value: number;
-}
-
-let mapCount = 0;
-
-export class MapNode {
-  readonly id = mapCount++;
-  /** What all rows compare alike. */
+export class Subtable {
+  readonly id = subtableCount++;
+  /** Tests that all rows share. */
   readonly constants: readonly WordTest[];
-  /** Words and masks that differ from row to row. */
+  /** Words and masks of the key columns. */
   readonly words: readonly number[];
   readonly masks: readonly number[];
-  /** Keys by word, one value a row. */
+  /** One column of keys for each word. */
   readonly keys: readonly Uint32Array[];
-  /** Index of each row's flow, and of its template in `templates`. */
+  /** For each row, the index of its flow, and of its template in `templates`. */
   readonly flows: Int32Array;
   readonly templateOf: Int32Array;
   readonly templates: readonly Template[];
   readonly size: number;
   readonly #values = new Map<number, Uint32Array>();
   readonly #constants = new Map<string, number | null>();
-  readonly #residues = new Map<MapNode, Int32Array>();
+  readonly #residues = new Map<Subtable, Int32Array>();
   #rows: Int32Array | null = null;
 
   constructor(parts: {
@@ -50,7 +44,7 @@ export class MapNode {
     this.masks = parts.masks;
     this.templates = parts.templates;
     const { keys, flows, templateOf } = parts;
-    const order = standing(keys, flows, sortedRows(keys, flows.length));
+    const order = withoutReplaced(keys, flows, sortedRows(keys, flows.length));
     this.size = order.length;
     this.keys = keys.map(key => gathered(key, order));
     this.flows = new Int32Array(order.length);
@@ -61,7 +55,7 @@ export class MapNode {
     }
   }
 
-  /** Numbers of all rows. */
+  /** The numbers of all rows. */
   get rows(): Int32Array {
     if (this.#rows === null) {
       this.#rows = new Int32Array(this.size);
@@ -70,23 +64,23 @@ export class MapNode {
     return this.#rows;
   }
 
-  /** Word `at` of what differs in the flow of each row; where a flow has fewer words, anything. */
+  /** Value word `at` of each row's flow; arbitrary if the flow has fewer words. */
   valuesAt(at: number): Uint32Array {
     if (this.#values.size === 0) {
-      // All at once: a row of values is together in memory.
+      // Reads all columns at once: the values of one flow are adjacent in memory.
       const places = this.templates.flatMap(({ slots }) =>
         [...slots.values()].flatMap(({ at, words }) => (words === 2 ? [at, at + 1] : [at])),
       );
       const words = [...new Set(places)];
-      const columns = this.templates[0]!.program.flows.valuesAt(this.flows, words);
+      const columns = this.templates[0]!.flows.valuesAt(this.flows, words);
       for (const [i, column] of columns.entries()) this.#values.set(words[i]!, column);
     }
     const values = this.#values.get(at);
-    if (values === undefined) throw new Error("assertion: word of a template's slot");
+    if (values === undefined) throw new Error("internal error: not the word of a slot");
     return values;
   }
 
-  /** The value of that word where it is one and the same in all rows of a template, else null. */
+  /** That value if it is the same in all rows of a template, else null. */
   constantAt(at: number, template: Template): number | null {
     const name = `${template.id} ${at}`;
     let constant = this.#constants.get(name);
@@ -104,39 +98,39 @@ export class MapNode {
     return constant;
   }
 
-  /** The row of a key, its words unsigned and masked; -1 when there is none. */
+  /** The row with a key (words unsigned and masked); -1 if there is none. */
   find(values: ArrayLike<number>): number {
     const { keys } = this;
     const row = this.#firstFrom(0, this.size, keys.length === 1 ? null : values, values[0]!);
     return row < this.size && keys.every((key, k) => key[row] === values[k]) ? row : -1;
   }
 
-  /** For each of some lanes, whose keys `values` has by word, its row, or -1; by lane. */
-  findAll(values: readonly Uint32Array[], lanes: Int32Array): Int32Array {
-    const last = lanes.reduce((max, lane) => Math.max(max, lane), -1);
+  /** For each element, the row with its key, or -1. `values` has the keys by word, each by element. */
+  findAll(values: readonly Uint32Array[], elements: Int32Array): Int32Array {
+    const last = elements.reduce((max, element) => Math.max(max, element), -1);
     const rowOf = new Int32Array(last + 1).fill(-1);
     const [first, ...others] = this.keys;
     const [key, ...rest] = values;
     const words: number[] = [];
     let next = 0;
-    for (let i = 0; i < lanes.length; i++) {
-      const lane = lanes[i]!;
-      const value = key![lane]!;
-      // Nearly always it is the row behind the last one.
+    for (let i = 0; i < elements.length; i++) {
+      const element = elements[i]!;
+      const value = key![element]!;
+      // Usually it is the row after the previous one.
       let row = next < this.size && first![next] === value ? next : -1;
-      for (let k = 0; row >= 0 && k < others.length; k++) if (others[k]![row] !== rest[k]![lane]) row = -1;
+      for (let k = 0; row >= 0 && k < others.length; k++) if (others[k]![row] !== rest[k]![element]) row = -1;
       if (row < 0) {
-        for (let k = 0; k < values.length; k++) words[k] = values[k]![lane]!;
+        for (let k = 0; k < values.length; k++) words[k] = values[k]![element]!;
         row = this.find(words);
       }
       if (row < 0) continue;
-      rowOf[lane] = row;
+      rowOf[element] = row;
       next = row + 1;
     }
     return rowOf;
   }
 
-  /** The first row from `from` to `to` whose key is not below one: of one word, or of several. */
+  /** The first row in `from` to `to` whose key is not less than the given one: one word, or several. */
   #firstFrom(from: number, to: number, values: ArrayLike<number> | null, value: number): number {
     const [key] = this.keys;
     let [low, high] = [from, to];
@@ -158,22 +152,25 @@ export class MapNode {
     return false;
   }
 
-  /** Rows whose first word is in a range, its ends included: the first of them, and the one behind the last. */
+  /**
+   * Rows whose first word lies in a range (both ends included): the first of them, and the one after the
+   * last.
+   */
   range(least: number, most: number): readonly [from: number, to: number] {
     const from = this.#firstFrom(0, this.size, null, least);
     return [from, most === 0xffffffff ? this.size : this.#firstFrom(from, this.size, null, most + 1)];
   }
 
-  /** True when the rows of both compare the same bits. */
-  isAlike(other: MapNode): boolean {
+  /** Whether both subtables compare the same bits. */
+  isAlike(other: Subtable): boolean {
     return (
       this.words.length === other.words.length &&
       this.words.every((word, k) => word === other.words[k] && this.masks[k] === other.masks[k])
     );
   }
 
-  /** Rows whose keys the other map does not have. The maps must be alike. */
-  residue(other: MapNode): Int32Array {
+  /** Rows whose keys the other subtable lacks. Both must compare the same bits. */
+  residue(other: Subtable): Int32Array {
     let rows = this.#residues.get(other);
     if (rows === undefined) {
       const rowOf = other.findAll(this.keys, this.rows);
@@ -184,8 +181,8 @@ export class MapNode {
   }
 }
 
-/** Rows, sorted by their keys, without those whose flow came before one of the same key. */
-function standing(keys: readonly Uint32Array[], flows: Int32Array, order: Int32Array): Int32Array {
+/** Rows sorted by key, without those that a later flow with the same key replaced. */
+function withoutReplaced(keys: readonly Uint32Array[], flows: Int32Array, order: Int32Array): Int32Array {
   let count = 0;
   for (const row of order) {
     const before = count === 0 ? -1 : order[count - 1]!;

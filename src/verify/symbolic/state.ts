@@ -1,43 +1,36 @@
 /**
- * What a symbolic machine is between two steps: the key as actions have made it (`flow`), what the datapath has made of
- * the packet so far (`base`), what is still to be run, and what has been put out. All of it is immutable; a step copies
- * the object and replaces fields. The names are those of the interpreter (interpret/translate.ts), which says what they mean.
+ * The state of a symbolic machine between two steps: the flow key as actions changed it (`flow`), the
+ * packet's bytes as the datapath changed them (`packet`), the steps still to run, and the events so far.
+ * States are immutable: a step returns a copy with changed fields. The names follow interpret/translate.ts.
  */
-import {
-  type Effect,
-  KEY,
-  KEY_WORDS,
-  ORIGIN,
-  type PacketInArguments,
-  type Step,
-} from "../../openflow/index.ts";
-import type { SlotPlace, Template } from "./compiled-tables.ts";
+import { type Effect, KEY, ORIGIN, type PacketInArguments, type Step } from "../../openflow/index.ts";
+import type { SlotPlace, Template } from "./templates.ts";
 import type { Segment, Word } from "./terms.ts";
 
-/** Where the values of a template's slots come from: one row, or the rows of a domain. */
-export interface Source {
+/** The values of a template's slots: of one flow, or of the flows of a row set. */
+export interface SlotValues {
   readonly id: number;
   readonly template: Template | null;
-  /** The value of a slot: bits of it, the least significant first. */
+  /** `bits` bits of a slot's value, the least significant first. */
   readonly read: (place: SlotPlace, bits: number) => readonly Segment[];
 }
 
-/** A step, and where its values are. */
+/** A step with its slot values. */
 export interface Bound {
   readonly step: Step;
-  readonly source: Source;
+  readonly slotValues: SlotValues;
 }
 
-export type Frame =
+export type StackFrame =
   | {
       readonly is: "steps";
       readonly list: readonly Bound[];
       readonly index: number;
       readonly table: number;
       readonly depth: number;
-      /** Nothing is to come behind it. */
+      /** No step follows. */
       readonly isLast: boolean;
-      /** Bits of ORIGIN, for the reasons of packet-ins. */
+      /** Bits of ORIGIN, which determine the reason of packet-ins. */
       readonly origin: number;
     }
   | {
@@ -47,15 +40,15 @@ export type Frame =
       readonly isLast: boolean;
     }
   | { readonly is: "bucket end"; readonly flow: readonly Word[]; readonly wasMpls: boolean }
-  /** The end of a pass, or of a clone, which then has its `saved` state; `isLast`: its action set has been run. */
+  /** The end of a pass or of a clone; a clone has `saved`. `isLast`: its action set has run. */
   | { readonly is: "finish"; readonly isLast: boolean; readonly saved: Saved | null };
 
-/** What a clone gives back. */
+/** The state that a clone restores. */
 export interface Saved {
   readonly stack: readonly StackItem[];
   readonly actionSet: readonly Bound[];
   readonly flow: readonly Word[];
-  /** Of a clone that works on a copy in the datapath too. */
+  /** Set if the clone also copies the packet in the datapath. */
   readonly copied: { readonly packet: Packet; readonly wasMpls: boolean } | null;
 }
 
@@ -64,36 +57,39 @@ export interface StackItem {
   readonly bytes: number;
 }
 
-/** The packet's bytes, as far as they are known to differ from what came in. */
+/** The packet's bytes, as differences from the incoming frame. */
 export interface Packet {
   readonly base: readonly Word[];
-  /** The words from nw_src on as they were read. */
+  /** The words from nw_src on as extracted. */
   readonly read: readonly Word[];
-  /** The type under which they were read. */
+  /** The type under which they were extracted. */
   readonly readAs: Word;
-  /** Which reading they are of. */
-  readonly content: number;
-  /** Labels taken off the original stack, labels put on it. */
+  /** Number of the extraction. */
+  readonly extraction: number;
+  /** Labels popped off the original stack, labels pushed onto it. */
   readonly popped: number;
   readonly pushed: number;
-  /** Type bytes that were written, the last one behind each tag: they lie elsewhere in LLC/SNAP frames without a tag. */
+  /**
+   * Type bytes that were written, the last one behind each tag: LLC/SNAP frames without a tag have them
+   * elsewhere.
+   */
   readonly types: readonly TypeWritten[];
-  /** Labels came or went since the bytes were read last. */
+  /** Labels were popped or pushed since the last extraction. */
   readonly isRelabelled: boolean;
-  /** The bytes were read on their way to the controller, and what lies behind the type was found elsewhere. */
+  /** The packet was extracted on its way to the controller, and the header behind the type moved. */
   readonly isMoved: boolean;
-  /** Words that were written, and values of those that were written again. */
+  /** Words that were written, and the values of words that were written again. */
   readonly written: ReadonlySet<number>;
   readonly history: string;
 }
 
-/** A type, and the tag that the packet had when it was written. */
+/** A type, and the tag of the packet when it was written. */
 export interface TypeWritten {
   readonly tag: Word;
   readonly type: Word;
 }
 
-/** What the bytes of an output are made of. */
+/** Determines the bytes of an output. */
 export interface Wire {
   readonly packet: Packet;
   readonly id: string;
@@ -103,12 +99,12 @@ export type Event =
   | {
       readonly is: "output";
       readonly port: Word;
-      /** The port by which it does not leave; null when that does not matter. */
+      /** The port on which the packet is suppressed; null if none. */
       readonly notTo: Word | null;
-      /** It is cut to so many bytes; null for all. */
+      /** Truncated to so many bytes; null if not truncated. */
       readonly maxBytes: number | null;
       readonly wire: Wire;
-      /** ACCOMPANYING_WORDS, as far as they go along by this port. */
+      /** ACCOMPANYING_WORDS, as far as this port sends them. */
       readonly state: readonly Word[];
     }
   | {
@@ -118,7 +114,10 @@ export type Event =
       /** PACKET_IN_WORDS. */
       readonly state: readonly Word[];
     }
-  /** An effect beside the packet (interpret/compile-actions.ts): the same text with the same words is the same effect. */
+  /**
+   * An effect beside the packet (interpret/compile-actions.ts): equal texts with equal words are equal
+   * effects.
+   */
   | {
       readonly is: "effect";
       readonly effect: Effect;
@@ -126,7 +125,7 @@ export type Event =
       readonly text: string;
       readonly line: number;
       readonly words: readonly Word[];
-      /** Of the packet, where the effect depends on its bytes; null otherwise. */
+      /** The packet if the effect depends on its bytes, else null. */
       readonly wire: Wire | null;
     };
 
@@ -136,24 +135,24 @@ export interface Frozen {
   readonly actionSet: readonly Bound[];
   readonly key: readonly Word[];
   readonly packet: Packet;
-  /** Of the pass that left it: how often the packet was read anew until then. */
+  /** Recirculations before the pass that froze it. */
   readonly recirculations: number;
 }
 
-/** What a pass leaves behind, in order: events, and packets to be read anew. */
+/** What a pass leaves, in order: events, and frozen packets to recirculate. */
 export type Left = Event | { readonly is: "recirculate"; readonly frozen: Frozen };
 
 export interface Lookup {
   readonly table: number;
   readonly inPort: Word;
   readonly deepens: number;
-  /** Nothing is to come behind what it finds. */
+  /** No step follows the matched flow's. */
   readonly isLast: boolean;
 }
 
-/** A flow that was hit, for people. */
+/** A matched flow, for reports. */
 export interface Hit {
-  readonly source: Source;
+  readonly slotValues: SlotValues;
   readonly table: number;
 }
 
@@ -161,19 +160,19 @@ export interface State {
   readonly side: 0 | 1;
   readonly flow: readonly Word[];
   readonly packet: Packet;
-  readonly frames: readonly Frame[];
+  readonly frames: readonly StackFrame[];
   readonly lookup: Lookup | null;
   readonly lookups: number;
   readonly stack: readonly StackItem[];
   readonly stackBytes: number;
-  /** At most so many bytes Open vSwitch takes for what this pass has put out. */
+  /** An upper bound of the datapath actions of this pass, in bytes. */
   readonly actionBytes: number;
   readonly actionSet: readonly Bound[];
   readonly actionSetHasGroup: boolean;
   readonly isOver: boolean;
   readonly isFreezing: boolean;
   readonly wasMpls: boolean;
-  /** The datapath tracks the packet's connection by now. */
+  /** The datapath tracks the packet's connection. */
   readonly isTracked: boolean;
   readonly frozen: readonly Bound[];
   readonly frozenTable: number;
@@ -181,16 +180,16 @@ export interface State {
   readonly error: string | null;
   /** Of this pass. */
   readonly left: readonly Left[];
-  /** Of earlier passes, to be done when this one is. */
+  /** Of earlier passes, processed after this pass. */
   readonly after: readonly Left[];
   readonly recirculations: number;
-  /** Ready to be compared. */
+  /** Events that are ready for comparison. */
   readonly out: readonly Event[];
   readonly isDone: boolean;
   readonly hits: readonly Hit[];
 }
 
-/** What a state is where a pass begins, apart from the packet and what came before it. */
+/** The fields of a state at the start of a pass, except the packet and earlier passes. */
 export const NEW_PASS = {
   frames: [{ is: "finish", isLast: false, saved: null }],
   lookup: null,
@@ -208,16 +207,16 @@ export const NEW_PASS = {
   left: [],
 } as const;
 
-/** The top frame. */
-export const topOf = (state: State): Frame | undefined => state.frames.at(-1);
+/** The top stack frame. */
+export const topOf = (state: State): StackFrame | undefined => state.frames.at(-1);
 
-/** Replaces the top frame; null takes it off. */
-export function replaceTop(state: State, frame: Frame | null): State {
+/** Replaces the top stack frame; null removes it. */
+export function replaceTop(state: State, frame: StackFrame | null): State {
   const frames = state.frames.slice(0, -1);
   return { ...state, frames: frame === null ? frames : [...frames, frame] };
 }
 
-export const pushFrame = (state: State, frame: Frame): State => ({
+export const pushFrame = (state: State, frame: StackFrame): State => ({
   ...state,
   frames: [...state.frames, frame],
 });
@@ -238,7 +237,7 @@ export const depthOf = (state: State): number => {
   return 0;
 };
 
-/** The bits of the list that runs. */
+/** ORIGIN bits of the current list. */
 export const originOf = (state: State): number => {
   for (let i = state.frames.length - 1; i >= 0; i--) {
     const frame = state.frames[i]!;
@@ -248,22 +247,29 @@ export const originOf = (state: State): number => {
 };
 
 export const LAYER_3 = { from: KEY.nwSrc as number, to: KEY.nshBase as number } as const;
-export { KEY, KEY_WORDS };
 
-/** The state once a lookup is answered: by a flow's steps, or by nothing. */
+/** The state after a lookup: `list` are the steps of the matched flow; null for a miss. */
 export function enter(state: State, list: readonly Bound[] | null, hit: Hit | null): State {
   const { lookup } = state;
-  if (lookup === null) throw new Error("assertion: a lookup is answered");
+  if (lookup === null) throw new Error("internal error: there is no pending lookup");
   const answered = { ...state, lookup: null, lookups: state.lookups + 1 };
   if (list === null || hit === null) return answered;
   const depth = depthOf(state) + lookup.deepens;
   const { table, isLast } = lookup;
-  const isMiss = hit.source.template?.isMiss === true;
+  const isMiss = hit.slotValues.template?.isMiss === true;
   const origin = (originOf(state) & ORIGIN.set) | (isMiss ? ORIGIN.miss : 0);
   let { frames } = answered;
-  // Lists that have nothing left need not be returned to.
+  // Finished lists need no return.
   for (let top = frames.at(-1); top?.is === "steps" && top.index === top.list.length; top = frames.at(-1))
     frames = frames.slice(0, -1);
-  const steps: Frame = { is: "steps", list, index: 0, table, depth, isLast, origin };
+  const steps: StackFrame = { is: "steps", list, index: 0, table, depth, isLast, origin };
   return { ...answered, frames: [...frames, steps], hits: [...state.hits, hit] };
+}
+
+/** The state with what the clone saved restored. */
+export function restored(state: State, saved: Saved | null): State {
+  if (saved === null) return state;
+  const { stack, actionSet, flow, copied } = saved;
+  const stackBytes = stack.reduce((sum, { bytes }) => sum + bytes, 0);
+  return { ...state, stack, stackBytes, actionSet, flow, ...copied };
 }

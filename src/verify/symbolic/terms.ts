@@ -1,54 +1,71 @@
 /**
- * Symbolic values: what a 32-bit word of a flow key is, as a list of segments over *atoms* (bits of the input),
- * *columns* (one value for every lane of a domain, see path.ts) and constants. Actions only copy, cut, join and
- * decrement, so that these few forms are all there is. Words are made once for every text (hash-consed): two words
- * that are built alike are the same object, and equality costs nothing.
+ * Terms: symbolic values of the 32-bit words of a flow key. A word is a list of segments over atoms (bits of
+ * the input), columns (one value for every element of a row set) and constants. Actions only copy, cut, join
+ * and decrement, so these forms are enough. Words are hash-consed: equal words are the same object, and
+ * comparing them is free.
  */
-import type { Condition } from "../paths/conditions.ts";
+import { unreachable } from "../../wire/index.ts";
 
-/** An input of the machine: a word of the frame's key as it was read. */
+/** A variable: a word of the flow key as extracted. */
 export interface Atom {
   readonly id: number;
   readonly name: string;
-  /** Which reading of the frame it belongs to: 0 the first, further ones after labels were popped. */
-  readonly content: number;
-  /** Word of the key. */
+  /** The extraction it belongs to: 0 for the incoming frame, later ones after popped labels. */
+  readonly extraction: number;
+  /** Index of the word in the key. */
   readonly word: number;
-  /** Bits that can be anything but 0; they begin at bit 0. */
+  /** Number of low bits that can be nonzero. */
   readonly bits: number;
-  /** Of an atom that is no input: what its one bit says of others. */
+  /** Set if the atom is not input: the condition that its one bit stands for. */
   readonly condition?: Condition;
 }
 
-/** The reading and the word of a condition: none. */
+/** The bits of `mask` of an atom equal `value`. */
+export interface Literal {
+  readonly atom: Atom;
+  readonly mask: number;
+  readonly value: number;
+}
+
+/** A conjunction of literals over atoms that are not conditions themselves. */
+export type Case = readonly Literal[];
+
+export type Condition =
+  | { readonly is: "any"; readonly cases: readonly Case[] }
+  | { readonly is: "all"; readonly of: readonly Atom[] };
+
+/** Extraction and word of a condition. */
 const NOWHERE = -1;
 
-/** Values that differ from lane to lane of one domain. */
+/** One value for every element of a row set. */
 export class Column {
   readonly id: number;
-  readonly domain: number;
+  readonly rowSet: number;
   readonly #make: () => Uint32Array;
   #values: Uint32Array | null = null;
 
-  constructor(id: number, domain: number, make: () => Uint32Array) {
+  constructor(id: number, rowSet: number, make: () => Uint32Array) {
     this.id = id;
-    this.domain = domain;
+    this.rowSet = rowSet;
     this.#make = make;
   }
 
-  /** By lane; for lanes that no path of the domain has, anything. Made when they are first asked for. */
+  /** By element; arbitrary for elements that no path has. Computed at first use. */
   get values(): Uint32Array {
     this.#values ??= this.#make();
     return this.#values;
   }
 }
 
-/** `bits` bits from bit `from` of what `ref` names; for constants the value itself. Lowest bits first in a list. */
+/**
+ * `bits` bits from bit `from` on of the atom or column; for a constant, the value itself. Lists start with
+ * the lowest bits.
+ */
 export type Segment =
   | { readonly is: "const"; readonly bits: number; readonly value: number }
   | { readonly is: "atom"; readonly bits: number; readonly from: number; readonly atom: Atom }
   | { readonly is: "column"; readonly bits: number; readonly from: number; readonly column: Column }
-  /** A TTL after `by` decrements: eight bits of an atom from `at` on, less `by`. */
+  /** A TTL after `by` decrements: eight bits of an atom from `at` on, minus `by`. */
   | {
       readonly is: "less";
       readonly bits: number;
@@ -58,15 +75,15 @@ export type Segment =
       readonly by: number;
     };
 
-/** A word: 32 bits. Those that are not made by `Terms` live for one question only. */
+/** A 32-bit value. Words not made by `Terms` are temporary. */
 export interface Word {
   readonly id: number;
   readonly segments: readonly Segment[];
-  /** The value of a word that is constant, else null. */
+  /** The value of a constant word, else null. */
   readonly value: number | null;
-  /** All its atoms are of the first reading, or of none. */
+  /** All atoms belong to the first extraction, or to none. */
   readonly isOfFrame: boolean;
-  /** It depends on the lanes of a domain. */
+  /** The word depends on the elements of a row set. */
   readonly hasColumn: boolean;
 }
 
@@ -81,32 +98,32 @@ export class Terms {
   readonly #columnNames = new Map<string, Column>();
   #count = 0;
 
-  /** The atom of this name, made if need be. */
-  atom(name: string, content: number, word: number, bits: number): Atom {
+  /** The atom with this name; created at first use. */
+  atom(name: string, extraction: number, word: number, bits: number): Atom {
     let atom = this.#atomNames.get(name);
     if (atom === undefined) {
-      atom = { id: this.atoms.length, name, content, word, bits };
+      atom = { id: this.atoms.length, name, extraction, word, bits };
       this.atoms.push(atom);
       this.#atomNames.set(name, atom);
     }
     return atom;
   }
 
-  /** The atom of a condition of this name, made if need be. */
+  /** The atom of a condition with this name; created at first use. */
   condition(name: string, condition: Condition): Atom {
     let atom = this.#atomNames.get(name);
     if (atom === undefined) {
-      atom = { id: this.atoms.length, name, content: NOWHERE, word: NOWHERE, bits: 1, condition };
+      atom = { id: this.atoms.length, name, extraction: NOWHERE, word: NOWHERE, bits: 1, condition };
       this.atoms.push(atom);
       this.#atomNames.set(name, atom);
     }
     return atom;
   }
 
-  column(name: string, domain: number, make: () => Uint32Array): Column {
+  column(name: string, rowSet: number, make: () => Uint32Array): Column {
     let column = this.#columnNames.get(name);
     if (column === undefined) {
-      column = new Column(this.columns.length, domain, make);
+      column = new Column(this.columns.length, rowSet, make);
       this.columns.push(column);
       this.#columnNames.set(name, column);
     }
@@ -129,7 +146,7 @@ export class Terms {
     return word;
   }
 
-  /** The word that holds an atom, zero above its bits. */
+  /** The word with the value of an atom, zero above its bits. */
   atomWord(atom: Atom): Word {
     return this.word([{ is: "atom", bits: atom.bits, from: 0, atom }]);
   }
@@ -145,7 +162,7 @@ export class Terms {
         id: this.#count++,
         segments: joined,
         value: null,
-        isOfFrame: joined.every(segment => !("atom" in segment) || segment.atom.content <= 0),
+        isOfFrame: joined.every(segment => !("atom" in segment) || segment.atom.extraction <= 0),
         hasColumn: joined.some(segment => segment.is === "column"),
       };
       this.#words.set(name, word);
@@ -179,10 +196,12 @@ const nameOf = (segment: Segment): string => {
       return `${segment.bits}c${segment.column.id}.${segment.from}`;
     case "less":
       return `${segment.bits}l${segment.atom.id}.${segment.at}-${segment.by}.${segment.from}`;
+    default:
+      return unreachable(segment);
   }
 };
 
-/** Segments as a word of their own, for one question. */
+/** A temporary word of these segments. */
 export const looseWord = (segments: readonly Segment[]): Word => ({
   id: -1,
   segments,
@@ -214,7 +233,7 @@ export function sliceSegments(segments: readonly Segment[], from: number, bits: 
   return out;
 }
 
-/** Neighbours that belong together become one; 32 bits in all. */
+/** Merges adjacent segments that belong together, and extends the list to 32 bits. */
 function joinSegments(segments: readonly Segment[]): Segment[] {
   const out: Segment[] = [];
   const total = widthOf(segments);
@@ -255,7 +274,7 @@ export function constantSegments(words: readonly number[], bits: number): Segmen
   return out.map(segment => (segment.is === "const" ? { ...segment, value: segment.value >>> 0 } : segment));
 }
 
-/** Segments of two words, cut to the same lengths; those that are the same are left out. */
+/** Pairs of segments of two words, cut to equal lengths, without those that are identical. */
 export function pairsOf(a: Word, b: Word): [Segment, Segment][] {
   const pairs: [Segment, Segment][] = [];
   for (let at = 0; at < 32; ) {
@@ -276,4 +295,11 @@ function isSameSegment(a: Segment, b: Segment): boolean {
   if (a.is === "column") return b.is === "column" && a.column === b.column;
   if (a.is === "atom") return b.is === "atom" && a.atom === b.atom;
   return b.is === "less" && a.atom === b.atom && a.at === b.at && a.by === b.by;
+}
+
+/** `values[from[i]]` for each i; 0 where `from[i]` is negative. */
+export function gathered(values: Uint32Array, from: Int32Array): Uint32Array {
+  const out = new Uint32Array(from.length);
+  for (let i = 0; i < from.length; i++) out[i] = from[i]! < 0 ? 0 : values[from[i]!]!;
+  return out;
 }

@@ -1,16 +1,19 @@
 /**
- * What steps may write to the words of the key, whatever the packet: a bound from above, by the step alone. Whoever asks
- * wants to know what a packet cannot be where it arrives, and errs on the side of what it may be.
+ * Over-approximates the writes of a step to the flow key, for any packet, from the step alone. Used to
+ * exclude values that a packet cannot have, so it must include every possible write.
  */
 import { type Field, findField, KEY, KEY_WORDS, type Step, type Subfield } from "../../openflow/index.ts";
-import type { Template } from "./compiled-tables.ts";
+import { unreachable } from "../../wire/index.ts";
+import type { Template } from "./templates.ts";
 
-/** Bits of a word that are written: with a value, or, `null`, with anything. */
+/** Bits of a word that a step writes: with a value, or with any value (null). */
 export interface Write {
   readonly word: number;
   readonly mask: number;
   readonly value: number | null;
-  /** Not anything after all: one less than what was there; by the translation of a connection, of addresses or ports. */
+  /**
+   * Restricts "any value": the old value minus one, or an address or port translated by connection tracking.
+   */
   readonly only?: "one less" | "translated";
 }
 
@@ -22,18 +25,18 @@ const TRACKED = any(KEY.ctState, KEY.ctPorts + 1);
 const UNTRACKED = TRACKED.map(write => ({ ...write, value: 0 }));
 const EVERYTHING = any(0, KEY_WORDS);
 const TAGS = any(KEY.vlanTci, KEY.mplsLse);
-/** What is behind a label is read anew, or wiped. */
+/** The fields behind a label are cleared or extracted again. */
 const LABELLED = [...any(KEY.dpHash), ...any(KEY.dlType), ...any(KEY.mplsLse, KEY_WORDS)];
 const TRANSLATED: readonly Write[] = [...any(KEY.nwSrc, KEY.ipv6Label), ...any(KEY.tpSrc, KEY.tpDst + 1)].map(
   write => ({ ...write, only: "translated" as const }),
 );
 
-/** Unknown steps that write to no word of the key. */
+/** Unknown steps that write no word of the key. */
 const WRITES_NOTHING = /^(dec_nsh_ttl$|nat$|controller\(|push of |output of |bundle of )/;
-/** Those whose text names the fields that they write. */
+/** Unknown steps whose text names the fields that they write. */
 const NAMES_TARGET = /^(set_field of |move of |pop of |check_pkt_larger$)/;
 
-/** What a step writes itself. Lists inside it, buckets and tables that it asks are not looked into. */
+/** The writes of the step itself, without nested lists, buckets and tables. */
 export function writesOf(step: Step, template: Template | null = null, flow = -1): readonly Write[] {
   switch (step.do) {
     case "set":
@@ -66,12 +69,24 @@ export function writesOf(step: Step, template: Template | null = null, flow = -1
       return writesOfEffect(step);
     case "unknown":
       return writesOfUnknown(step.feature, step.text);
-    default:
+    case "output_field":
+    case "output_truncated":
+    case "enqueue":
+    case "resubmit":
+    case "push":
+    case "clone":
+    case "exit":
+    case "unroll":
       return [];
+    default:
+      return unreachable(step);
   }
 }
 
-/** Nothing on this packet, but the fields of the tracker go, and what is learned may write to later ones. */
+/**
+ * The packet itself is unchanged, but tracking fields are cleared, and learned flows may write to later
+ * packets.
+ */
 function writesOfEffect({ effect, name, text }: Extract<Step, { do: "effect" }>): readonly Write[] {
   if (effect === "learns") return targetsIn(text);
   return effect === "tracks" && name !== "meter" ? TRACKED : [];
@@ -83,7 +98,7 @@ function writesOfUnknown(feature: string, text: string): readonly Write[] {
   return WRITES_NOTHING.test(feature) ? [] : EVERYTHING;
 }
 
-/** Fields that stand behind an arrow; what cannot be read may be any. */
+/** Fields after an arrow; every word if the text cannot be parsed. */
 function targetsIn(text: string): readonly Write[] {
   const names = [...text.matchAll(/->\s*(\w+)/g)].map(([, name]) => name!);
   const fields = names.map(findField);
@@ -93,7 +108,7 @@ function targetsIn(text: string): readonly Write[] {
 
 const wholeOf = (field: Field): Subfield => ({ field, start: 0, bits: field.bits });
 
-/** Words of a field in which some bits are written with anything. */
+/** A write of any value to some bits of a field. */
 function anyOf({ field, start, bits }: Subfield): Write[] {
   if (field.place === null) return [];
   if (isOdd(field)) return any(field.place.word);
@@ -104,12 +119,12 @@ function anyOf({ field, start, bits }: Subfield): Write[] {
   return writes;
 }
 
-/** A tag comes with the field, and a port has another width in the key. */
+/** Writing these fields changes other bits of their word, too: the tag's type, the port's upper half. */
 const isOdd = ({ place }: Field): boolean => place!.word === KEY.vlanTci || place!.word === KEY.inPort;
 
 const maskOf = (bits: number): number => (bits >= 32 ? FULL : 2 ** bits - 1);
 
-/** Calls `visit(word, lowest bit in it, bits, bit of the value)` for each piece of a field that lies in one word. */
+/** Calls `visit(word, lowest bit, bit count, bit of the value)` for each piece of a field within one word. */
 export function eachPiece(
   field: Field,
   start: number,
@@ -138,7 +153,7 @@ function writesOfSet(
   const slot = template?.slots.get(step);
   let value: readonly number[] | null = step.value;
   if (slot !== undefined) {
-    const at = (word: number): number => template!.program.flows.valueAt(flow, slot.at + word);
+    const at = (word: number): number => template!.flows.valueAt(flow, slot.at + word);
     value = flow < 0 ? null : slot.words === 2 ? [at(1), at(0), 0, 0] : [at(0), 0, 0, 0];
   }
   const writes: Write[] = [];

@@ -1,6 +1,7 @@
 /**
- * Binary decision diagrams with numbered ends (Bryant 1986; multi-terminal: Fujita, McGeer, Yang 1997): reduced, ordered,
- * shared. Ends are negative numbers; END(0) and END(1) serve as false and true. Nothing is ever freed: one per question.
+ * Binary decision diagrams with numbered ends (Bryant 1986; multi-terminal: Fujita, McGeer, Yang 1997):
+ * reduced, ordered, shared. Ends are negative numbers; END(0) and END(1) serve as false and true. Nothing is
+ * ever freed: one per question.
  */
 
 export const END = (value: number): number => -1 - value;

@@ -1,7 +1,7 @@
 /**
- * A second prover by another method: flow tables as decision diagrams over the bits of real fields, table by table from
- * the lowest priority up. For tables that match ports, MACs and IPv4, write MACs and a register, go on to later tables
- * and put out: no labels, no reading anew. It shares nothing with src/verify.
+ * A second prover by another method: flow tables as decision diagrams over the bits of real fields, table by
+ * table from the lowest priority up. For tables that match ports, MACs and IPv4, write MACs and a register,
+ * go on to later tables and put out: no labels, no recirculation. It shares nothing with src/verify.
  */
 import { Diagram, END, FALSE, TRUE } from "./diagram.ts";
 

@@ -1,6 +1,6 @@
 /**
- * The same question as an SMT-LIB 2.6 script over bit vectors, for a solver that knows nothing of flow tables. For tables
- * of a few hundred rules.
+ * The same question as an SMT-LIB 2.6 script over bit vectors, for a solver that knows nothing of flow
+ * tables. For tables of a few hundred rules.
  */
 import type { FlatRule, Match } from "./engine.ts";
 

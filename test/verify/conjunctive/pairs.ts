@@ -1,14 +1,14 @@
 /**
- * Pairs of tables with conjunctive matches, judged by exhaustion: the prover's verdict against what Open vSwitch can come
- * to with every frame of the world (tables.ts).
+ * Pairs of tables with conjunctive matches, judged by exhaustion: the prover's verdict against what Open
+ * vSwitch can come to with every frame of the world (tables.ts).
  */
 import { FlowColumns, KEY } from "../../../src/openflow/index.ts";
 import { type Proof, prove } from "../../../src/verify/prove.ts";
 import { SNAP_WORD } from "../../../src/verify/symbolic/extractions.ts";
 import {
   type Cube,
-  KINDS,
-  type Kind,
+  FRAME_FORMATS,
+  type FrameFormat,
   NO_PORT_KINDS,
   type Space,
 } from "../../../src/verify/symbolic/input-space.ts";
@@ -31,11 +31,11 @@ const lowBits = (value: number): Cube[] => [{ mask: 0xfffffffc, value }];
 
 /** The frames of the world and no others, as the prover is told. */
 export const SPACE: Space = {
-  kinds: KINDS.filter(({ name }) => name === "ip4 udp").map(
-    (kind): Kind => ({
-      ...kind,
+  formats: FRAME_FORMATS.filter(({ name }) => name === "ip4 udp").map(
+    (format): FrameFormat => ({
+      ...format,
       cubes: new Map([
-        ...kind.cubes,
+        ...format.cubes,
         [KEY.nwSrc, lowBits(0x0a000000)],
         [KEY.nwDst, lowBits(0x0a000000)],
         [KEY.nwTos, exactly(0)],
@@ -105,7 +105,8 @@ export function judge(a: readonly Row[], b: readonly Row[], prover: Prover = pro
   return { truth, proof, wrong };
 }
 
-// --- Edits --------------------------------------------------------------------------------------------------------
+// --- Edits
+// --------------------------------------------------------------------------------------------------------
 
 type Edit = (rows: readonly Row[], r: Rng) => Row[];
 

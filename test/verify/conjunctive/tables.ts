@@ -1,7 +1,8 @@
 /**
- * Random flow tables of conjunctive and ordinary flows in a world of few frames, as data and as flow text, and what
- * Open vSwitch can come to with each frame: its lookup (classifier_lookup__() of lib/classifier.c) gone through in every
- * order of its subtables, by code that shares nothing with the interpreter's or the prover's.
+ * Random flow tables of conjunctive and ordinary flows in a world of few frames, as data and as flow text,
+ * and what Open vSwitch can come to with each frame: its lookup (classifier_lookup__() of lib/classifier.c)
+ * gone through in every order of its subtables, by code that shares nothing with the interpreter's or the
+ * prover's.
  */
 import type { Rng } from "../../model/random.ts";
 
@@ -33,7 +34,10 @@ export interface Row {
   readonly sets: number | null;
 }
 
-/** A frame of the world: two bits of each address, two of the port, which a lookup does not see of a first fragment. */
+/**
+ * A frame of the world: two bits of each address, two of the port, which a lookup does not see of a first
+ * fragment.
+ */
 export interface Packet {
   readonly src: number;
   readonly dst: number;
@@ -97,7 +101,8 @@ export function actionsText({ memberships, out, next, sets }: Row): string {
 
 export const textOf = (rows: readonly Row[]): string => rows.map(rowText).join("\n");
 
-// --- Random tables ------------------------------------------------------------------------------------------------
+// --- Random tables
+// ------------------------------------------------------------------------------------------------
 
 export interface Style {
   /** Whether flows may say one id twice, or two numbers of clauses of it. */
@@ -192,7 +197,8 @@ export function randomRows(r: Rng, style: Style): Row[] {
   return [...rows.values()].sort(() => (r.chance(50) ? 1 : -1));
 }
 
-// --- What Open vSwitch can come to --------------------------------------------------------------------------------
+// --- What Open vSwitch can come to
+// --------------------------------------------------------------------------------
 
 /** Rows of one match on all priorities, the highest first, as a subtable has them. */
 type List = readonly Row[];

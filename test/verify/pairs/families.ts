@@ -1,7 +1,7 @@
 /**
- * Families of small flow tables, one for each way of writing pipelines that people use: values come from a small world,
- * so that rules overlap, meet the same frames, and differ by little when they are edited. Lines of ovs-ofctl; which of
- * them a switch takes is not decided here.
+ * Families of small flow tables, one for each way of writing pipelines that people use: values come from a
+ * small world, so that rules overlap, meet the same frames, and differ by little when they are edited. Lines
+ * of ovs-ofctl; which of them a switch takes is not decided here.
  */
 
 import { parseIntent } from "../../../src/intent/index.ts";
@@ -59,7 +59,10 @@ const flow = (
 ): string =>
   `${[`table=${table}`, `priority=${priority}`, ...parts].join(",")} actions=${actions.length === 0 ? "drop" : actions.join(",")}`;
 
-/** Flows of one table, highest first, mostly of different priorities, with a last one that takes what is left. */
+/**
+ * Flows of one table, highest first, mostly of different priorities, with a last one that takes what is
+ * left.
+ */
 function table(
   r: Rng,
   number: number,
@@ -739,7 +742,9 @@ function neutron(r: Rng): Rules {
   ]);
 }
 
-/** As an OVN logical switch with access lists: metadata for the datapath, registers for ports, flags in bits. */
+/**
+ * As an OVN logical switch with access lists: metadata for the datapath, registers for ports, flags in bits.
+ */
 function ovn(r: Rng): Rules {
   const ports = [1, 2, 3];
   const key = (n: number): string => `0x${n.toString(16)}`;

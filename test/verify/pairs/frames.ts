@@ -1,7 +1,8 @@
 /**
- * Frames from the rules' own fields: one for the match of each rule, and neighbours of it: another value of the same
- * field, one more or less, the edge of a prefix; and each of these as other kinds of frames (tagged, below labels, a
- * fragment, with a header that cannot be read, cut short). State beside the bytes comes from the rules as well.
+ * Frames from the rules' own fields: one for the match of each rule, and neighbours of it: another value of
+ * the same field, one more or less, the edge of a prefix; and each of these as other kinds of frames
+ * (tagged, below labels, a fragment, with a header that cannot be read, cut short). State beside the bytes
+ * comes from the rules as well.
  */
 import { type Flow, fieldNamed, parseFlow } from "../../../src/openflow/index.ts";
 import type { Rng } from "../../model/random.ts";

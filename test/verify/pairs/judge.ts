@@ -1,6 +1,7 @@
 /**
- * The switch as a judge of verdicts: what it does with a frame under each of two tables. Real frames where they can come
- * in by a wire; ofproto/trace where they come out of a tunnel or bring a mark or a priority along.
+ * The switch as a judge of verdicts: what it does with a frame under each of two tables. Real frames where
+ * they can come in by a wire; ofproto/trace where they come out of a tunnel or bring a mark or a priority
+ * along.
  */
 
 import { SwitchError } from "../../../src/host/index.ts";
@@ -20,7 +21,9 @@ export class Death extends Error {}
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
-/** Outputs by port, then packet-ins with all they carry; those of expired TTLs are no part of the contract. */
+/**
+ * Outputs by port, then packet-ins with all they carry; those of expired TTLs are no part of the contract.
+ */
 export function linesOf({ outputs, packetIns }: Answer, hasExpired = false): string[] {
   const told = packetIns.filter(({ reason }) => hasExpired || reason !== "invalid_ttl");
   return [...outputs.map(({ port, frame }) => `${port} ${hex(frame)}`), ...toldLines(told)];
@@ -49,7 +52,10 @@ function split(text: string): string[] {
   return [...parts, part];
 }
 
-/** What can be seen of a trace of a packet with this state: each output with queue, mark, tunnel and changes, and each packet-in, in their order. */
+/**
+ * What can be seen of a trace of a packet with this state: each output with queue, mark, tunnel and changes,
+ * and each packet-in, in their order.
+ */
 export function traceLines(text: string, state: readonly string[]): string[] {
   const lines: string[] = [];
   const came = (name: string): string => {

@@ -1,6 +1,6 @@
 /**
- * Small pairs of which a verdict was wrong once, or would be in a prover that forgets one thing, judged by the switch: by
- * name, with the verdict.
+ * Small pairs of which a verdict was wrong once, or would be in a prover that forgets one thing, judged by
+ * the switch: by name, with the verdict.
  */
 
 export interface Kept {

@@ -1,7 +1,7 @@
 /**
- * Pairs of tables, a table of a family and the same after edits, whose verdicts a switch judges: `equal` is false when it
- * does two things with one frame, `different` when it treats the frame that is shown alike under both. What the prover
- * leaves open is counted. Each pair has a seed of its own.
+ * Pairs of tables, a table of a family and the same after edits, whose verdicts a switch judges: `equal` is
+ * false when it does two things with one frame, `different` when it treats the frame that is shown alike
+ * under both. What the prover leaves open is counted. Each pair has a seed of its own.
  */
 import {
   FlowColumns,
@@ -30,7 +30,10 @@ export interface Pair {
   readonly b: Rules;
 }
 
-/** Ports of which no rule speaks: what holds for them holds for any other such port, also one that is not there. */
+/**
+ * Ports of which no rule speaks: what holds for them holds for any other such port, also one that is not
+ * there.
+ */
 const SPARE = { wired: 8, tunnel: 11 };
 
 function portOf(inPort: number, state: readonly string[] | null): number {
@@ -130,7 +133,9 @@ const isDecided = ({ verdict }: Outcome): boolean => verdict !== "unknown" && ve
 const wayOf = ({ tables, errors }: Outcome): string =>
   `${tables.map(({ table, flow }) => flow?.source.line ?? -table).slice(0, 30)} ${errors}`;
 
-/** Of many frames those that go different ways: the interpreter chooses, and says nothing of what is right. */
+/**
+ * Of many frames those that go different ways: the interpreter chooses, and says nothing of what is right.
+ */
 function chosen(sides: readonly Side[], questions: readonly Question[]): Question[] {
   const ways = new Map<string, Question[]>();
   for (const question of questions) {

@@ -1,6 +1,6 @@
 /**
- * Bugs planted in the prover: a bundle of it with one piece of its text replaced, loaded beside the real one. A test of
- * the prover that does not notice them is worth nothing.
+ * Mutants of the prover: a bundle of it with one piece of its text replaced, loaded beside the real
+ * one. A test of the prover that does not notice them is worth nothing.
  */
 import { pathToFileURL } from "node:url";
 import { bundleModule } from "../../bundle.ts";
@@ -13,27 +13,30 @@ export interface Plant {
   readonly file: string;
   readonly find: string;
   readonly put: string;
-  /** Random pairs by which it is noticed, from FIRST_SEED on, with as many to spare; 0: by the kept pairs alone. */
+  /**
+   * Random pairs by which it is noticed, from FIRST_SEED on, with as many to spare; 0: by the kept pairs
+   * alone.
+   */
   readonly within: number;
   /** It is in what cuts a proof short; the others are looked for with that turned off. */
   readonly isInShortcut?: boolean;
 }
 
-/** Where the search for a planted bug begins. */
+/** Where the search for a mutant begins. */
 export const FIRST_SEED = 9000;
 
 /** One for each thing that the prover must not forget. */
 export const PLANTS: readonly Plant[] = [
   {
     name: "destination MACs are not compared",
-    file: "product/compare-outputs.ts",
+    file: "product/compare-packets.ts",
     find: "let word = WIRE_FROM;",
     put: "let word = WIRE_FROM + 2;",
     within: 40,
   },
   {
     name: "output to in_port is sent",
-    file: "symbolic/machine.ts",
+    file: "symbolic/outputs.ts",
     find: "notTo: hidden",
     put: "notTo: null",
     within: 0,
@@ -47,8 +50,8 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "ties of rules are overlooked",
-    file: "product/overlaps.ts",
-    find: "return program.actionsOf(a.flow) !== program.actionsOf(b.flow);",
+    file: "symbolic/overlaps.ts",
+    find: "return texts.actionsOf(a.flow) !== texts.actionsOf(b.flow);",
     put: "return false;",
     within: 60,
   },
@@ -61,14 +64,14 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "obligations are told apart by their lookups alone",
-    file: "product/lockstep.ts",
+    file: "product/state-names.ts",
     find: "namer.words(state.flow),",
     put: '"",',
     within: 0,
   },
   {
     name: "the action set is not part of an obligation",
-    file: "product/lockstep.ts",
+    file: "product/state-names.ts",
     find: "namer.list(state.actionSet),",
     put: '"",',
     within: 0,
@@ -89,7 +92,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "an error does not undo the pass",
-    file: "symbolic/machine.ts",
+    file: "symbolic/passes.ts",
     find: "(state.error === null ? state.left : [])",
     put: "state.left",
     within: 0,
@@ -97,8 +100,8 @@ export const PLANTS: readonly Plant[] = [
 ];
 
 /**
- * The prover with a bug; `isPlanted` false when there is no such text in it any more. It comes with a flow language of its
- * own: what the two hand each other, flows and groups, is plain data.
+ * The prover with a bug; `isPlanted` false when there is no such text in it any more. It comes with a flow
+ * language of its own: what the two hand each other, flows and groups, is plain data.
  */
 export async function withPlant(
   plant: Plant,

@@ -1,6 +1,6 @@
 /**
- * Changes of programs: neutral ones, which no packet can tell, by their construction, and mutants, which may or may not
- * be seen; the enumeration says. Each returns null where it has nothing to work on.
+ * Changes of programs: neutral ones, which no packet can tell, by their construction, and mutants, which may
+ * or may not be seen; the enumeration says. Each returns null where it has nothing to work on.
  */
 import { randomActions, randomRule, randomTest, randomValue } from "./generate.ts";
 import { type Action, FIELDS, type FieldName, type Program, type Rule } from "./language.ts";
@@ -75,7 +75,8 @@ function splitByBit(program: Program, random: Random): Program | null {
     const field = random.pick(fields);
     const { bits } = FIELDS[field];
     const test = rule.tests.find(one => one.field === field);
-    // Bits above those of the world always count, but in registers: only a field that is matched can be split.
+    // Bits above those of the world always count, but in registers: only a field that is matched can be
+    // split.
     if (test === undefined) return null;
     const open = Array.from({ length: bits }, (_, bit) => 1 << bit).filter(bit => (test.mask & bit) === 0);
     if (open.length === 0) return null;

@@ -1,7 +1,8 @@
 /**
- * What a program of the tiny language does with a packet: Open vSwitch's execution model written down once more, on
- * plain records in place of bytes and keys. It shares nothing with src/openflow: not the parser, not the fields, not the
- * interpreter, not the prover. What it leaves out it says (`Beyond`), and then the interpreter alone is the judge.
+ * What a program of the tiny language does with a packet: Open vSwitch's execution model written down once
+ * more, on plain records in place of bytes and keys. It shares nothing with src/openflow: not the parser,
+ * not the fields, not the interpreter, not the prover. What it leaves out it says (`Beyond`), and then the
+ * interpreter alone is the judge.
  */
 import type { Action, FieldName, Program, Rule, Test } from "./language.ts";
 

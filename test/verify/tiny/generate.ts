@@ -1,4 +1,7 @@
-/** Random worlds, and random programs for them: rules that overlap, call each other, push, pop and are read anew. */
+/**
+ * Random worlds, and random programs for them: rules that overlap, call each other, push, pop and are read
+ * anew.
+ */
 import {
   type Action,
   FIELDS,
@@ -280,7 +283,9 @@ const KEYS: readonly (readonly [RuleKind, FieldName])[] = [
   ["mpls", "mpls_label"],
 ];
 
-/** Rules of one priority that differ in the value of a field, as routes do, and in values of their actions. */
+/**
+ * Rules of one priority that differ in the value of a field, as routes do, and in values of their actions.
+ */
 function randomBand(random: Random, world: World, place: Place): Rule[] {
   const [kind, field] = random.pick(KEYS);
   const second: Test[] = random.chance(0.3)

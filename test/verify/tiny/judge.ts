@@ -1,6 +1,7 @@
 /**
- * The judge: what the enumeration of every packet says of two programs, and whether the prover says the same. Two engines
- * run every packet, the interpreter on bytes and the evaluator on records; where they disagree nobody is believed.
+ * The judge: what the enumeration of every packet says of two programs, and whether the prover says the
+ * same. Two engines run every packet, the interpreter on bytes and the evaluator on records; where they
+ * disagree nobody is believed.
  */
 
 import {
@@ -58,7 +59,9 @@ function flowOf(text: string): Flow | null {
   return flow;
 }
 
-/** Flows read one by one, where a dump has columns: what FlowColumns says of lines of which no two are alike. */
+/**
+ * Flows read one by one, where a dump has columns: what FlowColumns says of lines of which no two are alike.
+ */
 class Lines {
   readonly problems = [];
   readonly templates = [];
@@ -103,7 +106,10 @@ function hasBand({ rules }: Program): boolean {
   return Math.max(0, ...counts.values()) >= COLUMNS_FROM;
 }
 
-/** The table that people would write; null when the parser refuses a line. Read as columns where that says more. */
+/**
+ * The table that people would write; null when the parser refuses a line. Read as columns where that says
+ * more.
+ */
 export function tableOf(program: Program, name: string): Table | null {
   const read = program.rules.map(rule => flowOf(ruleText(rule)));
   if (read.includes(null)) return null;
@@ -299,14 +305,15 @@ function falsehood(
   const { verdict, unknown } = proof;
   const unconfirmed = unknown.find(({ feature }) => feature.startsWith("unconfirmed"));
   if (unconfirmed !== undefined) return unconfirmed.feature;
-  // What is ambiguous for one frame and open for another may be called ambiguous: the frame that shows it is tried below.
+  // What is ambiguous for one frame and open for another may be called ambiguous: the frame that shows it is
+  // tried below.
   const isEither = truth === "undecided" && verdict === "ambiguous";
   if (verdict !== truth && verdict !== "unknown" && !isEither)
     return `it is ${truth}, and was called ${verdict}`;
   for (const { inPort, frame } of proof.differences) {
-    if (!packets.has(inPort, frame)) return `a witness that is not of this world: ${inPort} ${hex(frame)}`;
+    if (!packets.has(inPort, frame)) return `a counterexample outside this world: ${inPort} ${hex(frame)}`;
     if (a.runFrame(inPort, frame) === b.runFrame(inPort, frame))
-      return `a witness that shows nothing: ${inPort} ${hex(frame)}`;
+      return `a counterexample without a difference: ${inPort} ${hex(frame)}`;
   }
   for (const { side, inPort, frame } of proof.ambiguous) {
     if (!packets.has(inPort, frame)) return `an ambiguity that is not of this world: ${inPort} ${hex(frame)}`;

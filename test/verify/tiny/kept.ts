@@ -1,6 +1,6 @@
 /**
- * Small pairs that were answered wrongly once, and those that a bug planted in the prover (canary.ts) makes wrong: what random
- * pairs would seldom meet.
+ * Small pairs that were answered wrongly once, and those that a mutant of the prover (canary.ts) makes
+ * wrong: what random pairs would seldom meet.
  */
 import type { Case } from "./judge.ts";
 import type { Action, Program, Rule, Test } from "./language.ts";
@@ -47,8 +47,8 @@ const setDst = (value: number): Action => ({ do: "set", field: "dl_dst", value, 
 const IP_OF_TWO_PORTS: World = { ...WORLD, dstBits: 2 };
 
 /**
- * Two ports by which table 1 is reached, in two states that differ in what `doing` does; in b the one of port `at` is
- * another. What was proven behind the one port does not hold behind the other.
+ * Two ports by which table 1 is reached, in two states that differ in what `doing` does; in b the one of
+ * port `at` is another. What was proven behind the one port does not hold behind the other.
  */
 function behindTwoPorts(
   at: 1 | 2,
@@ -72,7 +72,7 @@ function behindTwoPorts(
 const written = (value: number): Action[] => [{ do: "write", actions: [setDst(value), output] }];
 const sent = (value: number): Action[] => [setDst(value), output];
 
-/** Each was answered wrongly once, or is by the prover with a planted bug. */
+/** Each was answered wrongly once, or is by a mutant of the prover. */
 export const KEPT: readonly Kept[] = [
   {
     name: "a move between words of which the world says that they are the same",

@@ -1,7 +1,8 @@
 /**
- * The tiny language: flow tables small enough that every frame of a tiny world can be tried. A program is data here,
- * written out as flow text for those who read that; evaluate.ts runs the data itself, without the parser. It has the
- * features whose meaning is intricate in Open vSwitch (ovs-actions(7)) and values of a few bits, nothing else.
+ * The tiny language: flow tables small enough that every frame of a tiny world can be tried. A program is
+ * data here, written out as flow text for those who read that; evaluate.ts runs the data itself, without the
+ * parser. It has the features whose meaning is intricate in Open vSwitch (ovs-actions(7)) and values of a
+ * few bits, nothing else.
  */
 
 /** Names of the fields, as matches have them, and how wide the part is that a world uses. */

@@ -1,6 +1,6 @@
 /**
- * Random cases judged one after the other: a program with neighbours that are neutral edits of it, or mutants, or both.
- * What went wrong is made small and told with the seed that leads back to it.
+ * Random cases judged one after the other: a program with neighbours that are neutral edits of it, or
+ * mutants, or both. What went wrong is made small and told with the seed that leads back to it.
  */
 import type { ProofOptions } from "../../../src/verify/prove.ts";
 import { MUTANTS, NEUTRAL } from "./edits.ts";

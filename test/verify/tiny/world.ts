@@ -1,13 +1,13 @@
 /**
- * Tiny worlds: which packets there are, all of them, as records (evaluate.ts), as frames, and as the space that the
- * prover is told. A field has a few values; the product of all of them is tried.
+ * Tiny worlds: which packets there are, all of them, as records (evaluate.ts), as frames, and as the space
+ * that the prover is told. A field has a few values; the product of all of them is tried.
  */
 import { KEY } from "../../../src/openflow/index.ts";
 import { SNAP_WORD } from "../../../src/verify/symbolic/extractions.ts";
 import {
   type Cube,
-  KINDS,
-  type Kind,
+  FRAME_FORMATS,
+  type FrameFormat,
   NO_PORT_KINDS,
   type Space,
 } from "../../../src/verify/symbolic/input-space.ts";
@@ -149,17 +149,17 @@ function bodyAt(view: DataView, at: number, type: number): Body | null {
 const free = (value: number, bits: number): Cube[] => [{ mask: ~low(bits) >>> 0, value: value >>> 0 }];
 const among = (...values: number[]): Cube[] => values.map(value => ({ mask: 0xffffffff, value }));
 
-function narrowed(name: string, cubes: Record<number, readonly Cube[]>): Kind {
-  const kind = KINDS.find(one => one.name === name);
-  if (kind === undefined) throw new Error(`assertion: there is a kind of frames "${name}"`);
-  const all = new Map(kind.cubes);
+function narrowed(name: string, cubes: Record<number, readonly Cube[]>): FrameFormat {
+  const format = FRAME_FORMATS.find(one => one.name === name);
+  if (format === undefined) throw new Error(`assertion: there is a frame format "${name}"`);
+  const all = new Map(format.cubes);
   for (const [word, one] of Object.entries(cubes)) all.set(Number(word), one);
-  return { ...kind, cubes: all };
+  return { ...format, cubes: all };
 }
 
-function kindsOf(world: World): Kind[] {
+function formatsOf(world: World): FrameFormat[] {
   const { ip, arp } = world;
-  const kinds = [
+  const formats = [
     narrowed("ip4", {
       [KEY.nwSrc]: free(ADDRESS, ip.srcBits),
       [KEY.nwDst]: free(ADDRESS, ip.dstBits),
@@ -170,7 +170,7 @@ function kindsOf(world: World): Kind[] {
     }),
   ];
   if (arp !== null)
-    kinds.push(
+    formats.push(
       narrowed("arp", {
         [KEY.dlType]: among(0x0806),
         [KEY.nwProto]: among(...ARP_OPS),
@@ -189,16 +189,16 @@ function kindsOf(world: World): Kind[] {
       const values = world.labelTtl.map(ttl => entry(0, at === depth - 1, ttl));
       entries[KEY.mplsLse + at] = values.map(value => ({ mask, value }));
     }
-    kinds.push(narrowed(`mpls ${depth}`, entries));
+    formats.push(narrowed(`mpls ${depth}`, entries));
   }
-  if (world.hasOther) kinds.push(narrowed("other", { [KEY.dlType]: among(OTHER_TYPE) }));
-  return kinds;
+  if (world.hasOther) formats.push(narrowed("other", { [KEY.dlType]: among(OTHER_TYPE) }));
+  return formats;
 }
 
 /** The same packets, as the prover is told. */
 export function spaceOf(world: World): Space {
   return {
-    kinds: kindsOf(world),
+    formats: formatsOf(world),
     entering: [],
     ports: NO_PORT_KINDS,
     cubes: new Map<number, readonly Cube[]>([

@@ -1,7 +1,7 @@
 /**
- * Edits of flow tables that are written in the whole language: neutral ones, that leave everything as it is, and such as
- * change it, mostly by little, so that many frames do not notice. Lines in, lines out; what does not parse is thrown away
- * by whoever asks. An edit knows nothing of what a flow does.
+ * Edits of flow tables that are written in the whole language: neutral ones, that leave everything as it is,
+ * and such as change it, mostly by little, so that many frames do not notice. Lines in, lines out; what does
+ * not parse is thrown away by whoever asks. An edit knows nothing of what a flow does.
  */
 import { formatFlow, type Protocol, parseFlow } from "../../../src/openflow/index.ts";
 import { randomAction, type Scene, TABLES } from "../../fuzz/actions.ts";

@@ -1,5 +1,6 @@
 /**
- * Small pairs that were answered wrongly once, or would be by a prover that forgets one thing: by name, with the answer.
+ * Small pairs that were answered wrongly once, or would be by a prover that forgets one thing: by name, with
+ * the answer.
  */
 import type { Protocol } from "../../../src/openflow/index.ts";
 
@@ -40,19 +41,19 @@ export const KEPT: readonly Kept[] = [
     verdict: "equal",
   },
   {
-    name: "what was written before a packet is read anew is not forgotten",
+    name: "writes before a recirculation persist",
     a: `ip actions=set_field:192.0.2.1->nw_dst,${AGAIN}\ntable=1 actions=output:1`,
     b: `ip actions=${AGAIN}\ntable=1 actions=output:1`,
     verdict: "different",
   },
   {
-    name: "a packet that is read anew six times goes on, and one that would be a seventh time does not",
+    name: "a packet is recirculated six times, and not a seventh time",
     a: `ip actions=${AGAIN}\n${[1, 2, 3, 4, 5, 6].map(n => `table=${n} actions=push_mpls:0x8847,pop_mpls:0x0800,resubmit(,${n + 1})`).join("\n")}\ntable=7 actions=output:1`,
     b: "actions=drop",
     verdict: "equal",
   },
   {
-    name: "packets that are read anew one beside the other are none of them too deep",
+    name: "packets recirculated one beside the other do not add up to a limit",
     a: `ip actions=group:1\ntable=1 actions=output:1`,
     b: "ip actions=drop",
     groups: `group_id=1,type=all${",bucket=actions=push_mpls:0x8847,pop_mpls:0x0800,resubmit(,1)".repeat(8)}`,
@@ -133,7 +134,7 @@ export const KEPT: readonly Kept[] = [
     a: "icmp6,icmp_type=135,icmp_code=0 actions=set_field:02:00:00:00:00:07->nd_sll,output:1",
     b: "icmp6,icmp_type=135,icmp_code=0 actions=output:1",
     verdict: "different",
-    open: ["an address of neighbour discovery that is not in the first option"],
+    open: ["a neighbour discovery address that is not in the first option"],
   },
   {
     name: "a message of neighbour discovery with an address, which is in an option",
@@ -152,7 +153,7 @@ export const KEPT: readonly Kept[] = [
     a: "dl_type=0x8848 actions=pop_mpls:0x86dd,resubmit(,2)\ntable=2 actions=output:2",
     b: "dl_type=0x8848 actions=pop_mpls:0x86dd,resubmit(,1),resubmit(,2)\ntable=1,ipv6 actions=dec_ttl\ntable=2 actions=output:2",
     verdict: "different",
-    open: ["bytes that are read in more than one way"],
+    open: ["bytes that are extracted in more than one way"],
   },
   {
     name: "what is not executed behind an output that only one side has",
@@ -201,7 +202,7 @@ export const KEPT: readonly Kept[] = [
     a: `arp,arp_op=1 actions=set_field:255->arp_op,push_mpls:0x8847,pop_mpls:0x0806,resubmit(,1)\ntable=1,arp,arp_op=0 actions=output:1`,
     b: "",
     verdict: "unknown",
-    open: ["an ARP operation of 255 that is read anew"],
+    open: ["recirculation with an ARP operation of 255"],
   },
   {
     name: "a bucket ignores controller() with arguments",
@@ -295,6 +296,6 @@ export const KEPT: readonly Kept[] = [
     a: "icmp6,icmp_type=135,icmp_code=0,nd_sll=00:00:00:00:00:00 actions=set_field:02:00:00:00:00:07->nd_sll,output:1",
     b: "icmp6,icmp_type=135,icmp_code=0,nd_sll=00:00:00:00:00:00 actions=output:1",
     verdict: "different",
-    open: ["an address of neighbour discovery that is not in the first option"],
+    open: ["a neighbour discovery address that is not in the first option"],
   },
 ];

@@ -1,7 +1,8 @@
 /**
- * Random pairs of flow tables in the whole language, proven and then tried: frames of every kind go through the interpreter
- * with both tables. A proof that a frame contradicts is false; one that covers what the interpreter leaves open must be
- * about what docs/proof.md says is taken as it stands; and a difference for which the prover finds no frame is its own bug.
+ * Random pairs of flow tables in the whole language, proven and then tried: frames of every kind go through
+ * the interpreter with both tables. A proof that a frame contradicts is false; one that covers what the
+ * interpreter leaves open must be about what docs/proof.md says is taken as it stands; and a difference for
+ * which the prover finds no frame is its own bug.
  */
 
 import {
@@ -85,7 +86,10 @@ function contradiction(a: Outcome, b: Outcome): string | null {
   return open === undefined ? null : `a proof over what is unknown: ${open.feature}`;
 }
 
-/** Proves a pair, and tries `frames` frames of the generator on it when it was proven. Null: a line cannot be read. */
+/**
+ * Proves a pair, and tries `frames` frames of the generator on it when it was proven. Null: a line cannot be
+ * read.
+ */
 export function judge(pair: Pair, r: Rng, frames: number): Judgement | null {
   const [a, b] = [Table.of(pair.a, pair, "a"), Table.of(pair.b, pair, "b")];
   if (a === null || b === null) return null;
@@ -145,7 +149,10 @@ export function randomPair(r: Rng): { readonly pair: Pair; readonly edits: reado
   return { pair: { groups, a, b: lines, protocol }, edits: names };
 }
 
-/** The pair with as little as still shows what is wrong: flows, actions and parts of matches are left out on both sides. */
+/**
+ * The pair with as little as still shows what is wrong: flows, actions and parts of matches are left out on
+ * both sides.
+ */
 export const shrink = (start: Pair, isStill: (pair: Pair) => boolean): Pair =>
   shrunk(start, smallerOnes, isStill);
 

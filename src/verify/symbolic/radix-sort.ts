@@ -1,13 +1,16 @@
 /**
- * Rows put in the order of their keys: a radix sort, least significant digit first, of row numbers by columns of 32-bit
- * words. Stable, and the same for a million rows as for eight; digits that all rows share cost one pass of counting.
+ * Sorts row numbers by key: a stable radix sort, least significant digit first, over columns of 32-bit
+ * words. A digit that all rows share costs one counting pass.
  */
 
 const DIGIT_BITS = 11;
 const DIGITS = 3;
 const RADIX = 1 << DIGIT_BITS;
 
-/** Numbers of rows in ascending order of their keys, the first word the most significant; equal keys keep their order. */
+/**
+ * Row numbers in ascending order of their keys, the first word the most significant; equal keys keep their
+ * order.
+ */
 export function sortedRows(keys: readonly Uint32Array[], count: number): Int32Array {
   let rows = new Int32Array(count);
   for (let row = 0; row < count; row++) rows[row] = row;
@@ -32,7 +35,7 @@ export function sortedRows(keys: readonly Uint32Array[], count: number): Int32Ar
   return rows;
 }
 
-/** Where the rows of each digit end; null when all have the same. */
+/** End positions of each digit; null if all rows have the same digit. */
 function endsOf(words: Uint32Array, shift: number): Int32Array | null {
   const ends = new Int32Array(RADIX);
   for (let i = 0; i < words.length; i++) {

@@ -1,0 +1,98 @@
+/**
+ * Passes of a packet through the tables: the end of a pass, freezing and recirculation
+ * (ofproto/ofproto-dpif-xlate.c).
+ */
+import { isNoted, KEY, leastBytesOf, mostBytesOf, PORT, type Step } from "../../openflow/index.ts";
+import { writeActions } from "./actions.ts";
+import { type Decider, Unmodelled } from "./decider.ts";
+import type { MachineContext } from "./machine-context.ts";
+import type { Outputs } from "./outputs.ts";
+import { type Bound, type Left, NEW_PASS, pushFrame, type State } from "./state.ts";
+
+type FrozenOf = Extract<Left, { is: "recirculate" }>["frozen"];
+
+export class Passes {
+  readonly #context: MachineContext;
+  readonly #by: Decider;
+  readonly #outputs: Outputs;
+
+  constructor(context: MachineContext, outputs: Outputs) {
+    this.#context = context;
+    this.#by = context.by;
+    this.#outputs = outputs;
+  }
+
+  /**
+   * Freezes the packet for a later pass. Only a bucket continues after that; a clone that froze ends
+   * everything.
+   */
+  finishFreezing(state: State): State {
+    if (state.isTracked) throw new Unmodelled("a packet that is read again behind ct", this.#context.line);
+    const steps = (list: readonly Bound[]): Step[] => list.map(({ step }) => step);
+    if (mostBytesOf(steps(state.actionSet)) > leastBytesOf(steps(state.frozen)))
+      throw new Unmodelled(
+        "an action set that makes Open vSwitch end itself after pop_mpls",
+        this.#context.line,
+      );
+    const next = this.#outputs.committed(state);
+    const { frozen: list, stack, actionSet, flow: key, packet, recirculations } = next;
+    const frozen = { list, stack, actionSet, key, packet, recirculations };
+    const left = this.#outputs.leave(next, { is: "recirculate", frozen });
+    return { ...left, frozen: [], frozenTable: -1, isFreezing: false };
+  }
+
+  /**
+   * Emits the events of the pass in order and starts the next frozen packet. An error undoes the events of
+   * the pass.
+   */
+  end(state: State): State {
+    // Open vSwitch then loses the events of the second pass in some cases only.
+    if (state.error !== null && state.recirculations > 1)
+      throw new Unmodelled("an error after two recirculations", this.#context.line);
+    if (state.error !== null) refuseNoted(state.left);
+    const all = [...(state.error === null ? state.left : []), ...state.after];
+    const out = [...state.out];
+    for (const [index, left] of all.entries()) {
+      if (left.is !== "recirculate") {
+        out.push(left);
+        continue;
+      }
+      if (left.frozen.recirculations >= this.#context.program.behaviour.recirculations) continue;
+      return this.#thaw({ ...state, out }, left.frozen, all.slice(index + 1));
+    }
+    return { ...state, out, left: [], after: [], frames: [], lookup: null, isDone: true };
+  }
+
+  #thaw(
+    state: State,
+    { list, stack, actionSet, key: frozen, packet: before, recirculations }: FrozenOf,
+    after: readonly Left[],
+  ): State {
+    const { key, packet } = this.#context.extractions.readAgain(this.#by, before, list[0]?.step.line ?? 0);
+    this.#by.extend();
+    for (let word: number = KEY.skbPriority; word < KEY.ctState; word++) key[word] = frozen[word]!;
+    key[KEY.actsetOutput] = this.#by.terms.constant(PORT.unset);
+    const inPort = key[KEY.inPort]!;
+    const fresh: State = {
+      ...state,
+      ...NEW_PASS,
+      flow: key,
+      packet,
+      after,
+      stack,
+      stackBytes: stack.reduce((sum, { bytes }) => sum + bytes, 0),
+      priority: key[KEY.skbPriority]!,
+      recirculations: recirculations + 1,
+    };
+    const next = writeActions(this.#by, fresh, actionSet);
+    return list.length > 0
+      ? pushFrame(next, { is: "steps", list, index: 0, table: 0, depth: 0, isLast: true, origin: 0 })
+      : { ...next, lookup: { table: 0, inPort, deepens: 0, isLast: true } };
+  }
+}
+
+/** Throws if the pass recorded an effect that an error does not undo. */
+export function refuseNoted(left: readonly Left[]): void {
+  const noted = left.find(one => one.is === "effect" && isNoted(one));
+  if (noted?.is === "effect") throw new Unmodelled(`${noted.name} in front of an error`, noted.line);
+}
