@@ -7,8 +7,8 @@
 import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import pino from "pino";
 import { harmlessJson, StateError } from "../host/index.ts";
-import type { Edit } from "./flow-changes.ts";
-import { bundleLine } from "./flow-changes.ts";
+import type { Change } from "./flow-changes.ts";
+import { bundleLine } from "./ofctl-text.ts";
 
 export type Level = "debug" | "info" | "warn" | "error";
 
@@ -91,15 +91,15 @@ export class Audit {
   }
 
   /** Notes the flows of a bundle that is about to be written; gives its number. */
-  bundle(edits: readonly Edit[], cause: string): number {
+  bundle(changes: readonly Change[], cause: string): number {
     const bundle = ++this.#bundle;
     if (this.#path === null) return bundle;
     const time = new Date().toISOString();
     // Written out, since a table of routes is a hundred thousand of them.
     const head = JSON.stringify({ time, bundle, cause }).slice(0, -1);
-    const lines = edits.map(edit => {
-      const before = edit.before === null ? "" : `,"before":${JSON.stringify(edit.before.actions)}`;
-      return `${head},"op":"${edit.op}","flow":${JSON.stringify(bundleLine(edit))}${before}}`;
+    const lines = changes.map(change => {
+      const before = change.before === null ? "" : `,"before":${JSON.stringify(change.before.text.actions)}`;
+      return `${head},"op":"${change.op}","flow":${JSON.stringify(bundleLine(change))}${before}}`;
     });
     this.#write(lines);
     return bundle;

@@ -1,6 +1,6 @@
 /** The agent's counters for Prometheus (text format 0.0.4). Their names are listed in docs/agent.md. */
 import { Counter, Gauge, Histogram, Registry } from "../live/index.ts";
-import type { RoundReport } from "./reconciler.ts";
+import type { ReconcileReport } from "./reconciler.ts";
 
 /** What is read off when somebody asks. */
 export interface Levels {
@@ -66,7 +66,7 @@ export class AgentMetrics {
     );
   }
 
-  round(report: RoundReport): void {
+  reconciled(report: ReconcileReport): void {
     this.#rounds.observe({ full: String(report.isFull) }, report.milliseconds / 1000);
     for (const op of ["added", "changed", "removed"] as const) this.#edits.inc({ op }, report[op]);
     for (const op of ["announced", "withdrawn"] as const) this.#prefixes.inc({ op }, report[op]);

@@ -3,8 +3,8 @@ import { existsSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { type Ignored, NO_PORT_KINDS, type PortKinds } from "../verify/index.ts";
+import type { PlanCheck } from "./flow-writer.ts";
 import type { Question, Verdict } from "./proof-worker.ts";
-import type { PlanJudge } from "./reconciler.ts";
 
 /** The worker's program lies beside the bundled program, or in build/ of a checkout. */
 function workerFile(): URL {
@@ -124,7 +124,7 @@ export class Prover {
  * Judges plans: our rows with everybody else's beside them must do what ours do alone. Flows with an ignored cookie are
  * left out. What cannot be told within `maxSeconds` is refused too.
  */
-export function planJudge(prover: Prover, ignoredCookies: readonly bigint[], maxSeconds: number): PlanJudge {
+export function planCheck(prover: Prover, ignoredCookies: readonly bigint[], maxSeconds: number): PlanCheck {
   const ignored = ignoredCookies.map(cookie => `cookie=0x${cookie.toString(16)},`);
   return async (ours, foreign) => {
     const others = foreign.split("\n").filter(line => !ignored.some(text => line.startsWith(text)));

@@ -8,7 +8,7 @@
 import type { Log } from "./log.ts";
 import type { Bridge } from "./ofctl-bridge.ts";
 import { bytesOf, type Prover } from "./proof-client.ts";
-import type { Reconciler, RoundReport } from "./reconciler.ts";
+import type { ReconcileReport, Reconciler } from "./reconciler.ts";
 
 export interface ProofOptions {
   /** Null: nothing is proved. */
@@ -23,10 +23,10 @@ export interface ProofOptions {
   /** Cookies of flows that are left out of proofs. */
   readonly ignoredCookies?: readonly bigint[];
   /** How long nothing is written before the table is proved, and the least time between proofs: 1 s, 5 s. */
-  readonly quietMs?: number;
-  readonly gapMs?: number;
+  readonly quietMs?: number | undefined;
+  readonly gapMs?: number | undefined;
   /** How long after a log line about a failed proof the next one follows while it lasts: 5 minutes. */
-  readonly remindMs?: number;
+  readonly remindMs?: number | undefined;
 }
 
 /** The state of proofs as `/v1/status` shows it. */
@@ -93,7 +93,7 @@ export class Proofs {
   }
 
   /** Takes note of a round, and plans a proof if the table may be another than was proved. */
-  noteRound({ added, changed, removed, drifted, haveOthersWritten, isFull }: RoundReport): void {
+  noteReport({ added, changed, removed, drifted, haveOthersWritten, isFull }: ReconcileReport): void {
     const writes = added + changed + removed;
     const isOther = writes > 0 || drifted.length > 0 || haveOthersWritten;
     this.#writes += writes;

@@ -7,7 +7,15 @@
 import type { FabricRoute, RouteChange } from "../bgp/index.ts";
 import { formatCount, LABELS_MAX, LIMITS } from "../intent/index.ts";
 import { maskOf, parseIpv4 } from "../wire/index.ts";
-import type { ResolvedRoute } from "./flow-entries.ts";
+
+/** A route whose next hop has a known MAC. */
+export interface ResolvedRoute {
+  /** Unsigned, host order. */
+  readonly prefix: number;
+  readonly length: number;
+  readonly labels: readonly number[];
+  readonly via: number;
+}
 
 /** MAC address of a next hop, as a number; null when it is not known (yet). */
 export type NextHopResolver = (nextHop: string) => number | null;

@@ -16,7 +16,7 @@ import { LiveBridge } from "./live-bridge.ts";
 import { Audit, type Log } from "./log.ts";
 import { type AttachedBridge, bridgeAddress, OfctlBridge } from "./ofctl-bridge.ts";
 import { portKindsOf } from "./port-types.ts";
-import { Prover, type ProverOptions, planJudge } from "./proof-client.ts";
+import { Prover, type ProverOptions, planCheck } from "./proof-client.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Reconciler } from "./reconciler.ts";
 import type { NextHopResolver } from "./rib.ts";
@@ -203,7 +203,7 @@ function partsOf(settings: AgentSettings): {
   const quarantine = new Quarantine(join(state, "quarantine.json"), settings.quarantineSeconds * 1000);
   const prover = settings.isProved ? new Prover(proverOptions(settings)) : null;
   const announcer = peers === null ? null : new PatientAnnouncer(peers.announcer);
-  const isJudged = prover !== null && !settings.isForced;
+  const isChecked = prover !== null && !settings.isForced;
   const reconciler = new Reconciler({
     base,
     bridge,
@@ -218,7 +218,7 @@ function partsOf(settings: AgentSettings): {
     log,
     drift: settings.drift,
     mayBeEmpty: settings.mayBeEmpty === true,
-    judge: isJudged ? planJudge(prover, ignoredCookies, PLAN_SECONDS) : null,
+    check: isChecked ? planCheck(prover, ignoredCookies, PLAN_SECONDS) : null,
   });
   const agent = new Agent({
     reconciler,

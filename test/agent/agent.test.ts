@@ -275,10 +275,11 @@ test("a switch that was killed is missed at once, and filled as soon as it is ba
     children.add(again);
     const bridge = new OfctlBridge(managementOf(sw));
     const isFilled = async (): Promise<boolean> =>
-      (await all(bridge.rows()).catch(() => [])).length >= count - 1;
+      (await all(bridge.lines()).catch(() => [])).filter(line => line.includes("actions=")).length >=
+      count - 1;
     await until("the flows", isFilled);
     assert.ok(said.some(({ message }) => message === "the switch is back"));
-    assert.not.ok(said.some(({ message }) => message.includes("others changed")));
+    assert.not.ok(said.some(({ message }) => message.includes("another party changed")));
     again.kill("SIGKILL");
   }));
 
@@ -291,13 +292,13 @@ test("a second agent is refused the socket; the hand-over writes and withdraws n
     await start().catch(error => {
       refused = (error as Error).message;
     });
-    assert.match(refused, "an agent answers there already");
+    assert.match(refused, "another agent uses this socket; stop it, or start with --take-over");
     void first.handover.then(() => first.stop());
     announcer.history.length = 0;
     const before = await sw.dumpFlows();
     const second = await start({ isTakingOver: true });
     assert.equal(announcer.history, []);
-    assert.ok(second.agent.list()[0]!.state === "in-step");
+    assert.ok(second.agent.vms.list()[0]!.state === "in-step");
     assert.is((await sw.dumpFlows()).split("\n").length, before.split("\n").length);
   }));
 
@@ -329,7 +330,7 @@ test("a flow of somebody else's is found by the next look, proved, and told once
     await agent.request("all");
     await until("a witness", () => said.some(({ fields }) => /cookie=0xbad/.test(String(fields.witness))));
     await agent.request("all");
-    assert.is(said.filter(({ message }) => message === "flows that are not ours have changed").length, 1);
+    assert.is(said.filter(({ message }) => message === "foreign flows have changed").length, 1);
   }));
 
 test("a plan that flows of others would spoil is refused with the witness, unless forced", () =>

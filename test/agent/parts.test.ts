@@ -216,7 +216,7 @@ test("what is no file of a VM is said at once and removes nobody: a pipe, a fold
 
 test("a line of a dump that was not understood is an error and not nobody's flow", () => {
   assert.is(readLine("OFPST_FLOW reply (OF1.3) (xid=0x2):"), null);
-  assert.throws(() => readLine("cookie=0x1 something actions=drop"), /cannot be read/);
+  assert.throws(() => readLine("cookie=0x1 something actions=drop"), /cannot parse this flow of the dump: "cookie=0x1 something/);
   const timed = readLine(
     " cookie=0x4000000000, duration=1.2s, table=0, n_packets=0, n_bytes=0, idle_timeout=9, idle_age=1, send_flow_rem priority=5,ip actions=IN_PORT",
   )!;

@@ -10,7 +10,7 @@ import {
   OfctlBridge,
   Proofs,
   type Prover,
-  type RoundReport,
+  type ReconcileReport,
   type Running,
   startAgent,
 } from "../../src/agent/index.ts";
@@ -34,7 +34,7 @@ async function until(what: string, isTrue: () => boolean | Promise<boolean>): Pr
 
 // ── With a prover of the test's own ─────────────────────────────────────────────────────────────────────────────────
 
-const ROUND: RoundReport = {
+const ROUND: ReconcileReport = {
   isFull: false,
   added: 0,
   changed: 0,
@@ -78,9 +78,9 @@ class Bench {
   }
 
   /** A round that wrote, and the proof after it. */
-  async next(round: Partial<RoundReport> = { added: 1 }): Promise<void> {
+  async next(round: Partial<ReconcileReport> = { added: 1 }): Promise<void> {
     const before = this.asked;
-    this.proofs.noteRound({ ...ROUND, ...round });
+    this.proofs.noteReport({ ...ROUND, ...round });
     await until("a proof", () => this.asked > before);
     // The verdict is taken in a later turn.
     await new Promise(resolve => setTimeout(resolve, 5));
@@ -143,7 +143,7 @@ test("a proof that could not be made follows the next look, and is no difference
   assert.is(bench.said.length, 1, "said once");
   await bench.next({ isFull: true });
   assert.equal([proofs.state.pending, proofs.state.error, proofs.state.verdict], [false, null, "equal"]);
-  proofs.noteRound({ ...ROUND, isFull: true });
+  proofs.noteReport({ ...ROUND, isFull: true });
   assert.is(proofs.state.pending, false, "nothing changed: nothing is to be proved");
   await proofs.close();
 });
@@ -285,7 +285,7 @@ test("rows that wait for their withdrawal are no difference: the daemon's absenc
       said.filter(({ level }) => level === "error"),
       [],
     );
-    assert.is(said.filter(({ message }) => message === "addresses in quarantine").length, 1);
+    assert.is(said.filter(({ message }) => message === "addresses are in quarantine").length, 1);
     // Somebody makes another row of the one that waits: that was not on purpose.
     const foreign = new OfctlBridge(join(sw.whereabouts.folder, "br0.mgmt"));
     await foreign.bundle("modify_strict table=30,priority=200,ip,nw_dst=203.0.113.1 actions=output:1\n");
