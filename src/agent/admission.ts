@@ -44,7 +44,7 @@ export function isStep(from: Path | null, to: Path): boolean {
 export function jumpMessage(from: Path, to: Path): string {
   const [at, end] = [PATHS.indexOf(from), PATHS.indexOf(to)];
   const next = PATHS[at + Math.sign(end - at)]!;
-  return `from ${from} to ${to} is more than one step; ${next} is next`;
+  return `path ${from} to ${to} is more than one step; the next step is ${next}`;
 }
 
 /** Everything that a VM has alone, as one text each. */
@@ -213,12 +213,11 @@ function beyondLimits(
   const isThere = ({ vm }: VmFile): boolean => present.has(vm.id);
   for (const file of [...files.filter(isThere), ...files.filter(one => !isThere(one))]) {
     const count = addressCount + file.vm.addresses.length;
-    if (vmCount >= vms)
-      over.set(file, `there are ${formatCount(vms)} VMs already, as many as an intent holds`);
+    if (vmCount >= vms) over.set(file, `the limit of ${formatCount(vms)} VMs is reached`);
     else if (count > addresses)
       over.set(
         file,
-        `all VMs together would have ${formatCount(count)} addresses; an intent holds ${formatCount(addresses)}`,
+        `all VMs together would have ${formatCount(count)} addresses; the limit is ${formatCount(addresses)}`,
       );
     else {
       vmCount++;
@@ -252,7 +251,7 @@ export function admit(
     const refuse = refuseOf(one);
     const taken = claimsOf(vm).find(claim => holders.has(claim));
     if (taken !== undefined) {
-      refuse("conflict", `${taken} is ${holders.get(taken)}'s; give each VM its own`);
+      refuse("conflict", `${taken} is used by ${holders.get(taken)}; use another one`);
       continue;
     }
     const until = Math.max(
@@ -260,7 +259,11 @@ export function admit(
     );
     if (until > 0) {
       const when = new Date(until).toISOString();
-      refuse("quarantine", `an address of it was another VM's and is in quarantine until ${when}`, until);
+      refuse(
+        "quarantine",
+        `one of its addresses belonged to another VM and is in quarantine until ${when}`,
+        until,
+      );
       continue;
     }
     for (const claim of claimsOf(vm)) holders.set(claim, `VM ${vm.id}`);

@@ -111,7 +111,7 @@ export class Agent {
       error => {
         log("warn", "lost the routing daemon; kept the known routes", { error: error.message });
         this.#wasLost = true;
-        reconciler.fabric.lose();
+        reconciler.rib.lose();
       },
     );
     this.#every("resync", everySeconds * 1000);
@@ -120,10 +120,10 @@ export class Agent {
 
   #takeRoutes(changes: readonly RouteChange[], isComplete: boolean): void {
     const { log, reconciler } = this.#options;
-    const { fabric } = reconciler;
-    const isNews = isComplete && !fabric.isComplete;
-    fabric.apply(changes, isComplete);
-    if (isNews) log("info", "the table of routes is complete", { routes: fabric.count });
+    const { rib } = reconciler;
+    const isNews = isComplete && !rib.isComplete;
+    rib.apply(changes, isComplete);
+    if (isNews) log("info", "the table of routes is complete", { routes: rib.count });
     this.#queue.notify("routes", this.#gatherMs(changes.length));
     // No event reported what happened meanwhile.
     if (isNews && this.#wasLost) this.#queue.notify("all", 0);
@@ -170,7 +170,7 @@ export class Agent {
   /** The body of GET /v1/status. */
   status(): Readonly<Record<string, unknown>> {
     const { reconciler, quarantine } = this.#options;
-    const { fabric, vms, desired } = reconciler;
+    const { rib, vms, desired } = reconciler;
     return {
       inStep: this.#isInSync(),
       problems: this.#lastReport === null ? ["the first reconciliation is not complete"] : this.#problems(),
@@ -179,10 +179,10 @@ export class Agent {
       unreadable: [...vms.unreadable.values()],
       announced: reconciler.announced?.size ?? null,
       routes: {
-        count: fabric.count,
-        complete: fabric.isComplete,
+        count: rib.count,
+        complete: rib.isComplete,
         unresolved: [...desired.unresolved.values()],
-        rejected: Object.fromEntries(fabric.rejected),
+        rejected: Object.fromEntries(rib.rejected),
       },
       quarantine: quarantine.entries.map(({ address, owner, until }) => ({
         address,
@@ -201,12 +201,12 @@ export class Agent {
       vms: reconciler.desired.vms.size,
       refused: reconciler.vms.refusals.length,
       announced: reconciler.announced?.size ?? 0,
-      routes: reconciler.fabric.count,
+      routes: reconciler.rib.count,
       unresolved: reconciler.desired.unresolved.size,
       quarantined: quarantine.entries.length,
       doubleOwners: reconciler.doubleOwners().length,
       isInStep: this.#isInSync(),
-      isFabricComplete: reconciler.fabric.isComplete,
+      isFabricComplete: reconciler.rib.isComplete,
       isProofFailed: this.#proofs.problem !== null,
     });
   }

@@ -4,8 +4,8 @@
  * be announced, and when, is the reconciler's to decide.
  */
 import type { Announced, Announcer, FabricRoute } from "../bgp/index.ts";
-import type { Audit } from "./log.ts";
-import { addressOf, type Fabric } from "./rib.ts";
+import type { Audit } from "./audit.ts";
+import { addressOf, type Rib } from "./rib.ts";
 
 /** Others hear of a withdrawal within milliseconds, and write their flows within some more. */
 const LINGER_MS = 1000;
@@ -102,11 +102,11 @@ export class Announcements {
   }
 
   /** Desired prefixes that another router announces too: before they are announced here its path is the best one. */
-  doubleOwners(desired: DesiredAnnouncements, fabric: Fabric): DoubleOwner[] {
+  doubleOwners(desired: DesiredAnnouncements, rib: Rib): DoubleOwner[] {
     const found: DoubleOwner[] = [];
     const others = new Map(this.#contested.map(route => [route.prefix, route]));
     for (const [prefix, { vm }] of desired) {
-      const route = fabric.routeTo(prefix) ?? others.get(prefix);
+      const route = rib.routeTo(prefix) ?? others.get(prefix);
       if (route === undefined) continue;
       found.push({ prefix, vm, nextHop: route.nextHop, originator: route.originator });
     }

@@ -9,7 +9,7 @@ import { type Intent, isSameVm, type NextHop, type Vm } from "../intent/index.ts
 import { type Hypervisor, hypervisorOf, pipelineFlows, routeFlow, vmFlows } from "../pipeline/index.ts";
 import { formatIpv4 } from "../wire/index.ts";
 import { entryOf, FlowEntry, keyOfFlow } from "./flow-entry.ts";
-import { type Fabric, hostPrefix, type NextHopResolver, parsePrefix } from "./rib.ts";
+import { hostPrefix, type NextHopResolver, parsePrefix, type Rib } from "./rib.ts";
 
 /** Equal next hops share one object; a fabric has a few thousand. */
 const NEXT_HOPS_KEPT = 16_384;
@@ -88,11 +88,11 @@ export class Desired {
   }
 
   /** Takes the routes to these prefixes as the fabric has them now; gives the keys of flows that changed. */
-  setRoutes(fabric: Fabric, prefixes: Iterable<string>, resolver: NextHopResolver): Set<string> {
+  setRoutes(rib: Rib, prefixes: Iterable<string>, resolver: NextHopResolver): Set<string> {
     const changed = new Set<string>();
     for (const prefix of prefixes) {
-      const nextHop = fabric.routeTo(prefix)?.nextHop;
-      const route = fabric.resolve(prefix, resolver);
+      const nextHop = rib.routeTo(prefix)?.nextHop;
+      const route = rib.resolve(prefix, resolver);
       // The first answer stays until all its routes are made anew: others may still use it.
       if (nextHop !== undefined && !this.#viaOf.has(nextHop)) this.#viaOf.set(nextHop, route?.via ?? null);
       const at = route ?? parsePrefix(prefix);
@@ -111,12 +111,12 @@ export class Desired {
   }
 
   /** The prefixes whose next hop resolves to another MAC than when their flows were made; all of them are made anew then. */
-  movedRoutes(fabric: Fabric, resolver: NextHopResolver): string[] {
+  movedRoutes(rib: Rib, resolver: NextHopResolver): string[] {
     const moved = new Set<string>();
     for (const [nextHop, via] of this.#viaOf) if (resolver(nextHop) !== via) moved.add(nextHop);
     if (moved.size === 0) return [];
     for (const nextHop of moved) this.#viaOf.delete(nextHop);
-    return [...fabric.prefixes].filter(prefix => moved.has(fabric.routeTo(prefix)!.nextHop));
+    return [...rib.prefixes].filter(prefix => moved.has(rib.routeTo(prefix)!.nextHop));
   }
 
   #add(entry: FlowEntry): string {

@@ -8,7 +8,7 @@ import type { Intent, Vm } from "../intent/index.ts";
 import { formatIpv4 } from "../wire/index.ts";
 import { Admission, type Admitted, admit, type Present, type Refusal } from "./admission.ts";
 import type { Log } from "./log.ts";
-import { Guard } from "./mass-delete-guard.ts";
+import { MassDeleteGuard } from "./mass-delete-guard.ts";
 import type { Observed } from "./observed-state.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { addressOf, hostPrefix } from "./rib.ts";
@@ -33,7 +33,7 @@ export interface Listed {
 export class DesiredVms {
   readonly #options: DesiredVmsOptions;
   readonly #admission: Admission;
-  readonly #guard: Guard;
+  readonly #guard: MassDeleteGuard;
   #admitted: Admitted = { vms: new Map(), refusals: [] };
   #listing: Listing | null = null;
   #observed: Observed | null = null;
@@ -43,7 +43,7 @@ export class DesiredVms {
   constructor(options: DesiredVmsOptions) {
     this.#options = options;
     this.#admission = new Admission(options.base, options.quarantine);
-    this.#guard = new Guard(options.mayBeEmpty);
+    this.#guard = new MassDeleteGuard(options.mayBeEmpty);
   }
 
   /** Whether the directory was read once. */

@@ -3,10 +3,10 @@
  * other one out. Where foreign flows share the bridge, the planned table is proved before a full reconciliation writes it.
  */
 
+import type { Audit } from "./audit.ts";
 import type { Desired } from "./desired-state.ts";
 import { apply, type Change, groupsOf } from "./flow-changes.ts";
 import type { FlowEntry } from "./flow-entry.ts";
-import type { Audit } from "./log.ts";
 import type { Observed } from "./observed-state.ts";
 import { type Bridge, BridgeError } from "./ofctl-bridge.ts";
 import { lineOf } from "./ofctl-text.ts";

@@ -10,7 +10,7 @@ const HANDFUL = 3;
 /** More than so many go for one that stays: that is no one's wish. */
 const GONE_PER_LEFT = 10;
 
-export class Guard {
+export class MassDeleteGuard {
   readonly #isOff: boolean;
   /** VMs that stay without a file, as it last was; null: their files were never read. */
   readonly #held = new Map<number, VmFile | null>();

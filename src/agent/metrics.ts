@@ -2,7 +2,7 @@
 import { Counter, Gauge, Histogram, Registry } from "../live/index.ts";
 import type { ReconcileReport } from "./reconciler.ts";
 
-/** What is read off when somebody asks. */
+/** Gauges, read when the metrics are requested. */
 export interface Levels {
   readonly vms: number;
   readonly refused: number;
@@ -17,25 +17,25 @@ export interface Levels {
 }
 
 const LEVELS: Readonly<Record<keyof Levels, string>> = {
-  vms: "VMs taken",
+  vms: "VMs that the agent accepted",
   refused: "VM files that are refused, wholly or in part",
   announced: "Prefixes that are announced",
   routes: "Routes known from the fabric",
   unresolved: "Routes whose next hop has no known MAC",
   quarantined: "Addresses in quarantine",
-  doubleOwners: "Local addresses that somebody else announces too",
-  isInStep: "1 when the last round left nothing to do and no proof has failed since the last one that held",
-  isFabricComplete: "1 when the whole table of routes was told",
-  isProofFailed: "1 from a proof that found a difference or an ambiguity until one holds",
+  doubleOwners: "Addresses of local VMs that another router announces too",
+  isInStep: "1 if the last reconciliation left nothing to do and the last conclusive proof gave equal",
+  isFabricComplete: "1 if the whole table of routes is known",
+  isProofFailed: "1 from a proof that gave different or ambiguous until one gives equal",
 };
 
-const ROUND_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
+const RECONCILE_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
 
 export class AgentMetrics {
   readonly #registry = new Registry();
   readonly #edits: Counter;
   readonly #prefixes: Counter;
-  readonly #rounds: Histogram;
+  readonly #reconciliations: Histogram;
   readonly #drift: Counter;
   readonly #problems: Counter;
   readonly #proofs: Counter;
@@ -45,16 +45,16 @@ export class AgentMetrics {
     const registers = [this.#registry];
     const counter = (name: string, help: string, labelNames: string[] = []): Counter =>
       new Counter({ name: `slash32_agent_${name}`, help, labelNames, registers });
-    this.#edits = counter("flow_edits_total", "Flows written, by what was done", ["op"]);
+    this.#edits = counter("flow_edits_total", "Flows written, by operation", ["op"]);
     this.#prefixes = counter("prefixes_total", "Prefixes announced and withdrawn", ["op"]);
-    this.#drift = counter("drift_total", "Rows of ours that others had changed");
-    this.#problems = counter("problems_total", "What could not be done in a round");
+    this.#drift = counter("drift_total", "Flows of the agent that another party changed");
+    this.#problems = counter("problems_total", "Problems of reconciliations");
     this.#proofs = counter("proofs_total", "Proofs of the installed table, by verdict", ["verdict"]);
-    this.#rounds = new Histogram({
+    this.#reconciliations = new Histogram({
       name: "slash32_agent_round_seconds",
-      help: "Rounds of the reconciler, by whether everything was looked at",
+      help: "Duration of reconciliations, by whether they were full",
       labelNames: ["full"],
-      buckets: ROUND_SECONDS,
+      buckets: RECONCILE_SECONDS,
       registers,
     });
     this.#levels = new Map(
@@ -67,7 +67,7 @@ export class AgentMetrics {
   }
 
   reconciled(report: ReconcileReport): void {
-    this.#rounds.observe({ full: String(report.isFull) }, report.milliseconds / 1000);
+    this.#reconciliations.observe({ full: String(report.isFull) }, report.milliseconds / 1000);
     for (const op of ["added", "changed", "removed"] as const) this.#edits.inc({ op }, report[op]);
     for (const op of ["announced", "withdrawn"] as const) this.#prefixes.inc({ op }, report[op]);
     this.#drift.inc(report.drifted.length);

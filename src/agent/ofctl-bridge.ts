@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { ReadyProgram, watchPresence } from "../host/index.ts";
+import { PrestartedProcess, watchPresence } from "../host/index.ts";
 import type { Vm } from "../intent/index.ts";
 import type { Recognizer } from "../pipeline/index.ts";
 import type { Desired } from "./desired-state.ts";
@@ -138,7 +138,7 @@ async function* follow(
 export class OfctlBridge implements AttachedBridge {
   readonly address: string;
   readonly tagOf = null;
-  readonly #writer: ReadyProgram;
+  readonly #writer: PrestartedProcess;
   readonly #file: string;
   readonly #ended = new AbortController();
 
@@ -146,7 +146,7 @@ export class OfctlBridge implements AttachedBridge {
   constructor(address: string, folder = tmpdir()) {
     this.address = address;
     this.#file = join(folder, `bundle-${process.pid}.flows`);
-    this.#writer = new ReadyProgram("ovs-ofctl", this.#writeWords("-"), TIMEOUT_SECONDS * 1000);
+    this.#writer = new PrestartedProcess("ovs-ofctl", this.#writeWords("-"), TIMEOUT_SECONDS * 1000);
   }
 
   async *flows(recognizer: Recognizer): AsyncGenerator<readonly FlowEntry[]> {

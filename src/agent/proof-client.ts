@@ -86,12 +86,12 @@ export class Prover {
   async close(): Promise<void> {
     this.#isClosed = true;
     const worker = this.#worker;
-    this.#fail(new Error("the proof was given up"));
+    this.#fail(new Error("the proof was cancelled"));
     await worker?.terminate();
   }
 
   #ask(question: Question): Promise<Verdict> {
-    if (this.#isClosed) return Promise.reject(new Error("the proof was given up"));
+    if (this.#isClosed) return Promise.reject(new Error("the proof was cancelled"));
     this.#worker ??= this.#start();
     const worker = this.#worker;
     return new Promise((resolve, reject) => {
@@ -108,7 +108,7 @@ export class Prover {
       asked?.resolve(verdict);
     });
     worker.on("error", error => this.#fail(error));
-    worker.on("exit", () => this.#fail(new Error("the thread of the proof ended")));
+    worker.on("exit", () => this.#fail(new Error("internal error: the proof thread ended")));
     return worker;
   }
 

@@ -28,12 +28,12 @@ export interface Verdict {
   readonly seconds: number;
 }
 
-/** `; --ignore queue leaves that out`: the option by which a difference does not count; empty when there is none. */
+/** `; --ignore queue excludes it`: the option that excludes a difference; empty if there is none. */
 function optionFor({ what, a, b }: Difference): string {
   const isOfPacketIns = what.includes("packet-in") || a.packetIns.length + b.packetIns.length > 0;
   const byWhat: Readonly<Record<string, Ignored>> = { queue: "queue", pkt_mark: "mark" };
   const part = byWhat[what] ?? (what.startsWith("sample") ? "sample" : isOfPacketIns ? "packet-in" : null);
-  return part === null ? "" : `; --ignore ${part} leaves that out`;
+  return part === null ? "" : `; --ignore ${part} excludes it`;
 }
 
 function witnessOf({ differences, ambiguous, unknown }: Proof): string | null {
@@ -49,7 +49,7 @@ function witnessOf({ differences, ambiguous, unknown }: Proof): string | null {
   const [overlap] = ambiguous;
   if (overlap !== undefined) {
     const [one, other] = overlap.flows;
-    return `in_port ${overlap.inPort}: ${summarize(overlap.frame)}: meets two flows of one priority: ${one.text} and ${other.text}`;
+    return `in_port ${overlap.inPort}: ${summarize(overlap.frame)}: matches two flows of one priority: ${one.text} and ${other.text}`;
   }
   return unknown.length === 0 ? null : `cannot be proved: ${unknown[0]!.feature}`;
 }
@@ -60,9 +60,9 @@ parentPort?.on("message", ({ id, a, b, maxSeconds, ignored, ports }: Question) =
       isPrinted: true,
     }),
   });
-  const [wanted, installed] = [columns(a, "wanted"), columns(b, "installed")];
+  const [desired, installed] = [columns(a, "desired"), columns(b, "installed")];
   // A flow that cannot be read would be left out of the proof.
-  const unread = [wanted, installed]
+  const unread = [desired, installed]
     .flatMap(({ flows }) => flows.problems)
     .find(({ level }) => level === "error");
   if (unread !== undefined) {
@@ -70,7 +70,7 @@ parentPort?.on("message", ({ id, a, b, maxSeconds, ignored, ports }: Question) =
     parentPort!.postMessage({ id, verdict: "unknown", witness, seconds: 0 } satisfies Verdict);
     return;
   }
-  const proof = prove(wanted, installed, { maxSeconds, maxDifferences: 1, hasRows: false, ignored, ports });
+  const proof = prove(desired, installed, { maxSeconds, maxDifferences: 1, hasRows: false, ignored, ports });
   const answer: Verdict = { id, verdict: proof.verdict, witness: witnessOf(proof), seconds: proof.seconds };
   parentPort!.postMessage(answer);
 });

@@ -51,8 +51,8 @@ const REMIND_MS = 300_000;
 
 /** The verdicts by which a table is not as it should be. */
 const FAILURES: Readonly<Record<string, string>> = {
-  different: "the installed table does not do what is wanted",
-  ambiguous: "what the installed table does depends on which flow was installed first",
+  different: "the installed table does not do what the desired table does",
+  ambiguous: "the result of the installed table depends on which flow was installed first",
 };
 
 export class Proofs {
@@ -110,9 +110,9 @@ export class Proofs {
       const found = await bytesOf(reconciler.driftedLines(), this.#isProved());
       const expected = await bytesOf(reconciler.expectedLines());
       const { verdict, witness } = await prover.ask(expected, found, PROOF_SECONDS);
-      log("warn", "what others changed, as a frame meets it", { verdict, witness });
+      log("warn", "effect of the changes that another party made", { verdict, witness });
     } catch (error) {
-      if (!this.#isStopped) log("warn", "no proof", { error: (error as Error).message });
+      if (!this.#isStopped) log("warn", "the proof failed", { error: (error as Error).message });
     }
   }
 
@@ -146,7 +146,7 @@ export class Proofs {
     } catch (error) {
       if (this.#isStopped) return;
       const { message } = error as Error;
-      if (message !== this.#error) log("warn", "no proof", { error: message });
+      if (message !== this.#error) log("warn", "the proof failed", { error: message });
       this.#error = message;
     }
   }
@@ -161,12 +161,12 @@ export class Proofs {
     onVerdict(verdict);
     if (verdict === "equal") {
       this.#failure = null;
-      log("info", "the table does what is wanted", { seconds });
+      log("info", "the installed table equals the desired one", { seconds });
     } else if (verdict in FAILURES) {
       this.#failure = this.#last;
       if (verdict !== failedBefore) log("error", FAILURES[verdict]!, { verdict, witness });
     } else if (verdict !== before)
-      log("warn", "cannot prove that the table does what is wanted", { verdict, witness });
+      log("warn", "cannot prove that the installed table equals the desired one", { verdict, witness });
     this.#remind(verdict !== failedBefore);
   }
 
@@ -178,7 +178,7 @@ export class Proofs {
     if (this.#failure === null || this.#isStopped) return;
     this.#reminder = setTimeout(() => {
       const { verdict, witness, at } = this.#failure!;
-      this.#options.log("error", `${FAILURES[verdict]!}, still`, { verdict, witness, since: at });
+      this.#options.log("error", `still: ${FAILURES[verdict]!}`, { verdict, witness, since: at });
       this.#remind(true);
     }, this.#options.remindMs ?? REMIND_MS);
   }

@@ -35,7 +35,9 @@ function read(path: string): Map<string, Entry> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return new Map();
     if (error instanceof SyntaxError || error instanceof TypeError)
-      throw new StateError(`${path}: is damaged; remove it to begin without addresses in quarantine`);
+      throw new StateError(
+        `${path}: not a valid quarantine file; remove it to start without addresses in quarantine`,
+      );
     throw new StateError(`${path}: ${(error as Error).message}`);
   }
 }
@@ -126,7 +128,7 @@ export class Quarantine {
       writeWhole(this.#path, `${JSON.stringify(Object.fromEntries(this.#entries))}\n`);
       this.#problem = null;
     } catch (error) {
-      this.#problem = `${this.#path}: addresses in quarantine are not written down: ${(error as Error).message}`;
+      this.#problem = `${this.#path}: cannot write the addresses in quarantine: ${(error as Error).message}`;
     }
   }
 }

@@ -9,19 +9,20 @@ import { type Intent, LIMITS } from "../intent/index.ts";
 import { flowText, Recognizer } from "../pipeline/index.ts";
 import { formatIpv4 } from "../wire/index.ts";
 import { Announcements, type DoubleOwner } from "./announcements.ts";
+import type { Audit } from "./audit.ts";
 import { Desired } from "./desired-state.ts";
 import { DesiredVms } from "./desired-vms.ts";
 import { diff } from "./flow-changes.ts";
 import type { FlowEntry } from "./flow-entry.ts";
 import { FlowWriter, type PlanCheck } from "./flow-writer.ts";
-import type { Audit, Log } from "./log.ts";
+import type { Log } from "./log.ts";
 import type { Observed } from "./observed-state.ts";
 import { type Observation, Observer } from "./observer.ts";
 import type { Bridge } from "./ofctl-bridge.ts";
 import { lineOf } from "./ofctl-text.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { Resync } from "./resync.ts";
-import { addressOf, Fabric, hostPrefix, type NextHopResolver } from "./rib.ts";
+import { addressOf, hostPrefix, type NextHopResolver, Rib } from "./rib.ts";
 import type { VmDirectory } from "./vm-directory.ts";
 import { type Gate, Waits } from "./waits.ts";
 
@@ -96,7 +97,7 @@ const newTally = (): Tally => ({
 });
 
 export class Reconciler {
-  readonly fabric: Fabric;
+  readonly rib: Rib;
   readonly desired: Desired;
   readonly vms: DesiredVms;
   readonly #options: ReconcilerOptions;
@@ -112,8 +113,8 @@ export class Reconciler {
     const { base, bridge, announcer, audit, lingerMs, clock = Date.now, mayBeEmpty = false } = options;
     this.#announcements = new Announcements({ announcer, audit, clock, lingerMs });
     this.vms = new DesiredVms({ ...options, clock, mayBeEmpty });
-    this.fabric = new Fabric(options.ownNextHop, LIMITS.routes - base.routes.count);
-    if (!options.hasRoutes) this.fabric.isComplete = true;
+    this.rib = new Rib(options.ownNextHop, LIMITS.routes - base.routes.count);
+    if (!options.hasRoutes) this.rib.isComplete = true;
     const labels = options.isLabelled === false ? [] : [base.label];
     this.desired = new Desired(base, options.ownNextHop, labels, bridge.tagOf);
     this.#observer = new Observer(bridge, new Recognizer(this.desired.hypervisor), this.desired);
@@ -192,7 +193,7 @@ export class Reconciler {
 
   /** Local addresses that another router announces too. */
   doubleOwners(): DoubleOwner[] {
-    return this.#announcements.doubleOwners(this.desired.announcements, this.fabric);
+    return this.#announcements.doubleOwners(this.desired.announcements, this.rib);
   }
 
   /**
@@ -220,7 +221,7 @@ export class Reconciler {
       await this.#announce(tally);
     }
     const { quarantine, audit } = this.#options;
-    for (const problem of [quarantine.problem, audit.mend(), this.fabric.problem])
+    for (const problem of [quarantine.problem, audit.retry(), this.rib.problem])
       if (problem !== null) tally.problems.push(problem);
     return { isFull, ...tally, milliseconds: performance.now() - startedAt };
   }
@@ -286,10 +287,10 @@ export class Reconciler {
       if (vms === null) return null;
       for (const key of this.desired.setVms(vms)) changed.add(key);
     }
-    this.#isTableComplete = this.fabric.isComplete;
-    const prefixes = this.fabric.takeChanged();
-    for (const prefix of this.desired.movedRoutes(this.fabric, resolver)) prefixes.add(prefix);
-    for (const key of this.desired.setRoutes(this.fabric, prefixes, resolver)) changed.add(key);
+    this.#isTableComplete = this.rib.isComplete;
+    const prefixes = this.rib.takeChanged();
+    for (const prefix of this.desired.movedRoutes(this.rib, resolver)) prefixes.add(prefix);
+    for (const key of this.desired.setRoutes(this.rib, prefixes, resolver)) changed.add(key);
     for (const key of changed) this.#waits.forget(key);
     if (scope === "all") {
       for (const key of this.observed!.foreign.keys())

@@ -45,7 +45,7 @@ export function parsePrefix(text: string): { prefix: number; length: number } | 
 export const hostPrefix = (address: string): string => `${address}/32`;
 export const addressOf = (prefix: string): string => prefix.replace(/\/32$/, "");
 
-export class Fabric {
+export class Rib {
   readonly #entries = new Map<string, Entry>();
   #changed = new Set<string>();
   readonly #ownNextHop: string | null;
@@ -79,7 +79,7 @@ export class Fabric {
     if (this.#waiting.size === 0) return null;
     const [first] = this.#waiting.keys();
     const count = formatCount(this.#waiting.size);
-    return `${count} routes of the fabric are left out, ${first} the first of them: there is room for ${formatCount(this.#most)}`;
+    return `skipped ${count} routes of the fabric, the first is ${first}: the limit is ${formatCount(this.#most)} routes`;
   }
 
   apply(changes: readonly RouteChange[], isComplete: boolean): void {
@@ -162,8 +162,8 @@ export class Fabric {
 }
 
 function problemOf(isPrefix: boolean, labels: readonly number[]): string | null {
-  if (!isPrefix) return "is no IPv4 prefix without host bits";
-  if (labels.length > LABELS_MAX) return `has ${labels.length} labels; the switch holds ${LABELS_MAX}`;
+  if (!isPrefix) return "is not an IPv4 prefix without host bits";
+  if (labels.length > LABELS_MAX) return `has ${labels.length} labels; the limit is ${LABELS_MAX}`;
   const odd = labels.find(label => label < LABEL_MIN || label > LABEL_MAX);
   return odd === undefined ? null : `has the reserved label ${odd}`;
 }

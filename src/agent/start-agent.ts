@@ -10,10 +10,11 @@ import { StateError, type UnixServer } from "../host/index.ts";
 import type { Intent } from "../intent/index.ts";
 import { type Ignored, NO_PORT_KINDS } from "../verify/index.ts";
 import { Agent } from "./agent.ts";
-import { PatientAnnouncer } from "./announcer-timeout.ts";
+import { TimeoutAnnouncer } from "./announcer-timeout.ts";
+import { Audit } from "./audit.ts";
 import { startServer, takeOver } from "./http-api.ts";
 import { LiveBridge } from "./live-bridge.ts";
-import { Audit, type Log } from "./log.ts";
+import type { Log } from "./log.ts";
 import { type AttachedBridge, bridgeAddress, OfctlBridge } from "./ofctl-bridge.ts";
 import { portKindsOf } from "./port-types.ts";
 import { Prover, type ProverOptions, planCheck } from "./proof-client.ts";
@@ -109,7 +110,9 @@ function checkFolder(option: string, path: string, mayCreate: boolean): void {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT")
-      throw new StateError(`${option} ${path}: there is no such folder; create it, or add --create-folders`);
+      throw new StateError(
+        `${option} ${path}: this folder does not exist; create it, or add --create-folders`,
+      );
     if (code !== "EEXIST") throw new StateError(`${option} ${path}: ${(error as Error).message}`);
   }
   throw new StateError(`${option} ${path}: is not a folder`);
@@ -121,7 +124,7 @@ async function start(settings: AgentSettings): Promise<Running> {
   checkFolder("--vms", settings.vms, mayCreate);
   checkFolder("--state", settings.state, mayCreate);
   if (settings.isTakingOver && (await takeOver(settings.socket)))
-    log("info", "the agent before has handed over");
+    log("info", "the previous agent has handed over");
   const { agent, announcer, audit, bridge } = partsOf(settings);
   let onHandover: () => void = () => undefined;
   const handover = new Promise<void>(resolve => {
@@ -133,7 +136,7 @@ async function start(settings: AgentSettings): Promise<Running> {
   peers?.onResolved(() => agent.nudge());
   if (announcer !== null) announcer.onBack = () => agent.nudge();
   const detach = bridge.attach(isThere => {
-    log("warn", isThere ? "the switch is back" : "the switch went away");
+    log("warn", isThere ? "the switch is back" : "lost the switch");
     agent.switchChanged();
   });
   const keeper = keepSocket(server, log, onHandover);
@@ -165,13 +168,13 @@ function keepSocket(server: UnixServer, log: Log, onTaken: () => void): NodeJS.T
     try {
       if (await server.keep()) said = "";
       else {
-        log("error", "another agent has the socket by now; this one ends");
+        log("error", "another agent uses the socket now; this agent stops");
         onTaken();
       }
     } catch (error) {
       const { message } = error as Error;
       if (message !== said)
-        log("error", "the socket was removed and cannot be made anew", { error: message });
+        log("error", "the socket was removed and cannot be created again", { error: message });
       said = message;
     }
   };
@@ -189,7 +192,7 @@ function proverOptions({ base, live, database, ignored = new Set() }: AgentSetti
 
 function partsOf(settings: AgentSettings): {
   readonly agent: Agent;
-  readonly announcer: PatientAnnouncer | null;
+  readonly announcer: TimeoutAnnouncer | null;
   readonly audit: Audit;
   readonly bridge: AttachedBridge;
 } {
@@ -202,7 +205,7 @@ function partsOf(settings: AgentSettings): {
       : new LiveBridge(settings.live, base);
   const quarantine = new Quarantine(join(state, "quarantine.json"), settings.quarantineSeconds * 1000);
   const prover = settings.isProved ? new Prover(proverOptions(settings)) : null;
-  const announcer = peers === null ? null : new PatientAnnouncer(peers.announcer);
+  const announcer = peers === null ? null : new TimeoutAnnouncer(peers.announcer);
   const isChecked = prover !== null && !settings.isForced;
   const reconciler = new Reconciler({
     base,

@@ -281,7 +281,8 @@ export class VmDirectory {
       checkKind(stats);
       // Somebody may have put a link in the place of a folder meanwhile.
       if (isLink && !openedAt(file, target).startsWith(`${folder}/`)) throw new Error(OUTSIDE);
-      if (stats.size > BYTES_MAX) throw new Error(`has ${stats.size} bytes; a VM has ${BYTES_MAX} at most`);
+      if (stats.size > BYTES_MAX)
+        throw new Error(`has ${stats.size} bytes; the limit for a VM file is ${BYTES_MAX}`);
       return { text: readFileSync(file, "utf8"), modifiedMs: stats.mtimeMs };
     } finally {
       closeSync(file);
@@ -289,8 +290,7 @@ export class VmDirectory {
   }
 }
 
-const OUTSIDE =
-  "is a link to a file outside of this directory, which is not followed; put the file itself here";
+const OUTSIDE = "is a symbolic link to a file outside this directory; copy the file here";
 
 /** What a file says, as far as it is not known from before. */
 function parsed(
@@ -327,7 +327,7 @@ function checkKind(stats: Kind): void {
       : stats.isSocket()
         ? "a socket"
         : "a device";
-  throw new Error(`is ${what}, not a regular file; a VM is a file of YAML`);
+  throw new Error(`is ${what}, not a regular file; expected a YAML file`);
 }
 
 /** Where an open file lies by now; where the system does not tell, where it was looked for. */

@@ -169,13 +169,13 @@ function socketProblem(address: string, details: string): string | null {
   const path = fileOf(address);
   const code = /connect (E[A-Z]+)/.exec(details)?.[1];
   if (path === null || code === undefined) return null;
-  if (code === "EACCES") return "this process may not open the socket; it belongs to another user";
+  if (code === "EACCES") return "this process may not open the socket: another user owns it";
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined)
-    return `there is no such socket; start gobgpd with --api-hosts ${address}, or correct the address`;
+    return `the socket does not exist; start gobgpd with --api-hosts ${address}, or correct the address`;
   if (!stats.isSocket()) return "this is not a socket";
   if (code !== "ECONNREFUSED") return null;
-  return `no process listens at the socket; a gobgpd that was killed leaves it behind, and the next one cannot start before: rm ${path}`;
+  return `no process listens on the socket; a killed gobgpd has left it, and the next one cannot start until you run rm ${path}`;
 }
 
 /** What gRPC said, as one line. */
@@ -322,7 +322,8 @@ export class Gobgp3 implements Daemon {
       throw new BgpError(`${prefix}: labelled unicast needs a label (RFC 8277, section 2)`);
     if (!isWithdraw && this.#family === "unicast" && labels.length > 0)
       throw new BgpError(`${prefix}: plain unicast carries no label, expected none of ${labels.join("/")}`);
-    if (parseIpv4(nextHop) === null) throw new BgpError(`${prefix}: next hop ${nextHop} is no IPv4 address`);
+    if (parseIpv4(nextHop) === null)
+      throw new BgpError(`${prefix}: next hop "${nextHop}" is not an IPv4 address`);
     // What a withdrawal carries as label is ignored by all who read it (RFC 8277, section 2.4).
     const nlri = encode(NLRI[this.#family], { labels, prefix_len: length, prefix: address });
     const attributes = [
@@ -445,7 +446,7 @@ function any(name: string, message: object): { type_url: string; value: Buffer }
 function splitPrefix(prefix: string): [string, number] {
   const [address = "", length = "", ...rest] = prefix.split("/");
   const isPrefix = rest.length === 0 && parseIpv4(address) !== null && /^(?:[12]?\d|3[0-2])$/.test(length);
-  if (!isPrefix) throw new BgpError(`${prefix} is no IPv4 prefix, expected one such as 203.0.113.7/32`);
+  if (!isPrefix) throw new BgpError(`"${prefix}" is not an IPv4 prefix; expected for example 203.0.113.7/32`);
   return [address, Number(length)];
 }
 

@@ -55,7 +55,7 @@ export class NextHops {
     retryMs = RETRY_MS,
   }: NextHopOptions = {}) {
     for (const [address, mac] of table ?? []) {
-      if (parseIpv4(address) === null) throw new BgpError(`next hop ${address} is no IPv4 address`);
+      if (parseIpv4(address) === null) throw new BgpError(`next hop "${address}" is not an IPv4 address`);
       this.#table.set(address, checkedMac(mac, address));
     }
     this.#gateway = gateway === undefined ? null : checkedMac(gateway, "the gateway");
@@ -136,9 +136,11 @@ export class NextHops {
 function checkedMac(text: string, whose: string): number {
   const mac = parseMac(text);
   if (mac === null)
-    throw new BgpError(`MAC of ${whose}: ${text} is none, expected one such as 02:00:00:00:00:fe`);
+    throw new BgpError(
+      `MAC of ${whose}: "${text}" is not a MAC address; expected for example 02:00:00:00:00:fe`,
+    );
   if (mac === 0 || isGroupMac(mac))
-    throw new BgpError(`MAC of ${whose}: ${text} is no address of a single station`);
+    throw new BgpError(`MAC of ${whose}: "${text}" is zero or a group address; expected a unicast address`);
   return mac;
 }
 

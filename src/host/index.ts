@@ -4,7 +4,7 @@ export { type Daemons, runProgram, SwitchError, startDaemons } from "./child-pro
 export { socketOf, watchPresence, watchSocket } from "./connection-watch.ts";
 export { type LiveBridge, type LiveOptions, readLiveBridge } from "./dump-bridge.ts";
 export type { PacketIn, PacketInReason } from "./openflow-messages.ts";
-export { ReadyProgram } from "./prestarted-process.ts";
+export { PrestartedProcess } from "./prestarted-process.ts";
 export {
   ask,
   type HttpAnswer,

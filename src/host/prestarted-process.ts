@@ -24,7 +24,7 @@ interface Waiting {
   readonly ended: Promise<Ended>;
 }
 
-export class ReadyProgram {
+export class PrestartedProcess {
   readonly #program: string;
   readonly #words: readonly string[];
   readonly #timeoutMs: number;

@@ -306,7 +306,9 @@ test("the table is proved after a quiet moment, and drift is shown with a frame"
   onStage(async ({ sw, place, said, start }) => {
     const { agent } = await start({ isProved: true });
     place.drop(vmOf(1));
-    await until("a proof", () => said.some(({ message }) => message === "the table does what is wanted"));
+    await until("a proof", () =>
+      said.some(({ message }) => message === "the installed table equals the desired one"),
+    );
     await new OfctlBridge(managementOf(sw)).bundle(
       "modify_strict table=30,priority=200,ip,nw_dst=203.0.113.1 actions=output:1\n",
     );
@@ -322,7 +324,9 @@ test("a flow of somebody else's is found by the next look, proved, and told once
   onStage(async ({ sw, place, said, start }) => {
     const { agent } = await start({ isProved: true });
     place.drop(vmOf(1));
-    await until("a proof", () => said.some(({ message }) => message === "the table does what is wanted"));
+    await until("a proof", () =>
+      said.some(({ message }) => message === "the installed table equals the desired one"),
+    );
     said.length = 0;
     await new OfctlBridge(managementOf(sw)).bundle(
       "add cookie=0xbad,table=30,priority=900,ip,nw_dst=203.0.113.1 actions=drop\n",
@@ -420,7 +424,7 @@ test("slash32 agent: killed with -9 and started again, no flow that is right is 
     for (const flow of flows) assert.match(flow, /cookie=0x66/, "only the new VM's rows");
     const examined = await program(["agent", "doctor", ...words]).ended;
     assert.is(examined.code, 0, examined.stdout);
-    assert.match(examined.stdout, /ok {5}socket .*: an agent runs \(200\), answered in/);
+    assert.match(examined.stdout, /ok {5}socket .*: an agent is running \(200\), answered in/);
     second.child.kill("SIGTERM");
     assert.is((await second.ended).code, 0);
     assert.not.ok(existsSync(socket));

@@ -131,16 +131,13 @@ test("routes come, change their next hop, and go", () =>
   onScene(async scene => {
     const reconciler = scene.reconciler({ hasRoutes: true });
     const prefixes = Array.from({ length: 3000 }, (_, n) => `198.51.${n >> 8}.${n & 255}/32`);
-    reconciler.fabric.apply(
+    reconciler.rib.apply(
       prefixes.map((prefix, n) => best(prefix, 1000 + n)),
       true,
     );
     assert.is((await reconciler.reconcile("all")).added, 3000);
     await scene.assertVms([], 3001);
-    reconciler.fabric.apply(
-      [best(prefixes[7]!, 77, "10.0.0.8"), { type: "gone", prefix: prefixes[8]! }],
-      false,
-    );
+    reconciler.rib.apply([best(prefixes[7]!, 77, "10.0.0.8"), { type: "gone", prefix: prefixes[8]! }], false);
     const { changed, removed, problems } = await reconciler.reconcile("routes");
     assert.equal([changed, removed, problems], [1, 1, []]);
     const { routes } = await scene.bridge.intent();
@@ -219,11 +216,11 @@ test("an agent over live ports follows files, and proves what is in force", () =
     try {
       scene.place.drop(vmOf(1));
       await until(() => scene.has("tap101"));
-      await until(() => said.includes("the table does what is wanted"));
+      await until(() => said.includes("the installed table equals the desired one"));
       await scene.assertVms([vmOf(1)]);
       await ask(scene.socket, "PATCH", "/v1/intent", '{"routes":{"remove":["0.0.0.0/0"]}}');
       assert.ok((await running.agent.request("all")).drifted.includes("40/100/ip"));
-      await until(() => said.includes("what others changed, as a frame meets it"));
+      await until(() => said.includes("effect of the changes that another party made"));
       await scene.assertVms([vmOf(1)]);
       await scene.live!.end("SIGKILL");
       await scene.start();
@@ -258,7 +255,7 @@ test(`random VM files and routes over many rounds, agents that begin anew among 
     const model = new Map<number, Vm>();
     const routes = new Map<string, number>();
     let reconciler = scene.reconciler({ hasRoutes: true });
-    reconciler.fabric.apply([], true);
+    reconciler.rib.apply([], true);
     await reconciler.reconcile("all");
     for (let step = 0; step < 150; step++) {
       const n = 1 + r.below(12);
@@ -279,15 +276,12 @@ test(`random VM files and routes over many rounds, agents that begin anew among 
         const isGone = routes.has(prefix) && r.chance(40);
         if (isGone) routes.delete(prefix);
         else routes.set(prefix, 100 + r.below(40));
-        reconciler.fabric.apply(
-          [isGone ? { type: "gone", prefix } : best(prefix, routes.get(prefix)!)],
-          false,
-        );
+        reconciler.rib.apply([isGone ? { type: "gone", prefix } : best(prefix, routes.get(prefix)!)], false);
       }
       const isNew = r.chance(8);
       if (isNew) {
         reconciler = scene.reconciler({ hasRoutes: true });
-        reconciler.fabric.apply(
+        reconciler.rib.apply(
           [...routes].map(([prefix, label]) => best(prefix, label)),
           true,
         );

@@ -24,7 +24,7 @@ for (const [foreign, part] of FOREIGN)
     const ignoring = new Prover({ ignored: new Set([part]) });
     try {
       const refusal = await planCheck(prover, [], SECONDS)(OURS, foreign);
-      assert.match(refusal ?? "", `--ignore ${part} leaves that out`);
+      assert.match(refusal ?? "", `--ignore ${part} excludes it`);
       assert.is(await planCheck(ignoring, [], SECONDS)(OURS, foreign), null);
     } finally {
       await Promise.all([prover.close(), ignoring.close()]);

@@ -231,7 +231,10 @@ test("a migration walks by steps, each with one bundle; jumps are refused and ch
     await reconciler.reconcile("vms");
     assert.equal(announcer.history, []);
     assert.is(reconciler.vms.refusals[0]!.code, "jump");
-    assert.match(reconciler.vms.refusals[0]!.message, "from l2 to l3 is more than one step; dual-l2 is next");
+    assert.match(
+      reconciler.vms.refusals[0]!.message,
+      "path l2 to l3 is more than one step; the next step is dual-l2",
+    );
     await assertFlows(sw, [vmOf(1, "l2"), vmOf(2)]);
     // A new agent knows the path by the rows.
     const next = reconcilerOf(place, bridge, announcer);
@@ -243,13 +246,10 @@ test("a migration walks by steps, each with one bundle; jumps are refused and ch
 test("routes come, change and go; before the table is complete none is removed", () =>
   onStage(async ({ sw, place, announcer, bridge }) => {
     const reconciler = reconcilerOf(place, bridge, announcer, { hasRoutes: true });
-    reconciler.fabric.apply([best("198.51.100.1/32", 2001), best("198.51.100.2/32", 2002)], true);
+    reconciler.rib.apply([best("198.51.100.1/32", 2001), best("198.51.100.2/32", 2002)], true);
     await reconciler.reconcile("all");
     assert.match(await sw.dumpFlows(), /nw_dst=198\.51\.100\.2 actions=[^\n]*set_field:2002->mpls_label/);
-    reconciler.fabric.apply(
-      [best("198.51.100.2/32", 2009), { type: "gone", prefix: "198.51.100.1/32" }],
-      false,
-    );
+    reconciler.rib.apply([best("198.51.100.2/32", 2009), { type: "gone", prefix: "198.51.100.1/32" }], false);
     const report = await reconciler.reconcile("routes");
     assert.equal([report.added, report.changed, report.removed], [0, 1, 1]);
     const next = reconcilerOf(place, bridge, announcer, { hasRoutes: true });
@@ -259,13 +259,13 @@ test("routes come, change and go; before the table is complete none is removed",
       [0, 0, 0],
       "nothing is known of the fabric yet",
     );
-    next.fabric.apply([best("198.51.100.3/32", 2003)], true);
+    next.rib.apply([best("198.51.100.3/32", 2003)], true);
     const complete = await next.reconcile("all");
     assert.equal([complete.added, complete.removed], [1, 1]);
-    next.fabric.lose();
-    next.fabric.apply([best("198.51.100.4/32", 2004)], false);
-    assert.equal([(await next.reconcile("all")).removed, next.fabric.count], [0, 2]);
-    next.fabric.apply([{ type: "gone", prefix: "198.51.100.3/32" }], true);
+    next.rib.lose();
+    next.rib.apply([best("198.51.100.4/32", 2004)], false);
+    assert.equal([(await next.reconcile("all")).removed, next.rib.count], [0, 2]);
+    next.rib.apply([{ type: "gone", prefix: "198.51.100.3/32" }], true);
     assert.is((await next.reconcile("routes")).removed, 1);
     assert.match(await sw.dumpFlows(), "198.51.100.4");
     assert.not.match(await sw.dumpFlows(), "198.51.100.3");
@@ -275,14 +275,14 @@ test("a table that is completed while a round withdraws is the next round's: no 
   onStage(async ({ sw, place, announcer, bridge }) => {
     place.drop(vmOf(1));
     const before = reconcilerOf(place, bridge, announcer, { hasRoutes: true });
-    before.fabric.apply([best("198.51.100.1/32", 2001)], true);
+    before.rib.apply([best("198.51.100.1/32", 2001)], true);
     await before.reconcile("all");
     place.take(101);
     const next = reconcilerOf(place, bridge, announcer, { hasRoutes: true });
     const withdraw = announcer.withdraw.bind(announcer);
     announcer.withdraw = async prefixes => {
       await withdraw(prefixes);
-      next.fabric.apply([best("198.51.100.1/32", 2001)], true);
+      next.rib.apply([best("198.51.100.1/32", 2001)], true);
     };
     bridge.bundles.length = 0;
     await next.reconcile("all");
@@ -296,10 +296,10 @@ test("routes go as fast as they come, however many share their cookie", () =>
   onStage(async ({ sw, place, bridge }) => {
     const reconciler = reconcilerOf(place, bridge, null, { hasRoutes: true });
     const prefixes = Array.from({ length: 20_000 }, (_, index) => `10.0.${index >> 8}.${index & 255}/32`);
-    reconciler.fabric.apply([], true);
+    reconciler.rib.apply([], true);
     await reconciler.reconcile("all");
     const timed = async (changes: readonly RouteChange[]): Promise<ReconcileReport> => {
-      reconciler.fabric.apply(changes, false);
+      reconciler.rib.apply(changes, false);
       return reconciler.reconcile("routes");
     };
     const come = await timed(prefixes.map(prefix => best(prefix, 2000)));
@@ -320,10 +320,10 @@ test("a next hop without a MAC: the row that is there stays, and no other comes"
     let isKnown = true;
     const options = { hasRoutes: true, resolver: (hop: string) => (isKnown ? resolver(hop) : null) };
     const reconciler = reconcilerOf(place, bridge, announcer, options);
-    reconciler.fabric.apply([best("198.51.100.1/32", 2001)], true);
+    reconciler.rib.apply([best("198.51.100.1/32", 2001)], true);
     await reconciler.reconcile("all");
     isKnown = false;
-    reconciler.fabric.apply([best("198.51.100.1/32", 2007), best("198.51.100.2/32", 2002)], false);
+    reconciler.rib.apply([best("198.51.100.1/32", 2007), best("198.51.100.2/32", 2002)], false);
     const report = await reconciler.reconcile("all");
     assert.equal([report.added, report.changed, report.removed], [0, 0, 0]);
     assert.match(await sw.dumpFlows(), "set_field:2001->mpls_label");
@@ -337,10 +337,10 @@ test("a next hop that got another MAC: all its routes follow in the next round",
     let offset = 0;
     const options = { hasRoutes: true, resolver: (hop: string) => resolver(hop)! + offset };
     const reconciler = reconcilerOf(place, bridge, announcer, options);
-    reconciler.fabric.apply([best("198.51.100.1/32", 2001), best("198.51.100.2/32", 2002)], true);
+    reconciler.rib.apply([best("198.51.100.1/32", 2001), best("198.51.100.2/32", 2002)], true);
     await reconciler.reconcile("all");
     offset = 0x1000;
-    reconciler.fabric.apply([best("198.51.100.2/32", 2003)], false);
+    reconciler.rib.apply([best("198.51.100.2/32", 2003)], false);
     assert.is((await reconciler.reconcile("routes")).changed, 2);
     assert.is((await sw.dumpFlows()).split("set_field:02:00:00:00:11:09->eth_dst").length - 1, 2);
     assert.is((await reconciler.reconcile("all")).changed, 0);
@@ -612,15 +612,15 @@ test("double ownership is seen, and our own announcement is none", () =>
   onStage(async ({ place, announcer, bridge }) => {
     const reconciler = reconcilerOf(place, bridge, announcer, { hasRoutes: true });
     place.drop(vmOf(1));
-    reconciler.fabric.apply([best("203.0.113.1/32", 1001, "10.0.0.1")], true);
+    reconciler.rib.apply([best("203.0.113.1/32", 1001, "10.0.0.1")], true);
     await reconciler.reconcile("all");
     assert.equal(reconciler.doubleOwners(), []);
-    reconciler.fabric.apply([best("203.0.113.1/32", 1007, "10.0.0.7")], false);
+    reconciler.rib.apply([best("203.0.113.1/32", 1007, "10.0.0.7")], false);
     await reconciler.reconcile("routes");
     const claimed = { prefix: "203.0.113.1/32", vm: 101, nextHop: "10.0.0.7", originator: null };
     assert.equal(reconciler.doubleOwners(), [claimed]);
     // Announced here, ours is the best path, and only the list of all paths has the other.
-    reconciler.fabric.apply([{ type: "gone", prefix: claimed.prefix }], false);
+    reconciler.rib.apply([{ type: "gone", prefix: claimed.prefix }], false);
     await reconciler.reconcile("routes");
     assert.equal(reconciler.doubleOwners(), []);
     announcer.contested = [{ ...claimed, labels: [1007] }];

@@ -1,7 +1,7 @@
 /** A program that waits for its input: used once, replaced, ended with its owner; and what it says when it goes wrong. */
 import { readFileSync } from "node:fs";
 import { run } from "../../src/agent/ofctl-bridge.ts";
-import { ReadyProgram } from "../../src/host/prestarted-process.ts";
+import { PrestartedProcess } from "../../src/host/prestarted-process.ts";
 import { assert, suite, WAIT_MS } from "../harness.ts";
 
 const test = suite("control: a program that is ready");
@@ -9,7 +9,7 @@ const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(r
 
 /** A shell that says its id and what it is given. It has no child, which would keep its pipes open when it is killed. */
 const ECHO = 'echo $$; while read -r line; do echo "$line"; done; echo no >&2; exit 3';
-const echo = (timeoutMs = WAIT_MS) => new ReadyProgram("sh", ["-c", ECHO], timeoutMs);
+const echo = (timeoutMs = WAIT_MS) => new PrestartedProcess("sh", ["-c", ECHO], timeoutMs);
 
 /** Children of this process that are a shell of ours: by name, as the kernel tells. */
 function children(): number[] {
@@ -65,7 +65,7 @@ test("a bridge without OpenFlow 1.3 is said to be one: ovs-ofctl itself speaks o
   const error = await run("sh", ["-c", script], null).catch((found: Error) => found);
   assert.match(
     String(error),
-    /sh: x: failed to connect to socket \(Broken pipe\); it speaks no OpenFlow 1\.3, which/,
+    /sh: x: failed to connect to socket \(Broken pipe\); OpenFlow 1\.3 is not enabled on the bridge; run ovs-vsctl/,
   );
 });
 
@@ -75,10 +75,10 @@ test("two at once, one that hangs, and one that is not there", async () => {
   assert.match(both[0]!.output, /\nd\n$/);
   assert.match(both[1]!.output, /\ne\n$/);
   program.close();
-  const hanging = new ReadyProgram("sleep", ["60"], 50);
+  const hanging = new PrestartedProcess("sleep", ["60"], 50);
   assert.is((await hanging.run("")).code, null);
   hanging.close();
-  const missing = new ReadyProgram("slash32-is-not-there", [], WAIT_MS);
+  const missing = new PrestartedProcess("slash32-is-not-there", [], WAIT_MS);
   assert.is((await missing.run("")).error?.code, "ENOENT");
   missing.close();
 });
