@@ -1,7 +1,8 @@
 /**
- * Which of the wanted VMs are taken, and on which path: no two may share an id, name, port, MAC or address, none may have an
- * address in quarantine, and a path is left by one step at a time, in the order of a migration (docs/pipeline.md). Pure:
- * the same files, state and clock give the same answer, whatever came first.
+ * Which of the wanted VMs are taken, and on which path: no two may share an id, name, port, MAC or address,
+ * none may have an address in quarantine, and a path is left by one step at a time, in the order of a
+ * migration (docs/pipeline.md). Pure: the same files, state and clock give the same answer, whatever came
+ * first.
  */
 import { formatCount, type Intent, LIMITS, type Limits, type Path, type Vm } from "../intent/index.ts";
 import { formatIpv4, formatMac } from "../wire/index.ts";
@@ -70,8 +71,8 @@ function inOrder(files: readonly VmFile[], present: ReadonlyMap<number, Present>
 }
 
 /**
- * Decides again and again. While nobody is refused and nobody newly comes into another's way, the order of files does not
- * matter, and only those that came, changed or went are looked at.
+ * Decides again and again. While nobody is refused and nobody newly comes into another's way, the order of
+ * files does not matter, and only those that came, changed or went are looked at.
  */
 export class Admission {
   readonly #base: Intent;
@@ -113,7 +114,9 @@ export class Admission {
     return this.#admitted;
   }
 
-  /** Whether a VM that comes beside all others would be taken without a question; if not, `admit` tells why. */
+  /**
+   * Whether a VM that comes beside all others would be taken without a question; if not, `admit` tells why.
+   */
   wouldTake(vm: Vm, present: Present | null, nowMs: number): boolean {
     const isRoom =
       this.#admitted.vms.size < this.#limits.vms &&
@@ -198,8 +201,8 @@ const addressesIn = (vms: Iterable<Vm>): number => {
 };
 
 /**
- * Of VMs that may all be taken, in order, those that an intent has no room for, with the reason. Whoever is there already
- * has its place: a file that comes later takes nobody's.
+ * Of VMs that may all be taken, in order, those that an intent has no room for, with the reason. Whoever is
+ * there already has its place: a file that comes later takes nobody's.
  */
 function beyondLimits(
   base: Intent,

@@ -1,7 +1,8 @@
 /**
- * The agent: when it reconciles, and what it reports. Events of the directory, of the routes and of the API are gathered for
- * a few milliseconds and answered by one reconciliation; every few seconds, after a failure, and when the whole table of
- * routes is known, everything is resynced. Proofs run beside it, after quiet moments, and delay nothing.
+ * The agent: when it reconciles, and what it reports. Events of the directory, of the routes and of the API
+ * are gathered for a few milliseconds and answered by one reconciliation; every few seconds, after a failure,
+ * and when the whole table of routes is known, everything is resynced. Proofs run beside it, after quiet
+ * moments, and delay nothing.
  */
 
 import type { RouteChange, RouteSource } from "../bgp/index.ts";
@@ -29,7 +30,10 @@ export interface AgentOptions {
   readonly ignoredCookies?: readonly bigint[];
   /** Seconds between resyncs: 30. */
   readonly everySeconds?: number;
-  /** How long changes of routes are gathered that follow another, and when they come by the hundred: 20 ms, 100 ms. */
+  /**
+   * How long changes of routes are gathered that follow another, and when they come by the hundred: 20 ms,
+   * 100 ms.
+   */
   readonly batchMs?: number;
   readonly bulkMs?: number;
   /** How long nothing is written before the table is proved, and the least time between proofs: 1 s, 5 s. */
@@ -101,7 +105,10 @@ export class Agent {
     });
   }
 
-  /** Starts: a full reconciliation, then events. Resolves after the first one, whether all could be done or not. */
+  /**
+   * Starts: a full reconciliation, then events. Resolves after the first one, whether all could be done or
+   * not.
+   */
   async start(): Promise<ReconcileReport> {
     const { directory, routes, everySeconds = 30, log, reconciler } = this.#options;
     directory.watch(() => this.#queue.notify("vms", EVENT_MS));
@@ -165,7 +172,7 @@ export class Agent {
       );
   }
 
-  // ── Reports ─────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Reports ──────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The body of GET /v1/status. */
   status(): Readonly<Record<string, unknown>> {
@@ -223,11 +230,12 @@ export class Agent {
     return this.#lastReport !== null && this.#problems().length === 0 && lingersUntil === null;
   }
 
-  // ── Events ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Events ───────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * How long to gather changes of routes. A single one is reconciled at once. Changes that follow each other within a batch
-   * share one reconciliation; the time is longer while a table is sent, because each reconciliation costs a write.
+   * How long to gather changes of routes. A single one is reconciled at once. Changes that follow each other
+   * within a batch share one reconciliation; the time is longer while a table is sent, because each
+   * reconciliation costs a write.
    */
   #gatherMs(count: number): number {
     const { batchMs = BATCH_MS, bulkMs = BULK_MS } = this.#options;

@@ -1,7 +1,7 @@
 /**
- * What is announced for the VMs here, as last known, and the changes to it. The daemon is asked when nothing is known, which
- * is so at first and after anything that failed; what else it announces than /32s is somebody else's. Which addresses should
- * be announced, and when, is the reconciler's to decide.
+ * What is announced for the VMs here, as last known, and the changes to it. The daemon is asked when nothing
+ * is known, which is so at first and after anything that failed; what else it announces than /32s is somebody
+ * else's. Which addresses should be announced, and when, is the reconciler's to decide.
  */
 import type { Announced, Announcer, FabricRoute } from "../bgp/index.ts";
 import type { Audit } from "./audit.ts";
@@ -68,7 +68,9 @@ export class Announcements {
     }
   }
 
-  /** Takes what the daemon said; of the prefixes that were `written` since it was asked, what is known holds. */
+  /**
+   * Takes what the daemon said; of the prefixes that were `written` since it was asked, what is known holds.
+   */
   takeIn({ ours, contested }: Announced, written: ReadonlySet<string>): void {
     const next = new Map(ours.map(route => [route.prefix, route]));
     if (this.#known !== null)
@@ -101,7 +103,10 @@ export class Announcements {
     return missing;
   }
 
-  /** Desired prefixes that another router announces too: before they are announced here its path is the best one. */
+  /**
+   * Desired prefixes that another router announces too: before they are announced here its path is the best
+   * one.
+   */
   doubleOwners(desired: DesiredAnnouncements, rib: Rib): DoubleOwner[] {
     const found: DoubleOwner[] = [];
     const others = new Map(this.#contested.map(route => [route.prefix, route]));

@@ -1,12 +1,16 @@
 /**
- * An announcer that holds nobody up. A daemon that hangs, or is busy with a table, answers late or never, while flows need not
- * wait for it: what takes too long counts as failed, and until it has come to its end everything else fails at once. Whether
- * it was done after all is seen when the daemon is asked again; an answer that came late is kept for whoever asks next. Nobody
- * waits for a list of all paths, and it may take its time.
+ * An announcer that holds nobody up. A daemon that hangs, or is busy with a table, answers late or never,
+ * while flows need not wait for it: what takes too long counts as failed, and until it has come to its end
+ * everything else fails at once. Whether it was done after all is seen when the daemon is asked again; an
+ * answer that came late is kept for whoever asks next. Nobody waits for a list of all paths, and it may take
+ * its time.
  */
 import type { Announced, Announcer, FabricRoute } from "../bgp/index.ts";
 
-/** Time for a few prefixes, and for each of many; to say what is announced, the daemon goes through its whole table. */
+/**
+ * Time for a few prefixes, and for each of many; to say what is announced, the daemon goes through its whole
+ * table.
+ */
 const FEW_MS = 2000;
 const PREFIX_MS = 1;
 const OURS_MS = 8000;

@@ -1,7 +1,7 @@
 /**
- * The audit file: one JSON object per line for each flow and announcement before it is written, and one for how the bundle
- * ended. If the file cannot be written, flows are written all the same, and the missing lines are a problem in the
- * status until there is room again.
+ * The audit file: one JSON object per line for each flow and announcement before it is written, and one for
+ * how the bundle ended. If the file cannot be written, flows are written all the same, and the missing lines
+ * are a problem in the status until there is room again.
  */
 
 import { closeSync, openSync, writeFileSync } from "node:fs";
@@ -25,7 +25,10 @@ export class Audit {
     if (this.#problem !== null) throw new StateError(this.#problem);
   }
 
-  /** Why lines are missing; null: none is. Tries again; the file then has the number of missing lines in their place. */
+  /**
+   * Why lines are missing; null: none is. Tries again; the file then has the number of missing lines in their
+   * place.
+   */
   retry(): string | null {
     if (this.#problem !== null) this.#write([]);
     return this.#problem;

@@ -1,7 +1,8 @@
 /**
- * The desired VMs: those of the intent and of the directory, as far as admission takes them. It reads the files, applies the
- * mass-deletion guard, puts addresses that no VM has any more into quarantine, and answers which file defines a VM. It
- * decides from files, observed flows and announcements alone, so a restart gives the same answer.
+ * The desired VMs: those of the intent and of the directory, as far as admission takes them. It reads the
+ * files, applies the mass-deletion guard, puts addresses that no VM has any more into quarantine, and answers
+ * which file defines a VM. It decides from files, observed flows and announcements alone, so a restart gives
+ * the same answer.
  */
 
 import type { Intent, Vm } from "../intent/index.ts";
@@ -65,8 +66,9 @@ export class DesiredVms {
   }
 
   /**
-   * Reads the files that changed and gives the VMs that are accepted; null if the directory was never readable. `isWhole`:
-   * VMs may have changed without their files. `announced`: prefixes. What is wrong is added to `problems`.
+   * Reads the files that changed and gives the VMs that are accepted; null if the directory was never
+   * readable. `isWhole`: VMs may have changed without their files. `announced`: prefixes. What is wrong is
+   * added to `problems`.
    */
   update(
     isWhole: boolean,
@@ -167,7 +169,10 @@ export class DesiredVms {
     return new Map(observed?.owners.map(id => [id, observed.summaryOf(id)]));
   }
 
-  /** Addresses that are installed or announced and that no VM that had them desires any more go into quarantine. */
+  /**
+   * Addresses that are installed or announced and that no VM that had them desires any more go into
+   * quarantine.
+   */
   #quarantineLost(listing: Listing, announced: Iterable<string>, now: number): void {
     if (listing.hiddenCount > 0) return;
     const { base, quarantine, log } = this.#options;
@@ -189,7 +194,8 @@ export class DesiredVms {
     const known = this.#lost;
     this.#lost = new Set(lost.keys());
     if (lost.size === 0) return;
-    // While a withdrawal cannot be made an address is lost in each resync, and its time may begin anew: logged once.
+    // While a withdrawal cannot be made an address is lost in each resync, and its time may begin anew:
+    // logged once.
     const added = quarantine.add(lost, now).filter(address => !known.has(address));
     if (added.length > 0) log("info", "addresses are in quarantine", { addresses: added });
   }
@@ -198,9 +204,12 @@ export class DesiredVms {
 const hasAddress = (vm: Vm | undefined, address: string): boolean =>
   vm?.addresses.some(own => formatIpv4(own) === address) === true;
 
-/** Whether a file that was there is gone or changed: addresses may have no VM any more. New files come last. */
+/**
+ * Whether a file that was there is gone or changed: addresses may have no VM any more. New files come last.
+ */
 const hasLost = (before: Listing | null, now: Listing): boolean =>
   before === null || before.vms.some((file, index) => now.vms[index] !== file);
 
 const keptText = (path: string, count: number): string =>
-  `${path}: kept ${count} VMs whose files disappeared at once; restore the files, DELETE each VM over the API, or restart with --allow-empty`;
+  `${path}: kept ${count} VMs whose files disappeared at once; restore the files, ` +
+  "DELETE each VM over the API, or restart with --allow-empty";

@@ -1,6 +1,6 @@
 /**
- * What an agent needs, looked at one by one: programs and their versions, sockets and who may open them, folders it writes,
- * what the process may do, and how long each peer takes to answer. Changes nothing.
+ * What an agent needs, looked at one by one: programs and their versions, sockets and who may open them,
+ * folders it writes, what the process may do, and how long each peer takes to answer. Changes nothing.
  */
 
 import { accessSync, constants, readFileSync, statSync } from "node:fs";

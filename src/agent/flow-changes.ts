@@ -1,6 +1,6 @@
 /**
- * The diff: desired and observed flows in, the change set out. Pure; when a change may be written is decided in
- * waits.ts, and how it is spelt in ofctl-text.ts.
+ * The diff: desired and observed flows in, the change set out. Pure; when a change may be written is decided
+ * in waits.ts, and how it is spelt in ofctl-text.ts.
  */
 
 import { type FlowEntry, isSameEntry } from "./flow-entry.ts";

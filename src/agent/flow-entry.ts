@@ -1,15 +1,16 @@
 /**
- * One entry of the switch's flow table, desired or observed: a typed flow of the pipeline under a key. The key stands for
- * table, priority and match, however they are spelt: two flows with one key are one entry to Open vSwitch. An observed
- * flow keeps its text only where it is not as slash32 would print it: foreign flows, and flows that another party changed.
+ * One entry of the switch's flow table, desired or observed: a typed flow of the pipeline under a key. The
+ * key stands for table, priority and match, however they are spelt: two flows with one key are one entry to
+ * Open vSwitch. An observed flow keeps its text only where it is not as slash32 would print it: foreign
+ * flows, and flows that another party changed.
  */
 
 import { canonicalText, parseFlow } from "../openflow/index.ts";
 import {
+  actionsText,
   type FlowText,
   isSameFlow,
   matchText,
-  ownershipOf,
   PIPELINE_ROWS,
   type PipelineFlow,
   printFlow,
@@ -30,7 +31,10 @@ export class FlowEntry {
   readonly flow: PipelineFlow | null;
   /** Null: exactly as `flow` is printed. */
   readonly raw: RawFlow | null;
-  /** Timeouts and flags, which no flow of ours has on Open vSwitch, or the bridge's fingerprint of the VM; else empty. */
+  /**
+   * Timeouts and flags, which no flow of ours has on Open vSwitch, or the bridge's fingerprint of the VM;
+   * else empty.
+   */
   readonly tag: string;
 
   constructor(key: string, flow: PipelineFlow | null, raw: RawFlow | null, tag: string) {
@@ -101,18 +105,39 @@ const PLACES: ReadonlySet<string> = new Set(
   ),
 );
 
-/** The entry of a flow that was read from a dump. */
-export function entryOfText(text: FlowText, tag: string, recognizer: Recognizer): FlowEntry {
-  const { cookie, table, priority, match, actions } = text;
-  const ownership = ownershipOf(cookie, table);
-  const found = ownership === null ? null : recognizer.recognize(text);
-  if (found?.isExact) return entryOf(found.flow, tag);
-  const kind = ownership?.kind ?? null;
-  const raw = { cookie, table, priority, match, actions, kind, owner: ownership?.owner ?? 0 };
-  if (found !== null) return new FlowEntry(keyOfFlow(found.flow), found.flow, raw, tag);
+/** The entry that is known for the key of a dumped flow, if it is printed exactly like it; else null. */
+function sameAsKnown(raw: RawFlow, key: string, tag: string, known: KnownEntries): FlowEntry | null {
+  const entry = known.get(key);
+  if (entry === undefined || entry.raw !== null || entry.tag !== tag) return null;
+  const { kind, owner } = entry.flow!;
+  return kind === raw.kind && owner === raw.owner && actionsText(entry.flow!) === raw.actions ? entry : null;
+}
+
+export type KnownEntries = ReadonlyMap<string, FlowEntry>;
+
+/**
+ * The entry of a flow that was read from a dump; a known one that is printed exactly like it is not made
+ * again.
+ */
+export function entryOfText(
+  raw: RawFlow,
+  tag: string,
+  recognizer: Recognizer,
+  known: KnownEntries,
+): FlowEntry {
+  const { cookie, table, priority, match, actions, kind, owner } = raw;
+  const printed = keyOf(table, priority, match);
+  const same = kind === null ? null : sameAsKnown(raw, printed, tag, known);
+  if (same !== null) return same;
+  const found = kind === null ? null : recognizer.recognize(raw, { kind, owner });
+  // A match with hex numbers may be spelt differently from a desired one.
+  const key = found === null || !match.includes("0x") ? null : keyOfFlow(found.flow);
+  if (found?.isExact) return new FlowEntry(key ?? printed, found.flow, null, tag);
+  const kept = { cookie, table, priority, match, actions, kind, owner };
+  if (found !== null) return new FlowEntry(keyOfFlow(found.flow), found.flow, kept, tag);
   // A flow in a place of the pipeline may obstruct one of ours under another spelling.
-  const respelt = PLACES.has(`${table}/${priority}`) ? respell(text) : null;
-  return new FlowEntry(keyOf(table, priority, respelt?.match ?? match), null, raw, tag);
+  const respelt = PLACES.has(`${table}/${priority}`) ? respell(raw) : null;
+  return new FlowEntry(respelt === null ? printed : keyOf(table, priority, respelt.match), null, kept, tag);
 }
 
 const actionsByEntry = new WeakMap<FlowEntry, string | null>();

@@ -1,6 +1,7 @@
 /**
- * Writes change sets to the bridge: as one bundle, and in halves if the switch rejects it, so that one bad flow keeps no
- * other one out. Where foreign flows share the bridge, the planned table is proved before a full reconciliation writes it.
+ * Writes change sets to the bridge: as one bundle, and in halves if the switch rejects it, so that one bad
+ * flow keeps no other one out. Where foreign flows share the bridge, the planned table is proved before a
+ * full reconciliation writes it.
  */
 
 import type { Audit } from "./audit.ts";
@@ -40,6 +41,9 @@ export interface FlowWriterOptions {
   readonly onWrite: (changes: readonly Change[]) => void;
 }
 
+const REFUSED =
+  "the plan is refused: with the foreign flows on the bridge, the table would differ (--force writes it)";
+
 export class FlowWriter {
   readonly #options: FlowWriterOptions;
   #isRefused = false;
@@ -78,9 +82,7 @@ export class FlowWriter {
       Array.from(entries, entry => `${lineOf(entry)}\n`).join("");
     const problem = await check(textOf(planned.values()), textOf(observed.foreign.values()));
     this.#isRefused = problem !== null;
-    return problem === null
-      ? null
-      : `the plan is refused: with the foreign flows on the bridge, the table would not do what is desired (--force writes it): ${problem}`;
+    return problem === null ? null : `${REFUSED}: ${problem}`;
   }
 
   async #bundle(changes: readonly Change[], cause: string, observed: Observed): Promise<Written> {

@@ -1,7 +1,7 @@
 /**
- * An intent from a bridge: the flows whose cookies are the pipeline's are recognized, and their values are label, uplink, VMs
- * and routes. The intent is compiled again and compared with the dump, so that every flow is either explained or named:
- * nothing is left out silently.
+ * An intent from a bridge: the flows whose cookies are the pipeline's are recognized, and their values are
+ * label, uplink, VMs and routes. The intent is compiled again and compared with the dump, so that every flow
+ * is either explained or named: nothing is left out silently.
  */
 import { type Intent, parseIntent, type Route, type Vm } from "../intent/index.ts";
 import { type Hypervisor, hypervisorOf, type PipelineFlow, Recognizer } from "../pipeline/index.ts";

@@ -1,4 +1,19 @@
-/** The control room's only door: the agent, what joins it to BGP, and what they say to each other. */
+/**
+ * The agent, by its only entry point. The model is that of a Kubernetes controller, level-triggered:
+ *
+ * - desired: desired-vms.ts (VM files, admission, quarantine, mass-deletion guard) and rib.ts (routes by
+ * prefix); desired-state.ts has the flows and announcements that follow from them, by VM and by prefix.
+ * - observed: observed-state.ts has the flows of the bridge; observer.ts and resync.ts are the one way to
+ * read them.
+ * - diff: flow-changes.ts, pure: desired and observed flows in, a change set out. flow-entry.ts is one typed
+ * flow.
+ * - waits.ts: for each flow that is not as desired, one state: the reason why its change waits.
+ * - queue: reconcile-queue.ts runs one reconciliation at a time; reconciler.ts is the order of its steps;
+ * agent.ts turns events and timers into requests; vm-requests.ts does the same for the HTTP API.
+ * - edge: flow-writer.ts writes change sets to a bridge; ofctl-bridge.ts with ofctl-text.ts is the only place
+ * where flows are text; live-bridge.ts writes VMs and routes; bgp-adapter.ts is the one place where agent and
+ * BGP meet.
+ */
 
 export type { Announced, Announcer, FabricRoute, RouteChange, RouteSource } from "../bgp/index.ts";
 export { BgpError } from "../bgp/index.ts";

@@ -1,6 +1,6 @@
 /**
- * The agent's log: one JSON object per line on standard error, by pino. A line has no secret and nothing that acts upon a
- * terminal. The only file that imports pino.
+ * The agent's log: one JSON object per line on standard error, by pino. A line has no secret and nothing that
+ * acts upon a terminal. The only file that imports pino.
  */
 
 import { writeSync } from "node:fs";
@@ -8,6 +8,8 @@ import pino from "pino";
 import { harmlessJson } from "../host/index.ts";
 
 export type Level = "debug" | "info" | "warn" | "error";
+
+const LOST = "log lines were lost";
 
 /** Where log lines go. */
 export type Log = (level: Level, message: string, fields?: Readonly<Record<string, unknown>>) => void;
@@ -19,8 +21,8 @@ export function logTo(fd: number, level: Level): Log {
 }
 
 /**
- * Writes log lines and never fails: lines that a full disk or a closed pipe rejects are dropped, and counted in a line of
- * their own as soon as one can be written again.
+ * Writes log lines and never fails: lines that a full disk or a closed pipe rejects are dropped, and counted
+ * in a line of their own as soon as one can be written again.
  */
 class LogOutput {
   readonly #fd: number;
@@ -36,7 +38,7 @@ class LogOutput {
     const lost =
       this.#lostCount === 0
         ? ""
-        : `${JSON.stringify({ level: 40, time: Date.now(), lost: this.#lostCount, msg: "log lines were lost" })}\n`;
+        : `${JSON.stringify({ level: 40, time: Date.now(), lost: this.#lostCount, msg: LOST })}\n`;
     const bytes = Buffer.from(`${this.#isTorn ? "\n" : ""}${lost}${harmlessJson(line)}`);
     let at = 0;
     try {

@@ -1,7 +1,8 @@
 /**
- * A guard against a directory that is suddenly empty, not mounted, or another one: when nearly all VMs have lost their
- * files at once and nobody asked for it, they stay until their files are back, or each is destroyed by request. It keeps
- * nothing on disk: over a restart, VMs that are installed and in no file are what it sees.
+ * A guard against a directory that is suddenly empty, not mounted, or another one: when nearly all VMs have
+ * lost their files at once and nobody asked for it, they stay until their files are back, or each is
+ * destroyed by request. It keeps nothing on disk: over a restart, VMs that are installed and in no file are
+ * what it sees.
  */
 import type { Listing, VmFile } from "./vm-directory.ts";
 
@@ -42,8 +43,9 @@ export class MassDeleteGuard {
   }
 
   /**
-   * What the directory holds, with the files of VMs that stay. `before`: what it held the last time; `owners`: VMs that are
-   * installed; `isExempt`: those that need no file. VMs that stay without a known file count as hidden.
+   * What the directory holds, with the files of VMs that stay. `before`: what it held the last time;
+   * `owners`: VMs that are installed; `isExempt`: those that need no file. VMs that stay without a known file
+   * count as hidden.
    */
   keep(
     listing: Listing,

@@ -1,7 +1,7 @@
 /**
- * Keeps the observed state: dumps the switch within a reconciliation or beside it, and enters the differences. It knows when
- * the state of the switch is unknown (a failed write or dump, a restarted switch): then only a dump within a
- * reconciliation makes it known again.
+ * Keeps the observed state: dumps the switch within a reconciliation or beside it, and enters the
+ * differences. It knows when the state of the switch is unknown (a failed write or dump, a restarted switch):
+ * then only a dump within a reconciliation makes it known again.
  */
 
 import type { Announcer } from "../bgp/index.ts";
@@ -68,7 +68,10 @@ export class Observer {
     this.#isKnown = false;
   }
 
-  /** Keys of flows, or prefixes, that are written: a resync that goes on meanwhile leaves them as they are known. */
+  /**
+   * Keys of flows, or prefixes, that are written: a resync that goes on meanwhile leaves them as they are
+   * known.
+   */
   noteWritten(names: Iterable<string>): void {
     for (const name of names) this.#resync?.written.add(name);
   }
@@ -94,7 +97,9 @@ export class Observer {
     return resync;
   }
 
-  /** Reads the switch within a reconciliation: nothing is written meanwhile. Rejects when it cannot be read. */
+  /**
+   * Reads the switch within a reconciliation: nothing is written meanwhile. Rejects when it cannot be read.
+   */
   async observe(): Promise<Observation> {
     this.#resync = null;
     const known = this.#observed;

@@ -1,7 +1,8 @@
 /**
- * The switch as the agent uses it: its flows, and changes to them, here both by ovs-ofctl(8) with OpenFlow 1.3; live-bridge.ts
- * does the same for live ports. This is the edge at which flows become text (ofctl-text.ts). A dump is not a snapshot,
- * but nobody else writes our cookies, and the next resync finds what another party wrote meanwhile.
+ * The switch as the agent uses it: its flows, and changes to them, here both by ovs-ofctl(8) with OpenFlow
+ * 1.3; live-bridge.ts does the same for live ports. This is the edge at which flows become text
+ * (ofctl-text.ts). A dump is not a snapshot, but nobody else writes our cookies, and the next resync finds
+ * what another party wrote meanwhile.
  */
 import { spawn } from "node:child_process";
 import { rm, writeFile } from "node:fs/promises";
@@ -12,7 +13,7 @@ import type { Vm } from "../intent/index.ts";
 import type { Recognizer } from "../pipeline/index.ts";
 import type { Desired } from "./desired-state.ts";
 import type { Change } from "./flow-changes.ts";
-import type { FlowEntry } from "./flow-entry.ts";
+import type { FlowEntry, KnownEntries } from "./flow-entry.ts";
 import { bundleOf, entriesOf } from "./ofctl-text.ts";
 
 /** The switch rejected a change or cannot be reached: one line for a person. */
@@ -30,23 +31,31 @@ export class BridgeError extends Error {
 /** What the agent needs of a switch. */
 export interface Bridge {
   /**
-   * Fingerprint of the VM settings that no flow encodes (name, port, MTU). If not null, the bridge writes each VM as a unit:
-   * if one of its flows must wait, all of them wait.
+   * Fingerprint of the VM settings that no flow encodes (name, port, MTU). If not null, the bridge writes
+   * each VM as a unit: if one of its flows must wait, all of them wait.
    */
   readonly tagOf: ((vm: Vm) => string) | null;
-  /** All flows, ours and foreign ones, some at a time as they come. Throws BridgeError, and Error for a malformed line. */
-  flows(recognizer: Recognizer): AsyncIterable<readonly FlowEntry[]>;
-  /** The same as `ovs-ofctl --no-names dump-flows` prints it, lines without their ends; counters may be left out. */
+  /**
+   * All flows, ours and foreign ones, some at a time as they come; entries of `known` that are still the same
+   * are not made again. Throws BridgeError, and Error for a malformed line.
+   */
+  flows(recognizer: Recognizer, known?: KnownEntries): AsyncIterable<readonly FlowEntry[]>;
+  /**
+   * The same as `ovs-ofctl --no-names dump-flows` prints it, lines without their ends; counters may be left
+   * out.
+   */
   lines(): AsyncIterable<readonly string[]>;
-  /** Makes all of these changes or none; `desired` is the state that they lead to. Rejects with BridgeError. */
+  /**
+   * Makes all of these changes or none; `desired` is the state that they lead to. Rejects with BridgeError.
+   */
   write(changes: readonly Change[], desired: Desired): Promise<void>;
 }
 
 /** A bridge for as long as an agent runs. */
 export interface AttachedBridge extends Bridge {
   /**
-   * Begins; calls back whenever the connection is lost, and whenever it is back: by then the switch may have other flows.
-   * Returns a function that ends it, with all that is under way.
+   * Begins; calls back whenever the connection is lost, and whenever it is back: by then the switch may have
+   * other flows. Returns a function that ends it, with all that is under way.
    */
   attach(onChange: (isThere: boolean) => void): () => void;
 }
@@ -61,7 +70,10 @@ export function bridgeAddress(bridge: string, database: string | undefined): str
   return join(dirname(database.replace(/^unix:/, "")), `${bridge}.mgmt`);
 }
 
-/** Runs a program to its end, or until the signal; resolves with its standard output. Rejects with BridgeError. */
+/**
+ * Runs a program to its end, or until the signal; resolves with its standard output. Rejects with
+ * BridgeError.
+ */
 export function run(
   program: string,
   words: readonly string[],
@@ -87,7 +99,8 @@ export function run(
 }
 
 const NO_VERSION =
-  "; OpenFlow 1.3 is not enabled on the bridge; run ovs-vsctl set bridge NAME protocols=OpenFlow10,OpenFlow13";
+  "; OpenFlow 1.3 is not enabled on the bridge; " +
+  "run ovs-vsctl set bridge NAME protocols=OpenFlow10,OpenFlow13";
 
 /** The standard error of a program that failed, as one error. */
 function errorOf(program: string, code: number | null, errorText: string): BridgeError {
@@ -109,7 +122,9 @@ const startErrorOf = (program: string, error: NodeJS.ErrnoException): BridgeErro
     false,
   );
 
-/** Runs a program and yields its standard output as it comes. Throws BridgeError if its exit status is not 0. */
+/**
+ * Runs a program and yields its standard output as it comes. Throws BridgeError if its exit status is not 0.
+ */
 async function* follow(
   program: string,
   words: readonly string[],
@@ -149,8 +164,8 @@ export class OfctlBridge implements AttachedBridge {
     this.#writer = new PrestartedProcess("ovs-ofctl", this.#writeWords("-"), TIMEOUT_SECONDS * 1000);
   }
 
-  async *flows(recognizer: Recognizer): AsyncGenerator<readonly FlowEntry[]> {
-    for await (const lines of this.lines()) yield entriesOf(lines, recognizer);
+  async *flows(recognizer: Recognizer, known?: KnownEntries): AsyncGenerator<readonly FlowEntry[]> {
+    for await (const lines of this.lines()) yield entriesOf(lines, recognizer, known);
   }
 
   async *lines(): AsyncGenerator<readonly string[]> {
@@ -168,8 +183,9 @@ export class OfctlBridge implements AttachedBridge {
   }
 
   /**
-   * Writes all lines of a bundle or none, also when this process is killed meanwhile: a bundle that fits a pipe is written in
-   * one piece, a larger one is a complete file before ovs-ofctl reads it. Half a bundle would be a valid bundle.
+   * Writes all lines of a bundle or none, also when this process is killed meanwhile: a bundle that fits a
+   * pipe is written in one piece, a larger one is a complete file before ovs-ofctl reads it. Half a bundle
+   * would be a valid bundle.
    */
   async bundle(bundle: string): Promise<void> {
     if (bundle.length > PIECE_BYTES) return this.#bundleFile(bundle);

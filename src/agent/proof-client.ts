@@ -1,4 +1,6 @@
-/** The main thread's side of the proof thread: one question at a time, the next when the last was answered. */
+/**
+ * The main thread's side of the proof thread: one question at a time, the next when the last was answered.
+ */
 import { existsSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
@@ -72,7 +74,10 @@ export class Prover {
     this.#options = options;
   }
 
-  /** Proves that table `b` does what table `a` does; both are the thread's afterwards. Rejects when the thread ends. */
+  /**
+   * Proves that table `b` does what table `a` does; both are the thread's afterwards. Rejects when the thread
+   * ends.
+   */
   ask(a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>, maxSeconds: number): Promise<Verdict> {
     const { ignored = new Set<Ignored>(), portKinds = async () => NO_PORT_KINDS } = this.#options;
     const answer = this.#last.then(async () =>
@@ -121,8 +126,8 @@ export class Prover {
 }
 
 /**
- * Judges plans: our rows with everybody else's beside them must do what ours do alone. Flows with an ignored cookie are
- * left out. What cannot be told within `maxSeconds` is refused too.
+ * Judges plans: our rows with everybody else's beside them must do what ours do alone. Flows with an ignored
+ * cookie are left out. What cannot be told within `maxSeconds` is refused too.
  */
 export function planCheck(prover: Prover, ignoredCookies: readonly bigint[], maxSeconds: number): PlanCheck {
   const ignored = ignoredCookies.map(cookie => `cookie=0x${cookie.toString(16)},`);

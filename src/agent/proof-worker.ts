@@ -1,6 +1,6 @@
 /**
- * The thread in which plans and tables are proved, so that a proof of seconds holds up no change. Takes two tables as
- * flow text, answers with the verdict and the first thing that shows a difference, in one line.
+ * The thread in which plans and tables are proved, so that a proof of seconds holds up no change. Takes two
+ * tables as flow text, answers with the verdict and the first thing that shows a difference, in one line.
  */
 import { parentPort } from "node:worker_threads";
 import { FlowColumns } from "../openflow/index.ts";
@@ -44,12 +44,14 @@ function witnessOf({ differences, ambiguous, unknown }: Proof): string | null {
     const last = b.flows.at(-1)?.text ?? "no flow";
     const hex = Buffer.from(frame).toString("hex");
     const change = ports(a) === ports(b) ? `${what} differs` : `goes to ${ports(b)} instead of ${ports(a)}`;
-    return `in_port ${inPort}: ${summarize(frame)}: ${change}, by ${last} (frame ${hex})${optionFor(difference)}`;
+    const shown = `in_port ${inPort}: ${summarize(frame)}: ${change}, by ${last}`;
+    return `${shown} (frame ${hex})${optionFor(difference)}`;
   }
   const [overlap] = ambiguous;
   if (overlap !== undefined) {
     const [one, other] = overlap.flows;
-    return `in_port ${overlap.inPort}: ${summarize(overlap.frame)}: matches two flows of one priority: ${one.text} and ${other.text}`;
+    const shown = `in_port ${overlap.inPort}: ${summarize(overlap.frame)}`;
+    return `${shown}: matches two flows of one priority: ${one.text} and ${other.text}`;
   }
   return unknown.length === 0 ? null : `cannot be proved: ${unknown[0]!.feature}`;
 }

@@ -1,8 +1,9 @@
 /**
- * When the installed table is proved, and what the last proof means. A proof runs after a quiet moment, in a thread of its
- * own, against the rows that should be installed now: those that wait on purpose (for a withdrawal, for the rest of the
- * table of routes) count among them. A proof that found a difference or an ambiguity counts until a later one holds; a
- * proof that could not tell, or that is still to come, neither causes nor ends that state.
+ * When the installed table is proved, and what the last proof means. A proof runs after a quiet moment, in a
+ * thread of its own, against the rows that should be installed now: those that wait on purpose (for a
+ * withdrawal, for the rest of the table of routes) count among them. A proof that found a difference or an
+ * ambiguity counts until a later one holds; a proof that could not tell, or that is still to come, neither
+ * causes nor ends that state.
  */
 
 import type { Log } from "./log.ts";
@@ -84,7 +85,10 @@ export class Proofs {
     };
   }
 
-  /** Why the table is not as it should be, in one line; null: no proof has failed since the last one that held. */
+  /**
+   * Why the table is not as it should be, in one line; null: no proof has failed since the last one that
+   * held.
+   */
   get problem(): string | null {
     if (this.#failure === null) return null;
     const { verdict, witness, at } = this.#failure;
@@ -98,7 +102,8 @@ export class Proofs {
     const isOther = writes > 0 || drifted.length > 0 || haveOthersWritten;
     this.#writes += writes;
     this.#isOwed ||= isOther;
-    // A proof that is still to come (at the start), or could not be made (the switch was away), follows the next look.
+    // A proof that is still to come (at the start), or could not be made (the switch was away), follows the
+    // next look.
     if (isOther || (isFull && this.#isOwed)) this.#plan();
   }
 

@@ -1,12 +1,13 @@
 /**
- * Reconciles: observes, compares the desired with the observed state, and acts, one reconciliation after the other. Flows come before
- * announcements, withdrawals before the removal of flows, and what is right is not written. Level-triggered: an event
- * only starts a comparison, so an agent that is killed anywhere completes the remaining changes at its next start.
+ * Reconciles: observes, compares the desired with the observed state, and acts, one reconciliation after the
+ * other. Flows come before announcements, withdrawals before the removal of flows, and what is right is not
+ * written. Level-triggered: an event only starts a comparison, so an agent that is killed anywhere completes
+ * the remaining changes at its next start.
  */
 
 import type { Announcer, FabricRoute } from "../bgp/index.ts";
 import { type Intent, LIMITS } from "../intent/index.ts";
-import { flowText, Recognizer } from "../pipeline/index.ts";
+import { Recognizer } from "../pipeline/index.ts";
 import { formatIpv4 } from "../wire/index.ts";
 import { Announcements, type DoubleOwner } from "./announcements.ts";
 import type { Audit } from "./audit.ts";
@@ -19,7 +20,6 @@ import type { Log } from "./log.ts";
 import type { Observed } from "./observed-state.ts";
 import { type Observation, Observer } from "./observer.ts";
 import type { Bridge } from "./ofctl-bridge.ts";
-import { lineOf } from "./ofctl-text.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { Resync } from "./resync.ts";
 import { addressOf, hostPrefix, type NextHopResolver, Rib } from "./rib.ts";
@@ -49,7 +49,10 @@ export interface ReconcilerOptions {
   /** Turns the mass-deletion guard off. */
   readonly mayBeEmpty?: boolean;
   readonly clock?: () => number;
-  /** How long flows that deliver to a VM that stays are kept after its address was withdrawn, in milliseconds: 1000. */
+  /**
+   * How long flows that deliver to a VM that stays are kept after its address was withdrawn, in milliseconds:
+   * 1000.
+   */
   readonly lingerMs?: number;
 }
 
@@ -105,7 +108,10 @@ export class Reconciler {
   readonly #observer: Observer;
   readonly #writer: FlowWriter;
   readonly #waits = new Waits();
-  /** Whether the desired state has the whole table of routes: one that completes meanwhile is the next reconciliation's. */
+  /**
+   * Whether the desired state has the whole table of routes: one that completes meanwhile is the next
+   * reconciliation's.
+   */
   #isTableComplete = false;
 
   constructor(options: ReconcilerOptions) {
@@ -141,19 +147,15 @@ export class Reconciler {
   }
 
   /**
-   * The flows that should be installed at this moment, one per line, without its end: the desired ones, but for those that
-   * wait on purpose, which are as they were.
+   * The flows that should be installed at this moment, one per line, without its end: the desired ones, but
+   * for those that wait on purpose, which are as they were.
    */
   *expectedLines(): Generator<string> {
-    for (const { key, flow } of this.desired.flows.values())
-      if (!this.#waits.isKept(key)) yield flowText(flow!);
-    for (const [, entry] of this.#waits.kept()) if (entry !== null) yield lineOf(entry);
+    yield* this.#waits.expectedLines(this.desired.flows);
   }
 
   /** The lines of the table as the last resync that found drift saw it. */
-  driftedLines(): Iterable<string> {
-    return this.#observer.driftedLines();
-  }
+  readonly driftedLines = (): Iterable<string> => this.#observer.driftedLines();
 
   /** Whether the next reconciliation has to read the switch. */
   get needsResync(): boolean {
@@ -165,7 +167,9 @@ export class Reconciler {
     return this.#announcements.isOn && this.#announcements.known === null;
   }
 
-  /** When flows that linger after a withdrawal may be removed, in ms since the Unix epoch; null: none waits. */
+  /**
+   * When flows that linger after a withdrawal may be removed, in ms since the Unix epoch; null: none waits.
+   */
   get lingersUntil(): number | null {
     const until = this.#announcements.lingersUntil;
     if (until === null) return null;
@@ -176,7 +180,10 @@ export class Reconciler {
     return null;
   }
 
-  /** What is known of the switch may be outdated: the next reconciliation reads it, and counts no difference as drift. */
+  /**
+   * What is known of the switch may be outdated: the next reconciliation reads it, and counts no difference
+   * as drift.
+   */
   forgetSwitch(): void {
     this.#observer.forget();
   }
@@ -197,15 +204,18 @@ export class Reconciler {
   }
 
   /**
-   * Reads everything while reconciliations go on; the next one takes the result in. Does nothing while the state of the
-   * switch is unknown: then only a full reconciliation can read it. One at a time.
+   * Reads everything while reconciliations go on; the next one takes the result in. Does nothing while the
+   * state of the switch is unknown: then only a full reconciliation can read it. One at a time.
    */
   async resync(): Promise<void> {
     const { announcer, directory } = this.#options;
     if (!this.needsResync) await this.#observer.resync(announcer, directory);
   }
 
-  /** One reconciliation. Never throws for what the switch, the daemon or a file does: that is a problem in the report. */
+  /**
+   * One reconciliation. Never throws for what the switch, the daemon or a file does: that is a problem in the
+   * report.
+   */
   async reconcile(scope: Scope): Promise<ReconcileReport> {
     const startedAt = performance.now();
     const tally = newTally();
@@ -225,8 +235,6 @@ export class Reconciler {
       if (problem !== null) tally.problems.push(problem);
     return { isFull, ...tally, milliseconds: performance.now() - startedAt };
   }
-
-  // ── Observe ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Reads everything anew, within a reconciliation. */
   async #observe(tally: Tally): Promise<void> {
@@ -253,8 +261,8 @@ export class Reconciler {
   }
 
   /**
-   * Takes in the result of a concurrent resync; gives the keys to compare. Null: the state of the switch is unknown, and the
-   * reconciliation has to read it by itself.
+   * Takes in the result of a concurrent resync; gives the keys to compare. Null: the state of the switch is
+   * unknown, and the reconciliation has to read it by itself.
    */
   #takeIn(resync: Resync, tally: Tally): Set<string> | null {
     if (resync.announcerError !== null) this.#announcements.forget();
@@ -265,9 +273,9 @@ export class Reconciler {
     return new Set([...observation.drifted.keys(), ...resync.suspects]);
   }
 
-  // ── Decide ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Brings the desired state up to date; gives the keys of flows to compare. Null: nothing can be decided. */
+  /**
+   * Brings the desired state up to date; gives the keys of flows to compare. Null: nothing can be decided.
+   */
   #decide(
     scope: Scope,
     suspects: ReadonlySet<string> | null,
@@ -300,20 +308,9 @@ export class Reconciler {
           );
       if (suspects === null) return "all";
     }
-    return this.#related(new Set([...changed, ...(suspects ?? [])]));
+    const retries = this.#waits.retries(this.#isTableComplete);
+    return related(new Set([...changed, ...(suspects ?? [])]), this.observed!, retries);
   }
-
-  /** The keys to compare when these changed: with those of their VMs, also of an earlier write, and those that waited. */
-  #related(changed: ReadonlySet<string>): Set<string> {
-    const keys = new Set(changed);
-    const owners = new Set<number>();
-    for (const key of changed) owners.add(this.observed!.ours.get(key)?.owner ?? 0);
-    for (const owner of owners) for (const key of this.observed!.keysOf(owner)) keys.add(key);
-    for (const key of this.#waits.retries(this.#isTableComplete)) keys.add(key);
-    return keys;
-  }
-
-  // ── Act ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Withdraws prefixes that are not to be announced; gives whether flows that deliver may be deleted. */
   async #withdraw(tally: Tally): Promise<boolean> {
@@ -338,8 +335,9 @@ export class Reconciler {
   }
 
   /**
-   * Whether a flow delivers to a VM that stays, at an address that was withdrawn a moment ago: a step back to the layer-2
-   * path. Packets that others send until they have the withdrawal must not be lost; a VM that is gone would not get them.
+   * Whether a flow delivers to a VM that stays, at an address that was withdrawn a moment ago: a step back to
+   * the layer-2 path. Packets that others send until they have the withdrawal must not be lost; a VM that is
+   * gone would not get them.
    */
   #lingers({ kind, owner, address }: FlowEntry): boolean {
     if (kind !== "L3-in" || address === null || !this.desired.vms.has(owner)) return false;
@@ -409,4 +407,14 @@ export class Reconciler {
 function* allKeys(desired: Desired, observed: Observed): Generator<string> {
   yield* desired.flows.keys();
   for (const key of observed.ours.keys()) if (!desired.flows.has(key)) yield key;
+}
+
+/** The keys to compare when these changed: with those of their VMs, and those that waited. */
+function related(changed: ReadonlySet<string>, observed: Observed, retries: Iterable<string>): Set<string> {
+  const keys = new Set(changed);
+  const owners = new Set<number>();
+  for (const key of changed) owners.add(observed.ours.get(key)?.owner ?? 0);
+  for (const owner of owners) for (const key of observed.keysOf(owner)) keys.add(key);
+  for (const key of retries) keys.add(key);
+  return keys;
 }

@@ -1,8 +1,9 @@
 /**
- * A resync: the switch's dump and the list of announcements, compared with what is known. It is the only way in which flows
- * are observed, whether reconciliations go on meanwhile or wait for it. The dump is read as it comes, a piece at a
- * time; only differences are kept until a reconciliation takes them in. A flow that was written while the dump was made is
- * left as it is known, because the dump may have seen it before or after; the next resync sees it.
+ * A resync: the switch's dump and the list of announcements, compared with what is known. It is the only way
+ * in which flows are observed, whether reconciliations go on meanwhile or wait for it. The dump is read as it
+ * comes, a piece at a time; only differences are kept until a reconciliation takes them in. A flow that was
+ * written while the dump was made is left as it is known, because the dump may have seen it before or after;
+ * the next resync sees it.
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Announced, Announcer } from "../bgp/index.ts";
@@ -17,14 +18,19 @@ const SLICE = 2000;
 export class Resync {
   /** Keys of flows, and prefixes of announcements, that were written meanwhile. */
   readonly written = new Set<string>();
-  /** Keys whose desired flow differs from the known one; only hints, which a reconciliation compares again. */
+  /**
+   * Keys whose desired flow differs from the known one; only hints, which a reconciliation compares again.
+   */
   readonly suspects = new Set<string>();
   /** The announcements; null: the daemon did not answer, or was not asked. */
   announced: Announced | null = null;
   /** Why the switch or the daemon could not be read. */
   bridgeError: Error | null = null;
   announcerError: Error | null = null;
-  /** Whether flows of ours are known and the dump has none that was not written meanwhile: the switch was restarted. */
+  /**
+   * Whether flows of ours are known and the dump has none that was not written meanwhile: the switch was
+   * restarted.
+   */
   isEmpty = false;
   isOver = false;
   /** Flows of ours that are new or differ from those known. */
@@ -72,7 +78,10 @@ export class Resync {
     await listed;
   }
 
-  /** Enters the differences into what is known; gives those that others made, by key, and whether foreign flows changed. */
+  /**
+   * Enters the differences into what is known; gives those that others made, by key, and whether foreign
+   * flows changed.
+   */
   settle(): { readonly drifted: Map<string, FlowEntry | null>; readonly haveOthersWritten: boolean } {
     const known = this.known;
     const drifted = new Map<string, FlowEntry | null>();
@@ -86,7 +95,7 @@ export class Resync {
   }
 
   async #read(bridge: Bridge, recognizer: Recognizer): Promise<void> {
-    for await (const entries of bridge.flows(recognizer)) {
+    for await (const entries of bridge.flows(recognizer, this.known.ours)) {
       for (const entry of entries) {
         const { key } = entry;
         if (entry.kind === null) this.#foreign.set(key, entry);

@@ -1,7 +1,8 @@
 /**
- * The routes that the fabric tells, as the agent keeps them: the best path of each prefix, what it resolves to, and which
- * prefixes have changed since somebody asked. Over a loss it stays as it is: what did not come back is said to be gone by the
- * source, when its table is whole again. RFC 8277 (labels; 3 is the implicit null and is not pushed).
+ * The routes that the fabric tells, as the agent keeps them: the best path of each prefix, what it resolves
+ * to, and which prefixes have changed since somebody asked. Over a loss it stays as it is: what did not come
+ * back is said to be gone by the source, when its table is whole again. RFC 8277 (labels; 3 is the implicit
+ * null and is not pushed).
  */
 
 import type { FabricRoute, RouteChange } from "../bgp/index.ts";
@@ -57,7 +58,8 @@ export class Rib {
   isComplete = false;
 
   /**
-   * `ownNextHop` is this hypervisor's: routes to it are its own announcements, which are no routes here. `most`: how many
+   * `ownNextHop` is this hypervisor's: routes to it are its own announcements, which are no routes here.
+   * `most`: how many
    * routes there is room for, an intent's beside them left out.
    */
   constructor(ownNextHop: string | null, most = LIMITS.routes) {
@@ -79,7 +81,8 @@ export class Rib {
     if (this.#waiting.size === 0) return null;
     const [first] = this.#waiting.keys();
     const count = formatCount(this.#waiting.size);
-    return `skipped ${count} routes of the fabric, the first is ${first}: the limit is ${formatCount(this.#most)} routes`;
+    const limit = formatCount(this.#most);
+    return `skipped ${count} routes of the fabric, the first is ${first}: the limit is ${limit} routes`;
   }
 
   apply(changes: readonly RouteChange[], isComplete: boolean): void {

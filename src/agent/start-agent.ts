@@ -1,6 +1,7 @@
 /**
- * An agent from its settings: the one place that knows all of its parts. Who speaks to the fabric is given from outside, and
- * without it the agent keeps the switch in step with files and intent, and announces nothing.
+ * An agent from its settings: the one place that knows all of its parts. Who speaks to the fabric is given
+ * from outside, and without it the agent keeps the switch in step with files and intent, and announces
+ * nothing.
  */
 
 import { mkdirSync, statSync } from "node:fs";
@@ -66,7 +67,10 @@ export interface AgentSettings {
   readonly ignored?: ReadonlySet<Ignored>;
   readonly isTakingOver: boolean;
   readonly log: Log;
-  /** Called when the agent answers, before its first round: from here on it can be ended, and its audit file renewed. */
+  /**
+   * Called when the agent answers, before its first round: from here on it can be ended, and its audit file
+   * renewed.
+   */
   readonly onBegun?: (running: Running) => void;
   /** Tests only: moments of the proof. */
   readonly quietMs?: number;
@@ -89,8 +93,8 @@ const STOP_MS = 5000;
 const KEEP_MS = 2000;
 
 /**
- * Starts an agent. Throws SocketError when its socket is another's, StateError when its folders cannot be had or are damaged;
- * what the switch lacks is retried, not thrown.
+ * Starts an agent. Throws SocketError when its socket is another's, StateError when its folders cannot be had
+ * or are damaged; what the switch lacks is retried, not thrown.
  */
 export async function startAgent(settings: AgentSettings): Promise<Running> {
   try {
@@ -145,7 +149,8 @@ async function start(settings: AgentSettings): Promise<Running> {
     handover,
     reopen: () => audit.reopen(),
     async stop() {
-      // A switch that hangs is not waited for: a bundle is taken whole or not at all, and whoever comes next looks.
+      // A switch that hangs is not waited for: a bundle is taken whole or not at all, and whoever comes next
+      // looks.
       const late = setTimeout(detach, STOP_MS);
       await agent.stop();
       clearTimeout(late);

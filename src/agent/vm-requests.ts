@@ -1,6 +1,6 @@
 /**
- * Requests about VMs, as the HTTP API makes them: list, create, destroy, change the path. A request is stored as a file of
- * the directory and then reconciled, so that a restart loses none; all of them are idempotent.
+ * Requests about VMs, as the HTTP API makes them: list, create, destroy, change the path. A request is stored
+ * as a file of the directory and then reconciled, so that a restart loses none; all of them are idempotent.
  */
 
 import type { Path, Vm } from "../intent/index.ts";
@@ -91,7 +91,9 @@ export class VmRequests {
     return this.view(vm.id)!;
   }
 
-  /** Stores a new VM and waits until it is reconciled; detects two requests for the same claim at one time. */
+  /**
+   * Stores a new VM and waits until it is reconciled; detects two requests for the same claim at one time.
+   */
   async #add(vm: Vm): Promise<void> {
     const claims = claimsOf(vm);
     const text = formatVm(vm);

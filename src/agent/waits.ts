@@ -1,16 +1,19 @@
 /**
- * Which changes may be written now, and why the others wait. Each flow that is not as desired has one state, which
- * lasts until its key is compared again; a change that waits on purpose keeps the flow of the moment when it began to wait,
- * which is the flow that should be installed meanwhile.
+ * Which changes may be written now, and why the others wait. Each flow that is not as desired has one state,
+ * which lasts until its key is compared again; a change that waits on purpose keeps the flow of the moment
+ * when it began to wait, which is the flow that should be installed meanwhile.
  */
 
 import type { Change } from "./flow-changes.ts";
 import { flowOf } from "./flow-changes.ts";
 import type { FlowEntry } from "./flow-entry.ts";
+import { lineOf } from "./ofctl-text.ts";
 
 /**
- * `drift`: another party changed the flow, and it is left so (--drift report). `foreign`: a foreign flow has its place.
- * `table`: a route is deleted once the table of routes is complete. `order`: a withdrawal, a next hop's MAC or a VM's file
+ * `drift`: another party changed the flow, and it is left so (--drift report). `foreign`: a foreign flow has
+ * its place.
+ * `table`: a route is deleted once the table of routes is complete. `order`: a withdrawal, a next hop's MAC
+ * or a VM's file
  * comes first. `failed`: the last write failed, or was not attempted.
  */
 export type Reason = "drift" | "foreign" | "table" | "order" | "failed";
@@ -69,19 +72,19 @@ export class Waits {
       if (reason !== "drift" && (reason !== "table" || isTableComplete)) yield key;
   }
 
-  /** Flows that wait on purpose, by key, as they should be meanwhile; null: absent. */
-  *kept(): Generator<readonly [string, FlowEntry | null]> {
-    for (const [key, { reason, before }] of this.#waits) if (isOnPurpose(reason)) yield [key, before];
-  }
-
-  isKept(key: string): boolean {
-    const wait = this.#waits.get(key);
-    return wait !== undefined && isOnPurpose(wait.reason);
+  /** The lines of the flows that should be installed now: those that wait on purpose are as they were. */
+  *expectedLines(desired: ReadonlyMap<string, FlowEntry>): Generator<string> {
+    for (const entry of desired.values()) {
+      const wait = this.#waits.get(entry.key);
+      if (wait === undefined || !isOnPurpose(wait.reason)) yield lineOf(entry);
+    }
+    for (const { reason, before } of this.#waits.values())
+      if (isOnPurpose(reason) && before !== null) yield lineOf(before);
   }
 
   /**
-   * Takes the result of a comparison: `compared` are the keys, null for all, and `changes` those that are not as desired.
-   * Gives the changes that may be written now.
+   * Takes the result of a comparison: `compared` are the keys, null for all, and `changes` those that are not
+   * as desired. Gives the changes that may be written now.
    */
   admit(compared: ReadonlySet<string> | null, changes: readonly Change[], gate: Gate): Change[] {
     const before = new Map<string, FlowEntry | null>();

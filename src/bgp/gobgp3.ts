@@ -1,8 +1,9 @@
 /**
- * GoBGP 3 over gRPC: the one file that knows its API. The messages below are those of package apipb that are used here,
- * with their field numbers (gobgp.proto and attribute.proto of GoBGP 3.10); fields that nobody reads are left out, which
- * protobuf allows. GoBGP 4 renames the service and types the NLRI: it would be a file of its own. GoBGP allocates no
- * labels and programs no FIB. Not here: reconnection, and what was known before.
+ * GoBGP 3 over gRPC: the one file that knows its API. The messages below are those of package apipb that are
+ * used here, with their field numbers (gobgp.proto and attribute.proto of GoBGP 3.10); fields that nobody
+ * reads are left out, which protobuf allows. GoBGP 4 renames the service and types the NLRI: it would be a
+ * file of its own. GoBGP allocates no labels and programs no FIB. Not here: reconnection, and what was known
+ * before.
  */
 
 import { lstatSync } from "node:fs";
@@ -130,11 +131,19 @@ const TABLE_GLOBAL = 0;
 /** What is asked by whoever watches: the best paths as they are, then as they change. */
 const BEST_PATHS = { table: { filters: [{ type: FILTER_BEST, init: true }] } };
 const ORIGIN_IGP = 0;
-/** The daemon takes a message as a whole: large enough to be quick, small enough that others get their turn. */
+/**
+ * The daemon takes a message as a whole: large enough to be quick, small enough that others get their turn.
+ */
 const PATHS_PER_MESSAGE = 1000;
-/** So many in one call, each call with its own time: a table of any size is taken, and a daemon that hangs is noticed. */
+/**
+ * So many in one call, each call with its own time: a table of any size is taken, and a daemon that hangs is
+ * noticed.
+ */
 const PATHS_PER_CALL = 10_000;
-/** For a whole table or a call full of paths, and for one question. The daemon answers nothing while it is busy with updates. */
+/**
+ * For a whole table or a call full of paths, and for one question. The daemon answers nothing while it is
+ * busy with updates.
+ */
 const TABLE_MS = 120_000;
 const QUESTION_MS = 10_000;
 /** How the daemon names the neighbour of a path that came over its API. */
@@ -164,6 +173,9 @@ const NOISE =
 /** The file of an address that is a unix socket; null: it is not. */
 const fileOf = (address: string): string | null => /^unix:(?:\/\/)?(\/[^/].*)$/.exec(address)?.[1] ?? null;
 
+const LEFT_BEHIND =
+  "no process listens on the socket; a killed gobgpd has left it, and the next one cannot start";
+
 /** What is the matter with gobgpd's socket, and the remedy; null: nothing that can be seen. */
 function socketProblem(address: string, details: string): string | null {
   const path = fileOf(address);
@@ -175,7 +187,7 @@ function socketProblem(address: string, details: string): string | null {
     return `the socket does not exist; start gobgpd with --api-hosts ${address}, or correct the address`;
   if (!stats.isSocket()) return "this is not a socket";
   if (code !== "ECONNREFUSED") return null;
-  return `no process listens on the socket; a killed gobgpd has left it, and the next one cannot start until you run rm ${path}`;
+  return `${LEFT_BEHIND} until you run rm ${path}`;
 }
 
 /** What gRPC said, as one line. */
@@ -200,7 +212,8 @@ export class Gobgp3 implements Daemon {
   constructor(address: string, family: RouteFamily = "labelled") {
     if (address.startsWith("/") || (address.startsWith("unix:") && fileOf(address) === null))
       throw new BgpError(
-        `gobgpd at "${address}": expected unix:///run/gobgpd/api.sock or HOST:PORT, as its --api-hosts has it`,
+        `gobgpd at "${address}": expected unix:///run/gobgpd/api.sock or HOST:PORT, ` +
+          "as its --api-hosts has it",
       );
     this.#address = address;
     this.#family = family;
@@ -226,7 +239,9 @@ export class Gobgp3 implements Daemon {
     await this.#put(prefixes.map(prefix => this.#messageOf({ prefix, ...nothing }, true)));
   }
 
-  /** A path of ours is the best of its prefix, always: a watch that ends with its first answer has them all. */
+  /**
+   * A path of ours is the best of its prefix, always: a watch that ends with its first answer has them all.
+   */
   async ours(): Promise<readonly FabricRoute[]> {
     // A daemon that has not read its configuration has no peers, and says nothing to whoever watches.
     if ((await this.peers()).length === 0)
@@ -371,7 +386,10 @@ export class Gobgp3 implements Daemon {
     });
   }
 
-  /** Best paths of all families as they change, at first all of them; nothing is told any more once it was stopped. */
+  /**
+   * Best paths of all families as they change, at first all of them; nothing is told any more once it was
+   * stopped.
+   */
   #watchBest(
     onPaths: (paths: readonly PathMessage[]) => void,
     onEnd: (error: BgpError) => void,
@@ -410,7 +428,10 @@ export class Gobgp3 implements Daemon {
     });
   }
 
-  /** A call with many answers; `onEnd` gets null when the daemon ended it in good order. Returns what cancels it. */
+  /**
+   * A call with many answers; `onEnd` gets null when the daemon ended it in good order. Returns what cancels
+   * it.
+   */
   #stream<T>(
     method: string,
     request: object,

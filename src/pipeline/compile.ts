@@ -1,7 +1,7 @@
 /**
- * An intent as flows: the rows of tables.ts with values, sorted by table, then priority downwards, then text. Flows of the
- * pipeline and of VMs are made and sorted once; routes, of which there may be a million, stay columns: only their order
- * is kept, and a flow is made when it is requested. cli/compile.ts writes the file.
+ * An intent as flows: the rows of tables.ts with values, sorted by table, then priority downwards, then text.
+ * Flows of the pipeline and of VMs are made and sorted once; routes, of which there may be a million, stay
+ * columns: only their order is kept, and a flow is made when it is requested. cli/compile.ts writes the file.
  */
 
 import type { Intent, Path, Routes, Vm } from "../intent/index.ts";
@@ -152,7 +152,10 @@ for (const [rank, octet] of Array.from({ length: 256 }, (_, i) => String(i))
   OCTET_RANKS[Number(octet)] = rank;
 }
 
-/** An address as a number that sorts as its dotted decimal text does: a dot, slash or blank is below all digits. */
+/**
+ * An address as a number that sorts as its dotted decimal text does: a dot, slash or blank is below all
+ * digits.
+ */
 function textKey(address: number): number {
   const high = (OCTET_RANKS[address >>> 24]! << 8) | OCTET_RANKS[(address >>> 16) & 255]!;
   const low = (OCTET_RANKS[(address >>> 8) & 255]! << 8) | OCTET_RANKS[address & 255]!;

@@ -1,8 +1,8 @@
 /**
- * Which compiled flow a frame matches in one table, for people who want to know why. The rows of the pipeline are tried from
- * the highest priority down: the frame's values are put in the place of a row's words, and the flows are searched for
- * exactly those (tuple space search, as in Open vSwitch's classifier). Not in the data path: the core decides. Frames are
- * read as Open vSwitch reads them (lib/flow.c, miniflow_extract).
+ * Which compiled flow a frame matches in one table, for people who want to know why. The rows of the pipeline
+ * are tried from the highest priority down: the frame's values are put in the place of a row's words, and the
+ * flows are searched for exactly those (tuple space search, as in Open vSwitch's classifier). Not in the data
+ * path: the core decides. Frames are read as Open vSwitch reads them (lib/flow.c, miniflow_extract).
  */
 
 import { isGroupMac, maskOf, parseIpv4, parseMac } from "../wire/index.ts";
@@ -10,7 +10,10 @@ import type { Flows } from "./compile.ts";
 import type { Hypervisor } from "./flow.ts";
 import { PIPELINE_ROWS, PIPELINE_TABLES, type PipelineRow, type Term, type Word } from "./tables.ts";
 
-/** The fields that rows compare, by their names in flow text, as numbers; absent: not of this frame's protocol. */
+/**
+ * The fields that rows compare, by their names in flow text, as numbers; absent: not of this frame's
+ * protocol.
+ */
 type Fields = ReadonlyMap<string, number>;
 
 const ETHERTYPES: ReadonlyMap<number, string> = new Map([
@@ -97,8 +100,8 @@ function macAt(view: DataView, at: number): number {
 const LABEL_TABLE = 10;
 
 /**
- * Indices of the flows that a frame matches in `tables`, those it meets, in their order. Throws when a flow leads to
- * another table than the next one.
+ * Indices of the flows that a frame matches in `tables`, those it meets, in their order. Throws when a flow
+ * leads to another table than the next one.
  */
 export function matchedFlows(
   flows: Flows,
@@ -127,7 +130,9 @@ export function popped(frame: Uint8Array): Uint8Array {
   return rest;
 }
 
-/** Index of the flow of `table` that a frame with these fields matches; each table has one for every frame. */
+/**
+ * Index of the flow of `table` that a frame with these fields matches; each table has one for every frame.
+ */
 function matchedFlow(flows: Flows, table: number, fields: Fields): number {
   for (const row of ROWS_OF.get(table)!) {
     const index = row.kinds.includes("route") ? routeOf(flows, fields) : flowOf(flows, row, fields);
@@ -160,7 +165,10 @@ function flowOf(flows: Flows, row: PipelineRow, fields: Fields): number {
   });
 }
 
-/** Whether a frame's value may pass a condition; the value of a VM's word is the frame's, the same throughout a row. */
+/**
+ * Whether a frame's value may pass a condition; the value of a VM's word is the frame's, the same throughout
+ * a row.
+ */
 function passes(
   { field, text, word }: Term,
   value: number,

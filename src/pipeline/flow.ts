@@ -1,7 +1,8 @@
 /**
- * A flow of the pipeline as numbers: the row that it is an instance of, and the values of that row's words. `pipelineFlow`
- * makes one and asserts that the values are possible for the row, so that no compiler can emit a flow that is not in
- * tables.ts; the functions below print it. recognize.ts is the way back from text. docs/pipeline.md.
+ * A flow of the pipeline as numbers: the row that it is an instance of, and the values of that row's words.
+ * `pipelineFlow` makes one and asserts that the values are possible for the row, so that no compiler can emit
+ * a flow that is not in tables.ts; the functions below print it. recognize.ts is the way back from text.
+ * docs/pipeline.md.
  */
 
 import type { Intent, NextHop } from "../intent/index.ts";
@@ -144,7 +145,7 @@ function isSameNextHop(one: NextHop | null, other: NextHop | null): boolean {
   );
 }
 
-// ── Text ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Text ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A route's destination as ovs-ofctl prints it: 10.0.0.0/8; a host without its length. */
 const prefixText = (address: number, length: number): string =>

@@ -1,4 +1,7 @@
-/** The pipeline as data, intents compiled to its flows, and its flows recognized and explained: the only entry point. */
+/**
+ * The pipeline as data, intents compiled to its flows, and its flows recognized and explained: the only entry
+ * point.
+ */
 export { Flows, KINDS_OF, pipelineFlows, routeFlow, vmFlows } from "./compile.ts";
 export { matchedFlows, popped } from "./explain-match.ts";
 export {

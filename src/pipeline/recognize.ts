@@ -1,13 +1,14 @@
 /**
- * The way back from flow text to a flow of the pipeline: the text of a dump, taken apart by the rows of tables.ts into the
- * values of their words. Text that spells a flow differently from the rows (`mod_dl_dst`, hex) is parsed and printed
- * once as Open vSwitch prints it by OpenFlow 1.3, and tried again. A flow whose cookie, match or actions are not those of exactly one row is
- * not recognized; a flow with the match of a row and other actions is recognized as `isExact: false`.
+ * The way back from flow text to a flow of the pipeline: the text of a dump, taken apart by the rows of
+ * tables.ts into the values of their words. Text that spells a flow differently from the rows (`mod_dl_dst`,
+ * hex) is parsed and printed once as Open vSwitch prints it by OpenFlow 1.3, and tried again. A flow whose
+ * cookie, match or actions are not those of exactly one row is not recognized; a flow with the match of a row
+ * and other actions is recognized as `isExact: false`.
  */
 
 import type { NextHop } from "../intent/index.ts";
 import { formatActions, formatMatch, parseFlow } from "../openflow/index.ts";
-import { maskOf, parseIpv4, parseMac } from "../wire/index.ts";
+import { maskOf, parseIpv4 } from "../wire/index.ts";
 import { type FlowText, type Hypervisor, isLabel, type PipelineFlow, problemOf } from "./flow.ts";
 import {
   ownershipOf,
@@ -30,7 +31,6 @@ export interface Recognized {
 const SCALARS = ["U", "Umac", "vmac", "LABEL", "TC", "W", "mac", "A", "via"] as const;
 const PLACE_OF: ReadonlyMap<string, number> = new Map(SCALARS.map((word, place) => [word, place]));
 const UNBOUND = -1;
-const CONSTANT_COUNT = 5;
 const [W, MAC, A, VIA] = [5, 6, 7, 8];
 const ADDRESS_MIN = 0x0100_0000;
 const TRAFFIC_CLASS_MAX = 7;
@@ -63,6 +63,23 @@ function numberIn(text: string): number {
 
 const orUnbound = (value: number | null): number => value ?? UNBOUND;
 
+/** A MAC address in lower case, as a dump has it: by hand, because a dump has hundreds of thousands. */
+function macIn(text: string): number {
+  if (text.length !== 17) return UNBOUND;
+  let value = 0;
+  for (let at = 0; at < 17; at++) {
+    const code = text.charCodeAt(at);
+    if (at % 3 === 2) {
+      if (code !== 58) return UNBOUND;
+      continue;
+    }
+    const digit = code >= 48 && code <= 57 ? code - 48 : code >= 97 && code <= 102 ? code - 87 : UNBOUND;
+    if (digit === UNBOUND) return UNBOUND;
+    value = value * 16 + digit;
+  }
+  return value;
+}
+
 /** The value that a word may have, read from text; -1: it is not one. */
 function valueIn(word: Word, text: string): number {
   switch (word) {
@@ -70,7 +87,7 @@ function valueIn(word: Word, text: string): number {
     case "vmac":
     case "mac":
     case "via":
-      return orUnbound(parseMac(text));
+      return macIn(text);
     case "A": {
       const address = orUnbound(parseIpv4(text));
       return address >= ADDRESS_MIN ? address : UNBOUND;
@@ -104,8 +121,8 @@ function valueEnd(text: string, from: number): number {
 }
 
 /**
- * Recognizes the flows of one hypervisor; of any, when none is given: then a flow has the hypervisor's values that its text
- * has, and -1 for the others.
+ * Recognizes the flows of one hypervisor; of any, when none is given: then a flow has the hypervisor's values
+ * that its text has, and -1 for the others.
  */
 export class Recognizer {
   readonly #hypervisor: Hypervisor | null;
@@ -127,8 +144,7 @@ export class Recognizer {
   }
 
   /** The flow that a text is; null if its cookie, or its match, is not that of a row of this hypervisor. */
-  recognize(text: FlowText): Recognized | null {
-    const ownership = ownershipOf(text.cookie, text.table);
+  recognize(text: FlowText, ownership = ownershipOf(text.cookie, text.table)): Recognized | null {
     if (ownership === null) return null;
     const found = this.#read(text, ownership.kind, ownership.owner);
     if (found?.isExact) return found;
@@ -161,12 +177,8 @@ export class Recognizer {
     const values = this.#values;
     const bound = (place: number): number => Math.max(values[place]!, 0);
     const isRoute = kind === "route";
-    const [uplink, uplinkMac, virtualMac, label, trafficClass] = values.subarray(
-      0,
-      CONSTANT_COUNT,
-    ) as unknown as [number, number, number, number, number];
     return {
-      hypervisor: this.#hypervisor ?? { uplink, uplinkMac, virtualMac, label, trafficClass },
+      hypervisor: this.#hypervisor ?? valuesIn(values),
       row,
       table: row.table,
       priority,
@@ -198,8 +210,11 @@ export class Recognizer {
       const equals = match.indexOf("=", from);
       const hasValue = equals >= 0 && equals < end;
       const field = match.slice(from, hasValue ? equals : end);
-      const term = terms.find(one => one.field === field);
-      if (term === undefined) return false;
+      // Most often in the order of the row.
+      let index = count < terms.length && terms[count]!.field === field ? count : terms.length - 1;
+      while (index >= 0 && terms[index]!.field !== field) index--;
+      if (index < 0) return false;
+      const term = terms[index]!;
       const value = hasValue ? match.slice(equals + 1, end) : null;
       if (
         term.word === null
@@ -234,7 +249,10 @@ export class Recognizer {
     return nextHop;
   }
 
-  /** Whether actions are those of a row; the labels that they push are in `#labels` afterwards, the innermost first. */
+  /**
+   * Whether actions are those of a row; the labels that they push are in `#labels` afterwards, the innermost
+   * first.
+   */
   #bindsActions({ actionParts }: PipelineRow, text: string): boolean {
     this.#labels = [];
     let at = actionParts[0]!.length;
@@ -277,6 +295,18 @@ export class Recognizer {
     }
     return at;
   }
+}
+
+/** The values of a hypervisor that a flow has; -1 for the others. */
+function valuesIn(values: Float64Array): Hypervisor {
+  const at = (word: string): number => values[PLACE_OF.get(word)!]!;
+  return {
+    uplink: at("U"),
+    uplinkMac: at("Umac"),
+    virtualMac: at("vmac"),
+    label: at("LABEL"),
+    trafficClass: at("TC"),
+  };
 }
 
 /** The same flow as Open vSwitch prints it by OpenFlow 1.3; null if it cannot be parsed. */

@@ -1,8 +1,8 @@
 /**
- * The pipeline's six tables, declared once: a line here is a line of the table of rows in docs/pipeline.md, with that
- * page's words for the values (U, Umac, vmac, LABEL, TC of a hypervisor; W, mac, A of a VM; PREFIX, via, PUSHES of a
- * route). flow.ts has the values of one flow as numbers and prints it by its row; recognize.ts reads flow text back
- * by the same rows. Each template is taken apart once, here.
+ * The pipeline's six tables, declared once: a line here is a line of the table of rows in docs/pipeline.md,
+ * with that page's words for the values (U, Umac, vmac, LABEL, TC of a hypervisor; W, mac, A of a VM; PREFIX,
+ * via, PUSHES of a route). flow.ts has the values of one flow as numbers and prints it by its row;
+ * recognize.ts reads flow text back by the same rows. Each template is taken apart once, here.
  */
 
 /** The object that a row belongs to, and its purpose; part of its cookie. */
@@ -42,9 +42,9 @@ export interface Term {
 }
 
 /**
- * One row of the pipeline. A row of kind `pipeline` exists once, one of kind `route` once per route, any other once per
- * VM that has one of its kinds, or, if its match has the word A, once per address of such a VM. The /0 route has a row
- * of its own.
+ * One row of the pipeline. A row of kind `pipeline` exists once, one of kind `route` once per route, any
+ * other once per VM that has one of its kinds, or, if its match has the word A, once per address of such a
+ * VM. The /0 route has a row of its own.
  */
 export interface PipelineRow {
   readonly table: number;
