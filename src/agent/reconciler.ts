@@ -203,10 +203,7 @@ export class Reconciler {
     return this.#announcements.doubleOwners(this.desired.announcements, this.rib);
   }
 
-  /**
-   * Reads everything while reconciliations go on; the next one takes the result in. Does nothing while the
-   * state of the switch is unknown: then only a full reconciliation can read it. One at a time.
-   */
+  /** Reads everything beside reconciliations, if the state of the switch is known. One at a time. */
   async resync(): Promise<void> {
     const { announcer, directory } = this.#options;
     if (!this.needsResync) await this.#observer.resync(announcer, directory);
@@ -260,10 +257,7 @@ export class Reconciler {
     if (this.#options.drift === "report") for (const key of drifted.keys()) this.#waits.tolerate(key);
   }
 
-  /**
-   * Takes in the result of a concurrent resync; gives the keys to compare. Null: the state of the switch is
-   * unknown, and the reconciliation has to read it by itself.
-   */
+  /** Takes in a concurrent resync; gives the keys to compare, or null if the switch has to be read again. */
   #takeIn(resync: Resync, tally: Tally): Set<string> | null {
     if (resync.announcerError !== null) this.#announcements.forget();
     if (this.needsResync) return null;
