@@ -95,6 +95,20 @@ test("rooms import only what stands below them, and only by the door", () => {
   }
 });
 
+test("agent and BGP meet in one file: the others take types from each other's door", () => {
+  let count = 0;
+  for (const file of sources("src/agent").filter(name => name !== "src/agent/bgp-adapter.ts")) {
+    const text = readFileSync(join(root, file), "utf8");
+    for (const [statement] of text.matchAll(/^(?:import|export)\b[^;]*from "\.\.\/bgp\/index\.ts";/gm)) {
+      const isDoor = file === "src/agent/index.ts" && statement.startsWith("export { BgpError }");
+      assert.ok(/^(?:import|export) type\b/.test(statement) || isDoor, `${file}: ${statement}`);
+      count++;
+    }
+  }
+  assert.ok(count > 5, "the imports were found");
+  for (const { file, from, to } of crossings()) if (from === "bgp") assert.is.not(to, "agent", file);
+});
+
 test("of assembly/ the host imports only abi.ts", () => {
   for (const { file, to, target } of crossings()) {
     if (to === null && target.startsWith("assembly/")) assert.is(target, "assembly/abi.ts", file);

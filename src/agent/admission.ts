@@ -1,7 +1,8 @@
 /**
- * Which of the wanted VMs are taken, and on which path: no two may share an id, name, port, MAC or address, none may have an
- * address in quarantine, and a path is left by one step at a time, in the order of a migration (docs/pipeline.md). Pure:
- * the same files, state and clock give the same answer, whatever came first.
+ * Which of the wanted VMs are taken, and on which path: no two may share an id, name, port, MAC or address,
+ * none may have an address in quarantine, and a path is left by one step at a time, in the order of a
+ * migration (docs/pipeline.md). Pure: the same files, state and clock give the same answer, whatever came
+ * first.
  */
 import { formatCount, type Intent, LIMITS, type Limits, type Path, type Vm } from "../intent/index.ts";
 import { formatIpv4, formatMac } from "../wire/index.ts";
@@ -44,7 +45,7 @@ export function isStep(from: Path | null, to: Path): boolean {
 export function jumpMessage(from: Path, to: Path): string {
   const [at, end] = [PATHS.indexOf(from), PATHS.indexOf(to)];
   const next = PATHS[at + Math.sign(end - at)]!;
-  return `from ${from} to ${to} is more than one step; ${next} is next`;
+  return `path ${from} to ${to} is more than one step; the next step is ${next}`;
 }
 
 /** Everything that a VM has alone, as one text each. */
@@ -70,8 +71,8 @@ function inOrder(files: readonly VmFile[], present: ReadonlyMap<number, Present>
 }
 
 /**
- * Decides again and again. While nobody is refused and nobody newly comes into another's way, the order of files does not
- * matter, and only those that came, changed or went are looked at.
+ * Decides again and again. While nobody is refused and nobody newly comes into another's way, the order of
+ * files does not matter, and only those that came, changed or went are looked at.
  */
 export class Admission {
   readonly #base: Intent;
@@ -113,7 +114,9 @@ export class Admission {
     return this.#admitted;
   }
 
-  /** Whether a VM that comes beside all others would be taken without a question; if not, `admit` tells why. */
+  /**
+   * Whether a VM that comes beside all others would be taken without a question; if not, `admit` tells why.
+   */
   wouldTake(vm: Vm, present: Present | null, nowMs: number): boolean {
     const isRoom =
       this.#admitted.vms.size < this.#limits.vms &&
@@ -198,8 +201,8 @@ const addressesIn = (vms: Iterable<Vm>): number => {
 };
 
 /**
- * Of VMs that may all be taken, in order, those that an intent has no room for, with the reason. Whoever is there already
- * has its place: a file that comes later takes nobody's.
+ * Of VMs that may all be taken, in order, those that an intent has no room for, with the reason. Whoever is
+ * there already has its place: a file that comes later takes nobody's.
  */
 function beyondLimits(
   base: Intent,
@@ -213,12 +216,11 @@ function beyondLimits(
   const isThere = ({ vm }: VmFile): boolean => present.has(vm.id);
   for (const file of [...files.filter(isThere), ...files.filter(one => !isThere(one))]) {
     const count = addressCount + file.vm.addresses.length;
-    if (vmCount >= vms)
-      over.set(file, `there are ${formatCount(vms)} VMs already, as many as an intent holds`);
+    if (vmCount >= vms) over.set(file, `the limit of ${formatCount(vms)} VMs is reached`);
     else if (count > addresses)
       over.set(
         file,
-        `all VMs together would have ${formatCount(count)} addresses; an intent holds ${formatCount(addresses)}`,
+        `all VMs together would have ${formatCount(count)} addresses; the limit is ${formatCount(addresses)}`,
       );
     else {
       vmCount++;
@@ -252,7 +254,7 @@ export function admit(
     const refuse = refuseOf(one);
     const taken = claimsOf(vm).find(claim => holders.has(claim));
     if (taken !== undefined) {
-      refuse("conflict", `${taken} is ${holders.get(taken)}'s; give each VM its own`);
+      refuse("conflict", `${taken} is used by ${holders.get(taken)}; use another one`);
       continue;
     }
     const until = Math.max(
@@ -260,7 +262,11 @@ export function admit(
     );
     if (until > 0) {
       const when = new Date(until).toISOString();
-      refuse("quarantine", `an address of it was another VM's and is in quarantine until ${when}`, until);
+      refuse(
+        "quarantine",
+        `one of its addresses belonged to another VM and is in quarantine until ${when}`,
+        until,
+      );
       continue;
     }
     for (const claim of claimsOf(vm)) holders.set(claim, `VM ${vm.id}`);

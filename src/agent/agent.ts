@@ -1,22 +1,21 @@
 /**
- * The agent: when a round is run, and what is asked of it. Events of the directory, of the routes and of whoever asks are
- * gathered for a few milliseconds and answered by one round; every few seconds, after a failure, and when the whole table
- * of routes was told, everything is looked at. Proofs run beside it, after quiet moments, and hold nobody up.
+ * The agent: when it reconciles, and what it reports. Events of the directory, of the routes and of the API
+ * are gathered for a few milliseconds and answered by one reconciliation; every few seconds, after a failure,
+ * and when the whole table of routes is known, everything is resynced. Proofs run beside it, after quiet
+ * moments, and delay nothing.
  */
 
-import type { RouteSource } from "../bgp/index.ts";
-import { UserError } from "../errors/index.ts";
-import type { Path, Vm } from "../intent/index.ts";
-import { formatIpv4, formatMac } from "../wire/index.ts";
-import { claimsOf, isStep, jumpMessage, type RefusalCode } from "./admission.ts";
+import type { RouteChange, RouteSource } from "../bgp/index.ts";
 import type { Log } from "./log.ts";
 import { AgentMetrics } from "./metrics.ts";
 import type { Bridge } from "./ofctl-bridge.ts";
 import type { Prover } from "./proof-client.ts";
 import { Proofs } from "./proofs.ts";
 import type { Quarantine } from "./quarantine.ts";
-import type { Reconciler, RoundReport, Scope } from "./reconciler.ts";
-import { formatVm, type VmDirectory } from "./vm-directory.ts";
+import { ReconcileQueue } from "./reconcile-queue.ts";
+import type { ReconcileReport, Reconciler, Scope } from "./reconciler.ts";
+import type { VmDirectory } from "./vm-directory.ts";
+import { VmRequests } from "./vm-requests.ts";
 
 export interface AgentOptions {
   readonly reconciler: Reconciler;
@@ -29,9 +28,12 @@ export interface AgentOptions {
   readonly log: Log;
   /** Cookies of flows that are left out of proofs. */
   readonly ignoredCookies?: readonly bigint[];
-  /** Seconds between looks at everything: 30. */
+  /** Seconds between resyncs: 30. */
   readonly everySeconds?: number;
-  /** How long changes of routes are gathered that follow another, and when they come by the hundred: 20 ms, 100 ms. */
+  /**
+   * How long changes of routes are gathered that follow another, and when they come by the hundred: 20 ms,
+   * 100 ms.
+   */
   readonly batchMs?: number;
   readonly bulkMs?: number;
   /** How long nothing is written before the table is proved, and the least time between proofs: 1 s, 5 s. */
@@ -41,292 +43,153 @@ export interface AgentOptions {
   readonly remindMs?: number;
 }
 
-/** Why a request was not done. */
-export class RequestError extends UserError {
-  override readonly name = "RequestError";
-  readonly code: RefusalCode | "not-found" | "bad-request";
-
-  constructor(code: RequestError["code"], message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
-/** A VM as it is told to whoever asks. */
-export interface VmView {
-  readonly id: number;
-  readonly name: string;
-  readonly port: string;
-  readonly ofport: number;
-  readonly mac: string;
-  readonly addresses: readonly string[];
-  /** The path on which it is; that of its file stands in `wantedPath` when it is another. */
-  readonly path: Path;
-  readonly wantedPath?: Path;
-  /** `in-step`: flows in, announced where it should be. */
-  readonly state: "in-step" | "pending" | "refused";
-  readonly reason?: string;
-}
-
-/** A VM that is wanted, and its file; null: it stands in the intent. */
-type Listed = NonNullable<ReturnType<Reconciler["listed"]>>;
-
-const WIDTH: Readonly<Record<Scope, number>> = { routes: 0, vms: 1, all: 2 };
 const RETRY_MS = [250, 500, 1000, 2000, 5000];
 /** How long events of the directory and of routes are gathered. */
 const EVENT_MS = 1;
 const BATCH_MS = 20;
 const BULK_MS = 100;
-/** Changes of routes in one round from which on a table is being told, and not routes one by one. */
+/** So many changes of routes for one reconciliation are a table that is being sent, and not single routes. */
 const BULK_COUNT = 100;
 const SHOWN = 5;
 const REMIND_MS = 60_000;
-
-/** Calls back within so many milliseconds; what is due now does not wait for the clock. Returns what calls it off. */
-function soon(callback: () => void, withinMs: number): () => void {
-  if (withinMs > 0) {
-    const timer = setTimeout(callback, withinMs);
-    return () => clearTimeout(timer);
-  }
-  const immediate = setImmediate(callback);
-  return () => clearImmediate(immediate);
-}
+/** setTimeout takes 31 bits. */
+const TIMER_MAX_MS = 2 ** 30;
 
 export class Agent {
+  readonly vms: VmRequests;
   readonly #options: AgentOptions;
+  readonly #queue: ReconcileQueue;
   readonly #metrics = new AgentMetrics();
-  #pending: Scope | null = null;
-  #waiting: ((report: RoundReport) => void)[] = [];
-  /** Calls off the round that is to begin. */
-  #cancel: () => void = () => undefined;
-  #dueAt = Number.POSITIVE_INFINITY;
-  #running: Promise<void> | null = null;
-  #looking: Promise<void> = Promise.resolve();
-  /** The last look with its round. */
-  #lastLook: Promise<unknown> = Promise.resolve();
-  /** A look that was asked for and has not begun. */
-  #nextLook: Promise<RoundReport> | null = null;
-  #isStopped = false;
+  readonly #proofs: Proofs;
   /** Whether the source of routes was lost at any time. */
   #wasLost = false;
-  /** What VMs that are being created claim, until their round is over. */
-  readonly #coming = new Map<string, Vm>();
   #failures = 0;
   #lastRoutesAt = Number.NEGATIVE_INFINITY;
-  /** Changes of routes that the next round takes in, and that the last one did. */
+  /** Changes of routes that the next reconciliation takes in, and that the last one did. */
   #changeCount = 0;
   #lastChangeCount = 0;
-  readonly #proofs: Proofs;
-  #lastReport: RoundReport | null = null;
-  /** The last one that looked at the VM files, too. */
-  #lastWide: RoundReport | null = null;
+  #lastReport: ReconcileReport | null = null;
+  /** The last one that read the VM files, too. */
+  #lastWide: ReconcileReport | null = null;
   /** When each problem was logged last. */
-  readonly #told = new Map<string, number>();
+  readonly #loggedAt = new Map<string, number>();
   #doubles = "";
   readonly #timers = new Map<string, NodeJS.Timeout>();
 
   constructor(options: AgentOptions) {
     this.#options = options;
-    const { prover, bridge, reconciler, log, ignoredCookies = [], quietMs, proofGapMs, remindMs } = options;
-    this.#proofs = new Proofs({
-      prover,
-      bridge,
-      reconciler,
-      log,
-      ignoredCookies,
-      onVerdict: verdict => this.#metrics.proof(verdict),
-      isRunning: () => this.#running !== null,
-      ...(quietMs === undefined ? {} : { quietMs }),
-      ...(proofGapMs === undefined ? {} : { gapMs: proofGapMs }),
-      ...(remindMs === undefined ? {} : { remindMs }),
+    const { reconciler, directory, quietMs, proofGapMs, remindMs } = options;
+    this.#queue = new ReconcileQueue({
+      reconcile: scope => {
+        this.#lastChangeCount = this.#changeCount;
+        this.#changeCount = 0;
+        return reconciler.reconcile(scope);
+      },
+      resync: () => reconciler.resync(),
+      needsResync: () => reconciler.needsResync,
+      onReport: (report, scope) => this.#note(report, scope),
     });
-  }
-
-  /** Begins: the first look, then events. Resolves when the first round is over, whether all could be done or not. */
-  async start(): Promise<RoundReport> {
-    const { directory, routes, reconciler, everySeconds = 30, log } = this.#options;
-    directory.watch(() => this.#ask("vms", EVENT_MS));
-    const first = this.request("all", 0);
-    routes?.watch(
-      (changes, isComplete) => {
-        const wasComplete = reconciler.fabric.isComplete;
-        reconciler.fabric.apply(changes, isComplete);
-        const isNews = isComplete && !wasComplete;
-        if (isNews) log("info", "the table of routes is complete", { routes: reconciler.fabric.count });
-        this.#ask("routes", this.#gatherMs(changes.length));
-        // What happened meanwhile, nobody told.
-        if (isNews && this.#wasLost) this.#ask("all", 0);
-      },
-      error => {
-        log("warn", "routes were lost; those known stay", { error: error.message });
-        this.#wasLost = true;
-        reconciler.fabric.lose();
-      },
-    );
-    this.#every("look", everySeconds * 1000);
-    return first;
+    this.vms = new VmRequests({
+      reconciler,
+      directory,
+      ready: () => this.ready(),
+      reconcile: () => this.request("vms"),
+    });
+    this.#proofs = new Proofs({
+      ...options,
+      onVerdict: verdict => this.#metrics.proof(verdict),
+      isRunning: () => this.#queue.isRunning,
+      quietMs,
+      gapMs: proofGapMs,
+      remindMs,
+    });
   }
 
   /**
-   * Runs a round that begins after this call and within `withinMs`; resolves with what it did. A look at everything goes on
-   * beside other rounds, and its round is the one that takes in what it found; before the first, all wait for it.
+   * Starts: a full reconciliation, then events. Resolves after the first one, whether all could be done or
+   * not.
    */
-  request(scope: Scope, withinMs = 0): Promise<RoundReport> {
-    if (this.#isStopped) return Promise.reject(new Error("the agent is stopping"));
-    if (scope === "all" && !this.#options.reconciler.needsLook) return this.#look();
-    return this.#request(scope, withinMs);
+  async start(): Promise<ReconcileReport> {
+    const { directory, routes, everySeconds = 30, log, reconciler } = this.#options;
+    directory.watch(() => this.#queue.notify("vms", EVENT_MS));
+    const first = this.request("all", 0);
+    routes?.watch(
+      (changes, isComplete) => this.#takeRoutes(changes, isComplete),
+      error => {
+        log("warn", "lost the routing daemon; kept the known routes", { error: error.message });
+        this.#wasLost = true;
+        reconciler.rib.lose();
+      },
+    );
+    this.#every("resync", everySeconds * 1000);
+    return first;
   }
 
-  /** Looks beside rounds; whoever asks while a look is on gets the next one. */
-  #look(): Promise<RoundReport> {
-    if (this.#nextLook !== null) return this.#nextLook;
-    const look = this.#lastLook.then(async () => {
-      this.#nextLook = null;
-      if (!this.#isStopped) this.#looking = this.#options.reconciler.look();
-      await this.#looking;
-      return this.#request("all", 0);
-    });
-    this.#nextLook = look;
-    this.#lastLook = look.catch(() => undefined);
-    return look;
+  #takeRoutes(changes: readonly RouteChange[], isComplete: boolean): void {
+    const { log, reconciler } = this.#options;
+    const { rib } = reconciler;
+    const isNews = isComplete && !rib.isComplete;
+    rib.apply(changes, isComplete);
+    if (isNews) log("info", "the table of routes is complete", { routes: rib.count });
+    this.#queue.notify("routes", this.#gatherMs(changes.length));
+    // No event reported what happened meanwhile.
+    if (isNews && this.#wasLost) this.#queue.notify("all", 0);
   }
 
-  #request(scope: Scope, withinMs: number): Promise<RoundReport> {
-    if (this.#isStopped) return Promise.reject(new Error("the agent is stopping"));
-    if (this.#pending === null || WIDTH[scope] > WIDTH[this.#pending]) this.#pending = scope;
-    const done = new Promise<RoundReport>(resolve => this.#waiting.push(resolve));
-    const dueAt = performance.now() + withinMs;
-    if (dueAt < this.#dueAt) {
-      this.#dueAt = dueAt;
-      if (this.#running === null) this.#schedule();
-    }
-    return done;
+  /** Runs a reconciliation that begins after this call and within `withinMs`; resolves with its report. */
+  request(scope: Scope, withinMs = 0): Promise<ReconcileReport> {
+    return this.#queue.request(scope, withinMs);
   }
 
-  #schedule(): void {
-    this.#cancel();
-    this.#cancel = soon(() => this.#begin(), this.#dueAt - performance.now());
-  }
-
-  /** Something around has changed: a next hop is another station, the routing daemon answers again. */
+  /** A next hop has another MAC, or the routing daemon answers again. */
   nudge(): void {
-    this.#ask("vms", EVENT_MS);
+    this.#queue.notify("vms", EVENT_MS);
   }
 
-  /** The switch went away, or is back with an empty table, most likely. */
+  /** The connection to the switch is lost, or back, most likely with an empty table. */
   switchChanged(): void {
     this.#options.reconciler.forgetSwitch();
-    this.#ask("all", 0);
+    this.#queue.notify("all", 0);
   }
 
-  /** Ends after the round that is running; flows and announcements stay as they are. */
+  /** Ends after the reconciliation that is running; flows and announcements stay as they are. */
   async stop(): Promise<void> {
-    this.#isStopped = true;
-    this.#cancel();
+    const stopped = this.#queue.stop();
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#options.directory.close();
-    await this.#looking;
-    await this.#running;
+    await stopped;
     await this.#options.routes?.close();
     await this.#proofs.close();
   }
 
-  // ── What may be asked ───────────────────────────────────────────────────────────────────────────────────────────
-
-  list(): VmView[] {
-    return this.#options.reconciler.listing.map(listed => this.#view(listed));
-  }
-
-  view(id: number): VmView | null {
-    const listed = this.#options.reconciler.listed(id);
-    return listed === null ? null : this.#view(listed);
-  }
-
-  /** Has a VM created. The same VM again is no error; another one under the same id is. */
-  async create(vm: Vm): Promise<VmView> {
+  /** Waits for the first dump and the first read of the files: before, the state is unknown. */
+  async ready(): Promise<void> {
     const { reconciler } = this.#options;
-    await this.ready();
-    const listed = reconciler.listed(vm.id);
-    if (listed !== null && formatVm({ ...listed.vm, path: vm.path }) !== formatVm(vm))
-      throw new RequestError("conflict", `VM ${vm.id} is there and is another; destroy it first`);
-    if (listed !== null && listed.vm.path !== vm.path)
-      throw new RequestError(
-        "conflict",
-        `VM ${vm.id} is on ${listed.vm.path}; a path is changed by its own request`,
+    if (!reconciler.isReady) await this.request("all");
+    if (!reconciler.isReady)
+      throw new Error(
+        `not ready: ${this.#lastReport?.problems[0] ?? "the first dump of the switch is not complete"}`,
       );
-    if (listed === null) {
-      const refusal = reconciler.wouldRefuse(vm);
-      if (refusal !== null) throw new RequestError(refusal.code, refusal.message);
-      await this.#bring(vm);
-    } else if (!reconciler.isInStep(vm.id)) {
-      // Asked again while its round goes on: that is waited for, too.
-      await this.request("vms");
-    }
-    return this.view(vm.id)!;
   }
 
-  /** Writes a new VM down and waits for its round; two that want the same at once are told from each other here. */
-  async #bring(vm: Vm): Promise<void> {
-    const claims = claimsOf(vm);
-    const text = formatVm(vm);
-    for (const claim of claims) {
-      const rival = this.#coming.get(claim);
-      if (rival !== undefined && formatVm(rival) !== text)
-        throw new RequestError("conflict", `${claim} is asked for as VM ${rival.id}'s at this moment`);
-    }
-    for (const claim of claims) this.#coming.set(claim, vm);
-    try {
-      this.#options.directory.put(vm);
-      await this.request("vms");
-    } finally {
-      for (const claim of claims) if (this.#coming.get(claim) === vm) this.#coming.delete(claim);
-    }
-  }
+  // ── Reports ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Has a VM destroyed; one that is not there is no error. */
-  async destroy(id: number): Promise<void> {
-    const { reconciler, directory } = this.#options;
-    await this.ready();
-    const listed = reconciler.listed(id);
-    if (listed === null && !reconciler.isHeld(id)) return;
-    if (listed !== null && listed.file === null)
-      throw new RequestError("conflict", `VM ${id} stands in the intent itself`);
-    reconciler.release(id);
-    directory.remove(id);
-    await this.request("vms");
-  }
-
-  /** Has a VM take one step of a migration, forwards or back. */
-  async setPath(id: number, path: Path): Promise<VmView> {
-    const { reconciler, directory } = this.#options;
-    await this.ready();
-    const listed = reconciler.listed(id);
-    if (listed === null) throw new RequestError("not-found", `there is no VM ${id}`);
-    if (listed.file === null) throw new RequestError("conflict", `VM ${id} stands in the intent itself`);
-    const from = reconciler.installed?.summaryOf(id).path ?? listed.vm.path;
-    if (!isStep(from, path)) throw new RequestError("jump", jumpMessage(from, path));
-    if (listed.vm.path !== path) {
-      directory.put({ ...listed.vm, path }, listed.file);
-      await this.request("vms");
-    }
-    return this.view(id)!;
-  }
-
+  /** The body of GET /v1/status. */
   status(): Readonly<Record<string, unknown>> {
     const { reconciler, quarantine } = this.#options;
-    const { fabric } = reconciler;
+    const { rib, vms, desired } = reconciler;
     return {
-      inStep: this.#isInStep(),
-      problems: this.#lastReport === null ? ["nothing was looked at yet"] : this.#problems(),
-      vms: reconciler.wanted.vms.size,
-      refused: reconciler.refusals.map(({ id, file, code, message }) => ({ id, file, code, message })),
-      unreadable: [...reconciler.unreadable.values()],
+      inStep: this.#isInSync(),
+      problems: this.#lastReport === null ? ["the first reconciliation is not complete"] : this.#problems(),
+      vms: desired.vms.size,
+      refused: vms.refusals.map(({ id, file, code, message }) => ({ id, file, code, message })),
+      unreadable: [...vms.unreadable.values()],
       announced: reconciler.announced?.size ?? null,
       routes: {
-        count: fabric.count,
-        complete: fabric.isComplete,
-        unresolved: [...reconciler.wanted.unresolved.values()],
-        rejected: Object.fromEntries(fabric.rejected),
+        count: rib.count,
+        complete: rib.isComplete,
+        unresolved: [...desired.unresolved.values()],
+        rejected: Object.fromEntries(rib.rejected),
       },
       quarantine: quarantine.entries.map(({ address, owner, until }) => ({
         address,
@@ -338,71 +201,41 @@ export class Agent {
     };
   }
 
+  /** The body of GET /metrics. */
   metrics(): Promise<string> {
     const { reconciler, quarantine } = this.#options;
     return this.#metrics.text({
-      vms: reconciler.wanted.vms.size,
-      refused: reconciler.refusals.length,
+      vms: reconciler.desired.vms.size,
+      refused: reconciler.vms.refusals.length,
       announced: reconciler.announced?.size ?? 0,
-      routes: reconciler.fabric.count,
-      unresolved: reconciler.wanted.unresolved.size,
+      routes: reconciler.rib.count,
+      unresolved: reconciler.desired.unresolved.size,
       quarantined: quarantine.entries.length,
       doubleOwners: reconciler.doubleOwners().length,
-      isInStep: this.#isInStep(),
-      isFabricComplete: reconciler.fabric.isComplete,
+      isInStep: this.#isInSync(),
+      isFabricComplete: reconciler.rib.isComplete,
       isProofFailed: this.#proofs.problem !== null,
     });
   }
 
-  /** What the last rounds could not do, and why the last proof failed. */
+  /** The problems of the last reconciliations, and why the last proof failed. */
   #problems(): string[] {
     const { problem } = this.#proofs;
-    const ofRounds = [...(this.#lastWide?.problems ?? []), ...(this.#lastReport?.problems ?? [])];
-    return [...new Set([...ofRounds, ...(problem === null ? [] : [problem])])];
+    const reported = [...(this.#lastWide?.problems ?? []), ...(this.#lastReport?.problems ?? [])];
+    return [...new Set([...reported, ...(problem === null ? [] : [problem])])];
   }
 
-  #isInStep(): boolean {
+  #isInSync(): boolean {
     const { lingersUntil } = this.#options.reconciler;
     return this.#lastReport !== null && this.#problems().length === 0 && lingersUntil === null;
   }
 
-  /** Waits for the first look: before it, nobody knows what is there. */
-  async ready(): Promise<void> {
-    const { reconciler } = this.#options;
-    if (!reconciler.isReady) await this.request("all");
-    if (!reconciler.isReady)
-      throw new Error(`not ready: ${this.#lastReport?.problems[0] ?? "the switch was not read yet"}`);
-  }
-
-  #view({ vm, file }: Listed): VmView {
-    const { reconciler } = this.#options;
-    const taken = reconciler.wanted.vms.get(vm.id);
-    const refusal = reconciler.refusals.find(refused => refused.id === vm.id && refused.file === file);
-    const path = taken?.path ?? vm.path;
-    return {
-      id: vm.id,
-      name: vm.name,
-      port: vm.port,
-      ofport: vm.ofport,
-      mac: formatMac(vm.mac),
-      addresses: vm.addresses.map(formatIpv4),
-      path,
-      ...(path === vm.path ? {} : { wantedPath: vm.path }),
-      state: refusal !== undefined ? "refused" : reconciler.isInStep(vm.id) ? "in-step" : "pending",
-      ...(refusal === undefined ? {} : { reason: refusal.message }),
-    };
-  }
-
-  // ── Rounds ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** As `request`, for events that nobody waits for. */
-  #ask(scope: Scope, withinMs: number): void {
-    if (!this.#isStopped) void this.request(scope, withinMs).catch(() => undefined);
-  }
+  // ── Events ───────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * A change of routes that comes by itself is done at once. When they come thick and fast, those of some time are one
-   * round; more time while a table is told, since each round costs a write.
+   * How long to gather changes of routes. A single one is reconciled at once. Changes that follow each other
+   * within a batch share one reconciliation; the time is longer while a table is sent, because each
+   * reconciliation costs a write.
    */
   #gatherMs(count: number): number {
     const { batchMs = BATCH_MS, bulkMs = BULK_MS } = this.#options;
@@ -415,97 +248,75 @@ export class Agent {
     return isAlone ? 0 : gatherMs;
   }
 
-  #begin(): void {
-    if (this.#isStopped) return;
-    this.#running = this.#run().finally(() => {
-      this.#running = null;
-      if (this.#pending !== null && !this.#isStopped) this.#schedule();
-    });
-  }
-
-  async #run(): Promise<void> {
-    const scope = this.#pending!;
-    const waiting = this.#waiting;
-    this.#pending = null;
-    this.#waiting = [];
-    this.#dueAt = Number.POSITIVE_INFINITY;
-    this.#lastChangeCount = this.#changeCount;
-    this.#changeCount = 0;
-    const report = await this.#options.reconciler.round(scope);
+  #note(report: ReconcileReport, scope: Scope): void {
     this.#lastReport = report;
     if (scope !== "routes" || report.isFull) this.#lastWide = report;
-    this.#note(report);
-    for (const resolve of waiting) resolve(report);
+    this.#metrics.reconciled(report);
+    this.#logReport(report);
+    this.#logProblems(report.problems);
+    this.#logDoubleOwners();
+    if (report.drifted.length > 0) void this.#proofs.showDrift();
+    this.#proofs.noteReport(report);
+    this.#planNext();
   }
 
-  #note(report: RoundReport): void {
-    const { log, quarantine } = this.#options;
-    const {
-      added,
-      changed,
-      removed,
-      announced,
-      withdrawn,
-      problems,
-      drifted,
-      haveOthersWritten,
-      milliseconds,
-    } = report;
-    this.#metrics.round(report);
-    const writes = added + changed + removed;
-    const fields = { added, changed, removed, announced, withdrawn, ms: Math.round(milliseconds) };
-    if (writes + announced + withdrawn > 0) log("info", "written", fields);
+  #logReport(report: ReconcileReport): void {
+    const { log } = this.#options;
+    const { added, changed, removed, announced, withdrawn, drifted } = report;
+    const fields = { added, changed, removed, announced, withdrawn, ms: Math.round(report.milliseconds) };
+    if (added + changed + removed + announced + withdrawn > 0) log("info", "written", fields);
     if (drifted.length > 0)
-      log("warn", "others changed rows of ours", { count: drifted.length, rows: drifted.slice(0, SHOWN) });
-    if (drifted.length > 0) void this.#proofs.showDrift();
-    if (haveOthersWritten) log("info", "flows that are not ours have changed");
-    this.#tell(problems);
-    this.#noteDoubles();
-    this.#proofs.noteRound(report);
-    const { needsLook, needsList, lingersUntil } = this.#options.reconciler;
-    this.#failures = needsLook || needsList ? this.#failures + 1 : 0;
+      log("warn", "another party changed flows of the agent", {
+        count: drifted.length,
+        rows: drifted.slice(0, SHOWN),
+      });
+    if (report.haveOthersWritten) log("info", "foreign flows have changed");
+  }
+
+  /** Logs problems that are new, and every minute those that last. */
+  #logProblems(problems: readonly string[]): void {
+    const now = performance.now();
+    for (const [problem, at] of this.#loggedAt) if (now - at >= REMIND_MS) this.#loggedAt.delete(problem);
+    for (const problem of problems.filter(text => !this.#loggedAt.has(text)).slice(0, SHOWN)) {
+      this.#loggedAt.set(problem, now);
+      this.#options.log("warn", problem);
+    }
+  }
+
+  #logDoubleOwners(): void {
+    const doubles = this.#options.reconciler.doubleOwners();
+    const text = JSON.stringify(doubles);
+    if (text !== this.#doubles && doubles.length > 0)
+      this.#options.log("error", "another router announces addresses of local VMs", {
+        owners: doubles.slice(0, SHOWN),
+      });
+    this.#doubles = text;
+  }
+
+  /** Plans what time alone makes due: a retry, the end of a linger time, the end of a quarantine. */
+  #planNext(): void {
+    const { reconciler, quarantine } = this.#options;
+    const { needsResync, needsList, lingersUntil } = reconciler;
+    this.#failures = needsResync || needsList ? this.#failures + 1 : 0;
     const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length) - 1]!;
-    if (needsLook) this.#after("retry", wait, "all");
+    if (needsResync) this.#after("retry", wait, "all");
     else if (needsList) this.#after("retry", wait, "vms");
     if (lingersUntil !== null) this.#after("linger", Math.max(lingersUntil - Date.now(), 0) + 5, "routes");
     const next = quarantine.entries.reduce((least, { until }) => Math.min(least, until), Infinity);
     if (next !== Infinity) this.#after("quarantine", Math.max(next - Date.now(), 0) + 5, "vms");
   }
 
-  /** Logs problems that are new, and again those that stay, every minute. */
-  #tell(problems: readonly string[]): void {
-    const now = performance.now();
-    for (const [problem, at] of this.#told) if (now - at >= REMIND_MS) this.#told.delete(problem);
-    for (const problem of problems.filter(text => !this.#told.has(text)).slice(0, SHOWN)) {
-      this.#told.set(problem, now);
-      this.#options.log("warn", problem);
-    }
-  }
-
-  #noteDoubles(): void {
-    const doubles = this.#options.reconciler.doubleOwners();
-    const text = JSON.stringify(doubles);
-    if (text !== this.#doubles && doubles.length > 0)
-      this.#options.log("error", "somebody else announces addresses of VMs here", {
-        owners: doubles.slice(0, SHOWN),
-      });
-    this.#doubles = text;
-  }
-
   #after(name: string, milliseconds: number, scope: Scope): void {
-    // The round that was running when the agent was stopped plans nothing any more: a timer would keep the process alive.
-    if (this.#isStopped) return;
+    // A reconciliation that ends after the stop plans nothing: a timer would keep the process alive.
+    if (this.#queue.isStopped) return;
     clearTimeout(this.#timers.get(name));
-    const timer = setTimeout(
-      () => void this.request(scope).catch(() => undefined),
-      Math.min(milliseconds, 2 ** 30),
-    );
+    const timer = setTimeout(() => this.#queue.notify(scope, 0), Math.min(milliseconds, TIMER_MAX_MS));
     this.#timers.set(name, timer);
   }
 
   #every(name: string, milliseconds: number): void {
     const again = (): void => {
-      this.#ask("all", 0);
+      this.#queue.notify("all", 0);
       this.#timers.set(name, setTimeout(again, milliseconds));
     };
     this.#timers.set(name, setTimeout(again, milliseconds));

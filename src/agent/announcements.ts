@@ -1,11 +1,11 @@
 /**
- * What is announced for the VMs here, as last known, and the changes to it. The daemon is asked when nothing is known, which
- * is so at first and after anything that failed; what else it announces than /32s is somebody else's. Which addresses should
- * be announced, and when, is the reconciler's to decide.
+ * What is announced for the VMs here, as last known, and the changes to it. The daemon is asked when nothing
+ * is known, which is so at first and after anything that failed; what else it announces than /32s is somebody
+ * else's. Which addresses should be announced, and when, is the reconciler's to decide.
  */
 import type { Announced, Announcer, FabricRoute } from "../bgp/index.ts";
-import type { Audit } from "./log.ts";
-import { addressOf } from "./rib.ts";
+import type { Audit } from "./audit.ts";
+import { addressOf, type Rib } from "./rib.ts";
 
 /** Others hear of a withdrawal within milliseconds, and write their flows within some more. */
 const LINGER_MS = 1000;
@@ -18,6 +18,17 @@ export interface AnnouncementOptions {
   /** How long others may still send to an address that was withdrawn, in milliseconds: 1000. */
   readonly lingerMs?: number | undefined;
 }
+
+/** A path of another router to an address that is a local VM's. */
+export interface DoubleOwner {
+  readonly prefix: string;
+  readonly vm: number;
+  readonly nextHop: string;
+  readonly originator: string | null;
+}
+
+/** Announcements by prefix, each with the VM that it is for. */
+export type DesiredAnnouncements = ReadonlyMap<string, { readonly route: FabricRoute; readonly vm: number }>;
 
 export class Announcements {
   readonly #options: AnnouncementOptions;
@@ -40,11 +51,6 @@ export class Announcements {
     return this.#known;
   }
 
-  /** Paths of others to prefixes that are announced here. */
-  get contested(): readonly FabricRoute[] {
-    return this.#contested;
-  }
-
   /** What is known holds no more. */
   forget(): void {
     this.#known = null;
@@ -62,7 +68,9 @@ export class Announcements {
     }
   }
 
-  /** Takes what the daemon said; of the prefixes that were `written` since it was asked, what is known holds. */
+  /**
+   * Takes what the daemon said; of the prefixes that were `written` since it was asked, what is known holds.
+   */
   takeIn({ ours, contested }: Announced, written: ReadonlySet<string>): void {
     const next = new Map(ours.map(route => [route.prefix, route]));
     if (this.#known !== null)
@@ -81,6 +89,33 @@ export class Announcements {
     for (const prefix of this.#known?.keys() ?? [])
       if (prefix.endsWith("/32") && !wanted.has(prefix)) stale.push(prefix);
     return stale;
+  }
+
+  /** Desired announcements that are not made, of VMs that are installed. */
+  missing(desired: DesiredAnnouncements, isInstalled: (vm: number) => boolean): FabricRoute[] {
+    const missing: FabricRoute[] = [];
+    const known = new Map<number, boolean>();
+    for (const { route, vm } of desired.values()) {
+      if (this.has(route)) continue;
+      if (!known.has(vm)) known.set(vm, isInstalled(vm));
+      if (known.get(vm)) missing.push(route);
+    }
+    return missing;
+  }
+
+  /**
+   * Desired prefixes that another router announces too: before they are announced here its path is the best
+   * one.
+   */
+  doubleOwners(desired: DesiredAnnouncements, rib: Rib): DoubleOwner[] {
+    const found: DoubleOwner[] = [];
+    const others = new Map(this.#contested.map(route => [route.prefix, route]));
+    for (const [prefix, { vm }] of desired) {
+      const route = rib.routeTo(prefix) ?? others.get(prefix);
+      if (route === undefined) continue;
+      found.push({ prefix, vm, nextHop: route.nextHop, originator: route.originator });
+    }
+    return found;
   }
 
   /** Whether exactly this is announced. */

@@ -1,24 +1,28 @@
 /**
- * An announcer that holds nobody up. A daemon that hangs, or is busy with a table, answers late or never, while flows need not
- * wait for it: what takes too long counts as failed, and until it has come to its end everything else fails at once. Whether
- * it was done after all is seen when the daemon is asked again; an answer that came late is kept for whoever asks next. Nobody
- * waits for a list of all paths, and it may take its time.
+ * An announcer that holds nobody up. A daemon that hangs, or is busy with a table, answers late or never,
+ * while flows need not wait for it: what takes too long counts as failed, and until it has come to its end
+ * everything else fails at once. Whether it was done after all is seen when the daemon is asked again; an
+ * answer that came late is kept for whoever asks next. Nobody waits for a list of all paths, and it may take
+ * its time.
  */
 import type { Announced, Announcer, FabricRoute } from "../bgp/index.ts";
 
-/** Time for a few prefixes, and for each of many; to say what is announced, the daemon goes through its whole table. */
-const PATIENCE_MS = 2000;
+/**
+ * Time for a few prefixes, and for each of many; to say what is announced, the daemon goes through its whole
+ * table.
+ */
+const FEW_MS = 2000;
 const PREFIX_MS = 1;
 const OURS_MS = 8000;
 const LIST_MS = 30_000;
 const STUCK = "the routing daemon does not answer";
 
-export interface Patience {
+export interface Deadlines {
   readonly fewMs?: number;
   readonly oursMs?: number;
 }
 
-export class PatientAnnouncer implements Announcer {
+export class TimeoutAnnouncer implements Announcer {
   /** Called when what was given up has come to an end: it is time to look what is announced. */
   onBack: () => void = () => undefined;
   readonly #inner: Announcer;
@@ -29,7 +33,7 @@ export class PatientAnnouncer implements Announcer {
   /** Nothing else was asked since it came: it still holds. */
   #late: readonly FabricRoute[] | null = null;
 
-  constructor(inner: Announcer, { fewMs = PATIENCE_MS, oursMs = OURS_MS }: Patience = {}) {
+  constructor(inner: Announcer, { fewMs = FEW_MS, oursMs = OURS_MS }: Deadlines = {}) {
     this.#inner = inner;
     this.#fewMs = fewMs;
     this.#oursMs = oursMs;

@@ -1,6 +1,6 @@
 /**
- * An agent's side of the fabric: one gobgpd for routes in and announcements out, and what finds the MAC of a next hop. The
- * one place where the agent and BGP meet; neither imports the other.
+ * An agent's side of the fabric: one gobgpd for routes in and announcements out, and what finds the MAC of a
+ * next hop. The one place where the agent and BGP meet; neither imports the other.
  */
 
 import { BgpAnnouncer, BgpError, BgpRoutes, type Daemon, Gobgp3, NextHops } from "../bgp/index.ts";
@@ -26,7 +26,7 @@ export function joinBgp({ gobgp, nextHop, isUnicast, gateway, macs }: BgpSetting
   const address = parseIpv4(nextHop);
   if (address === null || address === 0)
     throw new BgpError(
-      `next hop "${nextHop}": the IPv4 address of this hypervisor would be right, as 10.0.0.1`,
+      `--next-hop: "${nextHop}" is not an IPv4 address; expected this hypervisor's, such as 10.0.0.1`,
     );
   const table = new Map(macs.map(entryOf));
   const nextHops = new NextHops(gateway === undefined ? { table } : { table, gateway });
@@ -48,7 +48,10 @@ export function joinBgp({ gobgp, nextHop, isUnicast, gateway, macs }: BgpSetting
   };
 }
 
-/** What a doctor says of a gobgpd: rejects unless it answers, and has a session that is up and carries our family. */
+/**
+ * What a doctor says of a gobgpd: rejects unless it answers, and has a session that is up and carries our
+ * family.
+ */
 export async function examineBgp({ gobgp, isUnicast }: BgpSettings): Promise<string> {
   const daemon = new Gobgp3(gobgp, isUnicast ? "unicast" : "labelled");
   try {
@@ -65,12 +68,12 @@ export async function examineBgp({ gobgp, isUnicast }: BgpSettings): Promise<str
 async function sessionsOf(daemon: Daemon, family: string): Promise<string> {
   const peers = await daemon.peers();
   const down = peers.filter(({ isUp }) => !isUp).map(({ address }) => address);
-  if (peers.length === 0) throw new BgpError("it has no peer; see docs/bgp.md for its settings");
+  if (peers.length === 0) throw new BgpError("gobgpd has no peer; see docs/bgp.md for its settings");
   if (down.length === peers.length) throw new BgpError(`no session is up: ${down.join(", ")}`);
   const mute = peers.filter(({ isUp, hasFamily }) => isUp && !hasFamily).map(({ address }) => address);
   if (down.length + mute.length === peers.length)
     throw new BgpError(
-      `${family} is not spoken with ${mute.join(", ")}: afi-safi-name is missing here or there`,
+      `${family} is not negotiated with ${mute.join(", ")}; add it as afi-safi-name on both sides`,
     );
   const without = mute.length === 0 ? "" : `, without ${family} ${mute.join(", ")}`;
   const missing = (down.length === 0 ? "" : ` (not ${down.join(", ")})`) + without;
@@ -80,6 +83,8 @@ async function sessionsOf(daemon: Daemon, family: string): Promise<string> {
 function entryOf(text: string): readonly [string, string] {
   const [address = "", mac = "", ...rest] = text.split("=");
   if (mac === "" || rest.length > 0)
-    throw new BgpError(`next hop "${text}": IP=MAC would be right, as 10.0.0.1=02:00:00:00:00:fe`);
+    throw new BgpError(
+      `--next-hop-mac: "${text}" is not IP=MAC; expected for example 10.0.0.1=02:00:00:00:00:fe`,
+    );
   return [address, mac];
 }

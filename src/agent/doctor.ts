@@ -1,6 +1,6 @@
 /**
- * What an agent needs, looked at one by one: programs and their versions, sockets and who may open them, folders it writes,
- * what the process may do, and how long each peer takes to answer. Changes nothing.
+ * What an agent needs, looked at one by one: programs and their versions, sockets and who may open them,
+ * folders it writes, what the process may do, and how long each peer takes to answer. Changes nothing.
  */
 
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
@@ -66,7 +66,7 @@ function nodeVersion(): string {
   const [major = 0, minor = 0] = node.split(".").map(Number);
   const [first, second] = NODE_OLDEST;
   if (major > first || (major === first && minor >= second)) return node;
-  throw new Error(`${node} is too old; ${NODE_OLDEST.join(".")} or newer is needed`);
+  throw new Error(`${node} is too old; expected ${NODE_OLDEST.join(".")} or newer`);
 }
 
 async function timed(check: () => Promise<string>): Promise<string> {
@@ -78,7 +78,7 @@ async function timed(check: () => Promise<string>): Promise<string> {
 async function bridgeAnswer(bridge: string): Promise<string> {
   const text = await run("ovs-ofctl", ["--timeout=5", "-O", "OpenFlow13", "dump-aggregate", bridge], null);
   const count = /flow_count=(\d+)/.exec(text)?.[1] ?? "?";
-  return `speaks OpenFlow 1.3 and has ${count} flows`;
+  return `OpenFlow 1.3 is enabled, ${count} flows`;
 }
 
 /** The permissions of what is there; null when it is not there and can be made. */
@@ -96,24 +96,25 @@ function folderState(path: string, mayCreate: boolean): string {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) {
     if (!mayCreate)
-      throw new Error("there is no such folder; create it, or start the agent with --create-folders");
+      throw new Error("this folder does not exist; create it, or start the agent with --create-folders");
     return "does not exist; the agent creates it (--create-folders)";
   }
   if (!stats.isDirectory()) throw new Error("is not a folder");
   const mode = stats.mode & MODE_BITS;
   accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   const octal = mode.toString(8).padStart(4, "0");
-  if ((mode & 0o022) !== 0) throw new Error(`mode ${octal}: others may write there; 0700 would be right`);
+  if ((mode & 0o022) !== 0) throw new Error(`mode ${octal} lets other users write; run chmod 0700 ${path}`);
   return `mode ${octal}`;
 }
 
 async function socketState(path: string): Promise<string> {
   const mode = modeOf(path);
-  if (mode === null) return "no agent runs";
-  if (mode !== 0o600) throw new Error(`mode ${mode.toString(8)}: 600 would be right`);
+  if (mode === null) return "no agent is running";
+  if (mode !== 0o600)
+    throw new Error(`mode ${mode.toString(8)} lets other users connect; run chmod 600 ${path}`);
   return timed(async () => {
     const { status } = await ask(path, "GET", "/v1/status");
-    return `an agent runs (${status})`;
+    return `an agent is running (${status})`;
   });
 }
 
@@ -122,5 +123,5 @@ function capabilities(): string {
   const text = readFileSync("/proc/self/status", "utf8");
   const bits = /^CapEff:\s*([0-9a-f]+)/m.exec(text)?.[1] ?? "unknown";
   const user = process.getuid?.() ?? -1;
-  return `user ${user}, effective capabilities 0x${bits.replace(/^0+(?=.)/, "")}; none is needed`;
+  return `user ${user}, effective capabilities 0x${bits.replace(/^0+(?=.)/, "")}; none are required`;
 }

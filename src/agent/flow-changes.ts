@@ -1,59 +1,53 @@
 /**
- * From a comparison to a bundle: which rows are missing, changed or stale, and the text that ovs-ofctl(8) takes for it.
- * A row is deleted by its exact match, priority and cookie, so that a row of somebody else's in the same place stays.
+ * The diff: desired and observed flows in, the change set out. Pure; when a change may be written is decided
+ * in waits.ts, and how it is spelt in ofctl-text.ts.
  */
-import { flowText } from "../pipeline/index.ts";
-import type { Row } from "./flow-entries.ts";
-import { type Installed, type InstalledRow, isSameRow } from "./observed-state.ts";
 
-/** One flow that is written. */
-export type Edit =
-  | { readonly op: "add"; readonly name: string; readonly row: Row; readonly before: InstalledRow | null }
-  | { readonly op: "delete"; readonly name: string; readonly before: InstalledRow };
+import { type FlowEntry, isSameEntry } from "./flow-entry.ts";
+import type { Observed } from "./observed-state.ts";
 
-/** What is to be written so that the rows of these names are as wanted. */
-export function editsOf(
-  names: Iterable<string>,
-  wanted: ReadonlyMap<string, Row>,
-  installed: Installed,
-): Edit[] {
-  const edits: Edit[] = [];
-  for (const name of names) {
-    const row = wanted.get(name);
-    const before = installed.ours.get(name) ?? null;
-    if (row !== undefined) {
-      if (before === null || !isSameRow(before, row)) edits.push({ op: "add", name, row, before });
-    } else if (before !== null) edits.push({ op: "delete", name, before });
+/** One flow that is written. `before`: the flow of ours in its place; null if there is none. */
+export type Change =
+  | { readonly op: "add"; readonly key: string; readonly entry: FlowEntry; readonly before: FlowEntry | null }
+  | { readonly op: "delete"; readonly key: string; readonly before: FlowEntry };
+
+/** The changes after which the flows of these keys are as desired. */
+export function diff(
+  desired: ReadonlyMap<string, FlowEntry>,
+  observed: ReadonlyMap<string, FlowEntry>,
+  keys: Iterable<string>,
+): Change[] {
+  const changes: Change[] = [];
+  for (const key of keys) {
+    const entry = desired.get(key);
+    const before = observed.get(key) ?? null;
+    if (entry !== undefined) {
+      if (before === null || !isSameEntry(before, entry)) changes.push({ op: "add", key, entry, before });
+    } else if (before !== null) changes.push({ op: "delete", key, before });
   }
-  return edits;
+  return changes;
 }
 
-/**
- * All of a cookie but bit 31, which no cookie of the pipeline has. Open vSwitch looks for an exact cookie among all flows that
- * have it, and all routes have one: 10,000 deletions among 100,000 flows take half a minute so, and 0.2 s with any other mask.
- */
-const COOKIE_MASK = "0xffffffff7fffffff";
+/** The flow that a change is about. */
+export const flowOf = (change: Change): FlowEntry => (change.op === "add" ? change.entry : change.before);
 
-/** The line of a bundle. */
-export function bundleLine(edit: Edit): string {
-  if (edit.op === "add") return `add ${flowText(edit.row)}`;
-  const { cookie, table, priority, match } = edit.before;
-  return `delete_strict cookie=${cookie}/${COOKIE_MASK},table=${table},priority=${priority}${match === "" ? "" : `,${match}`}`;
+/** Changes that belong together: those of a VM, those of the pipeline; each route is a group of its own. */
+export function groupsOf(changes: readonly Change[]): Change[][] {
+  const groups = new Map<string, Change[]>();
+  for (const change of changes) {
+    const { kind, owner } = flowOf(change);
+    const key = kind === "route" ? change.key : `${owner}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [change]);
+    else group.push(change);
+  }
+  return [...groups.values()];
 }
 
-/**
- * The lines of a bundle, deletions first: a row of ours may stand, under another spelling and so under another name, in
- * the place of one that is added. A bundle is atomic, so no frame sees the moment between.
- */
-export function bundleOf(edits: readonly Edit[]): string {
-  const ordered = [...edits.filter(({ op }) => op === "delete"), ...edits.filter(({ op }) => op === "add")];
-  return `${ordered.map(bundleLine).join("\n")}\n`;
-}
-
-/** Enters edits that the switch took. */
-export function enter(installed: Installed, edits: readonly Edit[]): void {
-  for (const edit of edits) {
-    if (edit.op === "delete") installed.delete(edit.name);
-    else installed.set(edit.name, edit.row);
+/** Enters changes that the switch accepted. */
+export function apply(observed: Observed, changes: readonly Change[]): void {
+  for (const change of changes) {
+    if (change.op === "delete") observed.delete(change.key);
+    else observed.set(change.entry);
   }
 }

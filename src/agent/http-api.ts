@@ -1,6 +1,7 @@
 /**
- * HTTP and JSON on a unix socket that only its owner may open (0600): create, destroy, path, list, and what goes on. The
- * contract is docs/agent.openapi.json. The socket is also what keeps a second agent from starting beside the first.
+ * HTTP and JSON on a unix socket that only its owner may open (mode 0600): requests about VMs, status,
+ * metrics. The contract is docs/agent.openapi.json. The socket also prevents a second agent from starting
+ * beside the first.
  */
 
 import { existsSync } from "node:fs";
@@ -16,7 +17,8 @@ import {
 } from "../host/index.ts";
 import { type Path, parseVm } from "../intent/index.ts";
 import { PATHS } from "./admission.ts";
-import { type Agent, RequestError } from "./agent.ts";
+import type { Agent } from "./agent.ts";
+import { notFound, RequestError } from "./vm-requests.ts";
 
 const BODY_BYTES_MAX = 65_536;
 const ID_MAX = 2 ** 32 - 1;
@@ -46,7 +48,7 @@ interface Call {
 
 type Handler = (call: Call) => Answer | Promise<Answer>;
 
-/** Accepted and written down, but not in step yet, is 202. */
+/** A request that is stored and not yet applied is answered by 202. */
 const shown = (view: { state: string }): Answer => ({
   status: view.state === "in-step" ? 200 : 202,
   body: view,
@@ -58,7 +60,8 @@ function vmOfBody({ id, body }: Call) {
     const [{ line, column, message }] = errors as [(typeof errors)[number]];
     throw new RequestError("bad-request", `body:${line}:${column}: ${message}`);
   }
-  if (vm.id !== id) throw new RequestError("bad-request", `the body is VM ${vm.id}, the address VM ${id}`);
+  if (vm.id !== id)
+    throw new RequestError("bad-request", `body: id ${vm.id} differs from the id in the path, ${id}`);
   return vm;
 }
 
@@ -67,30 +70,33 @@ function pathOfBody({ body }: Call): Path {
   try {
     path = (JSON.parse(body) as { path?: unknown } | null)?.path;
   } catch {
-    throw new RequestError("bad-request", 'the body is no JSON; {"path":"dual-l2"} would be right');
+    throw new RequestError("bad-request", 'body: not valid JSON; expected {"path":"dual-l2"}');
   }
   if (PATHS.includes(path as Path)) return path as Path;
-  throw new RequestError("bad-request", `path: ${PATHS.join(", ")} would be right`);
+  throw new RequestError(
+    "bad-request",
+    `path: ${JSON.stringify(path)} is not a path; expected ${PATHS.join(", ")}`,
+  );
 }
 
-/** Method and path, N standing for a VM's id. */
+/** By method and path; N stands for a VM's id. */
 const HANDLERS: Readonly<Record<string, Handler>> = {
   "GET /v1/vms": async ({ agent }) => {
     await agent.ready();
-    return { status: 200, body: agent.list() };
+    return { status: 200, body: agent.vms.list() };
   },
   "GET /v1/vms/N": async ({ agent, id }) => {
     await agent.ready();
-    const view = agent.view(id);
-    if (view === null) throw new RequestError("not-found", `there is no VM ${id}`);
+    const view = agent.vms.view(id);
+    if (view === null) throw notFound(id);
     return { status: 200, body: view };
   },
-  "PUT /v1/vms/N": async call => shown(await call.agent.create(vmOfBody(call))),
+  "PUT /v1/vms/N": async call => shown(await call.agent.vms.create(vmOfBody(call))),
   "DELETE /v1/vms/N": async ({ agent, id }) => {
-    await agent.destroy(id);
+    await agent.vms.destroy(id);
     return { status: 200, body: { id, destroyed: true } };
   },
-  "PUT /v1/vms/N/path": async call => shown(await call.agent.setPath(call.id, pathOfBody(call))),
+  "PUT /v1/vms/N/path": async call => shown(await call.agent.vms.setPath(call.id, pathOfBody(call))),
   "GET /v1/status": ({ agent }) => ({ status: 200, body: agent.status() }),
   "POST /v1/reconcile": async ({ agent }) => ({ status: 200, body: await agent.request("all") }),
   "POST /v1/handover": ({ onHandover }) => {
@@ -104,22 +110,22 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
   }),
 };
 
-/** All that is answered, as method and path. */
+/** All endpoints, as method and path. */
 export const ROUTES: readonly string[] = Object.keys(HANDLERS).map(key => key.replace("/N", "/{id}"));
 
-/** The methods that are answered at a path, N standing for an id. */
+/** The methods of a path; N stands for an id. */
 const methodsAt = (pattern: string): string[] =>
   Object.keys(HANDLERS).flatMap(key => {
     const [method = "", path] = key.split(" ");
     return path === pattern ? [method] : [];
   });
 
-/** Begins to answer at `path`. Throws SocketError when it cannot, or when another agent answers there. */
+/** Starts to listen at `path`. Throws SocketError if it cannot, or if another agent listens there. */
 export function startServer(agent: Agent, path: string, onHandover: () => void): Promise<UnixServer> {
   return UnixServer.start({
     path,
     mostBodyBytes: BODY_BYTES_MAX,
-    isTaken: "an agent answers there already; --take-over has it hand over",
+    isTaken: "another agent uses this socket; stop it, or start with --take-over",
     handle: asked => handle(agent, asked, onHandover),
   });
 }
@@ -140,14 +146,17 @@ async function handle(agent: Agent, { method, path, body }: HttpRequest, onHando
   }
 }
 
-/** Has the agent that answers at `path`, if one does, end after its round, and waits until it has. */
+/**
+ * Stops the agent that listens at `path`, if there is one, after its reconciliation, and waits until it has
+ * ended.
+ */
 export async function takeOver(path: string, withinMs = HANDOVER_MS): Promise<boolean> {
   if (!existsSync(path) || !(await isAnswered(path))) return false;
   const until = performance.now() + withinMs;
   await ask(path, "POST", "/v1/handover", "", withinMs);
   while (existsSync(path) && (await isAnswered(path))) {
     if (performance.now() > until)
-      throw new SocketError(`${path}: the agent there did not end within ${withinMs / 1000} s`);
+      throw new SocketError(`${path}: the agent that uses it did not stop within ${withinMs / 1000} s`);
     await new Promise(resolve => setTimeout(resolve, 10));
   }
   return true;

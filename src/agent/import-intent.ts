@@ -1,88 +1,83 @@
 /**
- * An intent from a bridge: flows whose cookies are the pipeline's are read back into label, uplink, VMs and routes. What
- * was understood is compiled again and held against the dump, so that every flow is either explained or named as one that
- * is not: nothing is left out in silence.
+ * An intent from a bridge: the flows whose cookies are the pipeline's are recognized, and their values are
+ * label, uplink, VMs and routes. The intent is compiled again and compared with the dump, so that every flow
+ * is either explained or named: nothing is left out silently.
  */
-import { type Intent, type Path, parseIntent } from "../intent/index.ts";
-import { editsOf } from "./flow-changes.ts";
-import { pipelineRows, type Row, routeRows, routesOf, vmRows } from "./flow-entries.ts";
-import { Installed, type InstalledRow, rowsOf } from "./observed-state.ts";
+import { type Intent, parseIntent, type Route, type Vm } from "../intent/index.ts";
+import { type Hypervisor, hypervisorOf, type PipelineFlow, Recognizer } from "../pipeline/index.ts";
+import { formatIpv4, formatMac } from "../wire/index.ts";
+import { Desired } from "./desired-state.ts";
+import { diff } from "./flow-changes.ts";
+import type { FlowEntry } from "./flow-entry.ts";
+import { Observed } from "./observed-state.ts";
+import { entriesOf, ruleTextOf } from "./ofctl-text.ts";
 
 export interface Recovered {
-  /** The intent file; null when not even label and uplink can be told. */
+  /** The intent file; null if the flows do not even have label and uplink. */
   readonly text: string | null;
-  /** What could not be read, a line each. */
+  /** What could not be explained, a line each. */
   readonly unread: readonly string[];
 }
 
-const MAC = "((?:[0-9a-f]{2}:){5}[0-9a-f]{2})";
-
-interface Facts {
-  readonly U: string;
-  readonly Umac: string;
-  readonly label: string;
-  readonly vmac: string | null;
-  readonly trafficClass: string | null;
-}
-
-/** The first capture of the first row of a table at a priority that has one. */
-function find(
-  rows: readonly InstalledRow[],
-  table: number,
-  priority: number,
-  pattern: RegExp,
-): string | null {
-  for (const row of rows) {
-    if (row.table !== table || row.priority !== priority) continue;
-    const found = pattern.exec(`${row.match} ${row.actions}`);
-    if (found !== null) return found[1]!;
+function observedOf(lines: readonly string[], recognizer: Recognizer): Observed {
+  const observed = new Observed();
+  for (const entry of entriesOf(lines, recognizer)) {
+    if (entry.kind === null) observed.foreign.set(entry.key, entry);
+    else observed.set(entry);
   }
-  return null;
+  return observed;
 }
 
-function factsOf(rows: readonly InstalledRow[]): Facts | string {
-  const U = find(rows, 0, 380, /in_port=(\d+)/) ?? find(rows, 0, 370, /in_port=(\d+)/);
-  const Umac =
-    find(rows, 0, 400, new RegExp(`dl_dst=${MAC}`)) ?? find(rows, 0, 390, new RegExp(`dl_dst=${MAC}`));
-  const label = find(rows, 10, 100, /mpls_label=([1-9]\d*)/);
-  if (U === null) return "no flow of table 0 tells the uplink's port";
-  if (Umac === null) return "no flow of table 0 tells the uplink's MAC";
-  if (label === null) return "no flow of table 10 tells the label";
-  const vmac =
-    find(rows, 30, 200, new RegExp(`set_field:${MAC}->eth_src`)) ??
-    find(rows, 20, 380, new RegExp(`set_field:${MAC}->eth_src`));
-  const route = rows.find(({ kind, actions }) => kind === "route" && actions.includes("mpls_tc"));
-  const trafficClass = /set_field:(\d)->mpls_tc/.exec(route?.actions ?? "")?.[1] ?? null;
-  return { U, Umac, label, vmac, trafficClass };
+/** The values of a hypervisor that flows have, each from the first that has it; -1: none has. */
+function valuesIn(entries: Iterable<FlowEntry>): Hypervisor {
+  const found = { uplink: -1, uplinkMac: -1, virtualMac: -1, label: -1, trafficClass: -1 };
+  const keys = Object.keys(found) as (keyof Hypervisor)[];
+  for (const { flow } of entries) {
+    if (flow === null) continue;
+    for (const key of keys) if (found[key] < 0) found[key] = flow.hypervisor[key];
+  }
+  return found;
 }
 
-interface VmFacts {
-  readonly id: number;
-  readonly ofport: string;
-  readonly mac: string;
-  readonly addresses: readonly string[];
-  readonly path: Path;
+const MISSING: readonly (readonly [keyof Hypervisor, string])[] = [
+  ["uplink", "no flow of table 0 matches the uplink's port"],
+  ["uplinkMac", "no flow of table 0 matches the uplink's MAC"],
+  ["label", "no flow of table 10 matches a label"],
+];
+
+/** The VM of an id by its flows, or why they are not those of one. */
+function vmOf(id: number, observed: Observed, portName: (port: number) => string): Vm | string {
+  const { path, addresses } = observed.summaryOf(id);
+  const flows = observed.flowsOf(id).flatMap(({ flow }) => flow ?? []);
+  const [source] = flows.filter(({ table, priority }) => table === 0 && priority === 300);
+  if (path === null) return `VM ${id}: its flows are not those of any path`;
+  if (source === undefined || addresses.size === 0) return `VM ${id}: its flows have no port, MAC or address`;
+  const own = flows.filter(flow => flow.row.matchWords.has("A")).map(({ address }) => address);
+  return {
+    id,
+    name: `vm-${id}`,
+    port: portName(source.port),
+    ofport: source.port,
+    mac: source.mac,
+    addresses: [...new Set(own)].sort((a, b) => (formatIpv4(a) < formatIpv4(b) ? -1 : 1)),
+    path,
+    mtu: null,
+  };
 }
 
-function vmFactsOf(id: number, installed: Installed): VmFacts | string {
-  const rows = [...installed.namesOf(id)].map(name => installed.ours.get(name)!);
-  const { path, addresses } = installed.summaryOf(id);
-  const ofport = find(rows, 0, 300, /in_port=(\d+)/);
-  const mac = find(rows, 0, 300, new RegExp(`dl_src=${MAC}`));
-  if (path === null) return `VM ${id}: its flows are those of no path`;
-  if (ofport === null || mac === null || addresses.size === 0)
-    return `VM ${id}: its flows tell no port, MAC or address`;
-  return { id, ofport, mac, addresses: [...addresses].sort(), path };
+const routeOf = ({ address, length, nextHop }: PipelineFlow): Route | null =>
+  nextHop === null ? null : { address, length, labels: nextHop.labels, via: nextHop.via };
+
+/** One line of the intent: keys as YAML in flow style. */
+function vmLine({ id, name, port, ofport, mac, addresses, path }: Vm): string {
+  const list = addresses.map(formatIpv4).join(", ");
+  const head = `id: ${id}, name: ${name}, port: ${JSON.stringify(port)}, ofport: ${ofport}`;
+  return `  - { ${head}, mac: ${formatMac(mac)}, addresses: [${list}], path: ${path} }`;
 }
 
-function routeLine({ priority, match, actions }: InstalledRow): string | null {
-  const address = /nw_dst=([\d.]+)/.exec(match)?.[1];
-  const prefix = priority === 100 ? "0.0.0.0/0" : `${address}/${priority - 100}`;
-  const via = new RegExp(`set_field:${MAC}->eth_dst`).exec(actions)?.[1];
-  if (via === undefined || (priority !== 100 && address === undefined)) return null;
-  // The innermost label is pushed first.
-  const labels = [...actions.matchAll(/set_field:(\d+)->mpls_label/g)].map(found => found[1]).reverse();
-  return `  - { prefix: ${prefix}, labels: [${labels.join(", ")}], via: ${via} }`;
+function routeLine({ address, length, labels, via }: Route): string {
+  const destination = `${formatIpv4(address)}/${length}`;
+  return `  - { prefix: ${destination}, labels: [${labels.join(", ")}], via: ${formatMac(via)} }`;
 }
 
 /**
@@ -92,60 +87,46 @@ function routeLine({ priority, match, actions }: InstalledRow): string | null {
  * @param ports names of ports by number
  */
 export function recoverIntent(dump: string, bridge: string, ports: ReadonlyMap<number, string>): Recovered {
-  const installed = Installed.read(rowsOf(dump.split("\n")));
-  const rows = [...installed.ours.values()];
-  const unread: string[] = [];
-  const facts = factsOf(rows);
-  const foreign = [...installed.foreign.values()].map(row => `not ours: ${textOf(row)}`);
-  if (typeof facts === "string") return { text: null, unread: [facts, ...foreign] };
-  const port = (number: string): string => JSON.stringify(ports.get(Number(number)) ?? `port${number}`);
+  const observed = observedOf(dump.split("\n"), new Recognizer(null));
+  const entries = [...observed.ours.values()];
+  const foreign = [...observed.foreign.values()].map(entry => `not ours: ${ruleTextOf(entry)}`);
+  const values = valuesIn(entries);
+  const missing = MISSING.find(([key]) => values[key] < 0);
+  if (missing !== undefined) return { text: null, unread: [missing[1], ...foreign] };
+  const portName = (port: number): string => ports.get(port) ?? `port${port}`;
+  const { uplink, uplinkMac, virtualMac, label, trafficClass } = values;
   const lines = [
     `name: ${JSON.stringify(bridge)}`,
     `bridge: ${JSON.stringify(bridge)}`,
-    `label: ${facts.label}`,
-    ...(facts.vmac === null ? [] : [`virtualMac: ${facts.vmac}`]),
-    ...(facts.trafficClass === null ? [] : [`trafficClass: ${facts.trafficClass}`]),
-    `uplink: { port: ${port(facts.U)}, ofport: ${facts.U}, mac: ${facts.Umac} }`,
+    `label: ${label}`,
+    ...(virtualMac < 0 ? [] : [`virtualMac: ${formatMac(virtualMac)}`]),
+    ...(trafficClass < 0 ? [] : [`trafficClass: ${trafficClass}`]),
+    `uplink: { port: ${JSON.stringify(portName(uplink))}, ofport: ${uplink}, mac: ${formatMac(uplinkMac)} }`,
   ];
-  const vms = installed.owners.map(id => vmFactsOf(id, installed));
-  unread.push(...vms.filter(vm => typeof vm === "string"));
+  const vms = observed.owners.map(id => vmOf(id, observed, portName));
+  const unread = vms.filter(vm => typeof vm === "string");
   const known = vms.filter(vm => typeof vm !== "string").sort((a, b) => a.id - b.id);
-  lines.push(known.length > 0 ? "vms:" : "vms: []");
-  for (const { id, ofport, mac, addresses, path } of known)
-    lines.push(
-      `  - { id: ${id}, name: vm-${id}, port: ${port(ofport)}, ofport: ${ofport}, mac: ${mac}, addresses: [${addresses.join(", ")}], path: ${path} }`,
-    );
-  const routes = rows.filter(({ kind }) => kind === "route").map(routeLine);
-  lines.push(routes.length > 0 ? "routes:" : "routes: []");
-  lines.push(...routes.filter(line => line !== null).sort());
+  lines.push(known.length > 0 ? "vms:" : "vms: []", ...known.map(vmLine));
+  const routes = entries.flatMap(({ kind, flow }) =>
+    kind === "route" && flow !== null ? routeOf(flow) : [],
+  );
+  const routeLines = routes.flatMap(route => (route === null ? [] : routeLine(route))).sort();
+  lines.push(routeLines.length > 0 ? "routes:" : "routes: []", ...routeLines);
   const text = `${lines.join("\n")}\n`;
   const { intent, errors } = parseIntent(text, "the intent read", ".");
   if (intent === null)
     return { text: null, unread: [...unread, ...errors.map(({ message }) => message), ...foreign] };
-  return { text, unread: [...unread, ...unexplained(intent, installed), ...foreign] };
+  return { text, unread: [...unread, ...unexplained(intent, dump), ...foreign] };
 }
 
-/** Flows of ours that the intent would not give, and those that it would and that are not there. */
-function unexplained(intent: Intent, installed: Installed): string[] {
-  const wanted = new Map<string, Row>();
-  const all = [
-    ...pipelineRows(intent),
-    ...[...vmRows(intent, intent.vms).values()].flat(),
-    ...routeRows(intent, routesOf(intent.routes)),
-  ];
-  for (const row of all) wanted.set(row.name, row);
-  installed.reconcileNames(wanted);
-  return editsOf(new Set([...wanted.keys(), ...installed.ours.keys()]), wanted, installed).map(edit => {
-    if (edit.op === "delete") return `no part of it: ${textOf(edit.before)}`;
-    if (edit.before === null) return `missing: ${textOf(edit.row)}`;
-    return `does something else: ${textOf(edit.before)}`;
+/** Flows of ours that the intent would not give, and those that it would and that are missing. */
+function unexplained(intent: Intent, dump: string): string[] {
+  const desired = new Desired(intent, null, [], null);
+  desired.setVms(new Map(intent.vms.map(vm => [vm.id, vm])));
+  const { ours } = observedOf(dump.split("\n"), new Recognizer(hypervisorOf(intent)));
+  return diff(desired.flows, ours, new Set([...desired.flows.keys(), ...ours.keys()])).map(change => {
+    if (change.op === "delete") return `not part of the intent: ${ruleTextOf(change.before)}`;
+    if (change.before === null) return `missing: ${ruleTextOf(change.entry)}`;
+    return `has other actions or another cookie: ${ruleTextOf(change.before)}`;
   });
 }
-
-const textOf = ({
-  table,
-  priority,
-  match,
-  actions,
-}: Pick<InstalledRow, "table" | "priority" | "match" | "actions">) =>
-  `table=${table},priority=${priority}${match === "" ? "" : `,${match}`} actions=${actions}`;

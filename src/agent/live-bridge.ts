@@ -1,7 +1,8 @@
 /**
- * Live ports (`slash32 live --control SOCKET`) in the place of a bridge: what is there is the flows that the intent in force
- * compiles to, and what is written are its VMs and routes. A VM is written whole, since its name, port and MTU stand in no
- * flow. Label, MACs and uplink are what the live ports were started with, and must be the agent's.
+ * Live ports (`slash32 live --control SOCKET`) in place of a bridge: their flows are those that the current
+ * intent compiles to, and changes are sent as VMs and routes. A VM is written as a unit, because no flow
+ * encodes its name, port and MTU. Label, MACs and uplink are those that the live ports were started with, and
+ * must be the agent's.
  */
 
 import { Agent } from "node:http";
@@ -14,14 +15,12 @@ import {
   readIntentDocument,
   type Vm,
 } from "../intent/index.ts";
-import { Flows, flowText, type RowInstance } from "../pipeline/index.ts";
-import { ipv4FromBits, macFromBits, type Prefix } from "../wire/index.ts";
-import type { Wanted } from "./desired-state.ts";
-import type { Edit } from "./flow-changes.ts";
-import type { ResolvedRoute } from "./flow-entries.ts";
-import type { InstalledRow } from "./observed-state.ts";
+import { Flows, flowText, type PipelineFlow } from "../pipeline/index.ts";
+import type { Prefix } from "../wire/index.ts";
+import type { Desired } from "./desired-state.ts";
+import { type Change, flowOf } from "./flow-changes.ts";
+import { entryOf, type FlowEntry } from "./flow-entry.ts";
 import { type AttachedBridge, BridgeError } from "./ofctl-bridge.ts";
-import { parsePrefix } from "./rib.ts";
 
 const TARGET = "/v1/intent";
 const SLICE = 2000;
@@ -33,7 +32,7 @@ export class LiveBridge implements AttachedBridge {
   readonly #base: Intent;
   readonly #connections = new Agent({ keepAlive: true, maxSockets: 1 });
 
-  /** `base` is the agent's: live ports with another one are not written to. */
+  /** `base` is the agent's intent: live ports with another one are not written to. */
   constructor(socket: string, base: Intent) {
     this.socket = socket;
     this.#base = base;
@@ -41,14 +40,10 @@ export class LiveBridge implements AttachedBridge {
 
   readonly tagOf = ({ name, port, mtu }: Vm): string => JSON.stringify([name, port, mtu]);
 
-  async *rows(): AsyncGenerator<readonly InstalledRow[]> {
+  async *flows(): AsyncGenerator<readonly FlowEntry[]> {
     const intent = await this.intent();
     const tags = new Map(intent.vms.map(vm => [vm.id, this.tagOf(vm)]));
-    yield* slicesOf(new Flows(intent), row => ({
-      ...row,
-      extras: tags.get(row.owner) ?? "",
-      isAsWritten: true,
-    }));
+    yield* slicesOf(new Flows(intent), flow => entryOf(flow, tags.get(flow.owner)));
   }
 
   async *lines(): AsyncGenerator<readonly string[]> {
@@ -63,7 +58,7 @@ export class LiveBridge implements AttachedBridge {
     };
   }
 
-  /** The intent in force. Rejects with BridgeError, also when it stands on another base. */
+  /** The current intent. Rejects with BridgeError, also if it has another base. */
   async intent(): Promise<Intent> {
     const text = await this.#ask("GET", "");
     let intent: Intent;
@@ -73,27 +68,28 @@ export class LiveBridge implements AttachedBridge {
       if (!(error instanceof EditError)) throw error;
       throw new BridgeError(`live ports at ${this.socket}: ${error.message}`, false);
     }
-    const other = otherThan(this.#base, intent);
+    const other = differenceFrom(this.#base, intent);
     if (other === null) return intent;
-    const hint = "start them with that intent";
+    const hint = "start slash32 live with the agent's intent";
     throw new BridgeError(
-      `live ports at ${this.socket}: ${other} is not as in the agent's intent; ${hint}`,
+      `live ports at ${this.socket}: ${other} differs from the agent's intent; ${hint}`,
       false,
     );
   }
 
-  async write(edits: readonly Edit[], wanted: Wanted): Promise<void> {
+  async write(changes: readonly Change[], desired: Desired): Promise<void> {
     const set: Route[] = [];
     const remove: Prefix[] = [];
     const ids = new Set<number>();
-    for (const edit of edits) {
-      const { kind, owner, match } = edit.op === "add" ? edit.row : edit.before;
-      if (kind === "pipeline") throw new Error(`a row of the pipeline is another on the same base: ${match}`);
+    for (const change of changes) {
+      const { key, kind, owner, flow } = flowOf(change);
       if (owner !== 0) ids.add(owner);
-      else if (edit.op === "add") set.push(routeOf(edit.row.route!));
-      else remove.push(prefixOf(match));
+      else if (flow?.nextHop == null || kind === "pipeline")
+        throw new Error(`internal error: live ports on the same base differ in the pipeline: ${key}`);
+      else if (change.op === "add") set.push({ address: flow.address, length: flow.length, ...flow.nextHop });
+      else remove.push({ address: flow.address, length: flow.length });
     }
-    const vms = [...ids].map(id => ({ id, vm: wanted.vms.get(id) }));
+    const vms = [...ids].map(id => ({ id, vm: desired.vms.get(id) }));
     const body = formatEdit({
       vms: {
         set: vms.flatMap(({ vm }) => vm ?? []),
@@ -110,18 +106,21 @@ export class LiveBridge implements AttachedBridge {
       answer = await ask(this.socket, method, TARGET, body, WITHIN_MS, this.#connections);
     } catch (error) {
       if (!(error instanceof SocketError)) throw error;
-      throw new BridgeError(`${error.message}; slash32 live --control ${this.socket} is to run there`, false);
+      throw new BridgeError(`${error.message}; start slash32 live --control ${this.socket}`, false);
     }
     if (answer.status === 200) return answer.text;
     throw new BridgeError(`live ports at ${this.socket}: ${messageOf(answer.text)}`, answer.status < 500);
   }
 }
 
-/** Rows made a few at a time, so that whoever takes them can give others their turn. */
-function* slicesOf<T>(flows: Iterable<RowInstance>, make: (row: RowInstance) => T): Generator<readonly T[]> {
+/** Flows made a few at a time, so that other work has its turn between two slices. */
+function* slicesOf<T>(
+  flows: Iterable<PipelineFlow>,
+  make: (flow: PipelineFlow) => T,
+): Generator<readonly T[]> {
   let slice: T[] = [];
-  for (const row of flows) {
-    if (slice.push(make(row)) < SLICE) continue;
+  for (const flow of flows) {
+    if (slice.push(make(flow)) < SLICE) continue;
     yield slice;
     slice = [];
   }
@@ -136,8 +135,8 @@ function messageOf(text: string): string {
   }
 }
 
-/** The first thing that follows from the base and is another in an intent; null: there is none. */
-function otherThan(base: Intent, { label, virtualMac, trafficClass, uplink }: Intent): string | null {
+/** The first key of the base that an intent has another value for; null: none. */
+function differenceFrom(base: Intent, { label, virtualMac, trafficClass, uplink }: Intent): string | null {
   if (label !== base.label) return "label";
   if (virtualMac !== base.virtualMac) return "virtualMac";
   if (trafficClass !== base.trafficClass) return "trafficClass";
@@ -145,19 +144,7 @@ function otherThan(base: Intent, { label, virtualMac, trafficClass, uplink }: In
   return uplink.mac === base.uplink.mac ? null : "uplink.mac";
 }
 
-/** The prefix of a route's row, as Flows writes it. */
-function prefixOf(match: string): Prefix {
-  const text = /nw_dst=([\d./]+)/.exec(match)?.[1] ?? "0.0.0.0/0";
-  const found = parsePrefix(text.includes("/") ? text : `${text}/32`);
-  if (found === null) throw new Error(`no prefix of a route: ${match}`);
-  return { address: ipv4FromBits(found.prefix), length: found.length };
-}
-
-function routeOf({ prefix, length, labels, via }: ResolvedRoute): Route {
-  return { address: ipv4FromBits(prefix), length, labels, via: macFromBits(via) };
-}
-
-/** What a doctor says of live ports: rejects unless they answer and have the base that the agent has. */
+/** The line of `agent doctor` about live ports: rejects unless they answer and have the agent's base. */
 export async function examineLive(socket: string, base: Intent): Promise<string> {
   const { vms, routes } = await new LiveBridge(socket, base).intent();
   return `${vms.length} VMs and ${routes.count} routes`;

@@ -1,7 +1,8 @@
 /**
- * A guard against a directory that is suddenly empty, not mounted, or another one: when nearly all VMs have lost their
- * files at once and nobody asked for it, they stay until their files are back, or each is destroyed by request. It keeps
- * nothing on disk: over a restart, VMs that are installed and in no file are what it sees.
+ * A guard against a directory that is suddenly empty, not mounted, or another one: when nearly all VMs have
+ * lost their files at once and nobody asked for it, they stay until their files are back, or each is
+ * destroyed by request. It keeps nothing on disk: over a restart, VMs that are installed and in no file are
+ * what it sees.
  */
 import type { Listing, VmFile } from "./vm-directory.ts";
 
@@ -10,7 +11,7 @@ const HANDFUL = 3;
 /** More than so many go for one that stays: that is no one's wish. */
 const GONE_PER_LEFT = 10;
 
-export class Guard {
+export class MassDeleteGuard {
   readonly #isOff: boolean;
   /** VMs that stay without a file, as it last was; null: their files were never read. */
   readonly #held = new Map<number, VmFile | null>();
@@ -42,8 +43,9 @@ export class Guard {
   }
 
   /**
-   * What the directory holds, with the files of VMs that stay. `before`: what it held the last time; `owners`: VMs that are
-   * installed; `isExempt`: those that need no file. VMs that stay without a known file count as hidden.
+   * What the directory holds, with the files of VMs that stay. `before`: what it held the last time;
+   * `owners`: VMs that are installed; `isExempt`: those that need no file. VMs that stay without a known file
+   * count as hidden.
    */
   keep(
     listing: Listing,

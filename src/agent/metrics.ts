@@ -1,8 +1,8 @@
 /** The agent's counters for Prometheus (text format 0.0.4). Their names are listed in docs/agent.md. */
 import { type Counter, type Gauge, type Histogram, MetricSet } from "../host/index.ts";
-import type { RoundReport } from "./reconciler.ts";
+import type { ReconcileReport } from "./reconciler.ts";
 
-/** What is read off when somebody asks. */
+/** Gauges, read when the metrics are requested. */
 export interface Levels {
   readonly vms: number;
   readonly refused: number;
@@ -17,25 +17,25 @@ export interface Levels {
 }
 
 const LEVELS: Readonly<Record<keyof Levels, string>> = {
-  vms: "VMs taken",
+  vms: "VMs that the agent accepted",
   refused: "VM files that are refused, wholly or in part",
   announced: "Prefixes that are announced",
   routes: "Routes known from the fabric",
   unresolved: "Routes whose next hop has no known MAC",
   quarantined: "Addresses in quarantine",
-  doubleOwners: "Local addresses that somebody else announces too",
-  isInStep: "1 when the last round left nothing to do and no proof has failed since the last one that held",
-  isFabricComplete: "1 when the whole table of routes was told",
-  isProofFailed: "1 from a proof that found a difference or an ambiguity until one holds",
+  doubleOwners: "Addresses of local VMs that another router announces too",
+  isInStep: "1 if the last reconciliation left nothing to do and the last conclusive proof gave equal",
+  isFabricComplete: "1 if the whole table of routes is known",
+  isProofFailed: "1 from a proof that gave different or ambiguous until one gives equal",
 };
 
-const ROUND_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
+const RECONCILE_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
 
 export class AgentMetrics {
   readonly #set = new MetricSet("slash32_agent_");
   readonly #edits: Counter;
   readonly #prefixes: Counter;
-  readonly #rounds: Histogram;
+  readonly #reconciliations: Histogram;
   readonly #drift: Counter;
   readonly #problems: Counter;
   readonly #proofs: Counter;
@@ -43,13 +43,13 @@ export class AgentMetrics {
 
   constructor() {
     const set = this.#set;
-    this.#edits = set.counter("flow_edits_total", "Flows written, by what was done", ["op"]);
+    this.#edits = set.counter("flow_edits_total", "Flows written, by operation", ["op"]);
     this.#prefixes = set.counter("prefixes_total", "Prefixes announced and withdrawn", ["op"]);
-    this.#drift = set.counter("drift_total", "Rows of ours that others had changed");
-    this.#problems = set.counter("problems_total", "What could not be done in a round");
+    this.#drift = set.counter("drift_total", "Flows of the agent that another party changed");
+    this.#problems = set.counter("problems_total", "Problems of reconciliations");
     this.#proofs = set.counter("proofs_total", "Proofs of the installed table, by verdict", ["verdict"]);
-    const help = "Rounds of the reconciler, by whether everything was looked at";
-    this.#rounds = set.histogram("round_seconds", help, ["full"], ROUND_SECONDS);
+    const help = "Duration of reconciliations, by whether they were full";
+    this.#reconciliations = set.histogram("round_seconds", help, ["full"], RECONCILE_SECONDS);
     this.#levels = new Map(
       Object.entries(LEVELS).map(([key, help]) => {
         const words = key.replace(/^is/, "").replace(/(?<!^)[A-Z]/g, letter => `_${letter}`);
@@ -58,8 +58,8 @@ export class AgentMetrics {
     );
   }
 
-  round(report: RoundReport): void {
-    this.#rounds.observe({ full: String(report.isFull) }, report.milliseconds / 1000);
+  reconciled(report: ReconcileReport): void {
+    this.#reconciliations.observe({ full: String(report.isFull) }, report.milliseconds / 1000);
     for (const op of ["added", "changed", "removed"] as const) this.#edits.inc({ op }, report[op]);
     for (const op of ["announced", "withdrawn"] as const) this.#prefixes.inc({ op }, report[op]);
     this.#drift.inc(report.drifted.length);

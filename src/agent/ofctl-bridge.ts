@@ -1,7 +1,8 @@
 /**
- * The switch as the agent uses it: what is there, and edits, here both by ovs-ofctl(8) with OpenFlow 1.3; live-bridge.ts is
- * the same for live ports. A dump is no snapshot, but nobody else writes our cookies, and what somebody else writes meanwhile
- * is found the next time.
+ * The switch as the agent uses it: its flows, and changes to them, here both by ovs-ofctl(8) with OpenFlow
+ * 1.3; live-bridge.ts does the same for live ports. This is the edge at which flows become text
+ * (ofctl-text.ts). A dump is not a snapshot, but nobody else writes our cookies, and the next resync finds
+ * what another party wrote meanwhile.
  */
 
 import { spawn } from "node:child_process";
@@ -11,14 +12,16 @@ import { dirname, join } from "node:path";
 import { UserError } from "../errors/index.ts";
 import { PrestartedProcess, watchPresence } from "../host/index.ts";
 import type { Vm } from "../intent/index.ts";
-import type { Wanted } from "./desired-state.ts";
-import { bundleOf, type Edit } from "./flow-changes.ts";
-import { type InstalledRow, rowsOf } from "./observed-state.ts";
+import type { Recognizer } from "../pipeline/index.ts";
+import type { Desired } from "./desired-state.ts";
+import type { Change } from "./flow-changes.ts";
+import type { FlowEntry, KnownEntries } from "./flow-entry.ts";
+import { bundleOf, entriesOf } from "./ofctl-text.ts";
 
-/** The switch refused something or cannot be reached: one line for a person. */
+/** The switch rejected a change or cannot be reached: one line for a person. */
 export class BridgeError extends UserError {
   override readonly name = "BridgeError";
-  /** Whether the switch was reached and said no. */
+  /** Whether the switch was reached and rejected the change. */
   readonly isRefusal: boolean;
 
   constructor(message: string, isRefusal: boolean) {
@@ -30,29 +33,37 @@ export class BridgeError extends UserError {
 /** What the agent needs of a switch. */
 export interface Bridge {
   /**
-   * What of a VM no row says and must be right all the same; then a VM is written whole, and all of its rows wait when one
-   * has to. Null: rows are all there is, and each is written by itself.
+   * Fingerprint of the VM settings that no flow encodes (name, port, MTU). If not null, the bridge writes
+   * each VM as a unit: if one of its flows must wait, all of them wait.
    */
   readonly tagOf: ((vm: Vm) => string) | null;
-  /** All flows, ours and others', some at a time as they come. Throws BridgeError, and Error for one that cannot be read. */
-  rows(): AsyncIterable<readonly InstalledRow[]>;
-  /** The same as `ovs-ofctl --no-names dump-flows` prints it, lines without their ends; counters may be left out. */
+  /**
+   * All flows, ours and foreign ones, some at a time as they come; entries of `known` that are still the same
+   * are not made again. Throws BridgeError, and Error for a malformed line.
+   */
+  flows(recognizer: Recognizer, known?: KnownEntries): AsyncIterable<readonly FlowEntry[]>;
+  /**
+   * The same as `ovs-ofctl --no-names dump-flows` prints it, lines without their ends; counters may be left
+   * out.
+   */
   lines(): AsyncIterable<readonly string[]>;
-  /** Makes all of these edits or none; `wanted` is what they lead to. Rejects with BridgeError. */
-  write(edits: readonly Edit[], wanted: Wanted): Promise<void>;
+  /**
+   * Makes all of these changes or none; `desired` is the state that they lead to. Rejects with BridgeError.
+   */
+  write(changes: readonly Change[], desired: Desired): Promise<void>;
 }
 
 /** A bridge for as long as an agent runs. */
 export interface AttachedBridge extends Bridge {
   /**
-   * Begins; calls back whenever it went away, and whenever it is there again: by then it has other rows. Returns what ends
-   * it, with all that is under way.
+   * Begins; calls back whenever the connection is lost, and whenever it is back: by then the switch may have
+   * other flows. Returns a function that ends it, with all that is under way.
    */
   attach(onChange: (isThere: boolean) => void): () => void;
 }
 
 const TIMEOUT_SECONDS = 60;
-/** What the way to a child's input, empty until then, takes in one write. */
+/** The size of a pipe: an empty one takes so much in one write. */
 const PIECE_BYTES = 65_536;
 
 /** Where ovs-ofctl finds the bridge: a name, or the management socket beside the database's. */
@@ -61,7 +72,10 @@ export function bridgeAddress(bridge: string, database: string | undefined): str
   return join(dirname(database.replace(/^unix:/, "")), `${bridge}.mgmt`);
 }
 
-/** Runs a program to its end, or until the signal, and gives what it wrote. Rejects with BridgeError. */
+/**
+ * Runs a program to its end, or until the signal; resolves with its standard output. Rejects with
+ * BridgeError.
+ */
 export function run(
   program: string,
   words: readonly string[],
@@ -70,16 +84,16 @@ export function run(
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"], ...(signal && { signal }) });
-    const said: Buffer[] = [];
-    let complaint = "";
-    child.stdout.on("data", (chunk: Buffer) => said.push(chunk));
+    const output: Buffer[] = [];
+    let errorText = "";
+    child.stdout.on("data", (chunk: Buffer) => output.push(chunk));
     child.stderr.on("data", (chunk: Buffer) => {
-      complaint += chunk;
+      errorText += chunk;
     });
     child.once("error", error => reject(startErrorOf(program, error)));
     child.once("close", code => {
-      if (code === 0) resolve(Buffer.concat(said).toString("latin1"));
-      else reject(errorOf(program, code, complaint));
+      if (code === 0) resolve(Buffer.concat(output).toString("latin1"));
+      else reject(errorOf(program, code, errorText));
     });
     child.stdin.on("error", () => undefined);
     child.stdin.end(input ?? "");
@@ -87,16 +101,17 @@ export function run(
 }
 
 const NO_VERSION =
-  "; it speaks no OpenFlow 1.3, which ovs-vsctl set bridge NAME protocols=OpenFlow10,OpenFlow13 would mend";
+  "; OpenFlow 1.3 is not enabled on the bridge; " +
+  "run ovs-vsctl set bridge NAME protocols=OpenFlow10,OpenFlow13";
 
-/** What a program that ended badly said, as one error. */
-function errorOf(program: string, code: number | null, complaint: string): BridgeError {
-  const lines = complaint.trim().split("\n");
+/** The standard error of a program that failed, as one error. */
+function errorOf(program: string, code: number | null, errorText: string): BridgeError {
+  const lines = errorText.trim().split("\n");
   const line = lines.find(text => text.includes(`${program}: `)) ?? lines[0] ?? "";
-  const isRefusal = /OFPT_ERROR|(?:^|: )(?:-|\S+\.flows):\d+|OFPFMFC|OFPBFC|OFPBAC/m.test(complaint);
-  const hint = complaint.includes("version negotiation failed") ? NO_VERSION : "";
+  const isRefusal = /OFPT_ERROR|(?:^|: )(?:-|\S+\.flows):\d+|OFPFMFC|OFPBFC|OFPBAC/m.test(errorText);
+  const hint = errorText.includes("version negotiation failed") ? NO_VERSION : "";
   return new BridgeError(
-    `${program}: ${line.replace(`${program}: `, "") || `ended with ${code}`}${hint}`,
+    `${program}: ${line.replace(`${program}: `, "") || `exit status ${code}`}${hint}`,
     isRefusal,
   );
 }
@@ -104,32 +119,34 @@ function errorOf(program: string, code: number | null, complaint: string): Bridg
 const startErrorOf = (program: string, error: NodeJS.ErrnoException): BridgeError =>
   new BridgeError(
     error.code === "ENOENT"
-      ? `there is no ${program} here (apt-get install openvswitch-switch)`
+      ? `${program} is not installed; run apt-get install openvswitch-switch`
       : error.message,
     false,
   );
 
-/** Runs a program and gives what it writes as it comes. Throws BridgeError when it ends badly. */
+/**
+ * Runs a program and yields its standard output as it comes. Throws BridgeError if its exit status is not 0.
+ */
 async function* follow(
   program: string,
   words: readonly string[],
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"], signal });
-  let complaint = "";
+  let errorText = "";
   child.stderr.on("data", (chunk: Buffer) => {
-    complaint += chunk;
+    errorText += chunk;
   });
   const ended = new Promise<BridgeError | null>(resolve => {
     child.once("error", error => resolve(startErrorOf(program, error)));
-    child.once("close", code => resolve(code === 0 ? null : errorOf(program, code, complaint)));
+    child.once("close", code => resolve(code === 0 ? null : errorOf(program, code, errorText)));
   });
   try {
     yield* child.stdout as AsyncIterable<Buffer>;
     const error = await ended;
     if (error !== null) throw error;
   } finally {
-    // Whoever stops in the midst leaves no process behind.
+    // A caller that stops early leaves no process behind.
     child.kill();
   }
 }
@@ -142,15 +159,15 @@ export class OfctlBridge implements AttachedBridge {
   readonly #file: string;
   readonly #ended = new AbortController();
 
-  /** @param folder where large bundles are put on their way */
+  /** @param folder where bundles that do not fit a pipe are written */
   constructor(address: string, folder = tmpdir()) {
     this.address = address;
     this.#file = join(folder, `bundle-${process.pid}.flows`);
     this.#writer = new PrestartedProcess("ovs-ofctl", this.#writeWords("-"), TIMEOUT_SECONDS * 1000);
   }
 
-  async *rows(): AsyncGenerator<readonly InstalledRow[]> {
-    for await (const lines of this.lines()) yield rowsOf(lines);
+  async *flows(recognizer: Recognizer, known?: KnownEntries): AsyncGenerator<readonly FlowEntry[]> {
+    for await (const lines of this.lines()) yield entriesOf(lines, recognizer, known);
   }
 
   async *lines(): AsyncGenerator<readonly string[]> {
@@ -163,13 +180,14 @@ export class OfctlBridge implements AttachedBridge {
     yield [rest];
   }
 
-  write(edits: readonly Edit[]): Promise<void> {
-    return this.bundle(bundleOf(edits));
+  write(changes: readonly Change[]): Promise<void> {
+    return this.bundle(bundleOf(changes));
   }
 
   /**
-   * Writes all lines of a bundle or none, also when this process is killed meanwhile: what fits a pipe is handed over in one
-   * piece, and more than that is a file before anybody reads it. Half a bundle would be a bundle to ovs-ofctl.
+   * Writes all lines of a bundle or none, also when this process is killed meanwhile: a bundle that fits a
+   * pipe is written in one piece, a larger one is a complete file before ovs-ofctl reads it. Half a bundle
+   * would be a valid bundle.
    */
   async bundle(bundle: string): Promise<void> {
     if (bundle.length > PIECE_BYTES) return this.#bundleFile(bundle);

@@ -1,10 +1,12 @@
-/** The main thread's side of the proof thread: one question at a time, the next when the last was answered. */
+/**
+ * The main thread's side of the proof thread: one question at a time, the next when the last was answered.
+ */
 import { existsSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { type Ignored, NO_PORT_KINDS, type PortKinds } from "../verify/index.ts";
+import type { PlanCheck } from "./flow-writer.ts";
 import type { Question, Verdict } from "./proof-worker.ts";
-import type { PlanJudge } from "./reconciler.ts";
 
 /** The worker's program lies beside the bundled program, or in build/ of a checkout. */
 function workerFile(): URL {
@@ -72,7 +74,10 @@ export class Prover {
     this.#options = options;
   }
 
-  /** Proves that table `b` does what table `a` does; both are the thread's afterwards. Rejects when the thread ends. */
+  /**
+   * Proves that table `b` does what table `a` does; both are the thread's afterwards. Rejects when the thread
+   * ends.
+   */
   ask(a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>, maxSeconds: number): Promise<Verdict> {
     const { ignored = new Set<Ignored>(), portKinds = async () => NO_PORT_KINDS } = this.#options;
     const answer = this.#last.then(async () =>
@@ -86,12 +91,12 @@ export class Prover {
   async close(): Promise<void> {
     this.#isClosed = true;
     const worker = this.#worker;
-    this.#fail(new Error("the proof was given up"));
+    this.#fail(new Error("the proof was cancelled"));
     await worker?.terminate();
   }
 
   #ask(question: Question): Promise<Verdict> {
-    if (this.#isClosed) return Promise.reject(new Error("the proof was given up"));
+    if (this.#isClosed) return Promise.reject(new Error("the proof was cancelled"));
     this.#worker ??= this.#start();
     const worker = this.#worker;
     return new Promise((resolve, reject) => {
@@ -108,7 +113,7 @@ export class Prover {
       asked?.resolve(verdict);
     });
     worker.on("error", error => this.#fail(error));
-    worker.on("exit", () => this.#fail(new Error("the thread of the proof ended")));
+    worker.on("exit", () => this.#fail(new Error("internal error: the proof thread ended")));
     return worker;
   }
 
@@ -121,10 +126,10 @@ export class Prover {
 }
 
 /**
- * Judges plans: our rows with everybody else's beside them must do what ours do alone. Flows with an ignored cookie are
- * left out. What cannot be told within `maxSeconds` is refused too.
+ * Judges plans: our rows with everybody else's beside them must do what ours do alone. Flows with an ignored
+ * cookie are left out. What cannot be told within `maxSeconds` is refused too.
  */
-export function planJudge(prover: Prover, ignoredCookies: readonly bigint[], maxSeconds: number): PlanJudge {
+export function planCheck(prover: Prover, ignoredCookies: readonly bigint[], maxSeconds: number): PlanCheck {
   const ignored = ignoredCookies.map(cookie => `cookie=0x${cookie.toString(16)},`);
   return async (ours, foreign) => {
     const others = foreign.split("\n").filter(line => !ignored.some(text => line.startsWith(text)));

@@ -1,6 +1,6 @@
 /**
- * The thread in which plans and tables are proved, so that a proof of seconds holds up no change. Takes two tables as
- * flow text, answers with the verdict and the first thing that shows a difference, in one line.
+ * The thread in which plans and tables are proved, so that a proof of seconds holds up no change. Takes two
+ * tables as flow text, answers with the verdict and the first thing that shows a difference, in one line.
  */
 import { parentPort } from "node:worker_threads";
 import { FlowColumns } from "../openflow/index.ts";
@@ -28,12 +28,12 @@ export interface Verdict {
   readonly seconds: number;
 }
 
-/** `; --ignore queue leaves that out`: the option by which a difference does not count; empty when there is none. */
+/** `; --ignore queue excludes it`: the option that excludes a difference; empty if there is none. */
 function optionFor({ what, a, b }: Difference): string {
   const isOfPacketIns = what.includes("packet-in") || a.packetIns.length + b.packetIns.length > 0;
   const byWhat: Readonly<Record<string, Ignored>> = { queue: "queue", pkt_mark: "mark" };
   const part = byWhat[what] ?? (what.startsWith("sample") ? "sample" : isOfPacketIns ? "packet-in" : null);
-  return part === null ? "" : `; --ignore ${part} leaves that out`;
+  return part === null ? "" : `; --ignore ${part} excludes it`;
 }
 
 function witnessOf({ differences, ambiguous, unknown }: Proof): string | null {
@@ -44,12 +44,14 @@ function witnessOf({ differences, ambiguous, unknown }: Proof): string | null {
     const last = b.flows.at(-1)?.text ?? "no flow";
     const hex = Buffer.from(frame).toString("hex");
     const change = ports(a) === ports(b) ? `${what} differs` : `goes to ${ports(b)} instead of ${ports(a)}`;
-    return `in_port ${inPort}: ${summarize(frame)}: ${change}, by ${last} (frame ${hex})${optionFor(difference)}`;
+    const shown = `in_port ${inPort}: ${summarize(frame)}: ${change}, by ${last}`;
+    return `${shown} (frame ${hex})${optionFor(difference)}`;
   }
   const [overlap] = ambiguous;
   if (overlap !== undefined) {
     const [one, other] = overlap.flows;
-    return `in_port ${overlap.inPort}: ${summarize(overlap.frame)}: meets two flows of one priority: ${one.text} and ${other.text}`;
+    const shown = `in_port ${overlap.inPort}: ${summarize(overlap.frame)}`;
+    return `${shown}: matches two flows of one priority: ${one.text} and ${other.text}`;
   }
   return unknown.length === 0 ? null : `cannot be proved: ${unknown[0]!.feature}`;
 }
@@ -60,9 +62,9 @@ parentPort?.on("message", ({ id, a, b, maxSeconds, ignored, ports }: Question) =
       isPrinted: true,
     }),
   });
-  const [wanted, installed] = [columns(a, "wanted"), columns(b, "installed")];
+  const [desired, installed] = [columns(a, "desired"), columns(b, "installed")];
   // A flow that cannot be read would be left out of the proof.
-  const unread = [wanted, installed]
+  const unread = [desired, installed]
     .flatMap(({ flows }) => flows.problems)
     .find(({ level }) => level === "error");
   if (unread !== undefined) {
@@ -70,7 +72,7 @@ parentPort?.on("message", ({ id, a, b, maxSeconds, ignored, ports }: Question) =
     parentPort!.postMessage({ id, verdict: "unknown", witness, seconds: 0 } satisfies Verdict);
     return;
   }
-  const proof = prove(wanted, installed, { maxSeconds, maxDifferences: 1, hasRows: false, ignored, ports });
+  const proof = prove(desired, installed, { maxSeconds, maxDifferences: 1, hasRows: false, ignored, ports });
   const answer: Verdict = { id, verdict: proof.verdict, witness: witnessOf(proof), seconds: proof.seconds };
   parentPort!.postMessage(answer);
 });

@@ -1,14 +1,15 @@
 /**
- * When the installed table is proved, and what the last proof means. A proof runs after a quiet moment, in a thread of its
- * own, against the rows that should be installed now: those that wait on purpose (for a withdrawal, for the rest of the
- * table of routes) count among them. A proof that found a difference or an ambiguity counts until a later one holds; a
- * proof that could not tell, or that is still to come, neither causes nor ends that state.
+ * When the installed table is proved, and what the last proof means. A proof runs after a quiet moment, in a
+ * thread of its own, against the rows that should be installed now: those that wait on purpose (for a
+ * withdrawal, for the rest of the table of routes) count among them. A proof that found a difference or an
+ * ambiguity counts until a later one holds; a proof that could not tell, or that is still to come, neither
+ * causes nor ends that state.
  */
 
 import type { Log } from "./log.ts";
 import type { Bridge } from "./ofctl-bridge.ts";
 import { bytesOf, type Prover } from "./proof-client.ts";
-import type { Reconciler, RoundReport } from "./reconciler.ts";
+import type { ReconcileReport, Reconciler } from "./reconciler.ts";
 
 export interface ProofOptions {
   /** Null: nothing is proved. */
@@ -23,10 +24,10 @@ export interface ProofOptions {
   /** Cookies of flows that are left out of proofs. */
   readonly ignoredCookies?: readonly bigint[];
   /** How long nothing is written before the table is proved, and the least time between proofs: 1 s, 5 s. */
-  readonly quietMs?: number;
-  readonly gapMs?: number;
+  readonly quietMs?: number | undefined;
+  readonly gapMs?: number | undefined;
   /** How long after a log line about a failed proof the next one follows while it lasts: 5 minutes. */
-  readonly remindMs?: number;
+  readonly remindMs?: number | undefined;
 }
 
 /** The state of proofs as `/v1/status` shows it. */
@@ -51,8 +52,8 @@ const REMIND_MS = 300_000;
 
 /** The verdicts by which a table is not as it should be. */
 const FAILURES: Readonly<Record<string, string>> = {
-  different: "the installed table does not do what is wanted",
-  ambiguous: "what the installed table does depends on which flow was installed first",
+  different: "the installed table does not do what the desired table does",
+  ambiguous: "the result of the installed table depends on which flow was installed first",
 };
 
 export class Proofs {
@@ -84,7 +85,10 @@ export class Proofs {
     };
   }
 
-  /** Why the table is not as it should be, in one line; null: no proof has failed since the last one that held. */
+  /**
+   * Why the table is not as it should be, in one line; null: no proof has failed since the last one that
+   * held.
+   */
   get problem(): string | null {
     if (this.#failure === null) return null;
     const { verdict, witness, at } = this.#failure;
@@ -93,12 +97,13 @@ export class Proofs {
   }
 
   /** Takes note of a round, and plans a proof if the table may be another than was proved. */
-  noteRound({ added, changed, removed, drifted, haveOthersWritten, isFull }: RoundReport): void {
+  noteReport({ added, changed, removed, drifted, haveOthersWritten, isFull }: ReconcileReport): void {
     const writes = added + changed + removed;
     const isOther = writes > 0 || drifted.length > 0 || haveOthersWritten;
     this.#writes += writes;
     this.#isOwed ||= isOther;
-    // A proof that is still to come (at the start), or could not be made (the switch was away), follows the next look.
+    // A proof that is still to come (at the start), or could not be made (the switch was away), follows the
+    // next look.
     if (isOther || (isFull && this.#isOwed)) this.#plan();
   }
 
@@ -110,9 +115,9 @@ export class Proofs {
       const found = await bytesOf(reconciler.driftedLines(), this.#isProved());
       const expected = await bytesOf(reconciler.expectedLines());
       const { verdict, witness } = await prover.ask(expected, found, PROOF_SECONDS);
-      log("warn", "what others changed, as a frame meets it", { verdict, witness });
+      log("warn", "effect of the changes that another party made", { verdict, witness });
     } catch (error) {
-      if (!this.#isStopped) log("warn", "no proof", { error: (error as Error).message });
+      if (!this.#isStopped) log("warn", "the proof failed", { error: (error as Error).message });
     }
   }
 
@@ -146,7 +151,7 @@ export class Proofs {
     } catch (error) {
       if (this.#isStopped) return;
       const { message } = error as Error;
-      if (message !== this.#error) log("warn", "no proof", { error: message });
+      if (message !== this.#error) log("warn", "the proof failed", { error: message });
       this.#error = message;
     }
   }
@@ -161,12 +166,12 @@ export class Proofs {
     onVerdict(verdict);
     if (verdict === "equal") {
       this.#failure = null;
-      log("info", "the table does what is wanted", { seconds });
+      log("info", "the installed table equals the desired one", { seconds });
     } else if (verdict in FAILURES) {
       this.#failure = this.#last;
       if (verdict !== failedBefore) log("error", FAILURES[verdict]!, { verdict, witness });
     } else if (verdict !== before)
-      log("warn", "cannot prove that the table does what is wanted", { verdict, witness });
+      log("warn", "cannot prove that the installed table equals the desired one", { verdict, witness });
     this.#remind(verdict !== failedBefore);
   }
 
@@ -178,7 +183,7 @@ export class Proofs {
     if (this.#failure === null || this.#isStopped) return;
     this.#reminder = setTimeout(() => {
       const { verdict, witness, at } = this.#failure!;
-      this.#options.log("error", `${FAILURES[verdict]!}, still`, { verdict, witness, since: at });
+      this.#options.log("error", `still: ${FAILURES[verdict]!}`, { verdict, witness, since: at });
       this.#remind(true);
     }, this.#options.remindMs ?? REMIND_MS);
   }

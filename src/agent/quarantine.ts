@@ -1,8 +1,9 @@
 /**
- * Addresses that were a VM's and may not be another's yet: routers and neighbours somewhere may still know where they
- * were. Kept in a file, which is written before the address is withdrawn, so that a restart does not shorten the time; when it
- * cannot be written, the address is withdrawn all the same, and that is said. The time is the wall clock's: where that is set
- * back, nobody waits for longer than the whole time once more.
+ * Addresses that were a VM's and may not be another's yet: routers and neighbours somewhere may still know
+ * where they were. Kept in a file, which is written before the address is withdrawn, so that a restart does
+ * not shorten the time; when it cannot be written, the address is withdrawn all the same, and that is said.
+ * The time is the wall clock's: where that is set back, nobody waits for longer than the whole time once
+ * more.
  */
 import { readFileSync } from "node:fs";
 import { StateError, writeWhole } from "../host/index.ts";
@@ -35,7 +36,9 @@ function read(path: string): Map<string, Entry> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return new Map();
     if (error instanceof SyntaxError || error instanceof TypeError)
-      throw new StateError(`${path}: is damaged; remove it to begin without addresses in quarantine`);
+      throw new StateError(
+        `${path}: not a valid quarantine file; remove it to start without addresses in quarantine`,
+      );
     throw new StateError(`${path}: ${(error as Error).message}`);
   }
 }
@@ -58,7 +61,10 @@ export class Quarantine {
     return this.#problem;
   }
 
-  /** Puts addresses into quarantine; those that are there already keep their time. On disk when it returns, or there is a `problem`. */
+  /**
+   * Puts addresses into quarantine; those that are there already keep their time. On disk when it returns, or
+   * there is a `problem`.
+   */
   add(addresses: Iterable<readonly [address: string, owner: number]>, nowMs: number): readonly string[] {
     if (this.#periodMs === 0) return [];
     const added: string[] = [];
@@ -98,7 +104,10 @@ export class Quarantine {
     if (back.length > 0) this.#save();
   }
 
-  /** Forgets what is over, and tries again what could not be written; gives the moment when the next one is over, or null. */
+  /**
+   * Forgets what is over, and tries again what could not be written; gives the moment when the next one is
+   * over, or null.
+   */
   expire(nowMs: number): number | null {
     let next: number | null = null;
     let isChanged = this.#problem !== null;
@@ -126,7 +135,7 @@ export class Quarantine {
       writeWhole(this.#path, `${JSON.stringify(Object.fromEntries(this.#entries))}\n`);
       this.#problem = null;
     } catch (error) {
-      this.#problem = `${this.#path}: addresses in quarantine are not written down: ${(error as Error).message}`;
+      this.#problem = `${this.#path}: cannot write the addresses in quarantine: ${(error as Error).message}`;
     }
   }
 }

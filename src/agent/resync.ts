@@ -1,44 +1,64 @@
 /**
- * A look at everything, beside the rounds that go on meanwhile. The dump is read as it comes, a piece at a time, and held
- * against what is known; what differs is kept until a round takes it in. A row that was written while the look was on is
- * left as it is known, because nobody can tell whether the dump saw it before or after; the next look sees it.
+ * A resync: the switch's dump and the list of announcements, compared with what is known. It is the only way
+ * in which flows are observed, whether reconciliations go on meanwhile or wait for it. The dump is read as it
+ * comes, a piece at a time; only differences are kept until a reconciliation takes them in. A flow that was
+ * written while the dump was made is left as it is known, because the dump may have seen it before or after;
+ * the next resync sees it.
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Announced, Announcer } from "../bgp/index.ts";
-import { type Row, rowName } from "./flow-entries.ts";
-import { Installed, type InstalledRow, isAlike, meaningOf } from "./observed-state.ts";
+import type { Recognizer } from "../pipeline/index.ts";
+import { type FlowEntry, isSameEntry } from "./flow-entry.ts";
+import { Observed } from "./observed-state.ts";
 import type { Bridge } from "./ofctl-bridge.ts";
 
-/** How many names are compared before others have their turn: about a millisecond's worth. */
+/** How many keys are compared before other work has its turn: about a millisecond's worth. */
 const SLICE = 2000;
 
-export class Look {
-  /** Names of rows, and prefixes of announcements, that were written meanwhile. */
+export class Resync {
+  /** Keys of flows, and prefixes of announcements, that were written meanwhile. */
   readonly written = new Set<string>();
-  /** Rows of ours that are new or other than known, by name. */
-  readonly differing = new Map<string, InstalledRow>();
-  /** Rows of ours that are known and were not in the dump. */
-  readonly gone = new Set<string>();
-  /** Everybody else's rows, by name. */
-  readonly foreign = new Map<string, InstalledRow>();
-  /** Names under which what is wanted is not what is known; only hints, which a round compares again. */
+  /**
+   * Keys whose desired flow differs from the known one; only hints, which a reconciliation compares again.
+   */
   readonly suspects = new Set<string>();
-  /** What is announced; null: the daemon did not answer. */
+  /** The announcements; null: the daemon did not answer, or was not asked. */
   announced: Announced | null = null;
-  /** Why the switch or the daemon could not be looked at. */
+  /** Why the switch or the daemon could not be read. */
   bridgeError: Error | null = null;
   announcerError: Error | null = null;
-  /** Whether the dump had no row of ours that was not written meanwhile: the switch was started anew. */
+  /**
+   * Whether flows of ours are known and the dump has none that was not written meanwhile: the switch was
+   * restarted.
+   */
   isEmpty = false;
   isOver = false;
+  /** Flows of ours that are new or differ from those known. */
+  readonly #differing = new Map<string, FlowEntry>();
+  /** Flows of ours that are known and not in the dump. */
+  readonly #gone = new Set<string>();
+  readonly #foreign = new Map<string, FlowEntry>();
   readonly #seen = new Set<string>();
+  readonly known: Observed;
 
-  /** Looks; never rejects. */
+  constructor(known: Observed) {
+    this.known = known;
+  }
+
+  /** The same dump beside nothing that was known before: the switch was restarted. */
+  restarted(): Resync {
+    const next = new Resync(new Observed(this.known.foreign));
+    for (const [key, entry] of this.#differing) next.#differing.set(key, entry);
+    for (const [key, entry] of this.#foreign) next.#foreign.set(key, entry);
+    return next;
+  }
+
+  /** Reads and compares; never rejects. `announcer` null: announcements are not read. */
   async run(
     bridge: Bridge,
+    recognizer: Recognizer,
     announcer: Announcer | null,
-    known: Installed,
-    wanted: ReadonlyMap<string, Row>,
+    desired: ReadonlyMap<string, FlowEntry>,
   ): Promise<void> {
     const listed = announcer?.list().then(
       list => {
@@ -49,8 +69,8 @@ export class Look {
       },
     );
     try {
-      await this.#read(bridge, known);
-      await this.#compare(known, wanted);
+      await this.#read(bridge, recognizer);
+      await this.#compare(desired);
     } catch (error) {
       this.bridgeError = error as Error;
     }
@@ -59,78 +79,51 @@ export class Look {
   }
 
   /**
-   * Enters what was found into what is known; gives what others changed, by name. Rows that are only spelt differently from
-   * how they were written are no change.
+   * Enters the differences into what is known; gives those that others made, by key, and whether foreign
+   * flows changed.
    */
-  settle(known: Installed): Map<string, InstalledRow | null> {
-    const { written, differing, gone, foreign } = this;
-    const news = [...differing].filter(([name]) => !known.ours.has(name));
-    if (news.length > 0) {
-      const places = new Set(news.map(([, row]) => `${row.table}/${row.priority}`));
-      const meant = new Map<string, string>();
-      for (const name of new Set([...gone, ...written])) {
-        const row = known.ours.get(name);
-        if (row === undefined || !places.has(`${row.table}/${row.priority}`)) continue;
-        meant.set(meaningOf(row) ?? name, name);
-      }
-      for (const [printed, row] of meant.size === 0 ? [] : news) {
-        const name = meant.get(meaningOf(row) ?? "");
-        if (name === undefined) continue;
-        known.alias(printed, name);
-        differing.delete(printed);
-        gone.delete(name);
-        if (!isAlike(known.ours.get(name)!, row)) differing.set(name, row);
-      }
+  settle(): { readonly drifted: Map<string, FlowEntry | null>; readonly haveOthersWritten: boolean } {
+    const known = this.known;
+    const drifted = new Map<string, FlowEntry | null>();
+    for (const [key, entry] of this.#differing) if (!this.written.has(key)) drifted.set(key, entry);
+    for (const key of this.#gone) if (!this.written.has(key) && known.ours.has(key)) drifted.set(key, null);
+    for (const [key, entry] of drifted) {
+      if (entry === null) known.delete(key);
+      else known.set(entry);
     }
-    const drifted = new Map<string, InstalledRow | null>();
-    for (const [name, row] of differing) if (!written.has(name)) drifted.set(name, row);
-    for (const name of gone) if (!written.has(name) && known.ours.has(name)) drifted.set(name, null);
-    for (const [name, row] of drifted) {
-      if (row === null) known.delete(name);
-      else known.set(name, row);
-    }
-    known.foreign.clear();
-    for (const [name, row] of foreign) known.foreign.set(name, row);
-    return drifted;
+    return { drifted, haveOthersWritten: known.replaceForeign(this.#foreign) };
   }
 
-  async #read(bridge: Bridge, known: Installed): Promise<void> {
-    for await (const rows of bridge.rows()) {
-      for (const row of rows) {
-        const name = known.nameOf(rowName(row.table, row.priority, row.match));
-        if (row.kind === null) this.foreign.set(name, row);
+  async #read(bridge: Bridge, recognizer: Recognizer): Promise<void> {
+    for await (const entries of bridge.flows(recognizer, this.known.ours)) {
+      for (const entry of entries) {
+        const { key } = entry;
+        if (entry.kind === null) this.#foreign.set(key, entry);
         else {
-          this.#seen.add(name);
-          const before = known.ours.get(name);
-          if (before === undefined || !isAlike(before, row)) this.differing.set(name, row);
+          this.#seen.add(key);
+          const before = this.known.ours.get(key);
+          if (before === undefined || !isSameEntry(before, entry)) this.#differing.set(key, entry);
         }
       }
       await turn();
     }
   }
 
-  async #compare(known: Installed, wanted: ReadonlyMap<string, Row>): Promise<void> {
+  async #compare(desired: ReadonlyMap<string, FlowEntry>): Promise<void> {
+    const { ours } = this.known;
     let count = 0;
     let kept = 0;
-    for (const name of known.ours.keys()) {
-      if (!this.#seen.has(name)) this.gone.add(name);
-      else if (!this.written.has(name)) kept++;
-      if (!wanted.has(name)) this.suspects.add(name);
+    for (const key of ours.keys()) {
+      if (!this.#seen.has(key)) this.#gone.add(key);
+      else if (!this.written.has(key)) kept++;
+      if (!desired.has(key)) this.suspects.add(key);
       if (++count % SLICE === 0) await turn();
     }
-    for (const [name, row] of wanted) {
-      const there = known.ours.get(name);
-      if (there === undefined || there.cookie !== row.cookie || there.actions !== row.actions)
-        this.suspects.add(name);
+    for (const [key, entry] of desired) {
+      const observed = ours.get(key);
+      if (observed === undefined || !isSameEntry(observed, entry)) this.suspects.add(key);
       if (++count % SLICE === 0) await turn();
     }
-    this.isEmpty = kept === 0 && known.ours.size > this.written.size;
+    this.isEmpty = kept === 0 && ours.size > this.written.size;
   }
-}
-
-/** Reads all that is installed, by nothing that was known before. Throws for a line that cannot be read. */
-export async function readInstalled(bridge: Bridge): Promise<Installed> {
-  const installed = new Installed();
-  for await (const rows of bridge.rows()) installed.take(rows);
-  return installed;
 }

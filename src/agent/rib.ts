@@ -1,13 +1,22 @@
 /**
- * The routes that the fabric tells, as the agent keeps them: the best path of each prefix, what it resolves to, and which
- * prefixes have changed since somebody asked. Over a loss it stays as it is: what did not come back is said to be gone by the
- * source, when its table is whole again. RFC 8277 (labels; 3 is the implicit null and is not pushed).
+ * The routes that the fabric tells, as the agent keeps them: the best path of each prefix, what it resolves
+ * to, and which prefixes have changed since somebody asked. Over a loss it stays as it is: what did not come
+ * back is said to be gone by the source, when its table is whole again. RFC 8277 (labels; 3 is the implicit
+ * null and is not pushed).
  */
 
 import type { FabricRoute, RouteChange } from "../bgp/index.ts";
 import { formatCount, LABELS_MAX, LIMITS } from "../intent/index.ts";
 import { maskOf, parseIpv4 } from "../wire/index.ts";
-import type { ResolvedRoute } from "./flow-entries.ts";
+
+/** A route whose next hop has a known MAC. */
+export interface ResolvedRoute {
+  /** Unsigned, host order. */
+  readonly prefix: number;
+  readonly length: number;
+  readonly labels: readonly number[];
+  readonly via: number;
+}
 
 /** MAC address of a next hop, as a number; null when it is not known (yet). */
 export type NextHopResolver = (nextHop: string) => number | null;
@@ -37,7 +46,7 @@ export function parsePrefix(text: string): { prefix: number; length: number } | 
 export const hostPrefix = (address: string): string => `${address}/32`;
 export const addressOf = (prefix: string): string => prefix.replace(/\/32$/, "");
 
-export class Fabric {
+export class Rib {
   readonly #entries = new Map<string, Entry>();
   #changed = new Set<string>();
   readonly #ownNextHop: string | null;
@@ -49,7 +58,8 @@ export class Fabric {
   isComplete = false;
 
   /**
-   * `ownNextHop` is this hypervisor's: routes to it are its own announcements, which are no routes here. `most`: how many
+   * `ownNextHop` is this hypervisor's: routes to it are its own announcements, which are no routes here.
+   * `most`: how many
    * routes there is room for, an intent's beside them left out.
    */
   constructor(ownNextHop: string | null, most = LIMITS.routes) {
@@ -71,7 +81,8 @@ export class Fabric {
     if (this.#waiting.size === 0) return null;
     const [first] = this.#waiting.keys();
     const count = formatCount(this.#waiting.size);
-    return `${count} routes of the fabric are left out, ${first} the first of them: there is room for ${formatCount(this.#most)}`;
+    const limit = formatCount(this.#most);
+    return `skipped ${count} routes of the fabric, the first is ${first}: the limit is ${limit} routes`;
   }
 
   apply(changes: readonly RouteChange[], isComplete: boolean): void {
@@ -154,8 +165,8 @@ export class Fabric {
 }
 
 function problemOf(isPrefix: boolean, labels: readonly number[]): string | null {
-  if (!isPrefix) return "is no IPv4 prefix without host bits";
-  if (labels.length > LABELS_MAX) return `has ${labels.length} labels; the switch holds ${LABELS_MAX}`;
+  if (!isPrefix) return "is not an IPv4 prefix without host bits";
+  if (labels.length > LABELS_MAX) return `has ${labels.length} labels; the limit is ${LABELS_MAX}`;
   const odd = labels.find(label => label < LABEL_MIN || label > LABEL_MAX);
   return odd === undefined ? null : `has the reserved label ${odd}`;
 }

@@ -1,6 +1,7 @@
 /**
- * An agent from its settings: the one place that knows all of its parts. Who speaks to the fabric is given from outside, and
- * without it the agent keeps the switch in step with files and intent, and announces nothing.
+ * An agent from its settings: the one place that knows all of its parts. Who speaks to the fabric is given
+ * from outside, and without it the agent keeps the switch in step with files and intent, and announces
+ * nothing.
  */
 
 import { mkdirSync, statSync } from "node:fs";
@@ -10,13 +11,14 @@ import { StateError, type UnixServer } from "../host/index.ts";
 import type { Intent } from "../intent/index.ts";
 import { type Ignored, NO_PORT_KINDS } from "../verify/index.ts";
 import { Agent } from "./agent.ts";
-import { PatientAnnouncer } from "./announcer-timeout.ts";
+import { TimeoutAnnouncer } from "./announcer-timeout.ts";
+import { Audit } from "./audit.ts";
 import { startServer, takeOver } from "./http-api.ts";
 import { LiveBridge } from "./live-bridge.ts";
-import { Audit, type Log } from "./log.ts";
+import type { Log } from "./log.ts";
 import { type AttachedBridge, bridgeAddress, OfctlBridge } from "./ofctl-bridge.ts";
 import { portKindsOf } from "./port-types.ts";
-import { Prover, type ProverOptions, planJudge } from "./proof-client.ts";
+import { Prover, type ProverOptions, planCheck } from "./proof-client.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Reconciler } from "./reconciler.ts";
 import type { NextHopResolver } from "./rib.ts";
@@ -65,7 +67,10 @@ export interface AgentSettings {
   readonly ignored?: ReadonlySet<Ignored>;
   readonly isTakingOver: boolean;
   readonly log: Log;
-  /** Called when the agent answers, before its first round: from here on it can be ended, and its audit file renewed. */
+  /**
+   * Called when the agent answers, before its first round: from here on it can be ended, and its audit file
+   * renewed.
+   */
   readonly onBegun?: (running: Running) => void;
   /** Tests only: moments of the proof. */
   readonly quietMs?: number;
@@ -88,8 +93,8 @@ const STOP_MS = 5000;
 const KEEP_MS = 2000;
 
 /**
- * Starts an agent. Throws SocketError when its socket is another's, StateError when its folders cannot be had or are damaged;
- * what the switch lacks is retried, not thrown.
+ * Starts an agent. Throws SocketError when its socket is another's, StateError when its folders cannot be had
+ * or are damaged; what the switch lacks is retried, not thrown.
  */
 export async function startAgent(settings: AgentSettings): Promise<Running> {
   try {
@@ -109,7 +114,9 @@ function checkFolder(option: string, path: string, mayCreate: boolean): void {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT")
-      throw new StateError(`${option} ${path}: there is no such folder; create it, or add --create-folders`);
+      throw new StateError(
+        `${option} ${path}: this folder does not exist; create it, or add --create-folders`,
+      );
     if (code !== "EEXIST") throw new StateError(`${option} ${path}: ${(error as Error).message}`);
   }
   throw new StateError(`${option} ${path}: is not a folder`);
@@ -121,7 +128,7 @@ async function start(settings: AgentSettings): Promise<Running> {
   checkFolder("--vms", settings.vms, mayCreate);
   checkFolder("--state", settings.state, mayCreate);
   if (settings.isTakingOver && (await takeOver(settings.socket)))
-    log("info", "the agent before has handed over");
+    log("info", "the previous agent has handed over");
   const { agent, announcer, audit, bridge } = partsOf(settings);
   let onHandover: () => void = () => undefined;
   const handover = new Promise<void>(resolve => {
@@ -133,7 +140,7 @@ async function start(settings: AgentSettings): Promise<Running> {
   peers?.onResolved(() => agent.nudge());
   if (announcer !== null) announcer.onBack = () => agent.nudge();
   const detach = bridge.attach(isThere => {
-    log("warn", isThere ? "the switch is back" : "the switch went away");
+    log("warn", isThere ? "the switch is back" : "lost the switch");
     agent.switchChanged();
   });
   const keeper = keepSocket(server, log, onHandover);
@@ -142,7 +149,8 @@ async function start(settings: AgentSettings): Promise<Running> {
     handover,
     reopen: () => audit.reopen(),
     async stop() {
-      // A switch that hangs is not waited for: a bundle is taken whole or not at all, and whoever comes next looks.
+      // A switch that hangs is not waited for: a bundle is taken whole or not at all, and whoever comes next
+      // looks.
       const late = setTimeout(detach, STOP_MS);
       await agent.stop();
       clearTimeout(late);
@@ -165,13 +173,13 @@ function keepSocket(server: UnixServer, log: Log, onTaken: () => void): NodeJS.T
     try {
       if (await server.keep()) said = "";
       else {
-        log("error", "another agent has the socket by now; this one ends");
+        log("error", "another agent uses the socket now; this agent stops");
         onTaken();
       }
     } catch (error) {
       const { message } = error as Error;
       if (message !== said)
-        log("error", "the socket was removed and cannot be made anew", { error: message });
+        log("error", "the socket was removed and cannot be created again", { error: message });
       said = message;
     }
   };
@@ -189,7 +197,7 @@ function proverOptions({ base, live, database, ignored = new Set() }: AgentSetti
 
 function partsOf(settings: AgentSettings): {
   readonly agent: Agent;
-  readonly announcer: PatientAnnouncer | null;
+  readonly announcer: TimeoutAnnouncer | null;
   readonly audit: Audit;
   readonly bridge: AttachedBridge;
 } {
@@ -202,8 +210,8 @@ function partsOf(settings: AgentSettings): {
       : new LiveBridge(settings.live, base);
   const quarantine = new Quarantine(join(state, "quarantine.json"), settings.quarantineSeconds * 1000);
   const prover = settings.isProved ? new Prover(proverOptions(settings)) : null;
-  const announcer = peers === null ? null : new PatientAnnouncer(peers.announcer);
-  const isJudged = prover !== null && !settings.isForced;
+  const announcer = peers === null ? null : new TimeoutAnnouncer(peers.announcer);
+  const isChecked = prover !== null && !settings.isForced;
   const reconciler = new Reconciler({
     base,
     bridge,
@@ -218,7 +226,7 @@ function partsOf(settings: AgentSettings): {
     log,
     drift: settings.drift,
     mayBeEmpty: settings.mayBeEmpty === true,
-    judge: isJudged ? planJudge(prover, ignoredCookies, PLAN_SECONDS) : null,
+    check: isChecked ? planCheck(prover, ignoredCookies, PLAN_SECONDS) : null,
   });
   const agent = new Agent({
     reconciler,

@@ -1,8 +1,8 @@
 /**
- * The watched directory: one YAML file for each VM, the only memory of which VMs there should be. Files come and go by
- * rename; whoever asks over HTTP has files written here too, so that a restart forgets nothing. A file that cannot be
- * read never removes a VM. Links are followed within the directory only: others may be able to write here who may not read
- * what a link can point to. open(2), symlink(7), inode(7).
+ * The watched directory: one YAML file for each VM, the only memory of which VMs there should be. Files come
+ * and go by rename; whoever asks over HTTP has files written here too, so that a restart forgets nothing. A
+ * file that cannot be read never removes a VM. Links are followed within the directory only: others may be
+ * able to write here who may not read what a link can point to. open(2), symlink(7), inode(7).
  */
 import {
   type BigIntStats,
@@ -56,8 +56,8 @@ interface Read {
 }
 
 /**
- * Two writes in one tick of the clock that stamps files leave one time, and may leave one size. A file that was changed so
- * lately when it was read is read once more; some file systems' clocks tick in seconds.
+ * Two writes in one tick of the clock that stamps files leave one time, and may leave one size. A file that
+ * was changed so lately when it was read is read once more; some file systems' clocks tick in seconds.
  */
 const COARSE_MS = 2000;
 
@@ -94,9 +94,9 @@ export class VmDirectory {
   }
 
   /**
-   * Reads what has changed since the last time: watched, the files of which something was heard, else all that look
-   * different. Throws when the directory itself cannot be read; an unreadable file whose former text was good goes on
-   * standing for that.
+   * Reads what has changed since the last time: watched, the files of which something was heard, else all
+   * that look different. Throws when the directory itself cannot be read; an unreadable file whose former
+   * text was good goes on standing for that.
    */
   read(): Listing {
     if (this.#isStale || this.#watcher === null) this.#suspectAll();
@@ -113,7 +113,10 @@ export class VmDirectory {
     return { vms, unreadable, hiddenCount };
   }
 
-  /** Reads as `read` does, some at a time, so that it finds little left to do. What cannot be read, `read` says. */
+  /**
+   * Reads as `read` does, some at a time, so that it finds little left to do. What cannot be read, `read`
+   * says.
+   */
   async readAhead(): Promise<void> {
     try {
       if (this.#isStale || this.#watcher === null) this.#suspectAll();
@@ -127,7 +130,10 @@ export class VmDirectory {
     }
   }
 
-  /** Looks which files are other than known, some at a time; `read` reads those. What it cannot see, `read` says. */
+  /**
+   * Looks which files are other than known, some at a time; `read` reads those. What it cannot see, `read`
+   * says.
+   */
   async scan(): Promise<void> {
     try {
       const names = this.#names();
@@ -163,7 +169,10 @@ export class VmDirectory {
     return null;
   }
 
-  /** Calls back when something may have changed: at once by inotify, and every two seconds for what that misses. */
+  /**
+   * Calls back when something may have changed: at once by inotify, and every two seconds for what that
+   * misses.
+   */
   watch(onChange: () => void): void {
     let last = this.#fingerprint();
     this.#follow(onChange);
@@ -268,7 +277,9 @@ export class VmDirectory {
     }
   }
 
-  /** Reads a regular file of this directory. Throws for anything else, without waiting for it or waking it up. */
+  /**
+   * Reads a regular file of this directory. Throws for anything else, without waiting for it or waking it up.
+   */
   #textOf(path: string): { text: string; modifiedMs: number } {
     const isLink = lstatSync(path).isSymbolicLink();
     const folder = isLink ? realpathSync(this.path) : "";
@@ -282,7 +293,8 @@ export class VmDirectory {
       checkKind(stats);
       // Somebody may have put a link in the place of a folder meanwhile.
       if (isLink && !openedAt(file, target).startsWith(`${folder}/`)) throw new Error(OUTSIDE);
-      if (stats.size > BYTES_MAX) throw new Error(`has ${stats.size} bytes; a VM has ${BYTES_MAX} at most`);
+      if (stats.size > BYTES_MAX)
+        throw new Error(`has ${stats.size} bytes; the limit for a VM file is ${BYTES_MAX}`);
       return { text: readFileSync(file, "utf8"), modifiedMs: stats.mtimeMs };
     } finally {
       closeSync(file);
@@ -290,8 +302,7 @@ export class VmDirectory {
   }
 }
 
-const OUTSIDE =
-  "is a link to a file outside of this directory, which is not followed; put the file itself here";
+const OUTSIDE = "is a symbolic link to a file outside this directory; copy the file here";
 
 /** What a file says, as far as it is not known from before. */
 function parsed(
@@ -328,7 +339,7 @@ function checkKind(stats: Kind): void {
       : stats.isSocket()
         ? "a socket"
         : "a device";
-  throw new Error(`is ${what}, not a regular file; a VM is a file of YAML`);
+  throw new Error(`is ${what}, not a regular file; expected a YAML file`);
 }
 
 /** Where an open file lies by now; where the system does not tell, where it was looked for. */

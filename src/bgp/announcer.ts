@@ -1,8 +1,9 @@
 /**
- * Our own /32s at a routing daemon: announced and withdrawn, and nothing said twice. What is announced is read from the
- * daemon itself when it is first needed and after any failure, so that an announcement that stays right is not sent again
- * over a restart of either side. A daemon that restarted with nothing gets ours back as soon as it takes them, which is long
- * before its sessions are up: with graceful restart no peer sees one missing. Not here: which /32s should be announced, and when.
+ * Our own /32s at a routing daemon: announced and withdrawn, and nothing said twice. What is announced is
+ * read from the daemon itself when it is first needed and after any failure, so that an announcement that
+ * stays right is not sent again over a restart of either side. A daemon that restarted with nothing gets ours
+ * back as soon as it takes them, which is long before its sessions are up: with graceful restart no peer sees
+ * one missing. Not here: which /32s should be announced, and when.
  */
 
 import type { Daemon, DaemonPath } from "./routing-daemon.ts";
@@ -14,7 +15,10 @@ const RESTORE_MS = 60_000;
 
 const keyOf = ({ labels, nextHop }: FabricRoute): string => `${labels.join("/")} ${nextHop}`;
 
-/** An Announcer over a Daemon, which it does not close. Calls take effect in the order in which they were made. */
+/**
+ * An Announcer over a Daemon, which it does not close. Calls take effect in the order in which they were
+ * made.
+ */
 export class BgpAnnouncer implements Announcer {
   readonly #daemon: Daemon;
   /** What the daemon announces for us, by prefix; null when it has to be asked. */
@@ -75,9 +79,9 @@ export class BgpAnnouncer implements Announcer {
   }
 
   /**
-   * Asks the daemon for all paths. A prefix that we announce is always best here, so that no watch of best paths shows who
-   * else claims it. Takes seconds where there are a hundred thousand: nothing waits for it, and what is announced or
-   * withdrawn meanwhile may stand in the list or not.
+   * Asks the daemon for all paths. A prefix that we announce is always best here, so that no watch of best
+   * paths shows who else claims it. Takes seconds where there are a hundred thousand: nothing waits for it,
+   * and what is announced or withdrawn meanwhile may stand in the list or not.
    */
   async list(): Promise<Announced> {
     const meanwhile = new Set<string>();
@@ -95,7 +99,10 @@ export class BgpAnnouncer implements Announcer {
     return { ours, contested: contested.map(({ route }) => route) };
   }
 
-  /** Gives a daemon that was lost what it should announce, again and again until it takes it or is lost once more. */
+  /**
+   * Gives a daemon that was lost what it should announce, again and again until it takes it or is lost once
+   * more.
+   */
   async #restore(): Promise<void> {
     const losses = this.#daemon.lossCount;
     const end = performance.now() + RESTORE_MS;

@@ -1,8 +1,9 @@
 /**
- * GoBGP 3 over gRPC: the one file that knows its API. The messages below are those of package apipb that are used here,
- * with their field numbers (gobgp.proto and attribute.proto of GoBGP 3.10); fields that nobody reads are left out, which
- * protobuf allows. GoBGP 4 renames the service and types the NLRI: it would be a file of its own. GoBGP allocates no
- * labels and programs no FIB. Not here: reconnection, and what was known before.
+ * GoBGP 3 over gRPC: the one file that knows its API. The messages below are those of package apipb that are
+ * used here, with their field numbers (gobgp.proto and attribute.proto of GoBGP 3.10); fields that nobody
+ * reads are left out, which protobuf allows. GoBGP 4 renames the service and types the NLRI: it would be a
+ * file of its own. GoBGP allocates no labels and programs no FIB. Not here: reconnection, and what was known
+ * before.
  */
 
 import { lstatSync } from "node:fs";
@@ -130,11 +131,19 @@ const TABLE_GLOBAL = 0;
 /** What is asked by whoever watches: the best paths as they are, then as they change. */
 const BEST_PATHS = { table: { filters: [{ type: FILTER_BEST, init: true }] } };
 const ORIGIN_IGP = 0;
-/** The daemon takes a message as a whole: large enough to be quick, small enough that others get their turn. */
+/**
+ * The daemon takes a message as a whole: large enough to be quick, small enough that others get their turn.
+ */
 const PATHS_PER_MESSAGE = 1000;
-/** So many in one call, each call with its own time: a table of any size is taken, and a daemon that hangs is noticed. */
+/**
+ * So many in one call, each call with its own time: a table of any size is taken, and a daemon that hangs is
+ * noticed.
+ */
 const PATHS_PER_CALL = 10_000;
-/** For a whole table or a call full of paths, and for one question. The daemon answers nothing while it is busy with updates. */
+/**
+ * For a whole table or a call full of paths, and for one question. The daemon answers nothing while it is
+ * busy with updates.
+ */
 const TABLE_MS = 120_000;
 const QUESTION_MS = 10_000;
 /** How the daemon names the neighbour of a path that came over its API. */
@@ -164,18 +173,21 @@ const NOISE =
 /** The file of an address that is a unix socket; null: it is not. */
 const fileOf = (address: string): string | null => /^unix:(?:\/\/)?(\/[^/].*)$/.exec(address)?.[1] ?? null;
 
+const LEFT_BEHIND =
+  "no process listens on the socket; a killed gobgpd has left it, and the next one cannot start";
+
 /** What is the matter with gobgpd's socket, and the remedy; null: nothing that can be seen. */
 function socketProblem(address: string, details: string): string | null {
   const path = fileOf(address);
   const code = /connect (E[A-Z]+)/.exec(details)?.[1];
   if (path === null || code === undefined) return null;
-  if (code === "EACCES") return "this process may not open the socket; it belongs to another user";
+  if (code === "EACCES") return "this process may not open the socket: another user owns it";
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined)
-    return `there is no such socket; start gobgpd with --api-hosts ${address}, or correct the address`;
+    return `the socket does not exist; start gobgpd with --api-hosts ${address}, or correct the address`;
   if (!stats.isSocket()) return "this is not a socket";
   if (code !== "ECONNREFUSED") return null;
-  return `no process listens at the socket; a gobgpd that was killed leaves it behind, and the next one cannot start before: rm ${path}`;
+  return `${LEFT_BEHIND} until you run rm ${path}`;
 }
 
 /** What gRPC said, as one line. */
@@ -200,7 +212,8 @@ export class Gobgp3 implements Daemon {
   constructor(address: string, family: RouteFamily = "labelled") {
     if (address.startsWith("/") || (address.startsWith("unix:") && fileOf(address) === null))
       throw new BgpError(
-        `gobgpd at "${address}": expected unix:///run/gobgpd/api.sock or HOST:PORT, as its --api-hosts has it`,
+        `gobgpd at "${address}": expected unix:///run/gobgpd/api.sock or HOST:PORT, ` +
+          "as its --api-hosts has it",
       );
     this.#address = address;
     this.#family = family;
@@ -226,7 +239,9 @@ export class Gobgp3 implements Daemon {
     await this.#put(prefixes.map(prefix => this.#messageOf({ prefix, ...nothing }, true)));
   }
 
-  /** A path of ours is the best of its prefix, always: a watch that ends with its first answer has them all. */
+  /**
+   * A path of ours is the best of its prefix, always: a watch that ends with its first answer has them all.
+   */
   async ours(): Promise<readonly FabricRoute[]> {
     // A daemon that has not read its configuration has no peers, and says nothing to whoever watches.
     if ((await this.peers()).length === 0)
@@ -322,7 +337,8 @@ export class Gobgp3 implements Daemon {
       throw new BgpError(`${prefix}: labelled unicast needs a label (RFC 8277, section 2)`);
     if (!isWithdraw && this.#family === "unicast" && labels.length > 0)
       throw new BgpError(`${prefix}: plain unicast carries no label, expected none of ${labels.join("/")}`);
-    if (parseIpv4(nextHop) === null) throw new BgpError(`${prefix}: next hop ${nextHop} is no IPv4 address`);
+    if (parseIpv4(nextHop) === null)
+      throw new BgpError(`${prefix}: next hop "${nextHop}" is not an IPv4 address`);
     // What a withdrawal carries as label is ignored by all who read it (RFC 8277, section 2.4).
     const nlri = encode(NLRI[this.#family], { labels, prefix_len: length, prefix: address });
     const attributes = [
@@ -370,7 +386,10 @@ export class Gobgp3 implements Daemon {
     });
   }
 
-  /** Best paths of all families as they change, at first all of them; nothing is told any more once it was stopped. */
+  /**
+   * Best paths of all families as they change, at first all of them; nothing is told any more once it was
+   * stopped.
+   */
   #watchBest(
     onPaths: (paths: readonly PathMessage[]) => void,
     onEnd: (error: BgpError) => void,
@@ -409,7 +428,10 @@ export class Gobgp3 implements Daemon {
     });
   }
 
-  /** A call with many answers; `onEnd` gets null when the daemon ended it in good order. Returns what cancels it. */
+  /**
+   * A call with many answers; `onEnd` gets null when the daemon ended it in good order. Returns what cancels
+   * it.
+   */
   #stream<T>(
     method: string,
     request: object,
@@ -445,7 +467,7 @@ function any(name: string, message: object): { type_url: string; value: Buffer }
 function splitPrefix(prefix: string): [string, number] {
   const [address = "", length = "", ...rest] = prefix.split("/");
   const isPrefix = rest.length === 0 && parseIpv4(address) !== null && /^(?:[12]?\d|3[0-2])$/.test(length);
-  if (!isPrefix) throw new BgpError(`${prefix} is no IPv4 prefix, expected one such as 203.0.113.7/32`);
+  if (!isPrefix) throw new BgpError(`"${prefix}" is not an IPv4 prefix; expected for example 203.0.113.7/32`);
   return [address, Number(length)];
 }
 

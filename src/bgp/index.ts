@@ -1,4 +1,7 @@
-/** Routes over BGP, by their only door: a routing daemon, the fabric's routes from it, our own to it, MACs of next hops. */
+/**
+ * Routes over BGP, by their only door: a routing daemon, the fabric's routes from it, our own to it, MACs of
+ * next hops.
+ */
 export { BgpAnnouncer } from "./announcer.ts";
 export { Gobgp3 } from "./gobgp3.ts";
 export { type NextHopOptions, NextHops } from "./next-hops.ts";

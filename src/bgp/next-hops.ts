@@ -1,8 +1,8 @@
 /**
- * From the next hop of a route to the MAC address that frames for it carry: by a table that the operator wrote, else as
- * the kernel would do it, which is asked by ip-route(8) and ip-neighbour(8). A next hop several routers away has the MAC of
- * the gateway to it. Nothing is written to the kernel's tables; a neighbour it does not know yet is made known by one
- * datagram to the discard port (RFC 863).
+ * From the next hop of a route to the MAC address that frames for it carry: by a table that the operator
+ * wrote, else as the kernel would do it, which is asked by ip-route(8) and ip-neighbour(8). A next hop
+ * several routers away has the MAC of the gateway to it. Nothing is written to the kernel's tables; a
+ * neighbour it does not know yet is made known by one datagram to the discard port (RFC 863).
  */
 import { execFile } from "node:child_process";
 import { createSocket } from "node:dgram";
@@ -28,7 +28,10 @@ const MAX_AGE_MS = 30_000;
 const RETRY_MS = 1000;
 const WAIT_MS = [10, 20, 50, 100, 200, 400];
 const DISCARD_PORT = 9;
-/** States of a neighbour in which its MAC is used: ip-neighbour(8). STALE is: the kernel sends there, and asks meanwhile. */
+/**
+ * States of a neighbour in which its MAC is used: ip-neighbour(8). STALE is: the kernel sends there, and asks
+ * meanwhile.
+ */
 const USABLE = new Set(["PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE"]);
 
 /** Finds and remembers the MACs of next hops, as numbers. */
@@ -55,7 +58,7 @@ export class NextHops {
     retryMs = RETRY_MS,
   }: NextHopOptions = {}) {
     for (const [address, mac] of table ?? []) {
-      if (parseIpv4(address) === null) throw new BgpError(`next hop ${address} is no IPv4 address`);
+      if (parseIpv4(address) === null) throw new BgpError(`next hop "${address}" is not an IPv4 address`);
       this.#table.set(address, checkedMac(mac, address));
     }
     this.#gateway = gateway === undefined ? null : checkedMac(gateway, "the gateway");
@@ -65,7 +68,10 @@ export class NextHops {
     this.#retryMs = retryMs;
   }
 
-  /** The MAC of a next hop as last known; null when it never was. Asks behind the scenes, again and again where there is none. */
+  /**
+   * The MAC of a next hop as last known; null when it never was. Asks behind the scenes, again and again
+   * where there is none.
+   */
   known(nextHop: string): number | null {
     const written = this.#table.get(nextHop) ?? this.#gateway;
     if (written !== null) return written;
@@ -136,9 +142,11 @@ export class NextHops {
 function checkedMac(text: string, whose: string): number {
   const mac = parseMac(text);
   if (mac === null)
-    throw new BgpError(`MAC of ${whose}: ${text} is none, expected one such as 02:00:00:00:00:fe`);
+    throw new BgpError(
+      `MAC of ${whose}: "${text}" is not a MAC address; expected for example 02:00:00:00:00:fe`,
+    );
   if (mac === 0 || isGroupMac(mac))
-    throw new BgpError(`MAC of ${whose}: ${text} is no address of a single station`);
+    throw new BgpError(`MAC of ${whose}: "${text}" is zero or a group address; expected a unicast address`);
   return mac;
 }
 

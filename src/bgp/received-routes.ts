@@ -1,8 +1,9 @@
 /**
- * Routes of the fabric from a routing daemon, as a table that survives the daemon: what is known stays known while the
- * daemon is away, and what did not come back is said to be gone only once the new table is complete. A change is told
- * only when it is one: the same route announced again is none. Our own announcements are no routes of the fabric. Not
- * here: what becomes of a route (flows, core), and who announces ours.
+ * Routes of the fabric from a routing daemon, as a table that survives the daemon: what is known stays known
+ * while the daemon is away, and what did not come back is said to be gone only once the new table is
+ * complete. A change is told only when it is one: the same route announced again is none. Our own
+ * announcements are no routes of the fabric. Not here: what becomes of a route (flows, core), and who
+ * announces ours.
  */
 
 import { BgpError, type Daemon, type DaemonPath, type DaemonPeer } from "./routing-daemon.ts";
@@ -10,8 +11,9 @@ import type { FabricRoute, RouteChange, RouteSource } from "./types.ts";
 
 export interface SourceOptions {
   /**
-   * How long a table may stay incomplete for want of peers, in milliseconds. While the daemon has no session, or one
-   * that has not sent its End-of-RIB, nothing known before is said to be gone. RFC 4724 calls it the deferral timer.
+   * How long a table may stay incomplete for want of peers, in milliseconds. While the daemon has no session,
+   * or one that has not sent its End-of-RIB, nothing known before is said to be gone. RFC 4724 calls it the
+   * deferral timer.
    */
   readonly deferMs?: number;
   /** How often the daemon must answer a question about its peers to count as alive, in milliseconds. */
@@ -24,7 +26,9 @@ const RETRY_MS = [20, 50, 100, 200, 500, 1000];
 const ASK_AGAIN_MS = 100;
 /** A daemon that starts has no peers until it has read its configuration: only what stays so has none. */
 const NO_PEERS_MS = 2000;
-/** A peer without graceful restart sends no End-of-RIB: it has ended when it has sent nothing new for so long. */
+/**
+ * A peer without graceful restart sends no End-of-RIB: it has ended when it has sent nothing new for so long.
+ */
 const QUIET_MS = 1000;
 
 type OnChanges = (changes: readonly RouteChange[], isComplete: boolean) => void;
@@ -52,13 +56,17 @@ export class BgpRoutes implements RouteSource {
   #stopWatch: () => void = () => undefined;
   /** Changes not yet told, by prefix; the last one counts. */
   #pending = new Map<string, RouteChange>();
-  /** Prefixes said to be withdrawn, until it is certain that the daemon did not say so because it is ending. */
+  /**
+   * Prefixes said to be withdrawn, until it is certain that the daemon did not say so because it is ending.
+   */
   readonly #doubtful = new Map<string, number>();
   /** Counts withdrawals, so that those that came before a question are known from later ones. */
   #withdrawalCount = 0;
   #hasPeers = false;
   #isAsking = false;
-  /** False while the daemon's table is not to be trusted: what is missing in it may only not have come yet. */
+  /**
+   * False while the daemon's table is not to be trusted: what is missing in it may only not have come yet.
+   */
   #isWhole = false;
   #isCompleting = false;
   #flushing: NodeJS.Immediate | null = null;
@@ -83,8 +91,9 @@ export class BgpRoutes implements RouteSource {
   }
 
   /**
-   * Tells changes in batches, each as soon as there is time for it: a single one at once. With the batch that completes
-   * the table come `gone` changes for all that was known before and did not come back. May be called once.
+   * Tells changes in batches, each as soon as there is time for it: a single one at once. With the batch that
+   * completes the table come `gone` changes for all that was known before and did not come back. May be
+   * called once.
    */
   watch(onChanges: OnChanges, onLost: (error: Error) => void): void {
     if (this.#isWatching) throw new Error("BgpRoutes.watch is called once");
@@ -201,8 +210,9 @@ export class BgpRoutes implements RouteSource {
   }
 
   /**
-   * A daemon that is stopped withdraws all it has learnt before it ends, as does one that lost its last session for too
-   * long: that is the control plane's end and not that of the VMs. A withdrawal counts when a session is up after it.
+   * A daemon that is stopped withdraws all it has learnt before it ends, as does one that lost its last
+   * session for too long: that is the control plane's end and not that of the VMs. A withdrawal counts when a
+   * session is up after it.
    */
   async #confirm(round: number): Promise<void> {
     this.#isAsking = true;
@@ -239,7 +249,9 @@ export class BgpRoutes implements RouteSource {
     this.#flushSoon();
   }
 
-  /** Tells what has gathered once all that lies in the socket's buffer was read: nothing waits for a timer. */
+  /**
+   * Tells what has gathered once all that lies in the socket's buffer was read: nothing waits for a timer.
+   */
   #flushSoon(): void {
     this.#flushing ??= setImmediate(() => {
       this.#flushing = null;
@@ -266,8 +278,9 @@ export class BgpRoutes implements RouteSource {
 }
 
 /**
- * Decides whether the daemon's table can be taken for the whole truth: it has a session, and every session that is up has
- * ended its table, or has been quiet. A peer that is down is not waited for while another is up: reflectors know the same.
+ * Decides whether the daemon's table can be taken for the whole truth: it has a session, and every session
+ * that is up has ended its table, or has been quiet. A peer that is down is not waited for while another is
+ * up: reflectors know the same.
  */
 class Settled {
   readonly #end: number;

@@ -1,7 +1,7 @@
 /**
- * The small interface behind which a routing daemon stands: paths in and out, the state of its sessions. It is ours, so
- * that no message of a daemon's own API leaks further in than the one file that speaks it (`gobgp3.ts`). Nothing here
- * reconnects or remembers; `source.ts` and `announcer.ts` do.
+ * The small interface behind which a routing daemon stands: paths in and out, the state of its sessions. It
+ * is ours, so that no message of a daemon's own API leaks further in than the one file that speaks it
+ * (`gobgp3.ts`). Nothing here reconnects or remembers; `source.ts` and `announcer.ts` do.
  */
 import { UserError } from "../errors/index.ts";
 import type { FabricRoute } from "./types.ts";
@@ -23,7 +23,10 @@ export interface DaemonPath {
 export interface DaemonPeer {
   readonly address: string;
   readonly isUp: boolean;
-  /** Whether our family is configured here and the peer said that it speaks it; without, nothing of ours gets there. */
+  /**
+   * Whether our family is configured here and the peer said that it speaks it; without, nothing of ours gets
+   * there.
+   */
   readonly hasFamily: boolean;
   /** Whether its End-of-RIB of our family has come since the session is up (RFC 4724). */
   readonly hasEnded: boolean;
@@ -37,18 +40,27 @@ export interface DaemonPeer {
 export interface Daemon {
   /** How often its connection was lost: another number means that what it held for us may be gone. */
   readonly lossCount: number;
-  /** Calls back whenever the connection is there again after a loss; the daemon may not be ready for all calls yet. */
+  /**
+   * Calls back whenever the connection is there again after a loss; the daemon may not be ready for all calls
+   * yet.
+   */
   onBack(callback: () => void): void;
   /**
-   * Best paths as they change. The first call of `onPaths` has the whole table, however empty. `onEnd` is called once,
-   * when the daemon ends the stream; not after the returned function, which ends it from our side.
+   * Best paths as they change. The first call of `onPaths` has the whole table, however empty. `onEnd` is
+   * called once, when the daemon ends the stream; not after the returned function, which ends it from our
+   * side.
    */
   watch(onPaths: (paths: readonly DaemonPath[]) => void, onEnd: (error: Error) => void): () => void;
-  /** Resolves when the daemon has taken all of them. A path for a prefix replaces the one before (implicit withdraw). */
+  /**
+   * Resolves when the daemon has taken all of them. A path for a prefix replaces the one before (implicit
+   * withdraw).
+   */
   announce(routes: readonly FabricRoute[]): Promise<void>;
   /** Resolves when the daemon has taken all of them; a prefix that is not announced is no error. */
   withdraw(prefixes: readonly string[]): Promise<void>;
-  /** What it announces for us, and nothing else: in one piece, where a list of all paths comes path by path. */
+  /**
+   * What it announces for us, and nothing else: in one piece, where a list of all paths comes path by path.
+   */
   ours(): Promise<readonly FabricRoute[]>;
   /** All paths of all prefixes, ours and others', best or not. */
   list(): Promise<readonly DaemonPath[]>;

@@ -1,4 +1,7 @@
-/** What the agent and the routing daemon say to each other: prefixes, labels, next hops. Types only; who speaks which protocol is decided elsewhere. */
+/**
+ * What the agent and the routing daemon say to each other: prefixes, labels, next hops. Types only; who
+ * speaks which protocol is decided elsewhere.
+ */
 
 /** A route as the fabric knows it: the /32s of a VM somewhere, behind a label stack and a next hop. */
 export interface FabricRoute {
@@ -20,9 +23,10 @@ export type RouteChange =
 /** Where routes come from. */
 export interface RouteSource {
   /**
-   * Calls back with batches of changes, the whole table first. What is known stays known over a loss, which `onLost` tells once; a
-   * change is told only when it is one. `isComplete` comes with the batch that ends a table, at first and after a loss, and
-   * with it `gone` for all that was known before and did not come back. Ends with `close`.
+   * Calls back with batches of changes, the whole table first. What is known stays known over a loss, which
+   * `onLost` tells once; a change is told only when it is one. `isComplete` comes with the batch that ends a
+   * table, at first and after a loss, and with it `gone` for all that was known before and did not come back.
+   * Ends with `close`.
    */
   watch(
     onChanges: (changes: readonly RouteChange[], isComplete: boolean) => void,
@@ -34,7 +38,10 @@ export interface RouteSource {
 /** What a daemon announces for us, and what it knows against it. */
 export interface Announced {
   readonly ours: readonly FabricRoute[];
-  /** Paths of others to prefixes that are ours, too: another hypervisor claims the address, or a VM is on its way between two. */
+  /**
+   * Paths of others to prefixes that are ours, too: another hypervisor claims the address, or a VM is on its
+   * way between two.
+   */
   readonly contested: readonly FabricRoute[];
 }
 
@@ -44,6 +51,9 @@ export interface Announcer {
   withdraw(prefixes: readonly string[]): Promise<void>;
   /** Our announcements, asked of the daemon. */
   ours(): Promise<readonly FabricRoute[]>;
-  /** The same with what others claim of them, asked of the daemon; holds up nothing else, and takes seconds with a large table. */
+  /**
+   * The same with what others claim of them, asked of the daemon; holds up nothing else, and takes seconds
+   * with a large table.
+   */
   list(): Promise<Announced>;
 }

@@ -2,7 +2,7 @@
 import { Sink } from "../capture/index.ts";
 import { formatDiagnostic } from "../errors/index.ts";
 import { type Intent, loadIntent } from "../intent/index.ts";
-import { Flows, flowText } from "../pipeline/index.ts";
+import { Flows, flowText, printFlow } from "../pipeline/index.ts";
 import { compileJson, flowJson } from "../report/index.ts";
 import { oneIntent } from "./checks.ts";
 import { type Context, say } from "./context.ts";
@@ -37,13 +37,13 @@ const LINES: Record<Context["format"], (intent: Intent, flows: Flows) => Iterabl
     yield `${compileJson(intent, flows.count).slice(0, -1)},"flows":[`;
     let comma = "";
     for (const flow of flows) {
-      yield comma + flowJson(flow);
+      yield comma + flowJson(printFlow(flow));
       comma = ",";
     }
     yield "]}\n";
   },
   *ndjson(intent, flows) {
-    for (const flow of flows) yield `${flowJson(flow)}\n`;
+    for (const flow of flows) yield `${flowJson(printFlow(flow))}\n`;
     yield `${compileJson(intent, flows.count)}\n`;
   },
 };

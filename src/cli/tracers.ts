@@ -18,7 +18,7 @@ import {
   type TableHit,
   type Watcher,
 } from "../openflow/index.ts";
-import { Flows, matchedFlows, popped, ruleText } from "../pipeline/index.ts";
+import { actionsText, Flows, matchedFlows, popped, ruleText } from "../pipeline/index.ts";
 import type { PortNames } from "../replay/index.ts";
 import {
   type ShownPacketIn,
@@ -92,7 +92,7 @@ export class CoreTracer implements Tracer {
   #stepsOf(inPort: number, frame: Uint8Array, out: FrameOut): TraceStep[] {
     return matchedFlows(this.#flows, out.tables, inPort, frame).map((index, step) => {
       const flow = this.#flows.at(index);
-      return { table: out.tables[step]!, flow: ruleText(flow), line: index + 1, actions: flow.actions };
+      return { table: out.tables[step]!, flow: ruleText(flow), line: index + 1, actions: actionsText(flow) };
     });
   }
 

@@ -1,37 +1,23 @@
 /**
- * An intent as flows: the rows of pipeline/tables.ts filled in, sorted by table, then priority downwards, then text.
- * Rows of the pipeline and of VMs are made and sorted once; routes, of which there may be a million, stay columns:
- * only their order is kept, and a flow is made when it is asked for. Every flow that leaves is checked against the
- * table of rows. Not a printer of files: cli/compile.ts writes what is made here.
+ * An intent as flows: the rows of tables.ts with values, sorted by table, then priority downwards, then text.
+ * Flows of the pipeline and of VMs are made and sorted once; routes, of which there may be a million, stay
+ * columns: only their order is kept, and a flow is made when it is requested. cli/compile.ts writes the file.
  */
 
 import type { Intent, Path, Routes, Vm } from "../intent/index.ts";
-import { formatIpv4, formatMac, maskOf } from "../wire/index.ts";
+import { maskOf } from "../wire/index.ts";
 import {
-  cookieOf,
-  fill,
-  PIPELINE_ROWS,
-  type PipelineRow,
-  PUSH,
-  prefixText,
-  Recognizer,
-  type RowInstance,
-  type RowKind,
-  wordsOf,
-} from "./tables.ts";
-
-/** One line of flow text, without its end: `cookie=0x10000,table=0,priority=500,… actions=drop`. */
-export function flowText(flow: RowInstance): string {
-  return `cookie=${flow.cookie},table=${flow.table},${ruleText(flow)} actions=${flow.actions}`;
-}
-
-/** What a flow matches, with its priority: `priority=400,in_port=1,…`. */
-export function ruleText({ priority, match }: RowInstance): string {
-  return match === "" ? `priority=${priority}` : `priority=${priority},${match}`;
-}
+  type FlowValues,
+  flowText,
+  type Hypervisor,
+  hypervisorOf,
+  type PipelineFlow,
+  pipelineFlow,
+} from "./flow.ts";
+import { DEFAULT_ROUTE_ROW, PIPELINE_ROWS, type PipelineRow, ROUTE_ROW, type RowKind } from "./tables.ts";
 
 /** The kinds of rows that a VM has, by its path. */
-const KINDS_OF: { readonly [path in Path]: readonly RowKind[] } = {
+export const KINDS_OF: { readonly [path in Path]: readonly RowKind[] } = {
   l2: ["L2-in", "L2-out"],
   "dual-l2": ["L2-in", "L3-in", "L2-out"],
   "dual-l3": ["L2-in", "L3-in", "L3-out"],
@@ -39,175 +25,116 @@ const KINDS_OF: { readonly [path in Path]: readonly RowKind[] } = {
 };
 
 const PIPELINE = PIPELINE_ROWS.filter(({ kinds }) => kinds.includes("pipeline"));
-const VM_ROWS = PIPELINE_ROWS.filter(({ match, actions }) => {
-  const words = wordsOf(`${match} ${actions}`);
-  return words.has("W") || words.has("mac");
-});
-const SAYS_A: ReadonlyMap<PipelineRow, boolean> = new Map(
-  VM_ROWS.map(row => [row, wordsOf(row.match).has("A")]),
-);
-const [ROUTE_ROW, DEFAULT_ROUTE_ROW] = PIPELINE_ROWS.filter(({ kinds }) => kinds.includes("route"));
-const ROUTE_TABLE = ROUTE_ROW!.table;
+const VM_ROWS = PIPELINE_ROWS.filter(({ words }) => words.has("W") || words.has("mac"));
+const ROUTE_TABLE = ROUTE_ROW.table;
 const ROUTE_PRIORITY = 100;
-/** A fabric has a few thousand; a million kept would take a gigabyte. */
-const NEXT_HOPS_KEPT = 16_384;
-const ROUTE_COOKIE = cookieOf(ROUTE_TABLE, "route", 0);
 
 /** All flows of an intent, in order; line N of the compiled text is flow N - 1. */
 export class Flows {
   /** How many there are. */
   readonly count: number;
-  readonly #intent: Intent;
-  readonly #recognizer: Recognizer;
+  readonly hypervisor: Hypervisor;
+  readonly #routes: Routes;
   /** All but the routes' flows; those stand behind the first `#before`. */
-  readonly #fixed: readonly RowInstance[];
+  readonly #fixed: readonly PipelineFlow[];
   readonly #before: number;
-  /** Made when the first route is asked for. */
+  /** Made when the first route is requested. */
   #routeOrder: RouteOrder | null = null;
-  /** Values of the words of a route's actions, overwritten for each next hop. */
-  readonly #values: Record<string, string>;
-  /** Actions by next hop, made when the first route to it is. */
-  readonly #actions: (string | undefined)[];
   #lines: ReadonlyMap<string, number> | null = null;
 
-  /** `kin`: flows of an intent that differs in VMs and routes only; what checks them is made once for both. */
-  constructor(intent: Intent, kin: Flows | null = null) {
-    this.#intent = intent;
-    const constants = constantsOf(intent);
-    this.#values = { ...constants };
-    this.#recognizer = kin === null ? new Recognizer(constants) : kin.#recognizer;
-    this.#fixed = sorted([...pipelineFlows(constants), ...vmFlows(intent.vms, constants)]);
-    const behind = this.#fixed.findIndex(
+  constructor(intent: Intent) {
+    this.#routes = intent.routes;
+    this.hypervisor = hypervisorOf(intent);
+    this.#fixed = sorted([...pipelineFlows(this.hypervisor), ...vmFlows(this.hypervisor, intent.vms)]);
+    this.#before = this.#fixed.findIndex(
       ({ table, priority }) => table > ROUTE_TABLE || (table === ROUTE_TABLE && priority < ROUTE_PRIORITY),
     );
-    this.#before = behind;
-    this.#actions = new Array(Math.min(intent.routes.nextHops.length, NEXT_HOPS_KEPT));
     this.count = this.#fixed.length + intent.routes.count;
   }
 
-  /** Flow `index` of `count`, checked. */
-  at(index: number): RowInstance {
+  /** Flow `index` of `count`. */
+  at(index: number): PipelineFlow {
     const place = index - this.#before;
-    const routeCount = this.#intent.routes.count;
-    const flow =
-      place >= 0 && place < routeCount
-        ? this.#routeFlow(place)
-        : this.#fixed[place < 0 ? index : index - routeCount]!;
-    const rows = this.#recognizer.rowsOf(flow);
-    if (rows.length !== 1) throw new Error(`an instance of ${rows.length} rows: ${flowText(flow)}`);
-    return flow;
+    const routeCount = this.#routes.count;
+    if (place < 0 || place >= routeCount) return this.#fixed[place < 0 ? index : index - routeCount]!;
+    const { prefixes, lengths, nextHopOf, nextHops } = this.#routes;
+    const route = this.#order.order[place]!;
+    return routeFlow(this.hypervisor, prefixes[route]!, lengths[route]!, nextHops[nextHopOf[route]!]!);
   }
 
-  *[Symbol.iterator](): Generator<RowInstance> {
+  *[Symbol.iterator](): Generator<PipelineFlow> {
     for (let index = 0; index < this.count; index++) yield this.at(index);
   }
 
-  /** The number of the route whose flow stands at `index`, or -1. */
+  /** The number of the route whose flow is at `index`, or -1. */
   routeAt(index: number): number {
     const place = index - this.#before;
-    return place >= 0 && place < this.#intent.routes.count ? this.#routes.order[place]! : -1;
+    return place >= 0 && place < this.#routes.count ? this.#order.order[place]! : -1;
   }
 
-  /** The index of the flow of a table that matches exactly this, or -1. Routes are found by `route`. */
-  find(table: number, priority: number, match: string): number {
+  /** The index of the flow of a row with these values, or -1. Routes are found by `route`. */
+  find(row: PipelineRow, { port = 0, mac = 0, address = 0 }: FlowValues): number {
     if (this.#lines === null) {
       const lines = new Map<string, number>();
-      for (const [index, flow] of this.#fixed.entries()) {
-        const line = index < this.#before ? index : index + this.#intent.routes.count;
-        lines.set(`${flow.table},${flow.priority},${flow.match}`, line);
-      }
-      if (lines.size !== this.#fixed.length) throw new Error("two flows match the same");
+      for (const [index, flow] of this.#fixed.entries())
+        lines.set(lookupKey(flow.row, flow), index < this.#before ? index : index + this.#routes.count);
+      if (lines.size !== this.#fixed.length) throw new Error("internal error: two flows have the same match");
       this.#lines = lines;
     }
-    return this.#lines.get(`${table},${priority},${match}`) ?? -1;
+    return this.#lines.get(lookupKey(row, { port, mac, address })) ?? -1;
   }
 
   /** The index of the flow of the longest prefix that holds `address`, or -1. */
   route(address: number): number {
-    const place = this.#routes.longest(address);
+    const place = this.#order.longest(address);
     return place < 0 ? -1 : this.#before + place;
   }
 
-  get #routes(): RouteOrder {
-    this.#routeOrder ??= new RouteOrder(this.#intent.routes);
+  get #order(): RouteOrder {
+    this.#routeOrder ??= new RouteOrder(this.#routes);
     return this.#routeOrder;
   }
-
-  #routeFlow(place: number): RowInstance {
-    const { prefixes, lengths, nextHopOf } = this.#intent.routes;
-    const route = this.#routes.order[place]!;
-    const length = lengths[route]!;
-    const row = length === 0 ? DEFAULT_ROUTE_ROW! : ROUTE_ROW!;
-    const PREFIX = prefixText(formatIpv4(prefixes[route]!), length);
-    return {
-      table: row.table,
-      priority: ROUTE_PRIORITY + length,
-      kind: "route",
-      owner: 0,
-      cookie: ROUTE_COOKIE,
-      match: length === 0 ? row.match : fill(row.match, { PREFIX }),
-      actions: this.#actionsOf(nextHopOf[route]!),
-    };
-  }
-
-  #actionsOf(nextHop: number): string {
-    const known = this.#actions[nextHop];
-    if (known !== undefined) return known;
-    const { labels, via } = this.#intent.routes.nextHops[nextHop]!;
-    const values = this.#values;
-    values.via = formatMac(via);
-    values.PUSHES = "";
-    for (let index = labels.length - 1; index >= 0; index--) {
-      values.L = String(labels[index]);
-      values.PUSHES += (values.PUSHES === "" ? "" : ",") + fill(PUSH, values);
-    }
-    const actions = fill(ROUTE_ROW!.actions, values);
-    if (nextHop < NEXT_HOPS_KEPT) this.#actions[nextHop] = actions;
-    return actions;
-  }
 }
 
-function constantsOf({ uplink, virtualMac, label, trafficClass }: Intent): Readonly<Record<string, string>> {
-  return {
-    U: String(uplink.ofport),
-    Umac: formatMac(uplink.mac),
-    vmac: formatMac(virtualMac),
-    LABEL: String(label),
-    TC: String(trafficClass),
-  };
+/** A row and the values of the words in its match; values that stand in its actions alone are left out. */
+function lookupKey({ index, matchWords }: PipelineRow, { port, mac, address }: FlowValues): string {
+  const has = (word: "W" | "mac" | "A", value: number | undefined) => (matchWords.has(word) ? value : "");
+  return `${index} ${has("W", port)} ${has("mac", mac)} ${has("A", address)}`;
 }
 
-function instance(
-  row: PipelineRow,
-  kind: RowKind,
-  owner: number,
-  values: Readonly<Record<string, string>>,
-): RowInstance {
-  const { table, priority, match, actions } = row;
-  if (typeof priority !== "number") throw new Error(`a priority of ${priority} is a route's`);
-  const cookie = cookieOf(table, kind, owner);
-  return { table, priority, kind, owner, cookie, match: fill(match, values), actions: fill(actions, values) };
+/** The flow of a route. */
+export function routeFlow(
+  hypervisor: Hypervisor,
+  address: number,
+  length: number,
+  nextHop: FlowValues["nextHop"],
+): PipelineFlow {
+  const row = length === 0 ? DEFAULT_ROUTE_ROW : ROUTE_ROW;
+  return pipelineFlow(hypervisor, row, "route", 0, { address, length, nextHop: nextHop ?? null });
 }
 
-function pipelineFlows(constants: Readonly<Record<string, string>>): RowInstance[] {
-  return PIPELINE.map(row => instance(row, "pipeline", 0, constants));
+/** The flows that exist once. */
+export function pipelineFlows(hypervisor: Hypervisor): PipelineFlow[] {
+  return PIPELINE.map(row => pipelineFlow(hypervisor, row, "pipeline", 0, {}));
 }
 
-function vmFlows(vms: readonly Vm[], constants: Readonly<Record<string, string>>): RowInstance[] {
-  const flows: RowInstance[] = [];
+/** The flows of VMs, VM by VM. */
+export function vmFlows(hypervisor: Hypervisor, vms: readonly Vm[]): PipelineFlow[] {
+  const flows: PipelineFlow[] = [];
   for (const { id, ofport, mac, addresses, path } of vms) {
-    const values = { ...constants, W: String(ofport), mac: formatMac(mac) };
-    const ofAddresses = addresses.map(address => ({ ...values, A: formatIpv4(address) }));
     for (const row of VM_ROWS) {
       const kind = row.kinds.find(candidate => KINDS_OF[path].includes(candidate));
       if (kind === undefined) continue;
-      for (const each of SAYS_A.get(row) ? ofAddresses : [values]) flows.push(instance(row, kind, id, each));
+      const { words } = row;
+      const values = { ...(words.has("W") && { port: ofport }), ...(words.has("mac") && { mac }) };
+      for (const address of row.matchWords.has("A") ? addresses : [0])
+        flows.push(pipelineFlow(hypervisor, row, kind, id, { ...values, address }));
     }
   }
   return flows;
 }
 
-function sorted(flows: readonly RowInstance[]): RowInstance[] {
+function sorted(flows: readonly PipelineFlow[]): PipelineFlow[] {
   return flows
     .map(flow => ({ flow, text: flowText(flow) }))
     .sort((a, b) => {
@@ -225,7 +152,10 @@ for (const [rank, octet] of Array.from({ length: 256 }, (_, i) => String(i))
   OCTET_RANKS[Number(octet)] = rank;
 }
 
-/** An address as a number that sorts as its dotted decimal text does: a dot, slash or blank is below all digits. */
+/**
+ * An address as a number that sorts as its dotted decimal text does: a dot, slash or blank is below all
+ * digits.
+ */
 function textKey(address: number): number {
   const high = (OCTET_RANKS[address >>> 24]! << 8) | OCTET_RANKS[(address >>> 16) & 255]!;
   const low = (OCTET_RANKS[(address >>> 8) & 255]! << 8) | OCTET_RANKS[address & 255]!;

@@ -1,17 +1,30 @@
-/** The pipeline as data, intents compiled to its flows, and its flows recognized and explained: the only entry point. */
-export { Flows, flowText, ruleText } from "./compile.ts";
+/**
+ * The pipeline as data, intents compiled to its flows, and its flows recognized and explained: the only entry
+ * point.
+ */
+export { Flows, KINDS_OF, pipelineFlows, routeFlow, vmFlows } from "./compile.ts";
 export { matchedFlows, popped } from "./explain-match.ts";
 export {
+  actionsText,
+  type FlowText,
+  flowText,
+  type Hypervisor,
+  hypervisorOf,
+  isSameFlow,
+  matchText,
+  type PipelineFlow,
+  type PrintedFlow,
+  pipelineFlow,
+  printFlow,
+  ruleText,
+} from "./flow.ts";
+export { lowered, type Recognized, Recognizer, respell } from "./recognize.ts";
+export {
   cookieOf,
-  fill,
-  KIND_BITS,
+  isOfVm,
+  ownershipOf,
   PIPELINE_ROWS,
   PIPELINE_TABLES,
   type PipelineRow,
-  PUSH,
-  prefixText,
-  Recognizer,
-  type RowInstance,
   type RowKind,
-  wordsOf,
 } from "./tables.ts";

@@ -1,14 +1,14 @@
 /**
- * The pipeline's six tables, declared once: a line here is a line of the table of rows in docs/pipeline.md, in the
- * words of that page (U, Umac, vmac, LABEL; W, mac, A for one VM; PREFIX, via for one route). Whoever writes flows fills
- * these templates in, and `Recognizer` reads flows back against them, so that no compiler can emit a row that is not
- * here. Not a parser of flow text: a flow is recognised when it is spelt as here.
+ * The pipeline's six tables, declared once: a line here is a line of the table of rows in docs/pipeline.md,
+ * with that page's words for the values (U, Umac, vmac, LABEL, TC of a hypervisor; W, mac, A of a VM; PREFIX,
+ * via, PUSHES of a route). flow.ts has the values of one flow as numbers and prints it by its row;
+ * recognize.ts reads flow text back by the same rows. Each template is taken apart once, here.
  */
 
-/** Whose a row is, and why it is there; part of its cookie. */
+/** The object that a row belongs to, and its purpose; part of its cookie. */
 export type RowKind = "pipeline" | "L2-in" | "L3-in" | "route" | "L2-out" | "L3-out";
 
-/** Bits of a cookie: `owner << 32 | kind | table`, the owner being a VM's id, or 0 for pipeline and routes. */
+/** Bits of a cookie: `owner << 32 | kind | table`; the owner is a VM's id, or 0 for pipeline and routes. */
 export const KIND_BITS: Readonly<Record<RowKind, number>> = {
   pipeline: 0x10000,
   "L2-in": 0x20000,
@@ -18,20 +18,55 @@ export const KIND_BITS: Readonly<Record<RowKind, number>> = {
   "L3-out": 0x60000,
 };
 
+/** A word of a template, in place of a value. */
+export type Word =
+  | "U"
+  | "Umac"
+  | "vmac"
+  | "LABEL"
+  | "TC"
+  | "W"
+  | "mac"
+  | "A"
+  | "PREFIX"
+  | "via"
+  | "PUSHES"
+  | "L";
+
+/** One condition of a match: `ip`, `arp_op=1`, `in_port=W`. */
+export interface Term {
+  readonly field: string;
+  /** The value as text; null where a word stands in its place, or for a protocol. */
+  readonly text: string | null;
+  readonly word: Word | null;
+}
+
 /**
- * One row of the pipeline. A row of kind `pipeline` is there once, one of kind `route` for each route, any other for
- * each VM that has (one of) its kinds, or, when it says A, for each address of such a VM. A /0 route has a row of its own.
+ * One row of the pipeline. A row of kind `pipeline` exists once, one of kind `route` once per route, any
+ * other once per VM that has one of its kinds, or, if its match has the word A, once per address of such a
+ * VM. The /0 route has a row of its own.
  */
 export interface PipelineRow {
   readonly table: number;
   readonly priority: number | "100+plen";
-  /** As ovs-ofctl writes it, with words in place of values; empty: everything. */
+  /** As ovs-ofctl writes it, with words in place of values; empty: every frame. */
   readonly match: string;
   readonly actions: string;
   readonly kinds: readonly RowKind[];
+  /** Its place in PIPELINE_ROWS. */
+  readonly index: number;
+  readonly terms: readonly Term[];
+  /** The templates as text, word, text, word, … text. */
+  readonly matchParts: readonly string[];
+  readonly actionParts: readonly string[];
+  /** The words of the match, and those of match and actions. */
+  readonly matchWords: ReadonlySet<Word>;
+  readonly words: ReadonlySet<Word>;
+  /** The table of its goto_table; null if it has none. */
+  readonly next: number | null;
 }
 
-/** What PUSHES stands for: this for each label, from the innermost out. */
+/** The meaning of PUSHES: this for each label, from the innermost out. */
 export const PUSH = "push_mpls:0x8847,set_field:L->mpls_label,set_field:TC->mpls_tc";
 
 const RESPONDER =
@@ -89,22 +124,10 @@ const LINES: readonly Line[] = [
   [50, 0, "", "output:U", "pipeline"],
 ];
 
-/** All rows, by table, then priority downwards. */
-export const PIPELINE_ROWS: readonly PipelineRow[] = LINES.map(
-  ([table, priority, match, actions, ...kinds]) => ({ table, priority, match, actions, kinds }),
-);
-
-/** The numbers of the tables, in order. */
-export const PIPELINE_TABLES: readonly number[] = [...new Set(PIPELINE_ROWS.map(({ table }) => table))];
-
 const WORD = /\b(?:U|Umac|vmac|LABEL|TC|W|mac|A|PREFIX|via|PUSHES|L)\b/g;
 
-/** Templates taken apart: text, word, text, word, … text. */
-const PARTS = new Map<string, readonly string[]>();
-
-function partsOf(template: string): readonly string[] {
-  const known = PARTS.get(template);
-  if (known !== undefined) return known;
+/** A template as text, word, text, word, … text. */
+export function partsOf(template: string): string[] {
   const parts: string[] = [];
   let end = 0;
   for (const { 0: word, index } of template.matchAll(WORD)) {
@@ -112,43 +135,46 @@ function partsOf(template: string): readonly string[] {
     end = index + word.length;
   }
   parts.push(template.slice(end));
-  PARTS.set(template, parts);
   return parts;
 }
 
-/** Puts values in the place of words. A value that is empty, as PUSHES may be, takes the comma behind it along. */
-export function fill(template: string, values: Readonly<Record<string, string>>): string {
-  const parts = partsOf(template);
-  let text = parts[0]!;
-  for (let index = 1; index < parts.length; index += 2) {
-    const value = values[parts[index]!];
-    if (value === undefined) throw new Error(`${template}: no value for ${parts[index]}`);
-    text += value + (value === "" ? parts[index + 1]!.slice(1) : parts[index + 1]!);
-  }
-  return text;
+const wordsIn = (parts: readonly string[]): Word[] => parts.filter((_, index) => index % 2 === 1) as Word[];
+
+function termOf(condition: string): Term {
+  const [field = "", value = null] = condition.split("=", 2);
+  const word = value === null ? undefined : wordsIn(partsOf(value))[0];
+  return { field, text: word === undefined ? value : null, word: word ?? null };
 }
 
-/** The words that a template uses. */
-export function wordsOf(template: string): ReadonlySet<string> {
-  return new Set(partsOf(template).filter((_, index) => index % 2 === 1));
+function rowOf([table, priority, match, actions, ...kinds]: Line, index: number): PipelineRow {
+  const [matchParts, actionParts] = [partsOf(match), partsOf(actions)];
+  const next = /goto_table:(\d+)$/.exec(actions)?.[1];
+  return {
+    table,
+    priority,
+    match,
+    actions,
+    kinds,
+    index,
+    terms: match === "" ? [] : match.split(",").map(termOf),
+    matchParts,
+    actionParts,
+    matchWords: new Set(wordsIn(matchParts)),
+    words: new Set([...wordsIn(matchParts), ...wordsIn(actionParts)]),
+    next: next === undefined ? null : Number(next),
+  };
 }
 
-/** How a route's destination stands in its match: 10.0.0.0/8; a host is written without its length. */
-export function prefixText(address: string, length: number): string {
-  return length === 32 ? address : `${address}/${length}`;
-}
+/** All rows, by table, then priority downwards. */
+export const PIPELINE_ROWS: readonly PipelineRow[] = LINES.map(rowOf);
 
-/** What a row says, filled in; `owner` is a VM's id or 0. */
-export interface RowInstance {
-  readonly table: number;
-  readonly priority: number;
-  readonly kind: RowKind;
-  readonly owner: number;
-  /** In hex; see cookieOf. */
-  readonly cookie: string;
-  readonly match: string;
-  readonly actions: string;
-}
+/** The numbers of the tables, in order. */
+export const PIPELINE_TABLES: readonly number[] = [...new Set(PIPELINE_ROWS.map(({ table }) => table))];
+
+/** The two rows of routes: prefixes of 1…32 bits, and the default route. */
+export const [ROUTE_ROW, DEFAULT_ROUTE_ROW] = PIPELINE_ROWS.filter(({ kinds }) =>
+  kinds.includes("route"),
+) as [PipelineRow, PipelineRow];
 
 /** The cookie in hex, as ovs-ofctl prints it: `owner << 32 | kind | table`. */
 export function cookieOf(table: number, kind: RowKind, owner: number): string {
@@ -156,86 +182,19 @@ export function cookieOf(table: number, kind: RowKind, owner: number): string {
   return owner === 0 ? `0x${low}` : `0x${owner.toString(16)}${low.padStart(8, "0")}`;
 }
 
-const MAC = "[0-9a-f]{2}(?::[0-9a-f]{2}){5}";
-const IPV4 = "\\d{1,3}(?:\\.\\d{1,3}){3}";
+const KINDS = new Map<number, RowKind>(
+  Object.entries(KIND_BITS).map(([kind, bits]) => [bits, kind as RowKind]),
+);
 
-/** What stands for a word that is not the same in all flows of a switch. */
-const WORD_PATTERNS: Readonly<Record<string, string>> = {
-  W: "\\d{1,5}",
-  mac: MAC,
-  via: MAC,
-  A: `(?!0\\.)${IPV4}`,
-  L: "\\d{2,7}",
-};
+/** Whether flows of a kind belong to a VM, whose id is then in their cookie. */
+export const isOfVm = (kind: RowKind): boolean => kind !== "pipeline" && kind !== "route";
 
-/** A row at one priority, and how its flows are spelt. */
-interface Pattern {
-  readonly row: PipelineRow;
-  readonly match: RegExp;
-  readonly actions: RegExp;
-}
-
-/**
- * Tells which rows a flow is an instance of, in one switch: `constants` are the values of U, Umac, vmac, LABEL and TC.
- * What is one VM's or one route's own is only known by its shape here, and the same word has the same value
- * throughout a match.
- */
-export class Recognizer {
-  readonly #patterns = new Map<number, Pattern[]>();
-
-  constructor(constants: Readonly<Record<string, string>>) {
-    for (const row of PIPELINE_ROWS) {
-      // A prefix of length 0 is written as no prefix at all, which is a row of its own.
-      const lengths = row.priority === "100+plen" ? Array.from({ length: 32 }, (_, i) => i + 1) : [0];
-      for (const length of lengths) {
-        const key = keyOf(row.table, row.priority === "100+plen" ? 100 + length : row.priority);
-        const values = { ...constants, PREFIX: "" };
-        const prefix = length === 32 ? IPV4 : `${IPV4}/${length}`;
-        const pattern = {
-          row,
-          match: patternOf(row.match, values, prefix),
-          actions: patternOf(row.actions, values, prefix),
-        };
-        this.#patterns.set(key, [...(this.#patterns.get(key) ?? []), pattern]);
-      }
-    }
-  }
-
-  /** The rows that a flow is an instance of: one for every flow of this pipeline, none for any other. */
-  rowsOf(flow: RowInstance): readonly PipelineRow[] {
-    const hasOwner = flow.kind !== "pipeline" && flow.kind !== "route";
-    if (hasOwner !== flow.owner > 0) return [];
-    if (flow.cookie !== cookieOf(flow.table, flow.kind, flow.owner)) return [];
-    const candidates = this.#patterns.get(keyOf(flow.table, flow.priority)) ?? [];
-    return candidates
-      .filter(({ row }) => row.kinds.includes(flow.kind))
-      .filter(({ match, actions }) => match.test(flow.match) && actions.test(flow.actions))
-      .map(({ row }) => row);
-  }
-}
-
-function keyOf(table: number, priority: number): number {
-  return table * 0x10000 + priority;
-}
-
-/** What a template's fillings look like. A word that occurs again has to have the same value. */
-function patternOf(template: string, constants: Readonly<Record<string, string>>, prefix: string): RegExp {
-  const seen = new Set<string>();
-  const source = escaped(template).replace(WORD, word => {
-    if (word === "PREFIX") return prefix;
-    if (word === "PUSHES") return "PUSHES";
-    const constant = constants[word];
-    if (constant !== undefined) return escaped(constant);
-    if (seen.has(word)) return `\\k<${word}>`;
-    seen.add(word);
-    return `(?<${word}>${WORD_PATTERNS[word]})`;
-  });
-  const push = escaped(PUSH).replace(WORD, word =>
-    word === "L" ? WORD_PATTERNS.L! : escaped(constants[word]!),
-  );
-  return new RegExp(`^${source.replace("PUSHES,", `(?:${push},){0,3}`)}$`);
-}
-
-function escaped(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+/** Decodes kind and owner from a cookie of this table; null if the flow is not of the pipeline. */
+export function ownershipOf(cookie: string, table: number): { kind: RowKind; owner: number } | null {
+  const digits = cookie.slice(2);
+  const low = Number.parseInt(digits.slice(-8), 16);
+  const owner = digits.length > 8 ? Number.parseInt(digits.slice(0, -8), 16) : 0;
+  const kind = (low & 0xff) === table ? KINDS.get((low & 0xffffff00) >>> 0) : undefined;
+  if (kind === undefined || isOfVm(kind) !== owner > 0) return null;
+  return { kind, owner };
 }

@@ -275,10 +275,11 @@ test("a switch that was killed is missed at once, and filled as soon as it is ba
     children.add(again);
     const bridge = new OfctlBridge(managementOf(sw));
     const isFilled = async (): Promise<boolean> =>
-      (await all(bridge.rows()).catch(() => [])).length >= count - 1;
+      (await all(bridge.lines()).catch(() => [])).filter(line => line.includes("actions=")).length >=
+      count - 1;
     await until("the flows", isFilled);
     assert.ok(said.some(({ message }) => message === "the switch is back"));
-    assert.not.ok(said.some(({ message }) => message.includes("others changed")));
+    assert.not.ok(said.some(({ message }) => message.includes("another party changed")));
     again.kill("SIGKILL");
   }));
 
@@ -291,13 +292,13 @@ test("a second agent is refused the socket; the hand-over writes and withdraws n
     await start().catch(error => {
       refused = (error as Error).message;
     });
-    assert.match(refused, "an agent answers there already");
+    assert.match(refused, "another agent uses this socket; stop it, or start with --take-over");
     void first.handover.then(() => first.stop());
     announcer.history.length = 0;
     const before = await sw.dumpFlows();
     const second = await start({ isTakingOver: true });
     assert.equal(announcer.history, []);
-    assert.ok(second.agent.list()[0]!.state === "in-step");
+    assert.ok(second.agent.vms.list()[0]!.state === "in-step");
     assert.is((await sw.dumpFlows()).split("\n").length, before.split("\n").length);
   }));
 
@@ -305,7 +306,9 @@ test("the table is proved after a quiet moment, and drift is shown with a frame"
   onStage(async ({ sw, place, said, start }) => {
     const { agent } = await start({ isProved: true });
     place.drop(vmOf(1));
-    await until("a proof", () => said.some(({ message }) => message === "the table does what is wanted"));
+    await until("a proof", () =>
+      said.some(({ message }) => message === "the installed table equals the desired one"),
+    );
     await new OfctlBridge(managementOf(sw)).bundle(
       "modify_strict table=30,priority=200,ip,nw_dst=203.0.113.1 actions=output:1\n",
     );
@@ -321,7 +324,9 @@ test("a flow of somebody else's is found by the next look, proved, and told once
   onStage(async ({ sw, place, said, start }) => {
     const { agent } = await start({ isProved: true });
     place.drop(vmOf(1));
-    await until("a proof", () => said.some(({ message }) => message === "the table does what is wanted"));
+    await until("a proof", () =>
+      said.some(({ message }) => message === "the installed table equals the desired one"),
+    );
     said.length = 0;
     await new OfctlBridge(managementOf(sw)).bundle(
       "add cookie=0xbad,table=30,priority=900,ip,nw_dst=203.0.113.1 actions=drop\n",
@@ -329,7 +334,7 @@ test("a flow of somebody else's is found by the next look, proved, and told once
     await agent.request("all");
     await until("a witness", () => said.some(({ fields }) => /cookie=0xbad/.test(String(fields.witness))));
     await agent.request("all");
-    assert.is(said.filter(({ message }) => message === "flows that are not ours have changed").length, 1);
+    assert.is(said.filter(({ message }) => message === "foreign flows have changed").length, 1);
   }));
 
 test("a plan that flows of others would spoil is refused with the witness, unless forced", () =>
@@ -419,7 +424,7 @@ test("slash32 agent: killed with -9 and started again, no flow that is right is 
     for (const flow of flows) assert.match(flow, /cookie=0x66/, "only the new VM's rows");
     const examined = await program(["agent", "doctor", ...words]).ended;
     assert.is(examined.code, 0, examined.stdout);
-    assert.match(examined.stdout, /ok {5}socket .*: an agent runs \(200\), answered in/);
+    assert.match(examined.stdout, /ok {5}socket .*: an agent is running \(200\), answered in/);
     second.child.kill("SIGTERM");
     assert.is((await second.ended).code, 0);
     assert.not.ok(existsSync(socket));

@@ -249,7 +249,7 @@ export function reconcilerOf(
     audit: new Audit(null),
     log: () => undefined,
     drift: "repair",
-    judge: null,
+    check: null,
     lingerMs: 0,
     ...more,
   });

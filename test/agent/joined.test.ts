@@ -57,7 +57,9 @@ test("an address that both announce is reported; a VM that moves is delivered at
   await until("announced", async () => (await here!.announced()).length === 1, WAIT_MS);
   two.place.drop(vm);
   const doubles = (): unknown =>
-    [one, two].flatMap(({ said }) => said).find(({ message }) => message.includes("somebody else announces"));
+    [one, two]
+      .flatMap(({ said }) => said)
+      .find(({ message }) => message.includes("another router announces addresses of local VMs"));
   await until("reported", () => doubles() !== undefined, WAIT_MS);
   one.place.take(102);
   await until(

@@ -14,7 +14,7 @@ import {
   OfctlBridge,
 } from "../../src/agent/index.ts";
 import type { Path, Vm } from "../../src/intent/index.ts";
-import { Flows, flowText } from "../../src/pipeline/index.ts";
+import { Flows, flowText, type Recognizer } from "../../src/pipeline/index.ts";
 import { formatIpv4 } from "../../src/wire/index.ts";
 import { assert, peer, seed, suite } from "../harness.ts";
 import { Switch } from "../ovs/private-switch.ts";
@@ -46,15 +46,15 @@ class Fuse {
   }
 }
 
-async function* fusedRows(inner: Bridge, fuse: Fuse): ReturnType<Bridge["rows"]> {
-  yield await fuse.run(() => all(inner.rows()));
+async function* fusedFlows(inner: Bridge, fuse: Fuse, recognizer: Recognizer): ReturnType<Bridge["flows"]> {
+  yield await fuse.run(() => all(inner.flows(recognizer)));
 }
 
 const fusedBridge = (inner: Bridge, fuse: Fuse): Bridge => ({
   tagOf: inner.tagOf,
-  rows: () => fusedRows(inner, fuse),
+  flows: recognizer => fusedFlows(inner, fuse, recognizer),
   lines: () => inner.lines(),
-  write: (edits, wanted) => fuse.run(() => inner.write(edits, wanted)),
+  write: (changes, desired) => fuse.run(() => inner.write(changes, desired)),
 });
 
 const fusedAnnouncer = (inner: Announcer, fuse: Fuse): Announcer => ({
@@ -120,10 +120,10 @@ test(`${KILLS} kills under random events: the state is the model's every time`, 
     for (let kill = 0; kill < KILLS; kill++) {
       const fuse = new Fuse(random(8), random(2) === 0);
       const victim = reconcilerOf(place, fusedBridge(bridge, fuse), fusedAnnouncer(announcer, fuse));
-      await victim.round("all");
+      await victim.reconcile("all");
       for (let step = 0; step < 4 && !fuse.isBurnt; step++) {
         event(random, place, model);
-        await victim.round("vms");
+        await victim.reconcile("vms");
         assertDelivered(await dumped(sw), announcer.routes);
       }
       burnt += Number(fuse.isBurnt);
@@ -135,7 +135,7 @@ test(`${KILLS} kills under random events: the state is the model's every time`, 
       const bundles: string[] = [];
       const noting: Bridge = {
         tagOf: null,
-        rows: () => bridge.rows(),
+        flows: recognizer => bridge.flows(recognizer),
         lines: () => bridge.lines(),
         write: edits => {
           bundles.push(bundleOf(edits));
@@ -143,7 +143,7 @@ test(`${KILLS} kills under random events: the state is the model's every time`, 
         },
       };
       const next = reconcilerOf(place, noting, announcer);
-      const report = await next.round("all");
+      const report = await next.reconcile("all");
       assert.equal(report.problems, []);
       assert.equal((await dumped(sw)).sort(), [...wanted].sort(), `kill ${kill}: flows`);
       const announced = [...model.values()].filter(({ path }) => path !== "l2");

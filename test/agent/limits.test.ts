@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { Admission, admit, Fabric, Quarantine, VmDirectory, type VmFile } from "../../src/agent/index.ts";
+import { Admission, admit, Quarantine, Rib, VmDirectory, type VmFile } from "../../src/agent/index.ts";
 import { LIMITS, type Limits, type Vm } from "../../src/intent/index.ts";
 import { formatIpv4, ipv4FromBits, macFromBits } from "../../src/wire/index.ts";
 import { assert, suite } from "../harness.ts";
@@ -52,7 +52,7 @@ test("4,095 VMs are taken, the files beyond are refused by name, and those that 
   const [one] = first.refusals;
   assert.equal(
     [one!.code, one!.file, one!.message],
-    ["full", "vm-4096.yaml", "there are 4,095 VMs already, as many as an intent holds"],
+    ["full", "vm-4096.yaml", "the limit of 4,095 VMs is reached"],
   );
   // The oldest file now is one that was refused: it takes nobody's place.
   const touched = files.map(file => (file.vm.id === 4200 ? { ...file, modifiedMs: 0 } : file));
@@ -89,7 +89,7 @@ test("addresses of all VMs together: the VM that would go beyond is refused, a s
   assert.equal([...vms.keys()], [1, 3]);
   assert.equal(
     refusals.map(({ file, message }) => `${file}: ${message}`),
-    ["vm-2.yaml: all VMs together would have 11 addresses; an intent holds 10"],
+    ["vm-2.yaml: all VMs together would have 11 addresses; the limit is 10"],
   );
 });
 
@@ -127,7 +127,7 @@ test("step by step and all at once give the same VMs, whatever comes and goes", 
 });
 
 test("routes beyond the limit wait for room, and are a problem by name", () => {
-  const fabric = new Fabric(null, 3);
+  const fabric = new Rib(null, 3);
   const prefix = (n: number): string => `198.51.100.${n}/32`;
   fabric.apply(
     [1, 2, 3, 4, 5].map(n => best(prefix(n), 2000 + n)),
@@ -136,7 +136,7 @@ test("routes beyond the limit wait for room, and are a problem by name", () => {
   assert.is(fabric.count, 3);
   assert.match(
     fabric.problem!,
-    /^2 routes of the fabric are left out, 198\.51\.100\.4\/32 the first .*room for 3$/,
+    /^skipped 2 routes of the fabric, the first is 198\.51\.100\.4\/32: the limit is 3 routes$/,
   );
   fabric.apply([best(prefix(2), 3000)], false);
   assert.is(fabric.routeTo(prefix(2))!.labels[0], 3000, "what is there may change");
@@ -188,8 +188,7 @@ test("a link that leads out of the directory is not followed, whichever way it l
     writeFileSync(`${place.vms}-other/f.yaml`, textOf(vmOf(2)));
     symlinkSync(`../vms-other/f.yaml`, at("f.yaml"));
     assert.equal(idsIn(directory), []);
-    const outside =
-      /is a link to a file outside of this directory, which is not followed; put the file itself here$/;
+    const outside = /is a symbolic link to a file outside this directory; copy the file here$/;
     const problems = problemsIn(directory);
     assert.is(problems.length, 6);
     for (const name of ["a", "b", "c", "f"])
@@ -253,8 +252,8 @@ test("pipes, sockets, folders and devices are named and not opened; a hard link 
       ["socket", "a socket"],
       ...(hasDevice ? [["device", "a device"]] : []),
     ])
-      assert.match(text, `${name}.yaml: is ${what}, not a regular file; a VM is a file of YAML`);
-    assert.match(text, "zero.yaml: is a link to a file outside");
+      assert.match(text, `${name}.yaml: is ${what}, not a regular file; expected a YAML file`);
+    assert.match(text, "zero.yaml: is a symbolic link to a file outside");
     server.close();
   }));
 

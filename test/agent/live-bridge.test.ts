@@ -67,22 +67,22 @@ const nothing = ({ added, changed, removed }: { added: number; changed: number; 
 test("a VM file brings the VM with its port, then its announcement; its removal withdraws first", () =>
   onScene(async scene => {
     const reconciler = scene.reconciler();
-    nothing(await reconciler.round("all"));
+    nothing(await reconciler.reconcile("all"));
     scene.place.drop(vmOf(1));
-    const report = await reconciler.round("vms");
+    const report = await reconciler.reconcile("vms");
     assert.equal(report.problems, []);
-    assert.ok(reconciler.isInStep(101));
+    assert.ok(reconciler.isInSync(101));
     await scene.assertVms([vmOf(1)]);
     assert.ok(scene.has("tap101"));
     assert.equal([...scene.announcer.routes.keys()], ["203.0.113.1/32"]);
     scene.place.take(101);
     scene.announcer.error = new Error("the daemon is away");
-    const held = await reconciler.round("vms");
+    const held = await reconciler.reconcile("vms");
     assert.match(held.problems.join(), /the daemon is away/);
     // Its L3-in rows have to stay, so all of it does.
     await scene.assertVms([vmOf(1)]);
     scene.announcer.error = null;
-    await reconciler.round("all");
+    await reconciler.reconcile("all");
     await scene.assertVms([]);
     assert.is(scene.has("tap101"), false);
     assert.equal(scene.announcer.history.at(-1), "withdraw 203.0.113.1/32");
@@ -97,12 +97,12 @@ test("what is in force is the flows it compiles to; another agent writes nothing
       [4, "l3"],
     ] as const)
       scene.place.drop(vmOf(n, path, [`203.0.113.${n}`, `203.0.113.${n + 100}`]));
-    await scene.reconciler().round("all");
+    await scene.reconciler().reconcile("all");
     const intent = await scene.bridge.intent();
     const lines: string[] = [];
     for await (const some of scene.bridge.lines()) lines.push(...some);
     assert.equal(lines, [...new Flows(intent)].map(flowText));
-    nothing(await scene.reconciler().round("all"));
+    nothing(await scene.reconciler().reconcile("all"));
   }));
 
 test("each step of a migration is a change of that VM", () =>
@@ -110,7 +110,7 @@ test("each step of a migration is a change of that VM", () =>
     const reconciler = scene.reconciler();
     for (const path of ["l2", "dual-l2", "dual-l3", "l3", "dual-l3", "dual-l2", "l2"] as const) {
       scene.place.drop(vmOf(1, path));
-      assert.equal((await reconciler.round("vms")).problems, []);
+      assert.equal((await reconciler.reconcile("vms")).problems, []);
       await scene.assertVms([vmOf(1, path)]);
     }
   }));
@@ -119,59 +119,56 @@ test("a VM whose name, port or MTU alone is another is set again, at once", () =
   onScene(async scene => {
     const reconciler = scene.reconciler();
     scene.place.drop(vmOf(1));
-    await reconciler.round("all");
+    await reconciler.reconcile("all");
     const other = { ...vmOf(1), name: "web", port: "eth9" };
     scene.place.drop(other);
-    assert.equal((await reconciler.round("vms")).problems, []);
+    assert.equal((await reconciler.reconcile("vms")).problems, []);
     await scene.assertVms([other]);
     assert.equal([scene.has("tap101"), scene.has("eth9")], [false, true]);
-    nothing(await reconciler.round("all"));
+    nothing(await reconciler.reconcile("all"));
   }));
 
 test("routes come, change their next hop, and go", () =>
   onScene(async scene => {
     const reconciler = scene.reconciler({ hasRoutes: true });
     const prefixes = Array.from({ length: 3000 }, (_, n) => `198.51.${n >> 8}.${n & 255}/32`);
-    reconciler.fabric.apply(
+    reconciler.rib.apply(
       prefixes.map((prefix, n) => best(prefix, 1000 + n)),
       true,
     );
-    assert.is((await reconciler.round("all")).added, 3000);
+    assert.is((await reconciler.reconcile("all")).added, 3000);
     await scene.assertVms([], 3001);
-    reconciler.fabric.apply(
-      [best(prefixes[7]!, 77, "10.0.0.8"), { type: "gone", prefix: prefixes[8]! }],
-      false,
-    );
-    const { changed, removed, problems } = await reconciler.round("routes");
+    reconciler.rib.apply([best(prefixes[7]!, 77, "10.0.0.8"), { type: "gone", prefix: prefixes[8]! }], false);
+    const { changed, removed, problems } = await reconciler.reconcile("routes");
     assert.equal([changed, removed, problems], [1, 1, []]);
     const { routes } = await scene.bridge.intent();
     const at = routes.prefixes.indexOf(((198 << 24) | (51 << 16) | 7) >>> 0);
     assert.equal(routes.nextHops[routes.nextHopOf[at]!], { labels: [77], via: 0x020000000108 });
     assert.is(routes.count, 3000);
-    nothing(await reconciler.round("all"));
+    nothing(await reconciler.reconcile("all"));
   }));
 
 test("what others changed is repaired, or left whole by option; live ports that begin anew are filled again", () =>
   onScene(async scene => {
     scene.place.drop(vmOf(1));
     const reconciler = scene.reconciler();
-    await reconciler.round("all");
+    await reconciler.reconcile("all");
     const patch = (edit: object) => ask(scene.socket, "PATCH", "/v1/intent", JSON.stringify(edit));
     await patch({ vms: { remove: [101] }, routes: { remove: ["0.0.0.0/0"] } });
-    const report = await reconciler.round("all");
+    const report = await reconciler.reconcile("all");
     assert.ok(report.drifted.length > 5 && report.problems.length === 0);
     await scene.assertVms([vmOf(1)]);
     await scene.live!.end();
-    const away = await reconciler.round("all");
-    assert.match(away.problems[0]!, /slash32 live --control .* is to run there/);
-    assert.ok(reconciler.needsLook);
+    const away = await reconciler.reconcile("all");
+    assert.match(away.problems[0]!, /; start slash32 live --control /);
+    assert.ok(reconciler.needsResync);
     await scene.start();
-    assert.equal((await reconciler.round("all")).problems, []);
+    assert.equal((await reconciler.reconcile("all")).problems, []);
     await scene.assertVms([vmOf(1)]);
     const tolerant = scene.reconciler({ drift: "report" });
-    await tolerant.round("all");
+    await tolerant.reconcile("all");
     await patch({ vms: { remove: [101] } });
-    assert.ok((await tolerant.round("all")).drifted.length > 5);
+    assert.ok((await tolerant.reconcile("all")).drifted.length > 5);
     await scene.assertVms([]);
   }));
 
@@ -187,8 +184,8 @@ test("live ports with another base are refused by name, by rounds and by the doc
       await scene.live!.end();
       await scene.start(base);
       scene.place.drop(vmOf(1));
-      const said = `${name} is not as in the agent's intent; start them with that intent`;
-      const { problems, added } = await scene.reconciler().round("all");
+      const said = `${name} differs from the agent's intent; start slash32 live with the agent's intent`;
+      const { problems, added } = await scene.reconciler().reconcile("all");
       assert.equal([problems.length, problems[0]!.endsWith(said), added], [1, true, 0], problems.join());
       const found = await examineLive(scene.socket, BASE).catch((error: Error) => error);
       assert.instance(found, BridgeError);
@@ -220,11 +217,11 @@ test("an agent over live ports follows files, and proves what is in force", () =
     try {
       scene.place.drop(vmOf(1));
       await until(() => scene.has("tap101"));
-      await until(() => said.includes("the table does what is wanted"));
+      await until(() => said.includes("the installed table equals the desired one"));
       await scene.assertVms([vmOf(1)]);
       await ask(scene.socket, "PATCH", "/v1/intent", '{"routes":{"remove":["0.0.0.0/0"]}}');
       assert.ok((await running.agent.request("all")).drifted.includes("40/100/ip"));
-      await until(() => said.includes("what others changed, as a frame meets it"));
+      await until(() => said.includes("effect of the changes that another party made"));
       await scene.assertVms([vmOf(1)]);
       await scene.live!.end("SIGKILL");
       await scene.start();
@@ -259,8 +256,8 @@ test(`random VM files and routes over many rounds, agents that begin anew among 
     const model = new Map<number, Vm>();
     const routes = new Map<string, number>();
     let reconciler = scene.reconciler({ hasRoutes: true });
-    reconciler.fabric.apply([], true);
-    await reconciler.round("all");
+    reconciler.rib.apply([], true);
+    await reconciler.reconcile("all");
     for (let step = 0; step < 150; step++) {
       const n = 1 + r.below(12);
       if (model.has(n) && r.chance(40)) {
@@ -280,20 +277,17 @@ test(`random VM files and routes over many rounds, agents that begin anew among 
         const isGone = routes.has(prefix) && r.chance(40);
         if (isGone) routes.delete(prefix);
         else routes.set(prefix, 100 + r.below(40));
-        reconciler.fabric.apply(
-          [isGone ? { type: "gone", prefix } : best(prefix, routes.get(prefix)!)],
-          false,
-        );
+        reconciler.rib.apply([isGone ? { type: "gone", prefix } : best(prefix, routes.get(prefix)!)], false);
       }
       const isNew = r.chance(8);
       if (isNew) {
         reconciler = scene.reconciler({ hasRoutes: true });
-        reconciler.fabric.apply(
+        reconciler.rib.apply(
           [...routes].map(([prefix, label]) => best(prefix, label)),
           true,
         );
       }
-      const report = await reconciler.round(isNew ? "all" : "vms");
+      const report = await reconciler.reconcile(isNew ? "all" : "vms");
       assert.equal(report.problems, [], `step ${step}`);
       if (step % 5 === 0) await scene.assertVms([...model.values()], 1 + routes.size);
     }

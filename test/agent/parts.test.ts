@@ -18,13 +18,13 @@ import {
   Admission,
   Audit,
   admit,
-  Fabric,
   formatVm,
-  PatientAnnouncer,
   Quarantine,
+  Rib,
   readLine,
   recoverIntent,
   socketOf,
+  TimeoutAnnouncer,
   VmDirectory,
   type VmFile,
   watchPresence,
@@ -46,7 +46,7 @@ async function rejects(promise: Promise<unknown>, isRight: (error: Error) => boo
 }
 
 test("a table that is told again: what is the same is no change, and only the source says what is gone", () => {
-  const fabric = new Fabric("10.0.0.1");
+  const fabric = new Rib("10.0.0.1");
   fabric.apply(
     [best("198.51.100.1/32", 2001), best("198.51.100.2/32", 2002), best("198.51.100.3/32", 1001, "10.0.0.1")],
     true,
@@ -62,7 +62,7 @@ test("a table that is told again: what is the same is no change, and only the so
 });
 
 test("labels: the implicit null is not pushed; what the switch cannot hold is rejected by name", () => {
-  const fabric = new Fabric(null);
+  const fabric = new Rib(null);
   const route = (prefix: string, labels: number[]) =>
     ({ type: "best", route: { prefix, labels, nextHop: "10.0.0.9", originator: null } }) as const;
   fabric.apply([route("10.1.0.0/16", [3]), route("10.2.0.0/16", [100, 3]), route("10.3.0.0/16", [1])], false);
@@ -84,7 +84,7 @@ test("an announcer that hangs holds nobody up, and an answer that came late is n
   const hang = (): Promise<void> =>
     isHanging ? new Promise(resolve => held.push(resolve)) : Promise.resolve();
   const calls = { announced: 0, listed: 0 };
-  const announcer = new PatientAnnouncer(
+  const announcer = new TimeoutAnnouncer(
     {
       announce: async routes => {
         calls.announced++;
@@ -144,9 +144,9 @@ test("admission does not depend on the order of files, but on who has it and who
     const fresh = admit(BASE, order, new Map(), quarantine, 0);
     assert.equal([...fresh.vms.keys()], [102]);
     const messages = new Map(fresh.refusals.map(({ file: name, message }) => [name, message]));
-    assert.match(messages.get("b")!, "address 203.0.113.1 is VM 102's");
-    assert.match(messages.get("c")!, "ofport 1 is the uplink's");
-    assert.match(messages.get("d")!, "MAC fe:00:00:00:01:01 is the gateway's");
+    assert.match(messages.get("b")!, "address 203.0.113.1 is used by VM 102; use another one");
+    assert.match(messages.get("c")!, "ofport 1 is used by the uplink");
+    assert.match(messages.get("d")!, "MAC fe:00:00:00:01:01 is used by the gateway");
     const present = new Map([[101, { path: "l3" as const, addresses: new Set(["203.0.113.1"]) }]]);
     assert.equal([...admit(BASE, order, present, quarantine, 0).vms.keys()], [101]);
   }
@@ -206,7 +206,7 @@ test("what is no file of a VM is said at once and removes nobody: a pipe, a fold
     assert.match(why.get("101.yaml")!, "no such file");
     assert.match(why.get("pipe.yaml")!, "not a regular file");
     assert.match(why.get("folder.yaml")!, "not a regular file");
-    assert.match(why.get("huge.yaml")!, /has \d+ bytes; a VM has 65536 at most/);
+    assert.match(why.get("huge.yaml")!, /has \d+ bytes; the limit for a VM file is 65536/);
     rmSync(join(place.vms, "101.yaml"));
     assert.equal(directory.read().vms, [], "without the link it has gone");
   } finally {
@@ -216,7 +216,10 @@ test("what is no file of a VM is said at once and removes nobody: a pipe, a fold
 
 test("a line of a dump that was not understood is an error and not nobody's flow", () => {
   assert.is(readLine("OFPST_FLOW reply (OF1.3) (xid=0x2):"), null);
-  assert.throws(() => readLine("cookie=0x1 something actions=drop"), /cannot be read/);
+  assert.throws(
+    () => readLine("cookie=0x1 something actions=drop"),
+    /cannot parse this flow of the dump: "cookie=0x1 something/,
+  );
   const timed = readLine(
     " cookie=0x4000000000, duration=1.2s, table=0, n_packets=0, n_bytes=0, idle_timeout=9, idle_age=1, send_flow_rem priority=5,ip actions=IN_PORT",
   )!;
@@ -533,7 +536,8 @@ test("a quarantine file that is damaged is named in one line, whatever is wrong 
       () => new Quarantine(path, 1000),
       (error: Error) =>
         error.name === "StateError" &&
-        error.message === `${path}: is damaged; remove it to begin without addresses in quarantine`,
+        error.message ===
+          `${path}: not a valid quarantine file; remove it to start without addresses in quarantine`,
     );
   }
   place.remove();
@@ -553,9 +557,9 @@ test("a state folder that cannot be written stops nothing; it is said, and made 
   audit.routes("withdraw", ["203.0.113.1/32"]);
   assert.match(
     quarantine.problem!,
-    /quarantine\.json: addresses in quarantine are not written down: ENOTDIR/,
+    /quarantine\.json: cannot write the addresses in quarantine: ENOTDIR/,
   );
-  assert.match(audit.mend()!, /audit\.jsonl: nothing is written down: ENOTDIR/);
+  assert.match(audit.retry()!, /audit\.jsonl: cannot write the audit file: ENOTDIR/);
   assert.is(quarantine.refusedUntil("203.0.113.1", 9, 1000), 61_000);
   assert.throws(
     () => new Audit(join(folder, "audit.jsonl")),
@@ -564,7 +568,7 @@ test("a state folder that cannot be written stops nothing; it is said, and made 
   rmSync(folder);
   mkdirSync(folder);
   quarantine.expire(2000);
-  assert.equal([quarantine.problem, audit.mend()], [null, null]);
+  assert.equal([quarantine.problem, audit.retry()], [null, null]);
   audit.routes("announce", ["203.0.113.2/32"]);
   assert.is(new Quarantine(path, 60_000).refusedUntil("203.0.113.1", 9, 2000), 61_000);
   const lines = readFileSync(join(folder, "audit.jsonl"), "utf8").trim().split("\n");

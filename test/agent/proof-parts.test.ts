@@ -1,5 +1,5 @@
 /** What the agent's proofs compare, and what the refusal of a plan says. */
-import { bytesOf, Prover, planJudge } from "../../src/agent/proof-client.ts";
+import { bytesOf, Prover, planCheck } from "../../src/agent/proof-client.ts";
 import { NO_PORT_KINDS } from "../../src/verify/index.ts";
 import { assert, suite } from "../harness.ts";
 
@@ -23,9 +23,9 @@ for (const [foreign, part] of FOREIGN)
     const prover = new Prover();
     const ignoring = new Prover({ ignored: new Set([part]) });
     try {
-      const refusal = await planJudge(prover, [], SECONDS)(OURS, foreign);
-      assert.match(refusal ?? "", `--ignore ${part} leaves that out`);
-      assert.is(await planJudge(ignoring, [], SECONDS)(OURS, foreign), null);
+      const refusal = await planCheck(prover, [], SECONDS)(OURS, foreign);
+      assert.match(refusal ?? "", `--ignore ${part} excludes it`);
+      assert.is(await planCheck(ignoring, [], SECONDS)(OURS, foreign), null);
     } finally {
       await Promise.all([prover.close(), ignoring.close()]);
     }
@@ -36,8 +36,8 @@ test("a tunnel field in front of a port that is no tunnel is no difference", asy
   const knowing = new Prover({ portKinds: async () => ({ ...NO_PORT_KINDS, isComplete: true }) });
   const prover = new Prover();
   try {
-    assert.is(await planJudge(knowing, [], SECONDS)(OURS, foreign), null);
-    assert.match((await planJudge(prover, [], SECONDS)(OURS, foreign)) ?? "", "tun_id differs");
+    assert.is(await planCheck(knowing, [], SECONDS)(OURS, foreign), null);
+    assert.match((await planCheck(prover, [], SECONDS)(OURS, foreign)) ?? "", "tun_id differs");
   } finally {
     await Promise.all([knowing.close(), prover.close()]);
   }

@@ -10,7 +10,7 @@ import {
   OfctlBridge,
   Proofs,
   type Prover,
-  type RoundReport,
+  type ReconcileReport,
   type Running,
   startAgent,
 } from "../../src/agent/index.ts";
@@ -34,7 +34,7 @@ async function until(what: string, isTrue: () => boolean | Promise<boolean>): Pr
 
 // ── With a prover of the test's own ─────────────────────────────────────────────────────────────────────────────────
 
-const ROUND: RoundReport = {
+const ROUND: ReconcileReport = {
   isFull: false,
   added: 0,
   changed: 0,
@@ -78,9 +78,9 @@ class Bench {
   }
 
   /** A round that wrote, and the proof after it. */
-  async next(round: Partial<RoundReport> = { added: 1 }): Promise<void> {
+  async next(round: Partial<ReconcileReport> = { added: 1 }): Promise<void> {
     const before = this.asked;
-    this.proofs.noteRound({ ...ROUND, ...round });
+    this.proofs.noteReport({ ...ROUND, ...round });
     await until("a proof", () => this.asked > before);
     // The verdict is taken in a later turn.
     await new Promise(resolve => setTimeout(resolve, 5));
@@ -95,12 +95,15 @@ test("a failed proof counts until one holds; one that could not tell neither beg
   assert.equal([proofs.state.verdict, proofs.problem], ["unknown", null]);
   assert.is(proofs.state.pending, false);
   await bench.next();
-  assert.match(proofs.problem!, /^the installed table does not do what is wanted \(proof of \S+Z\): w2$/);
+  assert.match(
+    proofs.problem!,
+    /^the installed table does not do what the desired table does \(proof of \S+Z\): w2$/,
+  );
   await bench.next();
   assert.is(proofs.state.verdict, "unknown");
   assert.match(proofs.problem!, ": w2");
   await bench.next();
-  assert.match(proofs.problem!, /^what the installed table does depends on .*: w4$/);
+  assert.match(proofs.problem!, /^the result of the installed table depends on .*: w4$/);
   await bench.next();
   assert.is(proofs.problem, null);
   await bench.next();
@@ -116,16 +119,16 @@ test("a failed proof counts until one holds; one that could not tell neither beg
 test("the same failure is logged once, and again at intervals while it lasts", async () => {
   const lasting = new Bench(["different", "different", "different"]);
   for (let times = 0; times < 3; times++) await lasting.next();
-  assert.equal(lasting.said, ["error the installed table does not do what is wanted"]);
+  assert.equal(lasting.said, ["error the installed table does not do what the desired table does"]);
   await lasting.proofs.close();
 
   const reminded = new Bench(["different", "equal"], 20);
   await reminded.next();
   await until("two reminders", () => reminded.said.length >= 3);
-  assert.is(reminded.said[1], "error the installed table does not do what is wanted, still");
+  assert.is(reminded.said[1], "error still: the installed table does not do what the desired table does");
   await reminded.next();
   const { length } = reminded.said;
-  assert.is(reminded.said.at(-1), "info the table does what is wanted");
+  assert.is(reminded.said.at(-1), "info the installed table equals the desired one");
   await new Promise(resolve => setTimeout(resolve, 100));
   assert.is(reminded.said.length, length, "nothing is said of what is over");
   await reminded.proofs.close();
@@ -143,7 +146,7 @@ test("a proof that could not be made follows the next look, and is no difference
   assert.is(bench.said.length, 1, "said once");
   await bench.next({ isFull: true });
   assert.equal([proofs.state.pending, proofs.state.error, proofs.state.verdict], [false, null, "equal"]);
-  proofs.noteRound({ ...ROUND, isFull: true });
+  proofs.noteReport({ ...ROUND, isFull: true });
   assert.is(proofs.state.pending, false, "nothing changed: nothing is to be proved");
   await proofs.close();
 });
@@ -222,7 +225,7 @@ test("an agent whose proof failed is not in step, in status, metric and log, unt
       assert.is(inStep, false);
       assert.match(
         problems.join(),
-        /^the installed table does not do what is wanted \(proof of .*203\.0\.113\.1/,
+        /^the installed table does not do what the desired table does \(proof of .*203\.0\.113\.1/,
       );
       assert.equal((await running.agent.request("all")).problems, []);
     }
@@ -250,7 +253,7 @@ test("two flows of one priority that differ are ambiguous, and not in step eithe
     await running.agent.request("all");
     await until("the verdict", () => isProved(running, "ambiguous"));
     assert.is(statusOf(running).inStep, false);
-    assert.match(statusOf(running).problems.join(), /^what the installed table does depends on which flow/);
+    assert.match(statusOf(running).problems.join(), /^the result of the installed table depends on which flow/);
   }));
 
 test("an agent that proves nothing says so, and is in step", () =>
@@ -285,7 +288,7 @@ test("rows that wait for their withdrawal are no difference: the daemon's absenc
       said.filter(({ level }) => level === "error"),
       [],
     );
-    assert.is(said.filter(({ message }) => message === "addresses in quarantine").length, 1);
+    assert.is(said.filter(({ message }) => message === "addresses are in quarantine").length, 1);
     // Somebody makes another row of the one that waits: that was not on purpose.
     const foreign = new OfctlBridge(join(sw.whereabouts.folder, "br0.mgmt"));
     await foreign.bundle("modify_strict table=30,priority=200,ip,nw_dst=203.0.113.1 actions=output:1\n");

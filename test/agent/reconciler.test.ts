@@ -7,10 +7,10 @@ import {
   type Bridge,
   BridgeError,
   bundleOf,
-  type Edit,
+  type Change,
   OfctlBridge,
   Quarantine,
-  type RoundReport,
+  type ReconcileReport,
   type RouteChange,
 } from "../../src/agent/index.ts";
 import type { Vm } from "../../src/intent/index.ts";
@@ -35,18 +35,18 @@ class Noting implements Bridge {
 
   readonly tagOf = null;
 
-  rows(): ReturnType<Bridge["rows"]> {
-    return this.#inner.rows();
+  flows(...words: Parameters<Bridge["flows"]>): ReturnType<Bridge["flows"]> {
+    return this.#inner.flows(...words);
   }
 
   lines(): ReturnType<Bridge["lines"]> {
     return this.#inner.lines();
   }
 
-  async write(edits: readonly Edit[]): Promise<void> {
+  async write(changes: readonly Change[]): Promise<void> {
     if (this.error !== null) throw this.error;
-    await this.#inner.write(edits);
-    this.bundles.push(bundleOf(edits));
+    await this.#inner.write(changes);
+    this.bundles.push(bundleOf(changes));
     this.#history.push("flows");
   }
 
@@ -93,19 +93,19 @@ async function assertFlows(sw: Switch, vms: readonly Vm[], foreign = 0): Promise
 test("a VM file brings flows, then its announcement; its removal withdraws first", () =>
   onStage(async ({ sw, place, announcer, bridge }) => {
     const reconciler = reconcilerOf(place, bridge, announcer);
-    await reconciler.round("all");
+    await reconciler.reconcile("all");
     await assertFlows(sw, []);
     place.drop(vmOf(1));
     announcer.history.length = 0;
-    const report = await reconciler.round("vms");
+    const report = await reconciler.reconcile("vms");
     assert.equal(report.problems, []);
     assert.equal(announcer.history, ["flows", "announce 203.0.113.1/32"]);
     assert.equal(announcer.routes.get("203.0.113.1/32")!.labels, [1001]);
-    assert.ok(reconciler.isInStep(101));
+    assert.ok(reconciler.isInSync(101));
     await assertFlows(sw, [vmOf(1)]);
     place.take(101);
     announcer.history.length = 0;
-    await reconciler.round("vms");
+    await reconciler.reconcile("vms");
     assert.equal(announcer.history, ["withdraw 203.0.113.1/32", "flows"]);
     await assertFlows(sw, []);
   }));
@@ -116,29 +116,29 @@ test("a step back to l2 withdraws, and leaves what delivers until others have he
     const reconciler = reconcilerOf(place, bridge, announcer, { clock: () => now, lingerMs: 1000 });
     place.drop(vmOf(1, "dual-l2"));
     place.drop(vmOf(2, "dual-l2"));
-    await reconciler.round("all");
+    await reconciler.reconcile("all");
     assert.is(reconciler.lingersUntil, null);
     place.drop(vmOf(1, "l2"));
     place.take(102);
     announcer.history.length = 0;
-    const report = await reconciler.round("vms");
+    const report = await reconciler.reconcile("vms");
     assert.is(report.withdrawn, 2);
     assert.is(reconciler.lingersUntil, now + 1000, "one that stays is waited for");
     await assertFlows(sw, [vmOf(1, "dual-l2")]);
     now += 999;
-    await reconciler.round("all");
+    await reconciler.reconcile("all");
     await assertFlows(sw, [vmOf(1, "dual-l2")]);
     // Announced again and withdrawn again: the time begins anew.
     place.drop(vmOf(1, "dual-l2"));
-    await reconciler.round("vms");
+    await reconciler.reconcile("vms");
     assert.is(reconciler.lingersUntil, null, "nothing waits that is wanted");
     place.drop(vmOf(1, "l2"));
-    await reconciler.round("vms");
+    await reconciler.reconcile("vms");
     now += 999;
-    await reconciler.round("routes");
+    await reconciler.reconcile("routes");
     await assertFlows(sw, [vmOf(1, "dual-l2")]);
     now += 1;
-    await reconciler.round("routes");
+    await reconciler.reconcile("routes");
     assert.is(reconciler.lingersUntil, null);
     await assertFlows(sw, [vmOf(1, "l2")]);
   }));
@@ -152,10 +152,10 @@ test("a second agent finds all in step and writes nothing, whatever spelling the
       [4, "l2"],
     ] as const)
       place.drop(vmOf(n, path));
-    const first = await reconcilerOf(place, bridge, announcer).round("all");
+    const first = await reconcilerOf(place, bridge, announcer).reconcile("all");
     assert.ok(first.added > 50);
     announcer.history.length = 0;
-    const second = await reconcilerOf(place, bridge, announcer).round("all");
+    const second = await reconcilerOf(place, bridge, announcer).reconcile("all");
     assert.equal(
       [second.added, second.changed, second.removed, second.announced, second.withdrawn],
       [0, 0, 0, 0, 0],
@@ -177,7 +177,7 @@ test("other spellings of a row are that row: nothing is rewritten", () =>
         .map(line => line.replace("mpls_label=1001", "mpls_label=0x3e9"))
         .join("\n"),
     );
-    const report = await reconcilerOf(place, bridge, announcer).round("all");
+    const report = await reconcilerOf(place, bridge, announcer).reconcile("all");
     assert.equal([report.added, report.changed, report.removed], [0, 0, 0]);
   }));
 
@@ -189,13 +189,18 @@ test("foreign flows stay, also where they stand in the way of one of ours, which
     ];
     await sw.replaceFlows(foreign.join("\n"));
     place.drop(vmOf(1));
-    const report = await reconcilerOf(place, bridge, announcer).round("all");
-    assert.is(report.problems.filter(text => text.includes("is not ours")).length, 1);
+    const report = await reconcilerOf(place, bridge, announcer).reconcile("all");
+    assert.is(
+      report.problems.filter(text =>
+        text.includes("another owner's flow has the same table, priority and match"),
+      ).length,
+      1,
+    );
     assert.equal(announcer.history, ["flows"], "a VM that is not all in is not announced");
     const dump = await sw.dumpFlows();
     assert.is(dump.split("\n").filter(line => line.includes("cookie=0xf00")).length, 2);
     place.take(101);
-    await reconcilerOf(place, bridge, announcer).round("all");
+    await reconcilerOf(place, bridge, announcer).reconcile("all");
     await assertFlows(sw, [], 2);
   }));
 
@@ -204,14 +209,14 @@ test("a migration walks by steps, each with one bundle; jumps are refused and ch
     const reconciler = reconcilerOf(place, bridge, announcer);
     place.drop(vmOf(2, "l3"));
     place.drop(vmOf(1, "l2"));
-    await reconciler.round("all");
+    await reconciler.reconcile("all");
     const walk = ["dual-l2", "dual-l3", "l3", "dual-l3", "dual-l2", "l2"] as const;
     const orders: string[][] = [];
     for (const path of walk) {
       announcer.history.length = 0;
       const before = bridge.bundles.length;
       place.drop(vmOf(1, path));
-      await reconciler.round("vms");
+      await reconciler.reconcile("vms");
       assert.is(bridge.bundles.length - before, 1, path);
       assert.not.match(bridge.bundles.at(-1)!, /cookie=0x66/, "no row of another VM");
       orders.push([...announcer.history]);
@@ -223,45 +228,45 @@ test("a migration walks by steps, each with one bundle; jumps are refused and ch
     assert.equal(orders[5], [`withdraw ${prefix}`, "flows"]);
     place.drop(vmOf(1, "l3"));
     announcer.history.length = 0;
-    await reconciler.round("vms");
+    await reconciler.reconcile("vms");
     assert.equal(announcer.history, []);
-    assert.is(reconciler.refusals[0]!.code, "jump");
-    assert.match(reconciler.refusals[0]!.message, "from l2 to l3 is more than one step; dual-l2 is next");
+    assert.is(reconciler.vms.refusals[0]!.code, "jump");
+    assert.match(
+      reconciler.vms.refusals[0]!.message,
+      "path l2 to l3 is more than one step; the next step is dual-l2",
+    );
     await assertFlows(sw, [vmOf(1, "l2"), vmOf(2)]);
     // A new agent knows the path by the rows.
     const next = reconcilerOf(place, bridge, announcer);
-    await next.round("all");
-    assert.is(next.refusals[0]!.code, "jump");
+    await next.reconcile("all");
+    assert.is(next.vms.refusals[0]!.code, "jump");
     assert.equal(announcer.history, []);
   }));
 
 test("routes come, change and go; before the table is complete none is removed", () =>
   onStage(async ({ sw, place, announcer, bridge }) => {
     const reconciler = reconcilerOf(place, bridge, announcer, { hasRoutes: true });
-    reconciler.fabric.apply([best("198.51.100.1/32", 2001), best("198.51.100.2/32", 2002)], true);
-    await reconciler.round("all");
+    reconciler.rib.apply([best("198.51.100.1/32", 2001), best("198.51.100.2/32", 2002)], true);
+    await reconciler.reconcile("all");
     assert.match(await sw.dumpFlows(), /nw_dst=198\.51\.100\.2 actions=[^\n]*set_field:2002->mpls_label/);
-    reconciler.fabric.apply(
-      [best("198.51.100.2/32", 2009), { type: "gone", prefix: "198.51.100.1/32" }],
-      false,
-    );
-    const report = await reconciler.round("routes");
+    reconciler.rib.apply([best("198.51.100.2/32", 2009), { type: "gone", prefix: "198.51.100.1/32" }], false);
+    const report = await reconciler.reconcile("routes");
     assert.equal([report.added, report.changed, report.removed], [0, 1, 1]);
     const next = reconcilerOf(place, bridge, announcer, { hasRoutes: true });
-    const atStart = await next.round("all");
+    const atStart = await next.reconcile("all");
     assert.equal(
       [atStart.added, atStart.changed, atStart.removed],
       [0, 0, 0],
       "nothing is known of the fabric yet",
     );
-    next.fabric.apply([best("198.51.100.3/32", 2003)], true);
-    const complete = await next.round("all");
+    next.rib.apply([best("198.51.100.3/32", 2003)], true);
+    const complete = await next.reconcile("all");
     assert.equal([complete.added, complete.removed], [1, 1]);
-    next.fabric.lose();
-    next.fabric.apply([best("198.51.100.4/32", 2004)], false);
-    assert.equal([(await next.round("all")).removed, next.fabric.count], [0, 2]);
-    next.fabric.apply([{ type: "gone", prefix: "198.51.100.3/32" }], true);
-    assert.is((await next.round("routes")).removed, 1);
+    next.rib.lose();
+    next.rib.apply([best("198.51.100.4/32", 2004)], false);
+    assert.equal([(await next.reconcile("all")).removed, next.rib.count], [0, 2]);
+    next.rib.apply([{ type: "gone", prefix: "198.51.100.3/32" }], true);
+    assert.is((await next.reconcile("routes")).removed, 1);
     assert.match(await sw.dumpFlows(), "198.51.100.4");
     assert.not.match(await sw.dumpFlows(), "198.51.100.3");
   }));
@@ -270,18 +275,18 @@ test("a table that is completed while a round withdraws is the next round's: no 
   onStage(async ({ sw, place, announcer, bridge }) => {
     place.drop(vmOf(1));
     const before = reconcilerOf(place, bridge, announcer, { hasRoutes: true });
-    before.fabric.apply([best("198.51.100.1/32", 2001)], true);
-    await before.round("all");
+    before.rib.apply([best("198.51.100.1/32", 2001)], true);
+    await before.reconcile("all");
     place.take(101);
     const next = reconcilerOf(place, bridge, announcer, { hasRoutes: true });
     const withdraw = announcer.withdraw.bind(announcer);
     announcer.withdraw = async prefixes => {
       await withdraw(prefixes);
-      next.fabric.apply([best("198.51.100.1/32", 2001)], true);
+      next.rib.apply([best("198.51.100.1/32", 2001)], true);
     };
     bridge.bundles.length = 0;
-    await next.round("all");
-    await next.round("routes");
+    await next.reconcile("all");
+    await next.reconcile("routes");
     assert.match(bridge.bundles.join(""), "nw_dst=203.0.113.1");
     assert.not.match(bridge.bundles.join(""), "nw_dst=198.51.100.1");
     assert.match(await sw.dumpFlows(), "nw_dst=198.51.100.1 ");
@@ -291,11 +296,11 @@ test("routes go as fast as they come, however many share their cookie", () =>
   onStage(async ({ sw, place, bridge }) => {
     const reconciler = reconcilerOf(place, bridge, null, { hasRoutes: true });
     const prefixes = Array.from({ length: 20_000 }, (_, index) => `10.0.${index >> 8}.${index & 255}/32`);
-    reconciler.fabric.apply([], true);
-    await reconciler.round("all");
-    const timed = async (changes: readonly RouteChange[]): Promise<RoundReport> => {
-      reconciler.fabric.apply(changes, false);
-      return reconciler.round("routes");
+    reconciler.rib.apply([], true);
+    await reconciler.reconcile("all");
+    const timed = async (changes: readonly RouteChange[]): Promise<ReconcileReport> => {
+      reconciler.rib.apply(changes, false);
+      return reconciler.reconcile("routes");
     };
     const come = await timed(prefixes.map(prefix => best(prefix, 2000)));
     const gone = await timed(prefixes.map(prefix => ({ type: "gone", prefix })));
@@ -315,15 +320,15 @@ test("a next hop without a MAC: the row that is there stays, and no other comes"
     let isKnown = true;
     const options = { hasRoutes: true, resolver: (hop: string) => (isKnown ? resolver(hop) : null) };
     const reconciler = reconcilerOf(place, bridge, announcer, options);
-    reconciler.fabric.apply([best("198.51.100.1/32", 2001)], true);
-    await reconciler.round("all");
+    reconciler.rib.apply([best("198.51.100.1/32", 2001)], true);
+    await reconciler.reconcile("all");
     isKnown = false;
-    reconciler.fabric.apply([best("198.51.100.1/32", 2007), best("198.51.100.2/32", 2002)], false);
-    const report = await reconciler.round("all");
+    reconciler.rib.apply([best("198.51.100.1/32", 2007), best("198.51.100.2/32", 2002)], false);
+    const report = await reconciler.reconcile("all");
     assert.equal([report.added, report.changed, report.removed], [0, 0, 0]);
     assert.match(await sw.dumpFlows(), "set_field:2001->mpls_label");
     isKnown = true;
-    const then = await reconciler.round("all");
+    const then = await reconciler.reconcile("all");
     assert.equal([then.added, then.changed, then.removed], [1, 1, 0]);
   }));
 
@@ -332,13 +337,13 @@ test("a next hop that got another MAC: all its routes follow in the next round",
     let offset = 0;
     const options = { hasRoutes: true, resolver: (hop: string) => resolver(hop)! + offset };
     const reconciler = reconcilerOf(place, bridge, announcer, options);
-    reconciler.fabric.apply([best("198.51.100.1/32", 2001), best("198.51.100.2/32", 2002)], true);
-    await reconciler.round("all");
+    reconciler.rib.apply([best("198.51.100.1/32", 2001), best("198.51.100.2/32", 2002)], true);
+    await reconciler.reconcile("all");
     offset = 0x1000;
-    reconciler.fabric.apply([best("198.51.100.2/32", 2003)], false);
-    assert.is((await reconciler.round("routes")).changed, 2);
+    reconciler.rib.apply([best("198.51.100.2/32", 2003)], false);
+    assert.is((await reconciler.reconcile("routes")).changed, 2);
     assert.is((await sw.dumpFlows()).split("set_field:02:00:00:00:11:09->eth_dst").length - 1, 2);
-    assert.is((await reconciler.round("all")).changed, 0);
+    assert.is((await reconciler.reconcile("all")).changed, 0);
   }));
 
 test("an address in quarantine is no other VM's until its time is over, also over a restart", () =>
@@ -351,21 +356,21 @@ test("an address in quarantine is no other VM's until its time is over, also ove
       });
     const first = make();
     place.drop(vmOf(1));
-    await first.round("all");
+    await first.reconcile("all");
     // Gone while no agent runs: what is installed tells who had the address.
     place.take(101);
     place.drop({ ...vmOf(2), addresses: vmOf(1).addresses });
     const second = make();
-    await second.round("all");
-    assert.is(second.refusals[0]?.code, "quarantine");
+    await second.reconcile("all");
+    assert.is(second.vms.refusals[0]?.code, "quarantine");
     assert.equal([...announcer.routes.keys()], []);
     now += 59_000;
     const third = make();
-    await third.round("all");
-    assert.is(third.refusals[0]?.code, "quarantine");
+    await third.reconcile("all");
+    assert.is(third.vms.refusals[0]?.code, "quarantine");
     now += 2000;
-    await third.round("vms");
-    assert.equal(third.refusals, []);
+    await third.reconcile("vms");
+    assert.equal(third.vms.refusals, []);
     assert.equal([...announcer.routes.keys()], ["203.0.113.1/32"]);
   }));
 
@@ -374,15 +379,15 @@ test("drift is repaired, or reported and left, by option; a switch that lost all
     place.drop(vmOf(1));
     for (const drift of ["repair", "report"] as const) {
       const reconciler = reconcilerOf(place, bridge, announcer, { drift });
-      await reconciler.round("all");
+      await reconciler.reconcile("all");
       await bridge.bundle("modify_strict table=30,priority=200,ip,nw_dst=203.0.113.1 actions=drop\n");
-      const report = await reconciler.round("all");
+      const report = await reconciler.reconcile("all");
       assert.equal(report.drifted, ["30/200/ip,nw_dst=203.0.113.1"]);
       assert.is(report.changed, drift === "repair" ? 1 : 0);
       assert.is(/nw_dst=203\.0\.113\.1 actions=drop/.test(await sw.dumpFlows()), drift === "report");
       if (drift === "repair") continue;
       await sw.replaceFlows("");
-      const refilled = await reconciler.round("all");
+      const refilled = await reconciler.reconcile("all");
       assert.ok(refilled.added > 20);
       assert.equal(refilled.drifted, []);
       await assertFlows(sw, [vmOf(1)]);
@@ -393,11 +398,11 @@ test("the daemon away: flows come, deliveries stay; the switch away: nothing new
   onStage(async ({ sw, place, announcer, bridge }) => {
     const reconciler = reconcilerOf(place, bridge, announcer);
     place.drop(vmOf(1));
-    await reconciler.round("all");
+    await reconciler.reconcile("all");
     announcer.error = new Error("connection refused");
     place.take(101);
     place.drop(vmOf(2));
-    await reconciler.round("all");
+    await reconciler.reconcile("all");
     const dump = await sw.dumpFlows();
     assert.match(dump, "nw_dst=203.0.113.1 ", "still announced, as far as anybody knows");
     assert.match(dump, "nw_dst=203.0.113.2 ");
@@ -405,10 +410,10 @@ test("the daemon away: flows come, deliveries stay; the switch away: nothing new
     bridge.error = new Error("no switch");
     announcer.history.length = 0;
     place.drop(vmOf(3));
-    await reconciler.round("all");
+    await reconciler.reconcile("all");
     assert.equal(announcer.history, ["withdraw 203.0.113.1/32", "announce 203.0.113.2/32"]);
     bridge.error = null;
-    await reconciler.round("vms");
+    await reconciler.reconcile("vms");
     assert.equal(announcer.history.slice(2), ["flows", "announce 203.0.113.3/32"]);
     await assertFlows(sw, [vmOf(2), vmOf(3)]);
   }));
@@ -418,15 +423,15 @@ test("a file that cannot be read removes nobody", () =>
     const reconciler = reconcilerOf(place, bridge, announcer);
     place.drop(vmOf(1));
     place.drop(vmOf(2));
-    await reconciler.round("all");
+    await reconciler.reconcile("all");
     place.dropText("101.yaml", "id: [\n");
-    const report = await reconciler.round("vms");
+    const report = await reconciler.reconcile("vms");
     assert.match(report.problems[0]!, "101.yaml:");
     place.take(102);
-    await reconciler.round("vms");
+    await reconciler.reconcile("vms");
     await assertFlows(sw, [vmOf(1)]);
     // A new agent never saw what stood in it.
-    await reconcilerOf(place, bridge, announcer).round("all");
+    await reconcilerOf(place, bridge, announcer).reconcile("all");
     await assertFlows(sw, [vmOf(1)]);
     assert.equal([...announcer.routes.keys()], ["203.0.113.1/32"]);
   }));
@@ -447,10 +452,10 @@ class Halting extends Noting {
     this.#go();
   }
 
-  override async *rows(): ReturnType<Bridge["rows"]> {
+  override async *flows(...words: Parameters<Bridge["flows"]>): ReturnType<Bridge["flows"]> {
     const gate = this.#gate;
     const pieces = [];
-    for await (const piece of super.rows()) pieces.push(piece);
+    for await (const piece of super.flows(...words)) pieces.push(piece);
     await gate;
     yield* pieces;
   }
@@ -465,28 +470,28 @@ test("beside a look: what is written meanwhile is not undone by its old dump, no
     const bridge = halting(scene);
     const reconciler = reconcilerOf(place, bridge, announcer);
     for (const n of [1, 2, 3, 4]) place.drop(vmOf(n));
-    await reconciler.round("all");
+    await reconciler.reconcile("all");
     bridge.halt();
-    const looking = reconciler.look();
+    const looking = reconciler.resync();
     await sleep(200);
     // The dump is made; now a VM comes, one goes, one moves.
     place.drop(vmOf(5));
     place.take(101);
     place.drop(vmOf(2, "dual-l3"));
-    const quick = await reconciler.round("vms");
+    const quick = await reconciler.reconcile("vms");
     assert.equal([quick.isFull, quick.problems], [false, []]);
     const expected = [vmOf(2, "dual-l3"), vmOf(3), vmOf(4), vmOf(5)];
     await assertFlows(sw, expected);
     const history = [...announcer.history];
     bridge.go();
     await looking;
-    const report = await reconciler.round("all");
+    const report = await reconciler.reconcile("all");
     assert.equal([report.isFull, report.drifted, report.problems], [true, [], []]);
     assert.equal([report.added, report.changed, report.removed], [0, 0, 0]);
     assert.equal(announcer.history, history);
     await assertFlows(sw, expected);
-    await reconciler.look();
-    assert.equal((await reconciler.round("all")).drifted, []);
+    await reconciler.resync();
+    assert.equal((await reconciler.reconcile("all")).drifted, []);
   }));
 
 test("beside a look: what others change is found by it or by the next, also in rows written meanwhile", () =>
@@ -496,24 +501,24 @@ test("beside a look: what others change is found by it or by the next, also in r
     const reconciler = reconcilerOf(place, bridge, announcer);
     place.drop(vmOf(1));
     place.drop(vmOf(2));
-    await reconciler.round("all");
+    await reconciler.reconcile("all");
     const spoil = (n: number) =>
       bridge.bundle(`modify_strict table=30,priority=200,ip,nw_dst=203.0.113.${n} actions=drop\n`);
     await spoil(1);
     bridge.halt();
-    const looking = reconciler.look();
+    const looking = reconciler.resync();
     await sleep(200);
     place.drop(vmOf(3));
-    await reconciler.round("vms");
+    await reconciler.reconcile("vms");
     await spoil(2);
     await spoil(3);
     await bridge.bundle("delete_strict table=50,priority=100,in_port=1\n");
     bridge.go();
     await looking;
-    const first = await reconciler.round("all");
+    const first = await reconciler.reconcile("all");
     assert.equal([first.drifted, first.changed], [["30/200/ip,nw_dst=203.0.113.1"], 1]);
-    await reconciler.look();
-    const second = await reconciler.round("all");
+    await reconciler.resync();
+    const second = await reconciler.reconcile("all");
     assert.equal(second.drifted.toSorted(), [
       "30/200/ip,nw_dst=203.0.113.2",
       "30/200/ip,nw_dst=203.0.113.3",
@@ -530,17 +535,17 @@ test("beside a look: a switch that lost all flows before the dump is filled whol
     const bridge = halting(scene);
     const reconciler = reconcilerOf(place, bridge, announcer);
     place.drop(vmOf(1));
-    await reconciler.round("all");
+    await reconciler.reconcile("all");
     await sw.replaceFlows("");
     bridge.halt();
-    const looking = reconciler.look();
+    const looking = reconciler.resync();
     await sleep(200);
     place.drop(vmOf(2));
-    await reconciler.round("vms");
+    await reconciler.reconcile("vms");
     await sw.replaceFlows("");
     bridge.go();
     await looking;
-    const report = await reconciler.round("all");
+    const report = await reconciler.reconcile("all");
     assert.equal(report.problems, []);
     await assertFlows(sw, [vmOf(1), vmOf(2)]);
   }));
@@ -570,17 +575,17 @@ test("a directory that is suddenly empty, or gone, removes nobody, also over a r
     const all = [1, 2, 3, 4, 5].map(n => vmOf(n));
     const reconciler = reconcilerOf(place, bridge, announcer);
     for (const vm of all) place.drop(vm);
-    await reconciler.round("all");
+    await reconciler.reconcile("all");
     for (const { id } of all) place.take(id);
     announcer.history.length = 0;
-    const report = await reconciler.round("vms");
-    assert.match(report.problems.join(), "the files of 5 VMs have vanished at once");
+    const report = await reconciler.reconcile("vms");
+    assert.match(report.problems.join(), "kept 5 VMs whose files disappeared at once");
     const next = reconcilerOf(place, bridge, announcer);
     for (let times = 0; times < 2; times++) {
       for (const one of [reconciler, next]) {
-        const { problems, removed, withdrawn } = await one.round("all");
+        const { problems, removed, withdrawn } = await one.reconcile("all");
         assert.equal([problems.length, removed, withdrawn], [1, 0, 0]);
-        assert.ok(one.isHeld(101));
+        assert.ok(one.vms.isHeld(101));
       }
       // One that comes does not make the others go.
       place.drop(vmOf(6));
@@ -588,17 +593,17 @@ test("a directory that is suddenly empty, or gone, removes nobody, also over a r
     await assertFlows(sw, [...all, vmOf(6)]);
     assert.equal(announcer.history, ["flows", "announce 203.0.113.6/32"]);
     // Asked for, one goes; the others' files come back.
-    next.release(101);
-    assert.is((await next.round("vms")).withdrawn, 1);
+    next.vms.release(101);
+    assert.is((await next.reconcile("vms")).withdrawn, 1);
     for (const vm of all.slice(1)) place.drop(vm);
-    assert.equal((await next.round("vms")).problems, []);
+    assert.equal((await next.reconcile("vms")).problems, []);
     await assertFlows(sw, [...all.slice(1), vmOf(6)]);
     rmSync(place.vms, { recursive: true });
-    const gone = await next.round("all");
-    assert.match(gone.problems.join(), "no VM is changed");
+    const gone = await next.reconcile("all");
+    assert.match(gone.problems.join(), "kept all VMs as they are");
     assert.is(gone.removed, 0);
     mkdirSync(place.vms);
-    await reconcilerOf(place, bridge, announcer, { mayBeEmpty: true }).round("all");
+    await reconcilerOf(place, bridge, announcer, { mayBeEmpty: true }).reconcile("all");
     await assertFlows(sw, []);
     assert.is(announcer.routes.size, 0);
   }));
@@ -607,20 +612,20 @@ test("double ownership is seen, and our own announcement is none", () =>
   onStage(async ({ place, announcer, bridge }) => {
     const reconciler = reconcilerOf(place, bridge, announcer, { hasRoutes: true });
     place.drop(vmOf(1));
-    reconciler.fabric.apply([best("203.0.113.1/32", 1001, "10.0.0.1")], true);
-    await reconciler.round("all");
+    reconciler.rib.apply([best("203.0.113.1/32", 1001, "10.0.0.1")], true);
+    await reconciler.reconcile("all");
     assert.equal(reconciler.doubleOwners(), []);
-    reconciler.fabric.apply([best("203.0.113.1/32", 1007, "10.0.0.7")], false);
-    await reconciler.round("routes");
+    reconciler.rib.apply([best("203.0.113.1/32", 1007, "10.0.0.7")], false);
+    await reconciler.reconcile("routes");
     const claimed = { prefix: "203.0.113.1/32", vm: 101, nextHop: "10.0.0.7", originator: null };
     assert.equal(reconciler.doubleOwners(), [claimed]);
     // Announced here, ours is the best path, and only the list of all paths has the other.
-    reconciler.fabric.apply([{ type: "gone", prefix: claimed.prefix }], false);
-    await reconciler.round("routes");
+    reconciler.rib.apply([{ type: "gone", prefix: claimed.prefix }], false);
+    await reconciler.reconcile("routes");
     assert.equal(reconciler.doubleOwners(), []);
     announcer.contested = [{ ...claimed, labels: [1007] }];
-    await reconciler.look();
-    await reconciler.round("all");
+    await reconciler.resync();
+    await reconciler.reconcile("all");
     assert.equal(reconciler.doubleOwners(), [claimed]);
   }));
 

@@ -167,7 +167,7 @@ async function creates({ place }: Scene, { agent }: Running, hasLooks: boolean):
     const id = 100 + VMS + 1 + i;
     const startedAt = performance.now();
     place.drop(vm(VMS + 1 + i), `vm-${id}.yaml`);
-    await until("its flows", () => agent.view(id)?.state === "in-step");
+    await until("its flows", () => agent.vms.view(id)?.state === "in-step");
     times.push(performance.now() - startedAt);
     await sleep(20);
   }

@@ -183,13 +183,13 @@ test("a folder that is not there is an error at once, unless --create-folders; d
       assert.is(await one.ended, 1);
       assert.is(
         one.stderr,
-        `slash32: ${option} ${typo}: there is no such folder; create it, or add --create-folders\n`,
+        `slash32: ${option} ${typo}: this folder does not exist; create it, or add --create-folders\n`,
       );
       const doctor = stage.run(doctorOf(words));
       assert.is(await doctor.ended, 2);
       assert.match(
         doctor.stdout,
-        `wrong  ${option === "--vms" ? "VM files" : "state"} ${typo}: there is no such`,
+        `wrong  ${option === "--vms" ? "VM files" : "state"} ${typo}: this folder does not exist; create it`,
       );
       assert.not.ok(existsSync(typo), "a doctor changes nothing");
       writeFileSync(typo, "");

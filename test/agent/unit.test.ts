@@ -150,7 +150,7 @@ test("shut in as it says, an agent reaches its bridge, gobgpd and its own folder
     one.place.drop(vmOf(1));
     await until("the announcement", async () => (await here.announced()).length === 1, WAIT_MS);
     assert.ok((await one.flows()).some(line => line.includes("nw_dst=203.0.113.1 ")));
-    await until("a proof", () => said.includes("the table does what is wanted"), WAIT_MS);
+    await until("a proof", () => said.includes("the installed table equals the desired one"), WAIT_MS);
     const doctor = ["agent", "doctor", ...one.words];
     assert.is(await endOf(shutIn(one, allowed, doctor)), 0, "the doctor is content");
     const deaf = [...allowed].filter(name => name !== "connect");

@@ -100,7 +100,7 @@ test("a withdrawal is one whatever its label says; a stack comes outermost first
     const settings = { gobgp: speaker.api, nextHop: HERE, gateway: undefined, macs: [] };
     assert.is(await examineBgp({ ...settings, isUnicast: false }), "1 of 1 sessions up");
     const silence = await examineBgp({ ...settings, isUnicast: true }).catch((error: Error) => error.message);
-    assert.is(silence, `ipv4-unicast is not spoken with ${ODD}: afi-safi-name is missing here or there`);
+    assert.is(silence, `ipv4-unicast is not negotiated with ${ODD}; add it as afi-safi-name on both sides`);
   } finally {
     await source?.close();
     daemon?.close();

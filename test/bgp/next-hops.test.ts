@@ -16,9 +16,15 @@ test("the table wins, then the gateway; neither asks the kernel", async () => {
 });
 
 test("a MAC or an address that is none is refused in one line", () => {
-  assert.throws(() => new NextHops({ gateway: "02:00" }), /gateway: 02:00 is none, expected one such as/);
-  assert.throws(() => new NextHops({ gateway: "01:00:00:00:00:01" }), /single station/);
-  assert.throws(() => new NextHops({ table: new Map([["10.0.0", MAC]]) }), /10\.0\.0 is no IPv4 address/);
+  assert.throws(
+    () => new NextHops({ gateway: "02:00" }),
+    /gateway: "02:00" is not a MAC address; expected for example/,
+  );
+  assert.throws(() => new NextHops({ gateway: "01:00:00:00:00:01" }), /"01:00:00:00:00:01" is zero or a group address/);
+  assert.throws(
+    () => new NextHops({ table: new Map([["10.0.0", MAC]]) }),
+    /"10\.0\.0" is not an IPv4 address/,
+  );
 });
 
 test("the kernel: the gateway to a next hop, an entry that is incomplete first, one question for many", async () => {

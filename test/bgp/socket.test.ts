@@ -48,12 +48,12 @@ test("one that was left behind is named, with the command that removes it; none 
     for (const address of [`unix://${path}`, `unix:${path}`])
       assert.is(
         await problemOf(address),
-        `BgpError: no process listens at the socket; a gobgpd that was killed leaves it behind, and the next one cannot start before: rm ${path}`,
+        `BgpError: no process listens on the socket; a killed gobgpd has left it, and the next one cannot start until you run rm ${path}`,
       );
     rmSync(path);
     assert.match(
       await problemOf(`unix://${path}`),
-      /there is no such socket; start gobgpd with --api-hosts unix:/,
+      /the socket does not exist; start gobgpd with --api-hosts unix:/,
     );
     writeFileSync(path, "");
     assert.is(await problemOf(`unix://${path}`), "BgpError: this is not a socket");
@@ -79,7 +79,7 @@ test("a real gobgpd leaves its socket behind when it is killed, and does not sta
     await leaveBehind(path, spawn("gobgpd", words, { stdio: "ignore" }));
     assert.match(
       await problemOf(`unix://${path}`),
-      `leaves it behind, and the next one cannot start before: rm ${path}`,
+      `a killed gobgpd has left it, and the next one cannot start until you run rm ${path}`,
     );
     const second = spawn("gobgpd", words, { stdio: "ignore" });
     assert.is.not(await new Promise(resolve => second.once("close", resolve)), 0);

@@ -65,7 +65,7 @@ test("a bridge without OpenFlow 1.3 is said to be one: ovs-ofctl itself speaks o
   const error = await run("sh", ["-c", script], null).catch((found: Error) => found);
   assert.match(
     String(error),
-    /sh: x: failed to connect to socket \(Broken pipe\); it speaks no OpenFlow 1\.3, which/,
+    /sh: x: failed to connect to socket \(Broken pipe\); OpenFlow 1\.3 is not enabled on the bridge; run ovs-vsctl/,
   );
 });
 
