@@ -152,17 +152,17 @@ function yardstickContender(program: string, job: Job, files: Files, before: () 
   return { run, before };
 }
 
-/** Whether two files hold the same bytes; a piece at a time, so that this process stays small. */
+/** Whether two files hold the same bytes; a chunk at a time, so that this process stays small. */
 export function isSameFile(a: string, b: string): boolean {
   if (statSync(a).size !== statSync(b).size) return false;
   const [one, other] = [openSync(a, "r"), openSync(b, "r")];
-  const pieces = [Buffer.alloc(1 << 20), Buffer.alloc(1 << 20)] as const;
+  const chunks = [Buffer.alloc(1 << 20), Buffer.alloc(1 << 20)] as const;
   try {
     for (;;) {
-      const bytes = readSync(one, pieces[0], 0, 1 << 20, null);
-      if (readSync(other, pieces[1], 0, 1 << 20, null) !== bytes) return false;
+      const bytes = readSync(one, chunks[0], 0, 1 << 20, null);
+      if (readSync(other, chunks[1], 0, 1 << 20, null) !== bytes) return false;
       if (bytes === 0) return true;
-      if (pieces[0].compare(pieces[1], 0, bytes, 0, bytes) !== 0) return false;
+      if (chunks[0].compare(chunks[1], 0, bytes, 0, bytes) !== 0) return false;
     }
   } finally {
     closeSync(one);

@@ -78,7 +78,7 @@ export class CoreWindows {
     this.mode = "write";
     this.core.resetCounters();
     const packets: Uint8Array[] = [];
-    this.run(piece => packets.push(piece.slice()));
+    this.run(chunk => packets.push(chunk.slice()));
     return { packets: Buffer.concat(packets), counters: this.core.counters() };
   }
 

@@ -19,7 +19,7 @@ interface Sample {
 }
 
 /** Resident megabytes (10^6 bytes) of a process, null when it is gone. */
-function residentMegabytes(pid: number): number | null {
+function rssMegabytes(pid: number): number | null {
   try {
     const line = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
     return line === null ? null : (Number(line[1]) * 1024) / 1e6;
@@ -38,14 +38,14 @@ async function watch(generator: string[], replay: string[]): Promise<{ samples: 
   });
   let text = "";
   let pid = 0;
-  child.stdout.setEncoding("utf8").on("data", (piece: string) => {
-    text += piece;
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk;
     if (pid === 0 && text.includes("\n")) pid = Number.parseInt(text, 10);
   });
   const samples: Sample[] = [];
   let start = 0;
   const timer = setInterval(() => {
-    const megabytes = pid === 0 ? null : residentMegabytes(pid);
+    const megabytes = pid === 0 ? null : rssMegabytes(pid);
     if (megabytes === null) return;
     if (start === 0) start = performance.now();
     samples.push({ ms: performance.now() - start, megabytes });

@@ -132,7 +132,7 @@ export function writeIntent(folder: string, name: string, options: IntentOptions
   return file;
 }
 
-/** A line a route, /32 each, one label; written a piece at a time. */
+/** A line a route, /32 each, one label; written a chunk at a time. */
 function writeRoutes(file: string, { routeCount, nextHopCount }: IntentOptions): void {
   const fd = openSync(file, "w");
   for (let first = 0; first < routeCount; first += 10_000) {

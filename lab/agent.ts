@@ -90,9 +90,9 @@ function pour(socket: Socket, total: number): void {
   let sent = 0;
   const more = (): void => {
     while (sent < total) {
-      const piece = chunk(sent / CHUNK).subarray(0, Math.min(CHUNK, total - sent));
-      sent += piece.length;
-      if (!socket.write(piece)) return;
+      const data = chunk(sent / CHUNK).subarray(0, Math.min(CHUNK, total - sent));
+      sent += data.length;
+      if (!socket.write(data)) return;
     }
     socket.end();
   };
@@ -107,9 +107,9 @@ function trickle(socket: Socket): void {
     // What waits for a stalled path is not added to.
     if (socket.writableLength > CHUNK) return;
     const inChunk = sent % CHUNK;
-    const piece = chunk(Math.floor(sent / CHUNK)).subarray(inChunk, Math.min(inChunk + PACE_BYTES, CHUNK));
-    sent += piece.length;
-    socket.write(piece);
+    const data = chunk(Math.floor(sent / CHUNK)).subarray(inChunk, Math.min(inChunk + PACE_BYTES, CHUNK));
+    sent += data.length;
+    socket.write(data);
   }, PACE_MS);
   const stop = (): void => {
     clearInterval(timer);

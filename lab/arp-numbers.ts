@@ -53,8 +53,8 @@ function counting(lab: Lab, node: string, nic: string): { stop(): Promise<number
   const words = ["tcpdump", "-l", "-nn", "-Q", "in", "-i", nic, "ether", "broadcast"];
   const running = lab.machine.start(node, `${node}-count`, words, process.env, true);
   let text = "";
-  running.child.stdout?.on("data", (piece: Buffer) => {
-    text += piece;
+  running.child.stdout?.on("data", (chunk: Buffer) => {
+    text += chunk;
   });
   const closed = new Promise<void>(resolve => running.child.once("close", () => resolve()));
   return {

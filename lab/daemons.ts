@@ -203,8 +203,8 @@ function askSocket(path: string, question: string, isOver: (text: string) => boo
     );
     socket.once("error", reject);
     socket.once("close", () => reject(new LabError(`${path}: closed without an answer`)));
-    socket.on("data", (piece: string) => {
-      text += piece;
+    socket.on("data", (chunk: string) => {
+      text += chunk;
       if (!isOver(text)) return;
       resolve(text);
       socket.destroy();

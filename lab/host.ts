@@ -112,8 +112,8 @@ export class Host {
     const name = `${this.name}-ping-${Math.random().toString(36).slice(2, 8)}`;
     const running = this.machine.start(this.name, name, words, process.env, true);
     let text = "";
-    running.child.stdout?.on("data", (piece: Buffer) => {
-      text += piece;
+    running.child.stdout?.on("data", (chunk: Buffer) => {
+      text += chunk;
     });
     const closed = new Promise<void>(resolve => running.child.once("close", () => resolve()));
     const answers = (): number[] => [...text.matchAll(ANSWER)].map(([, at]) => Number(at) * 1000);

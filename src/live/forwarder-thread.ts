@@ -81,7 +81,7 @@ class Mover {
     this.#say({ type: "stopped", snapshot });
   }
 
-  /** Takes tables over, a piece of some tens of microseconds a step. */
+  /** Installs tables in chunks of some tens of microseconds. */
   *#adopt(tables: Tables): Generator<void, void> {
     yield* stepsToAdopt(this.#core, tables.image);
     this.#core.watchPorts(tables.ports.map(({ ofport }) => ofport));
