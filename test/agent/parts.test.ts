@@ -555,10 +555,7 @@ test("a state folder that cannot be written stops nothing; it is said, and made 
   quarantine.add([["203.0.113.1", 101]], 1000);
   audit.reopen();
   audit.routes("withdraw", ["203.0.113.1/32"]);
-  assert.match(
-    quarantine.problem!,
-    /quarantine\.json: cannot write the addresses in quarantine: ENOTDIR/,
-  );
+  assert.match(quarantine.problem!, /quarantine\.json: cannot write the addresses in quarantine: ENOTDIR/);
   assert.match(audit.retry()!, /audit\.jsonl: cannot write the audit file: ENOTDIR/);
   assert.is(quarantine.refusedUntil("203.0.113.1", 9, 1000), 61_000);
   assert.throws(

@@ -253,7 +253,10 @@ test("two flows of one priority that differ are ambiguous, and not in step eithe
     await running.agent.request("all");
     await until("the verdict", () => isProved(running, "ambiguous"));
     assert.is(statusOf(running).inStep, false);
-    assert.match(statusOf(running).problems.join(), /^the result of the installed table depends on which flow/);
+    assert.match(
+      statusOf(running).problems.join(),
+      /^the result of the installed table depends on which flow/,
+    );
   }));
 
 test("an agent that proves nothing says so, and is in step", () =>

@@ -20,7 +20,10 @@ test("a MAC or an address that is none is refused in one line", () => {
     () => new NextHops({ gateway: "02:00" }),
     /gateway: "02:00" is not a MAC address; expected for example/,
   );
-  assert.throws(() => new NextHops({ gateway: "01:00:00:00:00:01" }), /"01:00:00:00:00:01" is zero or a group address/);
+  assert.throws(
+    () => new NextHops({ gateway: "01:00:00:00:00:01" }),
+    /"01:00:00:00:00:01" is zero or a group address/,
+  );
   assert.throws(
     () => new NextHops({ table: new Map([["10.0.0", MAC]]) }),
     /"10\.0\.0" is not an IPv4 address/,

@@ -59,12 +59,12 @@ const VALUES: Readonly<Partial<Record<Field["format"], string>>> = {
 export const prerequisiteOf = (field: Field): string => WITH[field.prerequisite];
 
 /** A value of a field other than zero. */
-export const valueOf = ({ name, format }: Field): string =>
+export const sampleValueOf = ({ name, format }: Field): string =>
   name === "nw_tos" ? "4" : (VALUES[format] ?? "1");
 
 /** A match on a field, as a line for add-flows has it. */
 export function matchOf(field: Field): string {
   const before = WITH[field.prerequisite];
-  const own = `${field.name}=${valueOf(field)}`;
+  const own = `${field.name}=${sampleValueOf(field)}`;
   return INSTEAD[field.name] ?? (before === "" ? own : `${before},${own}`);
 }

@@ -6,7 +6,7 @@
 import { FIELDS, type Field, FlowColumns } from "../../src/openflow/index.ts";
 import { type Proof, prove } from "../../src/verify/index.ts";
 import { assert, suite } from "../harness.ts";
-import { matchOf, prerequisiteOf, valueOf } from "../openflow/field-samples.ts";
+import { matchOf, prerequisiteOf, sampleValueOf } from "../openflow/field-samples.ts";
 
 const test = suite("verify › fields");
 
@@ -45,7 +45,7 @@ for (const field of FIELDS) {
   test(`a value written to ${field.name} counts`, () => {
     const match = prerequisiteOf(field);
     const flow = (written: string): string => `${match} actions=${written}output:2,controller`.trimStart();
-    const proof = compare([flow(`set_field:${valueOf(field)}->${field.name},`)], [flow("")]);
+    const proof = compare([flow(`set_field:${sampleValueOf(field)}->${field.name},`)], [flow("")]);
     assert.is(
       proof.verdict,
       UNKNOWN.test(field.name) ? "unknown" : "different",
