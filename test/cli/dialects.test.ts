@@ -185,11 +185,7 @@ test("a dump that is not whole is one error, also leniently", () => {
       failsWith(ran, `${name}:`, "this dump is not whole", reason, "-O OpenFlow15,OpenFlow13");
     }
   assert.is(diff("info.dump", "drop13.dump").verdict, "equal", "what ovs-ofctl only remarks does not matter");
-  failsWith(
-    run("diff", "-q", "two.dump", "drop13.dump"),
-    "two.dump:3:1:",
-    "another version than line 1",
-  );
+  failsWith(run("diff", "-q", "two.dump", "drop13.dump"), "two.dump:3:1:", "another version than line 1");
 });
 
 test("what compile writes with .gz is read; what is damaged is said", () => {
