@@ -132,7 +132,12 @@ for (const [signal, status] of [
       ["compile", "huge.yaml", "-w", "huge.flows.gz"],
       () => true,
       child => {
-        const timer = setInterval(() => begun() && child.kill(signal), 2);
+        // Once: a second signal ends the program at once.
+        const timer = setInterval(() => {
+          if (!begun()) return;
+          clearInterval(timer);
+          child.kill(signal);
+        }, 2);
         child.on("exit", () => clearInterval(timer));
       },
     );
