@@ -1,8 +1,8 @@
 /**
- * Which of the wanted VMs are taken, and on which path: no two may share an id, name, port, MAC or address,
- * none may have an address in quarantine, and a path is left by one step at a time, in the order of a
- * migration (docs/pipeline.md). Pure: the same files, state and clock give the same answer, whatever came
- * first.
+ * Decides which of the desired VMs are admitted, and with which attachment mode: no two may share an id,
+ * name, port, MAC or address, none may have an address in quarantine, and the mode changes by one step of
+ * a migration at a time (docs/pipeline.md). Pure: the result depends on files, state and clock, not on the
+ * order of events.
  */
 import { formatCount, type Intent, LIMITS, type Limits, type Path, type Vm } from "../intent/index.ts";
 import { formatIpv4, formatMac } from "../wire/index.ts";
@@ -12,9 +12,9 @@ import type { VmFile } from "./vm-directory.ts";
 /** The order of a migration; a step leads to a neighbour. */
 export const PATHS: readonly Path[] = ["l2", "dual-l2", "dual-l3", "l3"];
 
-/** What is known of a VM that is there already. */
+/** The state of an installed VM. */
 export interface Present {
-  /** Null when its rows are those of no path. */
+  /** Null: its flows are not those of one attachment mode. */
   readonly path: Path | null;
   readonly addresses: ReadonlySet<string>;
 }
@@ -36,19 +36,19 @@ export interface Admitted {
   readonly refusals: readonly Refusal[];
 }
 
-/** Whether a step of a migration leads from one path to the other; null: the VM is on none. */
+/** Whether the change is at most one step of a migration; null: the VM has no mode. */
 export function isStep(from: Path | null, to: Path): boolean {
   return from === null || Math.abs(PATHS.indexOf(from) - PATHS.indexOf(to)) <= 1;
 }
 
-/** What is said to whoever asks for more than one step. */
+/** The message for a request of more than one step. */
 export function jumpMessage(from: Path, to: Path): string {
   const [at, end] = [PATHS.indexOf(from), PATHS.indexOf(to)];
   const next = PATHS[at + Math.sign(end - at)]!;
   return `path ${from} to ${to} is more than one step; the next step is ${next}`;
 }
 
-/** Everything that a VM has alone, as one text each. */
+/** The values that no two VMs may share, as one text each. */
 export function claimsOf(vm: Pick<Vm, "id" | "name" | "port" | "ofport" | "mac" | "addresses">): string[] {
   return [
     `id ${vm.id}`,
@@ -60,7 +60,7 @@ export function claimsOf(vm: Pick<Vm, "id" | "name" | "port" | "ofport" | "mac" 
   ];
 }
 
-/** Whoever has its addresses already goes first, then the older file, then the one whose name comes first. */
+/** Order: VMs that have their addresses already, then by age of the file, then by its name. */
 function inOrder(files: readonly VmFile[], present: ReadonlyMap<number, Present>): VmFile[] {
   const isThere = ({ vm }: VmFile): boolean =>
     vm.addresses.some(address => present.get(vm.id)?.addresses.has(formatIpv4(address)));
@@ -71,17 +71,17 @@ function inOrder(files: readonly VmFile[], present: ReadonlyMap<number, Present>
 }
 
 /**
- * Decides again and again. While nobody is refused and nobody newly comes into another's way, the order of
- * files does not matter, and only those that came, changed or went are looked at.
+ * Decides incrementally. While no VM is refused and no new conflict arises, the order of files does not
+ * matter, and only files that were added, changed or removed are examined.
  */
 export class Admission {
   readonly #base: Intent;
   readonly #quarantine: Quarantine;
   #files: readonly VmFile[] = [];
-  /** What each VM has alone, of all that are taken; null: somebody was refused. */
+  /** The claims of all admitted VMs; null: a VM was refused. */
   #claims: Set<string> | null = null;
   #admitted: Admitted = { vms: new Map(), refusals: [] };
-  /** Addresses of all that are taken. */
+  /** Number of addresses of all admitted VMs. */
   #addressCount = 0;
   readonly #limits: Limits;
 
@@ -92,7 +92,7 @@ export class Admission {
     this.#limits = limits;
   }
 
-  /** As `admit`. `presentOf` tells what is known of one VM, `present` of all. */
+  /** As `admit`. `presentOf` returns the state of one VM, `present` of all. */
   admit(
     files: readonly VmFile[],
     presentOf: (id: number) => Present | null,
@@ -115,7 +115,7 @@ export class Admission {
   }
 
   /**
-   * Whether a VM that comes beside all others would be taken without a question; if not, `admit` tells why.
+   * Whether a VM can be added without a check of all others; if not, `admit` returns the reason.
    */
   wouldTake(vm: Vm, present: Present | null, nowMs: number): boolean {
     const isRoom =
@@ -124,7 +124,7 @@ export class Admission {
     return isRoom && this.#claims !== null && isFree(vm, this.#claims, present, this.#quarantine, nowMs);
   }
 
-  /** The VMs after so many came and went; null when somebody has to be refused. */
+  /** The VMs after additions and removals; null: a VM must be refused. */
   #step(
     came: readonly VmFile[],
     went: readonly VmFile[],
@@ -181,7 +181,7 @@ function isFree(
   );
 }
 
-/** What the intent itself takes, and who it is. */
+/** The claims of the intent itself, with their holders. */
 function fixedClaims(base: Intent): Map<string, string> {
   const holders = new Map<string, string>([
     [`port ${base.uplink.port}`, "the uplink"],
@@ -201,8 +201,8 @@ const addressesIn = (vms: Iterable<Vm>): number => {
 };
 
 /**
- * Of VMs that may all be taken, in order, those that an intent has no room for, with the reason. Whoever is
- * there already has its place: a file that comes later takes nobody's.
+ * The VMs beyond the limits of an intent, with the reason, of VMs without conflicts in order. An installed VM
+ * keeps its place.
  */
 function beyondLimits(
   base: Intent,
@@ -230,7 +230,7 @@ function beyondLimits(
   return over;
 }
 
-/** Decides. `base` has VMs of its own, which are always taken. `limits` are an intent's but in tests. */
+/** Decides. The VMs of `base` are always admitted. `limits` are an intent's except in tests. */
 export function admit(
   base: Intent,
   files: readonly VmFile[],

@@ -1,8 +1,8 @@
 /**
- * The watched directory: one YAML file for each VM, the only memory of which VMs there should be. Files come
- * and go by rename; whoever asks over HTTP has files written here too, so that a restart forgets nothing. A
- * file that cannot be read never removes a VM. Links are followed within the directory only: others may be
- * able to write here who may not read what a link can point to. open(2), symlink(7), inode(7).
+ * The watched directory: one YAML file per VM, the single source of truth for the desired VMs. Files are
+ * renamed into place; the HTTP API writes files here, too. An unreadable file never removes a VM. Links are
+ * followed within the directory only, because a user with write access here may lack read access to the
+ * target. open(2), symlink(7), inode(7).
  */
 import {
   type BigIntStats,
@@ -26,7 +26,7 @@ import { removeWhole, writeWhole } from "../host/index.ts";
 import { parseVm, type Vm } from "../intent/index.ts";
 import { formatIpv4, formatMac } from "../wire/index.ts";
 
-/** A VM and the file it stands in. */
+/** A VM and the file that defines it. */
 export interface VmFile {
   readonly file: string;
   readonly modifiedMs: number;
@@ -38,7 +38,7 @@ export interface Listing {
   readonly vms: readonly VmFile[];
   /** Files that cannot be read, with a line that says why. */
   readonly unreadable: ReadonlyMap<string, string>;
-  /** How many of those were never read: any VM that no other file speaks of may stand in them. */
+  /** How many of them were never read: they may define any VM that has no other file. */
   readonly hiddenCount: number;
 }
 
@@ -47,21 +47,21 @@ const POLL_MS = 2000;
 const BYTES_MAX = 65_536;
 
 interface Read {
-  /** How it looked from outside; empty when it is to be read again in any case. */
+  /** Its fingerprint by stat(2); empty: read it again in any case. */
   readonly print: string;
-  /** What it held; null when that is not known. */
+  /** Its text; null if unknown. */
   readonly text: string | null;
   readonly file: VmFile | null;
   readonly problem: string | null;
 }
 
 /**
- * Two writes in one tick of the clock that stamps files leave one time, and may leave one size. A file that
- * was changed so lately when it was read is read once more; some file systems' clocks tick in seconds.
+ * Two writes within one tick of the file system's clock have the same time, and possibly the same size. A
+ * file that was changed this recently is therefore read twice; some file systems' clocks tick in seconds.
  */
 const COARSE_MS = 2000;
 
-/** How many files are looked at, and how many are read, before others have their turn. */
+/** How many files are examined, and how many read, before other work gets its turn. */
 const SLICE = 200;
 const READ_SLICE = 20;
 
@@ -94,9 +94,8 @@ export class VmDirectory {
   }
 
   /**
-   * Reads what has changed since the last time: watched, the files of which something was heard, else all
-   * that look different. Throws when the directory itself cannot be read; an unreadable file whose former
-   * text was good goes on standing for that.
+   * Reads the changed files: those with an event if the directory is watched, otherwise those with another
+   * fingerprint. Throws if the directory itself cannot be read. An unreadable file keeps its last valid VM.
    */
   read(): Listing {
     if (this.#isStale || this.#watcher === null) this.#suspectAll();
@@ -114,8 +113,7 @@ export class VmDirectory {
   }
 
   /**
-   * Reads as `read` does, some at a time, so that it finds little left to do. What cannot be read, `read`
-   * says.
+   * Reads some files at a time, so that `read` has little left to do. `read` reports the errors.
    */
   async readAhead(): Promise<void> {
     try {
@@ -131,8 +129,7 @@ export class VmDirectory {
   }
 
   /**
-   * Looks which files are other than known, some at a time; `read` reads those. What it cannot see, `read`
-   * says.
+   * Finds files with another fingerprint, some at a time; `read` reads them, and reports the errors.
    */
   async scan(): Promise<void> {
     try {
@@ -147,14 +144,14 @@ export class VmDirectory {
     }
   }
 
-  /** Writes a VM: into this file, or the one in which its id stands, else into one of its own. */
+  /** Writes a VM: to this file, or to the one that defines its id, otherwise to a new one. */
   put(vm: Vm, file: string | null = null): void {
     const path = file ?? this.fileOf(vm.id) ?? join(this.path, `vm-${vm.id}.yaml`);
     writeWhole(path, formatVm(vm));
     this.#suspects.add(basename(path));
   }
 
-  /** Removes every file in which a VM of this id stands. */
+  /** Removes every file that defines a VM with this id. */
   remove(id: number): void {
     for (const [name, { file }] of this.#known) {
       if (file?.vm.id !== id) continue;
@@ -163,15 +160,15 @@ export class VmDirectory {
     }
   }
 
-  /** The file in which a VM stands, or null. */
+  /** The file that defines a VM, or null. */
   fileOf(id: number): string | null {
     for (const { file } of this.#known.values()) if (file?.vm.id === id) return file.file;
     return null;
   }
 
   /**
-   * Calls back when something may have changed: at once by inotify, and every two seconds for what that
-   * misses.
+   * Calls back when a file may have changed: at once by inotify, and every two seconds for changes without an
+   * event.
    */
   watch(onChange: () => void): void {
     let last = this.#fingerprint();
@@ -179,7 +176,7 @@ export class VmDirectory {
     this.#poll = setInterval(() => {
       const now = this.#fingerprint();
       if (now === last) return;
-      // Another directory stands in its place: it has a watch of its own.
+      // Another directory has replaced it: that one has its own watch.
       if (now.split(" ")[0] !== last.split(" ")[0]) {
         this.#isStale = true;
         this.#follow(onChange);
@@ -196,7 +193,7 @@ export class VmDirectory {
       const watcher = watch(this.path, (_, name) => {
         if (name === null) this.#isStale = true;
         else if (NAME.test(name)) this.#suspects.add(name);
-        // What links lead through may have changed.
+        // A directory on the way to the target of a link may have changed.
         else if (this.#hasLinks()) this.#isStale = true;
         else return;
         onChange();
@@ -207,7 +204,7 @@ export class VmDirectory {
         if (this.#watcher === watcher) this.#watcher = null;
       });
     } catch {
-      // Not there: until it is, each round looks at all of it.
+      // Missing: until it exists, each reconciliation examines all files.
     }
   }
 
@@ -242,7 +239,7 @@ export class VmDirectory {
     this.#isStale = false;
   }
 
-  /** Suspects names that have come or gone. */
+  /** Marks names that were added or removed. */
   #suspectNames(): void {
     try {
       const there = new Set(this.#names());
@@ -267,7 +264,7 @@ export class VmDirectory {
         ...parsed(path, text, modifiedMs, before),
       });
     } catch (error) {
-      // A link to nothing is a file that cannot be read.
+      // A dangling link is an unreadable file.
       const isGone = lstatSync(path, { throwIfNoEntry: false }) === undefined;
       if (isGone) this.#known.delete(name);
       else {
@@ -278,20 +275,20 @@ export class VmDirectory {
   }
 
   /**
-   * Reads a regular file of this directory. Throws for anything else, without waiting for it or waking it up.
+   * Reads a regular file of this directory. Throws for anything else, without opening it.
    */
   #textOf(path: string): { text: string; modifiedMs: number } {
     const isLink = lstatSync(path).isSymbolicLink();
     const folder = isLink ? realpathSync(this.path) : "";
     const target = isLink ? realpathSync(path) : path;
     if (isLink && !target.startsWith(`${folder}/`)) throw new Error(OUTSIDE);
-    // A pipe would be waited for, and a device may do something when it is opened.
+    // Opening a pipe blocks, and opening a device may have an effect.
     checkKind(lstatSync(target));
     const file = openSync(target, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       const stats = fstatSync(file);
       checkKind(stats);
-      // Somebody may have put a link in the place of a folder meanwhile.
+      // A folder may have been replaced by a link meanwhile.
       if (isLink && !openedAt(file, target).startsWith(`${folder}/`)) throw new Error(OUTSIDE);
       if (stats.size > BYTES_MAX)
         throw new Error(`has ${stats.size} bytes; the limit for a VM file is ${BYTES_MAX}`);
@@ -304,7 +301,7 @@ export class VmDirectory {
 
 const OUTSIDE = "is a symbolic link to a file outside this directory; copy the file here";
 
-/** What a file says, as far as it is not known from before. */
+/** Reads and parses a file, unless it is unchanged. */
 function parsed(
   path: string,
   text: string,
@@ -313,7 +310,7 @@ function parsed(
 ): Pick<Read, "file" | "problem"> {
   if (before !== undefined && before.text === text) {
     const { file, problem } = before;
-    // The same object as before, unless its time is another.
+    // The same object as before, unless its time differs.
     const isSame = file === null || problem !== null || file.modifiedMs === modifiedMs;
     return { file: isSame ? file : { ...file, modifiedMs }, problem };
   }
@@ -329,7 +326,7 @@ interface Kind {
   isSocket(): boolean;
 }
 
-/** Throws for what is no regular file. */
+/** Throws unless it is a regular file. */
 function checkKind(stats: Kind): void {
   if (stats.isFile()) return;
   const what = stats.isDirectory()
@@ -342,7 +339,7 @@ function checkKind(stats: Kind): void {
   throw new Error(`is ${what}, not a regular file; expected a YAML file`);
 }
 
-/** Where an open file lies by now; where the system does not tell, where it was looked for. */
+/** The current path of an open file; the given one if the system does not provide it. */
 function openedAt(file: number, path: string): string {
   try {
     return readlinkSync(`/proc/self/fd/${file}`);
@@ -351,7 +348,7 @@ function openedAt(file: number, path: string): string {
   }
 }
 
-/** What a file looks like from outside, of a link both ends; empty when it cannot be seen. */
+/** The fingerprint of a file by stat(2), of a link both ends; empty if stat fails. */
 function printOf(path: string): string {
   const lookOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
     `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`;

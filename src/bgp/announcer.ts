@@ -1,15 +1,15 @@
 /**
- * Our own /32s at a routing daemon: announced and withdrawn, and nothing said twice. What is announced is
- * read from the daemon itself when it is first needed and after any failure, so that an announcement that
- * stays right is not sent again over a restart of either side. A daemon that restarted with nothing gets ours
- * back as soon as it takes them, which is long before its sessions are up: with graceful restart no peer sees
- * one missing. Not here: which /32s should be announced, and when.
+ * Announces and withdraws the local /32s at a routing daemon, without repetitions. It reads the current
+ * announcements from the daemon at first use and after any failure, so that a correct announcement is not
+ * sent again after a restart of either side. A restarted daemon gets the announcements back as soon as it
+ * accepts them, before its sessions are up: with graceful restart no peer sees a gap. It does not decide
+ * which /32s are announced, and when.
  */
 
 import type { Daemon, DaemonPath } from "./routing-daemon.ts";
 import type { Announced, Announcer, FabricRoute } from "./types.ts";
 
-/** A daemon answers on its API before it has read its configuration; it takes no paths until then. */
+/** A daemon answers on its API before it has read its configuration, but accepts no paths until then. */
 const RESTORE_AGAIN_MS = 50;
 const RESTORE_MS = 60_000;
 
@@ -21,16 +21,16 @@ const keyOf = ({ labels, nextHop }: FabricRoute): string => `${labels.join("/")}
  */
 export class BgpAnnouncer implements Announcer {
   readonly #daemon: Daemon;
-  /** What the daemon announces for us, by prefix; null when it has to be asked. */
+  /** The local announcements of the daemon, by prefix; null: unknown, they must be read from the daemon. */
   #announced: Map<string, string> | null = null;
-  /** The daemon's count of losses when it was asked. */
+  /** `lossCount` of the daemon when they were read. */
   #lossCount = -1;
   #last: Promise<unknown> = Promise.resolve();
-  /** What was asked of us and holds: what a daemon that restarted is given again. */
+  /** The announcements requested by the caller, for a daemon that has restarted. */
   readonly #wanted = new Map<string, FabricRoute>();
-  /** Whether what the daemon announced before we came counts among that: it is not asked of us again. */
+  /** Whether #wanted has the announcements found at the start, which the caller does not request again. */
   #hasAdopted = false;
-  /** What was announced or withdrawn while a list was on its way, of each list. */
+  /** Per pending list: the prefixes announced or withdrawn since it was requested. */
   readonly #meanwhile = new Set<Set<string>>();
 
   constructor(daemon: Daemon) {
@@ -63,13 +63,13 @@ export class BgpAnnouncer implements Announcer {
         if (there.length > 0) await this.#noting(there, () => this.#daemon.withdraw(there));
         for (const prefix of there) announced.delete(prefix);
       } finally {
-        // Even if the daemon cannot be told now, it is not to get these back.
+        // Even if the withdrawal fails, a restarted daemon must not get these back.
         for (const prefix of prefixes) this.#wanted.delete(prefix);
       }
     });
   }
 
-  /** Asks the daemon, whatever was known before. */
+  /** Reads the announcements from the daemon, without the cache. */
   ours(): Promise<readonly FabricRoute[]> {
     return this.#inTurn(async () => {
       const ours = await this.#daemon.ours();
@@ -79,9 +79,9 @@ export class BgpAnnouncer implements Announcer {
   }
 
   /**
-   * Asks the daemon for all paths. A prefix that we announce is always best here, so that no watch of best
-   * paths shows who else claims it. Takes seconds where there are a hundred thousand: nothing waits for it,
-   * and what is announced or withdrawn meanwhile may stand in the list or not.
+   * Requests all paths. A local path is always the best one, so a watch of best paths does not show duplicate
+   * addresses. Takes seconds for 100,000 paths: no other call waits for it, and the list may or may not have
+   * the changes made meanwhile.
    */
   async list(): Promise<Announced> {
     const meanwhile = new Set<string>();
@@ -100,8 +100,8 @@ export class BgpAnnouncer implements Announcer {
   }
 
   /**
-   * Gives a daemon that was lost what it should announce, again and again until it takes it or is lost once
-   * more.
+   * Announces everything to a daemon that was lost, and retries until it accepts or the connection is lost
+   * again.
    */
   async #restore(): Promise<void> {
     const losses = this.#daemon.lossCount;
@@ -116,14 +116,14 @@ export class BgpAnnouncer implements Announcer {
     }
   }
 
-  /** What is announced, asked anew when the daemon was lost since: it may have restarted with nothing. */
+  /** The current announcements; read again if the daemon was lost, because it may have restarted empty. */
   async #current(): Promise<Map<string, string>> {
     if (this.#announced !== null && this.#lossCount === this.#daemon.lossCount) return this.#announced;
     this.#lossCount = this.#daemon.lossCount;
     return this.#remember(await this.#daemon.ours());
   }
 
-  /** Takes what the daemon announces as all there is. */
+  /** Replaces the cache. */
   #remember(ours: readonly FabricRoute[]): Map<string, string> {
     this.#announced = new Map(ours.map(route => [route.prefix, keyOf(route)]));
     if (!this.#hasAdopted)
@@ -132,7 +132,7 @@ export class BgpAnnouncer implements Announcer {
     return this.#announced;
   }
 
-  /** The same from a list, but for the prefixes that changed `meanwhile`: what is known of them holds. */
+  /** Updates the cache from a list, except for the prefixes that changed `meanwhile`. */
   #adjust(ours: readonly FabricRoute[], meanwhile: ReadonlySet<string>): void {
     const known = this.#announced;
     if (known === null) return;
@@ -142,7 +142,7 @@ export class BgpAnnouncer implements Announcer {
     for (const [prefix, key] of listed) if (!meanwhile.has(prefix)) known.set(prefix, key);
   }
 
-  /** Lists that begin or end while it goes on do not know whether they have its prefixes. */
+  /** Notes the prefixes in all lists that are pending at the start or the end of an action. */
   async #noting(prefixes: readonly string[], act: () => Promise<void>): Promise<void> {
     const note = (): void => {
       for (const meanwhile of this.#meanwhile) for (const prefix of prefixes) meanwhile.add(prefix);
@@ -153,7 +153,7 @@ export class BgpAnnouncer implements Announcer {
 
   #inTurn<T>(body: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(body).catch((error: unknown) => {
-      // Part of it may have been taken.
+      // The daemon may have accepted a part.
       this.#announced = null;
       throw error;
     });

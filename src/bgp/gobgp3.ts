@@ -1,9 +1,9 @@
 /**
  * GoBGP 3 over gRPC: the one file that knows its API. The messages below are those of package apipb that are
- * used here, with their field numbers (gobgp.proto and attribute.proto of GoBGP 3.10); fields that nobody
- * reads are left out, which protobuf allows. GoBGP 4 renames the service and types the NLRI: it would be a
- * file of its own. GoBGP allocates no labels and programs no FIB. Not here: reconnection, and what was known
- * before.
+ * used here, with their field numbers (gobgp.proto and attribute.proto of GoBGP 3.10); fields that are
+ * not used are omitted, which protobuf allows. GoBGP 4 renames the service and types the NLRI: it would be a
+ * file of its own. GoBGP allocates no labels and programs no FIB. It does not reconnect or cache
+ * routes.
  */
 
 import { lstatSync } from "node:fs";
@@ -26,7 +26,7 @@ import {
 } from "./routing-daemon.ts";
 import type { FabricRoute } from "./types.ts";
 
-/** Any and Empty stand here under other names: names do not travel. */
+/** Any and Empty have other names here: protobuf does not encode names. */
 export const PROTO = `
 syntax = "proto3";
 package apipb;
@@ -128,21 +128,22 @@ const AFI_IP = 1;
 const ESTABLISHED = 6;
 const FILTER_BEST = 0;
 const TABLE_GLOBAL = 0;
-/** What is asked by whoever watches: the best paths as they are, then as they change. */
+/** The request of a watch: the current best paths, then their changes. */
 const BEST_PATHS = { table: { filters: [{ type: FILTER_BEST, init: true }] } };
 const ORIGIN_IGP = 0;
 /**
- * The daemon takes a message as a whole: large enough to be quick, small enough that others get their turn.
+ * Paths per message. The daemon handles a message as a unit: large ones are fast, small ones let other
+ * calls in.
  */
 const PATHS_PER_MESSAGE = 1000;
 /**
- * So many in one call, each call with its own time: a table of any size is taken, and a daemon that hangs is
- * noticed.
+ * Paths per call. Each call has its own deadline, so that a table of any size is accepted and a hanging
+ * daemon is detected.
  */
 const PATHS_PER_CALL = 10_000;
 /**
- * For a whole table or a call full of paths, and for one question. The daemon answers nothing while it is
- * busy with updates.
+ * Deadlines for a whole table or a call full of paths, and for a single request. The daemon does not answer
+ * while it handles updates.
  */
 const TABLE_MS = 120_000;
 const QUESTION_MS = 10_000;
@@ -166,7 +167,7 @@ const CHANNEL = {
   // No keepalive: the daemon ends connections that ping more often than every five minutes (too_many_pings).
 };
 
-/** What gRPC says around the reason. */
+/** The text that gRPC puts around the reason. */
 const NOISE =
   /^No connection established\. Last error: (?:Error: )?|\.? ?Resolution note:.*$|,remote_addr=\S+/g;
 
@@ -176,7 +177,7 @@ const fileOf = (address: string): string | null => /^unix:(?:\/\/)?(\/[^/].*)$/.
 const LEFT_BEHIND =
   "no process listens on the socket; a killed gobgpd has left it, and the next one cannot start";
 
-/** What is the matter with gobgpd's socket, and the remedy; null: nothing that can be seen. */
+/** A problem of gobgpd's socket with its remedy; null: none found. */
 function socketProblem(address: string, details: string): string | null {
   const path = fileOf(address);
   const code = /connect (E[A-Z]+)/.exec(details)?.[1];
@@ -190,7 +191,7 @@ function socketProblem(address: string, details: string): string | null {
   return `${LEFT_BEHIND} until you run rm ${path}`;
 }
 
-/** What gRPC said, as one line. */
+/** The gRPC error as one line. */
 function errorOf(address: string, what: string, error: Partial<StatusObject> | null): BgpError {
   const problem = socketProblem(address, error?.details ?? "");
   if (problem !== null) return new BgpError(`gobgpd at ${address}: ${problem}`);
@@ -199,7 +200,7 @@ function errorOf(address: string, what: string, error: Partial<StatusObject> | n
   return new BgpError(`gobgpd at ${address}: ${what}: ${why}${code}`);
 }
 
-/** A connection to one gobgpd, made when it is first asked and made anew when it was lost. */
+/** A connection to one gobgpd, opened by the first request and again after a loss. */
 export class Gobgp3 implements Daemon {
   readonly #client: Client;
   readonly #address: string;
@@ -243,7 +244,7 @@ export class Gobgp3 implements Daemon {
    * A path of ours is the best of its prefix, always: a watch that ends with its first answer has them all.
    */
   async ours(): Promise<readonly FabricRoute[]> {
-    // A daemon that has not read its configuration has no peers, and says nothing to whoever watches.
+    // A daemon that has not read its configuration has no peers, and sends nothing to a watch.
     if ((await this.peers()).length === 0)
       return (await this.list()).filter(({ isLocal }) => isLocal).map(({ route }) => route);
     return new Promise((resolve, reject) => {
@@ -284,10 +285,10 @@ export class Gobgp3 implements Daemon {
     this.#onBack.push(callback);
   }
 
-  /** Counts how often the connection was lost, which is all that says that the daemon may have restarted. */
+  /** Counts losses of the connection: the only sign that the daemon may have restarted. */
   #follow(): void {
     const channel = this.#client.getChannel();
-    // What was connected once is to be so again, without waiting for somebody to ask.
+    // Reconnect without waiting for the next request.
     const before = channel.getConnectivityState(this.#lossCount > 0);
     if (before === connectivityState.SHUTDOWN) return;
     channel.watchConnectivityState(before, Number.POSITIVE_INFINITY, error => {
@@ -299,7 +300,7 @@ export class Gobgp3 implements Daemon {
     });
   }
 
-  /** Whether a capability of a peer's is that it speaks our family (RFC 4760, section 8). */
+  /** Whether a capability of a peer is the announced address family (RFC 4760, section 8). */
   #isFamily({ type_url, value }: AnyMessage): boolean {
     if (type_url !== `${TYPE_URL}MultiProtocolCapability`) return false;
     const { family } = MULTI_PROTOCOL.decode(value) as unknown as {
@@ -339,7 +340,7 @@ export class Gobgp3 implements Daemon {
       throw new BgpError(`${prefix}: plain unicast carries no label, expected none of ${labels.join("/")}`);
     if (parseIpv4(nextHop) === null)
       throw new BgpError(`${prefix}: next hop "${nextHop}" is not an IPv4 address`);
-    // What a withdrawal carries as label is ignored by all who read it (RFC 8277, section 2.4).
+    // Receivers ignore the label of a withdrawal (RFC 8277, section 2.4).
     const nlri = encode(NLRI[this.#family], { labels, prefix_len: length, prefix: address });
     const attributes = [
       any("OriginAttribute", { origin: ORIGIN_IGP }),
@@ -359,7 +360,7 @@ export class Gobgp3 implements Daemon {
     }
   }
 
-  /** Gives paths to the daemon, in messages that it takes one after the other. */
+  /** Sends paths to the daemon, one message after the other. */
   #putCall(paths: readonly object[]): Promise<void> {
     const type = typeOf("AddPathStreamRequest");
     return new Promise((resolve, reject) => {
@@ -380,15 +381,14 @@ export class Gobgp3 implements Daemon {
         }
         call.end();
       };
-      // An error is told to the callback as well.
+      // The callback receives the error as well.
       call.on("error", () => undefined);
       more();
     });
   }
 
   /**
-   * Best paths of all families as they change, at first all of them; nothing is told any more once it was
-   * stopped.
+   * All best paths of all families, then their changes, until it is stopped.
    */
   #watchBest(
     onPaths: (paths: readonly PathMessage[]) => void,
@@ -429,8 +429,8 @@ export class Gobgp3 implements Daemon {
   }
 
   /**
-   * A call with many answers; `onEnd` gets null when the daemon ended it in good order. Returns what cancels
-   * it.
+   * A call with many answers; `onEnd` receives null if the daemon ended it without an error. Returns a
+   * function that cancels the call.
    */
   #stream<T>(
     method: string,
@@ -475,7 +475,7 @@ const MULTI_PROTOCOL = typeOf("MultiProtocolCapability");
 const MP_REACH = typeOf("MpReachNLRIAttribute");
 const NEXT_HOP = typeOf("NextHopAttribute");
 const ORIGINATOR = typeOf("OriginatorIdAttribute");
-/** What attributes say that we read. */
+/** The values of the attributes that are used. */
 const READERS: Readonly<Record<string, (value: Uint8Array) => { nextHop?: string; originator?: string }>> = {
   [`${TYPE_URL}MpReachNLRIAttribute`]: value => {
     const [nextHop] = (MP_REACH.decode(value) as unknown as { next_hops: string[] }).next_hops;

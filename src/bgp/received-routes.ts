@@ -1,9 +1,8 @@
 /**
- * Routes of the fabric from a routing daemon, as a table that survives the daemon: what is known stays known
- * while the daemon is away, and what did not come back is said to be gone only once the new table is
- * complete. A change is told only when it is one: the same route announced again is none. Our own
- * announcements are no routes of the fabric. Not here: what becomes of a route (flows, core), and who
- * announces ours.
+ * The routes received through a routing daemon, as a RIB that survives the daemon: known routes stay while
+ * the daemon is away, and routes that did not return are reported as gone only when the new table is
+ * complete. An unchanged route that is announced again is not a change. Local announcements are not
+ * received routes. It does not decide how a route is used (flows, core), and does not announce anything.
  */
 
 import { BgpError, type Daemon, type DaemonPath, type DaemonPeer } from "./routing-daemon.ts";
@@ -11,12 +10,14 @@ import type { FabricRoute, RouteChange, RouteSource } from "./types.ts";
 
 export interface SourceOptions {
   /**
-   * How long a table may stay incomplete for want of peers, in milliseconds. While the daemon has no session,
-   * or one that has not sent its End-of-RIB, nothing known before is said to be gone. RFC 4724 calls it the
-   * deferral timer.
+   * How long a table may stay incomplete because peers are missing, in milliseconds. While the daemon has no
+   * session, or one that has not sent its End-of-RIB, known routes are kept. RFC 4724 calls it the deferral
+   * timer.
    */
   readonly deferMs?: number;
-  /** How often the daemon must answer a question about its peers to count as alive, in milliseconds. */
+  /**
+   * Interval at which the list of peers is requested, as a check that the daemon answers, in milliseconds.
+   */
   readonly heartbeatMs?: number;
 }
 
@@ -24,16 +25,20 @@ const DEFER_MS = 120_000;
 const HEARTBEAT_MS = 5000;
 const RETRY_MS = [20, 50, 100, 200, 500, 1000];
 const ASK_AGAIN_MS = 100;
-/** A daemon that starts has no peers until it has read its configuration: only what stays so has none. */
+/**
+ * A starting daemon has no peers until it has read its configuration: wait before concluding that it has
+ * none.
+ */
 const NO_PEERS_MS = 2000;
 /**
- * A peer without graceful restart sends no End-of-RIB: it has ended when it has sent nothing new for so long.
+ * A peer without graceful restart sends no End-of-RIB: its table is complete after this time without a
+ * change.
  */
 const QUIET_MS = 1000;
 
 type OnChanges = (changes: readonly RouteChange[], isComplete: boolean) => void;
 
-/** Whether two routes are the same to those who forward by them. */
+/** Whether two routes lead to the same forwarding. */
 export function isSameRoute(one: FabricRoute, other: FabricRoute): boolean {
   return (
     one.prefix === other.prefix &&
@@ -49,33 +54,33 @@ export class BgpRoutes implements RouteSource {
   readonly #daemon: Daemon;
   readonly #deferMs: number;
   readonly #heartbeatMs: number;
-  /** Best path of each prefix, as last told. */
+  /** Best path of each prefix, as last reported. */
   readonly #known = new Map<string, FabricRoute>();
   #onChanges: OnChanges = () => undefined;
   #onLost: (error: Error) => void = () => undefined;
   #stopWatch: () => void = () => undefined;
-  /** Changes not yet told, by prefix; the last one counts. */
+  /** Changes not yet reported, by prefix; the last one counts. */
   #pending = new Map<string, RouteChange>();
   /**
-   * Prefixes said to be withdrawn, until it is certain that the daemon did not say so because it is ending.
+   * Withdrawn prefixes, until it is certain that the daemon did not withdraw them because it is ending.
    */
   readonly #doubtful = new Map<string, number>();
-  /** Counts withdrawals, so that those that came before a question are known from later ones. */
+  /** Counts withdrawals, to tell those before a request from later ones. */
   #withdrawalCount = 0;
   #hasPeers = false;
   #isAsking = false;
   /**
-   * False while the daemon's table is not to be trusted: what is missing in it may only not have come yet.
+   * False while the daemon's table may be incomplete: a missing route may arrive later.
    */
   #isWhole = false;
   #isCompleting = false;
   #flushing: NodeJS.Immediate | null = null;
   #timers = new Set<NodeJS.Timeout>();
   #attempt = 0;
-  /** Counts connections, so that answers for an earlier one are recognised. */
+  /** Counts connections, to recognize answers that belong to an earlier one. */
   #round = 0;
   #isClosed = false;
-  /** A loss is told once, however often the daemon is then tried in vain. */
+  /** A loss is reported once, however many attempts to reconnect fail. */
   #isLost = false;
   #isWatching = false;
 
@@ -85,15 +90,14 @@ export class BgpRoutes implements RouteSource {
     this.#heartbeatMs = heartbeatMs;
   }
 
-  /** The table as last told. */
+  /** The table as last reported. */
   get routes(): ReadonlyMap<string, FabricRoute> {
     return this.#known;
   }
 
   /**
-   * Tells changes in batches, each as soon as there is time for it: a single one at once. With the batch that
-   * completes the table come `gone` changes for all that was known before and did not come back. May be
-   * called once.
+   * Reports changes in batches; a single change at once. The batch that completes the table also has a `gone`
+   * change for each route that was known before and did not return. May be called once.
    */
   watch(onChanges: OnChanges, onLost: (error: Error) => void): void {
     if (this.#isWatching) throw new Error("BgpRoutes.watch is called once");
@@ -132,7 +136,7 @@ export class BgpRoutes implements RouteSource {
         if (now.length > 0) this.#hasPeers = true;
         isSoNow = settled.accepts(now);
       }
-      // Paths that came before the End-of-RIB may still be on their way to us; a new table has them all.
+      // Paths before the End-of-RIB may still be in transit to this process; a new table has them all.
       this.#stopWatch();
       this.#watchFrom(round, true);
     } catch (error) {
@@ -140,7 +144,7 @@ export class BgpRoutes implements RouteSource {
     }
   }
 
-  /** Begins a watch; its first answer is the whole table, which ends what was known before if `isWhole`. */
+  /** Begins a watch; its first answer is the whole table, which replaces the known one if `isWhole`. */
   #watchFrom(round: number, isWhole: boolean): void {
     let isFirst = true;
     this.#isWhole = isWhole;
@@ -171,7 +175,7 @@ export class BgpRoutes implements RouteSource {
     void this.#sleep(wait).then(() => (this.#isClosed ? undefined : this.#connect()));
   }
 
-  /** A daemon that hangs keeps its connection; it is lost all the same when it does not answer. */
+  /** A hanging daemon keeps its connection; it counts as lost if it does not answer. */
   async #beat(round: number): Promise<void> {
     const isCurrent = (): boolean => round === this.#round && !this.#isClosed;
     try {
@@ -202,7 +206,7 @@ export class BgpRoutes implements RouteSource {
         this.#pending.delete(route.prefix);
         if (this.#known.has(route.prefix)) this.#doubtful.set(route.prefix, ++this.#withdrawalCount);
       } else if (isLocal) {
-        // A prefix whose best path is ours is nowhere else, as far as forwarding goes.
+        // If the best path is local, forwarding uses no other one.
         this.#change({ type: "gone", prefix: route.prefix });
       } else this.#change({ type: "best", route });
     }
@@ -210,9 +214,9 @@ export class BgpRoutes implements RouteSource {
   }
 
   /**
-   * A daemon that is stopped withdraws all it has learnt before it ends, as does one that lost its last
-   * session for too long: that is the control plane's end and not that of the VMs. A withdrawal counts when a
-   * session is up after it.
+   * A daemon that is stopped withdraws all received routes before it ends, as does one without a session
+   * for too long: the control plane ends then, but the VMs do not. A withdrawal counts if a session is up
+   * after it.
    */
   async #confirm(round: number): Promise<void> {
     this.#isAsking = true;
@@ -250,7 +254,7 @@ export class BgpRoutes implements RouteSource {
   }
 
   /**
-   * Tells what has gathered once all that lies in the socket's buffer was read: nothing waits for a timer.
+   * Reports the collected changes when the socket's buffer has been read, without a timer.
    */
   #flushSoon(): void {
     this.#flushing ??= setImmediate(() => {
@@ -278,15 +282,15 @@ export class BgpRoutes implements RouteSource {
 }
 
 /**
- * Decides whether the daemon's table can be taken for the whole truth: it has a session, and every session
- * that is up has ended its table, or has been quiet. A peer that is down is not waited for while another is
- * up: reflectors know the same.
+ * Decides whether the daemon's table is complete: it has a session, and every session that is up has sent its
+ * End-of-RIB or no changes for some time. While another peer is up, it does not wait for a peer that is down,
+ * because all reflectors have the same routes.
  */
 class Settled {
   readonly #end: number;
   /** Since when there is no peer. */
   #start = performance.now();
-  /** Since when a peer has sent no more paths than so many. */
+  /** Per peer: its number of paths, and since when that number is unchanged. */
   readonly #quiet = new Map<string, { count: number; since: number }>();
 
   constructor(deferMs: number) {
