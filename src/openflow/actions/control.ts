@@ -84,7 +84,7 @@ export const meter: ActionEntry<ActionOf<"meter">> = {
   recirculates: true,
   freezing: "alone",
   support: "unknown",
-  docs: ["Drops by rate. Later actions are executed for a packet that passes."],
+  docs: ["Drops by rate. Later actions are executed if the packet passes."],
 };
 
 function parseConjunction(context: ActionReading, pair: Pair): Action {

@@ -466,7 +466,8 @@ export const set: ActionEntry<SetAction> = {
     [
       "Ignored if the packet does not have the field. Unknown: tun_metadata and NSH; a change of ARP or of",
       "labels that are cut short, where Open vSwitch writes beyond the end of the packet; a change of IP",
-      "headers that Open vSwitch looks for in the wrong place (pushed labels behind LLC/SNAP, label stacks of zeros).",
+      "headers that Open vSwitch looks for in the wrong place (pushed labels behind LLC/SNAP, label stacks",
+      "of zeros).",
     ].join(" "),
   ],
   settings: action => {

@@ -64,8 +64,8 @@ export const resubmit: ActionEntry<ActionOf<"resubmit">> = {
   support: "executed",
   docs: [
     [
-      "At most 64 levels, 4096 lookups and 64 kB of stack; beyond these the frame and its outputs are dropped,",
-      "which is unknown after two recirculations.",
+      "At most 64 levels, 4096 lookups and 64 kB of stack. Beyond these, the frame and its outputs are",
+      "dropped, which is unknown after two recirculations.",
     ].join(" "),
     { name: "resubmit(…,ct)", support: "unknown", note: "Depends on connection tracking." },
   ],
@@ -121,8 +121,8 @@ export const group: ActionEntry<ActionOf<"group">> = {
       name: "group of type select",
       support: "unknown",
       note: [
-        "The bucket depends on a hash. In a proof, the same group at the end of both inputs counts as equal; with",
-        "later actions, or after a recirculation, it is unknown.",
+        "The bucket depends on a hash. In a proof, the same group at the end of both inputs counts as",
+        "equal; with later actions, or after a recirculation, it is unknown.",
       ].join(" "),
     },
   ],
