@@ -30,18 +30,10 @@ type Counts = Readonly<Record<Phrase, number>>;
 const NAMES = Object.keys(PHRASES) as Phrase[];
 const NONE: Counts = { "free relative": 0, "is no X": 0, "is said": 0, "would be right": 0 };
 
-/** Pages, and the folder of pages for developers, that still have some of the phrases. */
-const OLDER_PAGES = [
-  "ARCHITECTURE.md",
-  "docs/agent.md",
-  "docs/bgp.md",
-  "docs/lab.md",
-  "docs/language.md",
-  "docs/live.md",
-  "docs/performance.md",
-];
+/** Pages that still have some of the phrases. */
+const OLDER_PAGES = ["docs/agent.md", "docs/bgp.md"];
 
-const isOlder = (name: string): boolean => OLDER_PAGES.includes(name) || name.startsWith("docs/dev/");
+const isOlder = (name: string): boolean => OLDER_PAGES.includes(name);
 
 const CEILINGS: Readonly<Record<"docs" | "older docs" | "help" | "src", Counts>> = {
   docs: NONE,
