@@ -7,7 +7,7 @@
 import { Gobgp3 } from "../src/bgp/index.ts";
 import { AgentProcess, type AgentStatus } from "./agent-process.ts";
 import { Bird, Frr, missingDaemons, NODE, Speaker } from "./daemons.ts";
-import type { Lab } from "./lab.ts";
+import type { Engine } from "./engines.ts";
 import { LabError, type Machine, until } from "./machine.ts";
 import * as plan from "./plan.ts";
 import { RouterRoutes } from "./router-routes.ts";
@@ -32,9 +32,20 @@ export async function whyNoAgents(): Promise<string | null> {
   return missing === "" ? null : `not installed: ${missing}`;
 }
 
+/** What the control plane uses of its lab. */
+export interface ControlledLab {
+  readonly machine: Machine;
+  readonly vms: readonly plan.Vm[];
+  readonly control: ControlPlane | null;
+  /** Folder of the captures; null: none. */
+  readonly captures: string | null;
+  engine(name: string): Engine;
+  intentOf(name: string): string;
+}
+
 /** Daemons and agents of one lab. */
 export class ControlPlane {
-  readonly lab: Lab;
+  readonly lab: ControlledLab;
   /** All traffic between the reflector, the hypervisors and the router passes here. */
   readonly capturePoint = { node: NODE, name: BRIDGE };
   readonly reflector: Speaker;
@@ -47,7 +58,7 @@ export class ControlPlane {
   frr!: Frr;
   #routes: RouterRoutes | null = null;
 
-  private constructor(lab: Lab) {
+  private constructor(lab: ControlledLab) {
     this.lab = lab;
     const { machine } = lab;
     const { reflector, router, border } = plan.SPEAKERS;
@@ -66,7 +77,7 @@ export class ControlPlane {
   }
 
   /** Starts all daemons and agents, and waits until all have every VM on a layer-3 path. */
-  static async start(lab: Lab): Promise<ControlPlane> {
+  static async start(lab: ControlledLab): Promise<ControlPlane> {
     await addManagementNetwork(lab.machine);
     const control = new ControlPlane(lab);
     try {
@@ -204,7 +215,7 @@ export class ControlPlane {
 }
 
 /** The control plane of a lab that has one. */
-export function controlOf(lab: Lab): ControlPlane {
+export function controlOf(lab: ControlledLab): ControlPlane {
   if (lab.control === null) throw new LabError("this lab has no agents");
   return lab.control;
 }

@@ -7,21 +7,31 @@ import { ioMessage, Sink } from "../capture/index.ts";
 import { formatDiagnostic } from "../errors/index.ts";
 import { type Intent, loadIntent } from "../intent/index.ts";
 import { type Palette, palette, visible, visibleLine } from "../report/index.ts";
-import type { Command } from "./command.ts";
 import { ClosedPipe, UsageError, UserError } from "./errors.ts";
-import type { Parsed } from "./parse.ts";
 import { isColored, type Stream } from "./terminal.ts";
 
 export type Format = "text" | "json" | "ndjson";
 
+/** Parsed options: text for those with a value, a list for repeatable ones, true for switches. */
+export interface Parsed {
+  readonly values: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
+  readonly positionals: readonly string[];
+}
+
+/** What a context knows of its command. */
+interface NamedOptions {
+  readonly name: string;
+  readonly options: readonly { readonly name: string; readonly short?: string; readonly value?: string }[];
+}
+
 export class Context {
-  readonly command: Command;
+  readonly command: NamedOptions;
   readonly positionals: readonly string[];
   readonly format: Format;
   readonly isQuiet: boolean;
   readonly #values: Parsed["values"];
 
-  constructor(command: Command, parsed: Parsed) {
+  constructor(command: NamedOptions, parsed: Parsed) {
     this.command = command;
     this.#values = parsed.values;
     this.positionals = parsed.positionals;

@@ -5,14 +5,8 @@
  */
 import { parseArgs } from "node:util";
 import type { Command, Run } from "./command.ts";
-import type { Context } from "./context.ts";
+import type { Context, Parsed } from "./context.ts";
 import { UsageError } from "./errors.ts";
-
-/** Parsed options: text for those with a value, a list for repeatable ones, true for switches. */
-export interface Parsed {
-  readonly values: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
-  readonly positionals: readonly string[];
-}
 
 /** Parses the words behind the command's name. Throws UsageError. */
 export function parse(command: Command, args: readonly string[]): Parsed {

@@ -7,7 +7,13 @@
 import * as abi from "../../assembly/abi.ts";
 import { UserError } from "../errors/index.ts";
 import type { Intent, NextHop, Path, Routes } from "../intent/index.ts";
-import type { Core } from "./core.ts";
+import type { CoreExports } from "./load.ts";
+
+/** What packing uses of a core. */
+export interface Tables {
+  readonly exports: CoreExports;
+  readonly words: Uint32Array;
+}
 
 export const FLAGS: Record<Path, number> = {
   l2: abi.FLAG_L2_IN,
@@ -48,7 +54,7 @@ export interface RouteEdit {
 }
 
 /** Replaces all tables. Until the last step frames see the old ones; an error leaves those in force. */
-export function pack(core: Core, intent: Intent): void {
+export function pack(core: Tables, intent: Intent): void {
   const { exports } = core;
   const { routes } = intent;
   let exact = 0;
@@ -81,7 +87,7 @@ export function portsInOrder(
   return [intent.uplink, ...intent.vms].toSorted((a, b) => a.ofport - b.ofport);
 }
 
-function packPorts(core: Core, intent: Intent): void {
+function packPorts(core: Tables, intent: Intent): void {
   const flags = new Map<number, number>([[intent.uplink.ofport, abi.FLAG_UPLINK]]);
   for (const vm of intent.vms) flags.set(vm.ofport, FLAGS[vm.path]);
   for (const [index, { ofport, mac, mtu }] of portsInOrder(intent).entries()) {
@@ -90,7 +96,7 @@ function packPorts(core: Core, intent: Intent): void {
   }
 }
 
-function packHosts(core: Core, intent: Intent): void {
+function packHosts(core: Tables, intent: Intent): void {
   const owners = intent.vms.flatMap(({ addresses, ofport }) =>
     addresses.map((address): [number, number] => [address, ofport]),
   );
@@ -101,7 +107,7 @@ function packHosts(core: Core, intent: Intent): void {
  * Gives addresses to the VMs at these ports, in order; null takes one away. Throws at the first that fails.
  */
 export function editHosts(
-  core: Core,
+  core: Tables,
   edits: readonly (readonly [address: number, ofport: number | null])[],
 ): void {
   const { words } = core;
@@ -121,7 +127,7 @@ export function editHosts(
  * Fills in a next hop: label stack entries with S on the innermost only and the intent's traffic class (RFC
  * 5462).
  */
-export function setNextHop(core: Core, index: number, hop: NextHop, trafficClass: number): void {
+export function setNextHop(core: Tables, index: number, hop: NextHop, trafficClass: number): void {
   const entries = hop.labels.map((label, depth) => {
     const bottom = depth === hop.labels.length - 1 ? 0x100 : 0;
     return ((label << 12) | (trafficClass << 9) | bottom) >>> 0;
@@ -131,7 +137,7 @@ export function setNextHop(core: Core, index: number, hop: NextHop, trafficClass
   must(core.exports.setNextHop(index, via, entries.length, first, second, third), LIMITS.nextHops);
 }
 
-function packRoutes(core: Core, routes: Routes): void {
+function packRoutes(core: Tables, routes: Routes): void {
   for (let first = 0; first < routes.count; first += abi.MAX_EDITS) {
     const count = Math.min(abi.MAX_EDITS, routes.count - first);
     stage(core, count, index => {
@@ -142,7 +148,7 @@ function packRoutes(core: Core, routes: Routes): void {
 }
 
 /** Applies edits in order. Throws at the first that fails, those before it being done. */
-export function editRoutes(core: Core, edits: readonly RouteEdit[]): void {
+export function editRoutes(core: Tables, edits: readonly RouteEdit[]): void {
   for (let first = 0; first < edits.length; first += abi.MAX_EDITS) {
     const count = Math.min(abi.MAX_EDITS, edits.length - first);
     stage(core, count, index => {
@@ -156,12 +162,12 @@ export function editRoutes(core: Core, edits: readonly RouteEdit[]): void {
  * Applies route edits: `count` rows of prefix, length and next hop (REMOVE: none) from word `first` of
  * `rows` on.
  */
-export function editRouteRows(core: Core, rows: Uint32Array, first: number, count: number): void {
+export function editRouteRows(core: Tables, rows: Uint32Array, first: number, count: number): void {
   core.words.set(rows.subarray(first, first + count * ROUTE_WORDS), abi.STAGING >>> 2);
   applied(core, core.exports.applyRoutes(count), count, LIMITS.routes);
 }
 
-function stage(core: Core, count: number, row: (index: number) => [number, number, number]): void {
+function stage(core: Tables, count: number, row: (index: number) => [number, number, number]): void {
   const { words } = core;
   let at = abi.STAGING >>> 2;
   for (let index = 0; index < count; index++, at += ROUTE_WORDS) {
@@ -173,7 +179,7 @@ function stage(core: Core, count: number, row: (index: number) => [number, numbe
   applied(core, core.exports.applyRoutes(count), count, LIMITS.routes);
 }
 
-function applied(core: Core, done: number, wanted: number, limit: string): void {
+function applied(core: Tables, done: number, wanted: number, limit: string): void {
   if (done < wanted) must(core.exports.status(), limit);
 }
 

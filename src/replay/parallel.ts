@@ -9,8 +9,8 @@ import { Worker } from "node:worker_threads";
 import * as abi from "../../assembly/abi.ts";
 import { type Core, imageOf } from "../core/index.ts";
 import { ReplayError } from "./errors.ts";
+import type { Interruption } from "./interruption.ts";
 import { type Position, runChunk, Shared, usedPages, type WorkerFiles } from "./parallel-worker.ts";
-import type { Interruption } from "./replay.ts";
 import type { WorkerSetup } from "./worker-thread.ts";
 
 /** Smaller captures are faster on one core: starting a second one takes as long as replaying 50 MB. */

@@ -10,6 +10,7 @@ import type { Intent } from "../intent/index.ts";
 import type { CachingInterpreter } from "../openflow/index.ts";
 import { Against, type AgainstResult } from "./compare-flows.ts";
 import type { Damage, Input } from "./input.ts";
+import type { Interruption } from "./interruption.ts";
 import { isPcapName, Output, setReasonComments } from "./output.ts";
 import { checkOutputNames } from "./output-names.ts";
 import { MIN_BYTES, mayUseTwo, runParallel, SecondCore } from "./parallel.ts";
@@ -44,12 +45,6 @@ export interface ReplayOptions {
   readonly second?: SecondCore | undefined;
   /** Called with the progress so far, after each event. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
-}
-
-export interface Interruption {
-  readonly signal: AbortSignal;
-  /** A promise to await when signals must be let through, else null. */
-  turn(): Promise<void> | null;
 }
 
 export interface Progress {

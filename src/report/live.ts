@@ -2,7 +2,15 @@
  * The report of live ports, as text for a terminal and as JSON: totals at the end, and a page with rates
  * while the ports run. Pure functions of plain data.
  */
-import { againstJson, againstText, dropsOf, outputsOf, type ReplayReport, repliesOf } from "./replay.ts";
+import {
+  againstJson,
+  againstText,
+  dropsOf,
+  outputsByPort,
+  outputsOf,
+  type ReplayReport,
+  repliesOf,
+} from "./replay.ts";
 import { bar, count as n, type Palette, table } from "./text.ts";
 
 /** A port and its device. */
@@ -50,9 +58,7 @@ export interface LiveCapture {
 
 /** One line of JSON, no line end. `isLast` is false for the lines while it runs. */
 export function liveJson(report: LiveReport, isLast = true): string {
-  const outputs = report.ports
-    .filter(({ txFrames }) => txFrames > 0)
-    .map(({ port, txFrames }) => [port, txFrames]);
+  const outputs = outputsByPort(report.ports);
   return JSON.stringify({
     type: "live",
     schema: 1,

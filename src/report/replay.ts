@@ -81,11 +81,16 @@ export function dropsOf(report: ReplayReport): number {
   return [...report.drops.values()].reduce((sum, frames) => sum + frames, 0);
 }
 
+/** `outputs` of the JSON: frames by port number, ports without any left out. */
+export function outputsByPort(
+  ports: readonly { readonly port: number; readonly txFrames: number }[],
+): [port: number, frames: number][] {
+  return ports.filter(({ txFrames }) => txFrames > 0).map(({ port, txFrames }) => [port, txFrames]);
+}
+
 /** The JSON object of docs' contract: one line, no line end. */
 export function replayJson(report: ReplayReport): string {
-  const outputs = report.ports
-    .filter(({ txFrames }) => txFrames > 0)
-    .map(({ port, txFrames }) => [port, txFrames]);
+  const outputs = outputsByPort(report.ports);
   return JSON.stringify({
     type: "replay",
     schema: 1,

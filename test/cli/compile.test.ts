@@ -89,8 +89,8 @@ test("bad input: the intent's errors as check prints them, nothing on standard o
       assert.equal(folder.names(), ["bad.yaml", "hv.yaml"]);
       assert.is(folder.run(["compile", "none.yaml"]).stderr, folder.run(["check", "none.yaml"]).stderr);
       failsWith(folder.run(["compile"]), "slash32 compile INTENT");
-      failsWith(folder.run(["compile", "hv.yaml", "hv.yaml"]), "needs one intent");
-      failsWith(folder.run(["compile", "hv.yaml", "-n", "hv.yaml"]), "needs one intent");
+      failsWith(folder.run(["compile", "hv.yaml", "hv.yaml"]), "expected one intent, got 2");
+      failsWith(folder.run(["compile", "hv.yaml", "-n", "hv.yaml"]), "expected one intent, got 2");
       failsWith(folder.run(["compile", "hv.yaml", "--format", "xml"]), "text, json, ndjson");
       failsWith(
         folder.run(["compile", "hv.yaml", "-w", "hv.yaml"]),

@@ -140,9 +140,9 @@ test("hex that is none", () =>
   inFolder({}, folder => {
     failsWith(traceHex(folder, "tap101", GUEST.slice(1)), "119 hex digits", "two digits");
     failsWith(traceHex(folder, "tap101", `${GUEST.slice(2)}zz`), '"z" is not a hex digit');
-    failsWith(traceHex(folder, "tap101", "good.pcap"), "no hex digit");
+    failsWith(traceHex(folder, "tap101", "good.pcap"), "is not a hex digit");
     const ran = traceHex(folder, "tap101", GUEST, "xyz");
-    failsWith(ran, "no hex digit");
+    failsWith(ran, '"x" is not a hex digit');
     assert.is(ran.stdout, "", "all frames are read before the first is answered");
     failsWith(traceHex(folder, "tap101", `0000   ${GUEST.match(/../g)!.join(" ")}`), "offset");
   }));
@@ -168,7 +168,7 @@ test("malformed frames and unknown ports are verdicts", () =>
       assert.equal(reasons(port, GUEST), [["drop", "unknown-port"]]);
     failsWith(traceHex(folder, "tap9", GUEST), '"tap9" is not a port of the intent', "uplink0");
     failsWith(traceHex(folder, "-1", GUEST), "--in-port=");
-    failsWith(traceHex(folder, "4294967296", GUEST), "no port");
+    failsWith(traceHex(folder, "4294967296", GUEST), "is not a port of the intent");
   }));
 
 test("a TTL that ends asks the controller, as Open vSwitch does", () =>

@@ -50,7 +50,7 @@ const CANARIES: readonly Canary[] = [
   },
   {
     title: "a part of an outcome for --ignore, which no report explains",
-    file: "src/verify/product/compare-outputs.ts",
+    file: "src/verify/product/event-order.ts",
     find: '"sample", "order"] as const',
     replace: '"sample", "order", "canary"] as const',
     where: "src/cli/verify-report.ts",

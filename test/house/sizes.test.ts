@@ -88,19 +88,22 @@ function circles(sources: readonly SourceText[]): string[] {
   return found;
 }
 
-/** What a line contributes to a comparison of files; empty: nothing (comments, imports, brackets alone). */
-function meat(line: string): string {
+/** Fields, parameters, members of unions and labels of cases; rows of tables of data, which are alike by their nature. */
+const DECLARATION = /^(?:(?:readonly )?[\w#]+\??: [^(){}]*[,;]|\| "\w+"|case [^:]+:)$/;
+
+/** What a line contributes to a comparison of files: its text, or nothing for comments and declarations. */
+function logicOf(line: string): string {
   const text = line.trim().replace(/\s+/g, " ");
-  return /^(?:\/\/|\/?\*)/.test(text) || !/\w/.test(text) ? "" : text;
+  return /^(?:\/\/|\/?\*)/.test(text) || !/\w/.test(text) || DECLARATION.test(text) ? "" : text;
 }
 
-/** Lines of code with their numbers, without imports, which are alike wherever the same names are needed. */
+/** Lines of logic with their numbers, without imports, which are alike wherever the same names are needed. */
 function codeLines(text: string): { line: number; text: string }[] {
   const isImport = /^(?:import|export)\b[^;]*?from "[^"]*";/gm;
   const blank = text.replace(isImport, statement => statement.replace(/[^\n]/g, ""));
   return blank
     .split("\n")
-    .map((line, index) => ({ line: index + 1, text: meat(line) }))
+    .map((line, index) => ({ line: index + 1, text: logicOf(line) }))
     .filter(({ text: kept }) => kept !== "");
 }
 

@@ -304,7 +304,7 @@ test("a dump with an error, an empty one, outputs that would replace inputs", ()
   assert.match(against(box, "--diff", "in.pcapng").stderr, /in\.pcapng: is also being read/);
   assert.match(
     against(box, "-w", "x.pcapng", "--diff", "x.pcapng").stderr,
-    /standard output is given twice, for -w and --diff/,
+    /--diff x\.pcapng: the file is also being written; choose another output/,
   );
   assert.match(box.replay(["-r", "in.pcapng", "--diff", "x"]).stderr, /--diff requires --against FLOWS/);
 });

@@ -128,6 +128,8 @@ export function applyHeaderAction(packet: Packet, action: HeaderAction): void {
     case "truncate":
       packet.cutBytes = Math.max(0, packet.bytes.length - Math.max(14, action.maxBytes));
       return;
+    default:
+      unreachable(action);
   }
 }
 

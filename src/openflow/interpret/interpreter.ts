@@ -4,6 +4,7 @@
  * result out, and after a recirculation, again. It never guesses: what depends on more than
  * flows and frame is *unknown*, what depends on the order in which flows were installed is *ambiguous*.
  */
+import { unreachable } from "../../wire/index.ts";
 import type { Flow } from "../ast.ts";
 import type { FlowColumns } from "../columnar/dump.ts";
 import { KEY, KEY_WORDS } from "../flow-key.ts";
@@ -252,14 +253,30 @@ export class Interpreter {
         case "clone":
           this.#execute(outcome, packet.clone(), action.actions, inPort, depth, translation);
           break;
-        default: {
+        case "set_ethernet":
+        case "set_ipv4":
+        case "set_ipv6":
+        case "set_arp":
+        case "set_ports":
+        case "set_icmp":
+        case "set_nd":
+        case "set_nd_extensions":
+        case "set_mpls":
+        case "push_mpls":
+        case "pop_mpls":
+        case "push_vlan":
+        case "pop_vlan":
+        case "truncate": {
           const trouble = troubleOf(packet, action);
           if (trouble !== null) {
             outcome.unknown.push({ feature: trouble, line: lastLine(translation) });
             return;
           }
           applyHeaderAction(packet, action);
+          break;
         }
+        default:
+          unreachable(action);
       }
     }
   }

@@ -45,6 +45,13 @@ export function translate(
   return new Pass(rules, key, scratch, watcher).run(thaw);
 }
 
+/** The limit of a pass that another lookup would exceed; null: none. */
+function limitReached(depth: number, lookups: number, stackBytes: number): string | null {
+  if (depth >= MAX_DEPTH) return `over ${MAX_DEPTH} levels of resubmit`;
+  if (lookups >= MAX_LOOKUPS) return `over ${MAX_LOOKUPS} resubmits`;
+  return stackBytes >= MAX_STACK_BYTES ? "over 64 kB of stack" : null;
+}
+
 class Pass {
   readonly #rules: Ruleset;
   readonly #key: TrackedKey;
@@ -95,10 +102,11 @@ class Pass {
   #finish(): void {
     if (this.#outcome.isStopped()) return;
     if (!this.#freezer.isFreezing) this.#runActionSet();
-    if (this.#freezer.isFreezing) this.#finishFreezing();
+    this.#finishFreezing();
   }
 
   #finishFreezing(): void {
+    if (!this.#freezer.isFreezing) return;
     const { stack } = this.#changes;
     this.#freezer.finish(this.#key, this.#emitter, this.#outcome, stack, this.#actionSet.steps);
   }
@@ -180,9 +188,20 @@ class Pass {
       case "unroll":
         this.#table = step.table;
         return false;
-      default:
+      case "set":
+      case "move":
+      case "push":
+      case "pop":
+      case "push_vlan":
+      case "pop_vlan":
+      case "push_mpls":
+      case "pop_mpls":
+      case "set_queue":
+      case "pop_queue":
         this.#changes.run(step);
         return false;
+      default:
+        return unreachable(step);
     }
   }
 
@@ -198,9 +217,8 @@ class Pass {
 
   /** False, with an error, when there have been too many lookups or too much on the stack. */
   #mayLookUp(line: number): boolean {
-    if (this.#depth >= MAX_DEPTH) this.#outcome.error = `over ${MAX_DEPTH} levels of resubmit`;
-    else if (this.#lookups >= MAX_LOOKUPS) this.#outcome.error = `over ${MAX_LOOKUPS} resubmits`;
-    else if (this.#changes.stackBytes >= MAX_STACK_BYTES) this.#outcome.error = "over 64 kB of stack";
+    const limit = limitReached(this.#depth, this.#lookups, this.#changes.stackBytes);
+    if (limit !== null) this.#outcome.error = limit;
     else if (this.#emitter.actionBytes > MAX_ACTION_BYTES)
       this.#outcome.giveUp("about 64 kB of datapath actions", line);
     else return true;
@@ -261,12 +279,7 @@ class Pass {
     return false;
   }
 
-  /**
-   * A bucket that a hash says: an effect where its actions neither ask tables nor leave anything behind. For
-   * the hash Open vSwitch recirculates the packet. What was put out before is then safe from an error that
-   * comes behind the group, and labels are extracted again: only at the very end of the first pass does none
-   * of it matter.
-   */
+  /** A bucket that a hash chooses: an effect if no later step depends on it (endsHere). */
   #selectGroup({ buckets, text }: GroupEntry, line: number, isLast: boolean): void {
     if (isLast && !this.#isThawed && buckets.every(({ steps }) => steps.every(endsHere)))
       this.#emitter.effect(putsOut("select group", line, text));
@@ -300,7 +313,7 @@ class Pass {
     this.#depth--;
     this.#origin = (origin & ~ORIGIN.set) | (this.#origin & ORIGIN.set);
     if (this.#outcome.isUndecided()) return;
-    if (this.#freezer.isFreezing) this.#finishFreezing();
+    this.#finishFreezing();
     key.flow = flow;
     key.wasMpls = wasMpls;
     this.#isOver = false;
@@ -363,7 +376,12 @@ function find(rules: Ruleset, { flow, reads }: TrackedKey, table: number, inPort
   flow[KEY.tpDst] = dst;
 }
 
-/** Whether a step asks neither a table nor a group, so that its text says all it does. */
+/**
+ * Whether a step asks neither a table nor a group, so that its text says all it does. A select group of such
+ * steps is compared by its text, but only at the very end of the first pass: for the hash Open vSwitch
+ * recirculates the packet, so that what it put out before stays when an error comes behind the group, and
+ * labels are extracted again.
+ */
 export function endsHere(step: Step): boolean {
   switch (step.do) {
     case "resubmit":

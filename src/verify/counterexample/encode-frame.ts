@@ -21,6 +21,13 @@ const u32 = (value: number): number[] => [...u16(value >>> 16), ...u16(value)];
 const mac = (high: number, low: number): number[] => [...u16(high), ...u32(low)];
 const zeros = (count: number): number[] => Array.from({ length: count }, () => 0);
 
+/** Neighbour discovery up to the reserved word, and the target behind it (RFC 4861, 4.3 and 4.4). */
+const ndHead = (word: Word): number[] => [
+  ...[word(KEY.tpSrc), word(KEY.tpDst), 0, 0],
+  ...u32(word(KEY.ndReserved)),
+];
+const ndTarget = (word: Word): number[] => [0, 1, 2, 3].flatMap(i => u32(word(KEY.ndTarget + i)));
+
 /** Layer 4 by the last word of the format's name. */
 const LAYER_4: Readonly<Record<string, (word: Word) => number[]>> = {
   udp: word => [...u16(word(KEY.tpSrc)), ...u16(word(KEY.tpDst)), ...u16(8), 0, 0],
@@ -35,24 +42,9 @@ const LAYER_4: Readonly<Record<string, (word: Word) => number[]>> = {
   icmp: word => [word(KEY.tpSrc), word(KEY.tpDst), ...zeros(6)],
   igmp: word => [word(KEY.tpSrc), word(KEY.tpDst), 0, 0, ...u32(word(KEY.igmpGroup))],
   icmp6: word => [word(KEY.tpSrc), word(KEY.tpDst), ...zeros(6)],
-  nd: word => [
-    word(KEY.tpSrc),
-    word(KEY.tpDst),
-    0,
-    0,
-    ...u32(word(KEY.ndReserved)),
-    ...[0, 1, 2, 3].flatMap(i => u32(word(KEY.ndTarget + i))),
-    ...options(word),
-  ],
-  "nd bare": word => [
-    word(KEY.tpSrc),
-    word(KEY.tpDst),
-    0,
-    0,
-    ...u32(word(KEY.ndReserved)),
-    ...[0, 1, 2, 3].flatMap(i => u32(word(KEY.ndTarget + i))),
-  ],
-  "nd cut": word => [word(KEY.tpSrc), word(KEY.tpDst), 0, 0, ...u32(word(KEY.ndReserved))],
+  nd: word => [...ndHead(word), ...ndTarget(word), ...options(word)],
+  "nd bare": word => [...ndHead(word), ...ndTarget(word)],
+  "nd cut": ndHead,
 };
 
 /** Offset of the layer 4 checksum, and whether it covers the pseudo header (RFC 768, 9293, 4443). */
