@@ -10,9 +10,9 @@ import {
   actionsText,
   type FlowText,
   isSameFlow,
-  matchText,
   PIPELINE_ROWS,
   type PipelineFlow,
+  printedMatchText,
   printFlow,
   type Recognizer,
   type RowKind,
@@ -77,20 +77,23 @@ export class FlowEntry {
   }
 }
 
-/** The key of a flow. */
-const keyOf = (table: number, priority: number, match: string): string =>
-  `${table}/${priority}/${sortedTerms(match)}`;
+/** The starts of keys by table and priority: a dump has thousands of flows with each. */
+const keyStarts = new Map<number, string>();
 
-/** The terms of a match in order. Those of a route, which are most flows, are two and in order. */
-function sortedTerms(match: string): string {
-  const comma = match.indexOf(",");
-  if (comma < 0) return match;
-  if (match.indexOf(",", comma + 1) < 0 && match.slice(0, comma) < match.slice(comma + 1)) return match;
-  return match.split(",").sort().join(",");
+/** The key of a flow; `match` as a switch prints it. */
+function keyOf(table: number, priority: number, match: string): string {
+  const place = table * 0x10000 + priority;
+  let start = keyStarts.get(place);
+  if (start === undefined) {
+    start = `${table}/${priority}/`;
+    keyStarts.set(place, start);
+  }
+  return start + match;
 }
 
 /** The key of a typed flow. */
-export const keyOfFlow = (flow: PipelineFlow): string => keyOf(flow.table, flow.priority, matchText(flow));
+export const keyOfFlow = (flow: PipelineFlow): string =>
+  keyOf(flow.table, flow.priority, printedMatchText(flow));
 
 /** The entry of a flow as slash32 makes it. */
 export const entryOf = (flow: PipelineFlow, tag = ""): FlowEntry =>
@@ -127,12 +130,11 @@ export function entryOfText(
 ): FlowEntry {
   const { cookie, table, priority, match, actions, kind, owner } = raw;
   const printed = keyOf(table, priority, match);
-  const same = kind === null ? null : sameAsKnown(raw, printed, tag, known);
+  const same = kind === null || known.size === 0 ? null : sameAsKnown(raw, printed, tag, known);
   if (same !== null) return same;
   const found = kind === null ? null : recognizer.recognize(raw, { kind, owner });
-  // A match with hex numbers may be spelt differently from a desired one.
-  const key = found === null || !match.includes("0x") ? null : keyOfFlow(found.flow);
-  if (found?.isExact) return new FlowEntry(key ?? printed, found.flow, null, tag);
+  if (found?.isExact)
+    return new FlowEntry(found.isPrinted ? printed : keyOfFlow(found.flow), found.flow, null, tag);
   const kept = { cookie, table, priority, match, actions, kind, owner };
   if (found !== null) return new FlowEntry(keyOfFlow(found.flow), found.flow, kept, tag);
   // A flow in a place of the pipeline may obstruct one of ours under another spelling.

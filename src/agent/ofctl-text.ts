@@ -37,7 +37,7 @@ export function readLine(line: string): DumpedFlow | null {
     cookie,
     match,
     actions: lowered(actions),
-    extras: extras.replace(AGES, "").trim(),
+    extras: extras === "" ? "" : extras.replace(AGES, "").trim(),
     kind: ownership?.kind ?? null,
     owner: ownership?.owner ?? 0,
   };

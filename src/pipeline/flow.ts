@@ -203,6 +203,11 @@ export function matchText(flow: PipelineFlow): string {
   return fill(flow.row.matchParts, flow);
 }
 
+/** The same as a switch prints it: `arp,in_port=1`. */
+export function printedMatchText(flow: PipelineFlow): string {
+  return fill(flow.row.printedParts, flow);
+}
+
 /** The actions of routes by next hop, for the hypervisor that asked last: many routes share one. */
 const routeActions = new WeakMap<NextHop, { readonly hypervisor: Hypervisor; readonly text: string }>();
 

@@ -15,6 +15,7 @@ export {
   type PipelineFlow,
   type PrintedFlow,
   pipelineFlow,
+  printedMatchText,
   printFlow,
   ruleText,
 } from "./flow.ts";

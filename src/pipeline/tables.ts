@@ -58,6 +58,8 @@ export interface PipelineRow {
   readonly terms: readonly Term[];
   /** The templates as text, word, text, word, … text. */
   readonly matchParts: readonly string[];
+  /** The match with its conditions in the order in which a switch prints them. */
+  readonly printedParts: readonly string[];
   readonly actionParts: readonly string[];
   /** The words of the match, and those of match and actions. */
   readonly matchWords: ReadonlySet<Word>;
@@ -146,9 +148,23 @@ function termOf(condition: string): Term {
   return { field, text: word === undefined ? value : null, word: word ?? null };
 }
 
+/** The fields of the pipeline in the order of match_format() in Open vSwitch's lib/match.c. */
+const PRINT_ORDER =
+  "ip arp mpls in_port vlan_tci dl_src dl_dst nw_src nw_dst arp_spa arp_tpa arp_op arp_sha mpls_label mpls_bos";
+const PRINT_RANK: ReadonlyMap<string, number> = new Map(
+  PRINT_ORDER.split(" ").map((field, rank) => [field, rank]),
+);
+
+function printRank(condition: string): number {
+  const rank = PRINT_RANK.get(condition.split("=", 1)[0]!);
+  if (rank === undefined) throw new Error(`internal error: no print order for ${JSON.stringify(condition)}`);
+  return rank;
+}
+
 function rowOf([table, priority, match, actions, ...kinds]: Line, index: number): PipelineRow {
   const [matchParts, actionParts] = [partsOf(match), partsOf(actions)];
   const next = /goto_table:(\d+)$/.exec(actions)?.[1];
+  const conditions = match === "" ? [] : match.split(",");
   return {
     table,
     priority,
@@ -156,8 +172,9 @@ function rowOf([table, priority, match, actions, ...kinds]: Line, index: number)
     actions,
     kinds,
     index,
-    terms: match === "" ? [] : match.split(",").map(termOf),
+    terms: conditions.map(termOf),
     matchParts,
+    printedParts: partsOf(conditions.toSorted((one, other) => printRank(one) - printRank(other)).join()),
     actionParts,
     matchWords: new Set(wordsIn(matchParts)),
     words: new Set([...wordsIn(matchParts), ...wordsIn(actionParts)]),
