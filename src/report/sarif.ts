@@ -68,7 +68,10 @@ const FIRST_WORDINGS = [
   ],
   [
     "the order of conjunction flows decides which of two flows this frame matches, and their actions differ",
-    "the order of conjunction flows decides which of two flows this frame finds, and they do different things",
+    [
+      "the order of conjunction flows decides which of two flows this frame finds,",
+      "and they do different things",
+    ].join(" "),
   ],
 ] as const;
 
