@@ -1,7 +1,7 @@
 /**
  * The way back from flow text to a flow of the pipeline: the text of a dump, compared with the templates of
  * tables.ts, whose words are read as values. The templates have one spelling, that of Open vSwitch by
- * OpenFlow 1.3. Text with another (`mod_dl_dst`, hex, another order) is parsed, printed so, and tried again. A
+ * OpenFlow 1.3. Other text (`mod_dl_dst`, hex, another order) is parsed, printed so, and tried again. A
  * flow whose cookie, match or actions are not those of exactly one row is not recognized; a flow with the
  * match of a row and other actions is recognized as `isExact: false`.
  */
@@ -75,7 +75,7 @@ const READERS: Readonly<Record<Scalar, Read>> = {
   via: readMac,
 };
 
-/** A word of a template, with the text behind it. `place`: in SCALARS; -1 for the words that are not there. */
+/** A word of a template, and the text behind it. `place`: in SCALARS; -1 for words that are not there. */
 interface Step {
   readonly word: Word;
   readonly place: number;

@@ -149,8 +149,10 @@ function termOf(condition: string): Term {
 }
 
 /** The fields of the pipeline in the order of match_format() in Open vSwitch's lib/match.c. */
-const PRINT_ORDER =
-  "ip arp mpls in_port vlan_tci dl_src dl_dst nw_src nw_dst arp_spa arp_tpa arp_op arp_sha mpls_label mpls_bos";
+const PRINT_ORDER = [
+  "ip arp mpls in_port vlan_tci dl_src dl_dst nw_src nw_dst",
+  "arp_spa arp_tpa arp_op arp_sha mpls_label mpls_bos",
+].join(" ");
 const PRINT_RANK: ReadonlyMap<string, number> = new Map(
   PRINT_ORDER.split(" ").map((field, rank) => [field, rank]),
 );
