@@ -59,7 +59,7 @@ function resultOf(finding: Finding, name: string): object {
 }
 
 /** How names begin, and how they began when `slash32/v1` was defined. */
-const FIRST_WORDINGS = [
+const FIRST_WORDINGS: readonly (readonly [now: string, first: string])[] = [
   ["b has an output that a lacks", "b puts out what a does not"],
   ["b lacks an output that a has", "b does not put out what a does"],
   [
@@ -68,12 +68,10 @@ const FIRST_WORDINGS = [
   ],
   [
     "the order of conjunction flows decides which of two flows this frame matches, and their actions differ",
-    [
-      "the order of conjunction flows decides which of two flows this frame finds,",
+    "the order of conjunction flows decides which of two flows this frame finds, " +
       "and they do different things",
-    ].join(" "),
   ],
-] as const;
+];
 
 /**
  * The name whose hash is the fingerprint. One that changed with the wording would close every open alert
