@@ -54,7 +54,7 @@ const SUBJECTS: readonly MemoryKind[] = ["inbound", "outbound", "mix"];
 const WITHOUT = "the same without counting";
 
 export async function countingRow(effort: Effort): Promise<Section> {
-  const title = "In memory, what counters cost";
+  const title = "In memory, cost of counters";
   if (!isCheckout) {
     return {
       title,

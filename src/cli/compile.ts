@@ -18,6 +18,8 @@ export function compile(context: Context): number {
   for (const error of errors) say(formatDiagnostic(error));
   if (!context.isQuiet) for (const warning of warnings) say(`${formatDiagnostic(warning)} (warning)`);
   if (intent === null) return 1;
+  // Before there is a file: from here on a signal is answered by removing it.
+  work.begin();
   const sink = new Sink(context.text("write") ?? "-", FLOWS_MODE);
   try {
     writeLines(sink, LINES[context.format](intent, new Flows(intent)));
@@ -50,7 +52,6 @@ const LINES: Record<Context["format"], (intent: Intent, flows: Flows) => Iterabl
 
 /** Writes all lines. A signal ends it; the caller then removes the file. Throws UserError. */
 function writeLines(sink: Sink, lines: Iterable<string>): void {
-  work.begin();
   const piece = Buffer.allocUnsafe(PIECE_BYTES);
   let used = 0;
   for (const line of lines) {

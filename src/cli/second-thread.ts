@@ -50,7 +50,7 @@ export async function runInSecondThread(name: string, args: readonly string[]): 
   interruption.signal.addEventListener("abort", () => {
     Atomics.store(words, STOP, 1);
     if (Atomics.load(words, BEGUN) === 1) return;
-    say(`slash32: interrupted before anything was compared`);
+    say("slash32: interrupted before there was a result");
     // The other thread may wait for standard input, and no thread can be ended in that: the signal itself
     // ends all.
     process.kill(process.pid, interruption.name!);

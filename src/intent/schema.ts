@@ -68,6 +68,7 @@ export function jsonSchemaText(): string {
   const schema = z.toJSONSchema(intentSchema, { target: "draft-2020-12" });
   const { $schema, ...rest } = schema;
   const title = "Intent of one hypervisor";
-  const description = "What the switch of one hypervisor should do: its label, uplink, VMs and routes.";
+  const description =
+    "The desired configuration of the switch of one hypervisor: its label, uplink, VMs and routes.";
   return `${JSON.stringify({ $schema, title, description, ...rest }, null, 2)}\n`;
 }

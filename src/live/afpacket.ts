@@ -172,7 +172,7 @@ export class AfPacket implements Device {
     const { target, text } = this.spec;
     const index = interfaceIndex(target);
     if (index === 0) throw new LiveError(`${text}: there is no such interface; ip link lists them`);
-    if (!isEthernet(target)) throw new LiveError(`${text}: its frames are no Ethernet frames`);
+    if (!isEthernet(target)) throw new LiveError(`${text}: its frames are not Ethernet`);
     this.failure = null;
     this.note = null;
     this.fd = this.#socket();

@@ -110,7 +110,7 @@ function parseDevice(text: string): Omit<DeviceSpec, "isPromiscuous"> {
   const backend = BACKENDS.find(name => name === word);
   if (backend === undefined) {
     throw new LiveError(
-      `"${text}" is no device; expected tap:NAME, afpacket:IF, pcap:IF, unix:PATH or punix:PATH`,
+      `"${text}" is not a device; expected tap:NAME, afpacket:IF, pcap:IF, unix:PATH or punix:PATH`,
     );
   }
   const comma = backend === "pcap" ? rest.indexOf(",") : -1;
@@ -123,7 +123,7 @@ function parseDevice(text: string): Omit<DeviceSpec, "isPromiscuous"> {
   if (bytes === 0) throw new LiveError(`"${text}": ${what} is missing`);
   if (bytes > most) throw new LiveError(`"${text}": ${what} has at most ${most} bytes, not ${bytes}`);
   if (!isSocket && /[/\s:]/.test(target))
-    throw new LiveError(`"${text}": "${target}" is no interface's name`);
+    throw new LiveError(`"${text}": "${target}" is not an interface name`);
   return { backend, target, text, filter };
 }
 

@@ -88,7 +88,7 @@ export class PcapBridge {
     }
     if (linkType !== "ETHERNET") {
       capture.close();
-      throw new LiveError(`${device.text}: its frames are no Ethernet frames but ${linkType}`);
+      throw new LiveError(`${device.text}: its frames are not Ethernet but ${linkType}`);
     }
     const folder = mkdtempSync(join(tmpdir(), "slash32-pcap-"));
     const bridge = new PcapBridge(device, folder, capture, buffer);

@@ -123,7 +123,7 @@ export class UnixPort implements Device {
     }
     close(fd);
     const why: Record<number, string> = {
-      [ERRNO.EADDRINUSE]: "the device is busy: another program listens there, or it is no socket",
+      [ERRNO.EADDRINUSE]: "the device is busy: another program listens there, or the file is not a socket",
       [ERRNO.EACCES]: "no permission to make a socket there",
       [ERRNO.ENOENT]: "its folder does not exist",
     };

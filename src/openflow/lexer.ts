@@ -130,7 +130,7 @@ export function unquote(name: Token): string {
   try {
     return String(JSON.parse(name.text));
   } catch {
-    throw new Fault(name, `${clip(name.text)} is no quoted name: a JSON string would be`);
+    throw new Fault(name, `${clip(name.text)} is not a quoted name; expected a JSON string`);
   }
 }
 

@@ -20,8 +20,8 @@ const NAMES = [...SPELLINGS.keys(), "drop", ...RESERVED_PORTS.keys()];
 
 /** Words that a reader may take for actions. */
 const MISPLACED: ReadonlyMap<string, string> = new Map([
-  ["apply_actions", "apply_actions is what actions are without it: leave it out"],
-  ["nat", "nat stands inside of ct: ct(commit,nat(src=10.0.0.1))"],
+  ["apply_actions", "apply_actions is the default; write its actions without it"],
+  ["nat", "nat is only valid inside ct, as in ct(commit,nat(src=10.0.0.1))"],
 ]);
 
 /** The action of a pair by its spelling, with the checks that its entry states. */

@@ -171,7 +171,7 @@ export function parsePorts(
     const found = readPort(number, new Map());
     return found !== null && (found <= 0xfeff || found >= PORT.unset) ? found : null;
   };
-  const parsed = parseNames(text, file, PORT_LINE, read, "no port number: 1 to 65279 are, and LOCAL");
+  const parsed = parseNames(text, file, PORT_LINE, read, "a port number; expected 1 to 65279, or LOCAL");
   return { ...parsed, ports: parsed.names };
 }
 
@@ -189,7 +189,7 @@ export function parseTables(text: string, file = "tables"): ParsedNames {
     const found = readTableNumber(number, new Map());
     return found === 255 ? null : found;
   };
-  return parseNames(text, file, TABLE_LINE, read, "no table number: 0 to 254 are");
+  return parseNames(text, file, TABLE_LINE, read, "a table number; expected 0 to 254");
 }
 
 export interface ParsedNames {
@@ -217,7 +217,7 @@ function parseNames(
     const say = (message: string): void => {
       problems.push({ file, line, column, level: "error", message });
     };
-    if (found === null) say(`${clip(number)} is ${wrong}`);
+    if (found === null) say(`${clip(number)} is not ${wrong}`);
     else if (names.has(name) && names.get(name) !== found)
       say(`${clip(name)} is ${names.get(name)} and ${found}: a name has one number`);
     else names.set(name, found);

@@ -503,7 +503,7 @@ function checkPriority(reading: Reading, { key, spans }: MatchReading): void {
   if ((value & 0xfff) !== 0)
     throw new Fault(
       span,
-      "a VLAN priority without the presence bit 0x1000 is no match of OpenFlow 1.1 and later",
+      "a VLAN priority without the presence bit 0x1000 is not a match of OpenFlow 1.1 or later",
     );
   key.values[KEY.vlanTci] = value & 0x1fff;
   key.masks[KEY.vlanTci] = mask & 0x1fff;

@@ -107,7 +107,7 @@ function statistic(set: (stats: NonNullable<Info["stats"]>, text: string) => boo
       hardAgeSeconds: null,
     };
     if (!set(info.stats, pair.value.text))
-      reading.warn(pair.value, `${pair.key.text}=${clip(pair.value.text)} is no number and is left out`);
+      reading.warn(pair.value, `${pair.key.text}=${clip(pair.value.text)} is not a number and is ignored`);
     else reading.values.push({ span: pair.value, role: "info", field: null });
   };
 }

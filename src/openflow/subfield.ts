@@ -12,7 +12,7 @@ const SUBFIELD = /^([A-Za-z0-9_]+)(?:\[(?:(\d+)(?:\.\.(\d+))?)?\])?$/;
 export function parseSubfield(text: Token): Subfield {
   const found = text.text.length > 200 ? null : SUBFIELD.exec(text.text);
   if (found === null)
-    throw new Fault(text, `${clip(text.text)} is no field: reg0, reg0[] and reg0[0..7] are`);
+    throw new Fault(text, `${clip(text.text)} is not a field; expected reg0, reg0[] or reg0[0..7]`);
   const field = findField(found[1]!);
   if (field === undefined)
     throw new Fault(text, `there is no field ${clip(found[1]!)}${nearest(found[1]!, FIELD_NAMES)}`);

@@ -28,7 +28,7 @@ const INTEGER = /^([+-]?)(?:0[xX]([0-9a-fA-F]+)|0([0-7]*)|([1-9][0-9]*))$/;
  */
 export function readInteger(text: string, bytes: number): bigint | string {
   const found = INTEGER.exec(text);
-  if (found === null) return "is no number: 10, 0xa and 012 are";
+  if (found === null) return "is not a number; expected 10, 0xa or 012";
   const [, sign, hexadecimal, octal, decimal] = found;
   // A number of more digits than the widest field has is rejected before it costs anything.
   if (text.length > 400) return `does not fit into ${bytes} bytes`;
@@ -75,7 +75,7 @@ export function readMac(text: string): bigint | null {
 function readEthernet(text: string): Masked | string {
   const [value, mask, ...rest] = text.split("/", 3).map(readMac);
   if (rest.length > 0 || value === null || value === undefined || mask === null)
-    return "is no Ethernet address: 52:54:00:00:00:0b and 01:00:00:00:00:00/01:00:00:00:00:00 are";
+    return "is not an Ethernet address; expected 52:54:00:00:00:0b or 01:00:00:00:00:00/01:00:00:00:00:00";
   return { value, mask: mask ?? ones(48) };
 }
 
@@ -100,12 +100,13 @@ function readPrefix(text: string, bits: number): bigint | null {
 function readIpv4(text: string): Masked | string {
   const slash = text.indexOf("/");
   const value = readDotted(slash < 0 ? text : text.slice(0, slash));
-  if (value === null) return "is no IPv4 address: 203.0.113.7, 10.0.0.0/8 and 10.0.0.0/255.0.255.0 are";
+  if (value === null)
+    return "is not an IPv4 address; expected 203.0.113.7, 10.0.0.0/8 or 10.0.0.0/255.0.255.0";
   if (slash < 0) return { value, mask: ones(32) };
   const tail = text.slice(slash + 1);
   const mask = readDotted(tail) ?? readPrefix(tail, 32);
   return mask === null
-    ? "has no mask behind its slash: a length from 0 to 32 or 255.255.0.0 would be"
+    ? "lacks a mask after its slash; expected a length from 0 to 32, or 255.255.0.0"
     : { value, mask };
 }
 
@@ -142,13 +143,13 @@ export function readIpv6Address(text: string): bigint | null {
 function readIpv6(text: string, isPrinted = false): Masked | string {
   const slash = text.indexOf("/");
   const value = readIpv6Address(slash < 0 ? text : text.slice(0, slash));
-  if (value === null) return "is no IPv6 address: 2001:db8::1 and 2001:db8::/32 are";
+  if (value === null) return "is not an IPv6 address; expected 2001:db8::1 or 2001:db8::/32";
   if (slash < 0) return { value, mask: ones(128) };
   const tail = text.slice(slash + 1);
   const isAddress = !/^\d/.test(tail) || (isPrinted && tail.includes(":"));
   const mask = isAddress ? readIpv6Address(tail) : readPrefix(tail, 128);
   return mask === null
-    ? "has no mask behind its slash: a length from 0 to 128 or an address would be"
+    ? "lacks a mask after its slash; expected a length from 0 to 128, or an address"
     : { value, mask };
 }
 
@@ -239,7 +240,9 @@ const FRAGMENTS: ReadonlyMap<string, Masked> = new Map([
 ]);
 
 function readFragment(text: string): Masked | string {
-  return FRAGMENTS.get(text) ?? `is no kind of fragment: ${[...FRAGMENTS.keys()].join(", ")} are`;
+  return (
+    FRAGMENTS.get(text) ?? `is not a fragment value; expected one of ${[...FRAGMENTS.keys()].join(", ")}`
+  );
 }
 
 /** Names of the bits of a field of flags, from bit 0 on; bits without a name are reserved. */
@@ -283,7 +286,7 @@ function readFlags(text: string, format: Format, bits: number): Masked | string 
   if (text.includes("/")) {
     const pair = readIntegers(text, 4);
     if (typeof pair !== "string" && ((pair.value | pair.mask) & ~allowedFlags(format)) !== 0n)
-      return `has bits that are no flags: ${names.join(", ")} are`;
+      return `sets bits that are not flags; expected ${names.join(", ")}`;
     return pair;
   }
   let value = 0n;
@@ -291,7 +294,7 @@ function readFlags(text: string, format: Format, bits: number): Masked | string 
     const bit = flagBit(part, names);
     const number = bit >= 0 ? 1n << BigInt(bit) : readInteger(part, 8);
     if (typeof number === "string" || (number & ~allowedFlags(format)) !== 0n)
-      return `is made of no flags: ${names.join(", ")} are`;
+      return `is not a list of flags; expected ${names.join(", ")}`;
     value |= number;
   }
   return { value, mask: ones(bits) };
@@ -299,10 +302,10 @@ function readFlags(text: string, format: Format, bits: number): Masked | string 
 
 function readPacketType(text: string): Masked | string {
   const found = /^\((\d{1,5}),(0[xX][0-9a-fA-F]{1,4}|\d{1,5})\)$/.exec(text);
-  if (found === null) return "is no packet type: (0,0) for Ethernet and (1,0x800) are";
+  if (found === null) return "is not a packet type; expected (0,0) for Ethernet, or (1,0x800)";
   const [space, type] = [Number(found[1]), Number(found[2])];
   if (space > 1 || type > 0xffff || (space === 0 && type !== 0))
-    return "is not supported: (0,0) and (1,TYPE) are";
+    return "is not supported; expected (0,0) or (1,TYPE)";
   return { value: (BigInt(space) << 16n) | BigInt(type), mask: ones(32) };
 }
 
@@ -327,7 +330,7 @@ export function readValue(field: Field, text: string, ports: Names): Masked | st
     case "port": {
       const port = readPort(text, ports);
       return port === null
-        ? "is no port: a number, a name or LOCAL, IN_PORT … is"
+        ? "is not a port; expected a number, a name, or LOCAL, IN_PORT …"
         : { value: BigInt(port), mask: ones(32) };
     }
     case "tunnel flags":

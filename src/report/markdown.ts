@@ -12,7 +12,7 @@ export function* markdown(run: Findings): Generator<string> {
   const { findings } = run;
   yield `# ${plain(run.headline)}\n\n`;
   for (const fact of run.facts) yield `- ${plain(fact)}\n`;
-  if (findings.length > 0) yield "\n| | what | where |\n|---|---|---|\n";
+  if (findings.length > 0) yield "\n| | finding | where |\n|---|---|---|\n";
   for (const finding of findings) yield `${row(finding)}\n`;
   for (const [index, finding] of findings.slice(0, TOLD).entries()) {
     const body = [...bodyOf(finding, ROWS, HOW)].join("\n");

@@ -54,8 +54,35 @@ function resultOf(finding: Finding, name: string): object {
     locations: [{ physicalLocation: physical(place) }],
     relatedLocations: relatedOf(finding),
     ...(ways.some(({ steps }) => steps.length > 0) ? { codeFlows: [codeFlow(finding)] } : {}),
-    partialFingerprints: { "slash32/v1": fnv1a(`${rule}\n${name}`) },
+    partialFingerprints: { "slash32/v1": fnv1a(`${rule}\n${firstWording(name)}`) },
   };
+}
+
+/** How names begin, and how they began when `slash32/v1` was defined. */
+const FIRST_WORDINGS = [
+  ["b has an output that a lacks", "b puts out what a does not"],
+  ["b lacks an output that a has", "b does not put out what a does"],
+  [
+    "two flows of equal priority match this frame and their actions differ",
+    "two flows of one priority match this frame and do different things",
+  ],
+  [
+    "the order of conjunction flows decides which of two flows this frame matches, and their actions differ",
+    [
+      "the order of conjunction flows decides which of two flows this frame finds,",
+      "and they do different things",
+    ].join(" "),
+  ],
+] as const;
+
+/**
+ * The name whose hash is the fingerprint. One that changed with the wording would close every open alert
+ * and raise it again.
+ */
+function firstWording(name: string): string {
+  const reworded = FIRST_WORDINGS.find(([now]) => name.startsWith(now));
+  const text = reworded === undefined ? name : reworded[1] + name.slice(reworded[0].length);
+  return text.replace(/ if (ports? .* (?:is a tunnel|are tunnels))(?= \(|$)/, ", if $1");
 }
 
 /** Every place once. */

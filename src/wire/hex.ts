@@ -17,7 +17,7 @@ export function parseHex(text: string): Uint8Array {
     throw new SyntaxError(`"${stray[0]}" is not a hex digit; write bytes as 52 54 00 or 525400`);
   if (digits.length % 2 === 1) {
     throw new SyntaxError(
-      `${digits.length} hex digits are no whole number of bytes; write two digits for each`,
+      `${digits.length} hex digits do not make whole bytes; write two digits for each byte`,
     );
   }
   return Uint8Array.from(digits.match(/../g) ?? [], octet => Number.parseInt(octet, 16));

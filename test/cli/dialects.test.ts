@@ -188,7 +188,7 @@ test("a dump that is not whole is one error, also leniently", () => {
   failsWith(
     run("diff", "-q", "two.dump", "drop13.dump"),
     "two.dump:3:1:",
-    "another version than line 1",
+    "the version of this reply differs from that of line 1",
   );
 });
 
@@ -203,8 +203,11 @@ test("what compile writes with .gz is read; what is damaged is said", () => {
 test("lists of names that are wrong are said with their place", () => {
   const both = ["names.flows", "names.flows"];
   failsWith(run("diff", ...both, "--ports", "a=1,a=2"), "--ports:1:5: a is 1 and 2");
-  failsWith(run("diff", ...both, "--ports", "a=65300"), "--ports:1:1: 65300 is no port number");
-  failsWith(run("diff", ...both, "--tables", "a=255"), "--tables:1:1: 255 is no table number: 0 to 254 are");
+  failsWith(run("diff", ...both, "--ports", "a=65300"), "--ports:1:1: 65300 is not a port number");
+  failsWith(
+    run("diff", ...both, "--tables", "a=255"),
+    "--tables:1:1: 255 is not a table number; expected 0 to 254",
+  );
   failsWith(
     run("diff", ...both, "--tables", "plain.flows"),
     "plain.flows: defines no table",

@@ -33,6 +33,11 @@ const folder = new Folder({
   "b.flows": routes(4000),
   "a.pcap": goodPcap(3000),
   "many.yaml": INTENT + many.join(""),
+  "huge.yaml": `${INTENT}routesFile: huge.routes\n`,
+  "huge.routes": Array.from(
+    { length: 400_000 },
+    (_, n) => `11.${n >> 16}.${(n >> 8) & 255}.${n & 255}/32 3000 02:00:00:00:00:fe\n`,
+  ).join(""),
 });
 mkdirSync(folder.at("tmp"));
 process.on("exit", () => folder.remove());
@@ -109,7 +114,7 @@ for (const [signal, status] of [
     assert.is(statusOf(ran), status, ran.stderr);
     assert.equal(leftBehind(), []);
     if (ran.signal !== null) {
-      assert.match(ran.stderr, "interrupted before anything was compared");
+      assert.match(ran.stderr, "interrupted before there was a result");
       return;
     }
     assert.match(ran.stdout, /^(?:different|interrupted): /);
@@ -119,6 +124,27 @@ for (const [signal, status] of [
     assert.equal(unknown, [{ feature: "interrupted", line: 0, side: null }]);
     assert.is(junitProblems(folder.read("i.xml").toString()), "");
     assert.ok(existsSync(folder.at("i.pcapng")));
+  });
+
+  test(`${signal} ends compile -w, and the file that was begun is removed, exit ${status}`, async () => {
+    const begun = (): boolean => folder.names().some(name => /\.part$/.test(name));
+    const ran = await interrupted(
+      ["compile", "huge.yaml", "-w", "huge.flows.gz"],
+      () => true,
+      child => {
+        // Once: a second signal ends the program at once.
+        const timer = setInterval(() => {
+          if (!begun()) return;
+          clearInterval(timer);
+          child.kill(signal);
+        }, 2);
+        child.on("exit", () => clearInterval(timer));
+      },
+    );
+    assert.is(statusOf(ran), status, ran.stderr);
+    assert.is(ran.stderr, "slash32: huge.flows.gz: interrupted; the incomplete file was removed\n");
+    assert.equal(leftBehind(), []);
+    assert.not(existsSync(folder.at("huge.flows.gz")));
   });
 
   test(`${signal} while standard input is waited for ends at once`, async () => {

@@ -30,24 +30,10 @@ type Counts = Readonly<Record<Phrase, number>>;
 const NAMES = Object.keys(PHRASES) as Phrase[];
 const NONE: Counts = { "free relative": 0, "is no X": 0, "is said": 0, "would be right": 0 };
 
-/** Pages, and the folder of pages for developers, that still have some of the phrases. */
-const OLDER_PAGES = [
-  "ARCHITECTURE.md",
-  "docs/agent.md",
-  "docs/bgp.md",
-  "docs/lab.md",
-  "docs/language.md",
-  "docs/live.md",
-  "docs/performance.md",
-];
-
-const isOlder = (name: string): boolean => OLDER_PAGES.includes(name) || name.startsWith("docs/dev/");
-
-const CEILINGS: Readonly<Record<"docs" | "older docs" | "help" | "src", Counts>> = {
+const CEILINGS: Readonly<Record<"docs" | "help" | "src", Counts>> = {
   docs: NONE,
-  "older docs": { "free relative": 55, "is no X": 2, "is said": 21, "would be right": 0 },
   help: NONE,
-  src: { "free relative": 8, "is no X": 32, "is said": 4, "would be right": 6 },
+  src: NONE,
 };
 
 const COMMANDS = [
@@ -124,14 +110,7 @@ const read = (name: string): string => readFileSync(join(root, name), "utf8");
 
 /** The texts of each area, by the name of their file or command. */
 const TEXTS: Readonly<Record<keyof typeof CEILINGS, () => [string, string][]>> = {
-  docs: () =>
-    pages()
-      .filter(name => !isOlder(name))
-      .map(name => [name, prose(read(name))]),
-  "older docs": () =>
-    pages()
-      .filter(isOlder)
-      .map(name => [name, prose(read(name))]),
+  docs: () => pages().map(name => [name, prose(read(name))]),
   help: () => [["--help", help()]],
   src: () => sources().map(name => [name, messagesOf(read(name)).join("\n")]),
 };

@@ -293,7 +293,7 @@ test("pcap: a wrong filter, an interface that is not there, one that is not Ethe
     );
     lab.host.ip("tuntap add dev tun9 mode tun");
     lab.host.ip("link set tun9 up");
-    assert.match(await said("pcap:tun9"), /^slash32: pcap:tun9: its frames are no Ethernet frames but /);
+    assert.match(await said("pcap:tun9"), /^slash32: pcap:tun9: its frames are not Ethernet but /);
   }));
 
 /** What a device is like, and what is said about it. */
@@ -325,7 +325,7 @@ const WRONG: readonly (readonly [string, (lab: Lab) => string[] | Promise<string
       lab.host.ip("tuntap add dev tn mode tun");
       return ["a=afpacket:tn"];
     },
-    /^slash32: afpacket:tn: its frames are no Ethernet frames/,
+    /^slash32: afpacket:tn: its frames are not Ethernet/,
   ],
   [
     "an uplink too small for labels",

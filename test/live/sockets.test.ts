@@ -356,7 +356,7 @@ const WRONG: readonly (readonly [string, (folder: Folder) => string[], RegExp])[
   [
     "a device of no kind",
     () => ["--port", "a=eth0"],
-    /^slash32: "eth0" is no device; expected tap:NAME, afpacket:IF/,
+    /^slash32: "eth0" is not a device; expected tap:NAME, afpacket:IF/,
   ],
   ["no name", () => ["--port", "a=tap:"], /^slash32: "tap:": an interface's name is missing/],
   ["a long name", () => ["--port", "a=tap:abcdefghijklmnop"], /has at most 15 bytes, not 16$/m],
@@ -375,7 +375,7 @@ const WRONG: readonly (readonly [string, (folder: Folder) => string[], RegExp])[
   [
     "another's file",
     f => ["--port", `a=punix:${f.at("hv.yaml")}`],
-    /the device is busy: another program listens there, or it is no socket$/m,
+    /the device is busy: another program listens there, or the file is not a socket$/m,
   ],
   [
     "metrics for all",

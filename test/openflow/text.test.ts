@@ -151,7 +151,7 @@ test("errors point at their word and name the nearest", () => {
     ["ip,actions=dec_tll", "12 error there is no action dec_tll; did you mean dec_ttl?"],
     [
       "ip,nw_dst=1.2.3,actions=drop",
-      "11 error ip_dst: 1.2.3 is no IPv4 address: 203.0.113.7, 10.0.0.0/8 and 10.0.0.0/255.0.255.0 are",
+      "11 error ip_dst: 1.2.3 is not an IPv4 address; expected 203.0.113.7, 10.0.0.0/8 or 10.0.0.0/255.0.255.0",
     ],
     ["ip", "3 error this flow has no actions: actions=drop is the least"],
     [
@@ -373,11 +373,11 @@ const asPrinted = (line: string): string | null => {
 test("what a switch prints is read, though ovs-ofctl does not take it", () => {
   for (const [line, message] of [
     ["gtpu_flags=0x30,gtpu_msgtype=7 actions=drop", /is how a dump prints tun_gtpu_flags/],
-    ["ip,nw_frag=<error> actions=drop", /is no kind of fragment/],
-    ["actions=set_field:9/0xf->in_port", /is no port/],
+    ["ip,nw_frag=<error> actions=drop", /is not a fragment value/],
+    ["actions=set_field:9/0xf->in_port", /is not a port/],
     ["ip actions=set_field:1/0x1->nw_ttl", /takes no mask/],
-    ["actions=set_field:ANY->tun_id", /is no number/],
-    ["ipv6,ipv6_src=2001:db8::/7fff:ffff:: actions=drop", /has no mask behind its slash/],
+    ["actions=set_field:ANY->tun_id", /is not a number/],
+    ["ipv6,ipv6_src=2001:db8::/7fff:ffff:: actions=drop", /lacks a mask after its slash/],
     ["actions=set_field:1.2.3.4->ip_dst,output:1", /needs ip in the match/],
     ["actions=ct(commit,table=4)", /ct needs ip or ipv6/],
     ["ip actions=write_actions(note:01,output:1)", /note cannot stand inside of write_actions/],

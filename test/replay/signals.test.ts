@@ -61,7 +61,10 @@ function checkOutput(ended: Ended, code: number, signal: string): number {
   assert.is(ended.code, code, ended.stderr);
   assert.match(
     ended.stderr,
-    new RegExp(`^slash32: interrupted by ${signal} after [\\d,]+ bytes; all frames`, "m"),
+    new RegExp(
+      `^slash32: interrupted by ${signal} after [\\d,]+ bytes; the report and the output files have all frames`,
+      "m",
+    ),
   );
   const report = JSON.parse(ended.stdout);
   assert.is(report.interrupted, signal);

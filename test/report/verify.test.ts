@@ -237,6 +237,33 @@ test("fingerprints stay when lines, counters and cookies move, and differ betwee
   assert.is(new Set(printsOf(DIFFERENT)).size, printsOf(DIFFERENT).length);
 });
 
+test("fingerprints are those of the first wording: a reworded name opens no alert again", () => {
+  const prints = [
+    ["difference", "b has an output that a lacks (table=0,ip)", "47512580b0ea0694"],
+    ["difference", "b lacks an output that a has (table=0,ip)", "f07f6c3bfdefdcb6"],
+    ["difference", "tunnel source differs if ports vx1 and vx2 are tunnels (table=0,ip)", "1ac8c5716a8a631d"],
+    ["difference", "b has an output that a lacks if port 2 is a tunnel", "0fa4564a35b1fd5a"],
+    [
+      "ambiguous",
+      "two flows of equal priority match this frame and their actions differ (ip and tcp)",
+      "7df140226968d635",
+    ],
+    [
+      "ambiguous",
+      "the order of conjunction flows decides which of two flows this frame matches, and their actions differ (ip and tcp)",
+      "b4e3a2482438d4d9",
+    ],
+    ["difference", "the output port differs (table=0,ip)", "20af6946670e19eb"],
+  ] as const;
+  const [finding] = findingsOf(DIFFERENT).findings;
+  for (const [rule, name, print] of prints) {
+    const { runs } = JSON.parse(
+      sarifOf({ ...findingsOf(DIFFERENT), findings: [{ ...finding!, rule, name }] }),
+    );
+    assert.equal(runs[0].results[0].partialFingerprints, { "slash32/v1": print }, name);
+  }
+});
+
 test("a code flow for each side, and places in the dump and in the intent", () => {
   const [first] = JSON.parse(sarifOf(findingsOf({ ...DIFFERENT, differences: [difference(7, 2003)] })))
     .runs[0].results;

@@ -194,7 +194,7 @@ test("hex text in the forms people paste", () => {
 });
 
 test("hex text that is none says what is wrong", () => {
-  assert.throws(() => parseHex("525"), /3 hex digits are no whole number of bytes/);
+  assert.throws(() => parseHex("525"), /3 hex digits do not make whole bytes/);
   assert.throws(() => parseHex("52 5g"), /"g" is not a hex digit/);
   for (const dump of ["0000  52 54 00 00", "00000010: 5254 0000", "\t0x0000:  4500 0014"]) {
     assert.throws(() => parseHex(dump), /without offsets/, dump);

@@ -62,7 +62,7 @@ export const clone: ActionEntry<ActionOf<"clone">> = {
   recirculates: true,
   freezing: "alone",
   support: "executed",
-  docs: ["The version of Open vSwitch decides what becomes of the action set: see below."],
+  docs: ["Its action set depends on the version of Open vSwitch: see below."],
   list: ({ actions }) => actions,
 };
 
@@ -84,7 +84,7 @@ export const meter: ActionEntry<ActionOf<"meter">> = {
   recirculates: true,
   freezing: "alone",
   support: "unknown",
-  docs: ["Drops by rate. Actions behind it are executed for a packet that passes."],
+  docs: ["Drops by rate. Later actions are executed if the packet passes."],
 };
 
 function parseConjunction(context: ActionReading, pair: Pair): Action {

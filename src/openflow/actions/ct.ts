@@ -235,7 +235,7 @@ export const ct = opaqueEntry(
     recirculates: true,
     support: "unknown",
     docs: [
-      "Depends on the connection. Without table and nat, what follows is executed for a packet that passes.",
+      "Depends on the connection. Without table and nat, later actions are executed if the packet passes.",
       { name: "ct(nat(…))", support: "unknown", note: "Depends on the connection." },
     ],
   },

@@ -145,7 +145,7 @@ function parseLearn(context: ActionReading, pair: Pair): Action {
     if (one.key.text === "table") number_ = table(context, one.value);
     else if (one.key.text === "result_dst") {
       const subfield = parseSubfield(one.value);
-      if (subfield.bits !== 1) throw new Fault(one.value, "result_dst is one bit: reg0[0] would be one");
+      if (subfield.bits !== 1) throw new Fault(one.value, "result_dst takes one bit, such as reg0[0]");
       result = `result_dst=${formatSubfield(subfield)}`;
     } else if (known === undefined) specs.push(learnSpec(context, learned, one));
     else if (known[1] === 0) numbers.set(known[0], known[0]);
@@ -183,8 +183,8 @@ export const learn = opaqueEntry(
     recirculates: true,
     support: "executed",
     docs: [
-      "The flow that it adds is part of the outcome. Later packets are not traced through it.",
-      { name: "learn(result_dst=…)", support: "unknown", note: "Depends on the flows that exist already." },
+      "The added flow is part of the outcome. Later packets are not matched against it.",
+      { name: "learn(result_dst=…)", support: "unknown", note: "Depends on the flows that already exist." },
     ],
   },
 );

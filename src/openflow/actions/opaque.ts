@@ -185,7 +185,7 @@ function nshProperty(context: ActionReading, { key, value }: Pair): string {
     throw new Fault(value, "tlv takes a class, a type and data: tlv(0x1000,10,0x12345678)");
   const [space, type, data] = parts as [Token, Token, Token];
   if (!/^0x[0-9a-f]+$/i.test(data.text))
-    throw new Fault(data, `${clip(data.text)} is no hexadecimal data: 0x12345678 is`);
+    throw new Fault(data, `${clip(data.text)} is not hexadecimal data; expected 0x12345678`);
   const digits = number(context, space, 0xffff, "the class").toString(16).padStart(4, "0");
   return `tlv(0x${digits},${number(context, type, 255, "the type")},${data.text.toLowerCase()})`;
 }
@@ -206,7 +206,7 @@ function parseDecap(context: ActionReading, pair: Pair): Action {
     const found = keyed(context, one, ["ns", "type"]);
     const [space, type] = [required(one, found, "ns"), required(one, found, "type")];
     const ns = number(context, space, 0xffff, "the name space");
-    if (ns > 1) throw new Fault(space, `name space ${ns} is not supported: 0 and 1 are`);
+    if (ns > 1) throw new Fault(space, `name space ${ns} is not supported; expected 0 or 1`);
     parts.push(`packet_type(ns=${ns},type=${formatHex(BigInt(number(context, type, 0xffff, "the type")))})`);
   }
   return opaque(pair, "decap", `decap(${parts.join(",")})`);
@@ -216,8 +216,7 @@ function parseCheckPacketLarger(context: ActionReading, pair: Pair): Action {
   const [size, to] = arrow(pair);
   const bytes = number(context, trimmed(size), 0xffff, "the length");
   const subfield = parseSubfield(to);
-  if (subfield.bits !== 1)
-    throw new Fault(to, `the answer is one bit: ${subfield.field.name}[0] would be one`);
+  if (subfield.bits !== 1) throw new Fault(to, `the result takes one bit, such as ${subfield.field.name}[0]`);
   return opaque(pair, "check_pkt_larger", `check_pkt_larger(${bytes})->${formatSubfield(subfield)}`);
 }
 

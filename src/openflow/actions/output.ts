@@ -151,10 +151,10 @@ export const output: ActionEntry<ActionOf<"output">> = {
   freezing: "with its table",
   support: "executed",
   docs: [
-    "To in_port: nothing. To a port that does not exist: nothing.",
+    "Outputs nothing to in_port, and nothing to a port that does not exist.",
     { name: "IN_PORT, LOCAL, ANY", support: "executed", note: "" },
     { name: "ALL", support: "executed", note: "Unknown if the ports of the bridge are not given." },
-    { name: "TABLE", support: "executed", note: "As resubmit to table 0." },
+    { name: "TABLE", support: "executed", note: "Like resubmit to table 0." },
     {
       name: "NORMAL",
       support: "unknown",
@@ -180,7 +180,7 @@ export const outputField: ActionEntry<ActionOf<"output_field">> = {
   recirculates: false,
   freezing: "with its table",
   support: "executed",
-  docs: ["A value of more than 16 bits is not a port: nothing leaves."],
+  docs: ["A value of more than 16 bits is not a port: it outputs nothing."],
   movesPorts: () => true,
 };
 
@@ -195,7 +195,7 @@ export const outputTruncated: ActionEntry<ActionOf<"output_truncated">> = {
   recirculates: false,
   freezing: "with its table",
   support: "executed",
-  docs: ["Truncates before other changes: headers that are pushed afterwards come on top."],
+  docs: ["Truncates before other changes: headers that are pushed afterwards are added to max_len."],
   ports: ({ port }) => [port],
 };
 
@@ -211,7 +211,7 @@ export const controllerEntry: ActionEntry<ActionOf<"controller">> = {
   support: "executed",
   docs: [
     [
-      "A packet-in with the whole frame, whatever max_len says. Without other arguments its reason is group",
+      "A packet-in with the whole frame, for any max_len. Without other arguments its reason is group",
       "in a bucket and action_set in an action set; the reason action is no_match in a flow of priority 0",
       "that matches everything. With pause or a meter it is unknown. Changes after it to a packet with more",
       "tags than vlan-limit are unknown too: Open vSwitch writes to the wrong bytes there.",

@@ -89,14 +89,14 @@ const readerOf =
   };
 
 const macSetter = (spelling: SetSpelling, field: string): Setter => ({
-  parse: readerOf(spelling, field, readMac, "is not an Ethernet address: 52:54:00:00:00:0b is"),
+  parse: readerOf(spelling, field, readMac, "is not an Ethernet address; expected 52:54:00:00:00:0b"),
   example: `actions=${spelling}:52:54:00:00:00:0b`,
   needs: ["frame"],
   format: ({ value }) => `${spelling}:${formatMacValue(value)}`,
 });
 
 const ipv4Setter = (spelling: SetSpelling, field: string): Setter => ({
-  parse: readerOf(spelling, field, readDotted, "is not an IPv4 address: 203.0.113.7 is"),
+  parse: readerOf(spelling, field, readDotted, "is not an IPv4 address; expected 203.0.113.7"),
   example: `ip actions=${spelling}:203.0.113.7`,
   needs: ["ipv4"],
   format: ({ value }) => `${spelling}:${formatDotted(value)}`,
@@ -466,7 +466,8 @@ export const set: ActionEntry<SetAction> = {
     [
       "Ignored if the packet does not have the field. Unknown: tun_metadata and NSH; a change of ARP or of",
       "labels that are cut short, where Open vSwitch writes beyond the end of the packet; a change of IP",
-      "headers that it looks for in the wrong place (pushed labels behind LLC/SNAP, label stacks of zeros).",
+      "headers that Open vSwitch looks for in the wrong place (pushed labels behind LLC/SNAP, label stacks",
+      "of zeros).",
     ].join(" "),
   ],
   settings: action => {

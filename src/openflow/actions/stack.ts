@@ -24,7 +24,7 @@ function parsePushVlan(context: ActionReading, pair: Pair): Action {
   const type = ethertype(context, pair, [0x8100, 0x88a8]);
   const { isKnown, protocols } = context.consistency;
   if (isKnown && protocols.innerVlan === "tagged")
-    throw new Fault(pair.span, "this would be the third VLAN tag: Open vSwitch knows two (OFPBAC_BAD_TAG)");
+    throw new Fault(pair.span, "this is the third VLAN tag; Open vSwitch supports two (OFPBAC_BAD_TAG)");
   return { type: "push_vlan", span: pair.span, ethertype: type };
 }
 
@@ -108,7 +108,7 @@ export const pushMpls: ActionEntry<ActionOf<"push_mpls">> = {
   recirculates: true,
   freezing: "alone",
   support: "executed",
-  docs: ["Three labels at most; beyond that the frame is dropped."],
+  docs: ["At most three labels; the frame is dropped if there would be a fourth."],
 };
 
 export const popMpls: ActionEntry<ActionOf<"pop_mpls">> = {
@@ -136,7 +136,7 @@ export const popMpls: ActionEntry<ActionOf<"pop_mpls">> = {
   support: "executed",
   docs: [
     [
-      "The packet recirculates when an action behind it needs the headers under the label. Some label stacks",
+      "The packet recirculates if a later action needs the headers under the label. Some label stacks",
       "without a bottom make Open vSwitch terminate, which is unknown.",
     ].join(" "),
   ],

@@ -64,8 +64,8 @@ export const resubmit: ActionEntry<ActionOf<"resubmit">> = {
   support: "executed",
   docs: [
     [
-      "64 levels, 4096 lookups, 64 kB of stack; beyond that the frame is dropped, including earlier outputs,",
-      "which is unknown after two recirculations.",
+      "At most 64 levels, 4096 lookups and 64 kB of stack. Beyond these, the frame and its outputs are",
+      "dropped, which is unknown after two recirculations.",
     ].join(" "),
     { name: "resubmit(…,ct)", support: "unknown", note: "Depends on connection tracking." },
   ],
@@ -93,7 +93,7 @@ export const gotoTable: ActionEntry<ActionOf<"goto_table">> = {
   recirculates: true,
   freezing: "alone",
   support: "executed",
-  docs: ["As resubmit, at the end of a flow."],
+  docs: ["Like resubmit, at the end of a flow."],
 };
 
 export const group: ActionEntry<ActionOf<"group">> = {
@@ -116,13 +116,13 @@ export const group: ActionEntry<ActionOf<"group">> = {
   freezing: "with its table",
   support: "executed",
   docs: [
-    "Of type all and indirect; of type ff if the live ports are given or its first bucket watches nothing.",
+    "Types all and indirect; type ff if the live ports are given or its first bucket watches nothing.",
     {
       name: "group of type select",
       support: "unknown",
       note: [
-        "The bucket depends on a hash. In a proof the same group at the end of both inputs is the same; with",
-        "actions behind it, or after a recirculation, it is unknown.",
+        "The bucket depends on a hash. In a proof, the same group at the end of both inputs counts as",
+        "equal; with later actions, or after a recirculation, it is unknown.",
       ].join(" "),
     },
   ],

@@ -268,7 +268,7 @@ export class FlowColumns {
     } else if (this.#version !== version) {
       const first = `${this.#version === "OpenFlow10" ? "" : "not "}of OpenFlow 1.0`;
       const before = `line ${this.#versionLine}, which is ${first}`;
-      const message = `this reply has another version than ${before}: give one dump`;
+      const message = `the version of this reply differs from that of ${before}; give one dump`;
       if (this.#version === "OpenFlow10" || version === "OpenFlow10") {
         this.problems.push({ file: this.file, line, column: 1, level: "error", message });
         this.errorCount++;

@@ -12,15 +12,29 @@ import {
 
 const HEAD = `# Flow language reference
 
-\`trace\`, \`verify\` and \`diff\` execute OpenFlow matches and actions as Open vSwitch 3.1 does. The tables below list
-every field and action with its support:
+\`trace\`, \`verify\` and \`diff\` execute OpenFlow matches and actions as Open vSwitch 3.1 does. The tables
+below list every field and action with its support:
 
 - **executed**: the result is exact.
-- **no effect**: the action changes neither the frame nor where it goes.
-- **unknown**: the result depends on something that a flow table and one frame do not contain. The outcome is
-  \`unknown\`, with the name and the line of the feature, but only if a packet meets it.
+- **no effect**: the action changes neither the frame nor its outputs.
+- **unknown**: the result depends on something that a flow table and one frame do not contain, such as a
+  connection or a hash. If a packet meets the feature, the outcome is \`unknown\`, with its name and line.
 
 An outcome is **ambiguous** if two flows of equal priority match the same packet and have different actions.
+Below, an IP packet meets \`ct\`, and an ARP packet does not:
+
+<!-- run -->
+\`\`\`sh
+printf '%s\\n' 'ip actions=ct(table=1)' 'arp actions=output:2' > ct.flows
+bin/slash32 trace -f ct.flows in_port=1,ip | tail -n 1
+bin/slash32 trace -f ct.flows in_port=1,arp | grep -o '^out  2'
+\`\`\`
+
+<!-- output -->
+\`\`\`text
+unknown ct, line 1
+out  2
+\`\`\`
 
 This page is generated from \`src/openflow/actions/\` and from \`features.ts\` and \`versions.ts\` in
 \`src/openflow/interpret/\`: \`UPDATE=1 npm test -- language\` writes it.
@@ -45,9 +59,9 @@ const actionCells = (feature: ActionFeature): string[] => {
 
 const VERSIONS = `## Versions of Open vSwitch
 
-By default flows are executed as Open vSwitch 3.1 does, and with \`--ovs 3.5\` as 3.5 does. These are the differences
-that random tables and frames have shown between 3.1.0 and 3.5.0 (\`npm run fuzz -- --ovs 3.5\`); versions in between
-were not tested.
+By default slash32 executes flows as Open vSwitch 3.1 does; with \`--ovs 3.5\`, as 3.5 does. The table lists
+the differences between 3.1.0 and 3.5.0 that random tables and frames have shown (\`npm run fuzz -- --ovs
+3.5\`). Versions in between were not tested.
 
 | | 3.1 | 3.5 |
 |---|---|---|

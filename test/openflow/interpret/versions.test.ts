@@ -140,7 +140,7 @@ test("--ovs: a wrong value, and none where it means nothing", () => {
     }
     failsWith(
       folder.run(["trace", "-n", "hv.yaml", "--ovs", "3.5", "-i", "1", "00"]),
-      "--ovs goes with flows: -f FLOWS",
+      "--ovs requires --flows FLOWS",
     );
   });
 });
