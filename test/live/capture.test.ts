@@ -326,10 +326,11 @@ test("standard output that is full, or closed by its reader, ends no traffic", (
       ["| head -c 1 > /dev/null", "the reader closed the pipe"],
     ] as const) {
       const command = `set -o pipefail; "$@" ${redirect}`;
-      const child = spawn("bash", ["-c", command, "live", process.execPath, PROGRAM, "live", ...words]);
+      const args = ["-c", command, "live", process.execPath, PROGRAM, "live", ...words];
+      const child = spawn("bash", args, { detached: true });
       try {
         const said = textOf(child, "stderr");
-        const expected = `standard output: ${problem}; nothing more is written there, frames go on`;
+        const expected = `standard output: ${problem}; slash32 writes nothing more there, live goes on`;
         await until(() => said().includes(expected), 60_000, said, child);
         const [a, b] = [await Peer.connect(folder.at("a")), await Peer.connect(folder.at("b"))];
         a.send(fromA(1));
@@ -343,7 +344,8 @@ test("standard output that is full, or closed by its reader, ends no traffic", (
         assert.is(await new Promise(resolve => child.once("close", resolve)), 1, said());
         assert.is(said().split("standard output").length, 2, "said once");
       } finally {
-        child.kill("SIGKILL");
+        // All of its group: without bash the program would go on, and hold the test's pipes open.
+        if (child.exitCode === null) process.kill(-child.pid!, "SIGKILL");
       }
     }
   }));
@@ -376,7 +378,11 @@ test("a reader of standard output that reads no more holds up neither signals no
       await until(() => said().includes("reloaded the intent"), 60_000, said, child);
       const closed = new Promise(resolve => child.once("close", resolve));
       child.kill("SIGTERM");
-      await until(() => said().includes("standard output: its reader takes nothing more"), 60_000, said);
+      await until(
+        () => said().includes("standard output: the reader is blocked; totals are not printed"),
+        60_000,
+        said,
+      );
       // The line that was on its way is still the kernel's: once it is read the process can end.
       for (let isOpen = true; isOpen; await new Promise(resolve => setTimeout(resolve, 5))) {
         try {
@@ -469,7 +475,7 @@ const WRONG: readonly (readonly [readonly string[], RegExp])[] = [
   ],
   [["--capture", "/"], /^slash32: --capture \/: is a directory/],
   [["--capture", "x.zst"], /^slash32: --capture x.zst: zstd is read, not written/],
-  [["--capture", "-"], /^slash32: --capture needs a file/],
+  [["--capture", "-"], /^slash32: --capture requires a file/],
 ];
 
 test("what is wrong with --capture and --capture-limit is one clear line, and leaves no file", () =>
