@@ -1,13 +1,13 @@
 /**
- * What is announced for the VMs here, as last known, and the changes to it. The daemon is asked when nothing
- * is known, which is so at first and after anything that failed; what else it announces than /32s is somebody
- * else's. Which addresses should be announced, and when, is the reconciler's to decide.
+ * The observed announcements of the local VMs' /32s, and changes to them. They are read from the routing
+ * daemon at first use and after any failure. Prefixes other than /32s belong to another party and are ignored.
+ * The reconciler decides which addresses are announced, and when.
  */
 import type { Announced, Announcer, FabricRoute } from "../bgp/index.ts";
 import type { Audit } from "./audit.ts";
 import { addressOf, type Rib } from "./rib.ts";
 
-/** Others hear of a withdrawal within milliseconds, and write their flows within some more. */
+/** Time until every other hypervisor has received a withdrawal and removed its flow, in milliseconds. */
 const LINGER_MS = 1000;
 
 export interface AnnouncementOptions {
@@ -34,7 +34,7 @@ export class Announcements {
   readonly #options: AnnouncementOptions;
   #known: Map<string, FabricRoute> | null = null;
   #contested: readonly FabricRoute[] = [];
-  /** Addresses that were withdrawn, and until when (by the clock) others may still send to them. */
+  /** Withdrawn addresses, each with the time (by the clock) until which other hosts may still send to it. */
   readonly #lingering = new Map<string, number>();
 
   constructor(options: AnnouncementOptions) {

@@ -1,15 +1,14 @@
 /**
- * An announcer that holds nobody up. A daemon that hangs, or is busy with a table, answers late or never,
- * while flows need not wait for it: what takes too long counts as failed, and until it has come to its end
- * everything else fails at once. Whether it was done after all is seen when the daemon is asked again; an
- * answer that came late is kept for whoever asks next. Nobody waits for a list of all paths, and it may take
- * its time.
+ * Wraps an Announcer with deadlines, so that flows never wait for a routing daemon that hangs or is busy. A
+ * call past its deadline fails, and later calls fail fast until it returns. A late call may still have taken
+ * effect: the next read of the announcements shows it. A late answer is kept for the next reader. The list of
+ * all paths has a deadline of its own, and no announcement waits for it.
  */
 import type { Announced, Announcer, FabricRoute } from "../bgp/index.ts";
 
 /**
- * Time for a few prefixes, and for each of many; to say what is announced, the daemon goes through its whole
- * table.
+ * Deadlines in milliseconds: a few prefixes, each further prefix, the daemon's own announcements (for which it
+ * scans its whole table), and the list of all paths.
  */
 const FEW_MS = 2000;
 const PREFIX_MS = 1;
@@ -23,14 +22,14 @@ export interface Deadlines {
 }
 
 export class TimeoutAnnouncer implements Announcer {
-  /** Called when what was given up has come to an end: it is time to look what is announced. */
+  /** Called when a call past its deadline has returned: the announcements must be read again. */
   onBack: () => void = () => undefined;
   readonly #inner: Announcer;
   readonly #fewMs: number;
   readonly #oursMs: number;
-  /** Whether a call is given up that has not ended. */
+  /** Whether a call is past its deadline and has not returned. */
   #isStuck = false;
-  /** Nothing else was asked since it came: it still holds. */
+  /** A late answer; valid, because no other call was made since. */
   #late: readonly FabricRoute[] | null = null;
 
   constructor(inner: Announcer, { fewMs = FEW_MS, oursMs = OURS_MS }: Deadlines = {}) {
