@@ -6,7 +6,7 @@
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Switch } from "../test/ovs/private-switch.ts";
+import { PrivateSwitch } from "../test/ovs/private-switch.ts";
 import type { Case, Effort, Section, Target, Yardstick } from "./cases.ts";
 import { beside } from "./commands.ts";
 import { isInstalled, onOneCore, ROOT, ratioOf, runCommand, spreadOf, takeTurns } from "./harness.ts";
@@ -132,7 +132,7 @@ async function switchSeconds(dump: string, frames: readonly string[]): Promise<n
   if (!isInstalled("ovs-vswitchd")) return "not installed";
   const numbersOfPorts = [UPLINK_PORT, ...Array.from({ length: VM_COUNT }, (_, vm) => vmPort(vm))];
   try {
-    const bridge = await Switch.start({ ports: numbersOfPorts.map(number => ({ number })) });
+    const bridge = await PrivateSwitch.start({ ports: numbersOfPorts.map(number => ({ number })) });
     try {
       await bridge.replaceFlows(readFileSync(dump, "utf8"));
       const start = performance.now();

@@ -9,7 +9,7 @@ import { joinBgp, startAgent } from "../src/agent/index.ts";
 import { BgpAnnouncer, type FabricRoute, Gobgp3 } from "../src/bgp/index.ts";
 import { ask } from "../src/host/index.ts";
 import { parseIntent } from "../src/intent/index.ts";
-import { Switch } from "../test/ovs/private-switch.ts";
+import { PrivateSwitch } from "../test/ovs/private-switch.ts";
 import { addRoutingNode, Speaker } from "./daemons.ts";
 import { execute, type Machine, type Running, sleep, until } from "./machine.ts";
 import { PROGRAM } from "./programs.ts";
@@ -65,7 +65,7 @@ export class AgentRig {
   /** When the reflector announced each prefix, and the number of paths that it announced or withdrew. */
   readonly announcedAt = new Map<string, number>();
   pathCount = 0;
-  readonly sw: Switch;
+  readonly sw: PrivateSwitch;
   readonly #machine: Machine;
   readonly #reflector: Gobgp3;
   readonly #speaker: Speaker;
@@ -73,7 +73,7 @@ export class AgentRig {
   #stopWatch: () => void = () => undefined;
   #count = 0;
 
-  private constructor(machine: Machine, reflector: Speaker, speaker: Speaker, sw: Switch) {
+  private constructor(machine: Machine, reflector: Speaker, speaker: Speaker, sw: PrivateSwitch) {
     this.#machine = machine;
     this.#reflector = new Gobgp3(reflector.api);
     this.announcer = new BgpAnnouncer(this.#reflector);
@@ -91,7 +91,7 @@ export class AgentRig {
     const reflector = new Speaker(machine, options);
     const speaker = new Speaker(machine, { name: "here", address: HERE!, peers: [REFLECTOR!] });
     await Promise.all([reflector.start(), speaker.start()]);
-    const sw = await Switch.start({ ports: [{ number: 1, name: "up" }] });
+    const sw = await PrivateSwitch.start({ ports: [{ number: 1, name: "up" }] });
     const rig = new AgentRig(machine, reflector, speaker, sw);
     const isUp = async (): Promise<boolean> =>
       (await rig.#reflector.peers()).some(peer => peer.isUp && peer.hasEnded);

@@ -1,6 +1,6 @@
 /**
  * The observed announcements of the local VMs' /32s, and changes to them. They are read from the routing
- * daemon at first use and after any failure. Prefixes other than /32s belong to another party and are ignored.
+ * daemon at first use and after any failure. Prefixes other than /32s belong to another party: ignored.
  * The reconciler decides which addresses are announced, and when.
  */
 import type { Announced, Announcer, FabricRoute } from "../bgp/index.ts";

@@ -7,8 +7,8 @@
 import type { Announced, Announcer, FabricRoute } from "../bgp/index.ts";
 
 /**
- * Deadlines in milliseconds: a few prefixes, each further prefix, the daemon's own announcements (for which it
- * scans its whole table), and the list of all paths.
+ * Deadlines in milliseconds: a few prefixes, each further prefix, the daemon's own announcements (for which
+ * it scans its whole table), and the list of all paths.
  */
 const FEW_MS = 2000;
 const PREFIX_MS = 1;

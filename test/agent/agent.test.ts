@@ -10,7 +10,7 @@ import { type AgentSettings, OfctlBridge, type Running, startAgent } from "../..
 import { ask } from "../../src/host/index.ts";
 import { PROGRAM } from "../cli/base.ts";
 import { assert, isTimed, peer, suite, WAIT_MS } from "../harness.ts";
-import { Switch } from "../ovs/private-switch.ts";
+import { PrivateSwitch } from "../ovs/private-switch.ts";
 import { all, BASE, best, FakeAnnouncer, FakeRoutes, peersOf, settingsAt, vmOf, Workplace } from "./base.ts";
 
 const test = suite("the agent");
@@ -18,7 +18,7 @@ const test = suite("the agent");
 const MARKER = 0x736c617368333200n;
 
 interface Scene {
-  readonly sw: Switch;
+  readonly sw: PrivateSwitch;
   readonly place: Workplace;
   readonly announcer: FakeAnnouncer;
   readonly routes: FakeRoutes;
@@ -29,7 +29,7 @@ interface Scene {
 
 async function onStage(body: (scene: Scene) => Promise<void>): Promise<void> {
   peer("ovs-vswitchd");
-  const sw = await Switch.start({ ports: [{ number: 1, name: "uplink0" }] });
+  const sw = await PrivateSwitch.start({ ports: [{ number: 1, name: "uplink0" }] });
   const place = new Workplace();
   const announcer = new FakeAnnouncer();
   const routes = new FakeRoutes();
@@ -61,7 +61,7 @@ async function onStage(body: (scene: Scene) => Promise<void>): Promise<void> {
   }
 }
 
-const managementOf = (sw: Switch): string => join(sw.whereabouts.folder, "br0.mgmt");
+const managementOf = (sw: PrivateSwitch): string => join(sw.whereabouts.folder, "br0.mgmt");
 
 async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
   const end = performance.now() + WAIT_MS;

@@ -10,7 +10,7 @@ import { type AgentSettings, joinBgp, type Running, startAgent } from "../../src
 import { Gobgp3 } from "../../src/bgp/index.ts";
 import { type Intent, parseIntent } from "../../src/intent/index.ts";
 import { peer, skip } from "../harness.ts";
-import { Switch } from "../ovs/private-switch.ts";
+import { PrivateSwitch } from "../ovs/private-switch.ts";
 import { settingsAt, Workplace } from "./base.ts";
 
 export const REFLECTOR = "10.77.0.254";
@@ -35,11 +35,11 @@ export class Hypervisor {
   readonly speaker: Speaker;
   readonly place = new Workplace();
   readonly said: { readonly message: string; readonly fields: Readonly<Record<string, unknown>> }[] = [];
-  readonly sw: Switch;
+  readonly sw: PrivateSwitch;
   readonly number: number;
   readonly #running: Running[] = [];
 
-  constructor(number: number, machine: Machine, sw: Switch) {
+  constructor(number: number, machine: Machine, sw: PrivateSwitch) {
     this.number = number;
     this.sw = sw;
     this.nextHop = `10.77.0.${number}`;
@@ -129,7 +129,7 @@ export class Hypervisors {
     const why = (await whyNot()) ?? ((await missingDaemons()) || null);
     if (why !== null) skip(why);
     const machine = new Machine();
-    const switches: Switch[] = [];
+    const switches: PrivateSwitch[] = [];
     try {
       const numbers = Array.from({ length: count }, (_, index) => index + 1);
       const addresses = numbers.map(number => `10.77.0.${number}`);
@@ -143,7 +143,7 @@ export class Hypervisors {
       });
       const all: Hypervisor[] = [];
       for (const number of numbers) {
-        switches.push(await Switch.start({ ports: [{ number: 1, name: "uplink0" }] }));
+        switches.push(await PrivateSwitch.start({ ports: [{ number: 1, name: "uplink0" }] }));
         all.push(new Hypervisor(number, machine, switches.at(-1)!));
       }
       await Promise.all([reflector, ...all.map(({ speaker }) => speaker)].map(speaker => speaker.start()));

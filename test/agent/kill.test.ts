@@ -17,7 +17,7 @@ import type { Path, Vm } from "../../src/intent/index.ts";
 import { Flows, flowText, type Recognizer } from "../../src/pipeline/index.ts";
 import { formatIpv4 } from "../../src/wire/index.ts";
 import { assert, peer, seed, suite } from "../harness.ts";
-import { Switch } from "../ovs/private-switch.ts";
+import { PrivateSwitch } from "../ovs/private-switch.ts";
 import { all, BASE, FakeAnnouncer, randomOf, reconcilerOf, rowNames, vmOf, Workplace } from "./base.ts";
 
 const test = suite("an agent killed anywhere");
@@ -86,7 +86,7 @@ function event(random: (below: number) => number, place: Workplace, model: Map<n
 
 const wantedOf = (vms: Iterable<Vm>): string[] =>
   rowNames([...new Flows({ ...BASE, vms: [...vms] })].map(flowText));
-const dumped = async (sw: Switch): Promise<string[]> =>
+const dumped = async (sw: PrivateSwitch): Promise<string[]> =>
   rowNames(
     (await sw.dumpFlows())
       .trim()
@@ -110,7 +110,7 @@ test(`${KILLS} kills under random events: the state is the model's every time`, 
   const start = seed();
   process.stdout.write(`  seed ${start}\n`);
   const random = randomOf(start);
-  const sw = await Switch.start({ ports: [{ number: 1 }] });
+  const sw = await PrivateSwitch.start({ ports: [{ number: 1 }] });
   const place = new Workplace();
   const bridge = new OfctlBridge(join(sw.whereabouts.folder, "br0.mgmt"));
   const announcer = new FakeAnnouncer();

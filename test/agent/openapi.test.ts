@@ -11,7 +11,7 @@ import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import { ROUTES, type Running, startAgent } from "../../src/agent/index.ts";
 import { ask } from "../../src/host/index.ts";
 import { assert, peer, suite } from "../harness.ts";
-import { Switch } from "../ovs/private-switch.ts";
+import { PrivateSwitch } from "../ovs/private-switch.ts";
 import { BASE, best, FakeAnnouncer, FakeRoutes, peersOf, settingsAt, vmOf, Workplace } from "./base.ts";
 
 const test = suite("the agent's contract");
@@ -108,13 +108,13 @@ async function onStage(
     readonly caller: Caller;
     readonly announcer: FakeAnnouncer;
     readonly routes: FakeRoutes;
-    readonly sw: Switch;
+    readonly sw: PrivateSwitch;
     readonly socket: string;
     start(bridge?: string): Promise<Running>;
   }) => Promise<void>,
 ): Promise<void> {
   peer("ovs-vswitchd");
-  const sw = await Switch.start({ ports: [{ number: 1, name: "uplink0" }] });
+  const sw = await PrivateSwitch.start({ ports: [{ number: 1, name: "uplink0" }] });
   const place = new Workplace();
   const [announcer, routes] = [new FakeAnnouncer(), new FakeRoutes()];
   const socket = join(place.path, "agent.sock");

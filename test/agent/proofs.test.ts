@@ -16,7 +16,7 @@ import {
 } from "../../src/agent/index.ts";
 import { ask } from "../../src/host/index.ts";
 import { assert, peer, suite } from "../harness.ts";
-import { Switch } from "../ovs/private-switch.ts";
+import { PrivateSwitch } from "../ovs/private-switch.ts";
 import { BASE, FakeAnnouncer, FakeRoutes, peersOf, settingsAt, vmOf, Workplace } from "./base.ts";
 
 const test = suite("proofs of the agent");
@@ -154,7 +154,7 @@ test("a proof that could not be made follows the next look, and is no difference
 // ── On a switch ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 interface Scene {
-  readonly sw: Switch;
+  readonly sw: PrivateSwitch;
   readonly place: Workplace;
   readonly announcer: FakeAnnouncer;
   readonly said: { readonly level: string; readonly message: string }[];
@@ -163,7 +163,7 @@ interface Scene {
 
 async function onStage(body: (scene: Scene) => Promise<void>): Promise<void> {
   peer("ovs-vswitchd");
-  const sw = await Switch.start({ ports: [{ number: 1, name: "uplink0" }] });
+  const sw = await PrivateSwitch.start({ ports: [{ number: 1, name: "uplink0" }] });
   const place = new Workplace();
   const announcer = new FakeAnnouncer();
   const said: Scene["said"] = [];

@@ -16,7 +16,7 @@ import {
 import type { Vm } from "../../src/intent/index.ts";
 import { Flows, flowText } from "../../src/pipeline/index.ts";
 import { assert, isTimed, peer, suite } from "../harness.ts";
-import { Switch } from "../ovs/private-switch.ts";
+import { PrivateSwitch } from "../ovs/private-switch.ts";
 import { BASE, best, FakeAnnouncer, reconcilerOf, resolver, vmOf, Workplace } from "./base.ts";
 
 const test = suite("the reconciler");
@@ -57,7 +57,7 @@ class Noting implements Bridge {
 }
 
 interface Scene {
-  readonly sw: Switch;
+  readonly sw: PrivateSwitch;
   readonly place: Workplace;
   readonly announcer: FakeAnnouncer;
   readonly bridge: Noting;
@@ -65,7 +65,7 @@ interface Scene {
 
 async function onStage(body: (scene: Scene) => Promise<void>): Promise<void> {
   peer("ovs-vswitchd");
-  const sw = await Switch.start({ ports: [{ number: 1, name: "uplink0" }] });
+  const sw = await PrivateSwitch.start({ ports: [{ number: 1, name: "uplink0" }] });
   const place = new Workplace();
   const announcer = new FakeAnnouncer();
   const bridge = new Noting(new OfctlBridge(join(sw.whereabouts.folder, "br0.mgmt")), announcer.history);
@@ -78,7 +78,7 @@ async function onStage(body: (scene: Scene) => Promise<void>): Promise<void> {
 }
 
 /** Asserts that the switch holds exactly the compiled flows of these VMs and the base, besides `foreign` others. */
-async function assertFlows(sw: Switch, vms: readonly Vm[], foreign = 0): Promise<void> {
+async function assertFlows(sw: PrivateSwitch, vms: readonly Vm[], foreign = 0): Promise<void> {
   const wanted = [...new Flows({ ...BASE, vms })].map(flowText);
   const check = await sw.parseFlows(wanted);
   assert.ok(check.every(one => "text" in one));

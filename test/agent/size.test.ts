@@ -17,7 +17,7 @@ import type { Vm } from "../../src/intent/index.ts";
 import { Flows } from "../../src/pipeline/index.ts";
 import { formatIpv4, ipv4FromBits } from "../../src/wire/index.ts";
 import { assert, peer, suite, WAIT_MS } from "../harness.ts";
-import { Switch } from "../ovs/private-switch.ts";
+import { PrivateSwitch } from "../ovs/private-switch.ts";
 import { BASE, best, FakeAnnouncer, FakeRoutes, peersOf, settingsAt, vmOf, Workplace } from "./base.ts";
 
 const test = suite("the agent at size");
@@ -44,7 +44,7 @@ async function until(what: string, isTrue: () => boolean): Promise<void> {
 }
 
 interface Scene {
-  readonly sw: Switch;
+  readonly sw: PrivateSwitch;
   readonly place: Workplace;
   readonly announcer: FakeAnnouncer;
   routes: FakeRoutes;
@@ -55,7 +55,7 @@ interface Scene {
 /** A switch, the files of all VMs, and agents to start over them. */
 async function onStage(body: (scene: Scene) => Promise<void>): Promise<void> {
   peer("ovs-vswitchd");
-  const sw = await Switch.start({ ports: [{ number: 1, name: "uplink0" }] });
+  const sw = await PrivateSwitch.start({ ports: [{ number: 1, name: "uplink0" }] });
   const place = new Workplace();
   const running: Running[] = [];
   const settings: Omit<AgentSettings, "peers"> = {
@@ -104,7 +104,8 @@ async function tellAll(routes: FakeRoutes, label: number, perSecond = 0): Promis
   }
 }
 
-const flowCount = async (sw: Switch): Promise<number> => (await sw.dumpFlows()).trim().split("\n").length;
+const flowCount = async (sw: PrivateSwitch): Promise<number> =>
+  (await sw.dumpFlows()).trim().split("\n").length;
 const isInStep = ({ agent }: Running): boolean => {
   const { inStep, routes } = agent.status() as { inStep: boolean; routes: { complete: boolean } };
   return inStep && routes.complete;

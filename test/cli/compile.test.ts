@@ -11,7 +11,7 @@ import { Flows, flowText } from "../../src/pipeline/index.ts";
 import { assert, peer, seed, suite } from "../harness.ts";
 import type { ModelIntent } from "../model/model.ts";
 import { randomFrame, randomIntent, rng } from "../model/random.ts";
-import { Switch, type SwitchPort } from "../ovs/private-switch.ts";
+import { PrivateSwitch, type SwitchPort } from "../ovs/private-switch.ts";
 import { Folder, failsWith, INTENT, inFolder, succeeds } from "./base.ts";
 
 const test = suite("compile on the command line");
@@ -165,9 +165,12 @@ test("a million routes in 10 s of processor time", () =>
 
 // ── Open vSwitch ───────────────────────────────────────────────────────────────────────────────────────────
 
-async function withSwitch(ports: readonly SwitchPort[], body: (sw: Switch) => Promise<void>): Promise<void> {
+async function withSwitch(
+  ports: readonly SwitchPort[],
+  body: (sw: PrivateSwitch) => Promise<void>,
+): Promise<void> {
   peer("ovs-vswitchd");
-  const sw = await Switch.start({ ports });
+  const sw = await PrivateSwitch.start({ ports });
   try {
     await body(sw);
   } finally {

@@ -10,7 +10,7 @@ import { Flows, flowText } from "../../src/pipeline/index.ts";
 import type { ModelIntent } from "../model/model.ts";
 import { type Rng, randomFrame, randomIntent, rng } from "../model/random.ts";
 import { hexOf, linesOf, linesOfAnswer } from "../openflow/interpret/compare.ts";
-import { type Input, Switch } from "../ovs/private-switch.ts";
+import { type Input, PrivateSwitch } from "../ovs/private-switch.ts";
 import { programsOf } from "../ovs/versions.ts";
 
 const FRAME_BYTES = { least: 14, most: 9216 };
@@ -62,7 +62,7 @@ export async function runIntents(
   const core = Core.load("release");
   const differences: string[] = [];
   let frames = 0;
-  const sw = await Switch.start({ ports: PORTS.map(number => ({ number })), ...programsOf(ovs) });
+  const sw = await PrivateSwitch.start({ ports: PORTS.map(number => ({ number })), ...programsOf(ovs) });
   try {
     for (let index = 0; index < count; index++) {
       const seedOfIntent = (seed + index) >>> 0;

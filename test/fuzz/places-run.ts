@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { SwitchError } from "../../src/host/index.ts";
 import { Interpreter, type Outcome, parseFlow, parseGroups } from "../../src/openflow/index.ts";
 import { hexOf } from "../openflow/interpret/compare.ts";
-import { type Answer, Switch } from "../ovs/private-switch.ts";
+import { type Answer, PrivateSwitch } from "../ovs/private-switch.ts";
 import { seenLines, toldLines } from "./packet-in.ts";
 import { type Cell, SHARED_FLOWS, SHARED_GROUPS } from "./places.ts";
 
@@ -79,7 +79,11 @@ const linesOfAnswer = ({ outputs, packetIns }: Answer): string[] => [
 ];
 
 /** Runs ovs-ofctl; what it writes to standard error, whatever its exit status. */
-function ofctl(sw: Switch, words: readonly string[], input: string): Promise<{ out: string; err: string }> {
+function ofctl(
+  sw: PrivateSwitch,
+  words: readonly string[],
+  input: string,
+): Promise<{ out: string; err: string }> {
   return new Promise(resolve => {
     const bridge = join(sw.whereabouts.folder, "br0.mgmt");
     const [command, ...rest] = words;
@@ -111,7 +115,7 @@ const XID = { first: 6, step: 2 };
  * line.
  */
 async function addAll(
-  sw: Switch,
+  sw: PrivateSwitch,
   command: "add-flows" | "add-groups",
   lines: readonly Line[],
 ): Promise<Map<Cell, string>> {
@@ -134,7 +138,7 @@ async function addAll(
   return refused;
 }
 
-async function addGroups(sw: Switch, cells: readonly Cell[]): Promise<Map<Cell, string>> {
+async function addGroups(sw: PrivateSwitch, cells: readonly Cell[]): Promise<Map<Cell, string>> {
   const shared = SHARED_GROUPS.map(text => ({ text, cell: null }));
   return addAll(sw, "add-groups", [
     ...shared,
@@ -143,7 +147,7 @@ async function addGroups(sw: Switch, cells: readonly Cell[]): Promise<Map<Cell, 
 }
 
 /** Adds the flows of cells whose groups are there. What ovs-ofctl takes alone it takes among others. */
-async function addFlows(sw: Switch, cells: readonly Cell[]): Promise<Map<Cell, string>> {
+async function addFlows(sw: PrivateSwitch, cells: readonly Cell[]): Promise<Map<Cell, string>> {
   const lines = cells.flatMap(cell => cell.flows.map(text => ({ text, cell })));
   const parsed = await sw.parseFlows(
     lines.map(({ text }) => text),
@@ -201,7 +205,10 @@ function asked(interpreter: Interpreter, cells: readonly Cell[], tally: Tally): 
 
 /** One lot of cells on a fresh switch. Throws a SwitchError when one of them ends it. */
 async function runLot(cells: readonly Cell[], tally: Tally): Promise<void> {
-  const sw = await Switch.start({ ports: PORTS.map(number => ({ number })), controllerIds: CONTROLLER_IDS });
+  const sw = await PrivateSwitch.start({
+    ports: PORTS.map(number => ({ number })),
+    controllerIds: CONTROLLER_IDS,
+  });
   try {
     const noGroup = await addGroups(sw, cells);
     const withGroups = cells.filter(cell => !noGroup.has(cell));

@@ -7,7 +7,13 @@
 import { SwitchError } from "../../src/host/index.ts";
 import { type OvsVersion, USUAL_OVS } from "../../src/openflow/index.ts";
 import { linesOfAnswer } from "../openflow/interpret/compare.ts";
-import { type Answer, type Input, type ParsedFlow, type Protocol, Switch } from "../ovs/private-switch.ts";
+import {
+  type Answer,
+  type Input,
+  type ParsedFlow,
+  PrivateSwitch,
+  type Protocol,
+} from "../ovs/private-switch.ts";
 import { programsOf } from "../ovs/versions.ts";
 import { PORTS, type Rules } from "./world.ts";
 
@@ -35,7 +41,7 @@ export class Refusal extends Error {}
 
 export class Rig {
   readonly ovs: OvsVersion;
-  #switch: Switch | null = null;
+  #switch: PrivateSwitch | null = null;
   #groups = "";
   /** The rules on the switch, as text, null when that is not sure; and whether they have met frames. */
   #installed: string | null = null;
@@ -51,8 +57,8 @@ export class Rig {
     this.ovs = ovs;
   }
 
-  async #running(): Promise<Switch> {
-    this.#switch ??= await Switch.start({ ports: PORTS, ...programsOf(this.ovs) });
+  async #running(): Promise<PrivateSwitch> {
+    this.#switch ??= await PrivateSwitch.start({ ports: PORTS, ...programsOf(this.ovs) });
     return this.#switch;
   }
 
@@ -108,7 +114,7 @@ export class Rig {
     }
   }
 
-  async #write(sw: Switch, { groups, flows, protocol }: Rules): Promise<void> {
+  async #write(sw: PrivateSwitch, { groups, flows, protocol }: Rules): Promise<void> {
     this.#hasPast = true;
     const text = groups.join("\n");
     const wanted = [protocol, text, ...flows].join("\n");

@@ -8,7 +8,7 @@ import { parseIntent } from "../../src/intent/index.ts";
 import { Flows, flowText } from "../../src/pipeline/index.ts";
 import { Folder, INTENT, PROGRAM, type Ran } from "../cli/base.ts";
 import { assert, peer, suite } from "../harness.ts";
-import { Switch } from "../ovs/private-switch.ts";
+import { PrivateSwitch } from "../ovs/private-switch.ts";
 
 const test = suite("a live bridge");
 
@@ -20,11 +20,11 @@ const PORTS = [
 ];
 
 async function withSwitch(
-  body: (sw: Switch, folder: Folder) => Promise<void>,
+  body: (sw: PrivateSwitch, folder: Folder) => Promise<void>,
   tunnels: readonly number[] = [],
 ): Promise<void> {
   peer("ovs-vswitchd");
-  const sw = await Switch.start({ ports: PORTS, tunnels });
+  const sw = await PrivateSwitch.start({ ports: PORTS, tunnels });
   const folder = new Folder();
   try {
     await body(sw, folder);
@@ -126,7 +126,7 @@ test("a bridge that is not there is one line", async () => {
   assert.match(ran.stderr, /^slash32: [^\n]*none\.mgmt: ovs-ofctl: [^\n]*\n$/);
 });
 
-async function markerCookie(sw: Switch): Promise<string> {
+async function markerCookie(sw: PrivateSwitch): Promise<string> {
   const text = new TextDecoder().decode(readLiveBridge(join(sw.whereabouts.folder, "br0.mgmt")).flows);
   await sw.dumpFlows();
   const cookie = /cookie=(0x[0-9a-f]+)/.exec(text)?.[1];

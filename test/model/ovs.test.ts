@@ -6,7 +6,7 @@
 
 import type { OvsVersion } from "../../src/openflow/index.ts";
 import { assert, peer, seed, suite } from "../harness.ts";
-import { FRAME_BYTES_MIN, type Input, type Output, Switch } from "../ovs/private-switch.ts";
+import { FRAME_BYTES_MIN, type Input, type Output, PrivateSwitch } from "../ovs/private-switch.ts";
 import { programsOf } from "../ovs/versions.ts";
 import { flowsOf } from "./flows.ts";
 import type { ModelIntent } from "./model.ts";
@@ -68,7 +68,7 @@ async function differences(
   addition = "",
   ovs: OvsVersion = "3.1",
 ): Promise<string[]> {
-  const sw = await Switch.start({ ports: portsOf(intent), ...programsOf(ovs) });
+  const sw = await PrivateSwitch.start({ ports: portsOf(intent), ...programsOf(ovs) });
   try {
     await sw.replaceFlows(flowsOf(intent).join("\n"));
     await sw.addFlows(addition);

@@ -20,18 +20,18 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { bundleModule } from "../bundle.ts";
 import { assert, isTimed, peer, suite, WAIT_MS } from "../harness.ts";
-import { type Answer, Switch } from "./private-switch.ts";
+import { type Answer, PrivateSwitch } from "./private-switch.ts";
 import { programsOf } from "./versions.ts";
 
 const test = suite("private Open vSwitch");
 const PORTS = [{ number: 1 }, { number: 2 }, { number: 3 }];
 
 async function withSwitch(
-  body: (sw: Switch) => Promise<void>,
-  options: Parameters<typeof Switch.start>[0] = { ports: PORTS },
+  body: (sw: PrivateSwitch) => Promise<void>,
+  options: Parameters<typeof PrivateSwitch.start>[0] = { ports: PORTS },
 ): Promise<void> {
   peer("ovs-vswitchd");
-  const sw = await Switch.start(options);
+  const sw = await PrivateSwitch.start(options);
   try {
     await body(sw);
   } finally {
@@ -85,7 +85,7 @@ test("starts; says its version; leaves nothing", async () => {
   peer("ovs-vswitchd");
   const took: number[] = [];
   for (let i = 0; i < 3; i++) {
-    const sw = await Switch.start({ ports: PORTS });
+    const sw = await PrivateSwitch.start({ ports: PORTS });
     took.push(sw.startMs);
     assert.match(sw.version, /^\d+\.\d+\.\d+/);
     const { folder, pids } = sw.whereabouts;
@@ -213,7 +213,7 @@ test("packet-ins carry their reason, table, cookie, in_port and the frame as it 
 });
 
 test("a packet-in carries reason, controller id, userdata and what goes beside the packet", async () => {
-  const sw = await Switch.start({ ports: PORTS, controllerIds: [5, 6] });
+  const sw = await PrivateSwitch.start({ ports: PORTS, controllerIds: [5, 6] });
   try {
     await sw.replaceGroups("group_id=1,type=all,bucket=actions=set_field:7->reg3,controller");
     await sw.replaceFlows(`
@@ -359,18 +359,19 @@ test("wrong ports are refused before anything is started", async () => {
     [[{ number: 1, name: "a b" }], /^port name "a b"/],
     [[{ number: 1, mtu: 67 }], /^port p1: mtu 67: expected 68…65535$/],
   ];
-  for (const [ports, message] of cases) assert.match(await messageOf(Switch.start({ ports })), message);
+  for (const [ports, message] of cases)
+    assert.match(await messageOf(PrivateSwitch.start({ ports })), message);
 });
 
 test("another Open vSwitch: a folder without one is refused by name; one that is there is used", async () => {
   const folder = mkdtempSync(join(tmpdir(), "slash32-programs-"));
   try {
-    const missing = await messageOf(Switch.start({ ports: PORTS, programs: folder }));
+    const missing = await messageOf(PrivateSwitch.start({ ports: PORTS, programs: folder }));
     assert.is(
       missing,
       `${join(folder, "bin")}: no ovs-vswitchd, ovsdb-server, ovsdb-tool, ovs-vsctl, ovs-ofctl`,
     );
-    const sw = await Switch.start({ ports: PORTS, ...programsOf("3.5") });
+    const sw = await PrivateSwitch.start({ ports: PORTS, ...programsOf("3.5") });
     assert.match(sw.version, /^3\.5\./);
     await sw.close();
   } finally {
@@ -380,7 +381,7 @@ test("another Open vSwitch: a folder without one is refused by name; one that is
 
 test("two switches side by side know nothing of each other; calls on one may overlap", async () => {
   peer("ovs-vswitchd");
-  const switches = await Promise.all([2, 3].map(() => Switch.start({ ports: PORTS })));
+  const switches = await Promise.all([2, 3].map(() => PrivateSwitch.start({ ports: PORTS })));
   try {
     await Promise.all(switches.map((sw, i) => sw.replaceFlows(`ip actions=output:${2 + i}`)));
     const inputs = Array.from({ length: 200 }, (_, i) => ({
@@ -427,9 +428,9 @@ async function userOfSwitch(
 ): Promise<ChildProcess> {
   bundled ??= bundleModule("test/ovs/private-switch.ts");
   const script = `
-    import { Switch } from ${JSON.stringify(await bundled)};
+    import { PrivateSwitch } from ${JSON.stringify(await bundled)};
     console.log("starting");
-    const sw = await Switch.start({ ports: [{ number: 1 }] });
+    const sw = await PrivateSwitch.start({ ports: [{ number: 1 }] });
     console.log(JSON.stringify(sw.whereabouts));
     ${code}`;
   return spawn(process.execPath, ["--input-type=module", "-e", script], {
@@ -520,7 +521,7 @@ async function withPrograms(
 }
 
 test("Open vSwitch missing, too old, or failing to start: one line that says so", async () => {
-  const start = (): Promise<string> => messageOf(Switch.start({ ports: PORTS }));
+  const start = (): Promise<string> => messageOf(PrivateSwitch.start({ ports: PORTS }));
   await withPrograms({}, "", async () => {
     assert.match(await start(), /^Open vSwitch is not installed: no .*ovs-ofctl \(.*openvswitch-switch\)$/);
   });

@@ -59,7 +59,7 @@ const hexOf = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
 
 /** A running private switch. Methods may be called concurrently; they run one after the other. */
-export class Switch {
+export class PrivateSwitch {
   readonly #ports: readonly Port[];
   readonly #markers = new Markers();
   readonly #taps: Map<number, MarkedStream<Buffer>>;
@@ -111,10 +111,10 @@ export class Switch {
     failMode = "secure",
     controllerIds = [],
     programs,
-  }: SwitchOptions): Promise<Switch> {
+  }: SwitchOptions): Promise<PrivateSwitch> {
     const startedAt = performance.now();
     const checked = checkPorts(ports);
-    const sw = new Switch(checked, controllerIds);
+    const sw = new PrivateSwitch(checked, controllerIds);
     try {
       sw.#daemons = await startDaemons(
         checked.map(fifoOf),

@@ -11,7 +11,7 @@ import { dirname, join } from "node:path";
 import { bundleModule } from "../bundle.ts";
 import { suite } from "../harness.ts";
 import { Netns } from "../live/base.ts";
-import { Switch } from "../ovs/private-switch.ts";
+import { PrivateSwitch } from "../ovs/private-switch.ts";
 
 const test = suite("hangs");
 
@@ -36,7 +36,7 @@ test("everything at once, without an end", async () => {
   hanging.pids.push(spawn("sh", ["-c", DEAF], { stdio: "ignore" }).pid!);
   hanging.folders.push(mkdtempSync(join(tmpdir(), "slash32-hangs-")));
   hanging.folders.push(dirname(await bundleModule("src/wire/index.ts")));
-  const { pids, folder } = (await Switch.start({ ports: [{ number: 1 }] })).whereabouts;
+  const { pids, folder } = (await PrivateSwitch.start({ ports: [{ number: 1 }] })).whereabouts;
   hanging.pids.push(...pids);
   hanging.folders.push(folder);
   if (process.env.HANGS_NETNS === "1") {

@@ -9,7 +9,7 @@ import { loadIntent } from "../../src/intent/index.ts";
 import { Flows, flowText } from "../../src/pipeline/index.ts";
 import { Folder } from "../cli/base.ts";
 import { assert, peer, suite } from "../harness.ts";
-import { type Answer, Switch } from "../ovs/private-switch.ts";
+import { type Answer, PrivateSwitch } from "../ovs/private-switch.ts";
 
 const test = suite("verify › one label of a real switch");
 const ROUTES = Number(process.env.PROOF_ROUTES ?? 2000);
@@ -38,7 +38,7 @@ test(`among ${ROUTES} routes`, async () => {
     "hv.yaml": INTENT,
     "routes.txt": `${Array.from({ length: ROUTES }, (_, index) => routeOf(index)).join("\n")}\n`,
   });
-  const sw = await Switch.start({ ports: [{ number: 1 }, { number: 11 }] });
+  const sw = await PrivateSwitch.start({ ports: [{ number: 1 }, { number: 11 }] });
   try {
     const { intent } = loadIntent(folder.at("hv.yaml"));
     const lines = [...new Flows(intent!)].map(flowText);

@@ -6,7 +6,7 @@
 
 import type { OvsVersion } from "../../src/openflow/index.ts";
 import { assert, seed, suite } from "../harness.ts";
-import { type Answer, Switch } from "../ovs/private-switch.ts";
+import { type Answer, PrivateSwitch } from "../ovs/private-switch.ts";
 import { programsOf } from "../ovs/versions.ts";
 import type { Case, Judgement } from "./tiny/judge.ts";
 import { flowText } from "./tiny/language.ts";
@@ -52,7 +52,7 @@ function pairs(from: number, wanted: number): Found[] {
 }
 
 async function answers(
-  sw: Switch,
+  sw: PrivateSwitch,
   text: string,
   frames: readonly { inPort: number; frame: Uint8Array }[],
 ): Promise<string[]> {
@@ -68,7 +68,10 @@ const isOf35 = ({ a, b }: Case): boolean => !/clone/.test(flowText(a) + flowText
 /** Pairs on a switch: different ones differ there, by the counterexample; equal ones do not, by any frame tried. */
 async function tryPairs(ovs: OvsVersion, wanted: number): Promise<void> {
   const from = seed();
-  const sw = await Switch.start({ ports: [{ number: 1 }, { number: 2 }, { number: 3 }], ...programsOf(ovs) });
+  const sw = await PrivateSwitch.start({
+    ports: [{ number: 1 }, { number: 2 }, { number: 3 }],
+    ...programsOf(ovs),
+  });
   const counts = { equal: 0, different: 0, frames: 0, refused: 0 };
   try {
     for (const { one, judgement } of pairs(from, wanted)) {

@@ -10,7 +10,7 @@ import {
   type Outcome,
   parseFlows,
 } from "../../../src/openflow/index.ts";
-import type { Answer, Input, Switch } from "../../ovs/private-switch.ts";
+import type { Answer, Input, PrivateSwitch } from "../../ovs/private-switch.ts";
 
 export const hexOf = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
@@ -80,7 +80,7 @@ function describe({ inPort, frame }: Input, outcome: Outcome, answer: Answer): s
  * `ours` are other flows for the interpreter, for canaries.
  */
 export async function compare(
-  sw: Switch,
+  sw: PrivateSwitch,
   lines: readonly string[],
   inputs: readonly Input[],
   options: InterpreterOptions = {},

@@ -13,7 +13,7 @@ import {
 } from "../../../src/openflow/index.ts";
 import { assert, draws, peer, seed, suite } from "../../harness.ts";
 import { rng } from "../../model/random.ts";
-import { Switch } from "../../ovs/private-switch.ts";
+import { PrivateSwitch } from "../../ovs/private-switch.ts";
 import {
   frameOf,
   isSmall,
@@ -181,7 +181,7 @@ for (const [name, lines, seen] of EXPECTED) {
 
 test("the same frame on a switch, installed in two orders", async () => {
   peer("ovs-vswitchd");
-  const sw = await Switch.start({ ports: [1, 2, 3, 4, 5, 6, 9].map(number => ({ number })) });
+  const sw = await PrivateSwitch.start({ ports: [1, 2, 3, 4, 5, 6, 9].map(number => ({ number })) });
   try {
     for (const [name, lines, seen] of EXPECTED) {
       const turned = [...lines].reverse();
@@ -273,7 +273,7 @@ test("random tables against a model that tries every order", () => {
 test("random tables on a switch, installed in two orders", async () => {
   peer("ovs-vswitchd");
   const from = seed();
-  const sw = await Switch.start({ ports: [1, 2, 3, 4].map(number => ({ number })) });
+  const sw = await PrivateSwitch.start({ ports: [1, 2, 3, 4].map(number => ({ number })) });
   const inputs = PACKETS.map(packet => ({ inPort: 1, frame: frameOf(packet) }));
   let [frames, open, varied] = [0, 0, 0];
   try {

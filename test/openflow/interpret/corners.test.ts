@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Interpreter, type OvsVersion, parseGroups, USUAL_OVS } from "../../../src/openflow/index.ts";
 import { assert, suite } from "../../harness.ts";
-import { Switch } from "../../ovs/private-switch.ts";
+import { PrivateSwitch } from "../../ovs/private-switch.ts";
 import { programsOf } from "../../ovs/versions.ts";
 import { flowsOf, linesOf } from "./compare.ts";
 import { CORNERS, type Corner } from "./corners.ts";
@@ -29,7 +29,10 @@ function interpreted({ flows, groups = [], frames }: Corner, ovs: OvsVersion = U
 }
 
 async function asked(ovs: OvsVersion): Promise<Answers> {
-  const sw = await Switch.start({ ports: WORLD.ports.map(number => ({ number })), ...programsOf(ovs) });
+  const sw = await PrivateSwitch.start({
+    ports: WORLD.ports.map(number => ({ number })),
+    ...programsOf(ovs),
+  });
   const answers: Answers = {};
   try {
     for (const { name, flows, groups = [], frames, protocol } of CORNERS) {
@@ -86,7 +89,10 @@ test("what learn and NORMAL note down outlives an error; the interpreter leaves 
   const interpreter = new Interpreter(flowsOf(flows), { ports: WORLD.ports });
   const { verdict, unknown } = interpreter.run(1, addresses(two, one));
   assert.equal([verdict, unknown[0]!.feature], ["unknown", "learn in front of an error"]);
-  const sw = await Switch.start({ ports: WORLD.ports.map(number => ({ number })), ...programsOf("3.1") });
+  const sw = await PrivateSwitch.start({
+    ports: WORLD.ports.map(number => ({ number })),
+    ...programsOf("3.1"),
+  });
   try {
     await sw.replaceFlows(flows.join("\n"), { protocol: "OpenFlow13" });
     const outputsOf = async (port: number, frame: Uint8Array): Promise<number[]> =>

@@ -7,7 +7,7 @@ import { parseFlow, parseGroups } from "../../../src/openflow/index.ts";
 import { assert, peer, seed, suite } from "../../harness.ts";
 import { flowsOf as pipelineOf } from "../../model/flows.ts";
 import { type Rng, randomIntent, randomFrame as randomPipelineFrame, rng } from "../../model/random.ts";
-import { type Input, Switch } from "../../ovs/private-switch.ts";
+import { type Input, PrivateSwitch } from "../../ovs/private-switch.ts";
 import { type Compared, compare } from "./compare.ts";
 import { randomFrame, WORLD } from "./frames.ts";
 import { GROUPS, randomFlows, WRITTEN } from "./tables.ts";
@@ -16,9 +16,12 @@ const test = suite("interpreter against Open vSwitch");
 const wanted = Number(process.env.OVS_FRAMES ?? 3000);
 const PORTS = WORLD.ports.map(number => ({ number }));
 
-async function withSwitch<T>(ports: { number: number }[], body: (sw: Switch) => Promise<T>): Promise<T> {
+async function withSwitch<T>(
+  ports: { number: number }[],
+  body: (sw: PrivateSwitch) => Promise<T>,
+): Promise<T> {
   peer("ovs-vswitchd");
-  const sw = await Switch.start({ ports });
+  const sw = await PrivateSwitch.start({ ports });
   try {
     return await body(sw);
   } finally {
@@ -30,7 +33,7 @@ async function withSwitch<T>(ports: { number: number }[], body: (sw: Switch) => 
  * As `withSwitch`, but null when the switch died: Open vSwitch 3.1 aborts on some flows (an assertion in
  * ofproto-dpif-rid.c) and on some frames. That is no answer to compare with; the caller counts.
  */
-async function unlessItDies<T>(what: string, body: (sw: Switch) => Promise<T>): Promise<T | null> {
+async function unlessItDies<T>(what: string, body: (sw: PrivateSwitch) => Promise<T>): Promise<T | null> {
   try {
     return await withSwitch(PORTS, body);
   } catch (error) {
@@ -70,7 +73,7 @@ test("tables written by hand", async () => {
 });
 
 /** The lines that Open vSwitch takes; what it takes, the parser must take. */
-async function accepted(sw: Switch, lines: readonly string[]): Promise<string[]> {
+async function accepted(sw: PrivateSwitch, lines: readonly string[]): Promise<string[]> {
   const said = await sw.parseFlows(lines);
   const right = lines.filter((_, i) => "text" in said[i]!);
   for (const line of right) {

@@ -13,7 +13,7 @@ import {
 import { prove } from "../../../src/verify/index.ts";
 import { failsWith, inFolder, succeeds } from "../../cli/base.ts";
 import { assert, suite } from "../../harness.ts";
-import { Switch } from "../../ovs/private-switch.ts";
+import { PrivateSwitch } from "../../ovs/private-switch.ts";
 import { programsOf } from "../../ovs/versions.ts";
 
 const test = suite("versions of Open vSwitch");
@@ -87,7 +87,7 @@ for (const { name, flows, ports, same } of DIFFERING) {
     });
 
     test(`${name}: Open vSwitch ${ovs}`, async () => {
-      const sw = await Switch.start({ ports: PORTS.map(number => ({ number })), ...programsOf(ovs) });
+      const sw = await PrivateSwitch.start({ ports: PORTS.map(number => ({ number })), ...programsOf(ovs) });
       try {
         await sw.replaceFlows(flows);
         const { outputs } = await sw.send(1, FRAME);

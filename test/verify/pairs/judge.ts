@@ -6,7 +6,7 @@
 
 import { SwitchError } from "../../../src/host/index.ts";
 import { toldLines } from "../../fuzz/packet-in.ts";
-import { type Answer, Switch } from "../../ovs/private-switch.ts";
+import { type Answer, PrivateSwitch } from "../../ovs/private-switch.ts";
 import { PORTS, type Rules, TUNNELS } from "./families.ts";
 import type { Question } from "./frames.ts";
 
@@ -88,14 +88,14 @@ const withEndpoint = (inPort: number, state: readonly string[]): readonly string
 
 /** A private switch with tunnels beside its ports, started anew when a question ends it. */
 export class Judge {
-  #switch: Switch | null = null;
+  #switch: PrivateSwitch | null = null;
   #groups = "";
   deaths = 0;
 
-  async #running(): Promise<Switch> {
+  async #running(): Promise<PrivateSwitch> {
     if (this.#switch !== null) return this.#switch;
     const ports = PORTS.map(number => ({ number }));
-    const sw = await Switch.start({ ports, tunnels: TUNNELS, controllerIds: CONTROLLER_IDS });
+    const sw = await PrivateSwitch.start({ ports, tunnels: TUNNELS, controllerIds: CONTROLLER_IDS });
     this.#switch = sw;
     this.#groups = "";
     return sw;
