@@ -3,6 +3,7 @@
  * small ones, windows that a header only claims, and damage. Where zstd(1) is there, it makes frames, too.
  */
 import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { openSource, SourceError } from "../../src/capture/index.ts";
 import { assert, peer, seed, suite } from "../harness.ts";
@@ -104,12 +105,22 @@ test("zstd: a window is what RFC 8878 says, and what is above 128 MiB is refused
   await fails(frame([raw(HELLO)], null, 2 ** 28), new Uint8Array(0), /needs a window of 256 MiB/);
 });
 
+/** Address space of this process, in MiB; 0 where there is no /proc. */
+function addressSpaceMiB(): number {
+  const file = "/proc/self/status";
+  return existsSync(file) ? Number(/VmPeak:\s+(\d+) kB/.exec(readFileSync(file, "utf8"))![1]) / 1024 : 0;
+}
+
 test("zstd: 20,000 frames that claim a window of 128 MiB each", async () => {
+  const before = addressSpaceMiB();
   const one = frame([raw(HELLO)], 17 << 3);
   await reads(
     Buffer.concat(Array<Buffer>(20_000).fill(one)),
     Buffer.concat(Array<Buffer>(20_000).fill(HELLO)),
   );
+  // Reserved address space counts, too: with 70 GB of it no process could be started any more.
+  const grownMiB = addressSpaceMiB() - before;
+  assert.ok(grownMiB < 4096, `${grownMiB} MiB of address space more`);
 });
 
 test("zstd: many frames and frames to skip, as zstd(1) writes them, of every level and length", async () => {
@@ -124,7 +135,8 @@ test("zstd: many frames and frames to skip, as zstd(1) writes them, of every lev
       content.push(random.pick(words).subarray(0, left));
     const input = Buffer.concat(content);
     for (const options of [["-1"], ["-19"], ["--no-check", "--long=27"], ["-3", "--no-content-size"]]) {
-      const { stdout } = spawnSync("zstd", ["-cq", ...options], { input, maxBuffer: 1 << 28 });
+      const { stdout, error } = spawnSync("zstd", ["-cq", ...options], { input, maxBuffer: 1 << 28 });
+      if (error !== undefined) throw error;
       parts.push(stdout, Buffer.from([0x53, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]));
       contents.push(input);
     }

@@ -15,6 +15,8 @@ import {
 const MAX_WINDOW_LOG = 27;
 /** The largest window that zstd(1) decompresses without --long=31. */
 export const MAX_WINDOW_BYTES = 2 ** MAX_WINDOW_LOG;
+/** The flag of a frame header without window descriptor (§3.1.1.1.1.2). */
+const SINGLE_SEGMENT = 0x20;
 /** Frames with no more content than this are decompressed in one call by node:zlib. */
 const SMALL_BYTES = 8 * MAX_BLOCK_BYTES;
 
@@ -51,7 +53,12 @@ function nativeEngine(): Engine | null {
   };
 }
 
-/** Decompresses a small frame in one call; if that fails, block by block up to the damage. */
+/**
+ * Decompresses a small frame in one call; if that fails, block by block up to the damage. node:zlib reserves
+ * the window that the header claims, and keeps it until garbage is collected: thousands of small frames that
+ * claim 128 MiB each would reserve so much address space that no process can be started any more. So the
+ * header gets the smallest sufficient window.
+ */
 class WholeDecoder implements Decoder {
   readonly #header: Uint8Array;
   readonly #blocks: Uint8Array[] = [];
@@ -59,7 +66,7 @@ class WholeDecoder implements Decoder {
   readonly #byBlocks: () => Decoder;
 
   constructor(frame: Frame, decompress: (data: Uint8Array) => void, byBlocks: () => Decoder) {
-    this.#header = frame.header;
+    this.#header = narrowHeader(frame);
     this.#decompress = decompress;
     this.#byBlocks = byBlocks;
   }
@@ -134,6 +141,22 @@ function reasonOf(error: unknown): string {
   return code === "ZSTD_error_checksum_wrong" ? "its checksum" : "its blocks";
 }
 
+/** The smallest window descriptor (§3.1.1.1.2) of at least so many bytes. */
+function windowDescriptorOf(bytes: number): number {
+  let descriptor = 0;
+  while (2 ** (10 + (descriptor >>> 3)) * (1 + (descriptor & 7) / 8) < bytes) descriptor++;
+  return descriptor;
+}
+
+/** The header of a frame that was read whole, with the smallest sufficient window if it has a descriptor. */
+function narrowHeader(frame: Frame): Uint8Array {
+  const header = frame.header.slice();
+  const hasWindow = (header[4]! & SINGLE_SEGMENT) === 0;
+  // Of the history alone: the window also limits the compressed size of a block, which may exceed the content.
+  if (hasWindow) header[5] = Math.min(header[5]!, windowDescriptorOf(frame.historyBytes));
+  return header;
+}
+
 // ── fzstd ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
@@ -165,13 +188,8 @@ async function libraryEngine(): Promise<Engine> {
   };
 }
 
-/**
- * A header without checksum and size, with the smallest window descriptor
- * (§3.1.1.1.2) that holds the history.
- */
+/** A header without checksum and size, with the smallest sufficient window. */
 function plainHeader(frame: Frame): Uint8Array {
   const wanted = Math.min(frame.historyBytes, frame.contentBytes ?? Number.POSITIVE_INFINITY);
-  let descriptor = 0;
-  while (2 ** (10 + (descriptor >>> 3)) * (1 + (descriptor & 7) / 8) < wanted) descriptor++;
-  return Uint8Array.of(...frame.header.subarray(0, 4), 0, descriptor);
+  return Uint8Array.of(...frame.header.subarray(0, 4), 0, windowDescriptorOf(wanted));
 }
