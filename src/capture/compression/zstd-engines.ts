@@ -152,7 +152,8 @@ function windowDescriptorOf(bytes: number): number {
 function narrowHeader(frame: Frame): Uint8Array {
   const header = frame.header.slice();
   const hasWindow = (header[4]! & SINGLE_SEGMENT) === 0;
-  // Of the history alone: the window also limits the compressed size of a block, which may exceed the content.
+  // Of the history alone: the window also limits the compressed size of a block, which may exceed the
+  // content.
   if (hasWindow) header[5] = Math.min(header[5]!, windowDescriptorOf(frame.historyBytes));
   return header;
 }
