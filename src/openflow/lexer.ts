@@ -124,16 +124,6 @@ export function* scanPairs(text: string, start: number, end: number): Generator<
   }
 }
 
-/** Takes the quotes from a quoted name, with the escapes of JSON; a bare name as it is. */
-export function unquote(name: Token): string {
-  if (!name.text.startsWith('"')) return name.text;
-  try {
-    return String(JSON.parse(name.text));
-  } catch {
-    throw new Fault(name, `${clip(name.text)} is not a quoted name; expected a JSON string`);
-  }
-}
-
 /** Text from a line for a message: on one line, without control characters, and not too long. */
 export function clip(text: string): string {
   const short = text.length > 60 ? `${text.slice(0, 57)}...` : text;

@@ -64,9 +64,6 @@ export function newMatch(): MatchReading {
   return { key: emptyMatch(), spans: new Map(), unplaced: new Map() };
 }
 
-/** True for a word that stands for protocols. */
-export const isShorthand = (word: string): boolean => SHORTHANDS.has(word) || word === "eth";
-
 function set(match: MatchReading, field: Field, masked: Masked, span: Span): void {
   const place = field.place;
   if (place === null) {

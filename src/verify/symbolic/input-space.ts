@@ -26,8 +26,7 @@ export interface FrameFormat {
   readonly hasLayer4: boolean;
 }
 
-/** First and last word that a format constrains. */
-export const FIRST_FORMAT_WORD = KEY.dlType;
+/** The last word that a format constrains; dl_type is the first. */
 export const LAST_FORMAT_WORD = KEY.ndOptionsType;
 
 const ZERO: readonly Cube[] = [{ mask: 0xffffffff, value: 0 }];
