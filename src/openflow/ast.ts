@@ -66,6 +66,30 @@ export type SetSpelling =
   | "set_tunnel"
   | "set_tunnel64";
 
+/** An address translation: nat of ct. */
+export interface Nat {
+  /** The end that a commit translates; null: as the connection was committed. */
+  readonly side: "src" | "dst" | null;
+  /** Addresses and ports to choose from, both ends included; null: the tracker chooses. */
+  readonly range: {
+    readonly isIpv6: boolean;
+    readonly addresses: readonly [low: bigint, high: bigint];
+    /** [0, 0]: any. */
+    readonly ports: readonly [low: number, high: number];
+  } | null;
+}
+
+/** What ct does, beside its text. */
+export interface Tracking {
+  readonly isCommit: boolean;
+  /** The table where a tracked copy of the packet goes on; null: no copy does. */
+  readonly table: number | null;
+  readonly zone: number | Subfield;
+  readonly nat: Nat | null;
+  /** The action without its table. */
+  readonly call: string;
+}
+
 /** Actions that are kept as text: two of them are the same exactly if they print alike. */
 export type OpaqueName =
   | "learn"
@@ -137,7 +161,8 @@ export type Action = { readonly span: Span } & (
   | { readonly type: "exit" }
   /**
    * Parsed and printed, but kept as text. `text` is its spelling by Open vSwitch; `nested` holds the actions
-   * inside (`ct(exec(…))`); `reads` holds the fields whose values its effect depends on.
+   * inside (`ct(exec(…))`); `reads` holds the fields whose values its effect depends on; `tracking` is there
+   * for ct.
    */
   | {
       readonly type: "opaque";
@@ -145,6 +170,7 @@ export type Action = { readonly span: Span } & (
       readonly text: string;
       readonly nested: readonly Action[];
       readonly reads: readonly Subfield[];
+      readonly tracking?: Tracking;
     }
 );
 

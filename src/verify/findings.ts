@@ -39,11 +39,23 @@ export interface Behaviour extends Effects {
   readonly flows: readonly FlowLine[];
 }
 
+/** One answer of the connection tracker. */
+export interface TrackerState {
+  /** Who asked: one side, or both the same. */
+  readonly side: "a" | "b" | "both";
+  /** The line of ct. */
+  readonly line: number;
+  /** Values by word of the key: what the tracker set, and what it translated in the packet. */
+  readonly words: ReadonlyMap<number, number>;
+}
+
 export interface Difference {
   readonly inPort: number;
   readonly frame: Uint8Array;
   /** Accompanying state of the frame. */
   readonly state: EnteringState;
+  /** What the connection tracker must say of the frame, in the order of its questions. */
+  readonly tracker: readonly TrackerState[];
   /** Ports that must be tunnels for the difference, if it is not known whether they are. */
   readonly tunnels: readonly number[];
   readonly a: Behaviour;
@@ -63,6 +75,7 @@ export interface Ambiguous {
   readonly inPort: number;
   readonly frame: Uint8Array;
   readonly state: EnteringState;
+  readonly tracker: readonly TrackerState[];
   readonly flows: readonly [FlowLine, FlowLine];
 }
 

@@ -3,7 +3,7 @@
  * text, with the actions inside and the fields that they read.
  */
 import { type ActionReading, keyed, number, table } from "../arguments.ts";
-import type { Action, Subfield } from "../ast.ts";
+import type { Action, Nat, Subfield } from "../ast.ts";
 import { clip, Fault, nearest, type Pair, scanPairs, type Token } from "../lexer.ts";
 import { PROTOCOL } from "../parse-match.ts";
 import type { Printing } from "../print-options.ts";
@@ -23,7 +23,7 @@ const NAT_RANGES = [
 const NAT_EXAMPLES = "10.0.0.1-10.0.0.9:1024-2048 or [2001:db8::1]-[2001:db8::9]:80";
 
 /** An address range with ports, `1.2.3.4-1.2.3.9:80-90`, `[::1]-[::9]:80`, as nat prints it. */
-function natRange(text: Token): { text: string; isV6: boolean } {
+function natRange(text: Token): { text: string; range: NonNullable<Nat["range"]> } {
   const found = NAT_RANGES.map(range => range.exec(text.text)).find(one => one !== null) ?? null;
   const bad = (): never => {
     throw new Fault(
@@ -48,12 +48,15 @@ function natRange(text: Token): { text: string; isV6: boolean } {
         : formatIpv6Address(address)
       : formatDotted(address);
   const ports = hasPorts ? `:${from}${to > from ? `-${to}` : ""}` : "";
-  return { text: `${print(first)}${last > first ? `-${print(last)}` : ""}${ports}`, isV6 };
+  return {
+    text: `${print(first)}${last > first ? `-${print(last)}` : ""}${ports}`,
+    range: { isIpv6: isV6, addresses: [first, last], ports: [from, to] },
+  };
 }
 
 const NAT_FLAGS = ["persistent", "hash", "random"];
 
-function formatNat(context: ActionReading, pair: Pair): string {
+function parseNat(context: ActionReading, pair: Pair): { text: string; nat: Nat } {
   const found = keyed(context, pair, ["src", "dst", ...NAT_FLAGS]);
   const sides = ["src", "dst"].filter(side => found.has(side));
   const flags = NAT_FLAGS.filter(flag => found.has(flag));
@@ -62,32 +65,33 @@ function formatNat(context: ActionReading, pair: Pair): string {
     throw new Fault(pair.span, `${flags.join(" and ")} of nat needs src or dst`);
   if (flags.includes("hash") && flags.includes("random"))
     throw new Fault(pair.span, "nat picks ports by hash or at random, not both");
-  if (sides.length === 0) return "nat";
-  const value = found.get(sides[0]!)!;
-  if (value.text === "") return `nat(${sides[0]})`;
-  const range = natRange(value);
+  if (sides.length === 0) return { text: "nat", nat: { side: null, range: null } };
+  const side = sides[0] as "src" | "dst";
+  const value = found.get(side)!;
+  if (value.text === "") return { text: `nat(${side})`, nat: { side, range: null } };
+  const { text, range } = natRange(value);
   const { dlType } = context.consistency.protocols;
-  if (context.consistency.isKnown && range.isV6 !== (dlType === 0x86dd))
+  if (context.consistency.isKnown && range.isIpv6 !== (dlType === 0x86dd))
     throw new Fault(
       value,
-      `nat to ${range.text} needs ${range.isV6 ? "ipv6" : "ip"} in the match (OFPBAC_MATCH_INCONSISTENT)`,
+      `nat to ${text} needs ${range.isIpv6 ? "ipv6" : "ip"} in the match (OFPBAC_MATCH_INCONSISTENT)`,
     );
-  return `nat(${[`${sides[0]}=${range.text}`, ...flags].join(",")})`;
+  return { text: `nat(${[`${side}=${text}`, ...flags].join(",")})`, nat: { side, range } };
 }
 
 /** The parts of ct(…) while they are read; each of them at most once. */
-interface Tracking {
+interface Parts {
   isCommit: boolean;
   isForce: boolean;
-  table: string;
-  zone: string;
-  nat: string;
+  table: number | null;
+  zone: number | Subfield;
+  nat: { text: string; nat: Nat } | null;
   alg: string;
   nested: Action[];
   reads: Subfield[];
 }
 
-type TrackingReader = (context: ActionReading, pair: Pair, ct: Tracking) => void;
+type TrackingReader = (context: ActionReading, pair: Pair, ct: Parts) => void;
 
 const CT_PARTS: Readonly<Record<string, TrackingReader>> = {
   commit: (_, _pair, ct) => {
@@ -99,19 +103,18 @@ const CT_PARTS: Readonly<Record<string, TrackingReader>> = {
   table: (context, { value }, ct) => {
     const number = table(context, value);
     if (number === 255) throw new Fault(value, "ct cannot go on in table 255");
-    ct.table = String(number);
+    ct.table = number;
   },
   zone: (context, { value }, ct) => {
     const isNumber = /^\d/.test(value.text);
     if (isNumber) {
-      const zone = number(context, value, 0xffff, "the zone");
-      ct.zone = zone === 0 ? "" : String(zone);
+      ct.zone = number(context, value, 0xffff, "the zone");
       return;
     }
     const subfield = parseSubfield(value);
     if (subfield.bits !== 16)
       throw new Fault(value, `a zone has 16 bits, ${value.text} has ${subfield.bits}`);
-    ct.zone = formatSubfield(subfield);
+    ct.zone = subfield;
     ct.reads.push(subfield);
   },
   alg: ({ consistency }, { value, span }, ct) => {
@@ -124,7 +127,7 @@ const CT_PARTS: Readonly<Record<string, TrackingReader>> = {
       );
   },
   nat: (context, pair, ct) => {
-    ct.nat = formatNat(context, pair);
+    ct.nat = parseNat(context, pair);
   },
   exec: (context, { value }, ct) => {
     const consistency = context.consistency.inner();
@@ -142,12 +145,12 @@ const hasFieldZone = (parts: readonly Pair[]): boolean =>
   parts.some(({ key, value }) => key.text === "zone" && !/^\d/.test(value.text));
 
 function parseCt(outer: ActionReading, pair: Pair): Action {
-  const ct: Tracking = {
+  const ct: Parts = {
     isCommit: false,
     isForce: false,
-    table: "",
-    zone: "",
-    nat: "",
+    table: null,
+    zone: 0,
+    nat: null,
     alg: "",
     nested: [],
     reads: [],
@@ -166,13 +169,16 @@ function parseCt(outer: ActionReading, pair: Pair): Action {
     reader(context, part, ct);
   }
   if (ct.isForce && !ct.isCommit) throw new Fault(pair.span, "force of ct needs commit");
-  if (!ct.isCommit && (ct.nested.length > 0 || ct.nat.startsWith("nat(")))
+  if (!ct.isCommit && (ct.nested.length > 0 || ct.nat?.text.startsWith("nat(")))
     throw new Fault(pair.span, "ct sets marks and addresses only with commit (OFPBAC_BAD_ARGUMENT)");
   checkTracking(outer, pair, ct);
-  return opaque(pair, "ct", `ct(${partsOf(ct).join(",")})`, ct.nested, ct.reads);
+  const { isCommit, table, zone } = ct;
+  const call = `ct(${partsOf({ ...ct, table: null }).join(",")})`;
+  const tracking = { isCommit, table, zone, nat: ct.nat?.nat ?? null, call };
+  return { ...opaque(pair, "ct", `ct(${partsOf(ct).join(",")})`, ct.nested, ct.reads), tracking };
 }
 
-function checkTracking({ consistency }: ActionReading, pair: Pair, ct: Tracking): void {
+function checkTracking({ consistency }: ActionReading, pair: Pair, ct: Parts): void {
   if (!consistency.isKnown) return;
   const { dlType, isInvalid } = consistency.protocols;
   if (ct.isCommit && isInvalid)
@@ -213,13 +219,14 @@ function formatMarks(nested: readonly Action[]): string {
 }
 
 /** The parts of ct in the order of printing. */
-function partsOf(ct: Tracking): string[] {
+function partsOf(ct: Parts): string[] {
+  const zone = typeof ct.zone === "number" ? ct.zone || "" : formatSubfield(ct.zone);
   const parts = [
     ct.isCommit ? "commit" : "",
     ct.isForce ? "force" : "",
-    ct.table === "" ? "" : `table=${ct.table}`,
-    ct.zone === "" ? "" : `zone=${ct.zone}`,
-    ct.nat,
+    ct.table === null ? "" : `table=${ct.table}`,
+    zone === "" ? "" : `zone=${zone}`,
+    ct.nat?.text ?? "",
     ct.nested.length === 0 ? "" : `exec(${formatMarks(ct.nested)})`,
     ct.alg === "" ? "" : `alg=${ct.alg}`,
   ];

@@ -18,7 +18,7 @@ import {
   sentAs,
   setPartOf,
 } from "../actions/index.ts";
-import type { Action, OpaqueName, SetSpelling, Subfield } from "../ast.ts";
+import type { Action, Nat, OpaqueName, SetSpelling, Subfield } from "../ast.ts";
 import { type Demanded, type Field, fieldNamed } from "../fields.ts";
 import { KEY, KEY_WORDS } from "../flow-key.ts";
 import { formatActions } from "../print.ts";
@@ -65,14 +65,26 @@ export const ACCOMPANYING_WORDS: readonly number[] = [
   ...wordsFrom(KEY.tunnelId, KEY.ctState),
 ];
 
-/**
- * Words of the key that a packet-in carries beside the packet (flow_get_metadata of lib/flow.c); nothing is
- * tracked.
- */
+/** Words of the key that a packet-in carries beside the packet (flow_get_metadata of lib/flow.c). */
 export const PACKET_IN_WORDS: readonly number[] = [
   KEY.pktMark,
   KEY.inPort,
-  ...wordsFrom(KEY.metadata, KEY.ctState),
+  ...wordsFrom(KEY.metadata, KEY.dlDst),
+];
+
+/** Words of the key that the connection tracker sets; all are zero while a packet is untracked. */
+export const TRACKER_WORDS: readonly number[] = wordsFrom(KEY.ctState, KEY.dlDst);
+
+/**
+ * Words of the packet that the connection tracker looks at (conn_key_extract() of lib/conntrack.c, and the
+ * checks of each protocol): not the Ethernet header, TOS, TTL and flow label.
+ */
+export const TRACKED_WORDS: readonly number[] = [
+  KEY.dlType,
+  ...wordsFrom(KEY.nwSrc, KEY.ipv6Label),
+  KEY.nwProto,
+  KEY.nwFrag,
+  ...wordsFrom(KEY.arpSha, KEY.nshBase),
 ];
 
 const PACKET_WORDS: readonly number[] = wordsFrom(KEY.dlDst, KEY_WORDS);
@@ -85,7 +97,7 @@ export function wordsOfEffect(effect: Effect, name: string): readonly number[] {
     case "samples":
       return [KEY.inPort, ...PACKET_WORDS];
     case "tracks":
-      return name === "meter" ? [] : PACKET_WORDS;
+      return name === "meter" ? [] : name === "ct" ? TRACKED_WORDS : PACKET_WORDS;
     case "learns":
       return [];
     default:
@@ -136,7 +148,7 @@ export type Step = StepBase &
     | { readonly do: "pop_queue" }
     | { readonly do: "write_actions"; readonly steps: readonly Step[] }
     | { readonly do: "clear_actions" }
-    /** `isUndone`: the datapath works on a copy; otherwise changes are taken back afterwards. */
+    /** `isCopied`: the datapath works on a copy; otherwise changes are taken back afterwards. */
     | { readonly do: "clone"; readonly steps: readonly Step[]; readonly isCopied: boolean }
     | { readonly do: "exit" }
     /** Changes nothing of this packet or of any other. */
@@ -152,6 +164,24 @@ export type Step = StepBase &
         readonly text: string;
         readonly reads: readonly Subfield[];
       }
+    /**
+     * The connection tracker sees the packet: an effect named ct. With a table, a copy of the packet goes on
+     * there, with what the tracker says; the packet itself goes on untracked. `text`: the action without its
+     * table.
+     */
+    | {
+        readonly do: "track";
+        readonly text: string;
+        readonly reads: readonly Subfield[];
+        readonly isCommit: boolean;
+        readonly table: number | null;
+        readonly zone: number | Subfield;
+        readonly nat: Nat | null;
+        /** What a commit writes to ct_mark and ct_label. */
+        readonly marks: readonly Step[];
+      }
+    /** The packet becomes untracked. */
+    | { readonly do: "untrack" }
     /** `text`, here and of nothing: the action with its arguments, in the spelling of Open vSwitch. */
     | { readonly do: "unknown"; readonly feature: string; readonly text: string }
     /** Only among frozen steps: the table in which the next ones stood. */
@@ -242,12 +272,26 @@ const effectStep = (effect: Effect) =>
   opaqueStep(({ name, text, reads }) => ({ do: "effect", effect, name, text, reads }));
 
 const learnStep = effectStep("learns");
-const trackStep = effectStep("tracks");
 
-/** Whether ct changes the packet or sends it on, beside what it notes. */
-const isSteering = ({ text }: Opaque): boolean => /[(,](?:table=|nat\b)/.test(text);
+function trackStep({ tracking, reads, nested }: Opaque, line: number): Compiled {
+  const { isCommit, table, zone, nat, call } = tracking!;
+  const step: Compiled = {
+    do: "track",
+    text: call,
+    reads,
+    isCommit,
+    table,
+    zone,
+    nat,
+    marks: compileActions(nested, line),
+  };
+  return subfieldStep(step, "ct", ...reads);
+}
 
 const NOTHING = (): Compiled => ({ do: "nothing" });
+
+/** Actions that a clone cannot take back (reversible_actions() of ofproto-dpif-xlate.c). */
+const IS_COPIED: ReadonlySet<ActionKind> = new Set(["output_truncated", "ct"]);
 
 /** The meaning of each action: the step that executes it. */
 const COMPILE: { readonly [Kind in ActionKind]: (action: Given<Kind>, line: number) => Compiled } = {
@@ -284,7 +328,7 @@ const COMPILE: { readonly [Kind in ActionKind]: (action: Given<Kind>, line: numb
   clone: ({ actions }, line) => ({
     do: "clone",
     steps: compileActions(actions, line),
-    isCopied: actions.some(({ type }) => type === "output_truncated"),
+    isCopied: actions.some(action => IS_COPIED.has(kindOf(action))),
   }),
   meter: ({ meter }) => ({
     do: "effect",
@@ -300,8 +344,8 @@ const COMPILE: { readonly [Kind in ActionKind]: (action: Given<Kind>, line: numb
   exit: () => ({ do: "exit" }),
   learn: action =>
     action.text.includes("result_dst") ? { do: "unknown", feature: "learn(result_dst)" } : learnStep(action),
-  ct: action => (isSteering(action) ? unknownStep(action) : trackStep(action)),
-  ct_clear: nothingStep,
+  ct: trackStep,
+  ct_clear: () => ({ do: "untrack" }),
   multipath: unknownStep,
   bundle: effectStep("puts out"),
   bundle_load: unknownStep,

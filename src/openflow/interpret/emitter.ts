@@ -53,6 +53,7 @@ export interface Copy {
   readonly actions: DatapathAction[];
   readonly base: Uint32Array;
   readonly wasMpls: boolean;
+  readonly isTracked: boolean;
 }
 
 export class Emitter {
@@ -63,6 +64,8 @@ export class Emitter {
    * Whether the datapath tracks the packet's connection by now, which the key shows after a recirculation.
    */
   isTracked = false;
+  /** Whether the datapath may have translated the packet's addresses, which the key does not show. */
+  isTranslated = false;
   /** How many clones around it the datapath carries out on a copy. */
   #copyDepth = 0;
   readonly #rules: Ruleset;
@@ -93,6 +96,7 @@ export class Emitter {
   /** Brings the packet up to the key. */
   commit(): void {
     const key = this.#key;
+    if (this.isTranslated) this.#outcome.giveUp("a packet that goes on behind ct(nat)");
     if (!key.isWritten) return;
     key.readForCommit();
     const before = this.actions.length;
@@ -206,14 +210,16 @@ export class Emitter {
     const { base, wasMpls } = this.#key;
     this.actions = [];
     this.#copyDepth++;
-    return { actions, base: base.slice(), wasMpls };
+    return { actions, base: base.slice(), wasMpls, isTracked: this.isTracked };
   }
 
-  endCopy({ actions, base, wasMpls }: Copy): void {
+  endCopy({ actions, base, wasMpls, isTracked }: Copy): void {
     this.#copyDepth--;
     actions.push({ do: "clone", actions: this.actions });
     this.actions = actions;
     this.#key.base = base;
     this.#key.wasMpls = wasMpls;
+    this.isTracked = isTracked;
+    this.isTranslated = false;
   }
 }

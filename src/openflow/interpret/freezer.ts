@@ -7,9 +7,10 @@ import { leastBytesOf, mostBytesOf } from "./action-sizes.ts";
 import { type Step, unrollStep } from "./compile-actions.ts";
 import type { Emitter } from "./emitter.ts";
 import type { TrackedKey } from "./tracked-key.ts";
-import type { PassOutcome, StackItem } from "./translation.ts";
+import type { Frozen, PassOutcome, StackItem } from "./translation.ts";
 
 let frozenCount = 0;
+const AN_END = "an action set that makes Open vSwitch end itself";
 
 export class Freezer {
   /** Whether the rest of the steps is kept instead of run. */
@@ -50,19 +51,40 @@ export class Freezer {
       return;
     }
     if (mostBytesOf(actionSet) > leastBytesOf(this.#steps)) {
-      outcome.giveUp("an action set that makes Open vSwitch end itself after pop_mpls");
+      outcome.giveUp(`${AN_END} after pop_mpls`);
       return;
     }
     emitter.commit();
     emitter.recirculate({
       id: ++frozenCount,
       steps: this.#steps,
+      table: 0,
+      asked: null,
       stack: [...stack],
       actionSet: [...actionSet],
-      key: key.flow.slice(0, KEY.ctState),
+      key: key.flow.slice(0, KEY.dlDst),
     });
     this.#steps = [];
     this.#table = -1;
     this.isFreezing = false;
+  }
+  /**
+   * Hands a copy of the packet to the pass behind the connection tracker (compose_recirculate_and_fork());
+   * the packet itself goes on.
+   */
+  fork(
+    key: TrackedKey,
+    emitter: Emitter,
+    outcome: PassOutcome,
+    left: Pick<Frozen, "stack" | "actionSet"> & NonNullable<Frozen["asked"]> & { readonly table: number },
+  ): void {
+    const { step, zone, table, stack, actionSet } = left;
+    if (actionSet.length > 0) {
+      outcome.giveUp(`${AN_END} after ct`);
+      return;
+    }
+    const asked = { step, zone };
+    const frozen = { id: ++frozenCount, steps: [], table, asked, stack: [...stack], actionSet: [] };
+    emitter.recirculate({ ...frozen, key: key.flow.slice(0, KEY.dlDst) });
   }
 }

@@ -12,6 +12,8 @@ export {
   PACKET_IN_WORDS,
   type PacketInArguments,
   type Step,
+  TRACKED_WORDS,
+  TRACKER_WORDS,
   unrollStep,
   wordsOfEffect,
 } from "./compile-actions.ts";
@@ -33,8 +35,9 @@ export {
 export { CachingInterpreter } from "./megaflow-cache.ts";
 export { EXPIRED, isTableMiss, ORIGIN, PLAIN_PACKET_IN, reasonOf } from "./packet-in.ts";
 export { type StateField, stateFields } from "./state-text.ts";
+export { CT, type Tracker, type TrackerAnswer, type TrackerRequest } from "./tracker.ts";
 export { endsHere } from "./translate.ts";
-export type { Ambiguity, TableHit, Watcher } from "./translation.ts";
+export type { Ambiguity, TableHit, TrackStep, Watcher } from "./translation.ts";
 export {
   OVS_VERSIONS,
   type OvsBehaviour,

@@ -14,6 +14,7 @@ import { ARP_BYTES, ETHERNET_BYTES, extract } from "./extract.ts";
 import { isPort, narrowPort, widePort } from "./field-access.ts";
 import { Copies, Packet } from "./packet.ts";
 import { Ruleset, type RulesetOptions } from "./ruleset.ts";
+import { type Tracker, takeAnswer } from "./tracker.ts";
 import { translate } from "./translate.ts";
 import {
   type Ambiguity,
@@ -107,6 +108,8 @@ interface Running {
   outlives: FeatureAt[];
   errors: string[];
   tables: readonly TableHit[];
+  /** What the frame asked the connection tracker for. */
+  tracked: string[];
 }
 
 const EMPTY: readonly never[] = [];
@@ -130,6 +133,7 @@ export class Interpreter {
   readonly #isTraced: boolean;
   readonly #isFleeting: boolean;
   #watcher: Watcher | null = null;
+  #tracker: Tracker | null = null;
   /** What the frame that runs brought with it. */
   protected entering: EnteringState = NO_STATE;
   /** A key that nobody reads. */
@@ -146,15 +150,18 @@ export class Interpreter {
 
   /**
    * Runs one frame. `inPort` is a number as people write it: LOCAL 65534. A frame under 14 bytes, or from a
-   * number that is no port's, is dropped. A watcher is told what happens on the way.
+   * number that is no port's, is dropped. A watcher is told what happens on the way. Without a tracker, or
+   * without its answer, what comes behind ct is unknown.
    */
   run(
     inPort: number,
     frame: Uint8Array,
     watcher: Watcher | null = null,
     entering: EnteringState = NO_STATE,
+    tracker: Tracker | null = null,
   ): Outcome {
     this.#watcher = watcher;
+    this.#tracker = tracker;
     this.entering = entering;
     if (this.#isFleeting) this.#copies.forget();
     const outcome: Running = {
@@ -167,15 +174,18 @@ export class Interpreter {
       outlives: [],
       errors: [],
       tables: [],
+      tracked: [],
     };
     const port = widePort(inPort);
     if (frame.length >= ETHERNET_BYTES && isPort(inPort)) this.#pass(outcome, frame, port, null, 0);
-    const { outputs, packetIns, others, ...rest } = outcome;
+    const { outputs, packetIns, others, tracked: _, ...rest } = outcome;
     const isDecided = outcome.unknown.length === 0 && outcome.ambiguous.length === 0;
     const effects = isDecided ? { outputs, packetIns, others } : null;
     for (const { effect, name, line } of others) {
       if (effect === "learns") outcome.outlives.push({ feature: name, line });
-      else if (effect !== "samples") outcome.unknown.push({ feature: name, line });
+      else if (effect === "samples") continue;
+      else if (tracker !== null && name === "ct") outcome.outlives.push({ feature: name, line });
+      else outcome.unknown.push({ feature: name, line });
     }
     const verdict = verdictOf(outcome, narrowPort(port));
     if (verdict === "unknown" || verdict === "ambiguous")
@@ -190,8 +200,10 @@ export class Interpreter {
     key.fill(0);
     extract(packet.bytes, key, packet, this.rules.vlanLimit);
     key[KEY.inPort] = inPort;
-    if (frozen !== null) thaw(key, frozen);
-    else for (const [word, value] of this.entering) key[word] = value;
+    if (frozen !== null) {
+      thaw(key, frozen);
+      if (!this.#answer(outcome, packet, key, frozen)) return;
+    } else for (const [word, value] of this.entering) key[word] = value;
     if (depth > 0) this.#watcher?.recirculated(packet.bytes, key);
     const translation = this.translate(key, scratch, frozen, this.#watcher);
     collect(outcome, translation, this.#isTraced);
@@ -200,6 +212,17 @@ export class Interpreter {
       outcome.unknown.push({ feature: "an error after two recirculations", line: lastLine(translation) });
     if (outcome.unknown.length > 0 || outcome.ambiguous.length > 0) return;
     this.#execute(outcome, packet, translation.actions, inPort, depth, translation);
+  }
+
+  /** Asks the connection tracker if the packet comes from it; false if there is no answer. */
+  #answer(outcome: Running, packet: Packet, key: Uint32Array, { asked }: Frozen): boolean {
+    if (asked === null) return true;
+    const { step, zone } = asked;
+    const history = outcome.tracked.join("\n");
+    const answer = this.#tracker?.({ step, zone, key, history }) ?? null;
+    if (answer === null) outcome.unknown.push({ feature: "ct", line: step.line });
+    else takeAnswer(answer, zone, key, packet);
+    return answer !== null;
   }
 
   /** One pass over the tables; megaflow-cache.ts memoizes it. */
@@ -245,6 +268,7 @@ export class Interpreter {
           break;
         case "effect":
           outcome.others.push({ ...action, after: outcome.outputs.length });
+          if (action.name === "ct") outcome.tracked.push(action.key);
           break;
         case "recirculate":
           if (depth < this.rules.behaviour.recirculations)

@@ -39,7 +39,7 @@ export class CachingInterpreter extends Interpreter {
 
   /**
    * With a watcher nothing is remembered: it wants to see the pass. Nor is what depends on more than port and
-   * bytes.
+   * bytes, or on what the connection tracker said.
    */
   protected override translate(
     key: Uint32Array,
@@ -47,7 +47,8 @@ export class CachingInterpreter extends Interpreter {
     frozen: Frozen | null,
     watcher: Watcher | null,
   ): Translation {
-    if (watcher !== null || this.entering.size > 0) return super.translate(key, scratch, frozen, watcher);
+    const isPlain = this.entering.size === 0 && (frozen === null || frozen.asked === null);
+    if (watcher !== null || !isPlain) return super.translate(key, scratch, frozen, watcher);
     const known = this.#find(key);
     if (known !== null) {
       this.hits++;

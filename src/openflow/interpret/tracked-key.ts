@@ -71,6 +71,11 @@ export class TrackedKey {
     this.readAll(LABEL_WORDS);
   }
 
+  /** What the connection tracker said is gone. */
+  untrack(): void {
+    this.flow.fill(0, KEY.ctState, KEY.dlDst);
+  }
+
   holds(prerequisite: Demanded): boolean {
     this.readAll(HOLDS_BY[prerequisite]);
     return HOLDS[prerequisite](this.flow);

@@ -22,7 +22,14 @@ import { KeyChanges, TOO_MANY_LABELS } from "./key-changes.ts";
 import { isTableMiss, ORIGIN } from "./packet-in.ts";
 import type { BucketEntry, GroupEntry, Ruleset } from "./ruleset.ts";
 import { TrackedKey } from "./tracked-key.ts";
-import { type Frozen, PassOutcome, type Scratch, type Translation, type Watcher } from "./translation.ts";
+import {
+  type Frozen,
+  PassOutcome,
+  type Scratch,
+  type TrackStep,
+  type Translation,
+  type Watcher,
+} from "./translation.ts";
 
 /** Levels of lookups that go to the same or an earlier table, lookups in all, bytes of stack. */
 const MAX_DEPTH = 64;
@@ -89,9 +96,9 @@ class Pass {
       this.#changes.stackBytes = thaw.stack.reduce((sum, { bytes }) => sum + bytes, 0);
       this.#actionSet.write(thaw.actionSet, flow);
     }
-    // Without steps a thawed packet starts at table 0 again.
+    // Without steps a thawed packet starts with a lookup: at table 0 behind labels, elsewhere behind ct.
     if (thaw !== null && thaw.steps.length > 0) this.#runSteps(thaw.steps, true);
-    else this.#lookUp(0, flow[KEY.inPort]!, 0, true);
+    else this.#lookUp(thaw?.table ?? 0, flow[KEY.inPort]!, 0, true);
     this.#finish();
     if (this.#outcome.error !== null) this.#emitter.undo();
     const { error, unknown, ambiguous, tables } = this.#outcome;
@@ -176,6 +183,12 @@ class Pass {
       case "effect":
         this.#emitter.effect(step);
         return false;
+      case "track":
+        this.#track(step);
+        return false;
+      case "untrack":
+        this.#key.untrack();
+        return false;
       case "exit":
         this.#isOver = true;
         return false;
@@ -203,6 +216,25 @@ class Pass {
       default:
         return unreachable(step);
     }
+  }
+
+  #track(step: TrackStep): void {
+    const key = this.#key;
+    const { line, text, reads, table, zone } = step;
+    this.#emitter.effect({ effect: "tracks", name: "ct", text, reads, line });
+    if (table !== null) {
+      const number = typeof zone === "number" ? zone : readSubfield(key.flow, zone)[0];
+      const left = {
+        step,
+        zone: number,
+        table,
+        stack: this.#changes.stack,
+        actionSet: this.#actionSet.steps,
+      };
+      this.#freezer.fork(key, this.#emitter, this.#outcome, left);
+    }
+    this.#emitter.isTranslated ||= step.nat !== null;
+    key.untrack();
   }
 
   #output(port: number, line: number): void {
@@ -389,6 +421,8 @@ export function endsHere(step: Step): boolean {
     case "output_field":
     case "unknown":
       return false;
+    case "track":
+      return step.table === null;
     case "output":
       return step.port !== PORT.table;
     case "clone":
@@ -414,6 +448,7 @@ export function endsHere(step: Step): boolean {
     case "clear_actions":
     case "exit":
     case "nothing":
+    case "untrack":
     case "unroll":
       return true;
     default:

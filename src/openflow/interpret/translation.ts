@@ -14,14 +14,21 @@ export interface StackItem {
   readonly bytes: number;
 }
 
+/** The step that hands a packet to the connection tracker. */
+export type TrackStep = Extract<Step, { do: "track" }>;
+
 /** What a pass leaves for the pass after a recirculation. */
 export interface Frozen {
   /** Number of its own, for caches. */
   readonly id: number;
   readonly steps: readonly Step[];
+  /** Without steps, the next pass begins with a lookup in this table. */
+  readonly table: number;
+  /** The tracker was asked: its answer comes before the next pass. */
+  readonly asked: { readonly step: TrackStep; readonly zone: number } | null;
   readonly stack: readonly StackItem[];
   readonly actionSet: readonly Step[];
-  /** The metadata words of the key. */
+  /** The metadata words of the key, up to those of the tracker. */
   readonly key: Uint32Array;
 }
 

@@ -11,6 +11,7 @@ import {
   Interpreter,
   KEY,
   type Outcome,
+  type Tracker,
 } from "../../openflow/index.ts";
 import type { Ignored } from "../product/event-order.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
@@ -32,7 +33,7 @@ export class ConfirmingInterpreter {
     this.#program = program;
   }
 
-  run(inPort: number, frame: Uint8Array, entering: EnteringState): Outcome {
+  run(inPort: number, frame: Uint8Array, entering: EnteringState, tracker: Tracker): Outcome {
     const count = this.#frames++;
     if (this.#interpreter === null || count === FEW) {
       const { flows, groups, ovs } = this.#program;
@@ -43,7 +44,7 @@ export class ConfirmingInterpreter {
         ovs,
       });
     }
-    return this.#interpreter.run(inPort, frame, null, entering);
+    return this.#interpreter.run(inPort, frame, null, entering, tracker);
   }
 }
 

@@ -23,8 +23,7 @@ export function agreesWithOutcome(
   input: Input,
   outcome: Outcome,
 ): boolean {
-  const read: Read = word =>
-    evaluate(path, input.elements, word, atom => input.valueOf(atom.extraction, atom.word));
+  const read: Read = word => evaluate(path, input.elements, word, input.valued);
   const isSent = (event: Event): boolean =>
     event.is === "output" && (event.notTo === null || read(event.port) !== read(event.notTo));
   const outputs = events.filter(isSent) as Extract<Event, { is: "output" }>[];

@@ -12,13 +12,37 @@ import { type Cube, type FrameFormat, INNER_WORDS, inputWordsOf } from "../symbo
 import type { Subtable } from "../symbolic/sorted-subtable.ts";
 import { type Atom, type Literal, maskOf, pairsOf, type Segment, type Word } from "../symbolic/terms.ts";
 
-/** One input, as the words of its extractions. */
-export interface Input {
+type Valued = (atom: Atom) => number;
+
+/** One input: the values of all atoms. */
+export class Input {
+  readonly #extractions: Extractions;
   /** The format of each extraction. */
   readonly formats: readonly FrameFormat[];
-  readonly valueOf: (extraction: number, word: number) => number;
   /** The element of each row set. */
   readonly elements: ReadonlyMap<number, number>;
+  readonly valued: Valued;
+
+  constructor(
+    extractions: Extractions,
+    { formats, elements, valued }: Pick<Input, "formats" | "elements" | "valued">,
+  ) {
+    this.#extractions = extractions;
+    this.formats = formats;
+    this.elements = elements;
+    this.valued = valued;
+  }
+
+  /** A word of an extraction. */
+  valueOf(extraction: number, word: number): number {
+    return this.valued(this.#extractions.atom(extraction, word));
+  }
+
+  /** The input with other elements, and the values that depend on them. */
+  moved(elements: Input["elements"], values: ReadonlyMap<Atom, number>): Input {
+    const valued: Valued = atom => values.get(atom) ?? this.valued(atom);
+    return new Input(this.#extractions, { formats: this.formats, elements, valued });
+  }
 }
 
 /** An input, or null with a proof that there is none, or null after giving up. */
@@ -145,15 +169,10 @@ export class Solver {
       // The preferred values may be just those that a word equality excludes.
       const isPlain = loose.length > 0 && round >= ORDINARY_ROUNDS;
       const solution = isPlain ? first : this.#preferred(path, first, cubes, clauses, atoms, round);
-      const valued = (atom: Atom): number => solution.cubes.get(atom)?.value ?? 0;
+      const valued = (atom: Atom): number => solution.cubes.get(atom)?.value ?? atom.preferred ?? 0;
       const ruled = this.#missed(path, elements, valued) ?? looseClause(path, elements, loose, valued);
-      if (ruled === null) {
-        return {
-          formats: solution.formats,
-          elements,
-          valueOf: (extraction, word) => valued(this.#extractions.atom(extraction, word)),
-        };
-      }
+      if (ruled === null)
+        return new Input(this.#extractions, { formats: solution.formats, elements, valued });
       // No open bit could change the result.
       if (ruled.length === 0) return null;
       clauses.push(ruled);
@@ -178,6 +197,8 @@ export class Solver {
         return { atom, cube: { mask: mask ?? maskOf(atom.bits), value: moved >>> 0 } };
       }),
     );
+    for (const atom of answersIn(cubes, clauses))
+      wishes.push({ atom, cube: { mask: maskOf(atom.bits), value: atom.preferred ?? 0 } });
     let best = first;
     let given = cubes;
     // Applies preferences, the earlier ones first. Usually all are possible at once, so this tries all, then
@@ -246,6 +267,12 @@ function blockOf(subtable: Subtable, words: readonly Word[], key: number): Liter
   }
   const mask = (subtable.masks[0]! & ~(size - 1)) >>> 0;
   return { atom: segment!.atom, mask, value: (key & mask) >>> 0 };
+}
+
+/** The atoms of answers of the connection tracker that a path constrains. */
+function answersIn(cubes: ReadonlyMap<Atom, Cube>, clauses: readonly Clause[]): Set<Atom> {
+  const atoms = [...cubes.keys(), ...clauses.flatMap(clause => clause.map(({ atom }) => atom))];
+  return new Set(atoms.filter(({ answer }) => answer !== undefined));
 }
 
 /** Whether two segments are the same TTL minus different numbers. */

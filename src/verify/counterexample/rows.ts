@@ -5,7 +5,7 @@
  * confirmed separately: the interpreter runs a frame that matches just these flows. A row without such a
  * frame is not listed.
  */
-import { KEY_WORDS, meaningText, type Outcome } from "../../openflow/index.ts";
+import { meaningText, type Outcome } from "../../openflow/index.ts";
 import { type FlowPair, type FlowPairs, NO_FLOW } from "../findings.ts";
 import { countElements, elementsOf } from "../paths/matched-flows.ts";
 import type { Path } from "../paths/path-condition.ts";
@@ -13,6 +13,7 @@ import type { Pair } from "../product/lockstep.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { isRowSet, isSingleFlow } from "../symbolic/slot-values.ts";
 import type { Hit } from "../symbolic/state.ts";
+import type { Atom } from "../symbolic/terms.ts";
 import { chainOf } from "./confirm.ts";
 import type { Input, Solver } from "./find-input.ts";
 
@@ -153,7 +154,12 @@ export class SameFlows {
 }
 
 /** The outcomes of both sides for an input; null if they do not differ for certain. */
-export type Run = (pair: Pair, input: Input, minBytes: number) => readonly [Outcome, Outcome] | null;
+export type Run = (
+  pair: Pair,
+  path: Path,
+  input: Input,
+  minBytes: number,
+) => readonly [Outcome, Outcome] | null;
 
 /** Elements to which the search is restricted, by outermost row set. */
 type Chosen = ReadonlyMap<number, Int32Array>;
@@ -220,7 +226,7 @@ export class RowFinder {
       const name = this.#nameOf(suspect.a, suspect.b);
       if (rows.has(name)) continue;
       const moved = base === null ? null : movedTo(path, base, suspect);
-      if (moved !== null && this.#isConfirmed(pair, suspect, moved, minBytes)) {
+      if (moved !== null && this.#isConfirmed(pair, path, suspect, moved, minBytes)) {
         rows.add(name, suspect.a, suspect.b);
         continue;
       }
@@ -242,14 +248,14 @@ export class RowFinder {
     for (let skip = 0; skip < TRIES; skip++) {
       const search = this.#solver.find(own, skip);
       if (search.input === null) return skip === 0 && search.isProof ? null : "open";
-      if (this.#isConfirmed(pair, suspect, search.input, minBytes)) return search.input;
+      if (this.#isConfirmed(pair, own, suspect, search.input, minBytes)) return search.input;
     }
     return "open";
   }
 
   /** Whether the frame of an input matches the two flows, and the outcomes differ. */
-  #isConfirmed(pair: Pair, { at, a, b }: Suspect, input: Input, minBytes: number): boolean {
-    const outcomes = this.#run(pair, input, minBytes);
+  #isConfirmed(pair: Pair, path: Path, { at, a, b }: Suspect, input: Input, minBytes: number): boolean {
+    const outcomes = this.#run(pair, path, input, minBytes);
     if (outcomes === null) return false;
     return [a, b].every((flow, side) => {
       const taken = chainOf(outcomes[side]!)[at];
@@ -369,23 +375,17 @@ function isIn(sorted: Int32Array, value: number): boolean {
 function movedTo(path: Path, base: Input, { element }: Suspect): Input {
   const elements = new Map(base.elements);
   if (element !== null) elements.set(element.root, element.value);
-  const words = new Map<number, number>();
-  for (const [{ extraction, word }, columnEqualities] of path.columnEqualities) {
-    let value = base.valueOf(extraction, word);
+  const moved = new Map<Atom, number>();
+  for (const [atom, columnEqualities] of path.columnEqualities) {
+    let value = base.valued(atom);
     for (const { mask, column } of columnEqualities) {
       const { values, rowSet } = path.resolve(column);
       value = ((value & ~mask) | (values[elements.get(rowSet)!]! & mask)) >>> 0;
     }
-    words.set(extraction * MAX_WORDS + word, value);
+    moved.set(atom, value);
   }
-  return {
-    formats: base.formats,
-    elements,
-    valueOf: (extraction, word) => words.get(extraction * MAX_WORDS + word) ?? base.valueOf(extraction, word),
-  };
+  return base.moved(elements, moved);
 }
 
-/** More than the words of a key. */
-const MAX_WORDS = 1024;
-if (MAX_WORDS <= KEY_WORDS || !Number.isSafeInteger(MAX_FLOWS * MAX_FLOWS))
-  throw new Error("internal error: numbers of words or pairs of flows are not unique");
+if (!Number.isSafeInteger(MAX_FLOWS * MAX_FLOWS))
+  throw new Error("internal error: numbers of pairs of flows are not unique");

@@ -22,12 +22,14 @@ import { SNAP_WORD } from "../symbolic/extractions.ts";
 import { FRAME_FORMATS, INPUT_WORDS } from "../symbolic/input-space.ts";
 import type { Hit, State } from "../symbolic/state.ts";
 import type { Template } from "../symbolic/templates.ts";
+import type { Word } from "../symbolic/terms.ts";
 import { accompanying, type ComparisonRules, ConfirmingInterpreter, surelyDiffer } from "./confirm.ts";
 import { agreesWithOutcome } from "./cross-check.ts";
 import { frameOf, isExact } from "./encode-frame.ts";
-import { type Input, Solver } from "./find-input.ts";
+import { evaluate, type Input, Solver } from "./find-input.ts";
 import { differingFields } from "./output-diff.ts";
 import { countAlike, DifferingRows, RowFinder } from "./rows.ts";
+import { TrackerAnswers } from "./tracker-answers.ts";
 
 /** The length limit of a frame. */
 const MAX_FRAME_BYTES = 65_535;
@@ -36,6 +38,8 @@ const TRIES = 4;
 /** Frames of one group to consider for the most ordinary one. */
 const MAX_CONSIDERED = 8;
 /** A frame whose labels are also a packet, or whose LLC header is labels, would be necessary. */
+/** Each side asks the tracker something that the other does not: nothing ties the answers together. */
+const UNLIKE = "ct, which the other side asks something else";
 const EXTRACTED_TWICE = "bytes that are extracted in more than one way";
 
 /** Differences with the same matched flows on both sides. */
@@ -79,12 +83,11 @@ export class Counterexamples implements Listener {
     this.#programs = programs;
     this.#solver = new Solver(product.extractions);
     this.#interpreters = [new ConfirmingInterpreter(programs[0]), new ConfirmingInterpreter(programs[1])];
-    this.#finder = new RowFinder(programs, this.#solver, (pair, input, minBytes) => {
+    this.#finder = new RowFinder(programs, this.#solver, (pair, path, input, minBytes) => {
       const frame = padded(frameOf(this.#product.extractions, input, extractionOf(pair)), minBytes);
-      const entering = this.#enteringOf(input);
-      const [left, right] = this.#interpreters;
-      const [a, b] = [left.run(portOf(input), frame, entering), right.run(portOf(input), frame, entering)];
-      return surelyDiffer(a, b, this.#rules) ? [a, b] : null;
+      const { outcomes, tracker } = this.#runBoth(pair, path, input, frame);
+      const isSure = !tracker.isContradictory && !tracker.areQuestionsUnlike;
+      return isSure && surelyDiffer(...outcomes, this.#rules) ? outcomes : null;
     });
   }
 
@@ -109,8 +112,9 @@ export class Counterexamples implements Listener {
       const frame = frameOf(this.#product.extractions, search.input, extractionOf(pair));
       const inPort = portOf(search.input);
       const entering = this.#enteringOf(search.input);
-      const outcome = this.#interpreters[side].run(inPort, frame, entering);
-      const [found] = outcome.ambiguous;
+      const tracker = new TrackerAnswers(pair, wordsOf(pair.path, search.input));
+      const outcome = this.#interpreters[side].run(inPort, frame, entering, tracker.of(side));
+      const [found] = tracker.isContradictory ? [] : outcome.ambiguous;
       isExactly &&= this.#isExact(pair, search.input);
       for (const { feature, line } of outcome.unknown) {
         isOpen = true;
@@ -122,6 +126,7 @@ export class Counterexamples implements Listener {
         inPort,
         frame,
         state: entering,
+        tracker: tracker.states,
         flows: linesOf(found),
       });
       return true;
@@ -182,9 +187,9 @@ export class Counterexamples implements Listener {
     if (input === null) return;
     const oddness = oddnessOf(input);
     if (!isLess(oddness, group.oddness)) return;
-    const { frame, outcomes } = this.#run(pair, path, input, minBytes);
-    if (outcomes === null || outcomes.some(isOpen)) return;
-    const confirmed = this.#differenceOf(input, frame, outcomes, what);
+    const { frame, outcomes, tracker } = this.#run(pair, path, input, minBytes);
+    if (outcomes === null || outcomes.some(isOpen) || tracker.areQuestionsUnlike) return;
+    const confirmed = this.#differenceOf(input, frame, outcomes, tracker, what);
     if (confirmed === null) return;
     group.oddness = oddness;
     this.#findings.differences[group.index] = confirmed;
@@ -229,32 +234,39 @@ export class Counterexamples implements Listener {
     this.#findings.differences[index] = { ...this.#findings.differences[index]!, affected, rows, alike: of };
   }
 
-  /** The frame of an input and both outcomes; null outcomes if the cross-check fails. */
-  #run(
-    pair: Pair,
-    path: Path,
-    input: Input,
-    minBytes: number,
-  ): { frame: Uint8Array; outcomes: readonly [Outcome, Outcome] | null } {
+  /** The frame of an input and both outcomes, cross-checked. */
+  #run(pair: Pair, path: Path, input: Input, minBytes: number): Ran {
     const frame = padded(frameOf(this.#product.extractions, input, extractionOf(pair)), minBytes);
-    if (this.#isExact(pair, input) && !isReadAs(frame, input)) return { frame, outcomes: null };
-    const inPort = portOf(input);
-    const [a, b] = this.#interpreters;
-    const entering = this.#enteringOf(input);
-    const outcomes = [a.run(inPort, frame, entering), b.run(inPort, frame, entering)] as const;
+    const { outcomes, tracker } = this.#runBoth(pair, path, input, frame);
+    if (this.#isExact(pair, input) && !isReadAs(frame, input)) return { frame, outcomes: null, tracker };
     const isAsSaid =
       outcomes.some(isOpen) ||
-      (agreesWithOutcome(pair.a.out, path, input, outcomes[0]) &&
+      (!tracker.isContradictory &&
+        agreesWithOutcome(pair.a.out, path, input, outcomes[0]) &&
         agreesWithOutcome(pair.b.out, path, input, outcomes[1]));
-    return { frame, outcomes: isAsSaid ? outcomes : null };
+    return { frame, outcomes: isAsSaid ? outcomes : null, tracker };
+  }
+
+  /** Runs a frame with both tables, and with the answers that the input gives in place of the tracker's. */
+  #runBoth(pair: Pair, path: Path, input: Input, frame: Uint8Array): Omit<Ran, "frame"> & Decided {
+    const tracker = new TrackerAnswers(pair, wordsOf(path, input));
+    const [inPort, entering] = [portOf(input), this.#enteringOf(input)];
+    const run = (side: 0 | 1): Outcome =>
+      this.#interpreters[side].run(inPort, frame, entering, tracker.of(side));
+    return { outcomes: [run(0), run(1)], tracker };
   }
 
   #confirm(pair: Pair, path: Path, input: Input, what: string, minBytes: number): Found | "open" | null {
-    const { frame, outcomes } = this.#run(pair, path, input, minBytes);
+    const { frame, outcomes, tracker } = this.#run(pair, path, input, minBytes);
     if (outcomes === null) return null;
     const inPort = portOf(input);
+    if (tracker.areQuestionsUnlike) {
+      for (const { side, line } of tracker.states)
+        if (side !== "both") this.#findings.unknownAt(side, UNLIKE, line);
+      return "open";
+    }
     if (!outcomes.some(isOpen)) {
-      const confirmed = this.#differenceOf(input, frame, outcomes, what);
+      const confirmed = this.#differenceOf(input, frame, outcomes, tracker, what);
       if (confirmed !== null || outcomes.every(({ unknown }) => unknown.length === 0)) return confirmed;
     }
     for (const [side, { unknown, ambiguous }] of outcomes.entries()) {
@@ -263,7 +275,15 @@ export class Counterexamples implements Listener {
       for (const found of ambiguous) {
         if (this.#findings.ambiguities.length >= this.#findings.max) break;
         const state = this.#enteringOf(input);
-        this.#findings.ambiguities.push({ side: name, inPort, frame, state, flows: linesOf(found) });
+        const flows = linesOf(found);
+        this.#findings.ambiguities.push({
+          side: name,
+          inPort,
+          frame,
+          state,
+          tracker: tracker.states,
+          flows,
+        });
       }
     }
     return "open";
@@ -282,6 +302,7 @@ export class Counterexamples implements Listener {
     input: Input,
     frame: Uint8Array,
     [a, b]: readonly [Outcome, Outcome],
+    tracker: TrackerAnswers,
     what: string,
   ): Found | null {
     if (!surelyDiffer(a, b, this.#rules)) return null;
@@ -291,9 +312,27 @@ export class Counterexamples implements Listener {
     const tunnels = tunnelsIn(inPort, state, [a, b], this.#rules);
     const rows = new DifferingRows(this.#programs);
     const sides = { a: behaviourOf(a), b: behaviourOf(b) };
-    return { inPort, frame, state, tunnels, ...sides, what: confirmed, affected: "", rows, alike: 0 };
+    const found = { inPort, frame, state, tunnels, tracker: tracker.states, ...sides };
+    return { ...found, what: confirmed, affected: "", rows, alike: 0 };
   }
 }
+
+/** A frame, and both outcomes; null if the cross-check fails. */
+interface Ran {
+  readonly frame: Uint8Array;
+  readonly outcomes: readonly [Outcome, Outcome] | null;
+  readonly tracker: TrackerAnswers;
+}
+
+interface Decided {
+  readonly outcomes: readonly [Outcome, Outcome];
+}
+
+/** The values of words for an input. */
+const wordsOf =
+  (path: Path, input: Input): ((word: Word) => number) =>
+  word =>
+    evaluate(path, input.elements, word, input.valued);
 
 const isOpen = ({ effects }: Outcome): boolean => effects === null;
 

@@ -19,6 +19,7 @@ import { listingsOf, matchName } from "../symbolic/listing.ts";
 import {
   type Bound,
   depthOf,
+  type Frozen,
   type Left,
   originOf,
   type Packet,
@@ -90,7 +91,9 @@ export class AlikeTables {
     if (!isSameLookup || a.out.length > 0 || b.out.length > 0 || !haveSameNumbers(a, b)) return false;
     // A recirculated packet may start at table 0.
     const mayRestart =
-      a.wasMpls || a.isFreezing || [...a.left, ...a.after].some(({ is }) => is === "recirculate");
+      a.wasMpls ||
+      a.isFreezing ||
+      [...a.left, ...a.after].some(left => left.is === "recirculate" && left.frozen.asked === null);
     if (mayRestart && !this.#areSameLookup(0, 0)) return false;
     return (
       sameWords(a.flow, b.flow) &&
@@ -240,6 +243,7 @@ export class AlikeTables {
       const [one, other] = [left.frozen, right.frozen];
       return (
         one.recirculations === other.recirculations &&
+        this.#sameQuestion(one, other) &&
         sameWords(one.key, other.key) &&
         samePackets(one.packet, other.packet) &&
         sameStacks(one.stack, other.stack) &&
@@ -247,6 +251,15 @@ export class AlikeTables {
         this.#sameLists(one.list, other.list)
       );
     });
+  }
+
+  #sameQuestion(a: Frozen, b: Frozen): boolean {
+    if (a.asked === null || b.asked === null) return a.asked === b.asked;
+    return (
+      a.asked.zone === b.asked.zone &&
+      a.asked.step.text === b.asked.step.text &&
+      this.#areSameLookup(a.table, b.table)
+    );
   }
 
   #sameFrames(a: readonly StackFrame[], b: readonly StackFrame[]): boolean {
@@ -330,6 +343,8 @@ const haveSameNumbers = (a: State, b: State): boolean =>
   a.isFreezing === b.isFreezing &&
   a.wasMpls === b.wasMpls &&
   a.isTracked === b.isTracked &&
+  a.isTranslated === b.isTranslated &&
+  a.tracked === b.tracked &&
   a.frozenTable === b.frozenTable &&
   a.priority === b.priority &&
   a.error === b.error;

@@ -2,14 +2,14 @@
  * The pairs of flows that could make a table ambiguous, from the matches alone: overlapping flows and
  * conjunctive matches of equal priority. A goal is the set of packets that match both.
  */
-import { KEY } from "../../openflow/index.ts";
+import { CT, KEY } from "../../openflow/index.ts";
 import type { Band, Node, Rule } from "../symbolic/bands.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import type { ClauseFlow, Conjunction } from "../symbolic/conjunctions.ts";
 import { areApart, listingsOf } from "../symbolic/listing.ts";
 import type { WordTest } from "../symbolic/match-tests.ts";
 import { Subtable } from "../symbolic/sorted-subtable.ts";
-import { CT, type Tests } from "./known-bits.ts";
+import type { Tests } from "./known-bits.ts";
 
 /** Rows of a subtable that are enumerated; pairs of flows of one program. */
 const MAX_ROWS = 64;

@@ -10,7 +10,7 @@ import { byTunnel } from "../paths/tunnel-ports.ts";
 import { TUNNEL_WORDS } from "../symbolic/entering.ts";
 import type { Extractions } from "../symbolic/extractions.ts";
 import type { Event } from "../symbolic/state.ts";
-import type { Word } from "../symbolic/terms.ts";
+import { namesOf, type Word } from "../symbolic/terms.ts";
 import {
   areBuiltAlike,
   type Candidate,
@@ -24,7 +24,6 @@ import {
   type Ignored,
   inOrder,
   isUncertain,
-  namesOf,
   rankOf,
   sameEvent,
   without,

@@ -4,13 +4,11 @@
 import { ACCOMPANYING_WORDS, KEY } from "../../openflow/index.ts";
 import { unreachable } from "../../wire/index.ts";
 import type { Event } from "../symbolic/state.ts";
-import type { Word } from "../symbolic/terms.ts";
+import { namesOf, type Word } from "../symbolic/terms.ts";
 
 /** The parts of an outcome that the user can exclude from the comparison. */
 export const IGNORABLE = ["queue", "mark", "packet-in", "sample", "order"] as const;
 export type Ignored = (typeof IGNORABLE)[number];
-
-export const namesOf = (words: readonly Word[]): string => words.map(({ id }) => id).join(".");
 
 /** A text for an event: equal texts mean equal numbers, words and bytes. */
 export function nameOf(event: Event): string {

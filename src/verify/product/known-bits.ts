@@ -4,9 +4,6 @@
 import { KEY_WORDS } from "../../openflow/index.ts";
 import type { WordTest } from "../symbolic/match-tests.ts";
 
-/** Bits of ct_state (ovs-fields(7)). */
-export const CT = { new: 0x01, est: 0x02, rpl: 0x08, inv: 0x10, trk: 0x20 } as const;
-
 export class KnownBits {
   readonly #bits: Uint32Array;
   readonly known: Uint32Array;

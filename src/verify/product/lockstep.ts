@@ -281,7 +281,8 @@ export class Product {
    * Whether the rest is equivalent on every path: for all values of irrelevant words, or for these values.
    */
   #isProven({ a, b, path }: Pair): boolean {
-    if (hasColumns(a) || hasColumns(b)) return false;
+    // Questions to come have the same names on both sides only if those so far have.
+    if (a.tracked !== b.tracked || hasColumns(a) || hasColumns(b)) return false;
     if ([a, b].some(isNearLimits)) {
       this.#hadManyLookups = true;
       return false;

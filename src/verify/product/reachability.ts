@@ -3,7 +3,7 @@
  * all tables until nothing changes, and reports the goals (ambiguity-goals.ts) that they satisfy.
  */
 
-import { KEY, KEY_WORDS, PORT, type Step } from "../../openflow/index.ts";
+import { CT, KEY, KEY_WORDS, PORT, type Step, type TrackStep } from "../../openflow/index.ts";
 import { unreachable } from "../../wire/index.ts";
 import { learnedTable, learnsOf, tablesReached } from "../symbolic/asked.ts";
 import type { Node } from "../symbolic/bands.ts";
@@ -16,7 +16,7 @@ import type { Subtable } from "../symbolic/sorted-subtable.ts";
 import type { Template } from "../symbolic/templates.ts";
 import { writesOf } from "../symbolic/writes.ts";
 import { type Goal, rulesOf, TooMany } from "./ambiguity-goals.ts";
-import { CT, hasAll, isBelow, KnownBits, type Tests } from "./known-bits.ts";
+import { hasAll, isBelow, KnownBits, type Tests } from "./known-bits.ts";
 import { move, write } from "./known-writes.ts";
 import { FIRST_ZERO, isFirstZero, type LastingBits } from "./lasting-bits.ts";
 
@@ -255,6 +255,9 @@ export class Reachability {
         case "move":
           move(cube, step, this.#lastingMask);
           break;
+        case "track":
+          this.#track(step, cube, table);
+          break;
         case "output":
         case "output_field":
         case "pop_mpls":
@@ -308,10 +311,6 @@ export class Reachability {
     let cube = given;
     // A resumed packet-in is another packet.
     if (step.do === "unknown" && step.feature === "controller(pause)") return null;
-    if (step.do === "unknown" && step.feature === "ct") {
-      this.#track(step, cube, table);
-      return cube;
-    }
     const isSure = step.do === "set" && step.prerequisite === "none";
     write(cube, writesOf(step, template, flow), isSure, this.#lastingMask);
     // The lookup may or may not happen.
@@ -325,7 +324,7 @@ export class Reachability {
   }
 
   /** A copy of the packet continues with the tracking result; the packet itself continues untracked. */
-  #track(step: Extract<Step, { do: "unknown" }>, cube: KnownBits, table: number): void {
+  #track(step: TrackStep, cube: KnownBits, table: number): void {
     for (const next of tablesReached(this.#program, step, table)) {
       const tracked = cube.copy();
       write(tracked, writesOf(step), false, this.#lastingMask);

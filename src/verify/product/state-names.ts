@@ -32,10 +32,18 @@ export class StateNamer {
   readonly extractions: number[] = [];
   /** Whether the text includes the depth. */
   isDeep = false;
+  /** Answers of the connection tracker, in the order of their appearance: any bits may stand for them. */
+  readonly #answers = new Map<string, number>();
 
   #rank(extraction: number): number {
     const known = this.extractions.indexOf(extraction);
     return known >= 0 ? known : this.extractions.push(extraction) - 1;
+  }
+
+  #answerRank(answer: string): number {
+    const rank = this.#answers.get(answer) ?? this.#answers.size;
+    this.#answers.set(answer, rank);
+    return rank;
   }
 
   word(word: Word): string {
@@ -50,7 +58,9 @@ export class StateNamer {
       .map(segment => {
         if (segment.is === "const") return `${segment.bits}=${segment.value}`;
         if (segment.is === "column") return `${segment.bits}c${segment.column.id}.${segment.from}`;
-        const rank = this.#rank(segment.atom.extraction);
+        const { answer } = segment.atom;
+        const rank =
+          answer === undefined ? this.#rank(segment.atom.extraction) : `t${this.#answerRank(answer)}`;
         const of = `${segment.bits}a${rank}.${segment.atom.word}.${segment.from}`;
         return segment.is === "atom" ? of : `${of}.${segment.at}-${segment.by}`;
       })
@@ -129,15 +139,19 @@ export class StateNamer {
     return left
       .map(one => {
         if (one.is !== "recirculate") return eventsName([one]);
-        const { list, stack, actionSet, key, packet, recirculations } = one.frozen;
-        const lists = `${this.list(list)} ${this.stack(stack)} ${this.list(actionSet)}`;
-        return `r ${recirculations} ${lists} ${this.words(key)} ${this.packet(packet)}`;
+        const { list, stack, actionSet, key, packet, recirculations, table, asked } = one.frozen;
+        const lists = `${this.list(list)} ${this.stack(stack)} ${this.list(actionSet)} ${table}`;
+        const question = asked === null ? "" : `${asked.step.text} ${this.word(asked.zone)}`;
+        return `r ${recirculations} ${lists} ${question} ${this.words(key)} ${this.packet(packet)}`;
       })
       .join("|");
   }
 }
 
-/** Everything that later steps depend on: states with equal names are equivalent. */
+/**
+ * Everything that later steps depend on, except what the packet asked the connection tracker so far: states
+ * with equal names, and as many questions, are equivalent.
+ */
 export function stateName(state: State, namer: StateNamer): string {
   const { lookup } = state;
   namer.isDeep = depthOf(state) > SHALLOW;
@@ -159,6 +173,7 @@ export function stateName(state: State, namer: StateNamer): string {
       state.isFreezing,
       state.wasMpls,
       state.isTracked,
+      state.isTranslated,
       state.frozenTable,
       state.recirculations,
     ].join(),

@@ -123,6 +123,8 @@ export function tablesReached(program: Program, step: Step, table: number): read
     // If nothing is left to do, the recirculated packet starts again at table 0.
     case "pop_mpls":
       return [0];
+    case "track":
+      return step.table === null ? [] : [step.table];
     case "unknown":
       return reachedByUnknown(step, table);
     case "group":
@@ -144,10 +146,6 @@ function reachedByUnknown(
   { feature, text }: Extract<Step, { do: "unknown" }>,
   table: number,
 ): readonly number[] {
-  if (feature === "ct") {
-    const next = /[(,]table=(\d+)/.exec(text);
-    return next === null ? (text.includes("table=") ? everyTable() : []) : [Number(next[1])];
-  }
   if (feature === "resubmit(ct)") {
     const next = /^resubmit\([^,]*,(\d*),ct\)$/.exec(text);
     if (next === null) return everyTable();

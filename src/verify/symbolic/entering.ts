@@ -39,6 +39,7 @@ function fieldsOf(step: Step): readonly Field[] {
     case "pop":
       return [step.to.field];
     case "effect":
+    case "track":
       return step.reads.map(({ field }) => field);
     case "output":
     case "group":
@@ -74,5 +75,7 @@ export function withEntering(space: Space, programs: readonly Program[], ports: 
   const cubes = new Map(space.cubes);
   // OAM is the only tunnel flag that a flow can match; tunnel TTL and TOS are in the same word.
   cubes.set(KEY.tunnelFlags, [{ mask: 0x0000fffe, value: 0 }]);
-  return { ...space, cubes, ports, entering: ACCOMPANYING_WORDS.filter(word => named.has(word)) };
+  const isTupleRead = [...named].some(word => word >= KEY.ctProto && word < KEY.dlDst);
+  const entering = ACCOMPANYING_WORDS.filter(word => named.has(word));
+  return { ...space, cubes, ports, entering, isTupleRead };
 }

@@ -45,11 +45,14 @@ export class Extractions {
   readonly space: Space;
   readonly terms: Terms;
   readonly list: Extraction[] = [];
+  /** Whether a flow matches or reads the original direction tuple of a connection. */
+  readonly isTupleRead: boolean;
   readonly #texts = new Map<string, number>();
 
   constructor(space: Space, terms: Terms) {
     this.space = space;
     this.terms = terms;
+    this.isTupleRead = space.isTupleRead;
     this.list.push({ name: "frame", formats: (2 ** space.formats.length - 1) | 0, behind: null });
   }
 

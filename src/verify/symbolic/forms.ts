@@ -128,6 +128,7 @@ export class Forms {
       case "pop":
       case "exit":
       case "effect":
+      case "track":
       case "unknown":
         return this.#plain(step, slotValues, place);
       default:
@@ -184,6 +185,11 @@ function textOf(step: Step, slotValues: SlotValues): string | null {
   if (step.do === "resubmit") {
     shown.table = 0;
     if (step.port === PORT.inPort) shown.port = null;
+  }
+  if (step.do === "track") {
+    shown.table = step.table === null ? null : 0;
+    // The text has them.
+    shown.marks = undefined;
   }
   if (step.do === "set" || step.do === "output") {
     const value = valueIn(step, slotValues);

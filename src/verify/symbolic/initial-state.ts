@@ -33,6 +33,8 @@ export function initialState(extractions: Extractions, side: 0 | 1, isTunnelled:
     priority: key[KEY.skbPriority]!,
     after: [],
     recirculations: 0,
+    tracked: "",
+    answers: [],
     out: [],
     isDone: false,
     hits: [],

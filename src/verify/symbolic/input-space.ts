@@ -246,6 +246,8 @@ export interface Space {
   /** Accompanying words that can have any value (entering.ts); all others are zero. */
   readonly entering: readonly number[];
   readonly ports: PortKinds;
+  /** Whether a flow matches or reads the original direction tuple of a connection (ct_nw_src, …). */
+  readonly isTupleRead: boolean;
   /** The possible values of the words before dl_type, for every format. */
   readonly cubes: ReadonlyMap<number, readonly Cube[]>;
 }
@@ -254,6 +256,7 @@ export const EVERY_FRAME: Space = {
   formats: FRAME_FORMATS,
   entering: [],
   ports: NO_PORT_KINDS,
+  isTupleRead: false,
   cubes: new Map([
     [KEY.inPort, IN_PORTS],
     [KEY.vlanTci, TAGS],

@@ -180,10 +180,13 @@ export class Machine {
         return this.#outputs.effect(state, step);
       case "exit":
         return { ...state, isOver: true };
+      case "track":
+        return this.#passes.track(state, step);
       case "set":
       case "move":
       case "push":
       case "pop":
+      case "untrack":
       case "push_vlan":
       case "pop_vlan":
       case "set_queue":

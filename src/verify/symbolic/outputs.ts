@@ -39,6 +39,7 @@ export class Outputs {
   }
 
   committed(state: State): State {
+    if (state.isTranslated) throw new Unmodelled("a packet that goes on behind ct(nat)", this.#context.line);
     const packet = commit(this.#by, state.flow, state.packet);
     const isChanged = packet.base.some((word, at) => at >= WIRE_FROM && word !== state.packet.base[at]);
     return { ...state, packet, actionBytes: state.actionBytes + (isChanged ? COMMIT_BYTES : 0) };
@@ -124,9 +125,12 @@ export class Outputs {
     const next = hasBytes ? this.committed(state) : state;
     const values = reads.flatMap(from => this.#wordsOf(readField(this.#by, next.flow, from)));
     const words = [...values, ...wordsOfEffect(effect, name).map(word => next.flow[word]!)];
-    const wire = hasBytes ? wireOf(next.packet) : null;
+    // The tracker does not look at all bytes (TRACKED_WORDS).
+    const isTracker = name === "ct";
+    const wire = hasBytes && !isTracker ? wireOf(next.packet) : null;
     const tracked = isTracking ? { ...next, isTracked: true } : next;
-    return this.leave(tracked, { is: "effect", effect, name, text, line, words, wire });
+    const whole = isTracker ? `${text}${shapeOf(next.packet)}` : text;
+    return this.leave(tracked, { is: "effect", effect, name, text: whole, line, words, wire });
   }
 
   leave(state: State, event: Left): State {
@@ -178,6 +182,10 @@ export class Outputs {
     }
   }
 }
+
+/** What beside the words of a packet decides whether its checksums hold. */
+const shapeOf = ({ history, extraction, popped, pushed }: Packet): string =>
+  ` ${extraction} ${popped} ${pushed}${history}`;
 
 function lowBits(terms: Terms, segments: readonly Segment[], bits: number): readonly Segment[] {
   return terms.slice(looseWord(segments), 0, bits);

@@ -2,12 +2,23 @@
  * Passes of a packet through the tables: the end of a pass, freezing and recirculation
  * (ofproto/ofproto-dpif-xlate.c).
  */
-import { isNoted, KEY, leastBytesOf, mostBytesOf, PORT, type Step } from "../../openflow/index.ts";
-import { writeActions } from "./actions.ts";
+import {
+  isNoted,
+  KEY,
+  leastBytesOf,
+  mostBytesOf,
+  PORT,
+  type Step,
+  type TrackStep,
+} from "../../openflow/index.ts";
+import { untracked, writeActions } from "./actions.ts";
 import { type Decider, Unmodelled } from "./decider.ts";
+import { readField } from "./fields.ts";
 import type { MachineContext } from "./machine-context.ts";
 import type { Outputs } from "./outputs.ts";
 import { type Bound, type Left, NEW_PASS, pushFrame, type State } from "./state.ts";
+import { namesOf } from "./terms.ts";
+import { type Asked, Tracker } from "./tracker.ts";
 
 type FrozenOf = Extract<Left, { is: "recirculate" }>["frozen"];
 
@@ -15,11 +26,13 @@ export class Passes {
   readonly #context: MachineContext;
   readonly #by: Decider;
   readonly #outputs: Outputs;
+  readonly #tracker: Tracker;
 
   constructor(context: MachineContext, outputs: Outputs) {
     this.#context = context;
     this.#by = context.by;
     this.#outputs = outputs;
+    this.#tracker = new Tracker(context);
   }
 
   /**
@@ -36,9 +49,33 @@ export class Passes {
       );
     const next = this.#outputs.committed(state);
     const { frozen: list, stack, actionSet, flow: key, packet, recirculations } = next;
-    const frozen = { list, stack, actionSet, key, packet, recirculations };
+    const frozen = { list, stack, actionSet, key, packet, recirculations, table: 0, asked: null };
     const left = this.#outputs.leave(next, { is: "recirculate", frozen });
     return { ...left, frozen: [], frozenTable: -1, isFreezing: false };
+  }
+
+  /**
+   * Hands the packet to the connection tracker: a copy goes on behind it, the packet itself goes on untracked
+   * (compose_conntrack_action()).
+   */
+  track(state: State, step: TrackStep): State {
+    const { line, text, reads, table, zone } = step;
+    const next = this.#outputs.effect(state, { effect: "tracks", name: "ct", text, reads, line });
+    const flow = untracked(this.#by.terms, next.flow);
+    const after = { ...next, flow, isTranslated: next.isTranslated || step.nat !== null };
+    if (table === null) return after;
+    if (next.actionSet.length > 0)
+      throw new Unmodelled("an action set that makes Open vSwitch end itself after ct", line);
+    const { stack, actionSet, flow: key, packet, recirculations } = next;
+    const asked: Asked = {
+      step,
+      zone:
+        typeof zone === "number"
+          ? this.#by.terms.constant(zone)
+          : this.#by.terms.word(readField(this.#by, key, zone)),
+    };
+    const frozen = { list: [], stack, actionSet, key, packet, recirculations, table, asked };
+    return this.#outputs.leave(after, { is: "recirculate", frozen });
   }
 
   /**
@@ -52,25 +89,33 @@ export class Passes {
     if (state.error !== null) refuseNoted(state.left);
     const all = [...(state.error === null ? state.left : []), ...state.after];
     const out = [...state.out];
+    let { tracked } = state;
     for (const [index, left] of all.entries()) {
       if (left.is !== "recirculate") {
         out.push(left);
+        if (left.is === "effect" && left.name === "ct") tracked += `\n${left.text} ${namesOf(left.words)}`;
         continue;
       }
       if (left.frozen.recirculations >= this.#context.program.behaviour.recirculations) continue;
-      return this.#thaw({ ...state, out }, left.frozen, all.slice(index + 1));
+      return this.#thaw({ ...state, out, tracked }, left.frozen, all.slice(index + 1));
     }
-    return { ...state, out, left: [], after: [], frames: [], lookup: null, isDone: true };
+    return { ...state, out, tracked, left: [], after: [], frames: [], lookup: null, isDone: true };
+  }
+
+  #answered(state: State, asked: Asked): State {
+    const { flow, packet, answer } = this.#tracker.answer(state, asked);
+    return { ...state, flow, packet, answers: [...state.answers, answer] };
   }
 
   #thaw(
     state: State,
-    { list, stack, actionSet, key: frozen, packet: before, recirculations }: FrozenOf,
+    { list, stack, actionSet, key: frozen, packet: before, recirculations, table, asked }: FrozenOf,
     after: readonly Left[],
   ): State {
-    const { key, packet } = this.#context.extractions.readAgain(this.#by, before, list[0]?.step.line ?? 0);
+    const line = asked?.step.line ?? list[0]?.step.line ?? 0;
+    const { key, packet } = this.#context.extractions.readAgain(this.#by, before, line);
     this.#by.extend();
-    for (let word: number = KEY.skbPriority; word < KEY.ctState; word++) key[word] = frozen[word]!;
+    for (let word: number = KEY.skbPriority; word < KEY.dlDst; word++) key[word] = frozen[word]!;
     key[KEY.actsetOutput] = this.#by.terms.constant(PORT.unset);
     const inPort = key[KEY.inPort]!;
     const fresh: State = {
@@ -84,10 +129,11 @@ export class Passes {
       priority: key[KEY.skbPriority]!,
       recirculations: recirculations + 1,
     };
-    const next = writeActions(this.#by, fresh, actionSet);
+    const known = asked === null ? fresh : this.#answered(fresh, asked);
+    const next = writeActions(this.#by, known, actionSet);
     return list.length > 0
       ? pushFrame(next, { is: "steps", list, index: 0, table: 0, depth: 0, isLast: true, origin: 0 })
-      : { ...next, lookup: { table: 0, inPort, deepens: 0, isLast: true } };
+      : { ...next, lookup: { table, inPort, deepens: 0, isLast: true } };
   }
 }
 

@@ -17,6 +17,7 @@ const SIMPLE = {
   pop_queue: true,
   clear_actions: true,
   nothing: true,
+  untrack: true,
   unroll: true,
 } as const satisfies Partial<Record<Step["do"], true>>;
 

@@ -6,6 +6,7 @@
 import { type Effect, KEY, ORIGIN, type PacketInArguments, type Step } from "../../openflow/index.ts";
 import type { SlotPlace, Template } from "./templates.ts";
 import type { Segment, Word } from "./terms.ts";
+import type { Answer, Asked } from "./tracker.ts";
 
 /** The values of a template's slots: of one flow, or of the flows of a row set. */
 export interface SlotValues {
@@ -137,6 +138,10 @@ export interface Frozen {
   readonly packet: Packet;
   /** Recirculations before the pass that froze it. */
   readonly recirculations: number;
+  /** Without a list, the next pass begins with a lookup in this table. */
+  readonly table: number;
+  /** The question whose answer comes before the next pass; null: there is none. */
+  readonly asked: Asked | null;
 }
 
 /** What a pass leaves, in order: events, and frozen packets to recirculate. */
@@ -174,6 +179,8 @@ export interface State {
   readonly wasMpls: boolean;
   /** The datapath tracks the packet's connection. */
   readonly isTracked: boolean;
+  /** The tracker may have translated the packet's addresses, which the key does not show. */
+  readonly isTranslated: boolean;
   readonly frozen: readonly Bound[];
   readonly frozenTable: number;
   readonly priority: Word;
@@ -183,6 +190,10 @@ export interface State {
   /** Of earlier passes, processed after this pass. */
   readonly after: readonly Left[];
   readonly recirculations: number;
+  /** All questions to the connection tracker so far, in order (tracker.ts). */
+  readonly tracked: string;
+  /** Its answers to those that have one. */
+  readonly answers: readonly Answer[];
   /** Events that are ready for comparison. */
   readonly out: readonly Event[];
   readonly isDone: boolean;
@@ -201,6 +212,7 @@ export const NEW_PASS = {
   isFreezing: false,
   wasMpls: false,
   isTracked: false,
+  isTranslated: false,
   frozen: [],
   frozenTable: -1,
   error: null,

@@ -10,7 +10,10 @@ import { unreachable } from "../../wire/index.ts";
 export interface Atom {
   readonly id: number;
   readonly name: string;
-  /** The extraction it belongs to: 0 for the incoming frame, later ones after popped labels. */
+  /**
+   * The extraction it belongs to: 0 for the incoming frame, later ones after popped labels. Negative: none,
+   * so that no frame format constrains it.
+   */
   readonly extraction: number;
   /** Index of the word in the key. */
   readonly word: number;
@@ -18,6 +21,10 @@ export interface Atom {
   readonly bits: number;
   /** Set if the atom is not input: the condition that its one bit stands for. */
   readonly condition?: Condition;
+  /** Set if it is part of an answer of the connection tracker: the name of the answer. */
+  readonly answer?: string;
+  /** The value to give it where any would do; 0 without. */
+  readonly preferred?: number;
 }
 
 /** The bits of `mask` of an atom equal `value`. */
@@ -34,7 +41,7 @@ export type Condition =
   | { readonly is: "any"; readonly cases: readonly Case[] }
   | { readonly is: "all"; readonly of: readonly Atom[] };
 
-/** Extraction and word of a condition. */
+/** Extraction and word of a condition; extraction of an answer. */
 const NOWHERE = -1;
 
 /** One value for every element of a row set. */
@@ -81,11 +88,14 @@ export interface Word {
   readonly segments: readonly Segment[];
   /** The value of a constant word, else null. */
   readonly value: number | null;
-  /** All atoms belong to the first extraction, or to none. */
+  /** All atoms belong to the first extraction, or to none, and to no answer. */
   readonly isOfFrame: boolean;
   /** The word depends on the elements of a row set. */
   readonly hasColumn: boolean;
 }
+
+/** A text for a list of words: equal texts are the same words. */
+export const namesOf = (words: readonly Word[]): string => words.map(({ id }) => id).join(".");
 
 export const maskOf = (bits: number): number => (bits >= 32 ? 0xffffffff : (1 << bits) - 1) >>> 0;
 
@@ -114,6 +124,18 @@ export class Terms {
     let atom = this.#atomNames.get(name);
     if (atom === undefined) {
       atom = { id: this.atoms.length, name, extraction: NOWHERE, word: NOWHERE, bits: 1, condition };
+      this.atoms.push(atom);
+      this.#atomNames.set(name, atom);
+    }
+    return atom;
+  }
+
+  /** A word of an answer of the connection tracker; created at first use. */
+  answer(answer: string, word: number, bits: number, preferred: number): Atom {
+    const name = `answer ${word} ${answer}`;
+    let atom = this.#atomNames.get(name);
+    if (atom === undefined) {
+      atom = { id: this.atoms.length, name, extraction: NOWHERE, word, bits, answer, preferred };
       this.atoms.push(atom);
       this.#atomNames.set(name, atom);
     }
@@ -162,7 +184,10 @@ export class Terms {
         id: this.#count++,
         segments: joined,
         value: null,
-        isOfFrame: joined.every(segment => !("atom" in segment) || segment.atom.extraction <= 0),
+        isOfFrame: joined.every(
+          segment =>
+            !("atom" in segment) || (segment.atom.extraction <= 0 && segment.atom.answer === undefined),
+        ),
         hasColumn: joined.some(segment => segment.is === "column"),
       };
       this.#words.set(name, word);

@@ -63,8 +63,10 @@ export function writesOf(step: Step, template: Template | null = null, flow = -1
     case "write_actions":
     case "clear_actions":
       return any(KEY.actsetOutput);
-    case "nothing":
-      return step.text === "ct_clear" ? UNTRACKED : [];
+    case "untrack":
+      return UNTRACKED;
+    case "track":
+      return step.nat === null ? TRACKED : [...TRACKED, ...TRANSLATED];
     case "effect":
       return writesOfEffect(step);
     case "unknown":
@@ -76,6 +78,7 @@ export function writesOf(step: Step, template: Template | null = null, flow = -1
     case "push":
     case "clone":
     case "exit":
+    case "nothing":
     case "unroll":
       return [];
     default:
@@ -93,7 +96,6 @@ function writesOfEffect({ effect, name, text }: Extract<Step, { do: "effect" }>)
 }
 
 function writesOfUnknown(feature: string, text: string): readonly Write[] {
-  if (feature === "ct") return text.includes("nat") ? [...TRACKED, ...TRANSLATED] : TRACKED;
   if (NAMES_TARGET.test(feature)) return targetsIn(text);
   return WRITES_NOTHING.test(feature) ? [] : EVERYTHING;
 }

@@ -46,6 +46,7 @@ export const SPACE: Space = {
     }),
   ),
   entering: [],
+  isTupleRead: false,
   ports: NO_PORT_KINDS,
   cubes: new Map([
     [KEY.inPort, exactly(1)],

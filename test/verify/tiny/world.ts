@@ -199,6 +199,7 @@ function formatsOf(world: World): FrameFormat[] {
 export function spaceOf(world: World): Space {
   return {
     formats: formatsOf(world),
+    isTupleRead: false,
     entering: [],
     ports: NO_PORT_KINDS,
     cubes: new Map<number, readonly Cube[]>([
