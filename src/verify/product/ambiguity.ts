@@ -24,12 +24,23 @@ export function ambiguousTables(program: Program): ReadonlyMap<number, number> {
     if (goals.length === 0) return tables;
     const bits = new LastingBits(program);
     const reached = new Reachability(program, bits);
-    for (const some of byFrames(goals, bits).values()) reached.run(some, tables);
+    for (const some of byFrames(goals, bits).values()) noteReached(reached, some, tables);
   } catch (error) {
     if (!(error instanceof TooMany)) throw error;
     noteAll(program, tables);
   }
   return tables;
+}
+
+/**
+ * Goals together are quick to exclude. One alone is excluded more often, as fewer packets are joined for it:
+ * so each goal of a table that is reached is tried again by itself.
+ */
+function noteReached(reached: Reachability, goals: readonly Goal[], tables: Map<number, number>): void {
+  const together = new Map<number, number>();
+  reached.run(goals, together);
+  for (const goal of goals)
+    if (together.has(goal.table) && !tables.has(goal.table)) reached.run([goal], tables);
 }
 
 /** All tables with overlaps or conjunctive matches. */

@@ -2,11 +2,12 @@
  * Bits that a packet on its way to a goal must have had from the start, because no step can write the value
  * that the goal needs.
  */
-import { KEY } from "../../openflow/index.ts";
+import { KEY, KEY_WORDS } from "../../openflow/index.ts";
 import { writesIn } from "../symbolic/asked.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import type { WordTest } from "../symbolic/match-tests.ts";
 import type { Write } from "../symbolic/writes.ts";
+import type { KnownBits } from "./known-bits.ts";
 
 /** Words that are zero in an incoming packet. */
 export const FIRST_ZERO: readonly (readonly [from: number, to: number])[] = [
@@ -29,9 +30,26 @@ export const isFirstZero = (word: number): boolean =>
 export class LastingBits {
   /** All writes of the program, by word. */
   readonly #writes: ReadonlyMap<number, readonly Write[]>;
+  /** Bits that a step may change, by word; those that only NAT changes apart. */
+  readonly #changed = new Uint32Array(KEY_WORDS);
+  readonly #translated = new Uint32Array(KEY_WORDS);
 
   constructor(program: Program) {
     this.#writes = writesIn(program);
+    for (const [word, writes] of this.#writes)
+      for (const { mask, only } of writes)
+        (only === "translated" ? this.#translated : this.#changed)[word]! |= mask;
+    for (const word of OF_LOOKUP) this.#changed[word] = 0xffffffff;
+  }
+
+  /** Bits of a word that some step may change in a packet of this cube. */
+  changeable(word: number, cube: KnownBits): number {
+    const isPort = word === KEY.tpSrc || word === KEY.tpDst;
+    const hasNoPorts =
+      isPort &&
+      (cube.known[KEY.nwProto]! & ~this.#changed[KEY.nwProto]! & 0xff) === 0xff &&
+      !PORT_PROTOCOLS.includes(cube.value[KEY.nwProto]! & 0xff);
+    return this.#changed[word]! | (hasNoPorts ? 0 : this.#translated[word]!);
   }
 
   /** Of tests that a packet satisfies all at once, those that it must have satisfied from the start. */

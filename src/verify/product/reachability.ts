@@ -132,7 +132,14 @@ export class Reachability {
   #lookUpTable(table: number, port: number | null, cube: KnownBits): KnownBits | null {
     const arrival = this.#arrive(table, port, cube);
     arrival.callers.add(this.#current!);
-    return arrival.back?.copy() ?? null;
+    if (arrival.back === null) return null;
+    // Others may have returned with this packet: what no step can change is still as it was.
+    const back = arrival.back.copy();
+    for (let word = 0; word < KEY_WORDS; word++) {
+      const kept = cube.known[word]! & ~this.#bits.changeable(word, cube);
+      if (kept !== 0) back.set(word, kept, cube.value[word]!);
+    }
+    return back;
   }
 
   #comeBack(cube: KnownBits): void {
