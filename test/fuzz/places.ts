@@ -439,7 +439,7 @@ export const PLACES: Readonly<Record<string, Place>> = {
 };
 
 /** How the match says what an action wants, and the type that a pop must give. */
-const NEEDS: Readonly<Record<Need, { readonly match: string; readonly type: string | null }>> = {
+export const NEEDS: Readonly<Record<Need, { readonly match: string; readonly type: string | null }>> = {
   any: { match: "", type: "0x0800" },
   tag: { match: "vlan_tci=0x1000/0x1000", type: null },
   mpls: { match: "mpls", type: "0x8847" },
