@@ -183,8 +183,8 @@ const SPELLING_FIELDS: Partial<Record<SetSpelling, string>> = {
 };
 
 /**
- * Whether a field is in the key of every frame that has it, with the value that it has in Open vSwitch: NSH is
- * not parsed, tun_metadata has no place, and the datapath allocates the numbers of recirc_id.
+ * Whether a field is in the key of every frame that has it, with its value in Open vSwitch: NSH is not parsed,
+ * tun_metadata has no place, and the datapath allocates the numbers of recirc_id.
  */
 export const isModelled = ({ place }: Field): boolean =>
   place !== null &&
