@@ -183,7 +183,7 @@ const SPELLING_FIELDS: Partial<Record<SetSpelling, string>> = {
 };
 
 /**
- * Whether a field is in the key of every frame that has it, with its value in Open vSwitch: NSH is not parsed,
+ * Whether a field is in the key of every frame that has it, with its value in Open vSwitch: NSH is not read,
  * tun_metadata has no place, and the datapath allocates the numbers of recirc_id.
  */
 export const isModelled = ({ place }: Field): boolean =>
