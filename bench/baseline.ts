@@ -26,7 +26,7 @@ export interface Baseline {
 }
 
 /** A ratio that grows by more than this factor is a regression. */
-export const GUARD_FACTOR = 1.5;
+const GUARD_FACTOR = 1.5;
 
 /** What two cores gain depends on whoever else has work for them: no ratio to guard. */
 const UNGUARDED = "one core";
@@ -191,7 +191,7 @@ function combine(runs: readonly RowRatios[], pick: (values: readonly number[]) =
 }
 
 /** The better of several measurements of each figure. */
-export function bestOf(runs: readonly RowRatios[]): RowRatios {
+function bestOf(runs: readonly RowRatios[]): RowRatios {
   return combine(runs, values => Math.min(...values));
 }
 

@@ -140,7 +140,7 @@ const MODES: readonly Mode[] = ["judge", "write"];
 let built: Native | null = null;
 
 /** The compiled yardstick, or why there is none; compiled once. */
-export function yardstick(): Native {
+function yardstick(): Native {
   built ??= buildYardstick();
   return built;
 }
@@ -178,7 +178,7 @@ export async function timeMode(
 }
 
 /** Starts the yardstick on what the core has, and proves the two alike; null when it cannot be compiled. */
-export async function startNative(
+async function startNative(
   windows: CoreWindows,
   traffic: Traffic,
   folder: string,

@@ -17,7 +17,7 @@ export interface Run {
 }
 
 /** Three significant digits: 0.0671, 1.23, 345, 12,345. */
-export function figure(value: number): string {
+function figure(value: number): string {
   const size = Math.abs(value);
   if (size >= 100) return Math.round(value).toLocaleString("en");
   return value.toPrecision(3);

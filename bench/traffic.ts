@@ -50,12 +50,12 @@ export function workFolder(): { path: string; remove: () => void } {
 // ── Addresses ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Address `index` of the local ones; they are spread over the VMs in turn. */
-export function localAddress(index: number): number {
+function localAddress(index: number): number {
   return (LOCAL_BASE + 10 + index) >>> 0;
 }
 
 /** Address `index` of those that /32 routes lead to, scattered. */
-export function routedAddress(index: number): number {
+function routedAddress(index: number): number {
   return (ROUTES_BASE + (Math.imul(index, GOLDEN) & ROUTES_MASK)) >>> 0;
 }
 

@@ -178,7 +178,7 @@ export interface Population {
 const NEXT_HOP_COUNT = 16;
 
 /** An intent made without text: a million routes are there at once. */
-export function intentOf({ localCount, vmCount, routeCount, layout, path }: Population): Intent {
+function intentOf({ localCount, vmCount, routeCount, layout, path }: Population): Intent {
   const vms = Array.from({ length: vmCount }, (_, vm): Vm => {
     const addresses: Ipv4Address[] = [];
     for (let index = vm; index < localCount; index += vmCount)

@@ -13,7 +13,7 @@ import type { EngineName } from "./plan.ts";
 import { PROGRAM } from "./programs.ts";
 
 /** Runs `slash32`; its standard output. */
-export const slash32 = (words: readonly string[], codes: readonly number[] = [0]): Promise<string> =>
+const slash32 = (words: readonly string[], codes: readonly number[] = [0]): Promise<string> =>
   execute(process.execPath, [PROGRAM, ...words], { codes });
 
 export interface Engine {

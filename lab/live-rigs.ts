@@ -31,7 +31,7 @@ const OFPORTS = { left: 11, right: 12 };
 const PAYLOAD_BYTES = 60 - 14 - 20 - 8;
 
 /** Two routed VMs: packets from one to the other get new MACs and a TTL less one. */
-export const INTENT = `\
+const INTENT = `\
 name: bench
 bridge: br0
 label: 1001

@@ -26,7 +26,7 @@ export const SPEAKERS = {
   border: "10.0.0.250",
 } as const;
 export const MANAGEMENT_BITS = 24;
-export const CORE_MAC = "02:00:00:00:0c:02";
+const CORE_MAC = "02:00:00:00:0c:02";
 
 export type Path = "l2" | "dual-l2" | "dual-l3" | "l3";
 export const PATHS: readonly Path[] = ["l2", "dual-l2", "dual-l3", "l3"];
@@ -145,7 +145,7 @@ export const CORE: SwitchPlan = {
 /** The leaf's MAC is what a hypervisor sends labelled packets to. */
 export const leafOf = ({ leaf }: HypervisorPlan): SwitchPlan => LEAVES.find(({ name }) => name === leaf)!;
 /** A label always takes the same spine. */
-export const spineOf = (label: number): SwitchPlan => SPINES[label % SPINES.length]!;
+const spineOf = (label: number): SwitchPlan => SPINES[label % SPINES.length]!;
 
 const portTo = (plan: SwitchPlan, neighbour: string): number => plan.neighbours.indexOf(neighbour) + 1;
 

@@ -13,5 +13,5 @@ export {
 } from "./formats/pcapng-write.ts";
 export { ioMessage } from "./io-message.ts";
 export { linkTypeName } from "./link-types.ts";
-export { identityOf, Sink, SinkError, touchedBy } from "./sink.ts";
+export { identityOf, Sink, touchedBy } from "./sink.ts";
 export { openSource } from "./source.ts";

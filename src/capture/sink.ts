@@ -28,7 +28,7 @@ const PART = ".part";
 const PRIVATE = 0o600;
 
 /** An error of an output, in one line that begins with its name. */
-export class SinkError extends UserError {
+class SinkError extends UserError {
   override readonly name = "SinkError";
   /** True if the reader of a pipe closed it, which needs no message. */
   readonly isClosedPipe: boolean;

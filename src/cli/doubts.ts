@@ -34,7 +34,7 @@ export interface Weighed {
 }
 
 /** A dump of OpenFlow 1.0, which hides and renames. */
-export const isOf10 = ({ kind, flows }: Pick<Side, "kind" | "flows">): boolean =>
+const isOf10 = ({ kind, flows }: Pick<Side, "kind" | "flows">): boolean =>
   kind !== "intent" && flows.origin.isPrinted && flows.origin.version === "OpenFlow10";
 
 /** Instructions and masks that OpenFlow 1.0 does not show of another side's flow. */

@@ -143,7 +143,7 @@ export function portNames(context: Context, intent: Intent | null): PortNames {
 }
 
 /** The version that -O gives, null without it. Throws UsageError. */
-export function protocolGiven(context: Context): Protocol | null {
+function protocolGiven(context: Context): Protocol | null {
   const text = context.text("protocols");
   if (text === undefined) return null;
   const protocol = protocolOf(text);

@@ -47,7 +47,7 @@ async function start([name, ...rest]: readonly string[]): Promise<number> {
 }
 
 /** Runs the command line and gives the exit status. The one place where errors are printed. */
-export async function main(args: readonly string[]): Promise<number> {
+async function main(args: readonly string[]): Promise<number> {
   try {
     return await start(args);
   } catch (error) {

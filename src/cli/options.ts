@@ -47,7 +47,7 @@ export const db: Option = {
   help: "socket of ovsdb-server; the bridge's management socket is expected in the same directory",
 };
 
-export const ports: Option = {
+const ports: Option = {
   name: "ports",
   value: "FILE|NAME=N,…",
   help: "port names: output of ovs-ofctl show or ovs-vsctl --format=json list interface, or a list",
@@ -59,7 +59,7 @@ const tables: Option = {
   help: "table names: output of ovs-ofctl dump-tables, or a list",
 };
 
-export const groups: Option = {
+const groups: Option = {
   name: "groups",
   value: "FILE",
   help: "groups of the bridge: output of ovs-ofctl dump-groups",

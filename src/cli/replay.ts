@@ -111,12 +111,7 @@ interface AgainstOption {
 }
 
 /** 2 if frames differ, whatever else failed; without a difference all frames must have been decided. */
-export function againstCode(
-  context: Context,
-  report: AgainstReport,
-  { flows }: Bridge,
-  code: number,
-): number {
+function againstCode(context: Context, report: AgainstReport, { flows }: Bridge, code: number): number {
   const compared = comparedCode(report, flows.skipped);
   if (compared !== 0) return compared;
   if (report.frames === 0 && code === 0 && !context.flag("allow-empty")) {

@@ -16,5 +16,5 @@ export { adoptImage, imageOf, stepsToAdopt, type TableImage } from "./image.ts";
 export type { CoreBuild } from "./load.ts";
 export { instantiateCore, readCore } from "./load.ts";
 export type { ReasonName, VerdictName } from "./names.ts";
-export { dropReason, REASONS, TABLES, tablesOf, VERDICTS } from "./names.ts";
+export { dropReason, REASONS, VERDICTS } from "./names.ts";
 export { CapacityError, editRoutes, portsInOrder, type RouteEdit, setNextHop } from "./pack.ts";

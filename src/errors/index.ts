@@ -3,4 +3,4 @@
  * read.
  */
 export { type Diagnostic, formatDiagnostic, type Level, type Location } from "./diagnostic.ts";
-export { isUserError, locationText, UserError, type UserErrorParts } from "./user-error.ts";
+export { isUserError, UserError, type UserErrorParts } from "./user-error.ts";

@@ -43,5 +43,5 @@ export const isUserError = (error: unknown): error is UserError =>
   error instanceof UserError || (error as { [MARK]?: boolean } | null | undefined)?.[MARK] === true;
 
 /** `hv1.yaml:7:38`; line and column are left out where they are unknown. */
-export const locationText = ({ file, line, column }: Location): string =>
+const locationText = ({ file, line, column }: Location): string =>
   [file, line, column].filter(part => part !== undefined).join(":");

@@ -38,7 +38,7 @@ export class HttpError extends UserError {
 }
 
 /** The methods of a path for an Allow header: GET implies HEAD. RFC 9110, 9.3.2 and 10.2.1. */
-export function allowed(methods: readonly string[]): string[] {
+function allowed(methods: readonly string[]): string[] {
   return methods.flatMap(method => (method === "GET" ? ["GET", "HEAD"] : [method]));
 }
 

@@ -1,12 +1,5 @@
 /** The intent module's only entry point: load an intent, edit it, read and write both as JSON. */
-export {
-  EditError,
-  type IntentChange,
-  type IntentEdit,
-  NO_NEXT_HOP,
-  type Route,
-  type VmChange,
-} from "./edit.ts";
+export { EditError, type IntentChange, type IntentEdit, type Route, type VmChange } from "./edit.ts";
 export { formatEdit, formatIntent, parseEdit, readIntentDocument } from "./edit-json.ts";
 export { EditableIntent, isSameVm } from "./editable-intent.ts";
 export { formatCount, LABELS_MAX, LIMITS, type Limits } from "./limits.ts";

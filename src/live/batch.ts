@@ -12,7 +12,7 @@ export const BATCH_FRAMES = 256;
 /** Bytes read of a frame at most: one more than the pipeline accepts, which is enough for `too-long`. */
 export const MOST_BYTES = abi.MAX_FRAME_BYTES + 1;
 /** Headroom, frame, and the bytes behind it that a rewrite may touch; an odd number of cache lines. */
-export const SLOT_BYTES = 147 * 64;
+const SLOT_BYTES = 147 * 64;
 
 const COPIES = abi.FRAMES_DATA + BATCH_FRAMES * SLOT_BYTES;
 const DESCRIPTOR_WORDS = abi.DESCRIPTOR_BYTES >>> 2;

@@ -12,7 +12,7 @@
  *           of 8) the sent one
  */
 
-export const HEADER_BYTES = 64;
+const HEADER_BYTES = 64;
 const WRITTEN = 0;
 const READ = 1;
 const MISSED = 2;
@@ -21,7 +21,7 @@ const CHANGES = 4;
 const RECORD_HEADER_BYTES = 32;
 
 /** Room for 16 MiB: a tenth of a second of small frames at full speed. */
-export const MIRROR_BYTES = 16 * 1024 * 1024;
+const MIRROR_BYTES = 16 * 1024 * 1024;
 
 const up8 = (bytes: number): number => (bytes + 7) & ~7;
 

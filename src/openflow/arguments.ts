@@ -29,6 +29,9 @@ export interface ActionReading {
  */
 export type ParsedAction = Action | readonly Action[] | null;
 
+/** The actions without arguments. */
+type BareAction<A = Action> = A extends unknown ? (keyof A extends "type" | "span" ? A : never) : never;
+
 /** Reads one action from its pair. */
 export type ActionParser = (context: ActionReading, pair: Pair) => ParsedAction;
 
@@ -44,6 +47,17 @@ export function number(context: ActionReading, text: Token, max: number, what: s
   context.reading.value(text);
   return Number(value);
 }
+
+/** The parser of an action with one number as its argument; `what` names it in messages. */
+export const numbered =
+  (what: string, max: number, actionOf: (value: number, pair: Pair) => Action): ActionParser =>
+  (context, pair) =>
+    actionOf(number(context, pair.value, max, what), pair);
+
+/** The parser of an action without arguments. */
+export const bare =
+  (type: BareAction["type"]): ActionParser =>
+  (_, { span }) => ({ type, span });
 
 /** Reads a port by number or name. */
 export function port(context: ActionReading, text: Token): number {

@@ -41,7 +41,7 @@ export function readPlace(words: Uint32Array, place: Place): bigint {
 }
 
 /** Replaces the bits of a place. */
-export function writePlace(words: Uint32Array, place: Place, value: bigint): void {
+function writePlace(words: Uint32Array, place: Place, value: bigint): void {
   for (const { word, shift, bits, low } of piecesOf(place)) {
     const mask = maskOf(bits);
     const part = Number(BigInt.asUintN(32, value >> BigInt(low))) & mask;

@@ -82,7 +82,7 @@ function endOfKey(text: string, start: number, end: number): number {
 }
 
 /** A piece of `text` as a token. */
-export function token(text: string, start: number, end: number): Token {
+function token(text: string, start: number, end: number): Token {
   return { text: text.slice(start, end), start, end };
 }
 

@@ -34,7 +34,7 @@ function canonical(action: Action): readonly CanonicalAction[] {
 const plain = (action: Action): CanonicalAction => ({ type: "plain", action, text: formatActions([action]) });
 
 /** A list of actions in its one form. */
-export function canonicalActions(actions: readonly Action[]): CanonicalAction[] {
+function canonicalActions(actions: readonly Action[]): CanonicalAction[] {
   return merged(actions.flatMap(canonical));
 }
 

@@ -53,7 +53,7 @@ const STATISTICS = /\b(?:duration|n_packets|n_bytes)=/;
  * Whether a line with a flow was printed by a switch: it has statistics, or the blank that ovs-ofctl prints
  * first.
  */
-export const isPrintedFlow = (line: string): boolean =>
+const isPrintedFlow = (line: string): boolean =>
   /^ \S/.test(line) || STATISTICS.test(line.split("actions=")[0]!);
 
 /**

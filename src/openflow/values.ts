@@ -390,7 +390,7 @@ export function formatIpv6Address(address: bigint): string {
 }
 
 /** The length of a prefix mask of `bits` bits, or -1 when it is none. */
-export function prefixLength(mask: bigint, bits: number): number {
+function prefixLength(mask: bigint, bits: number): number {
   const hosts = ones(bits) & ~mask;
   if ((hosts & (hosts + 1n)) !== 0n) return -1;
   return bits - (hosts === 0n ? 0 : hosts.toString(2).length);

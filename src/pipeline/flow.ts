@@ -199,7 +199,7 @@ function fill(parts: readonly string[], flow: PipelineFlow): string {
 }
 
 /** What a flow matches: `in_port=1,arp`; empty: every frame. */
-export function matchText(flow: PipelineFlow): string {
+function matchText(flow: PipelineFlow): string {
   return fill(flow.row.matchParts, flow);
 }
 

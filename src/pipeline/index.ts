@@ -11,10 +11,8 @@ export {
   type Hypervisor,
   hypervisorOf,
   isSameFlow,
-  matchText,
   type PipelineFlow,
   type PrintedFlow,
-  pipelineFlow,
   printedMatchText,
   printFlow,
   ruleText,
@@ -22,7 +20,6 @@ export {
 export { lowered, type Recognized, Recognizer, respell } from "./recognize.ts";
 export {
   cookieOf,
-  isOfVm,
   ownershipOf,
   PIPELINE_ROWS,
   PIPELINE_TABLES,

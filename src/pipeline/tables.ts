@@ -9,7 +9,7 @@
 export type RowKind = "pipeline" | "L2-in" | "L3-in" | "route" | "L2-out" | "L3-out";
 
 /** Bits of a cookie: `owner << 32 | kind | table`; the owner is a VM's id, or 0 for pipeline and routes. */
-export const KIND_BITS: Readonly<Record<RowKind, number>> = {
+const KIND_BITS: Readonly<Record<RowKind, number>> = {
   pipeline: 0x10000,
   "L2-in": 0x20000,
   "L3-in": 0x30000,

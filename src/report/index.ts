@@ -6,7 +6,7 @@ export { plural } from "./causes.ts";
 export { type CheckReport, checkJson, checkText } from "./check.ts";
 export { compileJson, type FlowReport, flowJson } from "./compile.ts";
 export type { ShownOutput, ShownPacketIn } from "./ends.ts";
-export { type Finding, type Findings, RULES } from "./finding.ts";
+export type { Finding, Findings } from "./finding.ts";
 export { githubAnnotations } from "./github.ts";
 export { junit } from "./junit.ts";
 export { type LivePort, type LiveReport, liveJson, liveText } from "./live.ts";
@@ -29,7 +29,6 @@ export {
   type CookiePair,
   type LeftOut,
   placeText,
-  rowsOf,
   type VerifyAmbiguity,
   type VerifyBehaviour,
   type VerifyDifference,
@@ -42,4 +41,4 @@ export {
 } from "./verify.ts";
 export { verifyFindings } from "./verify-findings.ts";
 export { verifyJson, verifyNdjson } from "./verify-json.ts";
-export { verifyHeadline, verifyText } from "./verify-text.ts";
+export { verifyText } from "./verify-text.ts";

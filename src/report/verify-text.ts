@@ -180,14 +180,14 @@ const frameLines = ({ inPort, inPortName, state, summary, hex }: Shown, paint: P
 const replayLine = ({ replay }: Shown, paint: Palette): string => `   ${paint.cyan("$")}  ${replay}`;
 
 /** A pair of flows as `ovs-ofctl diff-flows` prints it: - the flow of a, + the flow of b. */
-export function rowLines({ a, b, missing }: VerifyRow): string[] {
+function rowLines({ a, b, missing }: VerifyRow): string[] {
   const line = (sign: string, place: VerifyPlace | null): string[] =>
     place === null ? [] : [`${sign} ${placeText(place)}: ${ruleOf(place.text)}`];
   return [...(missing === "a" ? [] : line("-", a)), ...(missing === "b" ? [] : line("+", b))];
 }
 
 /** The flow pairs of a cause as lines; of more than `most` the first ones and the number of the others. */
-export function* rowsText(cause: Cause, most: number, how: string): Generator<string> {
+function* rowsText(cause: Cause, most: number, how: string): Generator<string> {
   const { rowCount } = cause;
   yield `${plural(rowCount, "flow pair")} (- in a, + in b):`;
   let left = most;

@@ -62,7 +62,7 @@ export interface ProofOptions {
 }
 
 /** The unknown feature of a proof that was stopped. */
-export const INTERRUPTED = "interrupted";
+const INTERRUPTED = "interrupted";
 const MAY_BE_AMBIGUOUS = "two flows of equal priority may match the same packet";
 
 /** Compares two flow tables. */

@@ -6,7 +6,6 @@ import { ETHERTYPE } from "./ethernet.ts";
 import { type Ipv4Like, ipv4Bytes, join, type Layer, type MacLike, macBytes, u8, u16 } from "./layer.ts";
 
 export const ARP_REQUEST = 1;
-export const ARP_REPLY = 2;
 
 export interface ArpFields {
   readonly op?: number;

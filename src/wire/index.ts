@@ -3,10 +3,10 @@
  * here runs in the data path, and nothing here imports another module.
  */
 export * from "./address.ts";
-export { ARP_REPLY, ARP_REQUEST, type ArpFields } from "./arp.ts";
+export { ARP_REQUEST, type ArpFields } from "./arp.ts";
 export { eth, type FrameBuilder } from "./build.ts";
 export { summarize } from "./dissect.ts";
-export { ETHERTYPE, type EthFields, type SnapFields, type VlanFields } from "./ethernet.ts";
+export type { EthFields, SnapFields, VlanFields } from "./ethernet.ts";
 export { frameOfExpression, isExpression } from "./expression.ts";
 export { formatHex, parseHex } from "./hex.ts";
 export type { Ipv4Fields, Ipv6Fields } from "./ip.ts";

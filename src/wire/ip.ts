@@ -70,7 +70,7 @@ export function ipv4Layer(fields: Ipv4Fields): Layer {
 }
 
 /** Reads RFC 4291 text, `::` included, without an embedded IPv4 address and without a zone. */
-export function ipv6Bytes(text: string): number[] {
+function ipv6Bytes(text: string): number[] {
   const halves = text.split("::").map(half => (half === "" ? [] : half.split(":")));
   const known = halves.reduce((count, half) => count + half.length, 0);
   const gap = halves.length === 2 ? 8 - known : 0;

@@ -99,7 +99,6 @@ const NOT_MATCHED: Exceptions = [
   [/^(recirc_id|nsh_\w+)$/, "unknown"],
   [/^(ct_\w+|packet_type)$/, "zero for each frame from a port; ct_state and ct_mark are drawn"],
   [/^(tun_\w+|skb_priority)$/, "zero for each frame of the fuzzer; tun_id, tun_src and pkt_mark are drawn"],
-  [/^nd_(reserved|options_type)$/, "actions write them; verify/fields matches them"],
 ];
 
 test("random tables match every field of the registry, by this or another of its names", () => {

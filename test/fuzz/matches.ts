@@ -114,7 +114,12 @@ function discoveryParts(r: Rng, known: Known): string[] {
   if (r.chance(35)) return ["icmp6", ...someOf(r, [() => `icmp_type=${r.pick([1, 128, 135])}`])];
   known.discovery = r.pick([135, 136]);
   const address = `${known.discovery === 135 ? "nd_sll" : "nd_tll"}=${macText(r)}`;
-  const more = someOf(r, [() => `nd_target=${ipv6Text(r)}`, () => address]);
+  const more = someOf(r, [
+    () => `nd_target=${ipv6Text(r)}`,
+    () => address,
+    () => `nd_reserved=${r.pick(["0", "0x20000000", "0x60000000"])}`,
+    () => `nd_options_type=${r.pick(["0", "1", "2"])}`,
+  ]);
   return ["icmp6", `icmp_type=${known.discovery}`, "icmp_code=0", ...more];
 }
 

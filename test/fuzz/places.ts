@@ -215,6 +215,7 @@ export const FORMS: readonly Form[] = [
   ...forms("icmp", "set_field:3->icmp_type", "set_field:1->icmp_code"),
   ...forms("nd", "set_field:fc00::9->nd_target", "set_field:02:00:00:00:00:07->nd_sll"),
   ...forms("nd", "set_field:136->icmpv6_type", "set_field:1->icmpv6_code", "set_field:2->nd_options_type"),
+  ...forms("nd", "load:0x20000000->ERICOXM_OF_ICMPV6_ND_RESERVED[]"),
 ];
 
 /** What shows: the bytes, then registers, metadata, mark, tunnel and in_port in the addresses. */
@@ -439,7 +440,7 @@ export const PLACES: Readonly<Record<string, Place>> = {
 };
 
 /** How the match says what an action wants, and the type that a pop must give. */
-const NEEDS: Readonly<Record<Need, { readonly match: string; readonly type: string | null }>> = {
+export const NEEDS: Readonly<Record<Need, { readonly match: string; readonly type: string | null }>> = {
   any: { match: "", type: "0x0800" },
   tag: { match: "vlan_tci=0x1000/0x1000", type: null },
   mpls: { match: "mpls", type: "0x8847" },

@@ -57,6 +57,14 @@ const CANARIES: readonly Canary[] = [
     names: /canary/,
   },
   {
+    title: "a step of an action without the words that it writes",
+    file: "src/openflow/interpret/compile-actions.ts",
+    find: '    | { readonly do: "exit" }',
+    replace: '    | { readonly do: "exit" }\n    | { readonly do: "canary" }',
+    where: "src/verify/symbolic/writes.ts",
+    names: /"canary"/,
+  },
+  {
     title: "a verdict of verify without exit status",
     file: "src/report/verify.ts",
     find: 'readonly verdict: "equal" | ',

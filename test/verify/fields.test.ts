@@ -54,4 +54,14 @@ for (const field of FIELDS) {
   });
 }
 
+test("recirc_id that an action reads is unknown, because the datapath allocates it", () => {
+  const flows = (port: number): string[] => [
+    "table=0,mpls actions=pop_mpls:0x0800,goto_table:1",
+    "table=1 actions=move:NXM_NX_RECIRC_ID[]->NXM_NX_REG0[],goto_table:2",
+    "table=2,priority=10,reg0=0 actions=output:2",
+    `table=2,priority=1 actions=output:${port}`,
+  ];
+  assert.is(compare(flows(3), flows(4)).verdict, "unknown");
+});
+
 test.run();

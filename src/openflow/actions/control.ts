@@ -2,7 +2,7 @@
  * Actions that steer the list they are in or leave the packet unchanged: queues, clone, meter, conjunction,
  * note, exit (ovs-actions(7), "Other Actions" and "Metadata Actions").
  */
-import { type ActionReading, number, readBytes } from "../arguments.ts";
+import { type ActionReading, bare, number, numbered, readBytes } from "../arguments.ts";
 import type { Action } from "../ast.ts";
 import { Fault, type Pair } from "../lexer.ts";
 import { formatBytes } from "../values.ts";
@@ -12,11 +12,7 @@ import { listBytes } from "./tables.ts";
 export const setQueue: ActionEntry<ActionOf<"set_queue">> = {
   spellings: {
     set_queue: {
-      parse: (context, pair) => ({
-        type: "set_queue",
-        span: pair.span,
-        queue: number(context, pair.value, 0xffffffff, "the queue"),
-      }),
+      parse: numbered("the queue", 0xffffffff, (queue, { span }) => ({ type: "set_queue", span, queue })),
       example: "actions=set_queue:3",
     },
   },
@@ -33,7 +29,7 @@ export const setQueue: ActionEntry<ActionOf<"set_queue">> = {
 
 export const popQueue: ActionEntry<ActionOf<"pop_queue">> = {
   spellings: {
-    pop_queue: { parse: (_, pair) => ({ type: "pop_queue", span: pair.span }), example: "actions=pop_queue" },
+    pop_queue: { parse: bare("pop_queue"), example: "actions=pop_queue" },
   },
   print: () => "pop_queue",
   versions: ALL_VERSIONS,
@@ -66,12 +62,11 @@ export const clone: ActionEntry<ActionOf<"clone">> = {
   list: ({ actions }) => actions,
 };
 
-function parseMeter(context: ActionReading, pair: Pair): Action {
-  const meter = number(context, pair.value, 0xffffffff, "the meter");
+const parseMeter = numbered("the meter", 0xffffffff, (meter, { span, value }) => {
   if (meter === 0 || meter > 0xffff0000)
-    throw new Fault(pair.value, `there is no meter ${meter}: they count from 1 to 0xffff0000`);
-  return { type: "meter", span: pair.span, meter };
-}
+    throw new Fault(value, `there is no meter ${meter}: they count from 1 to 0xffff0000`);
+  return { type: "meter", span, meter };
+});
 
 export const meter: ActionEntry<ActionOf<"meter">> = {
   spellings: { meter: { parse: parseMeter, example: "actions=meter:3" } },
@@ -154,7 +149,7 @@ export const note: ActionEntry<ActionOf<"note">> = {
 };
 
 export const exit: ActionEntry<ActionOf<"exit">> = {
-  spellings: { exit: { parse: (_, pair) => ({ type: "exit", span: pair.span }), example: "actions=exit" } },
+  spellings: { exit: { parse: bare("exit"), example: "actions=exit" } },
   print: () => "exit",
   versions: ALL_VERSIONS,
   inWriteActions: false,

@@ -39,7 +39,7 @@ function parsePop(context: ActionReading, pair: Pair): Action {
 const isPort = ({ field }: Subfield): boolean => field.format === "port";
 
 const NOT_THERE =
-  "Ignored if the packet does not have the field. Fields of tun_metadata and of NSH make it unknown.";
+  "Ignored if the packet does not have the field. Fields of tun_metadata and NSH, and recirc_id: unknown.";
 
 export const move: ActionEntry<ActionOf<"move">> = {
   spellings: { move: { parse: parseMove, example: "actions=move:NXM_NX_REG0[]->NXM_NX_REG1[]" } },

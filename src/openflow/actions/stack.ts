@@ -3,30 +3,33 @@
  * Decapsulation Actions" and "Metadata Actions"). What the packet is behind them is noted for the checks of
  * action-checks.ts.
  */
-import { type ActionReading, listed, number } from "../arguments.ts";
+import { type ActionParser, type ActionReading, bare, listed, number, numbered } from "../arguments.ts";
 import type { Action } from "../ast.ts";
 import { clip, Fault, type Pair } from "../lexer.ts";
 import { type ActionEntry, type ActionOf, ALL_VERSIONS, align8, FROM_11 } from "./entry.ts";
 
-function ethertype(context: ActionReading, pair: Pair, known: readonly number[] | null): number {
-  const type = number(context, pair.value, 0xffff, "the Ethernet type");
-  if (known !== null && !known.includes(type)) {
-    const names = known.map(one => `0x${one.toString(16)}`).join(" and ");
-    throw new Fault(
-      pair.value,
-      `${pair.key.text} cannot push type ${clip(pair.value.text)}: ${names} are possible`,
-    );
-  }
-  return type;
-}
+/** The parser of an action whose argument is an Ethernet type, one of those that are known. */
+const typed = (known: readonly number[] | null, actionOf: (type: number, pair: Pair) => Action) =>
+  numbered("the Ethernet type", 0xffff, (type, pair) => {
+    if (known !== null && !known.includes(type)) {
+      const names = known.map(one => `0x${one.toString(16)}`).join(" and ");
+      throw new Fault(
+        pair.value,
+        `${pair.key.text} cannot push type ${clip(pair.value.text)}: ${names} are possible`,
+      );
+    }
+    return actionOf(type, pair);
+  });
 
-function parsePushVlan(context: ActionReading, pair: Pair): Action {
-  const type = ethertype(context, pair, [0x8100, 0x88a8]);
+const pushOf = typed([0x8100, 0x88a8], (ethertype, { span }) => ({ type: "push_vlan", span, ethertype }));
+
+const parsePushVlan: ActionParser = (context, pair) => {
+  const push = pushOf(context, pair);
   const { isKnown, protocols } = context.consistency;
   if (isKnown && protocols.innerVlan === "tagged")
     throw new Fault(pair.span, "this is the third VLAN tag; Open vSwitch supports two (OFPBAC_BAD_TAG)");
-  return { type: "push_vlan", span: pair.span, ethertype: type };
-}
+  return push;
+};
 
 const hex4 = (type: number): string => `0x${type.toString(16).padStart(4, "0")}`;
 
@@ -55,7 +58,7 @@ export const pushVlan: ActionEntry<ActionOf<"push_vlan">> = {
 };
 
 const POP_VLAN: ActionEntry<ActionOf<"pop_vlan">>["spellings"][string] = {
-  parse: (_, pair) => ({ type: "pop_vlan", span: pair.span }),
+  parse: bare("pop_vlan"),
   example: "dl_vlan=5 actions=pop_vlan",
   needs: ["tag"],
   becomes: consistency => {
@@ -88,11 +91,7 @@ export const popVlan: ActionEntry<ActionOf<"pop_vlan">> = {
 export const pushMpls: ActionEntry<ActionOf<"push_mpls">> = {
   spellings: {
     push_mpls: {
-      parse: (context, pair) => ({
-        type: "push_mpls",
-        span: pair.span,
-        ethertype: ethertype(context, pair, [0x8847, 0x8848]),
-      }),
+      parse: typed([0x8847, 0x8848], (ethertype, { span }) => ({ type: "push_mpls", span, ethertype })),
       example: "actions=push_mpls:0x8847",
       needs: ["frame"],
       becomes: (consistency, { ethertype }) => {
@@ -114,11 +113,7 @@ export const pushMpls: ActionEntry<ActionOf<"push_mpls">> = {
 export const popMpls: ActionEntry<ActionOf<"pop_mpls">> = {
   spellings: {
     pop_mpls: {
-      parse: (context, pair) => ({
-        type: "pop_mpls",
-        span: pair.span,
-        ethertype: ethertype(context, pair, null),
-      }),
+      parse: typed(null, (ethertype, { span }) => ({ type: "pop_mpls", span, ethertype })),
       example: "mpls actions=pop_mpls:0x0800",
       needs: ["frame", "mpls"],
       becomes: (consistency, { ethertype }) => {
@@ -168,7 +163,7 @@ export const decTtl: ActionEntry<ActionOf<"dec_ttl">> = {
 export const decMplsTtl: ActionEntry<ActionOf<"dec_mpls_ttl">> = {
   spellings: {
     dec_mpls_ttl: {
-      parse: (_, pair) => ({ type: "dec_mpls_ttl", span: pair.span }),
+      parse: bare("dec_mpls_ttl"),
       example: "mpls actions=dec_mpls_ttl",
       needs: ["mpls"],
     },
@@ -187,7 +182,7 @@ export const decMplsTtl: ActionEntry<ActionOf<"dec_mpls_ttl">> = {
 export const decNshTtl: ActionEntry<ActionOf<"dec_nsh_ttl">> = {
   spellings: {
     dec_nsh_ttl: {
-      parse: (_, pair) => ({ type: "dec_nsh_ttl", span: pair.span }),
+      parse: bare("dec_nsh_ttl"),
       example: "dl_type=0x894f actions=dec_nsh_ttl",
       needs: ["nsh"],
     },

@@ -3,7 +3,7 @@
  * and the metadata (ovs-actions(7), "Firewalling Actions" aside from ct, "Programming and Control Flow
  * Actions" and "Instructions").
  */
-import { type ActionReading, listed, number, port, table } from "../arguments.ts";
+import { type ActionReading, bare, listed, numbered, port, table } from "../arguments.ts";
 import { type Action, PORT } from "../ast.ts";
 import { fieldNamed } from "../fields.ts";
 import { clip, Fault, type Pair } from "../lexer.ts";
@@ -99,11 +99,7 @@ export const gotoTable: ActionEntry<ActionOf<"goto_table">> = {
 export const group: ActionEntry<ActionOf<"group">> = {
   spellings: {
     group: {
-      parse: (context, pair) => ({
-        type: "group",
-        span: pair.span,
-        group: number(context, pair.value, 0xffffffff, "the group"),
-      }),
+      parse: numbered("the group", 0xffffffff, (group, { span }) => ({ type: "group", span, group })),
       example: "actions=group:3",
     },
   },
@@ -199,7 +195,7 @@ export const writeActions: ActionEntry<ActionOf<"write_actions">> = {
 export const clearActions: ActionEntry<ActionOf<"clear_actions">> = {
   spellings: {
     clear_actions: {
-      parse: (_, pair) => ({ type: "clear_actions", span: pair.span }),
+      parse: bare("clear_actions"),
       example: "actions=clear_actions",
     },
   },

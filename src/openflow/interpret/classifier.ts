@@ -77,15 +77,12 @@ export interface Comparison {
   readonly odd: string;
 }
 
-const isCompared = ({ field }: Flow["match"][number]): boolean =>
-  isModelled(field) && field.place!.word !== KEY.recircId;
-
 /** What a flow's match compares; fields that are not modelled are left out of its words. */
 export function comparisonOf(flow: Flow): Comparison {
   const masks = new Map<number, number>();
   const values = new Map<number, number>();
   for (const one of flow.match) {
-    if (!isCompared(one)) continue;
+    if (!isModelled(one.field)) continue;
     const { field, value, mask } = one;
     const place = field.place!;
     const last = place.word + (place.bits > 32 ? Math.ceil(place.bits / 32) - 1 : 0);
@@ -98,7 +95,7 @@ export function comparisonOf(flow: Flow): Comparison {
     }
   }
   const words = [...masks.keys()].sort((a, b) => a - b);
-  const odd = flow.match.filter(one => !isCompared(one));
+  const odd = flow.match.filter(one => !isModelled(one.field));
   return {
     words,
     masks: words.map(word => masks.get(word)!),
@@ -109,7 +106,7 @@ export function comparisonOf(flow: Flow): Comparison {
 
 /** What of a flow's match makes its lookup undecided. */
 function unknownOf(flow: Flow): string | null {
-  const odd = flow.match.find(one => !isCompared(one));
+  const odd = flow.match.find(one => !isModelled(one.field));
   return odd === undefined ? null : `match on ${odd.field.name}`;
 }
 

@@ -212,9 +212,14 @@ const SPELLING_FIELDS: Partial<Record<SetSpelling, string>> = {
   set_vlan_pcp: "dl_vlan_pcp",
 };
 
-/** Whether a field is in the key of every frame that has it: NSH is not read, tun_metadata has no place. */
+/**
+ * Whether a field is in the key of every frame that has it, with its value in Open vSwitch: NSH is not read,
+ * tun_metadata has no place, and the datapath allocates the numbers of recirc_id.
+ */
 export const isModelled = ({ place }: Field): boolean =>
-  place !== null && (place.word < KEY.nshBase || place.word > KEY.nshContext + 3);
+  place !== null &&
+  place.word !== KEY.recircId &&
+  (place.word < KEY.nshBase || place.word > KEY.nshContext + 3);
 
 type Given<Kind extends ActionKind> = ActionOf<Kind>;
 type Body<S = Step> = S extends unknown ? Omit<S, keyof StepBase> : never;

@@ -12,7 +12,7 @@ import { FRAGMENT, isIpType, isMplsType, ND, PROTOCOL, TYPE, VLAN_PRESENT } from
 /** A value of up to 128 bits: four words, the least significant first. */
 export type Words = [number, number, number, number];
 
-export const noWords = (): Words => [0, 0, 0, 0];
+const noWords = (): Words => [0, 0, 0, 0];
 
 /** The words of a bigint. */
 export function wordsOf(value: bigint): Words {

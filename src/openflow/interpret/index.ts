@@ -33,7 +33,7 @@ export {
   type Verdict,
 } from "./interpreter.ts";
 export { CachingInterpreter } from "./megaflow-cache.ts";
-export { EXPIRED, isTableMiss, ORIGIN, PLAIN_PACKET_IN, reasonOf } from "./packet-in.ts";
+export { isTableMiss, ORIGIN, PLAIN_PACKET_IN, reasonOf } from "./packet-in.ts";
 export { type StateField, stateFields } from "./state-text.ts";
 export { CT, type Tracker, type TrackerAnswer, type TrackerRequest } from "./tracker.ts";
 export { endsHere } from "./translate.ts";

@@ -100,7 +100,7 @@ type Alignment = readonly { readonly a: number; readonly b: number }[] | null;
 /**
  * Whether flows of two tables are equal. Flows of known pairs of line templates are compared by their words.
  */
-export class SameFlows {
+class SameFlows {
   readonly #programs: readonly [Program, Program];
   readonly #alignments = new Map<string, Alignment>();
 

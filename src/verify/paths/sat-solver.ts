@@ -20,7 +20,7 @@ export interface Solution {
 }
 
 /** Cubes under which every clause is false, or null. */
-export function search(budget: Budget, given: Cubes, clauses: readonly Clause[]): Cubes | null {
+function search(budget: Budget, given: Cubes, clauses: readonly Clause[]): Cubes | null {
   budget.step();
   const cubes = new Map(given);
   let pending = clauses;

@@ -11,7 +11,7 @@ export const IGNORABLE = ["queue", "mark", "packet-in", "sample", "order"] as co
 export type Ignored = (typeof IGNORABLE)[number];
 
 /** A text for an event: equal texts mean equal numbers, words and bytes. */
-export function nameOf(event: Event): string {
+function nameOf(event: Event): string {
   switch (event.is) {
     case "output": {
       const { port, notTo, maxBytes, wire, state } = event;
@@ -63,7 +63,7 @@ function isIgnored(event: Event, ignored: ReadonlySet<Ignored>): boolean {
   return event.is === "effect" && event.effect === "samples" && ignored.has("sample");
 }
 
-export const RANKS = ["leaves", "packet_in", "learns", "samples"] as const;
+const RANKS = ["leaves", "packet_in", "learns", "samples"] as const;
 
 export function rankOf(event: Event): (typeof RANKS)[number] {
   if (event.is === "packet_in") return "packet_in";

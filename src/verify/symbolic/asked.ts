@@ -18,7 +18,7 @@ const MAX_WRITES = 256;
 const MAX_ROWS = 64;
 
 /** All flows of a program with their templates; for a large subtable only its templates, with flow -1. */
-export function* flowsOf(program: Program): Generator<readonly [Template, number]> {
+function* flowsOf(program: Program): Generator<readonly [Template, number]> {
   for (const { nodes } of [...program.tables.values()].flat())
     for (const node of nodes) {
       if (!(node instanceof Subtable)) yield [node.template, node.flow];

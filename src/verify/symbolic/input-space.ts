@@ -27,7 +27,7 @@ export interface FrameFormat {
 }
 
 /** The last word that a format constrains; dl_type is the first. */
-export const LAST_FORMAT_WORD = KEY.ndOptionsType;
+const LAST_FORMAT_WORD = KEY.ndOptionsType;
 
 const ZERO: readonly Cube[] = [{ mask: 0xffffffff, value: 0 }];
 const exactly = (...values: number[]): Cube[] => values.map(value => ({ mask: 0xffffffff, value }));

@@ -6,7 +6,7 @@ import { type Flow, matchWords } from "../../openflow/index.ts";
 import type { Program } from "./compiled-tables.ts";
 
 /** A table with more flows is large: it is processed by columns only. */
-export const LARGE = 1000;
+const LARGE = 1000;
 
 export interface Listing {
   /** Indices of the flows, in the order of the dump; null if the table is large. */

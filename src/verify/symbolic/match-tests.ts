@@ -16,7 +16,7 @@ export function testsOf(match: readonly MatchField[]): WordTest[] {
   const values = new Map<number, number>();
   for (const { field, value, mask } of match) {
     const { place } = field;
-    if (place === null || !isModelled(field) || place.word === KEY.recircId) continue;
+    if (place === null || !isModelled(field)) continue;
     const last = place.word + (place.bits > 32 ? Math.ceil(place.bits / 32) - 1 : 0);
     for (let word = last, low = 0n; word >= place.word; word--, low += 32n) {
       const bits = (Number((mask >> low) & 0xffffffffn) << place.shift) >>> 0;
@@ -32,7 +32,7 @@ export function testsOf(match: readonly MatchField[]): WordTest[] {
 }
 
 export function unknownOf(flow: Flow): string | null {
-  const odd = flow.match.find(({ field }) => !isModelled(field) || field.place!.word === KEY.recircId);
+  const odd = flow.match.find(({ field }) => !isModelled(field));
   return odd === undefined ? null : `match on ${odd.field.name}`;
 }
 

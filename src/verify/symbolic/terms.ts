@@ -235,8 +235,7 @@ export const looseWord = (segments: readonly Segment[]): Word => ({
   hasColumn: false,
 });
 
-export const widthOf = (segments: readonly Segment[]): number =>
-  segments.reduce((sum, { bits }) => sum + bits, 0);
+const widthOf = (segments: readonly Segment[]): number => segments.reduce((sum, { bits }) => sum + bits, 0);
 
 function cut(segment: Segment, from: number, bits: number): Segment {
   if (segment.is === "const") return { is: "const", bits, value: (segment.value >>> from) & maskOf(bits) };
