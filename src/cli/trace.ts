@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { Core } from "../core/index.ts";
-import { NO_STATE } from "../openflow/index.ts";
+import { NO_STATE, parseTrackerAnswer, type TrackerAnswer } from "../openflow/index.ts";
 import { type PortNames, parseCaptureArgument, readFrames } from "../replay/index.ts";
 import { type TraceReport, traceText } from "../report/index.ts";
 import { frameOfExpression, isExpression, parseHex } from "../wire/index.ts";
@@ -35,7 +35,13 @@ function tracerFor(context: Context): Tracer {
     return new CoreTracer(intent, portNames(context, intent));
   }
   const intent = context.text("intent") === undefined ? null : context.intent();
-  return new FlowTracer(readBridge(context, flows, intent));
+  return new FlowTracer(readBridge(context, flows, intent), context.texts("ct-next").map(trackerAnswer));
+}
+
+function trackerAnswer(text: string): TrackerAnswer {
+  const answer = parseTrackerAnswer(text);
+  if (typeof answer === "string") throw new UsageError(`--ct-next: ${answer}`);
+  return answer;
 }
 
 function portGiven(context: Context, { ports }: Tracer): number | null {

@@ -13,9 +13,11 @@ import {
   type Flow,
   formatActions,
   formatMatch,
+  givenTracker,
   isPort,
   type Outcome,
   type TableHit,
+  type TrackerAnswer,
   type Watcher,
 } from "../openflow/index.ts";
 import { actionsText, Flows, matchedFlows, popped, ruleText } from "../pipeline/index.ts";
@@ -159,12 +161,15 @@ export class FlowTracer implements Tracer {
   readonly ports: PortNames;
   readonly #bridge: Bridge;
   readonly #interpreter: CachingInterpreter;
+  /** What the connection tracker says of each frame, in the order of its questions. */
+  readonly #ctNext: readonly TrackerAnswer[];
   /** Pieces of JSON: of flows, of ports in front of a frame, of ports that frames come in by. */
   readonly #stepPieces = new Map<Flow, Uint8Array>();
   readonly #portPieces = new Map<number, Uint8Array>();
   readonly #headPieces = new Map<number, Uint8Array>();
 
-  constructor(bridge: Bridge) {
+  constructor(bridge: Bridge, ctNext: readonly TrackerAnswer[] = []) {
+    this.#ctNext = ctNext;
     const { flows, ports, options } = bridge;
     this.ports = ports;
     this.#bridge = bridge;
@@ -173,7 +178,8 @@ export class FlowTracer implements Tracer {
 
   /** The outcome, unknown where a name that nothing defines may be the number of another port. */
   #run({ inPort, frame, state }: Traced, recorder: Recorder | null = null): Outcome {
-    const outcome = this.#interpreter.run(inPort, frame, recorder, state);
+    const tracker = this.#ctNext.length === 0 ? null : givenTracker(this.#ctNext);
+    const outcome = this.#interpreter.run(inPort, frame, recorder, state, tracker);
     const clash = this.#bridge.clashWith(inPort);
     if (clash === null) return outcome;
     const unknown = [...outcome.unknown, { feature: clash, line: 0 }];

@@ -45,7 +45,7 @@ export interface Side {
    * A shell command that shows a frame's way through this side; `state` is what it brings along, as a
    * match.
    */
-  trace(inPort: number, state: string, hex: string): string;
+  trace(inPort: number, state: string, hex: string, ctNext: readonly string[]): string;
   /** The flows with a push of a tag in place of mod_vlan_vid; null when nothing in them may be one. */
   readPushed(): FlowColumns | null;
 }
@@ -95,15 +95,17 @@ export function intentSide(
     intent,
     readPushed: () => null,
     placeOf: originsOf(intent, places, compiled),
-    trace(inPort, state, hex) {
+    trace(inPort, state, hex, ctNext) {
       const filters = filterWords(context);
-      const frame = frameWords(inPort, state, hex);
+      const frame = [...ctNextWords(ctNext), ...frameWords(inPort, state, hex)];
       if (filters.length === 0) return shellOf(["slash32", "trace", "-n", path, ...frame]);
       const words = ["slash32", "trace", "-f", "-", ...filters, ...frame];
       return `${shellOf(["slash32", "compile", path])} | ${shellOf(words)}`;
     },
   };
 }
+
+const ctNextWords = (states: readonly string[]): string[] => states.flatMap(state => ["--ct-next", state]);
 
 /** Which option names the groups of a side, and what `trace` is told besides the flows. */
 export interface DumpOptions {
@@ -121,13 +123,14 @@ export function dumpSide(context: Context, path: string, options: DumpOptions, r
   const words = [...tracingWords(context, options), ...(groups === undefined ? [] : ["--groups", groups])];
   return {
     ...sideOf(context, file, "dump", bridge),
-    trace: (inPort, state, hex) =>
+    trace: (inPort, state, hex, ctNext) =>
       shellOf([
         "slash32",
         "trace",
         "-f",
         path,
         ...words,
+        ...ctNextWords(ctNext),
         ...frameWords(portWord(context, inPort), state, hex),
       ]),
   };
@@ -150,9 +153,9 @@ export function bridgeSide(context: Context, name: string, options: DumpOptions)
     ...sideOf(context, name, "bridge", bridge),
     types: live.interfaces === null ? new Map() : typesIn(live.interfaces, port => ports.has(port)),
     isSteady: live.isSteady,
-    trace(inPort, state, hex) {
+    trace(inPort, state, hex, ctNext) {
       const groups = hasGroups ? ` --groups <(${live.commands.groups})` : "";
-      const rest = shellOf([...words, ...frameWords(inPort, state, hex)]);
+      const rest = shellOf([...words, ...ctNextWords(ctNext), ...frameWords(inPort, state, hex)]);
       return `${live.commands.flows} | slash32 trace -f -${groups} ${rest}`;
     },
   };

@@ -2,7 +2,13 @@
  * From two sides to a report: the proof, the cookies, and all that people need beside them (names of ports,
  * summaries of frames, where in the intent a flow comes from, the command that shows it again).
  */
-import { canonicalText, type FlowColumns, identityText } from "../openflow/index.ts";
+import {
+  canonicalText,
+  type FlowColumns,
+  formatTrackerAnswer,
+  identityText,
+  KEY,
+} from "../openflow/index.ts";
 import {
   type Compared,
   plural,
@@ -67,13 +73,21 @@ export function judge(type: VerifyReport["type"], a: Side, b: Side, options: Jud
   const [unknown, extent] = isItself ? [[], "as both are one file"] : [left, weighing.extent];
   const nameOf = (port: number): string | null => a.ports.nameOf(port) ?? b.ports.nameOf(port);
   const shown = (
-    { inPort, frame, state: entering }: Pick<Difference, "inPort" | "frame" | "state">,
-    sides: readonly Side[],
+    { inPort, frame, state: entering, tracker }: Pick<Difference, "inPort" | "frame" | "state" | "tracker">,
+    sides: readonly (readonly [Side, "a" | "b"])[],
   ) => {
     const hex = formatHex(frame);
     const state = enteringText(entering);
-    const replay = sides.map(side => side.trace(inPort, state, hex)).join("; ");
-    return { inPort, inPortName: nameOf(inPort), state, hex, summary: summarize(frame), replay };
+    const says = tracker.map(one => ({ ...one, says: formatTrackerAnswer(one.words) }));
+    const ctNext = (name: "a" | "b"): string[] =>
+      says.filter(({ side }) => side === "both" || side === name).map(one => one.says);
+    const replay = sides.map(([side, name]) => side.trace(inPort, state, hex, ctNext(name))).join("; ");
+    const shownTracker = says.map(({ side, line, words, says }) => {
+      const { file } = (side === "b" ? b : a).flows;
+      return { side, place: `${file}:${line}`, zone: words.get(KEY.ctZone) ?? 0, says };
+    });
+    const summary = summarize(frame);
+    return { inPort, inPortName: nameOf(inPort), state, tracker: shownTracker, hex, summary, replay };
   };
   const report: VerifyReport = {
     type,
@@ -85,7 +99,10 @@ export function judge(type: VerifyReport["type"], a: Side, b: Side, options: Jud
     b: sideOf(b, proof.flows.b),
     compared: { ...comparedOf(a, b, options), readAs: readAs([a, b]), extent, symbols: options.symbols },
     differences: proof.differences.map(difference => ({
-      ...shown(difference, [a, b]),
+      ...shown(difference, [
+        [a, "a"],
+        [b, "b"],
+      ]),
       what: `${wordsFor(difference.what)}${assumed(difference.tunnels, nameOf)}`,
       affected: difference.affected,
       a: behaviourOf(a, difference.a, nameOf),
@@ -97,7 +114,7 @@ export function judge(type: VerifyReport["type"], a: Side, b: Side, options: Jud
     ambiguous: proof.ambiguous.map(found => {
       const { side, flows } = found;
       const one = side === "a" ? a : b;
-      return { side, ...shown(found, [one]), flows: [stepOf(one, flows[0]), stepOf(one, flows[1])] };
+      return { side, ...shown(found, [[one, side]]), flows: [stepOf(one, flows[0]), stepOf(one, flows[1])] };
     }),
     unknown,
     cookies: cookies === null ? null : cookiesOf(cookies, a, b),

@@ -16,6 +16,7 @@ import {
 import {
   type CookiePair,
   placeText,
+  trackerText,
   type VerifyAmbiguity,
   type VerifyBehaviour,
   type VerifyPlace,
@@ -93,13 +94,15 @@ const frameText = ({
   inPort,
   inPortName,
   state,
+  tracker,
   hex,
   summary,
-}: Pick<VerifyAmbiguity, "inPort" | "inPortName" | "state" | "hex" | "summary">): string =>
+}: Pick<VerifyAmbiguity, "inPort" | "inPortName" | "state" | "tracker" | "hex" | "summary">): string =>
   [
     `in_port ${portText(inPort, inPortName)}`,
     ...(state === "" ? [] : [state]),
     `frame ${hex} (${summary})`,
+    ...tracker.map(trackerText),
   ].join(", ");
 
 const NO_ROWS = { rows: () => [], rowPlaces: () => [] };

@@ -39,11 +39,13 @@ const frameObject = ({
   inPort,
   inPortName,
   state,
+  tracker,
   hex,
-}: Pick<VerifyDifference, "inPort" | "inPortName" | "state" | "hex">): object => ({
+}: Pick<VerifyDifference, "inPort" | "inPortName" | "state" | "tracker" | "hex">): object => ({
   in_port: inPort,
   ...(inPortName === null ? {} : { in_port_name: inPortName }),
   ...(state === "" ? {} : { state }),
+  ...(tracker.length === 0 ? {} : { tracker }),
   frame: hex,
 });
 

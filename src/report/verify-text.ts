@@ -8,6 +8,7 @@ import { ruleOf } from "./finding.ts";
 import { count, type Palette } from "./text.ts";
 import {
   placeText,
+  trackerText,
   type VerifyAmbiguity,
   type VerifyBehaviour,
   type VerifyDifference,
@@ -170,11 +171,18 @@ function behaviourLines(letter: string, behaviour: VerifyBehaviour, at: number, 
   ];
 }
 
-type Shown = Pick<VerifyDifference, "inPort" | "inPortName" | "state" | "summary" | "hex" | "replay">;
+type Shown = Pick<
+  VerifyDifference,
+  "inPort" | "inPortName" | "state" | "tracker" | "summary" | "hex" | "replay"
+>;
 
-const frameLines = ({ inPort, inPortName, state, summary, hex }: Shown, paint: Palette): string[] => [
+const frameLines = (
+  { inPort, inPortName, state, tracker, summary, hex }: Shown,
+  paint: Palette,
+): string[] => [
   `   in ${portText(inPort, inPortName)}${state === "" ? "" : ` with ${state}`}: ${summary}`,
   `      ${paint.dim(hex)}`,
+  ...tracker.map(one => `      ${trackerText(one)}`),
 ];
 
 const replayLine = ({ replay }: Shown, paint: Palette): string => `   ${paint.cyan("$")}  ${replay}`;

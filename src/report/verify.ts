@@ -60,11 +60,28 @@ export interface VerifyBehaviour {
   readonly flows: readonly VerifyStep[];
 }
 
+/** One answer of the connection tracker. */
+export interface VerifyTracker {
+  /** Who asks: one side, or both the same. */
+  readonly side: "a" | "b" | "both";
+  /** The flow with the ct, as `file:line`. */
+  readonly place: string;
+  readonly zone: number;
+  /** As --ct-next takes it: `est,trk,ct_mark=0x1`. */
+  readonly says: string;
+}
+
+/** `the tracker says est,trk (ct of a.flows:12, zone 5)`. */
+export const trackerText = ({ place, zone, says }: VerifyTracker): string =>
+  `the tracker says ${says} (ct of ${place}, zone ${zone})`;
+
 interface Shown {
   readonly inPort: number;
   readonly inPortName: string | null;
   /** State beside the bytes of the frame, as a match: `tun_id=0x64`; empty if there is none. */
   readonly state: string;
+  /** What the connection tracker must say, in the order of its questions. */
+  readonly tracker: readonly VerifyTracker[];
   readonly hex: string;
   readonly summary: string;
   /** A shell line that traces the frame. */

@@ -43,6 +43,7 @@ const out = (hex: string) => ({
   portName: "uplink0",
   along: ["queue 3"],
   state: "skb_priority=0x3",
+  tracker: [],
   hex,
   summary: "a frame",
 });
@@ -64,6 +65,7 @@ function difference(line: number, label: number): VerifyDifference {
     inPort: 11,
     inPortName: "tap101",
     state: "",
+    tracker: [],
     hex: "0a0b",
     summary: 'a frame <with> "odd" & | `characters`',
     replay: "slash32 trace -n hv1.yaml -i 11 0a0b; slash32 trace -f br0.flows -i 11 0a0b",
@@ -149,6 +151,7 @@ const DIFFERENT: VerifyReport = {
       inPort: 1,
       inPortName: "uplink0",
       state: "tun_id=0x64",
+      tracker: [],
       hex: "0e",
       summary: "another frame",
       replay: "slash32 trace -f br0.flows -i 1 0e",

@@ -58,6 +58,12 @@ export const trace: Command = {
       help: "read frames from FILE as lines of JSON; - is standard input",
       isCommon: true,
     },
+    {
+      name: "ct-next",
+      value: "STATE",
+      isRepeatable: true,
+      help: "what the connection tracker says at the next ct: trk,est or new,ct_mark=1; may be repeated",
+    },
     ...dump,
     ovs,
     ...filters,
@@ -66,7 +72,7 @@ export const trace: Command = {
     profile,
     ...shared,
   ],
-  dependences: [{ options: ["groups", "lenient", "ovs"], needs: "flows" }],
+  dependences: [{ options: ["groups", "lenient", "ovs", "ct-next"], needs: "flows" }],
   check(context) {
     const captures = captureInputs(context.texts("read"));
     const ways = [context.isGiven("batch"), captures.length > 0, context.positionals.length > 0];

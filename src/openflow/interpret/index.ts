@@ -36,6 +36,7 @@ export { CachingInterpreter } from "./megaflow-cache.ts";
 export { isTableMiss, ORIGIN, PLAIN_PACKET_IN, reasonOf } from "./packet-in.ts";
 export { type StateField, stateFields } from "./state-text.ts";
 export { CT, type Tracker, type TrackerAnswer, type TrackerRequest } from "./tracker.ts";
+export { formatTrackerAnswer, givenTracker, parseTrackerAnswer } from "./tracker-text.ts";
 export { endsHere } from "./translate.ts";
 export type { Ambiguity, TableHit, TrackStep, Watcher } from "./translation.ts";
 export {

@@ -185,7 +185,8 @@ export class Interpreter {
       if (effect === "learns") outcome.outlives.push({ feature: name, line });
       else if (effect === "samples") continue;
       else if (tracker !== null && name === "ct") outcome.outlives.push({ feature: name, line });
-      else outcome.unknown.push({ feature: name, line });
+      else if (!outcome.unknown.some(one => one.feature === name && one.line === line))
+        outcome.unknown.push({ feature: name, line });
     }
     const verdict = verdictOf(outcome, narrowPort(port));
     if (verdict === "unknown" || verdict === "ambiguous")

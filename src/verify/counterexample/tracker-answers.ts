@@ -17,9 +17,9 @@ export class TrackerAnswers {
   /** Whether an answer was impossible, or both sides got different answers to one question. */
   isContradictory = false;
 
-  constructor({ a, b }: Pair, valueOf: (word: Word) => number) {
+  constructor({ a, b }: Pair, evaluate: (word: Word) => number) {
     this.#answers = [a.answers, b.answers];
-    this.#valueOf = valueOf;
+    this.#valueOf = evaluate;
   }
 
   /** The tracker of one side. */
