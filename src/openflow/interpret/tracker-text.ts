@@ -11,7 +11,7 @@ import { CT, type Tracker, type TrackerAnswer, type TrackerRequest } from "./tra
 
 const FLAGS = Object.keys(CT) as (keyof typeof CT)[];
 /** The fields of an answer beside its flags, in the order of printing. */
-const FIELDS: readonly Field[] = [
+const FIELDS: readonly (readonly [name: string, field: Field])[] = [
   "ct_mark",
   "ct_label",
   "ct_nw_proto",
@@ -27,7 +27,7 @@ const FIELDS: readonly Field[] = [
   "ipv6_dst",
   "tp_src",
   "tp_dst",
-].map(fieldNamed);
+].map(name => [name, fieldNamed(name)]);
 const STATE = fieldNamed("ct_state");
 
 const wordsIn = ({ place }: Field): number[] =>
@@ -43,10 +43,10 @@ export function formatTrackerAnswer(answer: TrackerAnswer): string {
       0n,
     );
   const state = { value: numberIn(STATE), mask: ones(STATE.bits) };
-  const shown = FIELDS.filter(field => wordsIn(field).every(word => answer.has(word)))
-    .map(field => ({ field, value: numberIn(field) }))
+  const shown = FIELDS.filter(([, field]) => wordsIn(field).every(word => answer.has(word)))
+    .map(([name, field]) => ({ name, field, value: numberIn(field) }))
     .filter(({ value }) => value !== 0n)
-    .map(({ field, value }) => `${field.name}=${formatValue(field, { value, mask: ones(field.bits) })}`);
+    .map(({ name, field, value }) => `${name}=${formatValue(field, { value, mask: ones(field.bits) })}`);
   return [formatFlags(STATE.format, state, STATE.bits).replaceAll("|", ","), ...shown].join();
 }
 
@@ -62,7 +62,7 @@ export function parseTrackerAnswer(text: string): TrackerAnswer | string {
       continue;
     }
     const [, name, value] = /^(\w+)=(.*)$/.exec(part) ?? [];
-    const field = name === undefined ? undefined : FIELDS.find(one => one === findField(name));
+    const field = name === undefined ? undefined : FIELDS.find(([, one]) => one === findField(name))?.[1];
     if (field === undefined)
       return `"${part}" is no flag of ct_state (${FLAGS.join(", ")}) and no field such as ct_mark=1 or nw_src=10.0.0.1`;
     const read = readValue(field, value!, new Map());
