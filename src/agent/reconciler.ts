@@ -5,7 +5,7 @@
  * the remaining changes at its next start.
  */
 
-import type { Announcer, FabricRoute } from "../bgp/index.ts";
+import type { BgpAnnouncer, FabricRoute } from "../bgp/index.ts";
 import { type Intent, LIMITS } from "../intent/index.ts";
 import { Recognizer } from "../pipeline/index.ts";
 import { formatIpv4 } from "../wire/index.ts";
@@ -18,10 +18,9 @@ import type { FlowEntry } from "./flow-entry.ts";
 import { FlowWriter, type PlanCheck } from "./flow-writer.ts";
 import type { Log } from "./log.ts";
 import type { Observed } from "./observed-state.ts";
-import { type Observation, Observer } from "./observer.ts";
+import { type Observation, Observer, type Resync } from "./observer.ts";
 import type { Bridge } from "./ofctl-bridge.ts";
 import type { Quarantine } from "./quarantine.ts";
-import type { Resync } from "./resync.ts";
 import { addressOf, hostPrefix, type NextHopResolver, Rib } from "./rib.ts";
 import type { VmDirectory } from "./vm-directory.ts";
 import { type Gate, Waits } from "./waits.ts";
@@ -31,7 +30,7 @@ export interface ReconcilerOptions {
   readonly bridge: Bridge;
   readonly directory: VmDirectory;
   /** Null: nothing is announced. */
-  readonly announcer: Announcer | null;
+  readonly announcer: BgpAnnouncer | null;
   /** This hypervisor's address as a next hop; null: nothing is announced. */
   readonly ownNextHop: string | null;
   /** Whether announcements carry the intent's label (labelled unicast), or none (plain unicast). */
@@ -205,8 +204,15 @@ export class Reconciler {
 
   /** Reads everything beside reconciliations, if the state of the switch is known. One at a time. */
   async resync(): Promise<void> {
+    if (this.needsResync) return;
     const { announcer, directory } = this.#options;
-    if (!this.needsResync) await this.#observer.resync(announcer, directory);
+    // After a list that fails the announcements are unknown, and the next reconciliation reads them.
+    const listed = announcer?.list().catch(() => undefined);
+    await this.#observer.resync(async () => {
+      await listed;
+      await directory.scan();
+      await directory.readAhead();
+    });
   }
 
   /**
@@ -220,7 +226,7 @@ export class Reconciler {
     const suspects = resync === null ? null : this.#takeIn(resync, tally);
     const isFull = scope === "all" || this.needsResync || resync !== null;
     if (isFull && suspects === null) await this.#observe(tally);
-    else if (this.needsList) await this.#list(tally);
+    else if (this.needsList) await this.#readAnnouncements(tally);
     const keys = this.observed === null ? null : this.#decide(isFull ? "all" : scope, suspects, tally);
     if (keys !== null) {
       const mayDelete = await this.#withdraw(tally);
@@ -235,7 +241,7 @@ export class Reconciler {
 
   /** Reads everything anew, within a reconciliation. */
   async #observe(tally: Tally): Promise<void> {
-    const reading = Promise.all([this.#list(tally), this.#options.directory.readAhead()]);
+    const reading = Promise.all([this.#readAnnouncements(tally), this.#options.directory.readAhead()]);
     try {
       this.#note(await this.#observer.observe(), tally);
     } catch (error) {
@@ -245,8 +251,8 @@ export class Reconciler {
   }
 
   /** Reads the announcements from the daemon. */
-  async #list(tally: Tally): Promise<void> {
-    const problem = await this.#announcements.list();
+  async #readAnnouncements(tally: Tally): Promise<void> {
+    const problem = await this.#announcements.read();
     if (problem !== null) tally.problems.push(problem);
   }
 
@@ -259,11 +265,9 @@ export class Reconciler {
 
   /** Takes in a concurrent resync; gives the keys to compare, or null if the switch has to be read again. */
   #takeIn(resync: Resync, tally: Tally): Set<string> | null {
-    if (resync.announcerError !== null) this.#announcements.forget();
     if (this.needsResync) return null;
     const observation = this.#observer.settle(resync);
     this.#note(observation, tally);
-    if (resync.announced !== null) this.#announcements.takeIn(resync.announced, resync.written);
     return new Set([...observation.drifted.keys(), ...resync.suspects]);
   }
 
@@ -321,7 +325,6 @@ export class Reconciler {
       tally.problems.push(problem);
       return false;
     }
-    this.#observer.noteWritten(stale);
     const { quarantine, clock = Date.now } = this.#options;
     quarantine.restart(stale.map(addressOf), clock());
     tally.withdrawn = stale.length;
@@ -392,7 +395,6 @@ export class Reconciler {
       tally.problems.push(problem);
       return;
     }
-    this.#observer.noteWritten(missing.map(({ prefix }) => prefix));
     tally.announced = missing.length;
   }
 }

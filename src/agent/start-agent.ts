@@ -6,12 +6,11 @@
 
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Announcer, RouteSource } from "../bgp/index.ts";
+import type { BgpAnnouncer, RouteSource } from "../bgp/index.ts";
 import { StateError, type UnixServer } from "../host/index.ts";
 import type { Intent } from "../intent/index.ts";
 import { type Ignored, NO_PORT_KINDS } from "../verify/index.ts";
 import { Agent } from "./agent.ts";
-import { TimeoutAnnouncer } from "./announcer-timeout.ts";
 import { Audit } from "./audit.ts";
 import { startServer, takeOver } from "./http-api.ts";
 import { LiveBridge } from "./live-bridge.ts";
@@ -26,7 +25,7 @@ import { VmDirectory } from "./vm-directory.ts";
 
 /** The fabric's side. */
 export interface Peers {
-  readonly announcer: Announcer;
+  readonly announcer: BgpAnnouncer;
   readonly routes: RouteSource;
   readonly resolver: NextHopResolver;
   /** Calls back when `resolver` would give another answer than before. */
@@ -129,7 +128,7 @@ async function start(settings: AgentSettings): Promise<Running> {
   checkFolder("--state", settings.state, mayCreate);
   if (settings.isTakingOver && (await takeOver(settings.socket)))
     log("info", "the previous agent has handed over");
-  const { agent, announcer, audit, bridge } = partsOf(settings);
+  const { agent, audit, bridge } = partsOf(settings);
   let onHandover: () => void = () => undefined;
   const handover = new Promise<void>(resolve => {
     onHandover = resolve;
@@ -137,8 +136,10 @@ async function start(settings: AgentSettings): Promise<Running> {
   // The socket first: whoever holds it is the one agent of this bridge.
   const server = await startServer(agent, settings.socket, onHandover);
   // Before anything is resolved: a MAC that is found later has a round of its own.
-  peers?.onResolved(() => agent.nudge());
-  if (announcer !== null) announcer.onBack = () => agent.nudge();
+  if (peers !== null) {
+    peers.onResolved(() => agent.nudge());
+    peers.announcer.onBack = () => agent.nudge();
+  }
   const detach = bridge.attach(isThere => {
     log("warn", isThere ? "the switch is back" : "lost the switch");
     agent.switchChanged();
@@ -197,7 +198,6 @@ function proverOptions({ base, live, database, ignored = new Set() }: AgentSetti
 
 function partsOf(settings: AgentSettings): {
   readonly agent: Agent;
-  readonly announcer: TimeoutAnnouncer | null;
   readonly audit: Audit;
   readonly bridge: AttachedBridge;
 } {
@@ -210,13 +210,12 @@ function partsOf(settings: AgentSettings): {
       : new LiveBridge(settings.live, base);
   const quarantine = new Quarantine(join(state, "quarantine.json"), settings.quarantineSeconds * 1000);
   const prover = settings.isProved ? new Prover(proverOptions(settings)) : null;
-  const announcer = peers === null ? null : new TimeoutAnnouncer(peers.announcer);
   const isChecked = prover !== null && !settings.isForced;
   const reconciler = new Reconciler({
     base,
     bridge,
     directory,
-    announcer,
+    announcer: peers?.announcer ?? null,
     ownNextHop: peers?.ownNextHop ?? null,
     isLabelled: peers?.isLabelled ?? true,
     hasRoutes: peers !== null,
@@ -240,5 +239,5 @@ function partsOf(settings: AgentSettings): {
     everySeconds: settings.everySeconds,
     ...(settings.quietMs === undefined ? {} : { quietMs: settings.quietMs, proofGapMs: settings.quietMs }),
   });
-  return { agent, announcer, audit, bridge };
+  return { agent, audit, bridge };
 }

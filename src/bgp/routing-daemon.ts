@@ -1,7 +1,6 @@
 /**
- * The small interface behind which a routing daemon stands: paths in and out, the state of its sessions. It
- * is ours, so that no message of a daemon's own API leaks further in than the one file that speaks it
- * (`gobgp3.ts`). Nothing here reconnects or remembers; `source.ts` and `announcer.ts` do.
+ * The interface of a routing daemon: paths in and out, the state of its sessions. The messages of a daemon's
+ * own API stay in one file (`gobgp3.ts`). `received-routes.ts` and `announcer.ts` reconnect and remember.
  */
 import { UserError } from "../errors/index.ts";
 import type { FabricRoute } from "./types.ts";

@@ -35,25 +35,9 @@ export interface RouteSource {
   close(): Promise<void>;
 }
 
-/** What a daemon announces for us, and what it knows against it. */
+/** The announcements of a daemon. */
 export interface Announced {
   readonly ours: readonly FabricRoute[];
-  /**
-   * Paths of others to prefixes that are ours, too: another hypervisor claims the address, or a VM is on its
-   * way between two.
-   */
+  /** Paths of other routers to the same prefixes: duplicate addresses, or VMs that are being migrated. */
   readonly contested: readonly FabricRoute[];
-}
-
-/** Where our own /32s are announced. All calls are idempotent. */
-export interface Announcer {
-  announce(routes: readonly FabricRoute[]): Promise<void>;
-  withdraw(prefixes: readonly string[]): Promise<void>;
-  /** Our announcements, asked of the daemon. */
-  ours(): Promise<readonly FabricRoute[]>;
-  /**
-   * The same with what others claim of them, asked of the daemon; holds up nothing else, and takes seconds
-   * with a large table.
-   */
-  list(): Promise<Announced>;
 }

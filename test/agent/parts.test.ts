@@ -24,11 +24,11 @@ import {
   readLine,
   recoverIntent,
   socketOf,
-  TimeoutAnnouncer,
   VmDirectory,
   type VmFile,
   watchPresence,
 } from "../../src/agent/index.ts";
+import { BgpAnnouncer } from "../../src/bgp/index.ts";
 import { ask, jsonAnswer, UnixServer } from "../../src/host/index.ts";
 import { parseIntent, parseVm } from "../../src/intent/index.ts";
 import { Flows, flowText } from "../../src/pipeline/index.ts";
@@ -84,8 +84,10 @@ test("an announcer that hangs holds nobody up, and an answer that came late is n
   const hang = (): Promise<void> =>
     isHanging ? new Promise(resolve => held.push(resolve)) : Promise.resolve();
   const calls = { announced: 0, listed: 0 };
-  const announcer = new TimeoutAnnouncer(
+  const announcer = new BgpAnnouncer(
     {
+      lossCount: 0,
+      onBack: () => undefined,
       announce: async routes => {
         calls.announced++;
         await hang();
@@ -101,6 +103,7 @@ test("an announcer that hangs holds nobody up, and an answer that came late is n
     },
     { fewMs: 10, oursMs: 10 },
   );
+  await announcer.list();
   let backs = 0;
   announcer.onBack = () => backs++;
   const route = { prefix: "203.0.113.1/32", labels: [1001], nextHop: "10.0.0.1", originator: null };
