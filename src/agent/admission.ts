@@ -1,23 +1,16 @@
 /**
- * Decides which of the desired VMs are admitted, and with which attachment mode: no two may share an id,
- * name, port, MAC or address, none may have an address in quarantine, and the mode changes by one step of
- * a migration at a time (docs/pipeline.md). Pure: the result depends on files, state and clock, not on the
- * order of events.
+ * Decides which desired VMs are admitted, and on which path: no two share an id, name, port, MAC or address,
+ * no address is in quarantine, and the path changes by one step of a migration at a time (docs/pipeline.md).
+ * Pure: files, state and clock decide, not the order of events.
  */
 import { formatCount, type Intent, LIMITS, type Limits, type Path, type Vm } from "../intent/index.ts";
 import { formatIpv4, formatMac } from "../wire/index.ts";
+import type { VmSummary } from "./observed-state.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { VmFile } from "./vm-directory.ts";
 
 /** The order of a migration; a step leads to a neighbour. */
 export const PATHS: readonly Path[] = ["l2", "dual-l2", "dual-l3", "l3"];
-
-/** The state of an installed VM. */
-export interface Present {
-  /** Null: its flows are not those of one attachment mode. */
-  readonly path: Path | null;
-  readonly addresses: ReadonlySet<string>;
-}
 
 export type RefusalCode = "conflict" | "quarantine" | "jump" | "full";
 
@@ -61,7 +54,7 @@ export function claimsOf(vm: Pick<Vm, "id" | "name" | "port" | "ofport" | "mac" 
 }
 
 /** Order: VMs that have their addresses already, then by age of the file, then by its name. */
-function inOrder(files: readonly VmFile[], present: ReadonlyMap<number, Present>): VmFile[] {
+function inOrder(files: readonly VmFile[], present: ReadonlyMap<number, VmSummary>): VmFile[] {
   const isThere = ({ vm }: VmFile): boolean =>
     vm.addresses.some(address => present.get(vm.id)?.addresses.has(formatIpv4(address)));
   const rank = new Map(files.map(file => [file, isThere(file) ? 0 : 1]));
@@ -71,8 +64,7 @@ function inOrder(files: readonly VmFile[], present: ReadonlyMap<number, Present>
 }
 
 /**
- * Decides incrementally. While no VM is refused and no new conflict arises, the order of files does not
- * matter, and only files that were added, changed or removed are examined.
+ * Decides incrementally: while no VM is refused, only files that were added, changed or removed are examined.
  */
 export class Admission {
   readonly #base: Intent;
@@ -95,8 +87,8 @@ export class Admission {
   /** As `admit`. `presentOf` returns the state of one VM, `present` of all. */
   admit(
     files: readonly VmFile[],
-    presentOf: (id: number) => Present | null,
-    present: () => ReadonlyMap<number, Present>,
+    presentOf: (id: number) => VmSummary | null,
+    present: () => ReadonlyMap<number, VmSummary>,
     nowMs: number,
   ): Admitted {
     const { came, went } = between(this.#files, files);
@@ -114,10 +106,8 @@ export class Admission {
     return this.#admitted;
   }
 
-  /**
-   * Whether a VM can be added without a check of all others; if not, `admit` returns the reason.
-   */
-  wouldTake(vm: Vm, present: Present | null, nowMs: number): boolean {
+  /** Whether a VM can be added without a check of all others; else `admit` returns the reason. */
+  wouldTake(vm: Vm, present: VmSummary | null, nowMs: number): boolean {
     const isRoom =
       this.#admitted.vms.size < this.#limits.vms &&
       this.#addressCount + vm.addresses.length <= this.#limits.addresses;
@@ -128,7 +118,7 @@ export class Admission {
   #step(
     came: readonly VmFile[],
     went: readonly VmFile[],
-    presentOf: (id: number) => Present | null,
+    presentOf: (id: number) => VmSummary | null,
     nowMs: number,
   ): ReadonlyMap<number, Vm> | null {
     const vms = new Map(this.#admitted.vms);
@@ -170,7 +160,7 @@ function between(before: readonly VmFile[], now: readonly VmFile[]): { came: VmF
 function isFree(
   vm: Vm,
   claims: ReadonlySet<string>,
-  present: Present | null,
+  present: VmSummary | null,
   quarantine: Quarantine,
   nowMs: number,
 ): boolean {
@@ -200,14 +190,11 @@ const addressesIn = (vms: Iterable<Vm>): number => {
   return count;
 };
 
-/**
- * The VMs beyond the limits of an intent, with the reason, of VMs without conflicts in order. An installed VM
- * keeps its place.
- */
+/** The VMs beyond the limits of an intent, with the reason. An installed VM keeps its place. */
 function beyondLimits(
   base: Intent,
   files: readonly VmFile[],
-  present: ReadonlyMap<number, Present>,
+  present: ReadonlyMap<number, VmSummary>,
   { vms, addresses }: Limits,
 ): Map<VmFile, string> {
   const over = new Map<VmFile, string>();
@@ -234,7 +221,7 @@ function beyondLimits(
 export function admit(
   base: Intent,
   files: readonly VmFile[],
-  present: ReadonlyMap<number, Present>,
+  present: ReadonlyMap<number, VmSummary>,
   quarantine: Quarantine,
   nowMs: number,
   limits: Limits = LIMITS,

@@ -1,7 +1,7 @@
 /**
- * What the agent does about announcements: which /32s are to be announced or withdrawn next, the audit lines,
- * and how long a withdrawn address lingers. Which ones are announced is known by the announcer alone
- * (../bgp/announcer.ts). Prefixes other than /32s belong to another party: ignored.
+ * Decides which /32s are announced or withdrawn next, writes their audit lines, and remembers which withdrawn
+ * addresses linger. ../bgp/announcer.ts has what is announced. Prefixes that are not /32s belong to another
+ * party.
  */
 import type { BgpAnnouncer, FabricRoute } from "../bgp/index.ts";
 import type { Audit } from "./audit.ts";
@@ -72,10 +72,7 @@ export class Announcements {
     return missing;
   }
 
-  /**
-   * Desired prefixes that another router announces, too. Before they are announced here, its path is the best
-   * one.
-   */
+  /** Desired prefixes that another router announces, too: as best path, or beside ours. */
   doubleOwners(desired: DesiredAnnouncements, rib: Rib): DoubleOwner[] {
     const others = new Map(this.#options.announcer?.contested.map(route => [route.prefix, route]));
     return [...desired].flatMap(([prefix, { vm }]) => {

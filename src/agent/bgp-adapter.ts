@@ -1,6 +1,6 @@
 /**
- * An agent's side of the fabric: one gobgpd for routes in and announcements out, and what finds the MAC of a
- * next hop. The one place where the agent and BGP meet; neither imports the other.
+ * Connects the agent with BGP: one gobgpd for routes in and announcements out, and the MACs of next hops. The
+ * only file in which the two rooms meet.
  */
 
 import { BgpAnnouncer, BgpError, BgpRoutes, type Daemon, Gobgp3, NextHops } from "../bgp/index.ts";
@@ -48,10 +48,7 @@ export function joinBgp({ gobgp, nextHop, isUnicast, gateway, macs }: BgpSetting
   };
 }
 
-/**
- * What a doctor says of a gobgpd: rejects unless it answers, and has a session that is up and carries our
- * family.
- */
+/** The line of `agent doctor` about gobgpd: rejects unless a session is up and carries the family. */
 export async function examineBgp({ gobgp, isUnicast }: BgpSettings): Promise<string> {
   const daemon = new Gobgp3(gobgp, isUnicast ? "unicast" : "labelled");
   try {

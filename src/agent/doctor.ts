@@ -1,7 +1,4 @@
-/**
- * What an agent needs, looked at one by one: programs and their versions, sockets and who may open them,
- * folders it writes, what the process may do, and how long each peer takes to answer. Changes nothing.
- */
+/** `agent doctor`: checks programs, versions, sockets, folders, permissions and peers. Changes nothing. */
 
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";

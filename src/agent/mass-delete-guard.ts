@@ -1,8 +1,7 @@
 /**
- * A guard against a directory that is suddenly empty, not mounted, or another one: when nearly all VMs have
- * lost their files at once and nobody asked for it, they stay until their files are back, or each is
- * destroyed by request. It keeps nothing on disk: over a restart, VMs that are installed and in no file are
- * what it sees.
+ * Protects against a directory that is suddenly empty, unmounted or replaced: if nearly all VMs lose their
+ * files at once without a request, they stay until their files are back or each is destroyed by request. It
+ * has no file: after a restart it compares installed VMs with the directory.
  */
 import type { Listing, VmFile } from "./vm-directory.ts";
 
@@ -43,9 +42,8 @@ export class MassDeleteGuard {
   }
 
   /**
-   * What the directory holds, with the files of VMs that stay. `before`: what it held the last time;
-   * `owners`: VMs that are installed; `isExempt`: those that need no file. VMs that stay without a known file
-   * count as hidden.
+   * Returns the listing with the files of VMs that stay; those without a known file count as hidden.
+   * `owners`: installed VMs; `isExempt`: whether a VM needs no file.
    */
   keep(
     listing: Listing,

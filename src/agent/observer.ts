@@ -1,9 +1,9 @@
 /**
- * Keeps the observed state. A dump is the only way in which flows are observed, within a reconciliation or
- * beside it: it is read as it comes, and only its differences from the known state are kept until a
- * reconciliation takes them in. A flow that was written meanwhile stays as it is known, because the dump may
- * show it before or after; the next one shows it. While the state is unknown (after a failed write or dump,
- * or a restart of the switch), only a dump within a reconciliation makes it known again.
+ * Keeps the observed state. Flows are observed by a dump only, within a reconciliation or beside it, of which
+ * only the differences from the known state are kept until a reconciliation takes them in. A flow that is
+ * written meanwhile stays as it is known, because the dump may show it before or after; the next one shows
+ * it. After a failed write or dump, or a restart of the switch, the state is unknown until a dump within a
+ * reconciliation.
  */
 
 import { setImmediate as turn } from "node:timers/promises";
@@ -164,10 +164,7 @@ export class Observer {
     for (const key of keys) this.#resync?.written.add(key);
   }
 
-  /**
-   * Reads the switch while reconciliations go on, and then the others. One at a time, and only while the
-   * state is known.
-   */
+  /** Reads the switch beside reconciliations, then the others. Requires a known state; one at a time. */
   async resync(readOthers: () => Promise<void>): Promise<void> {
     const resync = new Resync(this.#observed!);
     this.#resync = resync;

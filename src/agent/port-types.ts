@@ -1,6 +1,6 @@
 /**
- * Which ports of the agent's bridge are tunnels: by the types of its interfaces, asked anew for each proof,
- * as ports come and go. Where the database cannot be asked only the uplink is known to be none.
+ * Which ports of the bridge are tunnels, by the types of its interfaces, read for each proof. If the database
+ * does not answer, only the uplink is known.
  */
 import { type PortTypes, typesIn } from "../openflow/index.ts";
 import type { PortKinds } from "../verify/index.ts";

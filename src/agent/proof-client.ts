@@ -1,6 +1,4 @@
-/**
- * The main thread's side of the proof thread: one question at a time, the next when the last was answered.
- */
+/** The main thread's side of the proof thread: one request at a time. */
 import { existsSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
@@ -74,10 +72,7 @@ export class Prover {
     this.#options = options;
   }
 
-  /**
-   * Proves that table `b` does what table `a` does; both are the thread's afterwards. Rejects when the thread
-   * ends.
-   */
+  /** Proves that table `b` does what table `a` does. Takes both; rejects when the thread ends. */
   ask(a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>, maxSeconds: number): Promise<Verdict> {
     const { ignored = new Set<Ignored>(), portKinds = async () => NO_PORT_KINDS } = this.#options;
     const answer = this.#last.then(async () =>
@@ -126,8 +121,8 @@ export class Prover {
 }
 
 /**
- * Judges plans: our rows with everybody else's beside them must do what ours do alone. Flows with an ignored
- * cookie are left out. What cannot be told within `maxSeconds` is refused too.
+ * Checks plans: the planned flows must do the same beside the foreign ones as alone. Flows with an ignored
+ * cookie are left out. An undecided check is a refusal.
  */
 export function planCheck(prover: Prover, ignoredCookies: readonly bigint[], maxSeconds: number): PlanCheck {
   const ignored = ignoredCookies.map(cookie => `cookie=0x${cookie.toString(16)},`);

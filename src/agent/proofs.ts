@@ -1,9 +1,7 @@
 /**
- * When the installed table is proved, and what the last proof means. A proof runs after a quiet moment, in a
- * thread of its own, against the rows that should be installed now: those that wait on purpose (for a
- * withdrawal, for the rest of the table of routes) count among them. A proof that found a difference or an
- * ambiguity counts until a later one holds; a proof that could not tell, or that is still to come, neither
- * causes nor ends that state.
+ * When the installed table is proved, and what the last verdict means. After a quiet moment, the dump is
+ * compared with the flows that should be installed now, including those that wait on purpose. A `different`
+ * or `ambiguous` counts until a later `equal`; an undecided or pending proof changes nothing.
  */
 
 import type { Log } from "./log.ts";
@@ -85,10 +83,7 @@ export class Proofs {
     };
   }
 
-  /**
-   * Why the table is not as it should be, in one line; null: no proof has failed since the last one that
-   * held.
-   */
+  /** Why the table is wrong, in one line; null: no proof has failed since the last one that held. */
   get problem(): string | null {
     if (this.#failure === null) return null;
     const { verdict, witness, at } = this.#failure;

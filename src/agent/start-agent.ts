@@ -1,7 +1,6 @@
 /**
- * An agent from its settings: the one place that knows all of its parts. Who speaks to the fabric is given
- * from outside, and without it the agent keeps the switch in step with files and intent, and announces
- * nothing.
+ * Creates an agent and its parts from settings. Without peers it reconciles the switch with files and intent,
+ * and announces nothing.
  */
 
 import { mkdirSync, statSync } from "node:fs";
@@ -66,10 +65,7 @@ export interface AgentSettings {
   readonly ignored?: ReadonlySet<Ignored>;
   readonly isTakingOver: boolean;
   readonly log: Log;
-  /**
-   * Called when the agent answers, before its first round: from here on it can be ended, and its audit file
-   * renewed.
-   */
+  /** Called when the agent answers, before its first reconciliation: from now on it can be stopped. */
   readonly onBegun?: (running: Running) => void;
   /** Tests only: moments of the proof. */
   readonly quietMs?: number;
@@ -92,8 +88,8 @@ const STOP_MS = 5000;
 const KEEP_MS = 2000;
 
 /**
- * Starts an agent. Throws SocketError when its socket is another's, StateError when its folders cannot be had
- * or are damaged; what the switch lacks is retried, not thrown.
+ * Starts an agent. Throws SocketError if another process has its socket, StateError if its folders are
+ * missing or damaged. Failures of the switch are retried, not thrown.
  */
 export async function startAgent(settings: AgentSettings): Promise<Running> {
   try {
@@ -237,7 +233,7 @@ function partsOf(settings: AgentSettings): {
     log,
     ignoredCookies,
     everySeconds: settings.everySeconds,
-    ...(settings.quietMs === undefined ? {} : { quietMs: settings.quietMs, proofGapMs: settings.quietMs }),
+    ...(settings.quietMs === undefined ? {} : { quietMs: settings.quietMs, gapMs: settings.quietMs }),
   });
   return { agent, audit, bridge };
 }

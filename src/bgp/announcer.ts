@@ -12,8 +12,8 @@ import { BgpError, type Daemon, type DaemonPath } from "./routing-daemon.ts";
 import type { Announced, FabricRoute } from "./types.ts";
 
 /**
- * Deadlines in milliseconds: a few prefixes, each further prefix, the daemon's own announcements (for which
- * it scans its whole table), and the list of all paths.
+ * Deadlines in milliseconds: a few prefixes, each further one, the daemon's own announcements (for which it
+ * scans its whole table), and the list of all paths.
  */
 const FEW_MS = 2000;
 const PREFIX_MS = 1;
@@ -119,9 +119,8 @@ export class BgpAnnouncer {
   }
 
   /**
-   * Reads all paths. A local path is always the best one, so a watch of best paths does not show duplicate
-   * addresses. Takes seconds for 100,000 paths: no other call waits for it, and the list may or may not have
-   * the changes made meanwhile.
+   * Reads all paths: a local path is the best one, so a watch of best paths does not show duplicate
+   * addresses. Takes seconds for 100,000 paths; no other call waits for it.
    */
   async list(): Promise<Announced> {
     const meanwhile = new Set<string>();

@@ -1,9 +1,7 @@
 /**
- * GoBGP 3 over gRPC: the one file that knows its API. The messages below are those of package apipb that are
- * used here, with their field numbers (gobgp.proto and attribute.proto of GoBGP 3.10); fields that are
- * not used are omitted, which protobuf allows. GoBGP 4 renames the service and types the NLRI: it would be a
- * file of its own. GoBGP allocates no labels and programs no FIB. It does not reconnect or cache
- * routes.
+ * GoBGP 3 over gRPC: the one file that knows its API. PROTO has the messages and fields of package apipb that
+ * are used (gobgp.proto and attribute.proto of GoBGP 3.10). GoBGP 4 renames the service and types the NLRI:
+ * it would be a file of its own. This file does not reconnect or cache routes.
  */
 
 import { lstatSync } from "node:fs";
@@ -131,20 +129,11 @@ const TABLE_GLOBAL = 0;
 /** The request of a watch: the current best paths, then their changes. */
 const BEST_PATHS = { table: { filters: [{ type: FILTER_BEST, init: true }] } };
 const ORIGIN_IGP = 0;
-/**
- * Paths per message. The daemon handles a message as a unit: large ones are fast, small ones let other
- * calls in.
- */
+/** Paths per message, which the daemon handles as a unit: large is fast, small lets other calls in. */
 const PATHS_PER_MESSAGE = 1000;
-/**
- * Paths per call. Each call has its own deadline, so that a table of any size is accepted and a hanging
- * daemon is detected.
- */
+/** Paths per call. Each has its own deadline: a table may have any size, and a hang is detected. */
 const PATHS_PER_CALL = 10_000;
-/**
- * Deadlines for a whole table or a call full of paths, and for a single request. The daemon does not answer
- * while it handles updates.
- */
+/** Deadlines of a table or a full call, and of a request. The daemon answers no one during updates. */
 const TABLE_MS = 120_000;
 const QUESTION_MS = 10_000;
 /** How the daemon names the neighbour of a path that came over its API. */
@@ -240,9 +229,7 @@ export class Gobgp3 implements Daemon {
     await this.#put(prefixes.map(prefix => this.#messageOf({ prefix, ...nothing }, true)));
   }
 
-  /**
-   * A path of ours is the best of its prefix, always: a watch that ends with its first answer has them all.
-   */
+  /** A path of ours is always the best of its prefix: the first answer of a watch has all of them. */
   async ours(): Promise<readonly FabricRoute[]> {
     // A daemon that has not read its configuration has no peers, and sends nothing to a watch.
     if ((await this.peers()).length === 0)
@@ -387,9 +374,7 @@ export class Gobgp3 implements Daemon {
     });
   }
 
-  /**
-   * All best paths of all families, then their changes, until it is stopped.
-   */
+  /** All best paths of all families, then their changes, until it is stopped. */
   #watchBest(
     onPaths: (paths: readonly PathMessage[]) => void,
     onEnd: (error: BgpError) => void,
@@ -428,10 +413,7 @@ export class Gobgp3 implements Daemon {
     });
   }
 
-  /**
-   * A call with many answers; `onEnd` receives null if the daemon ended it without an error. Returns a
-   * function that cancels the call.
-   */
+  /** A call with many answers; `onEnd` receives null for a regular end. The result cancels the call. */
   #stream<T>(
     method: string,
     request: object,

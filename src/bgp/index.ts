@@ -1,7 +1,4 @@
-/**
- * Routes over BGP, by their only door: a routing daemon, the fabric's routes from it, our own to it, MACs of
- * next hops.
- */
+/** Routes over BGP: a routing daemon, its routes, our announcements, and the MACs of next hops. */
 export { type AnnouncingDaemon, BgpAnnouncer } from "./announcer.ts";
 export { Gobgp3 } from "./gobgp3.ts";
 export { type NextHopOptions, NextHops } from "./next-hops.ts";

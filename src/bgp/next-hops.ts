@@ -1,8 +1,7 @@
 /**
- * From the next hop of a route to the MAC address that frames for it carry: by a table that the operator
- * wrote, else as the kernel would do it, which is asked by ip-route(8) and ip-neighbour(8). A next hop
- * several routers away has the MAC of the gateway to it. Nothing is written to the kernel's tables; a
- * neighbour it does not know yet is made known by one datagram to the discard port (RFC 863).
+ * The MAC address of a next hop: from the operator's table, else from the kernel, by ip-route(8) and
+ * ip-neighbour(8). A next hop several routers away has the MAC of the gateway to it. The kernel's tables are
+ * not written; a datagram to the discard port (RFC 863) makes the kernel resolve a neighbor.
  */
 import { execFile } from "node:child_process";
 import { createSocket } from "node:dgram";
@@ -28,10 +27,7 @@ const MAX_AGE_MS = 30_000;
 const RETRY_MS = 1000;
 const WAIT_MS = [10, 20, 50, 100, 200, 400];
 const DISCARD_PORT = 9;
-/**
- * States of a neighbour in which its MAC is used: ip-neighbour(8). STALE is: the kernel sends there, and asks
- * meanwhile.
- */
+/** States of a neighbor in which its MAC is used (ip-neighbour(8)); STALE, too, as in the kernel. */
 const USABLE = new Set(["PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE"]);
 
 /** Finds and remembers the MACs of next hops, as numbers. */
@@ -68,10 +64,7 @@ export class NextHops {
     this.#retryMs = retryMs;
   }
 
-  /**
-   * The MAC of a next hop as last known; null when it never was. Asks behind the scenes, again and again
-   * where there is none.
-   */
+  /** The MAC of a next hop as last known, or null. Refreshes it meanwhile, until there is one. */
   known(nextHop: string): number | null {
     const written = this.#table.get(nextHop) ?? this.#gateway;
     if (written !== null) return written;

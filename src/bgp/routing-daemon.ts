@@ -22,10 +22,7 @@ export interface DaemonPath {
 export interface DaemonPeer {
   readonly address: string;
   readonly isUp: boolean;
-  /**
-   * Whether our family is configured here and the peer said that it speaks it; without, nothing of ours gets
-   * there.
-   */
+  /** Whether both sides have our family; without it, nothing of ours gets there. */
   readonly hasFamily: boolean;
   /** Whether its End-of-RIB of our family has come since the session is up (RFC 4724). */
   readonly hasEnded: boolean;
@@ -39,27 +36,18 @@ export interface DaemonPeer {
 export interface Daemon {
   /** How often its connection was lost: another number means that what it held for us may be gone. */
   readonly lossCount: number;
-  /**
-   * Calls back whenever the connection is there again after a loss; the daemon may not be ready for all calls
-   * yet.
-   */
+  /** Calls back when the connection is back after a loss; the daemon may not accept all calls yet. */
   onBack(callback: () => void): void;
   /**
-   * Best paths as they change. The first call of `onPaths` has the whole table, however empty. `onEnd` is
-   * called once, when the daemon ends the stream; not after the returned function, which ends it from our
-   * side.
+   * Best paths as they change, the whole table first, however empty. `onEnd` is called once if the daemon
+   * ends the stream, and not after the returned function has ended it.
    */
   watch(onPaths: (paths: readonly DaemonPath[]) => void, onEnd: (error: Error) => void): () => void;
-  /**
-   * Resolves when the daemon has taken all of them. A path for a prefix replaces the one before (implicit
-   * withdraw).
-   */
+  /** Resolves when the daemon has taken all; a path replaces the one before (implicit withdrawal). */
   announce(routes: readonly FabricRoute[]): Promise<void>;
   /** Resolves when the daemon has taken all of them; a prefix that is not announced is no error. */
   withdraw(prefixes: readonly string[]): Promise<void>;
-  /**
-   * What it announces for us, and nothing else: in one piece, where a list of all paths comes path by path.
-   */
+  /** Its local announcements in one piece; a list of all paths comes path by path. */
   ours(): Promise<readonly FabricRoute[]>;
   /** All paths of all prefixes, ours and others', best or not. */
   list(): Promise<readonly DaemonPath[]>;

@@ -1,7 +1,4 @@
-/**
- * What the agent and the routing daemon say to each other: prefixes, labels, next hops. Types only; who
- * speaks which protocol is decided elsewhere.
- */
+/** The types that agent and routing daemon share: prefixes, labels, next hops. */
 
 /** A route as the fabric knows it: the /32s of a VM somewhere, behind a label stack and a next hop. */
 export interface FabricRoute {
@@ -23,10 +20,9 @@ export type RouteChange =
 /** Where routes come from. */
 export interface RouteSource {
   /**
-   * Calls back with batches of changes, the whole table first. What is known stays known over a loss, which
-   * `onLost` tells once; a change is told only when it is one. `isComplete` comes with the batch that ends a
-   * table, at first and after a loss, and with it `gone` for all that was known before and did not come back.
-   * Ends with `close`.
+   * Calls back with batches of changes, the whole table first. Known routes stay over a loss, which `onLost`
+   * reports once. `isComplete` comes with the batch that completes a table, at first and after a loss; that
+   * batch has a `gone` for each known route that did not return. Ends with `close`.
    */
   watch(
     onChanges: (changes: readonly RouteChange[], isComplete: boolean) => void,
