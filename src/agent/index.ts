@@ -24,6 +24,7 @@ export { Audit } from "./audit.ts";
 export { type BgpSettings, examineBgp, joinBgp } from "./bgp-adapter.ts";
 export { examine } from "./doctor.ts";
 export type { Change } from "./flow-changes.ts";
+export type { FlowEntry } from "./flow-entry.ts";
 export { ROUTES, takeOver } from "./http-api.ts";
 export { recoverIntent } from "./import-intent.ts";
 export { examineLive, LiveBridge } from "./live-bridge.ts";
