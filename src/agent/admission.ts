@@ -5,7 +5,7 @@
  */
 import { formatCount, type Intent, LIMITS, type Limits, type Path, type Vm } from "../intent/index.ts";
 import { formatIpv4, formatMac } from "../wire/index.ts";
-import type { VmSummary } from "./observed-state.ts";
+import type { Present } from "./observed-state.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { VmFile } from "./vm-directory.ts";
 
@@ -54,7 +54,7 @@ export function claimsOf(vm: Pick<Vm, "id" | "name" | "port" | "ofport" | "mac" 
 }
 
 /** Order: VMs that have their addresses already, then by age of the file, then by its name. */
-function inOrder(files: readonly VmFile[], present: ReadonlyMap<number, VmSummary>): VmFile[] {
+function inOrder(files: readonly VmFile[], present: Present): VmFile[] {
   const isThere = ({ vm }: VmFile): boolean =>
     vm.addresses.some(address => present.get(vm.id)?.addresses.has(formatIpv4(address)));
   const rank = new Map(files.map(file => [file, isThere(file) ? 0 : 1]));
@@ -84,21 +84,16 @@ export class Admission {
     this.#limits = limits;
   }
 
-  /** As `admit`. `presentOf` returns the state of one VM, `present` of all. */
-  admit(
-    files: readonly VmFile[],
-    presentOf: (id: number) => VmSummary | null,
-    present: () => ReadonlyMap<number, VmSummary>,
-    nowMs: number,
-  ): Admitted {
+  /** As the function `admit`. */
+  admit(files: readonly VmFile[], present: Present, nowMs: number): Admitted {
     const { came, went } = between(this.#files, files);
     this.#files = files;
-    const vms = this.#claims === null ? null : this.#step(came, went, presentOf, nowMs);
+    const vms = this.#claims === null ? null : this.#step(came, went, present, nowMs);
     if (vms !== null) {
       this.#admitted = { vms, refusals: [] };
       return this.#admitted;
     }
-    this.#admitted = admit(this.#base, files, present(), this.#quarantine, nowMs, this.#limits);
+    this.#admitted = admit(this.#base, files, present, this.#quarantine, nowMs, this.#limits);
     this.#addressCount = addressesIn(this.#admitted.vms.values());
     this.#claims = this.#admitted.refusals.length > 0 ? null : new Set(fixedClaims(this.#base).keys());
     for (const { vm } of this.#claims === null ? [] : files)
@@ -107,7 +102,7 @@ export class Admission {
   }
 
   /** Whether a VM can be added without a check of all others; else `admit` returns the reason. */
-  wouldTake(vm: Vm, present: VmSummary | null, nowMs: number): boolean {
+  wouldTake(vm: Vm, present: Present, nowMs: number): boolean {
     const isRoom =
       this.#admitted.vms.size < this.#limits.vms &&
       this.#addressCount + vm.addresses.length <= this.#limits.addresses;
@@ -118,7 +113,7 @@ export class Admission {
   #step(
     came: readonly VmFile[],
     went: readonly VmFile[],
-    presentOf: (id: number) => VmSummary | null,
+    present: Present,
     nowMs: number,
   ): ReadonlyMap<number, Vm> | null {
     const vms = new Map(this.#admitted.vms);
@@ -130,7 +125,7 @@ export class Admission {
       for (const claim of claimsOf(vm)) claims.delete(claim);
     }
     for (const { vm } of came) {
-      if (!isFree(vm, claims, presentOf(vm.id), this.#quarantine, nowMs)) {
+      if (!isFree(vm, claims, present, this.#quarantine, nowMs)) {
         this.#claims = null;
         return null;
       }
@@ -160,12 +155,12 @@ function between(before: readonly VmFile[], now: readonly VmFile[]): { came: VmF
 function isFree(
   vm: Vm,
   claims: ReadonlySet<string>,
-  present: VmSummary | null,
+  present: Present,
   quarantine: Quarantine,
   nowMs: number,
 ): boolean {
   return (
-    isStep(present?.path ?? null, vm.path) &&
+    isStep(present.get(vm.id)?.path ?? null, vm.path) &&
     claimsOf(vm).every(claim => !claims.has(claim)) &&
     vm.addresses.every(address => quarantine.refusedUntil(formatIpv4(address), vm.id, nowMs) === null)
   );
@@ -194,7 +189,7 @@ const addressesIn = (vms: Iterable<Vm>): number => {
 function beyondLimits(
   base: Intent,
   files: readonly VmFile[],
-  present: ReadonlyMap<number, VmSummary>,
+  present: Present,
   { vms, addresses }: Limits,
 ): Map<VmFile, string> {
   const over = new Map<VmFile, string>();
@@ -221,7 +216,7 @@ function beyondLimits(
 export function admit(
   base: Intent,
   files: readonly VmFile[],
-  present: ReadonlyMap<number, VmSummary>,
+  present: Present,
   quarantine: Quarantine,
   nowMs: number,
   limits: Limits = LIMITS,

@@ -9,7 +9,7 @@ import { formatIpv4 } from "../wire/index.ts";
 import { Admission, type Admitted, admit, type Refusal } from "./admission.ts";
 import type { Log } from "./log.ts";
 import { MassDeleteGuard } from "./mass-delete-guard.ts";
-import type { Observed, VmSummary } from "./observed-state.ts";
+import type { Observed, Present } from "./observed-state.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { addressOf, hostPrefix } from "./rib.ts";
 import type { Listing, VmDirectory, VmFile } from "./vm-directory.ts";
@@ -89,12 +89,7 @@ export class DesiredVms {
     const now = clock();
     quarantine.expire(now);
     if (isWhole || hasLost(before, listing)) this.#quarantineLost(listing, announced, now);
-    this.#admitted = this.#admission.admit(
-      listing.vms,
-      id => this.#presentOf(id),
-      () => this.#present(),
-      now,
-    );
+    this.#admitted = this.#admission.admit(listing.vms, observed, now);
     quarantine.lift((address, owner) => hasAddress(this.#admitted.vms.get(owner), address));
     return this.#admitted.vms;
   }
@@ -109,11 +104,12 @@ export class DesiredVms {
   /** Why a VM would be refused if its file came now; null: it would be accepted. */
   wouldRefuse(vm: Vm): Refusal | null {
     const { base, quarantine, clock } = this.#options;
-    if (this.#admission.wouldTake(vm, this.#presentOf(vm.id), clock())) return null;
+    const present: Present = this.#observed ?? new Map();
+    if (this.#admission.wouldTake(vm, present, clock())) return null;
     const file = "the request";
     const others = (this.#listing?.vms ?? []).filter(other => other.vm.id !== vm.id);
     const files = [...others, { file, vm, modifiedMs: Number.POSITIVE_INFINITY }];
-    const { refusals } = admit(base, files, this.#present(), quarantine, clock());
+    const { refusals } = admit(base, files, present, quarantine, clock());
     return refusals.find(refusal => refusal.file === file) ?? null;
   }
 
@@ -147,7 +143,7 @@ export class DesiredVms {
   /** Addresses of VMs whose removal was requested and that are still installed, as prefixes. */
   releasedPrefixes(): Set<string> {
     const owners = (this.#observed?.owners ?? []).filter(id => this.#guard.isReleased(id));
-    const addresses = owners.flatMap(id => [...this.#observed!.summaryOf(id).addresses]);
+    const addresses = owners.flatMap(id => [...this.#observed!.get(id)!.addresses]);
     return new Set(addresses.map(hostPrefix));
   }
 
@@ -155,16 +151,6 @@ export class DesiredVms {
   isHidden(id: number): boolean {
     if (!this.hasHidden || this.#guard.isReleased(id) || this.#admitted.vms.has(id)) return false;
     return !this.#listing!.vms.some(({ vm }) => vm.id === id);
-  }
-
-  #presentOf(id: number): VmSummary | null {
-    const observed = this.#observed;
-    return observed === null || observed.keysOf(id).size === 0 ? null : observed.summaryOf(id);
-  }
-
-  #present(): Map<number, VmSummary> {
-    const observed = this.#observed;
-    return new Map(observed?.owners.map(id => [id, observed.summaryOf(id)]));
   }
 
   /** Puts addresses into quarantine that are installed or announced, and that no VM has any more. */
@@ -180,7 +166,7 @@ export class DesiredVms {
     }
     const lost = new Map<string, number>();
     for (const owner of this.#observed!.owners)
-      for (const address of this.#observed!.summaryOf(owner).addresses)
+      for (const address of this.#observed!.get(owner)!.addresses)
         if (!held.get(owner)?.has(address) && !lost.has(address)) lost.set(address, owner);
     for (const prefix of announced) {
       const address = addressOf(prefix);

@@ -53,7 +53,7 @@ export async function examine(needs: Needs): Promise<Finding[]> {
 function bridgeChecks(bridge: Needs["bridge"]): Check[] {
   if (typeof bridge !== "string") return [[bridge.name, () => timed(() => bridge.check())]];
   return [
-    ["ovs-ofctl", async () => (await run("ovs-ofctl", ["--version"], null)).split("\n")[0]!],
+    ["ovs-ofctl", async () => (await run("ovs-ofctl", ["--version"])).split("\n")[0]!],
     [`bridge ${bridge}`, () => timed(() => bridgeAnswer(bridge))],
   ];
 }
@@ -73,7 +73,7 @@ async function timed(check: () => Promise<string>): Promise<string> {
 }
 
 async function bridgeAnswer(bridge: string): Promise<string> {
-  const text = await run("ovs-ofctl", ["--timeout=5", "-O", "OpenFlow13", "dump-aggregate", bridge], null);
+  const text = await run("ovs-ofctl", ["--timeout=5", "-O", "OpenFlow13", "dump-aggregate", bridge]);
   const count = /flow_count=(\d+)/.exec(text)?.[1] ?? "?";
   return `OpenFlow 1.3 is enabled, ${count} flows`;
 }

@@ -46,7 +46,7 @@ const MISSING: readonly (readonly [keyof Hypervisor, string])[] = [
 
 /** The VM of an id by its flows, or why they are not those of one. */
 function vmOf(id: number, observed: Observed, portName: (port: number) => string): Vm | string {
-  const { path, addresses } = observed.summaryOf(id);
+  const { path, addresses } = observed.get(id)!;
   const flows = observed.flowsOf(id).flatMap(({ flow }) => flow ?? []);
   const [source] = flows.filter(({ table, priority }) => table === 0 && priority === 300);
   if (path === null) return `VM ${id}: its flows are not those of any path`;

@@ -15,12 +15,15 @@ export interface VmSummary {
   readonly addresses: ReadonlySet<string>;
 }
 
+/** The VMs that are installed. */
+export type Present = Pick<ReadonlyMap<number, VmSummary>, "get" | "has">;
+
 const kindsKey = (kinds: Iterable<RowKind>): string => [...kinds].sort().join();
 const PATH_OF: ReadonlyMap<string, Path> = new Map(
   Object.entries(KINDS_OF).map(([path, kinds]) => [kindsKey(kinds), path as Path]),
 );
 
-export class Observed {
+export class Observed implements Present {
   /** Our flows by key. */
   readonly ours = new Map<string, FlowEntry>();
   /** Everybody else's, by key. */
@@ -84,9 +87,14 @@ export class Observed {
     return [...this.keysOf(owner)].map(key => this.ours.get(key)!);
   }
 
-  summaryOf(owner: number): VmSummary {
+  has(owner: number): boolean {
+    return this.#keysOf.has(owner);
+  }
+
+  /** A VM by its id, as its flows show it. */
+  get(owner: number): VmSummary | undefined {
     const known = this.#summaries.get(owner);
-    if (known !== undefined) return known;
+    if (known !== undefined || !this.has(owner)) return known;
     const addresses = new Set<string>();
     const kinds = new Set<RowKind>();
     for (const { kind, address } of this.flowsOf(owner)) {

@@ -66,31 +66,6 @@ export function bridgeAddress(bridge: string, database: string | undefined): str
   return join(dirname(database.replace(/^unix:/, "")), `${bridge}.mgmt`);
 }
 
-/** Runs a program; resolves with its standard output. Rejects with BridgeError. */
-export function run(
-  program: string,
-  words: readonly string[],
-  input: string | null,
-  signal?: AbortSignal,
-): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"], ...(signal && { signal }) });
-    const output: Buffer[] = [];
-    let errorText = "";
-    child.stdout.on("data", (chunk: Buffer) => output.push(chunk));
-    child.stderr.on("data", (chunk: Buffer) => {
-      errorText += chunk;
-    });
-    child.once("error", error => reject(startErrorOf(program, error)));
-    child.once("close", code => {
-      if (code === 0) resolve(Buffer.concat(output).toString("latin1"));
-      else reject(errorOf(program, code, errorText));
-    });
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(input ?? "");
-  });
-}
-
 const NO_VERSION =
   "; OpenFlow 1.3 is not enabled on the bridge; " +
   "run ovs-vsctl set bridge NAME protocols=OpenFlow10,OpenFlow13";
@@ -119,9 +94,9 @@ const startErrorOf = (program: string, error: NodeJS.ErrnoException): BridgeErro
 async function* follow(
   program: string,
   words: readonly string[],
-  signal: AbortSignal,
+  signal?: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"], signal });
+  const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"], ...(signal && { signal }) });
   let errorText = "";
   child.stderr.on("data", (chunk: Buffer) => {
     errorText += chunk;
@@ -138,6 +113,13 @@ async function* follow(
     // A caller that stops early leaves no process behind.
     child.kill();
   }
+}
+
+/** Runs a program; resolves with its standard output. Rejects with BridgeError. */
+export async function run(program: string, words: readonly string[], signal?: AbortSignal): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of follow(program, words, signal)) pieces.push(piece);
+  return Buffer.concat(pieces).toString("latin1");
 }
 
 /** A bridge of Open vSwitch, given by name or management socket. */
@@ -188,7 +170,7 @@ export class OfctlBridge implements AttachedBridge {
     try {
       await writeFile(this.#file, bundle, { encoding: "latin1", mode: 0o600 });
       const words = [`--timeout=${TIMEOUT_SECONDS}`, ...this.#writeWords(this.#file)];
-      await run("ovs-ofctl", words, null, this.#ended.signal);
+      await run("ovs-ofctl", words, this.#ended.signal);
     } finally {
       await rm(this.#file, { force: true });
     }

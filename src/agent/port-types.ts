@@ -25,7 +25,7 @@ async function typesOf(bridge: string, database: string | undefined): Promise<Po
   const where =
     database === undefined ? [] : [`--db=${/^\w+:/.test(database) ? database : `unix:${database}`}`];
   const ask = (...words: string[]): Promise<string> =>
-    run("ovs-vsctl", [`--timeout=${TIMEOUT_SECONDS}`, ...where, ...words], null);
+    run("ovs-vsctl", [`--timeout=${TIMEOUT_SECONDS}`, ...where, ...words]);
   try {
     const [names, list] = [
       new Set((await ask("list-ifaces", bridge)).split("\n")),

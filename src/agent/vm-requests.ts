@@ -129,7 +129,7 @@ export class VmRequests {
     const listed = reconciler.vms.listed(id);
     if (listed === null) throw notFound(id);
     if (listed.file === null) throw ofIntent(id);
-    const from = reconciler.observed?.summaryOf(id).path ?? listed.vm.path;
+    const from = reconciler.observed?.get(id)?.path ?? listed.vm.path;
     if (!isStep(from, path)) throw new RequestError("jump", jumpMessage(from, path));
     if (listed.vm.path !== path) {
       directory.put({ ...listed.vm, path }, listed.file);

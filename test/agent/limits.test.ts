@@ -156,12 +156,7 @@ test("step by step and all at once give the same VMs, whatever comes and goes", 
     files = files.filter(({ vm }) => vm.id !== id);
     if (random(3) > 0) files.push(fileOf(large(id, 1 + random(4)), step));
     const present = presentOf(taken);
-    const found = admission.admit(
-      files,
-      one => present.get(one) ?? null,
-      () => present,
-      0,
-    );
+    const found = admission.admit(files, present, 0);
     const whole = admit(BASE, files, present, quarantine(), 0, limits);
     const idsOf = (vms: ReadonlyMap<number, Vm>): number[] => [...vms.keys()].sort();
     assert.equal(idsOf(found.vms), idsOf(whole.vms), `seed ${SEED}, step ${step}`);
@@ -171,7 +166,7 @@ test("step by step and all at once give the same VMs, whatever comes and goes", 
     for (const { id: stays } of kept)
       assert.ok(found.vms.has(stays), `seed ${SEED}, step ${step}: VM ${stays}`);
     const next = large(20, 3);
-    const isTaken = admission.wouldTake(next, null, 0);
+    const isTaken = admission.wouldTake(next, present, 0);
     const would = admit(BASE, [...files, fileOf(next, 1e9)], present, quarantine(), 0, limits).vms.has(20);
     assert.ok(!isTaken || would, "what would be taken without a question fits");
     taken = [...found.vms.values()];
