@@ -96,7 +96,10 @@ export class Agent {
         reconciler.rib.lose();
       },
     );
-    this.#every("resync", everySeconds * 1000);
+    this.#timers.set(
+      "resync",
+      setInterval(() => this.#queue.notify("all", 0), everySeconds * 1000),
+    );
     return first;
   }
 
@@ -286,13 +289,5 @@ export class Agent {
     clearTimeout(this.#timers.get(name));
     const timer = setTimeout(() => this.#queue.notify(scope, 0), Math.min(milliseconds, TIMER_MAX_MS));
     this.#timers.set(name, timer);
-  }
-
-  #every(name: string, milliseconds: number): void {
-    const again = (): void => {
-      this.#queue.notify("all", 0);
-      this.#timers.set(name, setTimeout(again, milliseconds));
-    };
-    this.#timers.set(name, setTimeout(again, milliseconds));
   }
 }

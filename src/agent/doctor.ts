@@ -12,7 +12,7 @@ export interface Finding {
 }
 
 export interface Needs {
-  /** As ovs-ofctl is told it; or live ports in its place, by a check as those of peers. */
+  /** As for ovs-ofctl; or live ports in its place, with their check. */
   readonly bridge: string | { readonly name: string; check(): Promise<string> };
   readonly vms: string;
   readonly state: string;

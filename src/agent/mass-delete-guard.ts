@@ -5,19 +5,19 @@
  */
 import type { Listing, VmFile } from "./vm-directory.ts";
 
-/** So many VMs may always go at once. */
+/** Number of VMs that may always be removed at once. */
 const HANDFUL = 3;
-/** More than so many go for one that stays: that is no one's wish. */
+/** More removals than this for each VM that stays are not intended. */
 const GONE_PER_LEFT = 10;
 
 export class MassDeleteGuard {
   readonly #isOff: boolean;
   /** VMs that stay without a file, as it last was; null: their files were never read. */
   readonly #held = new Map<number, VmFile | null>();
-  /** VMs whose end was asked for. */
+  /** VMs whose removal was requested. */
   readonly #released = new Set<number>();
 
-  /** `isOff`: whoever empties the directory means it. */
+  /** `isOff`: nothing is kept. */
   constructor(isOff: boolean) {
     this.#isOff = isOff;
   }
@@ -27,7 +27,7 @@ export class MassDeleteGuard {
     return this.#held.size;
   }
 
-  /** A VM was asked to be destroyed: its file may go, and so may its rows. */
+  /** The removal of a VM was requested. */
   release(id: number): void {
     this.#released.add(id);
     this.#held.delete(id);

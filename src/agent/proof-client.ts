@@ -37,7 +37,7 @@ export async function bytesOf(
     }
     await add(some);
   }
-  // Of its own, not of a pool: it is handed over whole.
+  // Not of a pool: the whole buffer is transferred.
   const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const piece of pieces) {
@@ -52,7 +52,6 @@ interface Asked {
   reject(error: Error): void;
 }
 
-/** What proofs compare, and what they know of the switch. */
 export interface ProverOptions {
   /** Parts of an outcome that are not compared: none. */
   readonly ignored?: ReadonlySet<Ignored>;
@@ -82,7 +81,7 @@ export class Prover {
     return answer;
   }
 
-  /** Ends the thread; what is asked is given up. */
+  /** Ends the thread and cancels its request. */
   async close(): Promise<void> {
     this.#isClosed = true;
     const worker = this.#worker;

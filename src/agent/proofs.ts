@@ -17,7 +17,7 @@ export interface ProofOptions {
   readonly log: Log;
   /** Called with each verdict. */
   readonly onVerdict: (verdict: string) => void;
-  /** Whether a round is running: what it writes is not in the dump of a proof, or only half. */
+  /** Whether a reconciliation is running: a dump may have half of what it writes. */
   readonly isRunning: () => boolean;
   /** Cookies of flows that are left out of proofs. */
   readonly ignoredCookies?: readonly bigint[];
@@ -91,14 +91,13 @@ export class Proofs {
     return `${FAILURES[verdict]} (proof of ${at})${shown}`;
   }
 
-  /** Takes note of a round, and plans a proof if the table may be another than was proved. */
+  /** Plans a proof if a reconciliation has found or made a table that is not proved yet. */
   noteReport({ added, changed, removed, drifted, haveOthersWritten, isFull }: ReconcileReport): void {
     const writes = added + changed + removed;
     const isOther = writes > 0 || drifted.length > 0 || haveOthersWritten;
     this.#writes += writes;
     this.#isOwed ||= isOther;
-    // A proof that is still to come (at the start), or could not be made (the switch was away), follows the
-    // next look.
+    // A proof that is pending since the start, or failed because the switch was away, follows a resync.
     if (isOther || (isFull && this.#isOwed)) this.#plan();
   }
 

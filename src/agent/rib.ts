@@ -53,7 +53,7 @@ export class Rib {
   /** Routes for which there is no room, in the order in which they came: they are taken when there is. */
   readonly #waiting = new Map<string, FabricRoute>();
   readonly #most: number;
-  /** False until the whole table was told, at first and after a loss. */
+  /** False until the table is complete, at first and after a loss. */
   isComplete = false;
 
   /**

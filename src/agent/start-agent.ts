@@ -47,7 +47,7 @@ export interface AgentSettings {
   readonly vms: string;
   /** Where quarantine and audit are kept. */
   readonly state: string;
-  /** Whether these two are made when they are missing; else that is an error: their names may be mistyped. */
+  /** Creates these two if they are missing; otherwise that is an error: their names may be mistyped. */
   readonly mayCreateFolders?: boolean;
   /** The unix socket that answers. */
   readonly socket: string;
@@ -57,7 +57,7 @@ export interface AgentSettings {
   readonly drift: "repair" | "report";
   /** Whether VMs may lose their files all at once. */
   readonly mayBeEmpty?: boolean;
-  /** Write plans that are not as they should be, too. */
+  /** Writes plans that their check refuses, too. */
   readonly isForced: boolean;
   readonly isProved: boolean;
   readonly ignoredCookies: readonly bigint[];
@@ -73,7 +73,7 @@ export interface AgentSettings {
 
 export interface Running {
   readonly agent: Agent;
-  /** Resolves when another agent asked for the hand-over. */
+  /** Resolves when another agent has requested the handover. */
   readonly handover: Promise<void>;
   /** Opens the audit file anew. */
   reopen(): void;
@@ -83,8 +83,7 @@ export interface Running {
 
 const PLAN_SECONDS = 20;
 const STOP_MS = 5000;
-
-/** How often it is seen to that the socket is there. */
+/** How often the socket is checked. */
 const KEEP_MS = 2000;
 
 /**
@@ -95,13 +94,13 @@ export async function startAgent(settings: AgentSettings): Promise<Running> {
   try {
     return await start(settings);
   } catch (error) {
-    // Else the connections to those would keep the process.
+    // Open connections would keep the process alive.
     settings.peers?.close();
     throw error;
   }
 }
 
-/** Sees to it that a folder is there. Throws StateError. */
+/** Checks a folder, and creates it if permitted. Throws StateError. */
 function checkFolder(option: string, path: string, mayCreate: boolean): void {
   try {
     if (mayCreate) mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -129,9 +128,9 @@ async function start(settings: AgentSettings): Promise<Running> {
   const handover = new Promise<void>(resolve => {
     onHandover = resolve;
   });
-  // The socket first: whoever holds it is the one agent of this bridge.
+  // The socket first: its owner is the only agent of this bridge.
   const server = await startServer(agent, settings.socket, onHandover);
-  // Before anything is resolved: a MAC that is found later has a round of its own.
+  // Before anything is resolved: a MAC that is found later starts a reconciliation.
   if (peers !== null) {
     peers.onResolved(() => agent.nudge());
     peers.announcer.onBack = () => agent.nudge();
@@ -146,8 +145,7 @@ async function start(settings: AgentSettings): Promise<Running> {
     handover,
     reopen: () => audit.reopen(),
     async stop() {
-      // A switch that hangs is not waited for: a bundle is taken whole or not at all, and whoever comes next
-      // looks.
+      // Do not wait for a hanging switch: a bundle is atomic, and the next agent reads the table.
       const late = setTimeout(detach, STOP_MS);
       await agent.stop();
       clearTimeout(late);
@@ -163,7 +161,7 @@ async function start(settings: AgentSettings): Promise<Running> {
   return running;
 }
 
-/** A socket that was removed is made anew; where it is another agent's by now, that one has taken over. */
+/** Creates a removed socket again; if another agent has created it, that one has taken over. */
 function keepSocket(server: UnixServer, log: Log, onTaken: () => void): NodeJS.Timeout {
   let said = "";
   const keep = async (): Promise<void> => {
@@ -183,7 +181,7 @@ function keepSocket(server: UnixServer, log: Log, onTaken: () => void): NodeJS.T
   return setInterval(() => void keep(), KEEP_MS).unref();
 }
 
-/** Live ports are no tunnels; those of a bridge are what the switch says. */
+/** Live ports are not tunnels; the switch reports the kinds of a bridge's ports. */
 function proverOptions({ base, live, database, ignored = new Set() }: AgentSettings): ProverOptions {
   const portKinds =
     live === undefined

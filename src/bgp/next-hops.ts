@@ -11,15 +11,15 @@ import { BgpError } from "./routing-daemon.ts";
 export interface NextHopOptions {
   /** MAC by next hop, as `10.0.0.1` → `02:00:00:00:00:fe`. It wins over the kernel. */
   readonly table?: ReadonlyMap<string, string>;
-  /** MAC of every next hop that is not in the table; without one the kernel is asked. */
+  /** MAC of every next hop that is not in the table; without one the kernel's. */
   readonly gateway?: string;
   /** Runs `ip` with words and gives its standard output; for tests in a namespace. */
   readonly ip?: (words: readonly string[]) => Promise<string>;
-  /** Sends something to an address, so that the kernel looks for its MAC. */
+  /** Sends to an address, so that the kernel resolves its MAC. */
   readonly poke?: (address: string) => void;
-  /** How long an answer of the kernel's is taken for true, in milliseconds. */
+  /** How long a result of the kernel is valid, in milliseconds. */
   readonly maxAgeMs?: number;
-  /** How soon a next hop without an answer is asked for again, in milliseconds. */
+  /** After what time a next hop without a MAC is requested again, in milliseconds. */
   readonly retryMs?: number;
 }
 
@@ -41,7 +41,7 @@ export class NextHops {
   readonly #maxAgeMs: number;
   readonly #retryMs: number;
   readonly #asked = new Map<string, { mac: Promise<number | null>; at: number }>();
-  /** What the kernel said last; it holds while the kernel knows nothing newer. */
+  /** The last MAC from the kernel; valid until there is a newer one. */
   readonly #found = new Map<string, number>();
   readonly #retries = new Map<string, NodeJS.Timeout>();
 
@@ -72,14 +72,14 @@ export class NextHops {
     return this.#found.get(nextHop) ?? null;
   }
 
-  /** The MAC of a next hop; null when it cannot be had now. Never fails. */
+  /** The MAC of a next hop; null if there is none now. Never fails. */
   resolve(nextHop: string): Promise<number | null> {
     const written = this.#table.get(nextHop) ?? this.#gateway;
     if (written !== null) return Promise.resolve(written);
     if (this.#isFresh(nextHop)) return this.#asked.get(nextHop)!.mac;
     const entry = { mac: this.#ask(nextHop).catch(() => null), at: performance.now() };
     this.#asked.set(nextHop, entry);
-    // No answer is no fact to be remembered.
+    // A failure is not cached.
     void entry.mac.then(mac => {
       if (mac === null && this.#asked.get(nextHop) === entry) this.#asked.delete(nextHop);
     });
@@ -91,7 +91,7 @@ export class NextHops {
     this.#retries.clear();
   }
 
-  /** Whether it was asked for lately, answered or not. */
+  /** Whether it was requested within maxAgeMs, successfully or not. */
   #isFresh(nextHop: string): boolean {
     const before = this.#asked.get(nextHop);
     return before !== undefined && performance.now() - before.at < this.#maxAgeMs;

@@ -13,7 +13,7 @@ export interface DaemonPath {
   readonly route: FabricRoute;
   /** Put there over the daemon's API, by us, and not learnt from a peer. */
   readonly isLocal: boolean;
-  /** The prefix has no best path any more; labels and next hop mean nothing then. */
+  /** The prefix has no best path any more; labels and next hop are undefined then. */
   readonly isWithdrawn: boolean;
   readonly isBest: boolean;
 }
@@ -32,9 +32,9 @@ export interface DaemonPeer {
   readonly receivedCount: number;
 }
 
-/** A routing daemon as we ask it. Calls fail with a BgpError when it does not answer in time. */
+/** A routing daemon. Calls fail with a BgpError if it does not answer in time. */
 export interface Daemon {
-  /** How often its connection was lost: another number means that what it held for us may be gone. */
+  /** How often its connection was lost: after a loss it may have restarted empty. */
   readonly lossCount: number;
   /** Calls back when the connection is back after a loss; the daemon may not accept all calls yet. */
   onBack(callback: () => void): void;
@@ -55,7 +55,7 @@ export interface Daemon {
   close(): void;
 }
 
-/** What the user can mend about the routing daemon; printed as one line. */
+/** A problem with the routing daemon that the user can fix, in one line. */
 export class BgpError extends UserError {
   override readonly name = "BgpError";
 }

@@ -1,6 +1,6 @@
 /** The types that agent and routing daemon share: prefixes, labels, next hops. */
 
-/** A route as the fabric knows it: the /32s of a VM somewhere, behind a label stack and a next hop. */
+/** A route of the fabric, such as the /32 of a VM, with its label stack and next hop. */
 export interface FabricRoute {
   /** As `203.0.113.7/32`. */
   readonly prefix: string;
@@ -8,7 +8,7 @@ export interface FabricRoute {
   readonly labels: readonly number[];
   /** IPv4 address of the next hop. */
   readonly nextHop: string;
-  /** Router that originated it, where it is known: whose VM it is. */
+  /** The router that originated it; null: unknown. */
   readonly originator: string | null;
 }
 
