@@ -1,11 +1,11 @@
 /**
- * The local /32s at a routing daemon: which ones should be announced, which ones are, and the calls that make
- * the difference. It reads the announcements from the daemon at first use and after any failure, so that a
- * correct one is not sent again after a restart of either side. A restarted daemon gets them back as soon as
- * it accepts them, before its sessions are up: with graceful restart no peer sees a gap.
+ * The announcements at a routing daemon: the desired ones, the announced ones, and the calls that make the
+ * difference. It reads them at first use and after any failure, so that a correct one is not sent again after
+ * a restart of either side. A restarted daemon gets them back as soon as it accepts them, before its sessions
+ * are up: with graceful restart no peer sees a gap.
  *
- * Each call has a deadline, so that flows never wait for a daemon that hangs or is busy. A call past it fails,
- * and later calls fail at once until it returns. It may still have taken effect: the next read shows it.
+ * Each call has a deadline, so that flows never wait for a daemon that hangs or is busy. A call past its
+ * deadline fails, and later calls fail at once until it returns.
  */
 
 import { BgpError, type Daemon, type DaemonPath } from "./routing-daemon.ts";
@@ -36,7 +36,7 @@ export interface Deadlines {
   readonly oursMs?: number;
 }
 
-/** Announces over a daemon, which it does not close. Calls take effect in the order in which they are made. */
+/** Announces at a daemon, which it does not close. Calls take effect in the order of their start. */
 export class BgpAnnouncer {
   /** Called when a call past its deadline has returned: `announced` may be known again. */
   onBack: () => void = () => undefined;
