@@ -1,23 +1,16 @@
 /**
- * Decides which of the desired VMs are admitted, and with which attachment mode: no two may share an id,
- * name, port, MAC or address, none may have an address in quarantine, and the mode changes by one step of
- * a migration at a time (docs/pipeline.md). Pure: the result depends on files, state and clock, not on the
- * order of events.
+ * Decides which desired VMs are admitted, and on which path: no two share an id, name, port, MAC or address,
+ * no address is in quarantine, and the path changes by one step of a migration at a time (docs/pipeline.md).
+ * Pure: files, state and clock decide, not the order of events.
  */
 import { formatCount, type Intent, LIMITS, type Limits, type Path, type Vm } from "../intent/index.ts";
 import { formatIpv4, formatMac } from "../wire/index.ts";
+import type { Present } from "./observed-state.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { VmFile } from "./vm-directory.ts";
 
 /** The order of a migration; a step leads to a neighbour. */
 export const PATHS: readonly Path[] = ["l2", "dual-l2", "dual-l3", "l3"];
-
-/** The state of an installed VM. */
-export interface Present {
-  /** Null: its flows are not those of one attachment mode. */
-  readonly path: Path | null;
-  readonly addresses: ReadonlySet<string>;
-}
 
 export type RefusalCode = "conflict" | "quarantine" | "jump" | "full";
 
@@ -61,7 +54,7 @@ export function claimsOf(vm: Pick<Vm, "id" | "name" | "port" | "ofport" | "mac" 
 }
 
 /** Order: VMs that have their addresses already, then by age of the file, then by its name. */
-function inOrder(files: readonly VmFile[], present: ReadonlyMap<number, Present>): VmFile[] {
+function inOrder(files: readonly VmFile[], present: Present): VmFile[] {
   const isThere = ({ vm }: VmFile): boolean =>
     vm.addresses.some(address => present.get(vm.id)?.addresses.has(formatIpv4(address)));
   const rank = new Map(files.map(file => [file, isThere(file) ? 0 : 1]));
@@ -71,8 +64,7 @@ function inOrder(files: readonly VmFile[], present: ReadonlyMap<number, Present>
 }
 
 /**
- * Decides incrementally. While no VM is refused and no new conflict arises, the order of files does not
- * matter, and only files that were added, changed or removed are examined.
+ * Decides incrementally: while no VM is refused, only files that were added, changed or removed are examined.
  */
 export class Admission {
   readonly #base: Intent;
@@ -92,21 +84,16 @@ export class Admission {
     this.#limits = limits;
   }
 
-  /** As `admit`. `presentOf` returns the state of one VM, `present` of all. */
-  admit(
-    files: readonly VmFile[],
-    presentOf: (id: number) => Present | null,
-    present: () => ReadonlyMap<number, Present>,
-    nowMs: number,
-  ): Admitted {
+  /** As the function `admit`. */
+  admit(files: readonly VmFile[], present: Present, nowMs: number): Admitted {
     const { came, went } = between(this.#files, files);
     this.#files = files;
-    const vms = this.#claims === null ? null : this.#step(came, went, presentOf, nowMs);
+    const vms = this.#claims === null ? null : this.#step(came, went, present, nowMs);
     if (vms !== null) {
       this.#admitted = { vms, refusals: [] };
       return this.#admitted;
     }
-    this.#admitted = admit(this.#base, files, present(), this.#quarantine, nowMs, this.#limits);
+    this.#admitted = admit(this.#base, files, present, this.#quarantine, nowMs, this.#limits);
     this.#addressCount = addressesIn(this.#admitted.vms.values());
     this.#claims = this.#admitted.refusals.length > 0 ? null : new Set(fixedClaims(this.#base).keys());
     for (const { vm } of this.#claims === null ? [] : files)
@@ -114,10 +101,8 @@ export class Admission {
     return this.#admitted;
   }
 
-  /**
-   * Whether a VM can be added without a check of all others; if not, `admit` returns the reason.
-   */
-  wouldTake(vm: Vm, present: Present | null, nowMs: number): boolean {
+  /** Whether a VM can be added without a check of all others; else `admit` returns the reason. */
+  wouldTake(vm: Vm, present: Present, nowMs: number): boolean {
     const isRoom =
       this.#admitted.vms.size < this.#limits.vms &&
       this.#addressCount + vm.addresses.length <= this.#limits.addresses;
@@ -128,7 +113,7 @@ export class Admission {
   #step(
     came: readonly VmFile[],
     went: readonly VmFile[],
-    presentOf: (id: number) => Present | null,
+    present: Present,
     nowMs: number,
   ): ReadonlyMap<number, Vm> | null {
     const vms = new Map(this.#admitted.vms);
@@ -140,7 +125,7 @@ export class Admission {
       for (const claim of claimsOf(vm)) claims.delete(claim);
     }
     for (const { vm } of came) {
-      if (!isFree(vm, claims, presentOf(vm.id), this.#quarantine, nowMs)) {
+      if (!isFree(vm, claims, present, this.#quarantine, nowMs)) {
         this.#claims = null;
         return null;
       }
@@ -170,12 +155,12 @@ function between(before: readonly VmFile[], now: readonly VmFile[]): { came: VmF
 function isFree(
   vm: Vm,
   claims: ReadonlySet<string>,
-  present: Present | null,
+  present: Present,
   quarantine: Quarantine,
   nowMs: number,
 ): boolean {
   return (
-    isStep(present?.path ?? null, vm.path) &&
+    isStep(present.get(vm.id)?.path ?? null, vm.path) &&
     claimsOf(vm).every(claim => !claims.has(claim)) &&
     vm.addresses.every(address => quarantine.refusedUntil(formatIpv4(address), vm.id, nowMs) === null)
   );
@@ -200,14 +185,11 @@ const addressesIn = (vms: Iterable<Vm>): number => {
   return count;
 };
 
-/**
- * The VMs beyond the limits of an intent, with the reason, of VMs without conflicts in order. An installed VM
- * keeps its place.
- */
+/** The VMs beyond the limits of an intent, with the reason. An installed VM keeps its place. */
 function beyondLimits(
   base: Intent,
   files: readonly VmFile[],
-  present: ReadonlyMap<number, Present>,
+  present: Present,
   { vms, addresses }: Limits,
 ): Map<VmFile, string> {
   const over = new Map<VmFile, string>();
@@ -234,7 +216,7 @@ function beyondLimits(
 export function admit(
   base: Intent,
   files: readonly VmFile[],
-  present: ReadonlyMap<number, Present>,
+  present: Present,
   quarantine: Quarantine,
   nowMs: number,
   limits: Limits = LIMITS,

@@ -1,46 +1,27 @@
 /**
- * The agent: when it reconciles, and what it reports. Events of the directory, of the routes and of the API
- * are gathered for a few milliseconds and answered by one reconciliation; every few seconds, after a failure,
- * and when the whole table of routes is known, everything is resynced. Proofs run beside it, after quiet
- * moments, and delay nothing.
+ * The agent: when it reconciles, and what it reports. Events that come within a few milliseconds share one
+ * reconciliation; at intervals, after a failure and when the table of routes is complete, everything is
+ * resynced. Proofs run beside that and delay nothing.
  */
 
 import type { RouteChange, RouteSource } from "../bgp/index.ts";
-import type { Log } from "./log.ts";
 import { AgentMetrics } from "./metrics.ts";
-import type { Bridge } from "./ofctl-bridge.ts";
-import type { Prover } from "./proof-client.ts";
-import { Proofs } from "./proofs.ts";
+import { type ProofOptions, Proofs } from "./proofs.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { ReconcileQueue } from "./reconcile-queue.ts";
-import type { ReconcileReport, Reconciler, Scope } from "./reconciler.ts";
+import type { ReconcileReport, Scope } from "./reconciler.ts";
 import type { VmDirectory } from "./vm-directory.ts";
 import { VmRequests } from "./vm-requests.ts";
 
-export interface AgentOptions {
-  readonly reconciler: Reconciler;
-  readonly bridge: Bridge;
+export interface AgentOptions extends Omit<ProofOptions, "onVerdict" | "isRunning"> {
   readonly directory: VmDirectory;
   readonly quarantine: Quarantine;
   readonly routes: RouteSource | null;
-  /** Null: nothing is proved. */
-  readonly prover: Prover | null;
-  readonly log: Log;
-  /** Cookies of flows that are left out of proofs. */
-  readonly ignoredCookies?: readonly bigint[];
   /** Seconds between resyncs: 30. */
   readonly everySeconds?: number;
-  /**
-   * How long changes of routes are gathered that follow another, and when they come by the hundred: 20 ms,
-   * 100 ms.
-   */
+  /** How long changes of routes are gathered, and when they come by the hundred: 20 ms, 100 ms. */
   readonly batchMs?: number;
   readonly bulkMs?: number;
-  /** How long nothing is written before the table is proved, and the least time between proofs: 1 s, 5 s. */
-  readonly quietMs?: number;
-  readonly proofGapMs?: number;
-  /** How often a failed proof is logged again while it lasts: 5 minutes. */
-  readonly remindMs?: number;
 }
 
 const RETRY_MS = [250, 500, 1000, 2000, 5000];
@@ -78,7 +59,7 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     this.#options = options;
-    const { reconciler, directory, quietMs, proofGapMs, remindMs } = options;
+    const { reconciler, directory } = options;
     this.#queue = new ReconcileQueue({
       reconcile: scope => {
         this.#lastChangeCount = this.#changeCount;
@@ -99,16 +80,10 @@ export class Agent {
       ...options,
       onVerdict: verdict => this.#metrics.proof(verdict),
       isRunning: () => this.#queue.isRunning,
-      quietMs,
-      gapMs: proofGapMs,
-      remindMs,
     });
   }
 
-  /**
-   * Starts: a full reconciliation, then events. Resolves after the first one, whether all could be done or
-   * not.
-   */
+  /** Starts: a full reconciliation, whose report it returns, then events. */
   async start(): Promise<ReconcileReport> {
     const { directory, routes, everySeconds = 30, log, reconciler } = this.#options;
     directory.watch(() => this.#queue.notify("vms", EVENT_MS));
@@ -121,7 +96,10 @@ export class Agent {
         reconciler.rib.lose();
       },
     );
-    this.#every("resync", everySeconds * 1000);
+    this.#timers.set(
+      "resync",
+      setInterval(() => this.#queue.notify("all", 0), everySeconds * 1000),
+    );
     return first;
   }
 
@@ -233,9 +211,8 @@ export class Agent {
   // ── Events ───────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * How long to gather changes of routes. A single one is reconciled at once. Changes that follow each other
-   * within a batch share one reconciliation; the time is longer while a table is sent, because each
-   * reconciliation costs a write.
+   * How long to gather changes of routes: a single one not at all; those that follow each other share a
+   * reconciliation, and wait longer while a table is sent, because each reconciliation costs a write.
    */
   #gatherMs(count: number): number {
     const { batchMs = BATCH_MS, bulkMs = BULK_MS } = this.#options;
@@ -312,13 +289,5 @@ export class Agent {
     clearTimeout(this.#timers.get(name));
     const timer = setTimeout(() => this.#queue.notify(scope, 0), Math.min(milliseconds, TIMER_MAX_MS));
     this.#timers.set(name, timer);
-  }
-
-  #every(name: string, milliseconds: number): void {
-    const again = (): void => {
-      this.#queue.notify("all", 0);
-      this.#timers.set(name, setTimeout(again, milliseconds));
-    };
-    this.#timers.set(name, setTimeout(again, milliseconds));
   }
 }

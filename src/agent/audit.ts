@@ -1,7 +1,6 @@
 /**
- * The audit file: one JSON object per line for each flow and announcement before it is written, and one for
- * how the bundle ended. If the file cannot be written, flows are written all the same, and the missing lines
- * are a problem in the status until there is room again.
+ * The audit file: one JSON object per line for each flow and prefix before it is written, and one for the
+ * result of each bundle. If the file cannot be written, flows still are, and the status has a problem.
  */
 
 import { closeSync, openSync, writeFileSync } from "node:fs";
@@ -25,10 +24,7 @@ export class Audit {
     if (this.#problem !== null) throw new StateError(this.#problem);
   }
 
-  /**
-   * Why lines are missing; null: none is. Tries again; the file then has the number of missing lines in their
-   * place.
-   */
+  /** Why lines are missing; null: none is. Tries again: then the file has their number in their place. */
   retry(): string | null {
     if (this.#problem !== null) this.#write([]);
     return this.#problem;

@@ -1,13 +1,13 @@
 /**
- * An agent's side of the fabric: one gobgpd for routes in and announcements out, and what finds the MAC of a
- * next hop. The one place where the agent and BGP meet; neither imports the other.
+ * Connects the agent with BGP: one gobgpd for routes in and announcements out, and the MACs of next hops. The
+ * only file in which the two rooms meet.
  */
 
 import { BgpAnnouncer, BgpError, BgpRoutes, type Daemon, Gobgp3, NextHops } from "../bgp/index.ts";
 import { parseIpv4 } from "../wire/index.ts";
 import type { Peers } from "./start-agent.ts";
 
-/** How the routing daemon and next hops are found; all as text, as it stands on a command line. */
+/** Where routing daemon and next hops are; text as on the command line. */
 export interface BgpSettings {
   /** As gobgpd's `--api-hosts` has it: `unix:///run/gobgpd/api.sock` or `127.0.0.1:50051`. */
   readonly gobgp: string;
@@ -15,13 +15,13 @@ export interface BgpSettings {
   readonly nextHop: string;
   /** Plain unicast (SAFI 1) in place of labelled unicast (SAFI 4). */
   readonly isUnicast: boolean;
-  /** MAC of every next hop that is not in `macs`; undefined: the kernel is asked. */
+  /** MAC of every next hop that is not in `macs`; undefined: from the kernel. */
   readonly gateway: string | undefined;
   /** Each as `10.0.0.1=02:00:00:00:00:fe`. */
   readonly macs: readonly string[];
 }
 
-/** Joins a gobgpd, whether it answers yet or not. Throws BgpError for settings that cannot be meant. */
+/** Connects to a gobgpd, whether it answers yet or not. Throws BgpError for invalid settings. */
 export function joinBgp({ gobgp, nextHop, isUnicast, gateway, macs }: BgpSettings): Peers {
   const address = parseIpv4(nextHop);
   if (address === null || address === 0)
@@ -48,16 +48,13 @@ export function joinBgp({ gobgp, nextHop, isUnicast, gateway, macs }: BgpSetting
   };
 }
 
-/**
- * What a doctor says of a gobgpd: rejects unless it answers, and has a session that is up and carries our
- * family.
- */
+/** The line of `agent doctor` about gobgpd: rejects unless a session is up and carries the family. */
 export async function examineBgp({ gobgp, isUnicast }: BgpSettings): Promise<string> {
   const daemon = new Gobgp3(gobgp, isUnicast ? "unicast" : "labelled");
   try {
     return await sessionsOf(daemon, isUnicast ? "ipv4-unicast" : "ipv4-labelled-unicast");
   } catch (error) {
-    // A doctor names what it looks at itself.
+    // Doctor prints the address itself.
     throw new BgpError((error as Error).message.replace(`gobgpd at ${gobgp}: `, ""));
   } finally {
     daemon.close();

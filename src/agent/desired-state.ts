@@ -1,7 +1,6 @@
 /**
- * The desired state: flows and announcements that follow from the intent, from the VMs by id and from the
- * routes by prefix. Changed in small steps, each of which gives the keys of the flows that may differ
- * afterwards, so that one VM or one route costs no more than itself.
+ * The desired state: the flows and announcements that follow from the intent, the VMs by id and the routes by
+ * prefix. Each step returns the keys of the flows that may differ, so that one VM or route costs only itself.
  */
 
 import type { FabricRoute } from "../bgp/index.ts";
@@ -56,10 +55,7 @@ export class Desired {
     }
   }
 
-  /**
-   * Takes exactly these VMs; gives the keys of flows that changed. Unchanged VMs are the same objects or
-   * equal.
-   */
+  /** Takes exactly these VMs; returns the keys of flows that changed. */
   setVms(vms: ReadonlyMap<number, Vm>): Set<string> {
     const changed = new Set<string>();
     for (const [id, vm] of [...this.vms]) {
@@ -114,10 +110,7 @@ export class Desired {
     return changed;
   }
 
-  /**
-   * The prefixes whose next hop resolves to another MAC than when their flows were made; all of them are made
-   * anew then.
-   */
+  /** The prefixes whose next hop resolves to another MAC than when their flows were made. */
   movedRoutes(rib: Rib, resolver: NextHopResolver): string[] {
     const moved = new Set<string>();
     for (const [nextHop, via] of this.#viaOf) if (resolver(nextHop) !== via) moved.add(nextHop);

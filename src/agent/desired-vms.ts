@@ -1,16 +1,15 @@
 /**
- * The desired VMs: those of the intent and of the directory, as far as admission takes them. It reads the
- * files, applies the mass-deletion guard, puts addresses that no VM has any more into quarantine, and answers
- * which file defines a VM. It decides from files, observed flows and announcements alone, so a restart gives
- * the same answer.
+ * The desired VMs: those of the intent and of the directory that admission accepts. It reads the files,
+ * applies the mass-deletion guard, and puts free addresses into quarantine. Files, observed flows and
+ * announcements alone decide, so a restart has the same result.
  */
 
 import type { Intent, Vm } from "../intent/index.ts";
 import { formatIpv4 } from "../wire/index.ts";
-import { Admission, type Admitted, admit, type Present, type Refusal } from "./admission.ts";
+import { Admission, type Admitted, admit, type Refusal } from "./admission.ts";
 import type { Log } from "./log.ts";
 import { MassDeleteGuard } from "./mass-delete-guard.ts";
-import type { Observed } from "./observed-state.ts";
+import type { Observed, Present } from "./observed-state.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { addressOf, hostPrefix } from "./rib.ts";
 import type { Listing, VmDirectory, VmFile } from "./vm-directory.ts";
@@ -66,9 +65,8 @@ export class DesiredVms {
   }
 
   /**
-   * Reads the files that changed and gives the VMs that are accepted; null if the directory was never
-   * readable. `isWhole`: VMs may have changed without their files. `announced`: prefixes. What is wrong is
-   * added to `problems`.
+   * Reads the changed files and returns the accepted VMs; null if the directory was never readable.
+   * `isWhole`: VMs may have changed without their files. `announced`: prefixes. Adds to `problems`.
    */
   update(
     isWhole: boolean,
@@ -91,12 +89,7 @@ export class DesiredVms {
     const now = clock();
     quarantine.expire(now);
     if (isWhole || hasLost(before, listing)) this.#quarantineLost(listing, announced, now);
-    this.#admitted = this.#admission.admit(
-      listing.vms,
-      id => this.#presentOf(id),
-      () => this.#present(),
-      now,
-    );
+    this.#admitted = this.#admission.admit(listing.vms, observed, now);
     quarantine.lift((address, owner) => hasAddress(this.#admitted.vms.get(owner), address));
     return this.#admitted.vms;
   }
@@ -111,11 +104,12 @@ export class DesiredVms {
   /** Why a VM would be refused if its file came now; null: it would be accepted. */
   wouldRefuse(vm: Vm): Refusal | null {
     const { base, quarantine, clock } = this.#options;
-    if (this.#admission.wouldTake(vm, this.#presentOf(vm.id), clock())) return null;
+    const present: Present = this.#observed ?? new Map();
+    if (this.#admission.wouldTake(vm, present, clock())) return null;
     const file = "the request";
     const others = (this.#listing?.vms ?? []).filter(other => other.vm.id !== vm.id);
     const files = [...others, { file, vm, modifiedMs: Number.POSITIVE_INFINITY }];
-    const { refusals } = admit(base, files, this.#present(), quarantine, clock());
+    const { refusals } = admit(base, files, present, quarantine, clock());
     return refusals.find(refusal => refusal.file === file) ?? null;
   }
 
@@ -149,7 +143,7 @@ export class DesiredVms {
   /** Addresses of VMs whose removal was requested and that are still installed, as prefixes. */
   releasedPrefixes(): Set<string> {
     const owners = (this.#observed?.owners ?? []).filter(id => this.#guard.isReleased(id));
-    const addresses = owners.flatMap(id => [...this.#observed!.summaryOf(id).addresses]);
+    const addresses = owners.flatMap(id => [...this.#observed!.get(id)!.addresses]);
     return new Set(addresses.map(hostPrefix));
   }
 
@@ -159,20 +153,7 @@ export class DesiredVms {
     return !this.#listing!.vms.some(({ vm }) => vm.id === id);
   }
 
-  #presentOf(id: number): Present | null {
-    const observed = this.#observed;
-    return observed === null || observed.keysOf(id).size === 0 ? null : observed.summaryOf(id);
-  }
-
-  #present(): Map<number, Present> {
-    const observed = this.#observed;
-    return new Map(observed?.owners.map(id => [id, observed.summaryOf(id)]));
-  }
-
-  /**
-   * Addresses that are installed or announced and that no VM that had them desires any more go into
-   * quarantine.
-   */
+  /** Puts addresses into quarantine that are installed or announced, and that no VM has any more. */
   #quarantineLost(listing: Listing, announced: Iterable<string>, now: number): void {
     if (listing.hiddenCount > 0) return;
     const { base, quarantine, log } = this.#options;
@@ -185,7 +166,7 @@ export class DesiredVms {
     }
     const lost = new Map<string, number>();
     for (const owner of this.#observed!.owners)
-      for (const address of this.#observed!.summaryOf(owner).addresses)
+      for (const address of this.#observed!.get(owner)!.addresses)
         if (!held.get(owner)?.has(address) && !lost.has(address)) lost.set(address, owner);
     for (const prefix of announced) {
       const address = addressOf(prefix);
@@ -204,9 +185,7 @@ export class DesiredVms {
 const hasAddress = (vm: Vm | undefined, address: string): boolean =>
   vm?.addresses.some(own => formatIpv4(own) === address) === true;
 
-/**
- * Whether a file that was there is gone or changed: addresses may have no VM any more. New files come last.
- */
+/** Whether a file that was there is gone or changed: addresses may be free now. New files come last. */
 const hasLost = (before: Listing | null, now: Listing): boolean =>
   before === null || before.vms.some((file, index) => now.vms[index] !== file);
 

@@ -1,7 +1,4 @@
-/**
- * What an agent needs, looked at one by one: programs and their versions, sockets and who may open them,
- * folders it writes, what the process may do, and how long each peer takes to answer. Changes nothing.
- */
+/** `agent doctor`: checks programs, versions, sockets, folders, permissions and peers. Changes nothing. */
 
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -15,7 +12,7 @@ export interface Finding {
 }
 
 export interface Needs {
-  /** As ovs-ofctl is told it; or live ports in its place, by a check as those of peers. */
+  /** As for ovs-ofctl; or live ports in its place, with their check. */
   readonly bridge: string | { readonly name: string; check(): Promise<string> };
   readonly vms: string;
   readonly state: string;
@@ -56,7 +53,7 @@ export async function examine(needs: Needs): Promise<Finding[]> {
 function bridgeChecks(bridge: Needs["bridge"]): Check[] {
   if (typeof bridge !== "string") return [[bridge.name, () => timed(() => bridge.check())]];
   return [
-    ["ovs-ofctl", async () => (await run("ovs-ofctl", ["--version"], null)).split("\n")[0]!],
+    ["ovs-ofctl", async () => (await run("ovs-ofctl", ["--version"])).split("\n")[0]!],
     [`bridge ${bridge}`, () => timed(() => bridgeAnswer(bridge))],
   ];
 }
@@ -76,7 +73,7 @@ async function timed(check: () => Promise<string>): Promise<string> {
 }
 
 async function bridgeAnswer(bridge: string): Promise<string> {
-  const text = await run("ovs-ofctl", ["--timeout=5", "-O", "OpenFlow13", "dump-aggregate", bridge], null);
+  const text = await run("ovs-ofctl", ["--timeout=5", "-O", "OpenFlow13", "dump-aggregate", bridge]);
   const count = /flow_count=(\d+)/.exec(text)?.[1] ?? "?";
   return `OpenFlow 1.3 is enabled, ${count} flows`;
 }

@@ -1,24 +1,28 @@
 /**
- * The diff: desired and observed flows in, the change set out. Pure; when a change may be written is decided
- * in waits.ts, and how it is spelt in ofctl-text.ts.
+ * The diff: desired and observed flows in, the change set out. Pure; waits.ts decides when a change is
+ * written.
  */
 
 import { type FlowEntry, isSameEntry } from "./flow-entry.ts";
-import type { Observed } from "./observed-state.ts";
 
 /** One flow that is written. `before`: the flow of ours in its place; null if there is none. */
 export type Change =
   | { readonly op: "add"; readonly key: string; readonly entry: FlowEntry; readonly before: FlowEntry | null }
   | { readonly op: "delete"; readonly key: string; readonly before: FlowEntry };
 
+/** Keys of the flows that are compared. */
+export type Keys = ReadonlySet<string> | "all";
+type Flows = ReadonlyMap<string, FlowEntry>;
+
+function* allKeys(desired: Flows, observed: Flows): Generator<string> {
+  yield* desired.keys();
+  for (const key of observed.keys()) if (!desired.has(key)) yield key;
+}
+
 /** The changes after which the flows of these keys are as desired. */
-export function diff(
-  desired: ReadonlyMap<string, FlowEntry>,
-  observed: ReadonlyMap<string, FlowEntry>,
-  keys: Iterable<string>,
-): Change[] {
+export function diff(desired: Flows, observed: Flows, keys: Keys): Change[] {
   const changes: Change[] = [];
-  for (const key of keys) {
+  for (const key of keys === "all" ? allKeys(desired, observed) : keys) {
     const entry = desired.get(key);
     const before = observed.get(key) ?? null;
     if (entry !== undefined) {
@@ -42,12 +46,4 @@ export function groupsOf(changes: readonly Change[]): Change[][] {
     else group.push(change);
   }
   return [...groups.values()];
-}
-
-/** Enters changes that the switch accepted. */
-export function apply(observed: Observed, changes: readonly Change[]): void {
-  for (const change of changes) {
-    if (change.op === "delete") observed.delete(change.key);
-    else observed.set(change.entry);
-  }
 }

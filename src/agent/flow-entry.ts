@@ -1,8 +1,8 @@
 /**
- * One entry of the switch's flow table, desired or observed: a typed flow of the pipeline under a key. The
- * key stands for table, priority and match, however they are spelt: two flows with one key are one entry to
- * Open vSwitch. An observed flow keeps its text only where it is not as slash32 would print it: foreign
- * flows, and flows that another party changed.
+ * One entry of the flow table, desired or observed: a typed flow of the pipeline under a key, which stands
+ * for table, priority and match, however they are spelled: Open vSwitch has one flow for each. An observed
+ * flow keeps its text only if slash32 would not print it so: foreign flows, and flows that another party
+ * changed.
  */
 
 import { canonicalText, parseFlow } from "../openflow/index.ts";
@@ -31,10 +31,7 @@ export class FlowEntry {
   readonly flow: PipelineFlow | null;
   /** Null: exactly as `flow` is printed. */
   readonly raw: RawFlow | null;
-  /**
-   * Timeouts and flags, which no flow of ours has on Open vSwitch, or the bridge's fingerprint of the VM;
-   * else empty.
-   */
+  /** Timeouts and flags (no flow of ours has any), or the bridge's fingerprint of the VM; else empty. */
   readonly tag: string;
 
   constructor(key: string, flow: PipelineFlow | null, raw: RawFlow | null, tag: string) {
@@ -118,10 +115,7 @@ function sameAsKnown(raw: RawFlow, key: string, tag: string, known: KnownEntries
 
 export type KnownEntries = ReadonlyMap<string, FlowEntry>;
 
-/**
- * The entry of a flow that was read from a dump; a known one that is printed exactly like it is not made
- * again.
- */
+/** The entry of a dumped flow: the known one, if that is printed exactly like it. */
 export function entryOfText(
   raw: RawFlow,
   tag: string,

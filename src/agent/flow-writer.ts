@@ -1,12 +1,12 @@
 /**
- * Writes change sets to the bridge: as one bundle, and in halves if the switch rejects it, so that one bad
- * flow keeps no other one out. Where foreign flows share the bridge, the planned table is proved before a
- * full reconciliation writes it.
+ * Writes change sets to the bridge as one bundle, or in halves if the switch rejects it, so that one bad flow
+ * keeps no other one out. Beside foreign flows, the planned table is proved before a full reconciliation
+ * writes it.
  */
 
 import type { Audit } from "./audit.ts";
 import type { Desired } from "./desired-state.ts";
-import { apply, type Change, groupsOf } from "./flow-changes.ts";
+import { type Change, groupsOf } from "./flow-changes.ts";
 import type { FlowEntry } from "./flow-entry.ts";
 import type { Observed } from "./observed-state.ts";
 import { type Bridge, BridgeError } from "./ofctl-bridge.ts";
@@ -15,21 +15,20 @@ import { lineOf } from "./ofctl-text.ts";
 /** Proves a planned table, ours and foreign flows as text; null: ours are not affected, else why they are. */
 export type PlanCheck = (ours: string, foreign: string) => Promise<string | null>;
 
-/** What became of a change set. */
-export interface Written {
-  readonly done: readonly Change[];
-  readonly failed: readonly Change[];
-  readonly problems: readonly string[];
+/** What became of a change set, filled while it is written. */
+class Written {
+  readonly done: Change[] = [];
+  readonly failed: Change[] = [];
+  readonly problems: string[] = [];
   /** Whether a write failed, so that the state of the switch is unknown. */
-  readonly isLost: boolean;
-}
+  isLost = false;
 
-const nothing = (failed: readonly Change[], problems: readonly string[] = [], isLost = false): Written => ({
-  done: [],
-  failed,
-  problems,
-  isLost,
-});
+  fail(changes: readonly Change[], problem: string | null): this {
+    for (const change of changes) this.failed.push(change);
+    if (problem !== null) this.problems.push(problem);
+    return this;
+  }
+}
 
 export interface FlowWriterOptions {
   readonly bridge: Bridge;
@@ -59,14 +58,16 @@ export class FlowWriter {
 
   /** Writes; what is done is entered into `observed`. */
   async write(changes: readonly Change[], observed: Observed, isFull: boolean): Promise<Written> {
+    const written = new Written();
     if (changes.length === 0) {
       if (isFull) this.#isRefused = false;
-      return nothing([]);
+      return written;
     }
-    if (this.#isRefused && !isFull) return nothing(changes);
+    if (this.#isRefused && !isFull) return written.fail(changes, null);
     const problem = isFull ? await this.#problemOf(changes, observed) : null;
-    if (problem !== null) return nothing(changes, [problem]);
-    return this.#bundle(changes, isFull ? "reconcile" : "change", observed);
+    if (problem !== null) return written.fail(changes, problem);
+    await this.#bundle(changes, isFull ? "reconcile" : "change", observed, written);
+    return written;
   }
 
   async #problemOf(changes: readonly Change[], observed: Observed): Promise<string | null> {
@@ -85,7 +86,12 @@ export class FlowWriter {
     return problem === null ? null : `${REFUSED}: ${problem}`;
   }
 
-  async #bundle(changes: readonly Change[], cause: string, observed: Observed): Promise<Written> {
+  async #bundle(
+    changes: readonly Change[],
+    cause: string,
+    observed: Observed,
+    written: Written,
+  ): Promise<void> {
     const { bridge, audit, desired, onWrite } = this.#options;
     const number = audit.bundle(changes, cause);
     onWrite(changes);
@@ -95,22 +101,23 @@ export class FlowWriter {
       const { message } = error as Error;
       audit.ended(number, message);
       const groups = groupsOf(changes);
-      if (!(error instanceof BridgeError && error.isRefusal) || groups.length === 1)
-        return nothing(changes, [message], true);
+      if (!(error instanceof BridgeError && error.isRefusal) || groups.length === 1) {
+        written.isLost = true;
+        written.fail(changes, message);
+        return;
+      }
       const half = groups.length >> 1;
-      const first = await this.#bundle(groups.slice(0, half).flat(), cause, observed);
-      const second = await this.#bundle(groups.slice(half).flat(), cause, observed);
-      return {
-        done: [...first.done, ...second.done],
-        failed: [...first.failed, ...second.failed],
-        problems: [...first.problems, ...second.problems],
-        isLost: first.isLost || second.isLost,
-      };
+      for (const part of [groups.slice(0, half), groups.slice(half)])
+        await this.#bundle(part.flat(), cause, observed, written);
+      return;
     }
     audit.ended(number, null);
     // Again: a resync may have begun while the bundle was on its way.
     onWrite(changes);
-    apply(observed, changes);
-    return { done: changes, failed: [], problems: [], isLost: false };
+    for (const change of changes) {
+      if (change.op === "delete") observed.delete(change.key);
+      else observed.set(change.entry);
+      written.done.push(change);
+    }
   }
 }

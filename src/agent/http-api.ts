@@ -1,7 +1,6 @@
 /**
- * HTTP and JSON on a unix socket that only its owner may open (mode 0600): requests about VMs, status,
- * metrics. The contract is docs/agent.openapi.json. The socket also prevents a second agent from starting
- * beside the first.
+ * HTTP and JSON on a unix socket of mode 0600, as in docs/agent.openapi.json. The socket also prevents a
+ * second agent.
  */
 
 import { existsSync } from "node:fs";
@@ -146,10 +145,7 @@ async function handle(agent: Agent, { method, path, body }: HttpRequest, onHando
   }
 }
 
-/**
- * Stops the agent that listens at `path`, if there is one, after its reconciliation, and waits until it has
- * ended.
- */
+/** Stops the agent that listens at `path`, if there is one, and waits until it has ended. */
 export async function takeOver(path: string, withinMs = HANDOVER_MS): Promise<boolean> {
   if (!existsSync(path) || !(await isAnswered(path))) return false;
   const until = performance.now() + withinMs;

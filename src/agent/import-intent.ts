@@ -1,7 +1,6 @@
 /**
- * An intent from a bridge: the flows whose cookies are the pipeline's are recognized, and their values are
- * label, uplink, VMs and routes. The intent is compiled again and compared with the dump, so that every flow
- * is either explained or named: nothing is left out silently.
+ * An intent from a bridge: label, uplink, VMs and routes are the values of recognized flows. The intent is
+ * compiled again and compared with the dump: each flow is explained or reported.
  */
 import { type Intent, parseIntent, type Route, type Vm } from "../intent/index.ts";
 import { type Hypervisor, hypervisorOf, type PipelineFlow, Recognizer } from "../pipeline/index.ts";
@@ -47,7 +46,7 @@ const MISSING: readonly (readonly [keyof Hypervisor, string])[] = [
 
 /** The VM of an id by its flows, or why they are not those of one. */
 function vmOf(id: number, observed: Observed, portName: (port: number) => string): Vm | string {
-  const { path, addresses } = observed.summaryOf(id);
+  const { path, addresses } = observed.get(id)!;
   const flows = observed.flowsOf(id).flatMap(({ flow }) => flow ?? []);
   const [source] = flows.filter(({ table, priority }) => table === 0 && priority === 300);
   if (path === null) return `VM ${id}: its flows are not those of any path`;
@@ -124,7 +123,7 @@ function unexplained(intent: Intent, dump: string): string[] {
   const desired = new Desired(intent, null, [], null);
   desired.setVms(new Map(intent.vms.map(vm => [vm.id, vm])));
   const { ours } = observedOf(dump.split("\n"), new Recognizer(hypervisorOf(intent)));
-  return diff(desired.flows, ours, new Set([...desired.flows.keys(), ...ours.keys()])).map(change => {
+  return diff(desired.flows, ours, "all").map(change => {
     if (change.op === "delete") return `not part of the intent: ${ruleTextOf(change.before)}`;
     if (change.before === null) return `missing: ${ruleTextOf(change.entry)}`;
     return `has other actions or another cookie: ${ruleTextOf(change.before)}`;

@@ -3,8 +3,8 @@
  *
  * - desired: desired-vms.ts (VM files, admission, quarantine, mass-deletion guard) and rib.ts (routes by
  * prefix); desired-state.ts has the flows and announcements that follow from them, by VM and by prefix.
- * - observed: observed-state.ts has the flows of the bridge; observer.ts and resync.ts are the one way to
- * read them.
+ * - observed: observed-state.ts has the flows of the bridge, and observer.ts is the one way to read them;
+ * ../bgp/announcer.ts has the announcements.
  * - diff: flow-changes.ts, pure: desired and observed flows in, a change set out. flow-entry.ts is one typed
  * flow.
  * - waits.ts: for each flow that is not as desired, one state: the reason why its change waits.
@@ -15,16 +15,16 @@
  * BGP meet.
  */
 
-export type { Announced, Announcer, FabricRoute, RouteChange, RouteSource } from "../bgp/index.ts";
+export type { FabricRoute, RouteChange, RouteSource } from "../bgp/index.ts";
 export { BgpError } from "../bgp/index.ts";
 export { socketOf, watchPresence } from "../host/index.ts";
 export { Admission, admit, PATHS } from "./admission.ts";
 export { Agent } from "./agent.ts";
-export { TimeoutAnnouncer } from "./announcer-timeout.ts";
 export { Audit } from "./audit.ts";
 export { type BgpSettings, examineBgp, joinBgp } from "./bgp-adapter.ts";
 export { examine } from "./doctor.ts";
 export type { Change } from "./flow-changes.ts";
+export type { FlowEntry } from "./flow-entry.ts";
 export { ROUTES, takeOver } from "./http-api.ts";
 export { recoverIntent } from "./import-intent.ts";
 export { examineLive, LiveBridge } from "./live-bridge.ts";

@@ -1,8 +1,7 @@
 /**
- * Live ports (`slash32 live --control SOCKET`) in place of a bridge: their flows are those that the current
- * intent compiles to, and changes are sent as VMs and routes. A VM is written as a unit, because no flow
- * encodes its name, port and MTU. Label, MACs and uplink are those that the live ports were started with, and
- * must be the agent's.
+ * Live ports (`slash32 live --control SOCKET`) in place of a bridge: their flows follow from their intent,
+ * and changes are sent as VMs and routes, a VM as a unit, because no flow encodes its name, port and MTU.
+ * Label, MACs and uplink must be the agent's.
  */
 
 import { Agent } from "node:http";

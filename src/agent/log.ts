@@ -1,6 +1,5 @@
 /**
- * The agent's log: one JSON object per line on standard error, by pino. A line has no secret and nothing that
- * acts upon a terminal. The only file that imports pino.
+ * The agent's log: one JSON object per line on standard error, by pino, without secrets and escape sequences.
  */
 
 import { writeSync } from "node:fs";
@@ -21,8 +20,8 @@ export function logTo(fd: number, level: Level): Log {
 }
 
 /**
- * Writes log lines and never fails: lines that a full disk or a closed pipe rejects are dropped, and counted
- * in a line of their own as soon as one can be written again.
+ * Writes log lines and never fails: it counts lines that a full disk or a closed pipe rejects, and logs the
+ * number.
  */
 class LogOutput {
   readonly #fd: number;

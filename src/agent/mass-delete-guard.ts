@@ -1,24 +1,23 @@
 /**
- * A guard against a directory that is suddenly empty, not mounted, or another one: when nearly all VMs have
- * lost their files at once and nobody asked for it, they stay until their files are back, or each is
- * destroyed by request. It keeps nothing on disk: over a restart, VMs that are installed and in no file are
- * what it sees.
+ * Protects against a directory that is suddenly empty, unmounted or replaced: if nearly all VMs lose their
+ * files at once without a request, they stay until their files are back or each is destroyed by request. It
+ * has no file: after a restart it compares installed VMs with the directory.
  */
 import type { Listing, VmFile } from "./vm-directory.ts";
 
-/** So many VMs may always go at once. */
+/** Number of VMs that may always be removed at once. */
 const HANDFUL = 3;
-/** More than so many go for one that stays: that is no one's wish. */
+/** More removals than this for each VM that stays are not intended. */
 const GONE_PER_LEFT = 10;
 
 export class MassDeleteGuard {
   readonly #isOff: boolean;
   /** VMs that stay without a file, as it last was; null: their files were never read. */
   readonly #held = new Map<number, VmFile | null>();
-  /** VMs whose end was asked for. */
+  /** VMs whose removal was requested. */
   readonly #released = new Set<number>();
 
-  /** `isOff`: whoever empties the directory means it. */
+  /** `isOff`: nothing is kept. */
   constructor(isOff: boolean) {
     this.#isOff = isOff;
   }
@@ -28,7 +27,7 @@ export class MassDeleteGuard {
     return this.#held.size;
   }
 
-  /** A VM was asked to be destroyed: its file may go, and so may its rows. */
+  /** The removal of a VM was requested. */
   release(id: number): void {
     this.#released.add(id);
     this.#held.delete(id);
@@ -43,9 +42,8 @@ export class MassDeleteGuard {
   }
 
   /**
-   * What the directory holds, with the files of VMs that stay. `before`: what it held the last time;
-   * `owners`: VMs that are installed; `isExempt`: those that need no file. VMs that stay without a known file
-   * count as hidden.
+   * Returns the listing with the files of VMs that stay; those without a known file count as hidden.
+   * `owners`: installed VMs; `isExempt`: whether a VM needs no file.
    */
   keep(
     listing: Listing,

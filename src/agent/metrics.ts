@@ -3,20 +3,7 @@ import { type Counter, type Gauge, type Histogram, MetricSet } from "../host/ind
 import type { ReconcileReport } from "./reconciler.ts";
 
 /** Gauges, read when the metrics are requested. */
-export interface Levels {
-  readonly vms: number;
-  readonly refused: number;
-  readonly announced: number;
-  readonly routes: number;
-  readonly unresolved: number;
-  readonly quarantined: number;
-  readonly doubleOwners: number;
-  readonly isInStep: boolean;
-  readonly isFabricComplete: boolean;
-  readonly isProofFailed: boolean;
-}
-
-const LEVELS: Readonly<Record<keyof Levels, string>> = {
+const LEVELS = {
   vms: "VMs that the agent accepted",
   refused: "VM files that are refused, wholly or in part",
   announced: "Prefixes that are announced",
@@ -27,7 +14,8 @@ const LEVELS: Readonly<Record<keyof Levels, string>> = {
   isInStep: "1 if the last reconciliation left nothing to do and the last conclusive proof gave equal",
   isFabricComplete: "1 if the whole table of routes is known",
   isProofFailed: "1 from a proof that gave different or ambiguous until one gives equal",
-};
+} as const;
+export type Levels = Readonly<Record<keyof typeof LEVELS, number | boolean>>;
 
 const RECONCILE_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
 

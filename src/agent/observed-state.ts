@@ -1,7 +1,7 @@
 /**
- * The observed state: the flows of the bridge, ours by key and by VM, and foreign ones. A flow is ours if its
- * cookie is one that the pipeline uses in that table (`owner << 32 | kind | table`). The agent's own writes
- * are entered as they are made; everything else comes from a resync.
+ * The observed state: foreign flows, and ours by key and by VM. A flow is ours if the pipeline uses its
+ * cookie in its table (`owner << 32 | kind | table`). The agent enters its own writes; a resync brings
+ * everything else.
  */
 
 import type { Path } from "../intent/index.ts";
@@ -9,21 +9,21 @@ import { KINDS_OF, type RowKind } from "../pipeline/index.ts";
 import { formatIpv4 } from "../wire/index.ts";
 import { type FlowEntry, isSameEntry } from "./flow-entry.ts";
 
-/**
- * What the flows of a VM tell about it: addresses as text; `path` null: the kinds of its flows are those of
- * no path.
- */
+/** The VM as its flows show it; `path` null: the kinds of its flows are those of no path. */
 export interface VmSummary {
   readonly path: Path | null;
   readonly addresses: ReadonlySet<string>;
 }
+
+/** The VMs that are installed. */
+export type Present = Pick<ReadonlyMap<number, VmSummary>, "get" | "has">;
 
 const kindsKey = (kinds: Iterable<RowKind>): string => [...kinds].sort().join();
 const PATH_OF: ReadonlyMap<string, Path> = new Map(
   Object.entries(KINDS_OF).map(([path, kinds]) => [kindsKey(kinds), path as Path]),
 );
 
-export class Observed {
+export class Observed implements Present {
   /** Our flows by key. */
   readonly ours = new Map<string, FlowEntry>();
   /** Everybody else's, by key. */
@@ -87,9 +87,14 @@ export class Observed {
     return [...this.keysOf(owner)].map(key => this.ours.get(key)!);
   }
 
-  summaryOf(owner: number): VmSummary {
+  has(owner: number): boolean {
+    return this.#keysOf.has(owner);
+  }
+
+  /** A VM by its id, as its flows show it. */
+  get(owner: number): VmSummary | undefined {
     const known = this.#summaries.get(owner);
-    if (known !== undefined) return known;
+    if (known !== undefined || !this.has(owner)) return known;
     const addresses = new Set<string>();
     const kinds = new Set<RowKind>();
     for (const { kind, address } of this.flowsOf(owner)) {

@@ -1,8 +1,7 @@
 /**
- * The switch as the agent uses it: its flows, and changes to them, here both by ovs-ofctl(8) with OpenFlow
- * 1.3; live-bridge.ts does the same for live ports. This is the edge at which flows become text
- * (ofctl-text.ts). A dump is not a snapshot, but nobody else writes our cookies, and the next resync finds
- * what another party wrote meanwhile.
+ * A switch as the agent uses it: its flows, and changes to them, by ovs-ofctl(8) with OpenFlow 1.3. Flows
+ * become text here, by ofctl-text.ts. A dump is not a snapshot, but only the agent writes its cookies, and
+ * the next resync shows what another party wrote meanwhile.
  */
 
 import { spawn } from "node:child_process";
@@ -33,31 +32,26 @@ export class BridgeError extends UserError {
 /** What the agent needs of a switch. */
 export interface Bridge {
   /**
-   * Fingerprint of the VM settings that no flow encodes (name, port, MTU). If not null, the bridge writes
-   * each VM as a unit: if one of its flows must wait, all of them wait.
+   * Fingerprint of the VM settings that no flow encodes (name, port, MTU), or null. With one, the bridge
+   * writes each VM as a unit: if one of its flows must wait, all wait.
    */
   readonly tagOf: ((vm: Vm) => string) | null;
   /**
-   * All flows, ours and foreign ones, some at a time as they come; entries of `known` that are still the same
-   * are not made again. Throws BridgeError, and Error for a malformed line.
+   * All flows, in pieces; unchanged entries of `known` are not created again. Throws BridgeError, and Error
+   * for a malformed line.
    */
   flows(recognizer: Recognizer, known?: KnownEntries): AsyncIterable<readonly FlowEntry[]>;
-  /**
-   * The same as `ovs-ofctl --no-names dump-flows` prints it, lines without their ends; counters may be left
-   * out.
-   */
+  /** All flows as lines of `ovs-ofctl --no-names dump-flows`; counters may be left out. */
   lines(): AsyncIterable<readonly string[]>;
-  /**
-   * Makes all of these changes or none; `desired` is the state that they lead to. Rejects with BridgeError.
-   */
+  /** Makes all changes or none; `desired` is the resulting state. Rejects with BridgeError. */
   write(changes: readonly Change[], desired: Desired): Promise<void>;
 }
 
 /** A bridge for as long as an agent runs. */
 export interface AttachedBridge extends Bridge {
   /**
-   * Begins; calls back whenever the connection is lost, and whenever it is back: by then the switch may have
-   * other flows. Returns a function that ends it, with all that is under way.
+   * Begins; calls back when the connection is lost, and when it is back: by then the switch may have other
+   * flows. Returns a function that ends everything.
    */
   attach(onChange: (isThere: boolean) => void): () => void;
 }
@@ -70,34 +64,6 @@ const PIECE_BYTES = 65_536;
 export function bridgeAddress(bridge: string, database: string | undefined): string {
   if (database === undefined || bridge.includes("/") || bridge.includes(":")) return bridge;
   return join(dirname(database.replace(/^unix:/, "")), `${bridge}.mgmt`);
-}
-
-/**
- * Runs a program to its end, or until the signal; resolves with its standard output. Rejects with
- * BridgeError.
- */
-export function run(
-  program: string,
-  words: readonly string[],
-  input: string | null,
-  signal?: AbortSignal,
-): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"], ...(signal && { signal }) });
-    const output: Buffer[] = [];
-    let errorText = "";
-    child.stdout.on("data", (chunk: Buffer) => output.push(chunk));
-    child.stderr.on("data", (chunk: Buffer) => {
-      errorText += chunk;
-    });
-    child.once("error", error => reject(startErrorOf(program, error)));
-    child.once("close", code => {
-      if (code === 0) resolve(Buffer.concat(output).toString("latin1"));
-      else reject(errorOf(program, code, errorText));
-    });
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(input ?? "");
-  });
 }
 
 const NO_VERSION =
@@ -124,15 +90,13 @@ const startErrorOf = (program: string, error: NodeJS.ErrnoException): BridgeErro
     false,
   );
 
-/**
- * Runs a program and yields its standard output as it comes. Throws BridgeError if its exit status is not 0.
- */
+/** Runs a program and yields its standard output. Throws BridgeError if its exit status is not 0. */
 async function* follow(
   program: string,
   words: readonly string[],
-  signal: AbortSignal,
+  signal?: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"], signal });
+  const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"], ...(signal && { signal }) });
   let errorText = "";
   child.stderr.on("data", (chunk: Buffer) => {
     errorText += chunk;
@@ -149,6 +113,13 @@ async function* follow(
     // A caller that stops early leaves no process behind.
     child.kill();
   }
+}
+
+/** Runs a program; resolves with its standard output. Rejects with BridgeError. */
+export async function run(program: string, words: readonly string[], signal?: AbortSignal): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of follow(program, words, signal)) pieces.push(piece);
+  return Buffer.concat(pieces).toString("latin1");
 }
 
 /** A bridge of Open vSwitch, given by name or management socket. */
@@ -185,9 +156,8 @@ export class OfctlBridge implements AttachedBridge {
   }
 
   /**
-   * Writes all lines of a bundle or none, also when this process is killed meanwhile: a bundle that fits a
-   * pipe is written in one piece, a larger one is a complete file before ovs-ofctl reads it. Half a bundle
-   * would be a valid bundle.
+   * Writes all lines of a bundle or none, also if this process is killed: a small one in one write to the
+   * pipe, a large one as a complete file. Half a bundle would be a valid bundle.
    */
   async bundle(bundle: string): Promise<void> {
     if (bundle.length > PIECE_BYTES) return this.#bundleFile(bundle);
@@ -200,7 +170,7 @@ export class OfctlBridge implements AttachedBridge {
     try {
       await writeFile(this.#file, bundle, { encoding: "latin1", mode: 0o600 });
       const words = [`--timeout=${TIMEOUT_SECONDS}`, ...this.#writeWords(this.#file)];
-      await run("ovs-ofctl", words, null, this.#ended.signal);
+      await run("ovs-ofctl", words, this.#ended.signal);
     } finally {
       await rm(this.#file, { force: true });
     }

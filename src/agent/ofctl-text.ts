@@ -1,8 +1,4 @@
-/**
- * Flow text of ovs-ofctl(8), read and written: the lines of a dump by OpenFlow 1.3, and the lines of a
- * bundle. The only file of the agent that knows how a flow is spelt; everything else uses entries
- * (flow-entry.ts).
- */
+/** Flow text of ovs-ofctl(8): the lines of a dump, read, and those of a bundle, written. */
 
 import { lowered, ownershipOf, type Recognizer } from "../pipeline/index.ts";
 import type { Change } from "./flow-changes.ts";
@@ -19,10 +15,7 @@ const LINE = new RegExp(HEAD.source + TAIL.source);
 const AGES = /\b(?:idle|hard)_age=\d+, /g;
 const PRIORITY_DEFAULT = 32_768;
 
-/**
- * Reads a line of a dump; null if it has no flow. Throws for a flow that ovs-ofctl 2.17…3.x would not print
- * so.
- */
+/** Reads a line of a dump; null if it has no flow. Throws if ovs-ofctl 2.17…3.x does not print it so. */
 export function readLine(line: string): DumpedFlow | null {
   if (!line.includes("actions=")) return null;
   const found = LINE.exec(line);
@@ -72,24 +65,21 @@ export function lineOf(entry: FlowEntry): string {
 }
 
 /**
- * All of a cookie but bit 31, which no cookie of the pipeline has. Open vSwitch searches for an exact cookie
- * among all flows that have it, and all routes have one: 10,000 deletions among 100,000 flows take half a
- * minute so, and 0.2 s with any other mask.
+ * All of a cookie but bit 31, which the pipeline never sets. Open vSwitch searches for an exact cookie among
+ * all flows that have it, such as all routes: deleting 10,000 of 100,000 takes half a minute, and 0.2 s with
+ * any other mask.
  */
 const COOKIE_MASK = "0xffffffff7fffffff";
 
-/**
- * The line of a bundle. A flow is deleted by its exact match, priority and cookie: a foreign flow with that
- * match stays.
- */
+/** The line of a bundle. Match, priority and cookie of a deletion are exact: foreign flows stay. */
 export function bundleLine(change: Change): string {
   if (change.op === "add") return `add ${lineOf(change.entry)}`;
   return `delete_strict cookie=${change.before.text.cookie}/${COOKIE_MASK},${placeText(change.before)}`;
 }
 
 /**
- * The lines of a bundle, deletions first: a flow of ours that no row explains may have the match of one that
- * is added. A bundle is atomic, so no frame meets the moment between.
+ * The lines of a bundle, deletions first: an unrecognized flow of ours may have the match of an added one. A
+ * bundle is atomic: no frame meets the state between.
  */
 export function bundleOf(changes: readonly Change[]): string {
   const ordered = [

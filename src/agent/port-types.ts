@@ -1,6 +1,6 @@
 /**
- * Which ports of the agent's bridge are tunnels: by the types of its interfaces, asked anew for each proof,
- * as ports come and go. Where the database cannot be asked only the uplink is known to be none.
+ * Which ports of the bridge are tunnels, by the types of its interfaces, read for each proof. If the database
+ * does not answer, only the uplink is known.
  */
 import { type PortTypes, typesIn } from "../openflow/index.ts";
 import type { PortKinds } from "../verify/index.ts";
@@ -25,7 +25,7 @@ async function typesOf(bridge: string, database: string | undefined): Promise<Po
   const where =
     database === undefined ? [] : [`--db=${/^\w+:/.test(database) ? database : `unix:${database}`}`];
   const ask = (...words: string[]): Promise<string> =>
-    run("ovs-vsctl", [`--timeout=${TIMEOUT_SECONDS}`, ...where, ...words], null);
+    run("ovs-vsctl", [`--timeout=${TIMEOUT_SECONDS}`, ...where, ...words]);
   try {
     const [names, list] = [
       new Set((await ask("list-ifaces", bridge)).split("\n")),

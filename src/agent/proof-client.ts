@@ -1,6 +1,4 @@
-/**
- * The main thread's side of the proof thread: one question at a time, the next when the last was answered.
- */
+/** The main thread's side of the proof thread: one request at a time. */
 import { existsSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
@@ -39,7 +37,7 @@ export async function bytesOf(
     }
     await add(some);
   }
-  // Of its own, not of a pool: it is handed over whole.
+  // Not of a pool: the whole buffer is transferred.
   const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const piece of pieces) {
@@ -54,7 +52,6 @@ interface Asked {
   reject(error: Error): void;
 }
 
-/** What proofs compare, and what they know of the switch. */
 export interface ProverOptions {
   /** Parts of an outcome that are not compared: none. */
   readonly ignored?: ReadonlySet<Ignored>;
@@ -74,10 +71,7 @@ export class Prover {
     this.#options = options;
   }
 
-  /**
-   * Proves that table `b` does what table `a` does; both are the thread's afterwards. Rejects when the thread
-   * ends.
-   */
+  /** Proves that table `b` does what table `a` does. Takes both; rejects when the thread ends. */
   ask(a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>, maxSeconds: number): Promise<Verdict> {
     const { ignored = new Set<Ignored>(), portKinds = async () => NO_PORT_KINDS } = this.#options;
     const answer = this.#last.then(async () =>
@@ -87,7 +81,7 @@ export class Prover {
     return answer;
   }
 
-  /** Ends the thread; what is asked is given up. */
+  /** Ends the thread and cancels its request. */
   async close(): Promise<void> {
     this.#isClosed = true;
     const worker = this.#worker;
@@ -126,8 +120,8 @@ export class Prover {
 }
 
 /**
- * Judges plans: our rows with everybody else's beside them must do what ours do alone. Flows with an ignored
- * cookie are left out. What cannot be told within `maxSeconds` is refused too.
+ * Checks plans: the planned flows must do the same beside the foreign ones as alone. Flows with an ignored
+ * cookie are left out. An undecided check is a refusal.
  */
 export function planCheck(prover: Prover, ignoredCookies: readonly bigint[], maxSeconds: number): PlanCheck {
   const ignored = ignoredCookies.map(cookie => `cookie=0x${cookie.toString(16)},`);

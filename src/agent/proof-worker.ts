@@ -1,6 +1,6 @@
 /**
- * The thread in which plans and tables are proved, so that a proof of seconds holds up no change. Takes two
- * tables as flow text, answers with the verdict and the first thing that shows a difference, in one line.
+ * The thread that proves plans and tables, so that a long proof delays no change. It compares two tables as
+ * flow text, and returns the verdict and the first difference in one line.
  */
 import { parentPort } from "node:worker_threads";
 import { FlowColumns } from "../openflow/index.ts";

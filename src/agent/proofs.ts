@@ -1,9 +1,7 @@
 /**
- * When the installed table is proved, and what the last proof means. A proof runs after a quiet moment, in a
- * thread of its own, against the rows that should be installed now: those that wait on purpose (for a
- * withdrawal, for the rest of the table of routes) count among them. A proof that found a difference or an
- * ambiguity counts until a later one holds; a proof that could not tell, or that is still to come, neither
- * causes nor ends that state.
+ * When the installed table is proved, and what the last verdict means. After a quiet moment, the dump is
+ * compared with the flows that should be installed now, including those that wait on purpose. A `different`
+ * or `ambiguous` counts until a later `equal`; an undecided or pending proof changes nothing.
  */
 
 import type { Log } from "./log.ts";
@@ -19,7 +17,7 @@ export interface ProofOptions {
   readonly log: Log;
   /** Called with each verdict. */
   readonly onVerdict: (verdict: string) => void;
-  /** Whether a round is running: what it writes is not in the dump of a proof, or only half. */
+  /** Whether a reconciliation is running: a dump may have half of what it writes. */
   readonly isRunning: () => boolean;
   /** Cookies of flows that are left out of proofs. */
   readonly ignoredCookies?: readonly bigint[];
@@ -85,10 +83,7 @@ export class Proofs {
     };
   }
 
-  /**
-   * Why the table is not as it should be, in one line; null: no proof has failed since the last one that
-   * held.
-   */
+  /** Why the table is wrong, in one line; null: no proof has failed since the last one that held. */
   get problem(): string | null {
     if (this.#failure === null) return null;
     const { verdict, witness, at } = this.#failure;
@@ -96,14 +91,13 @@ export class Proofs {
     return `${FAILURES[verdict]} (proof of ${at})${shown}`;
   }
 
-  /** Takes note of a round, and plans a proof if the table may be another than was proved. */
+  /** Plans a proof if a reconciliation has found or made a table that is not proved yet. */
   noteReport({ added, changed, removed, drifted, haveOthersWritten, isFull }: ReconcileReport): void {
     const writes = added + changed + removed;
     const isOther = writes > 0 || drifted.length > 0 || haveOthersWritten;
     this.#writes += writes;
     this.#isOwed ||= isOther;
-    // A proof that is still to come (at the start), or could not be made (the switch was away), follows the
-    // next look.
+    // A proof that is pending since the start, or failed because the switch was away, follows a resync.
     if (isOther || (isFull && this.#isOwed)) this.#plan();
   }
 

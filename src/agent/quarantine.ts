@@ -1,9 +1,8 @@
 /**
- * Addresses that were a VM's and may not be another's yet: routers and neighbours somewhere may still know
- * where they were. Kept in a file, which is written before the address is withdrawn, so that a restart does
- * not shorten the time; when it cannot be written, the address is withdrawn all the same, and that is said.
- * The time is the wall clock's: where that is set back, nobody waits for longer than the whole time once
- * more.
+ * Addresses that a VM had and another may not have yet, because routers and neighbors may remember the old
+ * place. The file is written before the withdrawal, so that a restart does not shorten the time; if it cannot
+ * be written, the address is withdrawn all the same. If the clock is set back, the time is at most its whole
+ * length.
  */
 import { readFileSync } from "node:fs";
 import { StateError, writeWhole } from "../host/index.ts";
@@ -61,10 +60,7 @@ export class Quarantine {
     return this.#problem;
   }
 
-  /**
-   * Puts addresses into quarantine; those that are there already keep their time. On disk when it returns, or
-   * there is a `problem`.
-   */
+  /** Adds addresses; those there already keep their time. On disk when it returns, or see `problem`. */
   add(addresses: Iterable<readonly [address: string, owner: number]>, nowMs: number): readonly string[] {
     if (this.#periodMs === 0) return [];
     const added: string[] = [];
@@ -104,10 +100,7 @@ export class Quarantine {
     if (back.length > 0) this.#save();
   }
 
-  /**
-   * Forgets what is over, and tries again what could not be written; gives the moment when the next one is
-   * over, or null.
-   */
+  /** Removes what is over, and retries to write; returns when the next one is over, or null. */
   expire(nowMs: number): number | null {
     let next: number | null = null;
     let isChanged = this.#problem !== null;

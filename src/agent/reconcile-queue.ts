@@ -1,7 +1,7 @@
 /**
- * The queue of reconciliations: one at a time. Requests that come before the next one begins are answered by
- * it together; it has the widest of their scopes, and begins when the most urgent of them is due. A resync
- * runs beside reconciliations, and the one after it takes the result in.
+ * The queue of reconciliations: one at a time. Requests that wait for the next one share it; it has the
+ * widest of their scopes and begins when the first is due. A resync runs beside it, and the one after takes
+ * it in.
  */
 
 import type { ReconcileReport, Scope } from "./reconciler.ts";
@@ -19,10 +19,7 @@ export interface QueueWork {
 const WIDTH: Readonly<Record<Scope, number>> = { routes: 0, vms: 1, all: 2 };
 const STOPPING = "the agent is stopping";
 
-/**
- * Calls back within so many milliseconds, at once without waiting for the clock. Returns a function that
- * cancels it.
- */
+/** Calls back within a time, or at once without a timer. Returns a function that cancels it. */
 function soon(callback: () => void, withinMs: number): () => void {
   if (withinMs > 0) {
     const timer = setTimeout(callback, withinMs);
@@ -60,8 +57,8 @@ export class ReconcileQueue {
   }
 
   /**
-   * Runs a reconciliation that begins after this call and within `withinMs`; resolves with its report. One of
-   * everything begins with a resync, unless the state of the switch is unknown: then all wait for it.
+   * Runs a reconciliation that begins after this call and within `withinMs`; resolves with its report. With
+   * scope `all` a resync comes first, unless the state of the switch is unknown.
    */
   request(scope: Scope, withinMs = 0): Promise<ReconcileReport> {
     if (this.#isStopped) return Promise.reject(new Error(STOPPING));

@@ -1,11 +1,10 @@
 /**
- * Reconciles: observes, compares the desired with the observed state, and acts, one reconciliation after the
- * other. Flows come before announcements, withdrawals before the removal of flows, and what is right is not
- * written. Level-triggered: an event only starts a comparison, so an agent that is killed anywhere completes
- * the remaining changes at its next start.
+ * The steps of a reconciliation: observe, compare desired with observed, withdraw, write, announce. Flows
+ * come before announcements, withdrawals before the removal of flows, and correct flows are not written.
+ * Level-triggered: an agent that is killed anywhere completes the changes at its next start.
  */
 
-import type { Announcer, FabricRoute } from "../bgp/index.ts";
+import type { BgpAnnouncer, FabricRoute } from "../bgp/index.ts";
 import { type Intent, LIMITS } from "../intent/index.ts";
 import { Recognizer } from "../pipeline/index.ts";
 import { formatIpv4 } from "../wire/index.ts";
@@ -13,25 +12,24 @@ import { Announcements, type DoubleOwner } from "./announcements.ts";
 import type { Audit } from "./audit.ts";
 import { Desired } from "./desired-state.ts";
 import { DesiredVms } from "./desired-vms.ts";
-import { diff } from "./flow-changes.ts";
+import { type Change, diff, type Keys } from "./flow-changes.ts";
 import type { FlowEntry } from "./flow-entry.ts";
 import { FlowWriter, type PlanCheck } from "./flow-writer.ts";
 import type { Log } from "./log.ts";
 import type { Observed } from "./observed-state.ts";
-import { type Observation, Observer } from "./observer.ts";
+import { type Observation, Observer, type Resync } from "./observer.ts";
 import type { Bridge } from "./ofctl-bridge.ts";
 import type { Quarantine } from "./quarantine.ts";
-import type { Resync } from "./resync.ts";
 import { addressOf, hostPrefix, type NextHopResolver, Rib } from "./rib.ts";
 import type { VmDirectory } from "./vm-directory.ts";
-import { type Gate, Waits } from "./waits.ts";
+import { type Reason, Waits } from "./waits.ts";
 
 export interface ReconcilerOptions {
   readonly base: Intent;
   readonly bridge: Bridge;
   readonly directory: VmDirectory;
   /** Null: nothing is announced. */
-  readonly announcer: Announcer | null;
+  readonly announcer: BgpAnnouncer | null;
   /** This hypervisor's address as a next hop; null: nothing is announced. */
   readonly ownNextHop: string | null;
   /** Whether announcements carry the intent's label (labelled unicast), or none (plain unicast). */
@@ -49,55 +47,32 @@ export interface ReconcilerOptions {
   /** Turns the mass-deletion guard off. */
   readonly mayBeEmpty?: boolean;
   readonly clock?: () => number;
-  /**
-   * How long flows that deliver to a VM that stays are kept after its address was withdrawn, in milliseconds:
-   * 1000.
-   */
+  /** How long flows to a VM that stays are kept after a withdrawal of its address: 1000 ms. */
   readonly lingerMs?: number;
 }
 
 /** What a reconciliation compares: everything, the VM files and changed routes, or changed routes only. */
 export type Scope = "all" | "vms" | "routes";
 
-/** What a reconciliation did. */
-export interface ReconcileReport {
-  readonly isFull: boolean;
-  readonly added: number;
-  readonly changed: number;
-  readonly removed: number;
-  readonly announced: number;
-  readonly withdrawn: number;
-  readonly milliseconds: number;
+/** What a reconciliation did, filled while it runs. */
+class Tally {
+  added = 0;
+  changed = 0;
+  removed = 0;
+  announced = 0;
+  withdrawn = 0;
   /** What could not be done; empty: all is in sync. */
-  readonly problems: readonly string[];
+  readonly problems: string[] = [];
   /** Keys of flows that others had changed since the last resync. */
-  readonly drifted: readonly string[];
+  readonly drifted: string[] = [];
   /** Whether foreign flows differ from those of the resync before, or there are any at first. */
-  readonly haveOthersWritten: boolean;
+  haveOthersWritten = false;
 }
 
-/** A report while its reconciliation runs. */
-interface Tally {
-  added: number;
-  changed: number;
-  removed: number;
-  announced: number;
-  withdrawn: number;
-  problems: string[];
-  drifted: string[];
-  haveOthersWritten: boolean;
+export interface ReconcileReport extends Readonly<Tally> {
+  readonly isFull: boolean;
+  readonly milliseconds: number;
 }
-
-const newTally = (): Tally => ({
-  added: 0,
-  changed: 0,
-  removed: 0,
-  announced: 0,
-  withdrawn: 0,
-  problems: [],
-  drifted: [],
-  haveOthersWritten: false,
-});
 
 export class Reconciler {
   readonly rib: Rib;
@@ -108,10 +83,7 @@ export class Reconciler {
   readonly #observer: Observer;
   readonly #writer: FlowWriter;
   readonly #waits = new Waits();
-  /**
-   * Whether the desired state has the whole table of routes: one that completes meanwhile is the next
-   * reconciliation's.
-   */
+  /** Whether the desired state has the whole table of routes, as of the last reconciliation. */
   #isTableComplete = false;
 
   constructor(options: ReconcilerOptions) {
@@ -147,8 +119,8 @@ export class Reconciler {
   }
 
   /**
-   * The flows that should be installed at this moment, one per line, without its end: the desired ones, but
-   * for those that wait on purpose, which are as they were.
+   * The flows that should be installed now, a line each, without its end: the desired ones, and in place of
+   * those that wait on purpose the old ones.
    */
   *expectedLines(): Generator<string> {
     yield* this.#waits.expectedLines(this.desired.flows);
@@ -167,9 +139,7 @@ export class Reconciler {
     return this.#announcements.isOn && this.#announcements.known === null;
   }
 
-  /**
-   * When flows that linger after a withdrawal may be removed, in ms since the Unix epoch; null: none waits.
-   */
+  /** When flows that linger after a withdrawal may be removed, in ms since 1970; null: none waits. */
   get lingersUntil(): number | null {
     const until = this.#announcements.lingersUntil;
     if (until === null) return null;
@@ -180,10 +150,7 @@ export class Reconciler {
     return null;
   }
 
-  /**
-   * What is known of the switch may be outdated: the next reconciliation reads it, and counts no difference
-   * as drift.
-   */
+  /** The switch may have changed: the next reconciliation reads it, and counts no difference as drift. */
   forgetSwitch(): void {
     this.#observer.forget();
   }
@@ -205,37 +172,40 @@ export class Reconciler {
 
   /** Reads everything beside reconciliations, if the state of the switch is known. One at a time. */
   async resync(): Promise<void> {
+    if (this.needsResync) return;
     const { announcer, directory } = this.#options;
-    if (!this.needsResync) await this.#observer.resync(announcer, directory);
+    // After a list that fails the announcements are unknown, and the next reconciliation reads them.
+    const listed = announcer?.list().catch(() => undefined);
+    await this.#observer.resync(async () => {
+      await listed;
+      await directory.scan();
+      await directory.readAhead();
+    });
   }
 
-  /**
-   * One reconciliation. Never throws for what the switch, the daemon or a file does: that is a problem in the
-   * report.
-   */
+  /** One reconciliation. Never throws: what switch, daemon or files do is a problem in the report. */
   async reconcile(scope: Scope): Promise<ReconcileReport> {
     const startedAt = performance.now();
-    const tally = newTally();
+    const tally = new Tally();
     const resync = this.#observer.takeResync();
     const suspects = resync === null ? null : this.#takeIn(resync, tally);
     const isFull = scope === "all" || this.needsResync || resync !== null;
     if (isFull && suspects === null) await this.#observe(tally);
-    else if (this.needsList) await this.#list(tally);
+    else if (this.needsList) await this.#readAnnouncements(tally);
     const keys = this.observed === null ? null : this.#decide(isFull ? "all" : scope, suspects, tally);
     if (keys !== null) {
       const mayDelete = await this.#withdraw(tally);
-      await this.#write(keys === "all" ? null : keys, isFull, mayDelete, tally);
+      await this.#write(keys, isFull, mayDelete, tally);
       await this.#announce(tally);
     }
     const { quarantine, audit } = this.#options;
-    for (const problem of [quarantine.problem, audit.retry(), this.rib.problem])
-      if (problem !== null) tally.problems.push(problem);
+    report(tally, quarantine.problem, audit.retry(), this.rib.problem);
     return { isFull, ...tally, milliseconds: performance.now() - startedAt };
   }
 
   /** Reads everything anew, within a reconciliation. */
   async #observe(tally: Tally): Promise<void> {
-    const reading = Promise.all([this.#list(tally), this.#options.directory.readAhead()]);
+    const reading = Promise.all([this.#readAnnouncements(tally), this.#options.directory.readAhead()]);
     try {
       this.#note(await this.#observer.observe(), tally);
     } catch (error) {
@@ -245,36 +215,29 @@ export class Reconciler {
   }
 
   /** Reads the announcements from the daemon. */
-  async #list(tally: Tally): Promise<void> {
-    const problem = await this.#announcements.list();
-    if (problem !== null) tally.problems.push(problem);
+  async #readAnnouncements(tally: Tally): Promise<void> {
+    report(tally, await this.#announcements.read());
   }
 
   #note({ drifted, haveOthersWritten, isNew }: Observation, tally: Tally): void {
     if (isNew) this.#waits.forgetDrift();
     tally.haveOthersWritten = haveOthersWritten;
-    tally.drifted.push(...drifted.keys());
-    if (this.#options.drift === "report") for (const key of drifted.keys()) this.#waits.tolerate(key);
+    for (const key of drifted.keys()) {
+      tally.drifted.push(key);
+      if (this.#options.drift === "report") this.#waits.tolerate(key);
+    }
   }
 
   /** Takes in a concurrent resync; gives the keys to compare, or null if the switch has to be read again. */
   #takeIn(resync: Resync, tally: Tally): Set<string> | null {
-    if (resync.announcerError !== null) this.#announcements.forget();
     if (this.needsResync) return null;
     const observation = this.#observer.settle(resync);
     this.#note(observation, tally);
-    if (resync.announced !== null) this.#announcements.takeIn(resync.announced, resync.written);
     return new Set([...observation.drifted.keys(), ...resync.suspects]);
   }
 
-  /**
-   * Brings the desired state up to date; gives the keys of flows to compare. Null: nothing can be decided.
-   */
-  #decide(
-    scope: Scope,
-    suspects: ReadonlySet<string> | null,
-    tally: Tally,
-  ): ReadonlySet<string> | "all" | null {
+  /** Updates the desired state; returns the keys of flows to compare, or null if it cannot decide. */
+  #decide(scope: Scope, suspects: ReadonlySet<string> | null, tally: Tally): Keys | null {
     const { resolver } = this.#options;
     // A resync that found no difference requires no new decision about 10,000 VMs.
     const isWhole =
@@ -316,12 +279,7 @@ export class Reconciler {
       .stale(this.desired.announcements)
       .filter(prefix => released === null || released.has(prefix));
     if (stale.length === 0) return true;
-    const problem = await this.#announcements.withdraw(stale);
-    if (problem !== null) {
-      tally.problems.push(problem);
-      return false;
-    }
-    this.#observer.noteWritten(stale);
+    if (report(tally, await this.#announcements.withdraw(stale))) return false;
     const { quarantine, clock = Date.now } = this.#options;
     quarantine.restart(stale.map(addressOf), clock());
     tally.withdrawn = stale.length;
@@ -329,38 +287,37 @@ export class Reconciler {
   }
 
   /**
-   * Whether a flow delivers to a VM that stays, at an address that was withdrawn a moment ago: a step back to
-   * the layer-2 path. Packets that others send until they have the withdrawal must not be lost; a VM that is
-   * gone would not get them.
+   * Whether a flow delivers to a VM that stays, at an address that was just withdrawn: a step back to layer
+   * 2. Packets that others send until they receive the withdrawal must not be lost.
    */
   #lingers({ kind, owner, address }: FlowEntry): boolean {
     if (kind !== "L3-in" || address === null || !this.desired.vms.has(owner)) return false;
     return this.#announcements.lingers(formatIpv4(address));
   }
 
-  #gate(mayDelete: boolean): Gate {
-    const { desired, vms } = this;
-    return {
-      isTableComplete: this.#isTableComplete,
-      mayDelete,
-      isVmUnit: this.#options.bridge.tagOf !== null,
-      isObstructed: key => this.observed!.foreign.has(key),
-      isUnresolved: key => desired.unresolved.has(key),
-      isHidden: id => vms.isHidden(id),
-      lingers: entry => this.#lingers(entry),
-    };
+  /** Why a change must wait; null: it may be written now. `mayDelete`: all withdrawals were made. */
+  #reasonFor(change: Change, mayDelete: boolean): Reason | null {
+    const { key } = change;
+    if (change.op === "add") return this.observed!.foreign.has(key) ? "foreign" : null;
+    const { kind, owner } = change.before;
+    if (kind === "route") {
+      if (!this.#isTableComplete) return "table";
+      return this.desired.unresolved.has(key) ? "order" : null;
+    }
+    const mustWait =
+      (owner !== 0 && this.vms.isHidden(owner)) ||
+      (kind === "L3-in" && !mayDelete) ||
+      this.#lingers(change.before);
+    return mustWait ? "order" : null;
   }
 
-  /** Writes the difference at these keys; null: at all. */
-  async #write(
-    keys: ReadonlySet<string> | null,
-    isFull: boolean,
-    mayDelete: boolean,
-    tally: Tally,
-  ): Promise<void> {
+  /** Writes the difference at these keys. */
+  async #write(keys: Keys, isFull: boolean, mayDelete: boolean, tally: Tally): Promise<void> {
     const observed = this.observed!;
-    const changes = diff(this.desired.flows, observed.ours, keys ?? allKeys(this.desired, observed));
-    const free = this.#waits.admit(keys, changes, this.#gate(mayDelete));
+    const changes = diff(this.desired.flows, observed.ours, keys);
+    const isVmUnit = this.#options.bridge.tagOf !== null;
+    const reasonFor = (change: Change): Reason | null => this.#reasonFor(change, mayDelete);
+    const free = this.#waits.admit(keys, changes, isVmUnit, reasonFor);
     if (!this.#observer.isKnown && free.length > 0) {
       this.#waits.fail(free);
       return;
@@ -387,20 +344,15 @@ export class Reconciler {
     const isInstalled = (vm: number): boolean => this.#observer.isReachable && this.#isInstalled(vm);
     const missing = this.#announcements.missing(this.desired.announcements, isInstalled);
     if (missing.length === 0) return;
-    const problem = await this.#announcements.announce(missing);
-    if (problem !== null) {
-      tally.problems.push(problem);
-      return;
-    }
-    this.#observer.noteWritten(missing.map(({ prefix }) => prefix));
-    tally.announced = missing.length;
+    if (!report(tally, await this.#announcements.announce(missing))) tally.announced = missing.length;
   }
 }
 
-/** Keys that have a desired or an observed flow. */
-function* allKeys(desired: Desired, observed: Observed): Generator<string> {
-  yield* desired.flows.keys();
-  for (const key of observed.ours.keys()) if (!desired.flows.has(key)) yield key;
+/** Adds problems, those that are not null; returns whether there is one. */
+function report(tally: Tally, ...problems: readonly (string | null)[]): boolean {
+  const present = problems.filter(problem => problem !== null);
+  tally.problems.push(...present);
+  return present.length > 0;
 }
 
 /** The keys to compare when these changed: with those of their VMs, and those that waited. */

@@ -1,8 +1,7 @@
 /**
- * The routes that the fabric tells, as the agent keeps them: the best path of each prefix, what it resolves
- * to, and which prefixes have changed since somebody asked. Over a loss it stays as it is: what did not come
- * back is said to be gone by the source, when its table is whole again. RFC 8277 (labels; 3 is the implicit
- * null and is not pushed).
+ * The received routes: the best path of each prefix, its next hop resolved, and the prefixes that changed. A
+ * loss of the source changes nothing; the source reports what is gone when its table is complete again. RFC
+ * 8277: label 3 is the implicit null, which is not pushed.
  */
 
 import type { FabricRoute, RouteChange } from "../bgp/index.ts";
@@ -54,13 +53,11 @@ export class Rib {
   /** Routes for which there is no room, in the order in which they came: they are taken when there is. */
   readonly #waiting = new Map<string, FabricRoute>();
   readonly #most: number;
-  /** False until the whole table was told, at first and after a loss. */
+  /** False until the table is complete, at first and after a loss. */
   isComplete = false;
 
   /**
-   * `ownNextHop` is this hypervisor's: routes to it are its own announcements, which are no routes here.
-   * `most`: how many
-   * routes there is room for, an intent's beside them left out.
+   * Routes to `ownNextHop` are this hypervisor's own announcements and ignored. `most`: the limit of routes.
    */
   constructor(ownNextHop: string | null, most = LIMITS.routes) {
     this.#ownNextHop = ownNextHop;

@@ -1,17 +1,15 @@
 /**
- * An agent from its settings: the one place that knows all of its parts. Who speaks to the fabric is given
- * from outside, and without it the agent keeps the switch in step with files and intent, and announces
- * nothing.
+ * Creates an agent and its parts from settings. Without peers it reconciles the switch with files and intent,
+ * and announces nothing.
  */
 
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Announcer, RouteSource } from "../bgp/index.ts";
+import type { BgpAnnouncer, RouteSource } from "../bgp/index.ts";
 import { StateError, type UnixServer } from "../host/index.ts";
 import type { Intent } from "../intent/index.ts";
 import { type Ignored, NO_PORT_KINDS } from "../verify/index.ts";
 import { Agent } from "./agent.ts";
-import { TimeoutAnnouncer } from "./announcer-timeout.ts";
 import { Audit } from "./audit.ts";
 import { startServer, takeOver } from "./http-api.ts";
 import { LiveBridge } from "./live-bridge.ts";
@@ -26,7 +24,7 @@ import { VmDirectory } from "./vm-directory.ts";
 
 /** The fabric's side. */
 export interface Peers {
-  readonly announcer: Announcer;
+  readonly announcer: BgpAnnouncer;
   readonly routes: RouteSource;
   readonly resolver: NextHopResolver;
   /** Calls back when `resolver` would give another answer than before. */
@@ -49,7 +47,7 @@ export interface AgentSettings {
   readonly vms: string;
   /** Where quarantine and audit are kept. */
   readonly state: string;
-  /** Whether these two are made when they are missing; else that is an error: their names may be mistyped. */
+  /** Creates these two if they are missing; otherwise that is an error: their names may be mistyped. */
   readonly mayCreateFolders?: boolean;
   /** The unix socket that answers. */
   readonly socket: string;
@@ -59,7 +57,7 @@ export interface AgentSettings {
   readonly drift: "repair" | "report";
   /** Whether VMs may lose their files all at once. */
   readonly mayBeEmpty?: boolean;
-  /** Write plans that are not as they should be, too. */
+  /** Writes plans that their check refuses, too. */
   readonly isForced: boolean;
   readonly isProved: boolean;
   readonly ignoredCookies: readonly bigint[];
@@ -67,10 +65,7 @@ export interface AgentSettings {
   readonly ignored?: ReadonlySet<Ignored>;
   readonly isTakingOver: boolean;
   readonly log: Log;
-  /**
-   * Called when the agent answers, before its first round: from here on it can be ended, and its audit file
-   * renewed.
-   */
+  /** Called when the agent answers, before its first reconciliation: from now on it can be stopped. */
   readonly onBegun?: (running: Running) => void;
   /** Tests only: moments of the proof. */
   readonly quietMs?: number;
@@ -78,7 +73,7 @@ export interface AgentSettings {
 
 export interface Running {
   readonly agent: Agent;
-  /** Resolves when another agent asked for the hand-over. */
+  /** Resolves when another agent has requested the handover. */
   readonly handover: Promise<void>;
   /** Opens the audit file anew. */
   reopen(): void;
@@ -88,25 +83,24 @@ export interface Running {
 
 const PLAN_SECONDS = 20;
 const STOP_MS = 5000;
-
-/** How often it is seen to that the socket is there. */
+/** How often the socket is checked. */
 const KEEP_MS = 2000;
 
 /**
- * Starts an agent. Throws SocketError when its socket is another's, StateError when its folders cannot be had
- * or are damaged; what the switch lacks is retried, not thrown.
+ * Starts an agent. Throws SocketError if another process has its socket, StateError if its folders are
+ * missing or damaged. Failures of the switch are retried, not thrown.
  */
 export async function startAgent(settings: AgentSettings): Promise<Running> {
   try {
     return await start(settings);
   } catch (error) {
-    // Else the connections to those would keep the process.
+    // Open connections would keep the process alive.
     settings.peers?.close();
     throw error;
   }
 }
 
-/** Sees to it that a folder is there. Throws StateError. */
+/** Checks a folder, and creates it if permitted. Throws StateError. */
 function checkFolder(option: string, path: string, mayCreate: boolean): void {
   try {
     if (mayCreate) mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -129,16 +123,18 @@ async function start(settings: AgentSettings): Promise<Running> {
   checkFolder("--state", settings.state, mayCreate);
   if (settings.isTakingOver && (await takeOver(settings.socket)))
     log("info", "the previous agent has handed over");
-  const { agent, announcer, audit, bridge } = partsOf(settings);
+  const { agent, audit, bridge } = partsOf(settings);
   let onHandover: () => void = () => undefined;
   const handover = new Promise<void>(resolve => {
     onHandover = resolve;
   });
-  // The socket first: whoever holds it is the one agent of this bridge.
+  // The socket first: its owner is the only agent of this bridge.
   const server = await startServer(agent, settings.socket, onHandover);
-  // Before anything is resolved: a MAC that is found later has a round of its own.
-  peers?.onResolved(() => agent.nudge());
-  if (announcer !== null) announcer.onBack = () => agent.nudge();
+  // Before anything is resolved: a MAC that is found later starts a reconciliation.
+  if (peers !== null) {
+    peers.onResolved(() => agent.nudge());
+    peers.announcer.onBack = () => agent.nudge();
+  }
   const detach = bridge.attach(isThere => {
     log("warn", isThere ? "the switch is back" : "lost the switch");
     agent.switchChanged();
@@ -149,8 +145,7 @@ async function start(settings: AgentSettings): Promise<Running> {
     handover,
     reopen: () => audit.reopen(),
     async stop() {
-      // A switch that hangs is not waited for: a bundle is taken whole or not at all, and whoever comes next
-      // looks.
+      // Do not wait for a hanging switch: a bundle is atomic, and the next agent reads the table.
       const late = setTimeout(detach, STOP_MS);
       await agent.stop();
       clearTimeout(late);
@@ -166,7 +161,7 @@ async function start(settings: AgentSettings): Promise<Running> {
   return running;
 }
 
-/** A socket that was removed is made anew; where it is another agent's by now, that one has taken over. */
+/** Creates a removed socket again; if another agent has created it, that one has taken over. */
 function keepSocket(server: UnixServer, log: Log, onTaken: () => void): NodeJS.Timeout {
   let said = "";
   const keep = async (): Promise<void> => {
@@ -186,7 +181,7 @@ function keepSocket(server: UnixServer, log: Log, onTaken: () => void): NodeJS.T
   return setInterval(() => void keep(), KEEP_MS).unref();
 }
 
-/** Live ports are no tunnels; those of a bridge are what the switch says. */
+/** Live ports are not tunnels; the switch reports the kinds of a bridge's ports. */
 function proverOptions({ base, live, database, ignored = new Set() }: AgentSettings): ProverOptions {
   const portKinds =
     live === undefined
@@ -197,7 +192,6 @@ function proverOptions({ base, live, database, ignored = new Set() }: AgentSetti
 
 function partsOf(settings: AgentSettings): {
   readonly agent: Agent;
-  readonly announcer: TimeoutAnnouncer | null;
   readonly audit: Audit;
   readonly bridge: AttachedBridge;
 } {
@@ -210,13 +204,12 @@ function partsOf(settings: AgentSettings): {
       : new LiveBridge(settings.live, base);
   const quarantine = new Quarantine(join(state, "quarantine.json"), settings.quarantineSeconds * 1000);
   const prover = settings.isProved ? new Prover(proverOptions(settings)) : null;
-  const announcer = peers === null ? null : new TimeoutAnnouncer(peers.announcer);
   const isChecked = prover !== null && !settings.isForced;
   const reconciler = new Reconciler({
     base,
     bridge,
     directory,
-    announcer,
+    announcer: peers?.announcer ?? null,
     ownNextHop: peers?.ownNextHop ?? null,
     isLabelled: peers?.isLabelled ?? true,
     hasRoutes: peers !== null,
@@ -238,7 +231,7 @@ function partsOf(settings: AgentSettings): {
     log,
     ignoredCookies,
     everySeconds: settings.everySeconds,
-    ...(settings.quietMs === undefined ? {} : { quietMs: settings.quietMs, proofGapMs: settings.quietMs }),
+    ...(settings.quietMs === undefined ? {} : { quietMs: settings.quietMs, gapMs: settings.quietMs }),
   });
-  return { agent, announcer, audit, bridge };
+  return { agent, audit, bridge };
 }

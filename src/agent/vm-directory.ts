@@ -1,8 +1,7 @@
 /**
- * The watched directory: one YAML file per VM, the single source of truth for the desired VMs. Files are
- * renamed into place; the HTTP API writes files here, too. An unreadable file never removes a VM. Links are
- * followed within the directory only, because a user with write access here may lack read access to the
- * target. open(2), symlink(7), inode(7).
+ * The watched directory, one YAML file per VM: the source of truth for the desired VMs. The HTTP API writes
+ * files here, too. An unreadable file never removes a VM. Links are followed within the directory only,
+ * because a user with write access may lack read access to the target. open(2), symlink(7), inode(7).
  */
 import {
   type BigIntStats,
@@ -16,6 +15,7 @@ import {
   readFileSync,
   readlinkSync,
   realpathSync,
+  type Stats,
   statSync,
   watch,
 } from "node:fs";
@@ -56,8 +56,8 @@ interface Read {
 }
 
 /**
- * Two writes within one tick of the file system's clock have the same time, and possibly the same size. A
- * file that was changed this recently is therefore read twice; some file systems' clocks tick in seconds.
+ * Two writes within one tick of the file system's clock, which may be a second, have the same time, and
+ * possibly the same size. A file that was changed this recently is read twice.
  */
 const COARSE_MS = 2000;
 
@@ -94,8 +94,8 @@ export class VmDirectory {
   }
 
   /**
-   * Reads the changed files: those with an event if the directory is watched, otherwise those with another
-   * fingerprint. Throws if the directory itself cannot be read. An unreadable file keeps its last valid VM.
+   * Reads the changed files: those with an event if the directory is watched, else those with another
+   * fingerprint. Throws if the directory cannot be read. An unreadable file keeps its last valid VM.
    */
   read(): Listing {
     if (this.#isStale || this.#watcher === null) this.#suspectAll();
@@ -112,9 +112,7 @@ export class VmDirectory {
     return { vms, unreadable, hiddenCount };
   }
 
-  /**
-   * Reads some files at a time, so that `read` has little left to do. `read` reports the errors.
-   */
+  /** Reads files, some at a time, so that `read` has little left to do and reports the errors. */
   async readAhead(): Promise<void> {
     try {
       if (this.#isStale || this.#watcher === null) this.#suspectAll();
@@ -128,9 +126,7 @@ export class VmDirectory {
     }
   }
 
-  /**
-   * Finds files with another fingerprint, some at a time; `read` reads them, and reports the errors.
-   */
+  /** Finds files with another fingerprint, some at a time, for `read`. */
   async scan(): Promise<void> {
     try {
       const names = this.#names();
@@ -166,10 +162,7 @@ export class VmDirectory {
     return null;
   }
 
-  /**
-   * Calls back when a file may have changed: at once by inotify, and every two seconds for changes without an
-   * event.
-   */
+  /** Calls back when a file may have changed: by inotify, and every two seconds without an event. */
   watch(onChange: () => void): void {
     let last = this.#fingerprint();
     this.#follow(onChange);
@@ -274,9 +267,7 @@ export class VmDirectory {
     }
   }
 
-  /**
-   * Reads a regular file of this directory. Throws for anything else, without opening it.
-   */
+  /** Reads a regular file of this directory. Throws for anything else, without opening it. */
   #textOf(path: string): { text: string; modifiedMs: number } {
     const isLink = lstatSync(path).isSymbolicLink();
     const folder = isLink ? realpathSync(this.path) : "";
@@ -319,15 +310,8 @@ function parsed(
   return { file: vm === null ? (before?.file ?? null) : { file: path, modifiedMs, vm }, problem };
 }
 
-interface Kind {
-  isFile(): boolean;
-  isDirectory(): boolean;
-  isFIFO(): boolean;
-  isSocket(): boolean;
-}
-
 /** Throws unless it is a regular file. */
-function checkKind(stats: Kind): void {
+function checkKind(stats: Stats): void {
   if (stats.isFile()) return;
   const what = stats.isDirectory()
     ? "a folder"

@@ -1,6 +1,6 @@
 /**
- * Requests about VMs, as the HTTP API makes them: list, create, destroy, change the path. A request is stored
- * as a file of the directory and then reconciled, so that a restart loses none; all of them are idempotent.
+ * Requests of the HTTP API about VMs. Each is stored as a file of the directory and then reconciled, so that
+ * a restart loses none; all are idempotent.
  */
 
 import { UserError } from "../errors/index.ts";
@@ -92,9 +92,7 @@ export class VmRequests {
     return this.view(vm.id)!;
   }
 
-  /**
-   * Stores a new VM and waits until it is reconciled; detects two requests for the same claim at one time.
-   */
+  /** Stores a new VM and waits for its reconciliation; detects two requests for one claim. */
   async #add(vm: Vm): Promise<void> {
     const claims = claimsOf(vm);
     const text = formatVm(vm);
@@ -131,7 +129,7 @@ export class VmRequests {
     const listed = reconciler.vms.listed(id);
     if (listed === null) throw notFound(id);
     if (listed.file === null) throw ofIntent(id);
-    const from = reconciler.observed?.summaryOf(id).path ?? listed.vm.path;
+    const from = reconciler.observed?.get(id)?.path ?? listed.vm.path;
     if (!isStep(from, path)) throw new RequestError("jump", jumpMessage(from, path));
     if (listed.vm.path !== path) {
       directory.put({ ...listed.vm, path }, listed.file);

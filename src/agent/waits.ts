@@ -1,20 +1,17 @@
 /**
  * Which changes may be written now, and why the others wait. Each flow that is not as desired has one state,
- * which lasts until its key is compared again; a change that waits on purpose keeps the flow of the moment
- * when it began to wait, which is the flow that should be installed meanwhile.
+ * until its key is compared again; one that waits on purpose keeps the flow that was installed when the wait
+ * began.
  */
 
-import type { Change } from "./flow-changes.ts";
-import { flowOf } from "./flow-changes.ts";
+import { type Change, flowOf, type Keys } from "./flow-changes.ts";
 import type { FlowEntry } from "./flow-entry.ts";
 import { lineOf } from "./ofctl-text.ts";
 
 /**
  * `drift`: another party changed the flow, and it is left so (--drift report). `foreign`: a foreign flow has
- * its place.
- * `table`: a route is deleted once the table of routes is complete. `order`: a withdrawal, a next hop's MAC
- * or a VM's file
- * comes first. `failed`: the last write failed, or was not attempted.
+ * its place. `table`: a route is deleted once the table of routes is complete. `order`: a withdrawal, a next
+ * hop's MAC or a VM's file comes first. `failed`: the last write failed, or was not attempted.
  */
 export type Reason = "drift" | "foreign" | "table" | "order" | "failed";
 
@@ -22,22 +19,6 @@ interface Wait {
   readonly reason: Reason;
   /** The flow when the wait began; null: there was none. */
   readonly before: FlowEntry | null;
-}
-
-/** What decides whether a change may be written now. */
-export interface Gate {
-  /** Whether the whole table of routes is known. */
-  readonly isTableComplete: boolean;
-  /** Whether flows that deliver to a VM may be deleted: all withdrawals were made. */
-  readonly mayDelete: boolean;
-  /** Whether changes of one VM are written together or not at all. */
-  readonly isVmUnit: boolean;
-  isObstructed(key: string): boolean;
-  isUnresolved(key: string): boolean;
-  /** Whether a VM without a file may be one whose file cannot be read. */
-  isHidden(vm: number): boolean;
-  /** Whether other hosts may still send to a withdrawn address by this flow. */
-  lingers(entry: FlowEntry): boolean;
 }
 
 const isOnPurpose = (reason: Reason): boolean => reason === "table" || reason === "order";
@@ -83,19 +64,27 @@ export class Waits {
   }
 
   /**
-   * Takes the result of a comparison: `compared` are the keys, null for all, and `changes` those that are not
-   * as desired. Gives the changes that may be written now.
+   * Takes the result of a comparison of these keys: `changes` are those that are not as desired. Returns the
+   * changes that may be written now. `isVmUnit`: those of one VM are written together or not at all;
+   * `reasonFor`: why a change must wait, null if it need not.
    */
-  admit(compared: ReadonlySet<string> | null, changes: readonly Change[], gate: Gate): Change[] {
+  admit(
+    compared: Keys,
+    changes: readonly Change[],
+    isVmUnit: boolean,
+    reasonFor: (change: Change) => Reason | null,
+  ): Change[] {
     const before = new Map<string, FlowEntry | null>();
     for (const { key } of changes) {
       const wait = this.#waits.get(key);
       if (wait !== undefined && isOnPurpose(wait.reason)) before.set(key, wait.before);
     }
-    for (const key of compared ?? [...this.#waits.keys()]) if (!this.isSettled(key)) this.#waits.delete(key);
+    for (const key of compared === "all" ? [...this.#waits.keys()] : compared)
+      if (!this.isSettled(key)) this.#waits.delete(key);
     const reasons = new Map<Change, Reason>();
     for (const change of changes) {
-      const reason = this.#reasonFor(change, gate);
+      const isDrift = this.#waits.get(change.key)?.reason === "drift";
+      const reason = isDrift ? "drift" : reasonFor(change);
       if (reason !== null) reasons.set(change, reason);
     }
     if (reasons.size === 0) return [...changes];
@@ -103,7 +92,7 @@ export class Waits {
     const free: Change[] = [];
     for (const change of changes) {
       const { owner } = flowOf(change);
-      const isHeld = gate.isVmUnit && owner !== 0 && vms.has(owner);
+      const isHeld = isVmUnit && owner !== 0 && vms.has(owner);
       const reason = reasons.get(change) ?? (isHeld ? "order" : null);
       if (reason === null) free.push(change);
       else if (reason !== "drift") {
@@ -118,21 +107,5 @@ export class Waits {
   /** Changes that could not be written. */
   fail(changes: readonly Change[]): void {
     for (const { key, before } of changes) this.#waits.set(key, { reason: "failed", before });
-  }
-
-  #reasonFor(change: Change, gate: Gate): Reason | null {
-    const { key, op } = change;
-    if (this.#waits.get(key)?.reason === "drift") return "drift";
-    if (op === "add") return gate.isObstructed(key) ? "foreign" : null;
-    const { kind, owner } = change.before;
-    if (kind === "route") {
-      if (!gate.isTableComplete) return "table";
-      return gate.isUnresolved(key) ? "order" : null;
-    }
-    const mustWait =
-      (owner !== 0 && gate.isHidden(owner)) ||
-      (kind === "L3-in" && !gate.mayDelete) ||
-      gate.lingers(change.before);
-    return mustWait ? "order" : null;
   }
 }

@@ -1,9 +1,7 @@
 /**
- * GoBGP 3 over gRPC: the one file that knows its API. The messages below are those of package apipb that are
- * used here, with their field numbers (gobgp.proto and attribute.proto of GoBGP 3.10); fields that are
- * not used are omitted, which protobuf allows. GoBGP 4 renames the service and types the NLRI: it would be a
- * file of its own. GoBGP allocates no labels and programs no FIB. It does not reconnect or cache
- * routes.
+ * GoBGP 3 over gRPC: the one file that knows its API. PROTO has the messages and fields of package apipb that
+ * are used (gobgp.proto and attribute.proto of GoBGP 3.10). GoBGP 4 renames the service and types the NLRI:
+ * it would be a file of its own. This file does not reconnect or cache routes.
  */
 
 import { lstatSync } from "node:fs";
@@ -131,31 +129,24 @@ const TABLE_GLOBAL = 0;
 /** The request of a watch: the current best paths, then their changes. */
 const BEST_PATHS = { table: { filters: [{ type: FILTER_BEST, init: true }] } };
 const ORIGIN_IGP = 0;
-/**
- * Paths per message. The daemon handles a message as a unit: large ones are fast, small ones let other
- * calls in.
- */
+/** Paths per message, which the daemon handles as a unit: large is fast, small lets other calls in. */
 const PATHS_PER_MESSAGE = 1000;
-/**
- * Paths per call. Each call has its own deadline, so that a table of any size is accepted and a hanging
- * daemon is detected.
- */
+/** Paths per call. Each has its own deadline: a table may have any size, and a hang is detected. */
 const PATHS_PER_CALL = 10_000;
-/**
- * Deadlines for a whole table or a call full of paths, and for a single request. The daemon does not answer
- * while it handles updates.
- */
+/** Deadlines of a table or a full call, and of a request. The daemon answers no one during updates. */
 const TABLE_MS = 120_000;
 const QUESTION_MS = 10_000;
 /** How the daemon names the neighbour of a path that came over its API. */
 const NO_NEIGHBOUR = new Set(["<nil>", ""]);
 
-const SAFI: Readonly<Record<RouteFamily, number>> = { unicast: 1, labelled: 4 };
-const NLRI = { labelled: typeOf("LabeledIPAddressPrefix"), unicast: typeOf("IPAddressPrefix") } as const;
-const NLRI_NAME: Readonly<Record<RouteFamily, string>> = {
-  labelled: "LabeledIPAddressPrefix",
-  unicast: "IPAddressPrefix",
-};
+const labelled = "LabeledIPAddressPrefix";
+const unicast = "IPAddressPrefix";
+/** By family: its SAFI, and the message of a prefix. */
+const FAMILIES = {
+  labelled: { safi: 4, nlriUrl: TYPE_URL + labelled, nlri: typeOf(labelled) },
+  unicast: { safi: 1, nlriUrl: TYPE_URL + unicast, nlri: typeOf(unicast) },
+} as const;
+const MULTI_PROTOCOL = typeOf("MultiProtocolCapability");
 
 const CHANNEL = {
   // The whole table is one message; the daemon itself sends at most 256 MiB.
@@ -218,7 +209,7 @@ export class Gobgp3 implements Daemon {
       );
     this.#address = address;
     this.#family = family;
-    this.#familyMessage = { afi: AFI_IP, safi: SAFI[family] };
+    this.#familyMessage = { afi: AFI_IP, safi: FAMILIES[family].safi };
     this.#client = new Client(address, credentials.createInsecure(), CHANNEL);
     this.#follow();
   }
@@ -240,9 +231,7 @@ export class Gobgp3 implements Daemon {
     await this.#put(prefixes.map(prefix => this.#messageOf({ prefix, ...nothing }, true)));
   }
 
-  /**
-   * A path of ours is the best of its prefix, always: a watch that ends with its first answer has them all.
-   */
+  /** A path of ours is always the best of its prefix: the first answer of a watch has all of them. */
   async ours(): Promise<readonly FabricRoute[]> {
     // A daemon that has not read its configuration has no peers, and sends nothing to a watch.
     if ((await this.peers()).length === 0)
@@ -341,13 +330,14 @@ export class Gobgp3 implements Daemon {
     if (parseIpv4(nextHop) === null)
       throw new BgpError(`${prefix}: next hop "${nextHop}" is not an IPv4 address`);
     // Receivers ignore the label of a withdrawal (RFC 8277, section 2.4).
-    const nlri = encode(NLRI[this.#family], { labels, prefix_len: length, prefix: address });
+    const { nlri: type, nlriUrl } = FAMILIES[this.#family];
+    const nlri = encode(type, { labels, prefix_len: length, prefix: address });
     const attributes = [
       any("OriginAttribute", { origin: ORIGIN_IGP }),
       any("NextHopAttribute", { next_hop: nextHop }),
     ];
     return {
-      nlri: { type_url: TYPE_URL + NLRI_NAME[this.#family], value: nlri },
+      nlri: { type_url: nlriUrl, value: nlri },
       pattrs: isWithdraw ? [] : attributes,
       is_withdraw: isWithdraw,
       family: this.#familyMessage,
@@ -387,32 +377,19 @@ export class Gobgp3 implements Daemon {
     });
   }
 
-  /**
-   * All best paths of all families, then their changes, until it is stopped.
-   */
+  /** All best paths of all families, then their changes, until it is stopped. */
   #watchBest(
     onPaths: (paths: readonly PathMessage[]) => void,
     onEnd: (error: BgpError) => void,
     ms?: number,
   ): () => void {
-    let isOver = false;
-    const stop = this.#stream<TableEvent>(
+    return this.#stream<TableEvent>(
       "WatchEvent",
       BEST_PATHS,
-      ({ table }) => {
-        if (table !== null && !isOver) onPaths(table.paths);
-      },
-      error => {
-        if (isOver) return;
-        isOver = true;
-        onEnd(errorOf(this.#address, "watching routes", error));
-      },
+      ({ table }) => (table === null ? undefined : onPaths(table.paths)),
+      error => onEnd(errorOf(this.#address, "watching routes", error)),
       ms,
     );
-    return () => {
-      isOver = true;
-      stop();
-    };
   }
 
   /** All answers of a call that ends by itself. */
@@ -428,10 +405,7 @@ export class Gobgp3 implements Daemon {
     });
   }
 
-  /**
-   * A call with many answers; `onEnd` receives null if the daemon ended it without an error. Returns a
-   * function that cancels the call.
-   */
+  /** A call with many answers; `onEnd` receives null for a regular end. The result cancels the call. */
   #stream<T>(
     method: string,
     request: object,
@@ -453,10 +427,13 @@ export class Gobgp3 implements Daemon {
       isOver = true;
       onEnd(error);
     };
-    call.on("data", onMessage);
+    call.on("data", (message: T) => (isOver ? undefined : onMessage(message)));
     call.on("error", end);
     call.on("end", () => end(null));
-    return () => call.cancel();
+    return () => {
+      isOver = true;
+      call.cancel();
+    };
   }
 }
 
@@ -471,28 +448,26 @@ function splitPrefix(prefix: string): [string, number] {
   return [address, Number(length)];
 }
 
-const MULTI_PROTOCOL = typeOf("MultiProtocolCapability");
-const MP_REACH = typeOf("MpReachNLRIAttribute");
-const NEXT_HOP = typeOf("NextHopAttribute");
-const ORIGINATOR = typeOf("OriginatorIdAttribute");
-/** The values of the attributes that are used. */
-const READERS: Readonly<Record<string, (value: Uint8Array) => { nextHop?: string; originator?: string }>> = {
-  [`${TYPE_URL}MpReachNLRIAttribute`]: value => {
-    const [nextHop] = (MP_REACH.decode(value) as unknown as { next_hops: string[] }).next_hops;
-    return nextHop === undefined ? {} : { nextHop };
-  },
-  [`${TYPE_URL}NextHopAttribute`]: value => ({
-    nextHop: (NEXT_HOP.decode(value) as unknown as { next_hop: string }).next_hop,
-  }),
-  [`${TYPE_URL}OriginatorIdAttribute`]: value => ({
-    originator: (ORIGINATOR.decode(value) as unknown as { id: string }).id,
-  }),
-};
+/** The values that an attribute of a path has. */
+interface Values {
+  readonly nextHop?: string | undefined;
+  readonly originator?: string;
+}
+/** The reader of an attribute, by its type. */
+function reader<T>(name: string, read: (message: T) => Values): [string, (value: Uint8Array) => Values] {
+  const type = typeOf(name);
+  return [TYPE_URL + name, value => read(type.decode(value) as T)];
+}
+const READERS = new Map([
+  reader<{ next_hops: string[] }>("MpReachNLRIAttribute", ({ next_hops }) => ({ nextHop: next_hops[0] })),
+  reader<{ next_hop: string }>("NextHopAttribute", ({ next_hop }) => ({ nextHop: next_hop })),
+  reader<{ id: string }>("OriginatorIdAttribute", ({ id }) => ({ originator: id })),
+]);
 
 const isLocalPath = ({ neighbor_ip = "" }: PathMessage): boolean => NO_NEIGHBOUR.has(neighbor_ip);
 
 function pathOf(message: PathMessage, family: RouteFamily): DaemonPath {
-  const nlri = NLRI[family].decode(message.nlri!.value) as unknown as {
+  const nlri = FAMILIES[family].nlri.decode(message.nlri!.value) as unknown as {
     labels?: number[];
     prefix: string;
     prefix_len: number;
@@ -502,7 +477,7 @@ function pathOf(message: PathMessage, family: RouteFamily): DaemonPath {
   // A path from a reflector has its originator as an attribute; any other originated where it came from.
   let originator = isLocal ? null : message.source_id || null;
   for (const { type_url, value } of message.pattrs) {
-    const read = READERS[type_url]?.(value);
+    const read = READERS.get(type_url)?.(value);
     nextHop = read?.nextHop ?? nextHop;
     originator = read?.originator ?? originator;
   }

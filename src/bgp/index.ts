@@ -1,8 +1,5 @@
-/**
- * Routes over BGP, by their only door: a routing daemon, the fabric's routes from it, our own to it, MACs of
- * next hops.
- */
-export { BgpAnnouncer } from "./announcer.ts";
+/** Routes over BGP: a routing daemon, its routes, our announcements, and the MACs of next hops. */
+export { type AnnouncingDaemon, BgpAnnouncer } from "./announcer.ts";
 export { Gobgp3 } from "./gobgp3.ts";
 export { type NextHopOptions, NextHops } from "./next-hops.ts";
 export { BgpRoutes, isSameRoute, type SourceOptions } from "./received-routes.ts";
@@ -13,4 +10,4 @@ export {
   type DaemonPeer,
   type RouteFamily,
 } from "./routing-daemon.ts";
-export type { Announced, Announcer, FabricRoute, RouteChange, RouteSource } from "./types.ts";
+export type { FabricRoute, RouteChange, RouteSource } from "./types.ts";

@@ -1,8 +1,7 @@
 /**
- * From the next hop of a route to the MAC address that frames for it carry: by a table that the operator
- * wrote, else as the kernel would do it, which is asked by ip-route(8) and ip-neighbour(8). A next hop
- * several routers away has the MAC of the gateway to it. Nothing is written to the kernel's tables; a
- * neighbour it does not know yet is made known by one datagram to the discard port (RFC 863).
+ * The MAC address of a next hop: from the operator's table, else from the kernel, by ip-route(8) and
+ * ip-neighbour(8). A next hop several routers away has the MAC of the gateway to it. The kernel's tables are
+ * not written; a datagram to the discard port (RFC 863) makes the kernel resolve a neighbor.
  */
 import { execFile } from "node:child_process";
 import { createSocket } from "node:dgram";
@@ -12,15 +11,15 @@ import { BgpError } from "./routing-daemon.ts";
 export interface NextHopOptions {
   /** MAC by next hop, as `10.0.0.1` → `02:00:00:00:00:fe`. It wins over the kernel. */
   readonly table?: ReadonlyMap<string, string>;
-  /** MAC of every next hop that is not in the table; without one the kernel is asked. */
+  /** MAC of every next hop that is not in the table; without one the kernel's. */
   readonly gateway?: string;
   /** Runs `ip` with words and gives its standard output; for tests in a namespace. */
   readonly ip?: (words: readonly string[]) => Promise<string>;
-  /** Sends something to an address, so that the kernel looks for its MAC. */
+  /** Sends to an address, so that the kernel resolves its MAC. */
   readonly poke?: (address: string) => void;
-  /** How long an answer of the kernel's is taken for true, in milliseconds. */
+  /** How long a result of the kernel is valid, in milliseconds. */
   readonly maxAgeMs?: number;
-  /** How soon a next hop without an answer is asked for again, in milliseconds. */
+  /** After what time a next hop without a MAC is requested again, in milliseconds. */
   readonly retryMs?: number;
 }
 
@@ -28,10 +27,7 @@ const MAX_AGE_MS = 30_000;
 const RETRY_MS = 1000;
 const WAIT_MS = [10, 20, 50, 100, 200, 400];
 const DISCARD_PORT = 9;
-/**
- * States of a neighbour in which its MAC is used: ip-neighbour(8). STALE is: the kernel sends there, and asks
- * meanwhile.
- */
+/** States of a neighbor in which its MAC is used (ip-neighbour(8)); STALE, too, as in the kernel. */
 const USABLE = new Set(["PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE"]);
 
 /** Finds and remembers the MACs of next hops, as numbers. */
@@ -45,7 +41,7 @@ export class NextHops {
   readonly #maxAgeMs: number;
   readonly #retryMs: number;
   readonly #asked = new Map<string, { mac: Promise<number | null>; at: number }>();
-  /** What the kernel said last; it holds while the kernel knows nothing newer. */
+  /** The last MAC from the kernel; valid until there is a newer one. */
   readonly #found = new Map<string, number>();
   readonly #retries = new Map<string, NodeJS.Timeout>();
 
@@ -68,10 +64,7 @@ export class NextHops {
     this.#retryMs = retryMs;
   }
 
-  /**
-   * The MAC of a next hop as last known; null when it never was. Asks behind the scenes, again and again
-   * where there is none.
-   */
+  /** The MAC of a next hop as last known, or null. Refreshes it meanwhile, until there is one. */
   known(nextHop: string): number | null {
     const written = this.#table.get(nextHop) ?? this.#gateway;
     if (written !== null) return written;
@@ -79,14 +72,14 @@ export class NextHops {
     return this.#found.get(nextHop) ?? null;
   }
 
-  /** The MAC of a next hop; null when it cannot be had now. Never fails. */
+  /** The MAC of a next hop; null if there is none now. Never fails. */
   resolve(nextHop: string): Promise<number | null> {
     const written = this.#table.get(nextHop) ?? this.#gateway;
     if (written !== null) return Promise.resolve(written);
     if (this.#isFresh(nextHop)) return this.#asked.get(nextHop)!.mac;
     const entry = { mac: this.#ask(nextHop).catch(() => null), at: performance.now() };
     this.#asked.set(nextHop, entry);
-    // No answer is no fact to be remembered.
+    // A failure is not cached.
     void entry.mac.then(mac => {
       if (mac === null && this.#asked.get(nextHop) === entry) this.#asked.delete(nextHop);
     });
@@ -98,7 +91,7 @@ export class NextHops {
     this.#retries.clear();
   }
 
-  /** Whether it was asked for lately, answered or not. */
+  /** Whether it was requested within maxAgeMs, successfully or not. */
   #isFresh(nextHop: string): boolean {
     const before = this.#asked.get(nextHop);
     return before !== undefined && performance.now() - before.at < this.#maxAgeMs;

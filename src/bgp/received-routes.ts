@@ -1,8 +1,7 @@
 /**
- * The routes received through a routing daemon, as a RIB that survives the daemon: known routes stay while
- * the daemon is away, and routes that did not return are reported as gone only when the new table is
- * complete. An unchanged route that is announced again is not a change. Local announcements are not
- * received routes. It does not decide how a route is used (flows, core), and does not announce anything.
+ * The routes received through a routing daemon. They stay while the daemon is away, and routes that did not
+ * return are reported as gone only when the new table is complete. A repeated announcement is not a change,
+ * and a local one is not a received route.
  */
 
 import { BgpError, type Daemon, type DaemonPath, type DaemonPeer } from "./routing-daemon.ts";
@@ -10,14 +9,11 @@ import type { FabricRoute, RouteChange, RouteSource } from "./types.ts";
 
 export interface SourceOptions {
   /**
-   * How long a table may stay incomplete because peers are missing, in milliseconds. While the daemon has no
-   * session, or one that has not sent its End-of-RIB, known routes are kept. RFC 4724 calls it the deferral
-   * timer.
+   * How long a table may stay incomplete, with known routes kept, because the daemon has no session or one
+   * without an End-of-RIB, in milliseconds: the deferral timer of RFC 4724.
    */
   readonly deferMs?: number;
-  /**
-   * Interval at which the list of peers is requested, as a check that the daemon answers, in milliseconds.
-   */
+  /** Interval at which the peers are requested, as a check that the daemon answers, in ms. */
   readonly heartbeatMs?: number;
 }
 
@@ -25,15 +21,9 @@ const DEFER_MS = 120_000;
 const HEARTBEAT_MS = 5000;
 const RETRY_MS = [20, 50, 100, 200, 500, 1000];
 const ASK_AGAIN_MS = 100;
-/**
- * A starting daemon has no peers until it has read its configuration: wait before concluding that it has
- * none.
- */
+/** A starting daemon has no peers until it has read its configuration. */
 const NO_PEERS_MS = 2000;
-/**
- * A peer without graceful restart sends no End-of-RIB: its table is complete after this time without a
- * change.
- */
+/** The table of a peer that sends no End-of-RIB is complete after this time without a change. */
 const QUIET_MS = 1000;
 
 type OnChanges = (changes: readonly RouteChange[], isComplete: boolean) => void;
@@ -61,17 +51,13 @@ export class BgpRoutes implements RouteSource {
   #stopWatch: () => void = () => undefined;
   /** Changes not yet reported, by prefix; the last one counts. */
   #pending = new Map<string, RouteChange>();
-  /**
-   * Withdrawn prefixes, until it is certain that the daemon did not withdraw them because it is ending.
-   */
+  /** Withdrawn prefixes, until it is certain that the daemon is not just ending. */
   readonly #doubtful = new Map<string, number>();
   /** Counts withdrawals, to tell those before a request from later ones. */
   #withdrawalCount = 0;
   #hasPeers = false;
   #isAsking = false;
-  /**
-   * False while the daemon's table may be incomplete: a missing route may arrive later.
-   */
+  /** False while the daemon's table may be incomplete: a missing route may arrive later. */
   #isWhole = false;
   #isCompleting = false;
   #flushing: NodeJS.Immediate | null = null;
@@ -96,8 +82,8 @@ export class BgpRoutes implements RouteSource {
   }
 
   /**
-   * Reports changes in batches; a single change at once. The batch that completes the table also has a `gone`
-   * change for each route that was known before and did not return. May be called once.
+   * Reports changes in batches, a single change at once. The batch that completes the table has a `gone`
+   * change for each known route that did not return. May be called once.
    */
   watch(onChanges: OnChanges, onLost: (error: Error) => void): void {
     if (this.#isWatching) throw new Error("BgpRoutes.watch is called once");
@@ -214,9 +200,8 @@ export class BgpRoutes implements RouteSource {
   }
 
   /**
-   * A daemon that is stopped withdraws all received routes before it ends, as does one without a session
-   * for too long: the control plane ends then, but the VMs do not. A withdrawal counts if a session is up
-   * after it.
+   * A daemon withdraws all received routes before it stops, or after too long without a session; the VMs
+   * still exist then. A withdrawal counts if a session is up after it.
    */
   async #confirm(round: number): Promise<void> {
     this.#isAsking = true;
@@ -253,9 +238,7 @@ export class BgpRoutes implements RouteSource {
     this.#flushSoon();
   }
 
-  /**
-   * Reports the collected changes when the socket's buffer has been read, without a timer.
-   */
+  /** Reports the collected changes when the socket's buffer has been read, without a timer. */
   #flushSoon(): void {
     this.#flushing ??= setImmediate(() => {
       this.#flushing = null;
@@ -282,9 +265,8 @@ export class BgpRoutes implements RouteSource {
 }
 
 /**
- * Decides whether the daemon's table is complete: it has a session, and every session that is up has sent its
- * End-of-RIB or no changes for some time. While another peer is up, it does not wait for a peer that is down,
- * because all reflectors have the same routes.
+ * Decides whether the daemon's table is complete: there is a session, and each one that is up has sent its
+ * End-of-RIB, or no changes for some time. All reflectors have the same routes, so it waits for one only.
  */
 class Settled {
   readonly #end: number;

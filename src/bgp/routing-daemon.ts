@@ -1,7 +1,6 @@
 /**
- * The small interface behind which a routing daemon stands: paths in and out, the state of its sessions. It
- * is ours, so that no message of a daemon's own API leaks further in than the one file that speaks it
- * (`gobgp3.ts`). Nothing here reconnects or remembers; `source.ts` and `announcer.ts` do.
+ * The interface of a routing daemon: paths in and out, the state of its sessions. The messages of a daemon's
+ * own API stay in one file (`gobgp3.ts`). `received-routes.ts` and `announcer.ts` reconnect and remember.
  */
 import { UserError } from "../errors/index.ts";
 import type { FabricRoute } from "./types.ts";
@@ -14,7 +13,7 @@ export interface DaemonPath {
   readonly route: FabricRoute;
   /** Put there over the daemon's API, by us, and not learnt from a peer. */
   readonly isLocal: boolean;
-  /** The prefix has no best path any more; labels and next hop mean nothing then. */
+  /** The prefix has no best path any more; labels and next hop are undefined then. */
   readonly isWithdrawn: boolean;
   readonly isBest: boolean;
 }
@@ -23,10 +22,7 @@ export interface DaemonPath {
 export interface DaemonPeer {
   readonly address: string;
   readonly isUp: boolean;
-  /**
-   * Whether our family is configured here and the peer said that it speaks it; without, nothing of ours gets
-   * there.
-   */
+  /** Whether both sides have our family; without it, nothing of ours gets there. */
   readonly hasFamily: boolean;
   /** Whether its End-of-RIB of our family has come since the session is up (RFC 4724). */
   readonly hasEnded: boolean;
@@ -36,31 +32,22 @@ export interface DaemonPeer {
   readonly receivedCount: number;
 }
 
-/** A routing daemon as we ask it. Calls fail with a BgpError when it does not answer in time. */
+/** A routing daemon. Calls fail with a BgpError if it does not answer in time. */
 export interface Daemon {
-  /** How often its connection was lost: another number means that what it held for us may be gone. */
+  /** How often its connection was lost: after a loss it may have restarted empty. */
   readonly lossCount: number;
-  /**
-   * Calls back whenever the connection is there again after a loss; the daemon may not be ready for all calls
-   * yet.
-   */
+  /** Calls back when the connection is back after a loss; the daemon may not accept all calls yet. */
   onBack(callback: () => void): void;
   /**
-   * Best paths as they change. The first call of `onPaths` has the whole table, however empty. `onEnd` is
-   * called once, when the daemon ends the stream; not after the returned function, which ends it from our
-   * side.
+   * Best paths as they change, the whole table first, however empty. `onEnd` is called once if the daemon
+   * ends the stream, and not after the returned function has ended it.
    */
   watch(onPaths: (paths: readonly DaemonPath[]) => void, onEnd: (error: Error) => void): () => void;
-  /**
-   * Resolves when the daemon has taken all of them. A path for a prefix replaces the one before (implicit
-   * withdraw).
-   */
+  /** Resolves when the daemon has taken all; a path replaces the one before (implicit withdrawal). */
   announce(routes: readonly FabricRoute[]): Promise<void>;
   /** Resolves when the daemon has taken all of them; a prefix that is not announced is no error. */
   withdraw(prefixes: readonly string[]): Promise<void>;
-  /**
-   * What it announces for us, and nothing else: in one piece, where a list of all paths comes path by path.
-   */
+  /** Its local announcements in one piece; a list of all paths comes path by path. */
   ours(): Promise<readonly FabricRoute[]>;
   /** All paths of all prefixes, ours and others', best or not. */
   list(): Promise<readonly DaemonPath[]>;
@@ -68,7 +55,7 @@ export interface Daemon {
   close(): void;
 }
 
-/** What the user can mend about the routing daemon; printed as one line. */
+/** A problem with the routing daemon that the user can fix, in one line. */
 export class BgpError extends UserError {
   override readonly name = "BgpError";
 }

@@ -1,9 +1,6 @@
-/**
- * What the agent and the routing daemon say to each other: prefixes, labels, next hops. Types only; who
- * speaks which protocol is decided elsewhere.
- */
+/** The types that agent and routing daemon share: prefixes, labels, next hops. */
 
-/** A route as the fabric knows it: the /32s of a VM somewhere, behind a label stack and a next hop. */
+/** A route of the fabric, such as the /32 of a VM, with its label stack and next hop. */
 export interface FabricRoute {
   /** As `203.0.113.7/32`. */
   readonly prefix: string;
@@ -11,7 +8,7 @@ export interface FabricRoute {
   readonly labels: readonly number[];
   /** IPv4 address of the next hop. */
   readonly nextHop: string;
-  /** Router that originated it, where it is known: whose VM it is. */
+  /** The router that originated it; null: unknown. */
   readonly originator: string | null;
 }
 
@@ -23,10 +20,9 @@ export type RouteChange =
 /** Where routes come from. */
 export interface RouteSource {
   /**
-   * Calls back with batches of changes, the whole table first. What is known stays known over a loss, which
-   * `onLost` tells once; a change is told only when it is one. `isComplete` comes with the batch that ends a
-   * table, at first and after a loss, and with it `gone` for all that was known before and did not come back.
-   * Ends with `close`.
+   * Calls back with batches of changes, the whole table first. Known routes stay over a loss, which `onLost`
+   * reports once. `isComplete` comes with the batch that completes a table, at first and after a loss; that
+   * batch has a `gone` for each known route that did not return. Ends with `close`.
    */
   watch(
     onChanges: (changes: readonly RouteChange[], isComplete: boolean) => void,
@@ -35,25 +31,9 @@ export interface RouteSource {
   close(): Promise<void>;
 }
 
-/** What a daemon announces for us, and what it knows against it. */
+/** The announcements of a daemon. */
 export interface Announced {
   readonly ours: readonly FabricRoute[];
-  /**
-   * Paths of others to prefixes that are ours, too: another hypervisor claims the address, or a VM is on its
-   * way between two.
-   */
+  /** Paths of other routers to the same prefixes: duplicate addresses, or VMs that are being migrated. */
   readonly contested: readonly FabricRoute[];
-}
-
-/** Where our own /32s are announced. All calls are idempotent. */
-export interface Announcer {
-  announce(routes: readonly FabricRoute[]): Promise<void>;
-  withdraw(prefixes: readonly string[]): Promise<void>;
-  /** Our announcements, asked of the daemon. */
-  ours(): Promise<readonly FabricRoute[]>;
-  /**
-   * The same with what others claim of them, asked of the daemon; holds up nothing else, and takes seconds
-   * with a large table.
-   */
-  list(): Promise<Announced>;
 }

@@ -7,8 +7,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type AgentSettings,
-  type Announced,
-  type Announcer,
   Audit,
   type Bridge,
   type FabricRoute,
@@ -20,6 +18,7 @@ import {
   type RouteSource,
   VmDirectory,
 } from "../../src/agent/index.ts";
+import { type AnnouncingDaemon, BgpAnnouncer, type DaemonPath } from "../../src/bgp/index.ts";
 import { type Intent, parseIntent, type Vm } from "../../src/intent/index.ts";
 import { formatIpv4, formatMac, ipv4FromBits, macFromBits, parseMac } from "../../src/wire/index.ts";
 
@@ -110,12 +109,15 @@ export class Workplace {
   }
 }
 
-/** An announcer that keeps what it is told, and the order of everything. */
-export class FakeAnnouncer implements Announcer {
+/** A daemon to announce at, which keeps what it is told, and the order of everything. */
+export class FakeAnnouncer implements AnnouncingDaemon {
+  readonly lossCount = 0;
   readonly routes = new Map<string, FabricRoute>();
   readonly history: string[] = [];
   contested: readonly FabricRoute[] = [];
   error: Error | null = null;
+
+  onBack(): void {}
 
   async announce(routes: readonly FabricRoute[]): Promise<void> {
     if (this.error !== null) throw this.error;
@@ -134,12 +136,19 @@ export class FakeAnnouncer implements Announcer {
   }
 
   async ours(): Promise<readonly FabricRoute[]> {
-    return (await this.list()).ours;
+    if (this.error !== null) throw this.error;
+    return [...this.routes.values()];
   }
 
-  async list(): Promise<Announced> {
-    if (this.error !== null) throw this.error;
-    return { ours: [...this.routes.values()], contested: this.contested };
+  async list(): Promise<readonly DaemonPath[]> {
+    const pathOf = (route: FabricRoute, isLocal: boolean): DaemonPath => ({
+      route,
+      isLocal,
+      isWithdrawn: false,
+      isBest: isLocal,
+    });
+    const ours = await this.ours();
+    return [...ours.map(route => pathOf(route, true)), ...this.contested.map(route => pathOf(route, false))];
   }
 }
 
@@ -218,9 +227,9 @@ export async function all<T>(pieces: AsyncIterable<readonly T[]>): Promise<T[]> 
 }
 
 /** Peers of an agent that remember. */
-export function peersOf(announcer: Announcer, routes: RouteSource): Peers {
+export function peersOf(daemon: AnnouncingDaemon, routes: RouteSource): Peers {
   return {
-    announcer,
+    announcer: new BgpAnnouncer(daemon),
     routes,
     resolver,
     onResolved: () => undefined,
@@ -234,15 +243,15 @@ export function peersOf(announcer: Announcer, routes: RouteSource): Peers {
 export function reconcilerOf(
   place: Workplace,
   bridge: Bridge,
-  announcer: Announcer | null,
+  daemon: AnnouncingDaemon | null,
   more: Partial<ReconcilerOptions> = {},
 ): Reconciler {
   return new Reconciler({
     base: BASE,
     bridge,
     directory: new VmDirectory(place.vms),
-    announcer,
-    ownNextHop: announcer === null ? null : OWN_NEXT_HOP,
+    announcer: daemon === null ? null : new BgpAnnouncer(daemon),
+    ownNextHop: daemon === null ? null : OWN_NEXT_HOP,
     hasRoutes: false,
     resolver,
     quarantine: new Quarantine(join(place.path, "quarantine.json"), 60_000),

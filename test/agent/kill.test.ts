@@ -6,13 +6,8 @@
  */
 
 import { join } from "node:path";
-import {
-  type Announcer,
-  type Bridge,
-  bundleOf,
-  type FabricRoute,
-  OfctlBridge,
-} from "../../src/agent/index.ts";
+import { type Bridge, bundleOf, type FabricRoute, OfctlBridge } from "../../src/agent/index.ts";
+import type { AnnouncingDaemon } from "../../src/bgp/index.ts";
 import type { Path, Vm } from "../../src/intent/index.ts";
 import { Flows, flowText, type Recognizer } from "../../src/pipeline/index.ts";
 import { formatIpv4 } from "../../src/wire/index.ts";
@@ -57,7 +52,9 @@ const fusedBridge = (inner: Bridge, fuse: Fuse): Bridge => ({
   write: (changes, desired) => fuse.run(() => inner.write(changes, desired)),
 });
 
-const fusedAnnouncer = (inner: Announcer, fuse: Fuse): Announcer => ({
+const fusedAnnouncer = (inner: AnnouncingDaemon, fuse: Fuse): AnnouncingDaemon => ({
+  lossCount: inner.lossCount,
+  onBack: callback => inner.onBack(callback),
   announce: routes => fuse.run(() => inner.announce(routes)),
   withdraw: prefixes => fuse.run(() => inner.withdraw(prefixes)),
   ours: () => fuse.run(() => inner.ours()),

@@ -15,11 +15,21 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { Admission, admit, Quarantine, Rib, VmDirectory, type VmFile } from "../../src/agent/index.ts";
+import {
+  Admission,
+  admit,
+  type Bridge,
+  type Change,
+  type FlowEntry,
+  Quarantine,
+  Rib,
+  VmDirectory,
+  type VmFile,
+} from "../../src/agent/index.ts";
 import { LIMITS, type Limits, type Vm } from "../../src/intent/index.ts";
 import { formatIpv4, ipv4FromBits, macFromBits } from "../../src/wire/index.ts";
 import { assert, suite } from "../harness.ts";
-import { BASE, best, randomOf, textOf, vmOf, Workplace } from "./base.ts";
+import { BASE, best, randomOf, reconcilerOf, textOf, vmOf, Workplace } from "./base.ts";
 
 const test = suite("the limits of an agent");
 const SEED = 11;
@@ -43,6 +53,48 @@ const presentOf = (vms: readonly Vm[]) =>
     vms.map(({ id, path, addresses }) => [id, { path, addresses: new Set(addresses.map(formatIpv4)) }]),
   );
 const quarantine = (): Quarantine => new Quarantine(null, 0);
+
+/** A bridge in memory, of which somebody else may remove flows. */
+class MemoryBridge implements Bridge {
+  readonly tagOf = null;
+  readonly #entries = new Map<string, FlowEntry>();
+
+  async *flows(): ReturnType<Bridge["flows"]> {
+    yield [...this.#entries.values()];
+  }
+
+  async *lines(): ReturnType<Bridge["lines"]> {}
+
+  async write(changes: readonly Change[]): Promise<void> {
+    for (const change of changes) {
+      if (change.op === "add") this.#entries.set(change.key, change.entry);
+      else this.#entries.delete(change.key);
+    }
+  }
+
+  /** Removes so many flows, and leaves the others. */
+  lose(count: number): void {
+    for (const key of [...this.#entries.keys()].slice(-count)) this.#entries.delete(key);
+  }
+}
+
+test("a resync reports and repairs 150,000 flows that somebody removed", async () => {
+  const place = new Workplace();
+  try {
+    const bridge = new MemoryBridge();
+    const reconciler = reconcilerOf(place, bridge, null, { hasRoutes: true });
+    const count = 150_000;
+    const prefixOf = (index: number): string => `${formatIpv4(ipv4FromBits(0x0a000000 + index))}/32`;
+    const routes = Array.from({ length: count }, (_, index) => best(prefixOf(index), 100 + (index % 1000)));
+    reconciler.rib.apply(routes, true);
+    assert.ok((await reconciler.reconcile("all")).added > count);
+    bridge.lose(count);
+    const { drifted, added, problems } = await reconciler.reconcile("all");
+    assert.equal([drifted.length, added, problems], [count, count, []]);
+  } finally {
+    place.remove();
+  }
+});
 
 test("4,095 VMs are taken, the files beyond are refused by name, and those that are there keep their places", () => {
   const files = Array.from({ length: 4200 }, (_, index) => fileOf(large(index + 1)));
@@ -104,12 +156,7 @@ test("step by step and all at once give the same VMs, whatever comes and goes", 
     files = files.filter(({ vm }) => vm.id !== id);
     if (random(3) > 0) files.push(fileOf(large(id, 1 + random(4)), step));
     const present = presentOf(taken);
-    const found = admission.admit(
-      files,
-      one => present.get(one) ?? null,
-      () => present,
-      0,
-    );
+    const found = admission.admit(files, present, 0);
     const whole = admit(BASE, files, present, quarantine(), 0, limits);
     const idsOf = (vms: ReadonlyMap<number, Vm>): number[] => [...vms.keys()].sort();
     assert.equal(idsOf(found.vms), idsOf(whole.vms), `seed ${SEED}, step ${step}`);
@@ -119,7 +166,7 @@ test("step by step and all at once give the same VMs, whatever comes and goes", 
     for (const { id: stays } of kept)
       assert.ok(found.vms.has(stays), `seed ${SEED}, step ${step}: VM ${stays}`);
     const next = large(20, 3);
-    const isTaken = admission.wouldTake(next, null, 0);
+    const isTaken = admission.wouldTake(next, present, 0);
     const would = admit(BASE, [...files, fileOf(next, 1e9)], present, quarantine(), 0, limits).vms.has(20);
     assert.ok(!isTaken || would, "what would be taken without a question fits");
     taken = [...found.vms.values()];

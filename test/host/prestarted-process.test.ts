@@ -62,7 +62,7 @@ test("a bridge without OpenFlow 1.3 is said to be one: ovs-ofctl itself speaks o
   const said =
     "vconn|WARN|unix:x: version negotiation failed (we support version 0x04, peer supports version 0x01)";
   const script = `echo '${said}' >&2; echo 'sh: x: failed to connect to socket (Broken pipe)' >&2; exit 1`;
-  const error = await run("sh", ["-c", script], null).catch((found: Error) => found);
+  const error = await run("sh", ["-c", script]).catch((found: Error) => found);
   assert.match(
     String(error),
     /sh: x: failed to connect to socket \(Broken pipe\); OpenFlow 1\.3 is not enabled on the bridge; run ovs-vsctl/,
