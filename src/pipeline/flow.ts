@@ -146,8 +146,7 @@ function isSameHypervisor(one: Hypervisor, other: Hypervisor): boolean {
   );
 }
 
-/** Whether two next hops have the same address and labels. */
-export function isSameNextHop(one: NextHop | null, other: NextHop | null): boolean {
+function isSameNextHop(one: NextHop | null, other: NextHop | null): boolean {
   if (one === other || one === null || other === null) return one === other;
   const { labels, via } = one;
   return (

@@ -10,15 +10,7 @@
 import type { NextHop } from "../intent/index.ts";
 import { formatActions, formatMatch, parseFlow } from "../openflow/index.ts";
 import { formatMac, ipv4FromBits, macFromBits, networkOf } from "../wire/index.ts";
-import {
-  type FlowText,
-  type Hypervisor,
-  isLabel,
-  isSameNextHop,
-  isStation,
-  type PipelineFlow,
-  PUSHES_MAX,
-} from "./flow.ts";
+import { type FlowText, type Hypervisor, isLabel, isStation, type PipelineFlow, PUSHES_MAX } from "./flow.ts";
 import {
   ownershipOf,
   PIPELINE_ROWS,
@@ -49,6 +41,8 @@ const ADDRESS_MIN = 0x0100_0000;
 const PORT_MAX = 0xffff;
 /** A fabric has a few thousand next hops; a million kept would take a gigabyte. */
 const NEXT_HOPS_KEPT = 16_384;
+/** Spreads close numbers (Knuth's multiplicative hash). */
+const GOLDEN = 0x9e37_79b1;
 
 const orZero = (value: number | undefined): number => (value === undefined || value < 0 ? 0 : value);
 
@@ -290,20 +284,24 @@ export class Recognizer {
     };
   }
 
-  /** The next hop of the actions that were read; the labels were pushed from the innermost out. */
+  /** The next hop of the actions that were read. */
   #nextHop(): NextHop {
-    const via = macFromBits(this.#values[VIA]!);
-    const labels: number[] = [];
+    const values = this.#values;
+    const via = macFromBits(values[VIA]!);
     let hash = via | 0;
-    for (let place = NUMBER_COUNT - 1; place >= L; place--) {
-      const label = this.#values[place]!;
-      if (label === NONE) continue;
-      labels.push(label);
-      hash = (Math.imul(hash, 31) + label) | 0;
-    }
-    const nextHop = { labels, via };
+    let count = 0;
+    for (; count < PUSHES_MAX && values[L + count] !== NONE; count++)
+      hash = (Math.imul(hash, GOLDEN) + values[L + count]!) | 0;
+    // The labels were pushed from the innermost out.
+    const labelAt = (index: number): number => values[L + count - 1 - index]!;
     const known = this.#nextHops.get(hash);
-    if (known !== undefined && isSameNextHop(known, nextHop)) return known;
+    if (
+      known?.via === via &&
+      known.labels.length === count &&
+      known.labels.every((label, index) => label === labelAt(index))
+    )
+      return known;
+    const nextHop = { labels: Array.from({ length: count }, (_, index) => labelAt(index)), via };
     if (this.#nextHops.size < NEXT_HOPS_KEPT) this.#nextHops.set(hash, nextHop);
     return nextHop;
   }
