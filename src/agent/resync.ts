@@ -33,11 +33,12 @@ export class Resync {
    */
   isEmpty = false;
   isOver = false;
-  /** Flows of ours that are new or differ from those known. */
-  readonly #differing = new Map<string, FlowEntry>();
+  /** Flows of ours that are new or differ from those known; once settled, also those that are gone (null). */
+  readonly #differing = new Map<string, FlowEntry | null>();
   /** Flows of ours that are known and not in the dump. */
   readonly #gone = new Set<string>();
   readonly #foreign = new Map<string, FlowEntry>();
+  /** Known keys that the dump has. */
   readonly #seen = new Set<string>();
   readonly known: Observed;
 
@@ -84,8 +85,8 @@ export class Resync {
    */
   settle(): { readonly drifted: Map<string, FlowEntry | null>; readonly haveOthersWritten: boolean } {
     const known = this.known;
-    const drifted = new Map<string, FlowEntry | null>();
-    for (const [key, entry] of this.#differing) if (!this.written.has(key)) drifted.set(key, entry);
+    const drifted = this.#differing;
+    for (const key of this.written) drifted.delete(key);
     for (const key of this.#gone) if (!this.written.has(key) && known.ours.has(key)) drifted.set(key, null);
     for (const [key, entry] of drifted) {
       if (entry === null) known.delete(key);
@@ -100,8 +101,8 @@ export class Resync {
         const { key } = entry;
         if (entry.kind === null) this.#foreign.set(key, entry);
         else {
-          this.#seen.add(key);
           const before = this.known.ours.get(key);
+          if (before !== undefined) this.#seen.add(key);
           if (before === undefined || !isSameEntry(before, entry)) this.#differing.set(key, entry);
         }
       }
