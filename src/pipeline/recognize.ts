@@ -2,8 +2,8 @@
  * The way back from flow text to a flow of the pipeline: the text of a dump, compared with the templates of
  * tables.ts as regular expressions, whose groups are the values of their words. The templates have one
  * spelling, that of Open vSwitch with OpenFlow 1.3. Text with another one (`mod_dl_dst`, hex, another order)
- * is parsed, printed in that spelling, and tried again. A flow whose cookie, match or actions are not those of
- * exactly one row is not recognized. A flow with the match of a row and other actions is recognized as
+ * is parsed, printed in that spelling, and tried again. A flow whose cookie, match or actions are not those
+ * of exactly one row is not recognized. A flow with the match of a row and other actions is recognized as
  * `isExact: false`.
  */
 
