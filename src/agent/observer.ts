@@ -44,6 +44,7 @@ export class Resync {
   /** Flows of ours that are known and not in the dump. */
   readonly #gone = new Set<string>();
   readonly #foreign = new Map<string, FlowEntry>();
+  /** Known keys that the dump has. */
   readonly #seen = new Set<string>();
   readonly known: Observed;
 
@@ -92,8 +93,8 @@ export class Resync {
       this.#foreign.set(key, entry);
       return;
     }
-    this.#seen.add(key);
     const before = this.known.ours.get(key);
+    if (before !== undefined) this.#seen.add(key);
     if (before === undefined || !isSameEntry(before, entry)) this.#differing.set(key, entry);
   }
 

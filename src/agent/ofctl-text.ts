@@ -17,10 +17,11 @@ const PRIORITY_DEFAULT = 32_768;
 
 /** Reads a line of a dump; null if it has no flow. Throws if ovs-ofctl 2.17…3.x does not print it so. */
 export function readLine(line: string): DumpedFlow | null {
-  if (!line.includes("actions=")) return null;
   const found = LINE.exec(line);
-  if (found === null)
+  if (found === null) {
+    if (!line.includes("actions=")) return null;
     throw new Error(`cannot parse this flow of the dump: ${JSON.stringify(line.slice(0, 200))}`);
+  }
   const [, cookie = "", digits, extras = "", priority, match = "", actions = ""] = found;
   const table = Number(digits);
   const ownership = ownershipOf(cookie, table);

@@ -93,9 +93,10 @@ const PORT_MAX = 0xffff;
 const ADDRESS_MIN = 0x0100_0000;
 const LABEL_MIN = 16;
 const LABEL_MAX = 0xfffff;
-const PUSHES_MAX = 3;
+export const PUSHES_MAX = 3;
 
-const isStation = (mac: number): boolean => mac > 0 && mac < 2 ** 48 && !isGroupMac(mac);
+/** Whether a VM may have a MAC address: neither zero nor a group address. */
+export const isStation = (mac: number): boolean => mac > 0 && mac < 2 ** 48 && !isGroupMac(mac);
 
 /** Why a flow is not an instance of its row; null: it is one. */
 export function problemOf(flow: PipelineFlow): string | null {

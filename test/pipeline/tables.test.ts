@@ -87,6 +87,8 @@ test("a route without labels takes the comma of its pushes along, and labels are
   assert.is(route([2002, 3003]), head + push(3003) + push(2002) + tail);
 });
 
+const PUSHED = "push_mpls:0x8847,set_field:2002->mpls_label,set_field:0->mpls_tc,";
+
 test("a flow is recognized as written here, and with one thing wrong it is not", () => {
   const recognizer = new Recognizer(HYPERVISOR);
   const own = {
@@ -103,7 +105,7 @@ test("a flow is recognized as written here, and with one thing wrong it is not",
     match: "ip,nw_dst=10.0.0.0/24",
     actions:
       "dec_ttl,set_field:02:00:00:00:00:01->eth_src,set_field:02:00:00:00:00:fe->eth_dst," +
-      "push_mpls:0x8847,set_field:2002->mpls_label,set_field:0->mpls_tc,output:1",
+      `${PUSHED}output:1`,
   } as const;
   for (const good of [own, route]) {
     const found = recognizer.recognize(flow(good));
@@ -118,6 +120,7 @@ test("a flow is recognized as written here, and with one thing wrong it is not",
     { ...own, cookie: "0x6500060001" },
     { ...own, match: own.match.replace("arp_sha=52:54:00:00:00:0b", "arp_sha=52:54:00:00:00:0c") },
     { ...own, match: own.match.replace("203.0.113.7", "0.1.2.3") },
+    { ...own, match: own.match.replaceAll("52:54:", "53:54:") },
     { ...own, match: `${own.match},arp_op=1` },
     { ...own, actions: "goto_table:30" },
     { ...own, actions: "goto_table:20,drop" },
@@ -128,6 +131,7 @@ test("a flow is recognized as written here, and with one thing wrong it is not",
     { ...route, actions: route.actions.replace("dec_ttl,", "") },
     { ...route, actions: route.actions.replace("output:1", "output:2") },
     { ...route, actions: route.actions.replace(",set_field:0->mpls_tc", "") },
+    { ...route, actions: route.actions.replace(PUSHED, PUSHED.repeat(4)) },
     { ...route, actions: route.actions.replace("set_field:0->mpls_tc", "set_field:1->mpls_tc") },
     { ...route, actions: route.actions.replace("02:00:00:00:00:01->eth_src", "02:00:00:00:00:02->eth_src") },
   ];
@@ -137,6 +141,11 @@ test("a flow is recognized as written here, and with one thing wrong it is not",
     // With the match of a row and other actions it is recognized as such.
     assert.is(found === null || (isOther && !found.isExact), true, JSON.stringify(line));
   }
+  const nextHopOf = (line: Line) => recognizer.recognize(flow(line))!.flow.nextHop!;
+  const other = { ...route, match: "ip,nw_dst=10.0.1.0/24" };
+  assert.is(nextHopOf(route), nextHopOf(other), "equal next hops are one object");
+  const twice = { ...other, actions: route.actions.replace(PUSHED, PUSHED + PUSHED.replace("2002", "3003")) };
+  assert.equal(nextHopOf(twice).labels, [3003, 2002]);
   const respelt = {
     ...route,
     actions: route.actions.replace("set_field:02:00:00:00:00:fe->eth_dst", "mod_dl_dst:02:00:00:00:00:fe"),
