@@ -218,10 +218,16 @@ export class PrivateSwitch {
 
   /**
    * The text of ofproto/trace for a frame with metadata such as `tun_id=0x64`. The trace ends where the
-   * datapath would recirculate (pop_mpls, then a lookup). Concurrent calls are several times as fast.
+   * datapath would recirculate after pop_mpls; behind ct it goes on, with the states that `options` give by
+   * --ct-next. Concurrent calls are several times as fast.
    */
-  trace(inPort: number, frameHex: string, state: readonly string[] = []): Promise<string> {
-    const words = ["br0", [`in_port=${inPort}`, ...state].join(), frameHex];
+  trace(
+    inPort: number,
+    frameHex: string,
+    state: readonly string[] = [],
+    options: readonly string[] = [],
+  ): Promise<string> {
+    const words = [...options, "br0", [`in_port=${inPort}`, ...state].join(), frameHex];
     return this.#inTurn(() => this.#unixctl.call("ofproto/trace", words), true);
   }
 
