@@ -240,10 +240,17 @@ export const ct = opaqueEntry(
     inWriteActions: true,
     setPart: "ct",
     recirculates: true,
-    support: "unknown",
+    support: "uninterpreted",
     docs: [
-      "Depends on the connection. Without table and nat, later actions are executed if the packet passes.",
-      { name: "ct(nat(…))", support: "unknown", note: "Depends on the connection." },
+      [
+        "What the tracker says is unknown, but the same on both sides of a proof for the same question.",
+        "In trace, --ct-next gives it; without, the outcome is unknown.",
+      ].join(" "),
+      {
+        name: "ct(nat(…))",
+        support: "uninterpreted",
+        note: "Which end is translated, and to what, is part of what the tracker says.",
+      },
     ],
   },
 );
@@ -255,7 +262,7 @@ export const ctClear = opaqueEntry(
     inWriteActions: true,
     setPart: "ct_clear",
     recirculates: true,
-    support: "no effect",
-    docs: ["No packet is tracked, as ct is unknown."],
+    support: "executed",
+    docs: [""],
   },
 );

@@ -21,7 +21,7 @@ export type ActionOf<Kind extends ActionKind> = Kind extends OpaqueName
   : Extract<Action, { type: Kind }>;
 
 /** How far an action, or a field of a match, is executed. */
-export type Support = "executed" | "no effect" | "unknown";
+export type Support = "executed" | "no effect" | "uninterpreted" | "unknown";
 
 /** A row of docs/language.md. */
 export interface Feature {

@@ -58,7 +58,8 @@ export const MATCH_FEATURES: readonly Feature[] = [
       "and the other two on all ports. In trace they are zero unless the flow syntax sets them.",
     ].join(" "),
   ),
-  feature("ct_*, packet_type", "executed", "All zero: a frame from a port is untracked Ethernet."),
+  feature("ct_*", "executed", "All zero until ct with a table: a frame from a port is untracked."),
+  feature("packet_type", "executed", "Zero: a frame from a port is Ethernet."),
   feature("nsh_*", "unknown", "Network service headers are not parsed."),
   feature(
     "tun_metadata*",

@@ -17,6 +17,8 @@ below list every field and action with its support:
 
 - **executed**: the result is exact.
 - **no effect**: the action changes neither the frame nor its outputs.
+- **uninterpreted**: the result is not known, but a proof knows that it is the same on both sides where the same
+  is asked ([proof.md](proof.md#connection-tracking)).
 - **unknown**: the result depends on something that a flow table and one frame do not contain, such as a
   connection or a hash. If a packet meets the feature, the outcome is \`unknown\`, with its name and line.
 
