@@ -14,9 +14,10 @@ export async function bundleAt(
   context: Context,
   path: string,
   option = "bridge",
+  chosen = context.text(option),
 ): Promise<BundledBridge | null> {
   const words = option === "bridge" ? "--bridge" : `--bridge, or --${option} for this one`;
-  const bundled = await bundledBridge(path, context.text(option), words);
+  const bundled = await bundledBridge(path, chosen, words);
   if (bundled !== null && !context.isQuiet) say(bundled.note);
   return bundled;
 }

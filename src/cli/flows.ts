@@ -64,8 +64,8 @@ export interface Told {
   readonly ports?: ReadonlyMap<string, number>;
   /** Its groups, unless an option names a file with them. */
   readonly groups?: { readonly text: string; readonly file: string };
-  /** `groups` by default. */
-  readonly groupsOption?: string;
+  /** `groups` by default; null: no option is for these groups. */
+  readonly groupsOption?: string | null;
   /** The version of a dump without a header, where -O does not give it. */
   readonly version?: Protocol | null;
 }
@@ -154,7 +154,7 @@ export function protocolGiven(context: Context): Protocol | null {
 }
 
 function groupsGiven(context: Context, told: Told): readonly Group[] {
-  const path = context.text(told.groupsOption ?? "groups");
+  const path = told.groupsOption === null ? undefined : context.text(told.groupsOption ?? "groups");
   const given = path === undefined ? (told.groups ?? null) : { text: textOf(path), file: path };
   if (given === null) return [];
   // A switch without groups has a reply header all the same: a file of nothing is a command that failed.

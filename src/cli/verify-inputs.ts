@@ -4,7 +4,7 @@
  * intent a flow comes from and which command line traces a frame through it.
  */
 
-import { readLiveBridge } from "../host/index.ts";
+import { type LiveBridge, readLiveBridge } from "../host/index.ts";
 import type { Intent } from "../intent/index.ts";
 import {
   FlowColumns,
@@ -154,13 +154,17 @@ export function bundleSide(
   };
 }
 
-/** A live bridge as a side. It is read, and nothing else. Throws SwitchError. */
-export function bridgeSide(context: Context, name: string, options: DumpOptions): Side {
-  const live = readLiveBridge(name, { database: context.text("db"), protocols: context.text("protocols") });
+/** Dumps a live bridge. It is read, and nothing else. Throws SwitchError. */
+export const liveBridge = (context: Context, name: string): LiveBridge =>
+  readLiveBridge(name, { database: context.text("db"), protocols: context.text("protocols") });
+
+/** A live bridge as a side. */
+export function bridgeSide(context: Context, name: string, options: DumpOptions, live: LiveBridge): Side {
   const ports = parsePorts(live.ports, `ports of ${name}`).ports;
   const bridge = bridgeOf(context, name, live.flows, {
     intent: options.names?.intent ?? null,
     ports,
+    groupsOption: null,
     groups: { text: live.groups, file: `groups of ${name}` },
   });
   if (!live.isSteady)

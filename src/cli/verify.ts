@@ -41,6 +41,7 @@ import {
   dumpSide,
   intentSide,
   isIntentFile,
+  liveBridge,
   type Side,
 } from "./verify-inputs.ts";
 import { type Judgement, judge } from "./verify-report.ts";
@@ -57,7 +58,7 @@ export async function verify(context: Context): Promise<number> {
   const dump = { names: { intent: loaded.intent, path: intent }, groupsOption: "groups" };
   const b =
     flows === undefined
-      ? bridgeSide(context, bridge!, dump)
+      ? bridgeSide(context, bridge!, dump, liveBridge(context, bridge!))
       : installedSide(context, { path: flows, bundled, bytes: undefined }, dump);
   return judged(context, options, "verify", intentSide(context, intent, loaded), b);
 }
@@ -84,7 +85,11 @@ interface DiffInput extends Installed {
 }
 
 async function inputAt(context: Context, path: string, index: number): Promise<DiffInput> {
-  const bundled = await bundleAt(context, path, optionFor(context, "bridge", index));
+  return readInput(context, path, await bundleAt(context, path, optionFor(context, "bridge", index)));
+}
+
+/** Reads a file of flows or an intent, unless it is a bundle, which was read. */
+export function readInput(context: Context, path: string, bundled: BundledBridge | null): DiffInput {
   if (bundled !== null) return { path, bundled, bytes: undefined, loaded: null };
   const bytes = bytesOf(path);
   return {
@@ -93,6 +98,12 @@ async function inputAt(context: Context, path: string, index: number): Promise<D
     bytes,
     loaded: isIntentFile(path, bytes) ? loadedIntent(context, path, bytes) : null,
   };
+}
+
+/** An input as a side: flows or an intent. */
+export function inputSide(context: Context, input: DiffInput, options: DumpOptions): Side {
+  if (input.loaded !== null) return intentSide(context, input.path, input.loaded);
+  return installedSide(context, input, options);
 }
 
 export async function diff(context: Context): Promise<number> {
@@ -112,27 +123,36 @@ export async function diff(context: Context): Promise<number> {
       : intent === undefined
         ? null
         : { intent: intent.loaded!.intent, path: intent.path };
-  const [a, b] = read.map((input, index) => {
-    if (input.loaded !== null) return intentSide(context, input.path, input.loaded);
-    const groupsOption = optionFor(context, "groups", index);
-    return installedSide(context, input, { names, groupsOption });
-  }) as [Side, Side];
+  const [a, b] = read.map((input, index) =>
+    inputSide(context, input, { names, groupsOption: optionFor(context, "groups", index) }),
+  ) as [Side, Side];
   if (!context.isQuiet) say(`${a.name} is ${KINDS[a.kind]}, ${b.name} ${KINDS[b.kind]}`);
   return judged(context, options, "diff", a, b);
 }
 
+/** Judges two sides and writes the answer where it is wanted; gives the exit status. */
 function judged(context: Context, options: Options, type: "verify" | "diff", a: Side, b: Side): number {
+  return answer(context, options, judgementOf(context, options, type, a, b));
+}
+
+export function judgementOf(
+  context: Context,
+  options: Options,
+  type: VerifyReport["type"],
+  a: Side,
+  b: Side,
+): Judgement {
   const clash = portClash(context, [a, b]);
   const symbols = symbolsOf(context);
   const ports = portKinds(context, [a, b]);
-  return answer(context, options, judge(type, a, b, { ...options.judge, ports, clash, symbols }));
+  return judge(type, a, b, { ...options.judge, ports, clash, symbols });
 }
 
 const KINDS = { intent: "an intent", dump: "a dump of flows", bridge: "a bridge" } as const;
 
 // ── Options ────────────────────────────────────────────────────────────────────────────────────────────────
 
-interface Options {
+export interface Options {
   readonly judge: Omit<Parameters<typeof judge>[3], "clash" | "symbols">;
   readonly reports: readonly { readonly file: string; readonly write: Writer }[];
   readonly witness: string | undefined;
@@ -150,7 +170,7 @@ const WRITERS: Readonly<Record<ReportEnding, Writer>> = {
 };
 
 /** The values of all options, before anything long begins. Throws UsageError. */
-function optionsOf(context: Context): Options {
+export function optionsOf(context: Context): Options {
   const reports = context.texts("report").map(file => {
     const ending = REPORT_ENDINGS.find(one => file.endsWith(one))!;
     return { file, write: WRITERS[ending] };
@@ -194,7 +214,7 @@ function limitOf(context: Context): Pick<ProofOptions, "maxDifferences"> {
 
 // ── Answer ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-function answer(context: Context, { reports, witness }: Options, judgement: Judgement): number {
+export function answer(context: Context, { reports, witness }: Options, judgement: Judgement): number {
   const { report } = judgement;
   const findings = inRepository(verifyFindings(report, packageJson.version));
   inTurn([

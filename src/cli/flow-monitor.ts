@@ -1,0 +1,65 @@
+/**
+ * Notices changes of the flows of a bridge: `ovs-ofctl monitor BRIDGE watch:!initial` prints an event for each
+ * to standard error (ovs-ofctl(8), OpenFlow 1.4, 7.3.5.17), and a connection to the management socket shows at once that the
+ * switch went away or came back. What the events say is not used: whoever is called dumps the bridge. Groups
+ * and ports have no events, and a switch may refuse the monitor; so the caller also looks from time to time.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { addressOf, watchPresence } from "../host/index.ts";
+
+const PROTOCOLS = "OpenFlow15,OpenFlow13";
+/** A monitor that ends sooner was refused, or has no bridge. */
+const REFUSED_MS = 2000;
+
+export interface MonitorOptions {
+  readonly bridge: string;
+  readonly database: string | undefined;
+  readonly protocols: string | undefined;
+  /** The flows may have changed. */
+  readonly onChange: () => void;
+}
+
+export class FlowMonitor {
+  readonly #options: MonitorOptions;
+  readonly #address: string;
+  readonly #endPresence: () => void;
+  #child: ChildProcess | null = null;
+  #isClosed = false;
+
+  constructor(options: MonitorOptions) {
+    this.#options = options;
+    this.#address = addressOf(options.bridge, options.database);
+    this.#endPresence = watchPresence(this.#address, options.onChange);
+  }
+
+  /** Starts the monitor unless it runs; may be called again at any time. */
+  keep(): void {
+    if (this.#child !== null || this.#isClosed) return;
+    const { protocols, onChange } = this.#options;
+    const startedAt = performance.now();
+    const words = ["-O", protocols ?? PROTOCOLS, "monitor", this.#address, "watch:!initial"];
+    const child = spawn("ovs-ofctl", words, { stdio: ["ignore", "ignore", "pipe"] });
+    this.#child = child;
+    child.stderr.on("data", (text: Buffer) => {
+      if (text.includes("event=")) onChange();
+    });
+    const ended = (): void => {
+      if (this.#child !== child) return;
+      this.#child = null;
+      if (!this.#isClosed && performance.now() - startedAt > REFUSED_MS) onChange();
+    };
+    child.once("error", ended);
+    child.once("close", ended);
+  }
+
+  /** Ends the monitor; resolves when its process has ended. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#endPresence();
+    const child = this.#child;
+    if (child === null || child.exitCode !== null) return;
+    const closed = new Promise(resolve => child.once("close", resolve));
+    child.kill("SIGTERM");
+    await closed;
+  }
+}
