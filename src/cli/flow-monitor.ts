@@ -5,7 +5,10 @@
  * and ports have no events, and a switch may refuse the monitor; so the caller also looks from time to time.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { addressOf, watchPresence } from "../host/index.ts";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { addressOf, socketOf, watchPresence } from "../host/index.ts";
 
 const PROTOCOLS = "OpenFlow15,OpenFlow13";
 /** A monitor that ends sooner was refused, or has no bridge. */
@@ -22,14 +25,17 @@ export interface MonitorOptions {
 export class FlowMonitor {
   readonly #options: MonitorOptions;
   readonly #address: string;
+  /** For the control socket that ovs-ofctl monitor makes: the usual folder may not be ours to write to. */
+  readonly #folder = mkdtempSync(join(tmpdir(), "slash32-watch-"));
   readonly #endPresence: () => void;
   #child: ChildProcess | null = null;
   #isClosed = false;
 
   constructor(options: MonitorOptions) {
     this.#options = options;
-    this.#address = addressOf(options.bridge, options.database);
-    this.#endPresence = watchPresence(this.#address, options.onChange);
+    const address = addressOf(options.bridge, options.database);
+    this.#address = socketOf(address) ?? address;
+    this.#endPresence = watchPresence(address, options.onChange);
   }
 
   /** Starts the monitor unless it runs; may be called again at any time. */
@@ -38,7 +44,10 @@ export class FlowMonitor {
     const { protocols, onChange } = this.#options;
     const startedAt = performance.now();
     const words = ["-O", protocols ?? PROTOCOLS, "monitor", this.#address, "watch:!initial"];
-    const child = spawn("ovs-ofctl", words, { stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn("ovs-ofctl", words, {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { ...process.env, OVS_RUNDIR: this.#folder },
+    });
     this.#child = child;
     child.stderr.on("data", (text: Buffer) => {
       if (text.includes("event=")) onChange();
@@ -57,9 +66,11 @@ export class FlowMonitor {
     this.#isClosed = true;
     this.#endPresence();
     const child = this.#child;
-    if (child === null || child.exitCode !== null) return;
-    const closed = new Promise(resolve => child.once("close", resolve));
-    child.kill("SIGTERM");
-    await closed;
+    if (child !== null) {
+      const closed = new Promise(resolve => child.once("close", resolve));
+      child.kill("SIGTERM");
+      await closed;
+    }
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 }

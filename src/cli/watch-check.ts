@@ -63,10 +63,10 @@ async function compared(context: Context): Promise<number> {
   const a = inputSide(context, input, sides);
   const judgement = judgementOf(context, options, "watch", a, bridgeSide(context, name, sides, live));
   const report = { ...judgement.report, at };
-  if (context.format === "text" && !context.isQuiet) print(`${at}\n`);
-  const code = answer(context, options, { ...judgement, report });
   const { verdict, seconds, differences } = report;
   const { fingerprint } = live;
+  // Before it is printed: who reads the verdict and sends a signal gets its exit status.
   post({ what: "verdict", verdict, seconds, fingerprint, differences: differences.length });
-  return code;
+  if (context.format === "text" && !context.isQuiet) print(`${at}\n`);
+  return answer(context, options, { ...judgement, report });
 }

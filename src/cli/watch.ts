@@ -23,11 +23,10 @@ export async function watch(context: Context, args: readonly string[]): Promise<
   if (!canMove) return check(context);
   const where = context.text("metrics");
   const metrics = where === undefined ? null : new WatchMetrics();
-  const watcher = new Watcher(context, args, metrics);
   const served = metrics === null ? null : await serveMetrics(where!, metrics);
   if (served !== null && !context.isQuiet) say(`metrics at ${served.place}`);
   try {
-    return await watcher.run();
+    return await new Watcher(context, args, metrics).run();
   } finally {
     await served?.close();
   }
@@ -97,7 +96,7 @@ class Watcher {
     return this.#interruption.name !== null;
   }
 
-  /** Runs a check in a thread of its own; null if it was ended by a signal. */
+  /** Runs a check in a thread of its own; null if a signal ended it before there was a result. */
   async #check(): Promise<CheckResult | null> {
     const golden = stateOf(this.#context.text("golden")!);
     if (golden !== this.#golden) this.#judged = null;
@@ -110,12 +109,14 @@ class Watcher {
       let result: CheckResult | null = null;
       worker.on("message", (message: CheckResult) => {
         result = message;
+        // A result is printed next, and no signal cuts it off.
+        this.#worker = null;
       });
       worker.on("error", reject);
       worker.on("exit", () => {
         this.#worker = null;
         if (result === null && !this.#isStopped) reject(new UserError("the check ended without a verdict"));
-        else resolve(this.#isStopped ? null : result);
+        else resolve(result);
       });
     });
   }
