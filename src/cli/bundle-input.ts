@@ -1,6 +1,6 @@
 /**
- * Folders and tarballs as inputs of trace, verify and diff: the chosen bridge is looked up in them, a note names
- * the files, and its flows are read with the groups and names of the same bridge. Explicit options win.
+ * Folders and tarballs as inputs of trace, verify and diff: the chosen bridge is looked up in them, a note
+ * names the files, and its flows are read with the groups and names of the same bridge. Explicit options win.
  */
 import type { Intent } from "../intent/index.ts";
 import { type BundledBridge, bundledBridge } from "./bundle/index.ts";
@@ -9,7 +9,9 @@ import { UsageError } from "./errors.ts";
 import { type Bridge, bridgeOf, readBridge } from "./flows.ts";
 import { offerNames } from "./names.ts";
 
-/** The bridge of a bundle that an option names; null if there is no bundle at the path. Rejects with UserError. */
+/**
+ * The bridge of a bundle that an option names; null: there is no bundle at the path. Rejects with UserError.
+ */
 export async function bundleAt(
   context: Context,
   path: string,
@@ -45,7 +47,7 @@ export async function bridgeAt(context: Context, path: string, intent: Intent | 
 }
 
 /** Refuses --bridge beside a file that has one bridge. Throws UsageError. */
-export function refuseBridge(context: Context, path: string): void {
+export function refuseBridge(context: Context, path: string, hint = ""): void {
   if (context.isGiven("bridge"))
-    throw new UsageError(`--bridge chooses a bridge of a folder or tarball, and ${path} is neither`);
+    throw new UsageError(`--bridge chooses a bridge of a folder or tarball, and ${path} is neither${hint}`);
 }

@@ -1,8 +1,9 @@
 /**
- * Notices changes of the flows of a bridge: `ovs-ofctl monitor BRIDGE watch:!initial` prints an event for each
- * to standard error (ovs-ofctl(8), OpenFlow 1.4, 7.3.5.17), and a connection to the management socket shows at once that the
- * switch went away or came back. What the events say is not used: whoever is called dumps the bridge. Groups
- * and ports have no events, and a switch may refuse the monitor; so the caller also looks from time to time.
+ * Notices changes of flows of a bridge. `ovs-ofctl monitor BRIDGE watch:!initial` prints an event for each
+ * to standard error (ovs-ofctl(8); OpenFlow 1.4, 7.3.5.17), and a connection to the management socket shows
+ * at once that the switch went away or came back. The contents of events are not used: the caller dumps the
+ * bridge. Groups and ports have no events, and a switch may refuse the monitor, so that the caller also needs
+ * an interval.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

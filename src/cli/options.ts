@@ -231,3 +231,6 @@ export const VERDICTS =
   "Exit status: 0 equal; 2 different, or ambiguous (the outcome depends on the order in which flows" +
   " were installed), each with a counterexample; 1 unknown (an action is not modeled or the budget " +
   "is used up), or an error.";
+
+/** All that a proof of one dump takes. */
+export const proofOfDump: readonly Option[] = [...dump, ovs, ...proof, format, reports];

@@ -53,7 +53,7 @@ export async function verify(context: Context): Promise<number> {
   const options = optionsOf(context);
   const bundled = flows === undefined ? null : await bundleAt(context, flows);
   if (bundled !== null) offerNames(context, [bundled]);
-  else if (flows !== undefined) refuseBridge(context, flows);
+  else if (flows !== undefined) refuseBridge(context, flows, "; give -f FLOWS or --bridge BRIDGE");
   const loaded = loadedIntent(context, intent);
   const dump = { names: { intent: loaded.intent, path: intent }, groupsOption: "groups" };
   const b =

@@ -1,7 +1,7 @@
 /**
- * One check of `slash32 watch`, in a second thread: dumps the bridge, and if the dump differs from the one that
- * was judged last, proves that it does what the golden file does, and prints the verdict. A thread of its own
- * for each check keeps nothing of the last one: names, files and memory are new.
+ * One check of `slash32 watch`, in a second thread: dumps the bridge, and if the dump differs from the one
+ * that was judged last, proves that it does what the golden file does, and prints the verdict. A thread of
+ * its own for each check keeps nothing of the last one: names, files and memory are new.
  */
 import { basename } from "node:path";
 import { isUserError } from "../errors/index.ts";

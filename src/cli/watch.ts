@@ -1,7 +1,8 @@
 /**
- * `slash32 watch`: the verdict each time the flows of a bridge change, against a golden file. Level-triggered:
- * an event, a restart of the switch, a new golden file or the interval only start a check, which dumps the
- * bridge and proves again if the dump is new. One check at a time; changes during a check start the next one.
+ * `slash32 watch`: the verdict each time the flows of a bridge change, against a golden file. It is
+ * level-triggered: an event, a restart of the switch, a new golden file or the interval only start a check,
+ * which dumps the bridge and proves again if the dump is new. One check at a time; changes during a check
+ * start the next one.
  */
 import { statSync } from "node:fs";
 import type { Worker } from "node:worker_threads";

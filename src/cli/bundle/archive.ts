@@ -174,8 +174,8 @@ function decompressing(
 }
 
 /**
- * The package is loaded at first use: it compiles a WebAssembly module. A stream of it that has reached the end
- * of its data throws when it is cancelled.
+ * The package is loaded at first use: it compiles a WebAssembly module. A stream of it that has reached the
+ * end of its data throws when it is cancelled.
  */
 async function* xzDecompressing(file: Readable, path: string): AsyncGenerator<Uint8Array> {
   const loaded = await import("xz-decompress").catch(() => null);

@@ -2,8 +2,9 @@
  * One bridge of a folder or tarball that a person sends: sos, must-gather, ovs-dbg, antctl, or files kept by
  * hand. Each file is recognized by what it holds; its path tells which bridge of which host it is of. Of
  * several dumps of the same flows the one of the highest OpenFlow version is taken, because it shows most.
- * Two that nothing ranks, and two bridges of which none is chosen, are errors: nothing is guessed. The archive
- * is read twice: first the beginning of each file, then the chosen files, so that only they are in memory.
+ * Two that nothing ranks, and two bridges of which none is chosen, are errors: nothing is guessed. The
+ * archive is read twice: first the beginning of each file, then the chosen files, so that only they are in
+ * memory.
  */
 import { basename, dirname } from "node:path";
 import {
@@ -60,7 +61,7 @@ interface Candidate {
   readonly label: string;
 }
 
-/** The bridge that `chosen` names in the bundle at a path; null if there is no bundle. Rejects with UserError. */
+/** The bridge that `chosen` names in the bundle at a path, null without one. Rejects with UserError. */
 export async function bundledBridge(
   path: string,
   chosen: string | undefined,
@@ -119,7 +120,7 @@ function byHost(found: readonly Found[]): Map<string, Found[]> {
   return hosts;
 }
 
-/** The bridges of a host: by the names of files, where those have none by the LOCAL port, else by the folder. */
+/** The bridges of a host: by the names of files; without these by the LOCAL port, else by the folder. */
 function bridgesOf(path: string, host: string, files: readonly Found[]): Omit<Candidate, "label">[] {
   const own = files.filter(({ kind }) => OF_BRIDGES.has(kind));
   const bridges = new Map<string, { bridge: string; files: Found[] }>();

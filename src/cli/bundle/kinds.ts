@@ -1,6 +1,6 @@
 /**
  * What a file of a bundle is, by what it holds: its first line that is not a log line of ovs-ofctl. The forms
- * are those that ovs-ofctl(8) and ovs-vsctl(8) print (lib/ofp-print.c, lib/ofp-group.c, lib/ofp-port.c of Open
+ * are those that ovs-ofctl(8) and ovs-vsctl(8) print (lib/ofp-print.c, ofp-group.c, ofp-port.c of Open
  * vSwitch). Statistics of ports and groups are other kinds, which nothing here needs, and so is the output of
  * `ovs-appctl bridge/dump-flows`, which has flows of the switch itself, and a comma before `actions=`. A file
  * that holds an error message of a command has no kind.

@@ -21,7 +21,7 @@ export const diff: Command = {
   details: [
     "A and B are outputs of ovs-ofctl dump-flows, or intents; slash32 detects which by their " +
       "content. - is standard input. A and B may also be folders or tarballs (.tar, .tar.gz, .tar.xz) of " +
-      "sos, must-gather, ovs-dbg or antctl: slash32 takes flows, groups, ports and table names of one bridge.",
+      "sos, must-gather, ovs-dbg or antctl: slash32 takes the files of one bridge.",
     VERDICTS,
   ],
   examples: [

@@ -2,19 +2,7 @@
 import { inputsOf, oneStandardInput } from "../checks.ts";
 import type { Command } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import {
-  bridge,
-  db,
-  dump,
-  flows,
-  format,
-  intent,
-  ovs,
-  proof,
-  reports,
-  shared,
-  VERDICTS,
-} from "../options.ts";
+import { bridge, db, flows, intent, proofOfDump, shared, VERDICTS } from "../options.ts";
 import { checkProofOutputs } from "../proof-outputs.ts";
 
 const INPUTS = {
@@ -47,11 +35,7 @@ export const verify: Command = {
     flows,
     { ...bridge, help: `${bridge.help}; with a folder or tarball as FLOWS, the bridge in it` },
     db,
-    ...dump,
-    ovs,
-    ...proof,
-    format,
-    reports,
+    ...proofOfDump,
     ...shared.map(option =>
       option.name === "protocols"
         ? {

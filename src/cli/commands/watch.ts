@@ -2,7 +2,7 @@
 import { inputsOf } from "../checks.ts";
 import type { Command } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { bridge, db, dump, format, ovs, proof, reports, shared } from "../options.ts";
+import { bridge, db, proofOfDump, shared } from "../options.ts";
 import { checkProofOutputs } from "../proof-outputs.ts";
 
 const INPUTS = { golden: "the golden file", groups: "the groups", ports: "the ports", tables: "the tables" };
@@ -28,7 +28,7 @@ export const watch: Command = {
     {
       name: "golden",
       value: "FILE",
-      help: "what the bridge must do: flows, an intent, or a bundle",
+      help: "the golden file: flows, an intent, or a folder or tarball",
       isCommon: true,
     },
     { name: "once", help: "check once and exit", isCommon: true },
@@ -43,11 +43,7 @@ export const watch: Command = {
       help: "serve Prometheus metrics at a loopback address, or at a unix socket (a PATH with a slash)",
     },
     db,
-    ...dump,
-    ovs,
-    ...proof,
-    format,
-    reports,
+    ...proofOfDump,
     ...shared,
   ],
   noArguments: "give the file with --golden FILE",
