@@ -89,7 +89,16 @@ const BUNDLE = {
   // Its CommonJS form, which Node would take, cannot be tree-shaken and wants `require`.
   alias: { yaml: at("node_modules", "yaml", "browser", "index.js") },
   // Native code, and what is only there for some: found where the package is installed.
-  external: ["koffi", "cap", "prom-client", "pino", "@grpc/grpc-js", "@grpc/proto-loader", "protobufjs"],
+  external: [
+    "koffi",
+    "cap",
+    "prom-client",
+    "pino",
+    "@grpc/grpc-js",
+    "@grpc/proto-loader",
+    "protobufjs",
+    "xz-decompress",
+  ],
   logLevel: "warning",
 };
 

@@ -62,10 +62,12 @@ export interface Told {
   /** Names of ports, to which --ports adds. */
   readonly intent: Intent | null;
   readonly ports?: ReadonlyMap<string, number>;
-  /** Its groups; without, those of the file that an option names. */
+  /** Its groups, unless an option names a file with them. */
   readonly groups?: { readonly text: string; readonly file: string };
-  /** `groups` by default. */
-  readonly groupsOption?: string;
+  /** `groups` by default; null: no option is for these groups. */
+  readonly groupsOption?: string | null;
+  /** The version of a dump without a header, where -O does not give it. */
+  readonly version?: Protocol | null;
 }
 
 /**
@@ -152,8 +154,8 @@ function protocolGiven(context: Context): Protocol | null {
 }
 
 function groupsGiven(context: Context, told: Told): readonly Group[] {
-  const path = context.text(told.groupsOption ?? "groups");
-  const given = told.groups ?? (path === undefined ? null : { text: textOf(path), file: path });
+  const path = told.groupsOption === null ? undefined : context.text(told.groupsOption ?? "groups");
+  const given = path === undefined ? (told.groups ?? null) : { text: textOf(path), file: path };
   if (given === null) return [];
   // A switch without groups has a reply header all the same: a file of nothing is a command that failed.
   if (given.text.trim() === "")
@@ -252,7 +254,7 @@ export function bridgeOf(context: Context, file: string, bytes: Uint8Array, told
     tables: names.tables,
     lenient: context.flag("lenient"),
     isDetected: true,
-    asked: protocolGiven(context),
+    asked: protocolGiven(context) ?? told.version ?? null,
   });
   report(context, flows.problems, flows.errorCount);
   if (flows.count === 0 && flows.headers === 0 && flows.skipped === 0) {

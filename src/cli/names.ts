@@ -40,6 +40,29 @@ interface Known {
 
 const known = new WeakMap<Context, Known>();
 
+/** Names of a bundle's bridge. */
+export interface OfferedNames {
+  readonly ports: ReadonlyMap<string, number>;
+  readonly tables: ReadonlyMap<string, number>;
+}
+
+const offered = new WeakMap<Context, readonly OfferedNames[]>();
+
+/**
+ * Offers the names of bundles, in place of --ports and --tables where these are not given; before any name is
+ * looked up. A name that two of them define with two numbers stays undefined, and so is a symbol.
+ */
+export function offerNames(context: Context, names: readonly OfferedNames[]): void {
+  offered.set(context, names);
+}
+
+/** The names that all lists together define, those of two numbers left out. */
+function merged(lists: readonly ReadonlyMap<string, number>[]): ReadonlyMap<string, number> {
+  const isAgreed = (name: string, number: number): boolean =>
+    lists.every(list => (list.get(name) ?? number) === number);
+  return new Map(lists.flatMap(list => [...list].filter(([name, number]) => isAgreed(name, number))));
+}
+
 /** Reads a file, `-` being standard input, and reports the problems of a text. */
 export interface Reader {
   textOf(path: string): string;
@@ -57,7 +80,10 @@ function readNames(
   expected: string,
 ): Pick<Known, "given" | "source"> {
   const text = context.text(option);
-  if (text === undefined) return { given: new Map(), source: null };
+  if (text === undefined) {
+    const lists = (offered.get(context) ?? []).map(names => names[option]).filter(({ size }) => size > 0);
+    return { given: merged(lists), source: lists.length === 1 ? "file" : null };
+  }
   const [content, file] = isInline(text) ? [text, `--${option}`] : [reader.textOf(text), text];
   if (option === "ports" && isInterfaceList(content))
     return { given: interfacesOf(content, file), source: "interfaces" };

@@ -23,7 +23,7 @@ export const flows: Option = {
   name: "flows",
   short: "f",
   value: "FLOWS",
-  help: "the output of ovs-ofctl dump-flows; - is standard input",
+  help: "the output of ovs-ofctl dump-flows, or a folder or tarball with it; - is standard input",
   isCommon: true,
 };
 
@@ -41,6 +41,13 @@ export const bridge: Option = {
   isCommon: true,
 };
 
+/** For commands whose flows may be a folder or tarball. */
+export const chosenBridge: Option = {
+  ...bridge,
+  isCommon: false,
+  help: "choose a bridge of a folder or tarball with the files of several",
+};
+
 export const db: Option = {
   name: "db",
   value: "SOCKET",
@@ -50,13 +57,13 @@ export const db: Option = {
 const ports: Option = {
   name: "ports",
   value: "FILE|NAME=N,…",
-  help: "port names: output of ovs-ofctl show or ovs-vsctl --format=json list interface, or a list",
+  help: "port names: output of ovs-ofctl show or ovs-vsctl list interface, or a list",
 };
 
 const tables: Option = {
   name: "tables",
   value: "FILE|NAME=N,…",
-  help: "table names: output of ovs-ofctl dump-tables, or a list",
+  help: "table names: output of ovs-ofctl dump-tables or dump-table-features, or a list",
 };
 
 const groups: Option = {
@@ -224,3 +231,6 @@ export const VERDICTS =
   "Exit status: 0 equal; 2 different, or ambiguous (the outcome depends on the order in which flows" +
   " were installed), each with a counterexample; 1 unknown (an action is not modeled or the budget " +
   "is used up), or an error.";
+
+/** All that a proof of one dump takes. */
+export const proofOfDump: readonly Option[] = [...dump, ovs, ...proof, format, reports];

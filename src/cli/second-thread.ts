@@ -5,7 +5,7 @@
  * wait for an answer.
  */
 import { getHeapStatistics } from "node:v8";
-import { isMainThread, SHARE_ENV, Worker, workerData } from "node:worker_threads";
+import { isMainThread, parentPort, SHARE_ENV, Worker, workerData } from "node:worker_threads";
 import { say } from "./context.ts";
 import { Interruption } from "./signals.ts";
 
@@ -19,6 +19,8 @@ export const canMove = isMainThread;
 
 interface Shared {
   readonly stop?: Int32Array;
+  /** What the first thread gives the work beside the words of the command line. */
+  readonly given?: unknown;
 }
 
 const shared = (): Int32Array | undefined => (workerData as Shared | null)?.stop;
@@ -35,18 +37,29 @@ export const work = {
     const words = shared();
     return words !== undefined && Atomics.load(words, STOP) !== 0;
   },
+  /** What the first thread gave. */
+  given: <T>(): T => (workerData as Shared).given as T,
+  /** Sends a result to the first thread, beside the exit status. */
+  post(result: unknown): void {
+    parentPort?.postMessage(result);
+  },
 };
+
+/** Starts the program with these words in a second thread. */
+export function startWork(name: string, args: readonly string[], shared: Shared): Worker {
+  return new Worker(new URL("./slash32.js", import.meta.url), {
+    argv: [name, ...args],
+    env: SHARE_ENV,
+    workerData: shared,
+    resourceLimits: { maxOldGenerationSizeMb: Math.ceil(getHeapStatistics().heap_size_limit / 2 ** 20) },
+  });
+}
 
 /** Runs the program with these words in a second thread; gives the exit status. */
 export async function runInSecondThread(name: string, args: readonly string[]): Promise<number> {
   const words = new Int32Array(new SharedArrayBuffer(4 * WORDS));
   const interruption = new Interruption();
-  const worker = new Worker(new URL("./slash32.js", import.meta.url), {
-    argv: [name, ...args],
-    env: SHARE_ENV,
-    workerData: { stop: words },
-    resourceLimits: { maxOldGenerationSizeMb: Math.ceil(getHeapStatistics().heap_size_limit / 2 ** 20) },
-  });
+  const worker = startWork(name, args, { stop: words });
   interruption.signal.addEventListener("abort", () => {
     Atomics.store(words, STOP, 1);
     if (Atomics.load(words, BEGUN) === 1) return;

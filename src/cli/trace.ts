@@ -8,9 +8,10 @@ import { NO_STATE, parseTrackerAnswer, type TrackerAnswer } from "../openflow/in
 import { type PortNames, parseCaptureArgument, readFrames } from "../replay/index.ts";
 import { type TraceReport, traceText } from "../report/index.ts";
 import { frameOfExpression, isExpression, parseHex } from "../wire/index.ts";
+import { bridgeAt } from "./bundle-input.ts";
 import { type Context, print, say } from "./context.ts";
 import { UsageError, UserError } from "./errors.ts";
-import { portNames, readBridge } from "./flows.ts";
+import { portNames } from "./flows.ts";
 import { Answers } from "./ndjson-writer.ts";
 import { traceBatch } from "./trace-batch.ts";
 import { givenFlow, isFlowText } from "./trace-flow.ts";
@@ -20,7 +21,7 @@ export async function trace(context: Context): Promise<number> {
   const batch = context.text("batch");
   const captures = context.texts("read");
   const frames = context.positionals;
-  const tracer = tracerFor(context);
+  const tracer = await tracerFor(context);
   if (batch !== undefined) return traceBatch(tracer, batch);
   if (captures.length > 0) return traceCaptures(context, tracer, captures);
   traceFrames(context, tracer, frames);
@@ -28,14 +29,15 @@ export async function trace(context: Context): Promise<number> {
 }
 
 /** With flows, an intent beside them gives names to ports and nothing else. */
-function tracerFor(context: Context): Tracer {
+async function tracerFor(context: Context): Promise<Tracer> {
   const flows = context.text("flows");
   if (flows === undefined) {
     const intent = context.intent();
     return new CoreTracer(intent, portNames(context, intent));
   }
   const intent = context.text("intent") === undefined ? null : context.intent();
-  return new FlowTracer(readBridge(context, flows, intent), context.texts("ct-next").map(trackerAnswer));
+  const bridge = await bridgeAt(context, flows, intent);
+  return new FlowTracer(bridge, context.texts("ct-next").map(trackerAnswer));
 }
 
 function trackerAnswer(text: string): TrackerAnswer {

@@ -4,7 +4,7 @@
  * intent a flow comes from and which command line traces a frame through it.
  */
 
-import { readLiveBridge } from "../host/index.ts";
+import { type LiveBridge, readLiveBridge } from "../host/index.ts";
 import type { Intent } from "../intent/index.ts";
 import {
   FlowColumns,
@@ -17,6 +17,8 @@ import {
 import { Flows, flowText } from "../pipeline/index.ts";
 import { PortNames } from "../replay/index.ts";
 import type { LeftOut } from "../report/index.ts";
+import type { BundledBridge } from "./bundle/index.ts";
+import { bundledFlows } from "./bundle-input.ts";
 import { type Context, say } from "./context.ts";
 import { bridgeOf, bytesOf, leaveOut } from "./flows.ts";
 import { portWord } from "./names.ts";
@@ -119,8 +121,7 @@ export function dumpSide(context: Context, path: string, options: DumpOptions, r
   const file = path === "-" ? "standard input" : path;
   const told = { intent: options.names?.intent ?? null, groupsOption: options.groupsOption };
   const bridge = bridgeOf(context, file, read ?? bytesOf(path), told);
-  const groups = context.text(options.groupsOption);
-  const words = [...tracingWords(context, options), ...(groups === undefined ? [] : ["--groups", groups])];
+  const words = [...tracingWords(context, options), ...groupsWords(context, options)];
   return {
     ...sideOf(context, file, "dump", bridge),
     trace: (inPort, state, hex, ctNext) =>
@@ -136,13 +137,37 @@ export function dumpSide(context: Context, path: string, options: DumpOptions, r
   };
 }
 
-/** A live bridge as a side. It is read, and nothing else. Throws SwitchError. */
-export function bridgeSide(context: Context, name: string, options: DumpOptions): Side {
-  const live = readLiveBridge(name, { database: context.text("db"), protocols: context.text("protocols") });
+/** The bridge of a bundle as a side. */
+export function bundleSide(
+  context: Context,
+  path: string,
+  options: DumpOptions,
+  bundled: BundledBridge,
+): Side {
+  const { groupsOption, names } = options;
+  const bridge = bundledFlows(context, bundled, names?.intent ?? null, groupsOption);
+  const words = [...tracingWords(context, options), ...groupsWords(context, options)];
+  return {
+    ...sideOf(context, bundled.name, "dump", bridge),
+    types: bundled.types,
+    trace: (inPort, state, hex) => {
+      const frame = frameWords(portWord(context, inPort), state, hex);
+      return shellOf(["slash32", "trace", "-f", path, "--bridge", bundled.label, ...words, ...frame]);
+    },
+  };
+}
+
+/** Dumps a live bridge. It is read, and nothing else. Throws SwitchError. */
+export const liveBridge = (context: Context, name: string): LiveBridge =>
+  readLiveBridge(name, { database: context.text("db"), protocols: context.text("protocols") });
+
+/** A live bridge as a side. */
+export function bridgeSide(context: Context, name: string, options: DumpOptions, live: LiveBridge): Side {
   const ports = parsePorts(live.ports, `ports of ${name}`).ports;
   const bridge = bridgeOf(context, name, live.flows, {
     intent: options.names?.intent ?? null,
     ports,
+    groupsOption: null,
     groups: { text: live.groups, file: `groups of ${name}` },
   });
   if (!live.isSteady)
@@ -193,6 +218,11 @@ function sideOf(
 
 const filterWords = (context: Context): string[] =>
   ["ignore-table", "ignore-cookie"].flatMap(name => context.texts(name).flatMap(text => [`--${name}`, text]));
+
+function groupsWords(context: Context, { groupsOption }: DumpOptions): string[] {
+  const groups = context.text(groupsOption);
+  return groups === undefined ? [] : ["--groups", groups];
+}
 
 function tracingWords(context: Context, { names }: DumpOptions): string[] {
   const protocols = context.text("protocols");

@@ -24,37 +24,97 @@ import {
   visible,
 } from "../report/index.ts";
 import type { ProofOptions } from "../verify/index.ts";
+import type { BundledBridge } from "./bundle/index.ts";
+import { bundleAt, refuseBridge } from "./bundle-input.ts";
 import { type Context, print, printPieces, say, sayText, writePieces } from "./context.ts";
 import { ClosedPipe, UsageError, UserError } from "./errors.ts";
 import { bytesOf, ovsGiven } from "./flows.ts";
 import { ignoredGiven } from "./ignore.ts";
-import { portClash, symbolsOf } from "./names.ts";
+import { offerNames, portClash, symbolsOf } from "./names.ts";
 import { loadedIntent } from "./places.ts";
 import { portKinds } from "./port-kinds.ts";
 import { REPORT_ENDINGS, type ReportEnding } from "./proof-outputs.ts";
-import { bridgeSide, dumpSide, intentSide, isIntentFile, type Side } from "./verify-inputs.ts";
+import {
+  bridgeSide,
+  bundleSide,
+  type DumpOptions,
+  dumpSide,
+  intentSide,
+  isIntentFile,
+  liveBridge,
+  type Side,
+} from "./verify-inputs.ts";
 import { type Judgement, judge } from "./verify-report.ts";
 
 const EXIT_CODES = { equal: 0, different: 2, ambiguous: 2, unknown: 1 } as const;
 
-export function verify(context: Context): number {
+export async function verify(context: Context): Promise<number> {
   const [intent, flows, bridge] = [context.text("intent")!, context.text("flows"), context.text("bridge")];
   const options = optionsOf(context);
+  const bundled = flows === undefined ? null : await bundleAt(context, flows);
+  if (bundled !== null) offerNames(context, [bundled]);
+  else if (flows !== undefined) refuseBridge(context, flows, "; give -f FLOWS or --bridge BRIDGE");
   const loaded = loadedIntent(context, intent);
-  const names = { intent: loaded.intent, path: intent };
-  const dump = { names, groupsOption: "groups" };
-  const b = bridge === undefined ? dumpSide(context, flows!, dump) : bridgeSide(context, bridge, dump);
+  const dump = { names: { intent: loaded.intent, path: intent }, groupsOption: "groups" };
+  const b =
+    flows === undefined
+      ? bridgeSide(context, bridge!, dump, liveBridge(context, bridge!))
+      : installedSide(context, { path: flows, bundled, bytes: undefined }, dump);
   return judged(context, options, "verify", intentSide(context, intent, loaded), b);
 }
 
-export function diff(context: Context): number {
+/** A file of flows, or a bundle that has them. */
+interface Installed {
+  readonly path: string;
+  readonly bundled: BundledBridge | null;
+  /** Of a file, if it was read. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+function installedSide(context: Context, { path, bundled, bytes }: Installed, options: DumpOptions): Side {
+  if (bundled === null) return dumpSide(context, path, options, bytes);
+  return bundleSide(context, path, options, bundled);
+}
+
+/** The name of an option of one side: `bridge-a`, unless the option of both is given. */
+const optionFor = (context: Context, name: string, index: number): string =>
+  context.isGiven(name) ? name : `${name}-${index === 0 ? "a" : "b"}`;
+
+interface DiffInput extends Installed {
+  readonly loaded: ReturnType<typeof loadedIntent> | null;
+}
+
+async function inputAt(context: Context, path: string, index: number): Promise<DiffInput> {
+  return readInput(context, path, await bundleAt(context, path, optionFor(context, "bridge", index)));
+}
+
+/** Reads a file of flows or an intent, unless it is a bundle, which was read. */
+export function readInput(context: Context, path: string, bundled: BundledBridge | null): DiffInput {
+  if (bundled !== null) return { path, bundled, bytes: undefined, loaded: null };
+  const bytes = bytesOf(path);
+  return {
+    path,
+    bundled,
+    bytes,
+    loaded: isIntentFile(path, bytes) ? loadedIntent(context, path, bytes) : null,
+  };
+}
+
+/** An input as a side: flows or an intent. */
+export function inputSide(context: Context, input: DiffInput, options: DumpOptions): Side {
+  if (input.loaded !== null) return intentSide(context, input.path, input.loaded);
+  return installedSide(context, input, options);
+}
+
+export async function diff(context: Context): Promise<number> {
   const paths = context.positionals;
-  const both = context.isGiven("groups");
   const options = optionsOf(context);
-  const read = paths.map(path => {
-    const bytes = bytesOf(path);
-    return { path, bytes, loaded: isIntentFile(path, bytes) ? loadedIntent(context, path, bytes) : null };
-  });
+  const read: DiffInput[] = [];
+  for (const [index, path] of paths.entries()) read.push(await inputAt(context, path, index));
+  const bundles = read.flatMap(({ bundled }) => bundled ?? []);
+  if (bundles.length === 0 && ["bridge", "bridge-a", "bridge-b"].some(name => context.isGiven(name)))
+    throw new UsageError("--bridge chooses a bridge of a folder or tarball, and neither A nor B is one");
+  offerNames(context, bundles);
   const given = context.text("intent");
   const intent = read.find(({ loaded }) => loaded !== null);
   const names =
@@ -63,27 +123,36 @@ export function diff(context: Context): number {
       : intent === undefined
         ? null
         : { intent: intent.loaded!.intent, path: intent.path };
-  const [a, b] = read.map(({ path, bytes, loaded }, index) => {
-    if (loaded !== null) return intentSide(context, path, loaded);
-    const groupsOption = both ? "groups" : `groups-${index === 0 ? "a" : "b"}`;
-    return dumpSide(context, path, { names, groupsOption }, bytes);
-  }) as [Side, Side];
+  const [a, b] = read.map((input, index) =>
+    inputSide(context, input, { names, groupsOption: optionFor(context, "groups", index) }),
+  ) as [Side, Side];
   if (!context.isQuiet) say(`${a.name} is ${KINDS[a.kind]}, ${b.name} ${KINDS[b.kind]}`);
   return judged(context, options, "diff", a, b);
 }
 
+/** Judges two sides and writes the answer where it is wanted; gives the exit status. */
 function judged(context: Context, options: Options, type: "verify" | "diff", a: Side, b: Side): number {
+  return answer(context, options, judgementOf(context, options, type, a, b));
+}
+
+export function judgementOf(
+  context: Context,
+  options: Options,
+  type: VerifyReport["type"],
+  a: Side,
+  b: Side,
+): Judgement {
   const clash = portClash(context, [a, b]);
   const symbols = symbolsOf(context);
   const ports = portKinds(context, [a, b]);
-  return answer(context, options, judge(type, a, b, { ...options.judge, ports, clash, symbols }));
+  return judge(type, a, b, { ...options.judge, ports, clash, symbols });
 }
 
 const KINDS = { intent: "an intent", dump: "a dump of flows", bridge: "a bridge" } as const;
 
 // ── Options ────────────────────────────────────────────────────────────────────────────────────────────────
 
-interface Options {
+export interface Options {
   readonly judge: Omit<Parameters<typeof judge>[3], "clash" | "symbols">;
   readonly reports: readonly { readonly file: string; readonly write: Writer }[];
   readonly witness: string | undefined;
@@ -101,7 +170,7 @@ const WRITERS: Readonly<Record<ReportEnding, Writer>> = {
 };
 
 /** The values of all options, before anything long begins. Throws UsageError. */
-function optionsOf(context: Context): Options {
+export function optionsOf(context: Context): Options {
   const reports = context.texts("report").map(file => {
     const ending = REPORT_ENDINGS.find(one => file.endsWith(one))!;
     return { file, write: WRITERS[ending] };
@@ -145,7 +214,7 @@ function limitOf(context: Context): Pick<ProofOptions, "maxDifferences"> {
 
 // ── Answer ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-function answer(context: Context, { reports, witness }: Options, judgement: Judgement): number {
+export function answer(context: Context, { reports, witness }: Options, judgement: Judgement): number {
   const { report } = judgement;
   const findings = inRepository(verifyFindings(report, packageJson.version));
   inTurn([

@@ -30,6 +30,8 @@ export interface LiveBridge {
   readonly ports: string;
   /** As `ovs-vsctl --format=json list interface` prints them; null if the database is out of reach. */
   readonly interfaces: string | null;
+  /** A digest of flows, groups and ports: equal for two dumps that differ in counters and ages only. */
+  readonly fingerprint: string;
   /** False if the last two dumps differ. */
   readonly isSteady: boolean;
   /** Shell commands that print the same dumps. */
@@ -50,7 +52,7 @@ const VOLATILE = /\b(?:duration|n_packets|n_bytes|idle_age|hard_age|xid)=[^,\s)]
  * Address of the bridge for ovs-ofctl: a name, or the management socket in the folder of the database's
  * socket.
  */
-function addressOf(bridge: string, database: string | undefined): string {
+export function addressOf(bridge: string, database: string | undefined): string {
   if (database === undefined || bridge.includes("/") || bridge.includes(":")) return bridge;
   const path = database.replace(/^unix:/, "");
   if (/^(?:tcp|ssl|pssl|ptcp):/.test(path)) {
@@ -87,7 +89,17 @@ export function readLiveBridge(bridge: string, { database, protocols }: LiveOpti
     ports: shell(words("dump-ports-desc")),
   };
   const interfaces = readInterfaces(database);
-  return { flows: last.flows, groups: last.groups, ports, interfaces, isSteady, commands };
+  const named = [...ports.matchAll(/^ .*\(.*\): /gm)].join("");
+  const print = `${last.print} ${named} ${interfaces === null ? "" : hashesOf(interfaces)}`;
+  return {
+    flows: last.flows,
+    groups: last.groups,
+    ports,
+    interfaces,
+    fingerprint: print,
+    isSteady,
+    commands,
+  };
 }
 
 /** The interfaces of the switch and their types; null if its database is out of reach. */

@@ -1,7 +1,7 @@
 /** The only entry point of the host module: sockets, processes and files other than captures. */
 export { removeWhole, StateError, writeWhole } from "./atomic-file.ts";
 export { socketOf, watchPresence, watchSocket } from "./connection-watch.ts";
-export { type LiveBridge, type LiveOptions, readLiveBridge, SwitchError } from "./dump-bridge.ts";
+export { addressOf, type LiveBridge, type LiveOptions, readLiveBridge, SwitchError } from "./dump-bridge.ts";
 export {
   echoReply,
   encodeMessage,

@@ -23,6 +23,7 @@ export * from "./fields.ts";
 export { KEY, KEY_WORDS, type Place } from "./flow-key.ts";
 export {
   type InterfacePort,
+  interfacesOfShow,
   isInterfaceList,
   type PortTypes,
   parseInterfaces,

@@ -1,4 +1,4 @@
-/** The JSON of verify and diff: the object of docs/verify.md, complete, in pieces. */
+/** The JSON of verify, diff and watch: the object of docs/verify.md, complete, in pieces. */
 import { outputObject, packetInObject } from "./ends.ts";
 import { jsonPieces } from "./json-pieces.ts";
 import {
@@ -97,6 +97,7 @@ function reportObject(report: VerifyReport): object {
   return {
     type,
     schema: 1,
+    ...(report.at === undefined ? {} : { at: report.at }),
     verdict,
     classes,
     packets,

@@ -154,7 +154,9 @@ export interface Compared {
 }
 
 export interface VerifyReport {
-  readonly type: "verify" | "diff";
+  readonly type: "verify" | "diff" | "watch";
+  /** When a watch read the bridge (RFC 3339). */
+  readonly at?: string;
   readonly verdict: "equal" | "different" | "ambiguous" | "unknown";
   readonly classes: number;
   readonly packets: string;

@@ -44,6 +44,7 @@ const COMMANDS = [
   "trace",
   "verify",
   "diff",
+  "watch",
   "agent",
   "init",
   "live",

@@ -13,6 +13,7 @@ import { live } from "./live.ts";
 import { replay } from "./replay.ts";
 import { trace } from "./trace.ts";
 import { verify } from "./verify.ts";
+import { watch } from "./watch.ts";
 
 export const COMMANDS: readonly Command[] = [
   check,
@@ -21,6 +22,7 @@ export const COMMANDS: readonly Command[] = [
   trace,
   verify,
   diff,
+  watch,
   agent,
   init,
   live,

@@ -3,6 +3,7 @@ import { captureInputs, inputsOf, oneStandardInput } from "../checks.ts";
 import type { Command } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import {
+  chosenBridge,
   count,
   dump,
   filters,
@@ -49,6 +50,7 @@ export const trace: Command = {
   options: [
     intent,
     flows,
+    chosenBridge,
     inPort,
     { ...read, value: "[PORT=]CAPTURE[:N]", help: "take frames from a capture: the Nth, or all" },
     skipOtherInterfaces,
@@ -72,7 +74,7 @@ export const trace: Command = {
     profile,
     ...shared,
   ],
-  dependences: [{ options: ["groups", "lenient", "ovs", "ct-next"], needs: "flows" }],
+  dependences: [{ options: ["groups", "lenient", "ovs", "ct-next", "bridge"], needs: "flows" }],
   check(context) {
     const captures = captureInputs(context.texts("read"));
     const ways = [context.isGiven("batch"), captures.length > 0, context.positionals.length > 0];

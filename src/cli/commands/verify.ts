@@ -2,19 +2,7 @@
 import { inputsOf, oneStandardInput } from "../checks.ts";
 import type { Command } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import {
-  bridge,
-  db,
-  dump,
-  flows,
-  format,
-  intent,
-  ovs,
-  proof,
-  reports,
-  shared,
-  VERDICTS,
-} from "../options.ts";
+import { bridge, db, flows, intent, proofOfDump, shared, VERDICTS } from "../options.ts";
 import { checkProofOutputs } from "../proof-outputs.ts";
 
 const INPUTS = {
@@ -45,13 +33,9 @@ export const verify: Command = {
   options: [
     intent,
     flows,
-    bridge,
+    { ...bridge, help: `${bridge.help}; with a folder or tarball as FLOWS, the bridge in it` },
     db,
-    ...dump,
-    ovs,
-    ...proof,
-    format,
-    reports,
+    ...proofOfDump,
     ...shared.map(option =>
       option.name === "protocols"
         ? {
@@ -66,11 +50,13 @@ export const verify: Command = {
   noArguments: "give flows with -f FLOWS",
   dependences: [{ options: ["db"], needs: "bridge" }],
   check(context) {
-    if (!context.isGiven("intent") || context.isGiven("flows") === context.isGiven("bridge"))
+    if (!context.isGiven("intent") || !(context.isGiven("flows") || context.isGiven("bridge")))
       throw new UsageError(
         "verify needs an intent and either flows or a bridge: -n INTENT, and -f FLOWS or --bridge BRIDGE",
       );
-    if (context.isGiven("bridge") && context.isGiven("groups"))
+    if (context.isGiven("flows") && context.isGiven("db"))
+      throw new UsageError("--db selects a live bridge; it cannot be combined with --flows");
+    if (!context.isGiven("flows") && context.isGiven("groups"))
       throw new UsageError("--groups requires --flows FLOWS; --bridge reads the groups itself");
     const inputs = inputsOf(context, INPUTS);
     oneStandardInput(inputs);

@@ -1,0 +1,2 @@
+/** The only entry point of the bundles. */
+export { type BundledBridge, bundledBridge } from "./bundle.ts";
