@@ -25,7 +25,8 @@ import {
   type Word,
 } from "../symbolic/terms.ts";
 import { hasConditions } from "./conditions.ts";
-import { type Clause, type Cubes, meet, restrict } from "./cubes.ts";
+import { CubeIndex } from "./cube-index.ts";
+import { type Clause, type Cubes, FREE, isOneBit, meet, openOf, restrict } from "./cubes.ts";
 import { byFormats, formatsWith, formatsWithout } from "./frame-formats.ts";
 import { type ColumnTest, partition } from "./row-partition.ts";
 import { mayHaveInput } from "./sat-solver.ts";
@@ -294,8 +295,40 @@ export class Path {
         : formats,
     );
     if (formatBits.includes(0)) return null;
-    const clauses = this.clauses.filter(clause => !failsAlready(clause, cubes));
-    const path = this.with({ cubes, formatBits, clauses });
+    const path = this.with({ cubes, formatBits, clauses: openClauses(this.clauses, cubes) });
+    return path.isFeasible() ? path : null;
+  }
+
+  /** This path with the literals, and with at least one literal of each clause false; null as above. */
+  assumeAndDeny(literals: readonly Literal[], denied: readonly Clause[]): Path | null {
+    const cubes = new Map(this.cubes);
+    for (const { atom, mask, value } of literals) if (!restrict(cubes, atom, { mask, value })) return null;
+    if (this.clauses.some(clause => holdsAlready(clause, cubes))) return null;
+    if (denied.some(clause => holdsAlready(clause, cubes))) return null;
+    const changed = literals.map(({ atom }) => atom);
+    const added: Clause[] = [];
+    let formatBits = this.formatBits;
+    for (const clause of denied) {
+      const open = openOf(clause, cubes);
+      if (open === null) continue;
+      const [only] = open;
+      if (only === undefined) return null;
+      if (open.length === 1 && isOneBit(only.mask)) {
+        if (!restrict(cubes, only.atom, { ...only, value: (~only.value & only.mask) >>> 0 })) return null;
+        changed.push(only.atom);
+        continue;
+      }
+      if (open.length === 1) formatBits = formatsWithout({ space: this.space, formatBits, cubes }, only);
+      added.push(open);
+    }
+    const left = { space: this.space, formatBits, cubes };
+    formatBits = formatBits.map((formats, extraction) =>
+      changed.some(atom => atom.extraction === extraction)
+        ? formatsWith(left, extraction, cubes, changed)
+        : formats,
+    );
+    if (formatBits.includes(0)) return null;
+    const path = this.with({ cubes, formatBits, clauses: [...openClauses(this.clauses, cubes), ...added] });
     return path.isFeasible() ? path : null;
   }
 
@@ -348,6 +381,39 @@ function addColumn(columns: Map<number, ColumnTest[]>, test: ColumnTest): void {
   const list = columns.get(test.column.rowSet);
   if (list === undefined) columns.set(test.column.rowSet, [test]);
   else list.push(test);
+}
+
+/** Clauses are searched by an index if there are that many, from the second time on. */
+const MANY_CLAUSES = 64;
+const indices = new WeakMap<readonly Clause[], CubeIndex<Atom> | null>();
+
+/** The clauses of which no literal is false already. */
+function openClauses(clauses: readonly Clause[], cubes: Cubes): readonly Clause[] {
+  const index = clauses.length < MANY_CLAUSES ? null : indexOf(clauses);
+  if (index === null) return clauses.filter(clause => !failsAlready(clause, cubes));
+  return index.find(atom => cubes.get(atom) ?? FREE).map(at => clauses[at]!);
+}
+
+function indexOf(clauses: readonly Clause[]): CubeIndex<Atom> | null {
+  const known = indices.get(clauses);
+  if (known instanceof CubeIndex) return known;
+  const made =
+    known === undefined
+      ? null
+      : new CubeIndex(
+          clauses.map(clause => clause.map(({ atom, mask, value }) => ({ of: atom, mask, value }))),
+        );
+  indices.set(clauses, made);
+  return made;
+}
+
+/** Whether all literals of a clause are true. */
+function holdsAlready(clause: Clause, cubes: Cubes): boolean {
+  for (const { atom, mask, value } of clause) {
+    const cube = cubes.get(atom);
+    if (cube === undefined || (mask & ~cube.mask) !== 0 || ((cube.value ^ value) & mask) !== 0) return false;
+  }
+  return true;
 }
 
 function failsAlready(clause: Clause, cubes: Cubes): boolean {
