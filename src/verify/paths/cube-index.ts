@@ -52,6 +52,25 @@ export class CubeIndex<K> {
     return found.sort((a, b) => a - b);
   }
 
+  /** Whether the known bits alone have one of the cubes that `isAsked` names. */
+  covers(known: Known<K>, isAsked: (index: number) => boolean): boolean {
+    const visit = (tree: Tree<K>): boolean => {
+      if (!("of" in tree)) return tree.some(index => isAsked(index) && this.#holds(index, known));
+      const { mask, value } = known(tree.of);
+      if ((mask & tree.bit) !== 0 && visit((value & tree.bit) === 0 ? tree.zero : tree.one)) return true;
+      return visit(tree.open);
+    };
+    return visit(this.#tree);
+  }
+
+  #holds(index: number, known: Known<K>): boolean {
+    for (const part of this.#cubes[index]!) {
+      const { mask, value } = known(part.of);
+      if ((part.mask & ~mask) !== 0 || ((value ^ part.value) & part.mask) !== 0) return false;
+    }
+    return true;
+  }
+
   #agrees(index: number, known: Known<K>): boolean {
     for (const part of this.#cubes[index]!) {
       const { mask, value } = known(part.of);

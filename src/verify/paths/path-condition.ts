@@ -295,16 +295,25 @@ export class Path {
         : formats,
     );
     if (formatBits.includes(0)) return null;
-    const path = this.with({ cubes, formatBits, clauses: openClauses(this.clauses, cubes) });
-    return path.isFeasible() ? path : null;
+    const isSure = this.#leaves(atoms, formatBits);
+    const clauses = isSure ? this.clauses : openClauses(this.clauses, cubes);
+    const path = this.with({ cubes, formatBits, clauses });
+    return isSure || path.isFeasible() ? path : null;
+  }
+
+  /** Whether nothing else depends on some atoms: then a test of them cannot make the path unsatisfiable. */
+  #leaves(atoms: readonly Atom[], formatBits: readonly number[]): boolean {
+    if (!formatBits.every((formats, extraction) => formats === this.formatBits[extraction])) return false;
+    if (hasConditions(this.cubes, this.clauses)) return false;
+    return !this.clauses.some(clause => clause.some(({ atom }) => atoms.includes(atom)));
   }
 
   /** This path with the literals, and with at least one literal of each clause false; null as above. */
   assumeAndDeny(literals: readonly Literal[], denied: readonly Clause[]): Path | null {
     const cubes = new Map(this.cubes);
     for (const { atom, mask, value } of literals) if (!restrict(cubes, atom, { mask, value })) return null;
-    if (this.clauses.some(clause => holdsAlready(clause, cubes))) return null;
-    if (denied.some(clause => holdsAlready(clause, cubes))) return null;
+    if (denied.some(clause => holdsAlready(clause, cubes)) || holdsAny(this.clauses, cubes)) return null;
+    const left = openClauses(this.clauses, cubes);
     const changed = literals.map(({ atom }) => atom);
     const added: Clause[] = [];
     let formatBits = this.formatBits;
@@ -321,14 +330,14 @@ export class Path {
       if (open.length === 1) formatBits = formatsWithout({ space: this.space, formatBits, cubes }, only);
       added.push(open);
     }
-    const left = { space: this.space, formatBits, cubes };
+    const before = { space: this.space, formatBits, cubes };
     formatBits = formatBits.map((formats, extraction) =>
       changed.some(atom => atom.extraction === extraction)
-        ? formatsWith(left, extraction, cubes, changed)
+        ? formatsWith(before, extraction, cubes, changed)
         : formats,
     );
     if (formatBits.includes(0)) return null;
-    const path = this.with({ cubes, formatBits, clauses: [...openClauses(this.clauses, cubes), ...added] });
+    const path = this.with({ cubes, formatBits, clauses: added.length === 0 ? left : [...left, ...added] });
     return path.isFeasible() ? path : null;
   }
 
@@ -341,7 +350,8 @@ export class Path {
     if (literals.length === 1) formatBits = formatsWithout(this, only!);
     if (formatBits.includes(0)) return null;
     const path = this.with({ clauses: [...this.clauses, literals], formatBits });
-    return path.isFeasible() ? path : null;
+    const atoms = literals.map(({ atom }) => atom);
+    return this.#leaves(atoms, formatBits) || path.isFeasible() ? path : null;
   }
 
   /** Whether cubes and clauses are satisfiable. */
@@ -384,7 +394,7 @@ function addColumn(columns: Map<number, ColumnTest[]>, test: ColumnTest): void {
 }
 
 /** Clauses are searched by an index if there are that many, from the second time on. */
-const MANY_CLAUSES = 64;
+const MANY_CLAUSES = 500;
 const indices = new WeakMap<readonly Clause[], CubeIndex<Atom> | null>();
 
 /** The clauses of which no literal is false already. */
@@ -392,6 +402,16 @@ function openClauses(clauses: readonly Clause[], cubes: Cubes): readonly Clause[
   const index = clauses.length < MANY_CLAUSES ? null : indexOf(clauses);
   if (index === null) return clauses.filter(clause => !failsAlready(clause, cubes));
   return index.find(atom => cubes.get(atom) ?? FREE).map(at => clauses[at]!);
+}
+
+/** Whether all literals of one of some clauses are true. */
+function holdsAny(clauses: readonly Clause[], cubes: Cubes): boolean {
+  const index = clauses.length < MANY_CLAUSES ? null : indexOf(clauses);
+  if (index === null) return clauses.some(clause => holdsAlready(clause, cubes));
+  return index.covers(
+    atom => cubes.get(atom) ?? FREE,
+    () => true,
+  );
 }
 
 function indexOf(clauses: readonly Clause[]): CubeIndex<Atom> | null {

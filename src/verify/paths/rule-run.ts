@@ -4,6 +4,7 @@
  */
 import { KEY } from "../../openflow/index.ts";
 import type { Band, Rule } from "../symbolic/bands.ts";
+import type { Cube } from "../symbolic/input-space.ts";
 import { flowValues } from "../symbolic/slot-values.ts";
 import { Subtable } from "../symbolic/sorted-subtable.ts";
 import { maskOf, type Word } from "../symbolic/terms.ts";
@@ -114,7 +115,9 @@ export function lookUpRun(
     if (flat.columns.size > 0)
       return oneByOne(run, candidates.slice(tried), key, denied.missed(rest), outcomes);
     const { literals } = flat;
-    const yes = rest.assumeAndDeny(literals, denied.within(at));
+    const clauses = denied.within(at);
+    if (clauses === null) continue;
+    const yes = rest.assumeAndDeny(literals, clauses);
     if (yes !== null)
       outcomes.push({ path: yes, slotValues: flowValues(template, flow), ambiguousWith: null });
     if (literals.length === 0) return [];
@@ -129,6 +132,8 @@ export function lookUpRun(
   }
   return denied.missed(rest);
 }
+
+const met = (a: Cube, b: Cube): Cube => ({ mask: a.mask | b.mask, value: a.value | b.value });
 
 /** The matches that a path does not have. */
 class Denied {
@@ -146,16 +151,15 @@ class Denied {
     this.#clauses.set(at, clause);
   }
 
-  /** Those that a packet may have that matches a rule. */
-  within(at: number): readonly Clause[] {
+  /** Those that a packet may have that matches a rule; null if it has one for certain. */
+  within(at: number): readonly Clause[] | null {
     if (this.#clauses.size < FEW_CLAUSES) return [...this.#clauses.values()];
     const { rules, index } = this.#run;
     const { tests } = rules[at]!;
-    const found = index.find(word => {
-      const own = this.#known(word);
-      const test = tests.find(one => one.word === word);
-      return test === undefined ? own : { mask: own.mask | test.mask, value: own.value | test.value };
-    });
+    const own = new Map(tests.map(test => [test.word, met(this.#known(test.word), test)]));
+    const bits: Known<number> = word => own.get(word) ?? this.#known(word);
+    if (index.covers(bits, other => this.#clauses.has(other))) return null;
+    const found = index.find(bits);
     return found.map(other => this.#clauses.get(other)).filter(clause => clause !== undefined);
   }
 
