@@ -9,6 +9,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Case, Effort, Section, Target, Yardstick } from "./cases.ts";
 import { isInstalled, ROOT, ratioOf, runCommand, spreadOf } from "./harness.ts";
+import { shuffled } from "./real-tables.ts";
 import { numbers, VM_COUNT, writeIntent } from "./traffic.ts";
 import { rewrittenPair } from "./wildcards.ts";
 
@@ -58,17 +59,7 @@ const respelt = (line: string): string =>
     })
     .replaceAll(/goto_table:(\d+)/g, "resubmit(,$1)");
 
-/** The lines in another order (Fisher and Yates). */
-function shuffled(lines: readonly string[], random: (below: number) => number): string[] {
-  const out = [...lines];
-  for (let i = out.length - 1; i > 0; i--) {
-    const j = random(i + 1);
-    [out[i], out[j]] = [out[j]!, out[i]!];
-  }
-  return out;
-}
-
-const writeLines = (file: string, lines: readonly string[]): void => {
+export const writeLines = (file: string, lines: readonly string[]): void => {
   const fd = openSync(file, "w");
   for (let at = 0; at < lines.length; at += 10_000)
     writeFileSync(fd, `${lines.slice(at, at + 10_000).join("\n")}\n`);
@@ -148,7 +139,7 @@ async function ours(args: readonly string[], verdict: "equal" | "different"): Pr
 
 // ── Rows ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-function caseOf(
+export function caseOf(
   name: string,
   unit: "s" | "MB",
   samples: readonly number[],
@@ -172,7 +163,7 @@ function caseOf(
   };
 }
 
-const atMost = (what: string, target: number, stretch: number | null): Target => ({
+export const atMost = (what: string, target: number, stretch: number | null): Target => ({
   what,
   kind: "at most",
   target,
@@ -238,7 +229,7 @@ async function orderCases(size: Size, isHeld: boolean, { dump, changed }: Inputs
   ];
 }
 
-async function secondsOf(
+export async function secondsOf(
   rounds: number,
   args: readonly string[],
   verdict: "equal" | "different",

@@ -16,6 +16,7 @@ import { largeRow } from "./large.ts";
 import { liveRow, soakRow } from "./live.ts";
 import { bundleFile, isCheckout } from "./paths.ts";
 import { proofRow } from "./proof.ts";
+import { proofRealRow } from "./proof-real.ts";
 import { streamRow } from "./rss.ts";
 import { editsRow, prefixesRow, routesRow } from "./tables.ts";
 import { workFolder } from "./traffic.ts";
@@ -82,6 +83,7 @@ export const ROWS: readonly Row[] = [
   { name: "flows-against", run: againstRow },
   { name: "flows-compile", run: compileRow },
   { name: "proof", run: proofRow },
+  { name: "proof-real", run: proofRealRow },
   { name: "size", run: wasmRow },
   { name: "core-inbound", run: memoryRow("inbound") },
   { name: "core-outbound", run: memoryRow("outbound") },

@@ -329,8 +329,150 @@ test("large tables are alike by their columns", () => {
   assert.is.not(compare(own, own.replace("actions=output:9", "actions=output:8")).verdict, "equal");
 });
 
+test("one change: only the way to it is executed, whatever stands elsewhere", () => {
+  const a = `${FIREWALL}
+table=0,priority=7,arp actions=load:1->NXM_NX_REG1[],resubmit(,5)
+table=5,priority=9,reg1=1,arp_op=1 actions=output:7
+table=5,priority=8 actions=output:8`;
+  const lines = shuffled(a.split("\n"), new Random(1)).join("\n");
+  const proof = compare(a, lines.replace("output:7", "output:6"));
+  assert.is(said(proof), "different");
+  // Nothing of the packet reaches a flow that asks for another register.
+  const unreached = `${a}\ntable=5,priority=10,reg1=2 actions=output:1`;
+  assert.is(said(compare(unreached, unreached.replace("output:1\n", "output:2\n"))), "equal");
+  const changedThere = unreached.replace(/output:1$/, "output:2");
+  assert.is.not(changedThere, unreached);
+  assert.is(said(compare(unreached, changedThere)), "equal");
+  assert.is.not(
+    compare(unreached, changedThere.replace("load:1->NXM_NX_REG1", "load:2->NXM_NX_REG1")).verdict,
+    "equal",
+  );
+});
+
+test("one change in a table of rows, and one ambiguity elsewhere", () => {
+  const own = routes();
+  const other = routes((line, i) => (i === 1234 ? line.replace(/output:\d/, "output:7") : line));
+  // The asking flow stands on the way.
+  assert.is(said(compare(own, other)).split(" ")[0], "unknown");
+  const plain = (text: string): string => text.replaceAll(`${asks(1)},`, "");
+  assert.is(said(compare(plain(own), plain(other))), "different");
+  const met = "\ntable=0,priority=5,mpls actions=output:1\ntable=0,priority=5,in_port=1 actions=output:2";
+  const twice = compare(
+    plain(own) + met,
+    plain(own).replace("actions=output:9", "actions=resubmit(,43)") + met,
+  );
+  assert.is(twice.verdict, "different");
+  const same = (text: string): string => `${plain(text)}${met}\ntable=43 actions=output:9`;
+  const respelt = same(own.replace("table=41 actions=output:9", "table=41 actions=resubmit(,43)"));
+  assert.is(compare(same(own), respelt).verdict, "ambiguous");
+});
+
+/** So many flows, each of its own priority, that an index finds them. */
+const list = (last: string): string =>
+  [
+    ...Array.from(
+      { length: 24 },
+      (_, i) => `priority=${100 - i},ip,nw_src=${10 + i}.0.0.0/8 actions=output:${i % 3}`,
+    ),
+    "priority=9,tcp,tp_dst=22 actions=output:2",
+    "priority=8,udp,tp_dst=53 actions=output:2",
+    `priority=7,ip,nw_dst=10.9.0.0/16 actions=${last}`,
+  ].join("\n");
+
 /** Bugs in what cuts a proof short, and a pair of tables that is called equal then. */
-const PLANTS: readonly { file: string; find: string; put: string; a: string; b: string }[] = [
+const PLANTS: readonly { file: string; find: string; put: string; a: string; b: string; group?: string }[] = [
+  {
+    file: "product/ways.ts",
+    find: "before.push(this.#everyWrite);",
+    put: "",
+    a: "actions=resubmit(,1),resubmit(,2)\ntable=1 actions=load:1->NXM_NX_REG0[]\ntable=2,reg0=1 actions=output:1",
+    b: "actions=resubmit(,1),resubmit(,2)\ntable=1 actions=load:1->NXM_NX_REG0[]\ntable=2,reg0=1 actions=output:2",
+  },
+  {
+    file: "product/ways.ts",
+    find: "group === undefined ? [] : bindGroup(group)",
+    put: "group === undefined ? [] : []",
+    a: "actions=group:1\ntable=2 actions=output:1",
+    b: "actions=group:1\ntable=2 actions=output:2",
+    group: "group_id=1,type=all,bucket=actions=resubmit(,2)",
+  },
+  {
+    file: "product/ways.ts",
+    find: 'this.#addCalls(step.steps, table, ["anything"], into, depth + 1);',
+    put: "this.#addCalls(step.steps, table, before, into, depth + 1);",
+    a: "actions=write_actions(resubmit(,5)),goto_table:1\ntable=1 actions=load:1->NXM_NX_REG0[]\ntable=5,reg0=1 actions=output:1",
+    b: "actions=write_actions(resubmit(,5)),goto_table:1\ntable=1 actions=load:1->NXM_NX_REG0[]\ntable=5,reg0=1 actions=output:2",
+  },
+  {
+    file: "product/ways.ts",
+    find: "if (!isOther) was.forget(word, mask);",
+    put: "",
+    a: "actions=load:1->NXM_NX_REG0[],resubmit(,1)\ntable=1,reg0=1 actions=output:1",
+    b: "actions=load:1->NXM_NX_REG0[],resubmit(,1)\ntable=1,reg0=1 actions=output:2",
+  },
+  {
+    file: "product/ways.ts",
+    find: "was.forget(KEY.inPort, 0xffffffff);",
+    put: "",
+    a: "in_port=1 actions=resubmit(2,1)\ntable=1,in_port=2 actions=output:7",
+    b: "in_port=1 actions=resubmit(2,1)\ntable=1,in_port=2 actions=output:8",
+  },
+  {
+    file: "product/differing-flows.ts",
+    find: "for (const [name, other] of b) if (!a.has(name)) add(other);",
+    put: "",
+    a: "priority=1 actions=resubmit(,1)\ntable=1,priority=1 actions=output:1",
+    b: "priority=1 actions=resubmit(,1)\ntable=1,priority=1 actions=output:1\ntable=1,priority=2,ip actions=output:2",
+  },
+  {
+    file: "product/differing-flows.ts",
+    find: "if (order === 0 && same(own, other)) continue;",
+    put: "if (order === 0) continue;",
+    a: routes(),
+    b: routes((line, i) => (i === 7 ? line.replace(/output:\d/, "output:6") : line)),
+  },
+  {
+    file: "product/alike.ts",
+    find: "table === b[index] || this.#areSameLookup(table, b[index]!)",
+    put: "table === a[index]",
+    a: "actions=resubmit(,1)\ntable=1 actions=output:1\ntable=2 actions=output:2",
+    b: "actions=resubmit(,2)\ntable=1 actions=output:1\ntable=2 actions=output:2",
+  },
+  {
+    file: "product/alike.ts",
+    find: "a.lookup.table !== b.lookup?.table || !this.#areSame(a, b)",
+    put: "a.lookup.table !== b.lookup?.table",
+    a: "actions=load:1->NXM_NX_REG0[],resubmit(,1)\ntable=1,reg0=1 actions=output:1",
+    b: "actions=load:2->NXM_NX_REG0[],resubmit(,1)\ntable=1,reg0=1 actions=output:1",
+  },
+  {
+    file: "product/alike.ts",
+    find: "isAmbiguous ? EVERYTHING :",
+    put: "isAmbiguous ? differingRegion(sides, table) :",
+    a: "priority=5,ip actions=output:1\npriority=5,in_port=1 actions=output:2\npriority=9,arp actions=output:3\ntable=9 actions=output:3",
+    b: "priority=5,ip actions=output:1\npriority=5,in_port=1 actions=output:2\npriority=9,arp actions=resubmit(,9)\ntable=9 actions=output:3",
+  },
+  {
+    file: "product/lockstep.ts",
+    find: "for (const cube of region) {",
+    put: "for (const cube of region.slice(0, 1)) {",
+    a: "priority=5,arp actions=output:1\npriority=5,ip actions=output:1\ntable=9 actions=output:1",
+    b: "priority=5,arp actions=resubmit(,9)\npriority=5,ip actions=output:2\ntable=9 actions=output:1",
+  },
+  {
+    file: "paths/rule-run.ts",
+    find: "denied.isTimeToAsk() && denied.missed(rest).length === 0",
+    put: "denied.isTimeToAsk()",
+    a: list("output:1"),
+    b: list("output:9"),
+  },
+  {
+    file: "paths/cube-index.ts",
+    find: "visit(tree.open);",
+    put: "",
+    a: list("output:1"),
+    b: list("output:9"),
+  },
   {
     file: "product/alike.ts",
     find: "classes.get(next) ?? 0",
@@ -389,16 +531,17 @@ const PLANTS: readonly { file: string; find: string; put: string; a: string; b: 
   },
 ];
 
-for (const { file, find, put, a, b } of PLANTS)
+for (const { file, find, put, a, b, group } of PLANTS)
   test(`the mutant is detected: ${file}, ${find}`, async () => {
     const plant = { name: find, file, find, put, within: 0, isInShortcut: true };
     let verdict = "";
     const { isPlanted } = await withPlant(plant, prover => {
-      verdict = prover({ flows: read(a, "a") }, { flows: read(b, "b") }, {}).verdict;
+      const groups = groupsOf(group ?? "");
+      verdict = prover({ flows: read(a, "a"), groups }, { flows: read(b, "b"), groups }, {}).verdict;
     });
     assert.ok(isPlanted, `${file} has no such text any more: ${find}`);
     assert.is(verdict, "equal", "the bug shows");
-    assert.is.not(compare(a, b).verdict, "equal");
+    assert.is.not(compare(a, b, { groups: [group ?? "", group ?? ""] }).verdict, "equal");
   });
 
 /** The verdict with and without the shortcut: only what was unknown may become equal. */

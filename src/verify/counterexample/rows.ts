@@ -12,6 +12,7 @@ import type { Path } from "../paths/path-condition.ts";
 import type { Pair } from "../product/lockstep.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import { isRowSet, isSingleFlow } from "../symbolic/slot-values.ts";
+import { Subtable } from "../symbolic/sorted-subtable.ts";
 import type { Hit } from "../symbolic/state.ts";
 import type { Atom } from "../symbolic/terms.ts";
 import { chainOf } from "./confirm.ts";
@@ -355,6 +356,20 @@ export function countAlike(pair: Pair): number {
     ),
   );
   return Math.max(0, ...counts);
+}
+
+/** Number of rows of a sorted subtable with the actions of a flow, up to their values; 0 if it is in none. */
+export function countRowsLike({ flows, tables }: Program, flow: number): number {
+  if (flow === NO_FLOW) return 0;
+  const { table, priority } = flows.templateOf(flow)?.model ?? flows.flow(flow);
+  const band = tables.get(table)?.find(one => one.priority === priority);
+  for (const node of band?.nodes ?? []) {
+    const row = node instanceof Subtable ? node.flows.indexOf(flow) : -1;
+    if (row < 0) continue;
+    const { templateOf } = node as Subtable;
+    return templateOf.reduce((count, template) => (template === templateOf[row] ? count + 1 : count), 0);
+  }
+  return 0;
 }
 
 /** Whether an ascending list contains a value. */

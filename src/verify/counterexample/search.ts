@@ -28,7 +28,7 @@ import { agreesWithOutcome } from "./cross-check.ts";
 import { frameOf, isExact } from "./encode-frame.ts";
 import { evaluate, type Input, Solver } from "./find-input.ts";
 import { differingFields } from "./output-diff.ts";
-import { countAlike, DifferingRows, RowFinder } from "./rows.ts";
+import { countAlike, countRowsLike, DifferingRows, RowFinder } from "./rows.ts";
 import { TrackerAnswers } from "./tracker-answers.ts";
 
 /** The length limit of a frame. */
@@ -228,6 +228,10 @@ export class Counterexamples implements Listener {
     if (!this.#hasRows) return;
     this.#finder.find(group.rows, pair, path, minBytes);
     group.of = Math.max(group.of, countAlike(pair));
+    if (group.of === 0 && group.rows.count > 0) {
+      const { a, b } = group.rows.at(0);
+      group.of = Math.max(countRowsLike(this.#programs[0], a), countRowsLike(this.#programs[1], b));
+    }
     const { index, rows, of } = group;
     const affected =
       of === 0 ? "every frame of its class" : `${rows.count} of ${Math.max(of, rows.count)} rows`;

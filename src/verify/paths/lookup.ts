@@ -15,6 +15,7 @@ import { Clauses } from "./clauses.ts";
 import { lookUpConjunctions, matchesId, type Outcome } from "./conjunctive.ts";
 import { differ } from "./matched-flows.ts";
 import type { Path } from "./path-condition.ts";
+import { lookUpRun, tableParts } from "./rule-run.ts";
 import { type Found, SubtableLookups } from "./subtable-lookup.ts";
 
 export class Lookups {
@@ -37,7 +38,11 @@ export class Lookups {
     const bands = program.tables.get(lookup.table) ?? [];
     const id = key[KEY.conjId]!.value ?? 0;
     let rest: readonly Path[] = [path];
-    for (const band of bands) {
+    for (const band of tableParts(bands)) {
+      if ("index" in band) {
+        rest = rest.flatMap(left => lookUpRun(band, key, left, outcomes));
+        continue;
+      }
       rest = this.#ordinary(program, band, key, rest, outcomes, node => matchesId(node, id) !== false);
       if (band.conjunctions.length > 0 && rest.length > 0) {
         const lookUpId = (conjunction: Conjunction, on: Path): readonly Outcome[] =>

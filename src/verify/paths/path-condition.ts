@@ -25,7 +25,8 @@ import {
   type Word,
 } from "../symbolic/terms.ts";
 import { hasConditions } from "./conditions.ts";
-import { type Clause, type Cubes, meet, restrict } from "./cubes.ts";
+import { CubeIndex } from "./cube-index.ts";
+import { type Clause, type Cubes, FREE, isOneBit, meet, openOf, restrict } from "./cubes.ts";
 import { byFormats, formatsWith, formatsWithout } from "./frame-formats.ts";
 import { type ColumnTest, partition } from "./row-partition.ts";
 import { mayHaveInput } from "./sat-solver.ts";
@@ -294,8 +295,49 @@ export class Path {
         : formats,
     );
     if (formatBits.includes(0)) return null;
-    const clauses = this.clauses.filter(clause => !failsAlready(clause, cubes));
+    const isSure = this.#leaves(atoms, formatBits);
+    const clauses = isSure ? this.clauses : openClauses(this.clauses, cubes);
     const path = this.with({ cubes, formatBits, clauses });
+    return isSure || path.isFeasible() ? path : null;
+  }
+
+  /** Whether nothing else depends on some atoms: then a test of them cannot make the path unsatisfiable. */
+  #leaves(atoms: readonly Atom[], formatBits: readonly number[]): boolean {
+    if (!formatBits.every((formats, extraction) => formats === this.formatBits[extraction])) return false;
+    if (hasConditions(this.cubes, this.clauses)) return false;
+    return !this.clauses.some(clause => clause.some(({ atom }) => atoms.includes(atom)));
+  }
+
+  /** This path with the literals, and with at least one literal of each clause false; null as above. */
+  assumeAndDeny(literals: readonly Literal[], denied: readonly Clause[]): Path | null {
+    const cubes = new Map(this.cubes);
+    for (const { atom, mask, value } of literals) if (!restrict(cubes, atom, { mask, value })) return null;
+    if (denied.some(clause => holdsAlready(clause, cubes)) || holdsAny(this.clauses, cubes)) return null;
+    const left = openClauses(this.clauses, cubes);
+    const changed = literals.map(({ atom }) => atom);
+    const added: Clause[] = [];
+    let formatBits = this.formatBits;
+    for (const clause of denied) {
+      const open = openOf(clause, cubes);
+      if (open === null) continue;
+      const [only] = open;
+      if (only === undefined) return null;
+      if (open.length === 1 && isOneBit(only.mask)) {
+        if (!restrict(cubes, only.atom, { ...only, value: (~only.value & only.mask) >>> 0 })) return null;
+        changed.push(only.atom);
+        continue;
+      }
+      if (open.length === 1) formatBits = formatsWithout({ space: this.space, formatBits, cubes }, only);
+      added.push(open);
+    }
+    const before = { space: this.space, formatBits, cubes };
+    formatBits = formatBits.map((formats, extraction) =>
+      changed.some(atom => atom.extraction === extraction)
+        ? formatsWith(before, extraction, cubes, changed)
+        : formats,
+    );
+    if (formatBits.includes(0)) return null;
+    const path = this.with({ cubes, formatBits, clauses: added.length === 0 ? left : [...left, ...added] });
     return path.isFeasible() ? path : null;
   }
 
@@ -308,7 +350,8 @@ export class Path {
     if (literals.length === 1) formatBits = formatsWithout(this, only!);
     if (formatBits.includes(0)) return null;
     const path = this.with({ clauses: [...this.clauses, literals], formatBits });
-    return path.isFeasible() ? path : null;
+    const atoms = literals.map(({ atom }) => atom);
+    return this.#leaves(atoms, formatBits) || path.isFeasible() ? path : null;
   }
 
   /** Whether cubes and clauses are satisfiable. */
@@ -348,6 +391,49 @@ function addColumn(columns: Map<number, ColumnTest[]>, test: ColumnTest): void {
   const list = columns.get(test.column.rowSet);
   if (list === undefined) columns.set(test.column.rowSet, [test]);
   else list.push(test);
+}
+
+/** Clauses are searched by an index if there are that many, from the second time on. */
+const MANY_CLAUSES = 500;
+const indices = new WeakMap<readonly Clause[], CubeIndex<Atom> | null>();
+
+/** The clauses of which no literal is false already. */
+function openClauses(clauses: readonly Clause[], cubes: Cubes): readonly Clause[] {
+  const index = clauses.length < MANY_CLAUSES ? null : indexOf(clauses);
+  if (index === null) return clauses.filter(clause => !failsAlready(clause, cubes));
+  return index.find(atom => cubes.get(atom) ?? FREE).map(at => clauses[at]!);
+}
+
+/** Whether all literals of one of some clauses are true. */
+function holdsAny(clauses: readonly Clause[], cubes: Cubes): boolean {
+  const index = clauses.length < MANY_CLAUSES ? null : indexOf(clauses);
+  if (index === null) return clauses.some(clause => holdsAlready(clause, cubes));
+  return index.covers(
+    atom => cubes.get(atom) ?? FREE,
+    () => true,
+  );
+}
+
+function indexOf(clauses: readonly Clause[]): CubeIndex<Atom> | null {
+  const known = indices.get(clauses);
+  if (known instanceof CubeIndex) return known;
+  const made =
+    known === undefined
+      ? null
+      : new CubeIndex(
+          clauses.map(clause => clause.map(({ atom, mask, value }) => ({ of: atom, mask, value }))),
+        );
+  indices.set(clauses, made);
+  return made;
+}
+
+/** Whether all literals of a clause are true. */
+function holdsAlready(clause: Clause, cubes: Cubes): boolean {
+  for (const { atom, mask, value } of clause) {
+    const cube = cubes.get(atom);
+    if (cube === undefined || (mask & ~cube.mask) !== 0 || ((cube.value ^ value) & mask) !== 0) return false;
+  }
+  return true;
 }
 
 function failsAlready(clause: Clause, cubes: Cubes): boolean {

@@ -29,8 +29,10 @@ import {
 } from "../symbolic/state.ts";
 import type { Segment, Word } from "../symbolic/terms.ts";
 import { ambiguousTables } from "./ambiguity.ts";
+import { differingRegion, EVERYTHING, type Region } from "./differing-flows.ts";
 import { sameEvent } from "./event-order.ts";
 import { twinForms } from "./twins.ts";
+import { waysTo } from "./ways.ts";
 
 /** The step that learns flows into a table. */
 export interface Learned {
@@ -59,6 +61,12 @@ export class AlikeTables {
   #learnedAnywhere: Learned | null = null;
   /** For each side: tables from which an ambiguity can be reached, with a line. Computed at first use. */
   #ambiguous: readonly [ReadonlyMap<number, number>, ReadonlyMap<number, number>] | null = null;
+  /** The same, without the tables that only lead there. */
+  readonly #ambiguousHere: [ReadonlyMap<number, number> | null, ReadonlyMap<number, number> | null] = [
+    null,
+    null,
+  ];
+  #ways: ReadonlyMap<number, Region> | "anything" | null = null;
 
   constructor(programs: readonly [Program, Program]) {
     this.#programs = programs;
@@ -81,7 +89,36 @@ export class AlikeTables {
   /** Whether two states at a lookup are equivalent for certain. */
   areAlike(a: State, b: State): boolean {
     if (a.lookup === null || b.lookup === null) return false;
-    if (!this.#areSameLookup(a.lookup.table, b.lookup.table)) return false;
+    return this.#areSameLookup(a.lookup.table, b.lookup.table) && this.#areSame(a, b);
+  }
+
+  /**
+   * For two states at a lookup: the packets that may meet a difference between the two programs; with all
+   * others, the rest is equivalent. Null if the states differ, or what follows the lookup.
+   */
+  waysFrom(a: State, b: State): Region | null {
+    if (a.lookup === null || a.lookup.table !== b.lookup?.table || !this.#areSame(a, b)) return null;
+    this.#ways ??= this.#findWays();
+    return this.#ways === "anything" ? null : (this.#ways.get(a.lookup.table) ?? []);
+  }
+
+  #findWays(): ReadonlyMap<number, Region> | "anything" {
+    const areAligned = (a: readonly number[], b: readonly number[]): boolean =>
+      a.length === b.length &&
+      a.every((table, index) => table === b[index] || this.#areSameLookup(table, b[index]!));
+    const sides = { programs: this.#programs, forms: this.#forms, areAligned };
+    const regions = new Map<number, Region>();
+    for (const table of new Set(SIDES.flatMap(side => [...this.#parts[side].keys()]))) {
+      const isAmbiguous = SIDES.some(side => this.#ambiguousIn(side).has(table));
+      const region = isAmbiguous ? EVERYTHING : differingRegion(sides, table);
+      if (region.length > 0) regions.set(table, region);
+    }
+    return waysTo(this.#programs[0], regions) ?? "anything";
+  }
+
+  /** Whether two states at a lookup are the same, and lead to tables that are alike behind it. */
+  #areSame(a: State, b: State): boolean {
+    if (a.lookup === null || b.lookup === null) return false;
     const isSameLookup =
       a.lookup.inPort === b.lookup.inPort &&
       a.lookup.deepens === b.lookup.deepens &&
@@ -204,10 +241,21 @@ export class AlikeTables {
     return this.haveSameFlows(a, b) && this.ambiguityFrom(0, a) === null && this.ambiguityFrom(1, b) === null;
   }
 
+  /** Tables in which a packet may match two flows of equal priority, with a line. */
+  #ambiguousIn(side: Side): ReadonlyMap<number, number> {
+    let own = this.#ambiguousHere[side];
+    if (own === null) {
+      const program = this.#programs[side];
+      const found = new Map(learnedAmbiguities(program));
+      for (const [table, flow] of ambiguousTables(program)) found.set(table, program.flows.lineOf(flow));
+      own = found;
+      this.#ambiguousHere[side] = own;
+    }
+    return own;
+  }
+
   #ambiguousOf(side: Side): ReadonlyMap<number, number> {
-    const program = this.#programs[side];
-    const ambiguous = new Map(learnedAmbiguities(program));
-    for (const [table, flow] of ambiguousTables(program)) ambiguous.set(table, program.flows.lineOf(flow));
+    const ambiguous = new Map(this.#ambiguousIn(side));
     for (let before = -1; before !== ambiguous.size; ) {
       before = ambiguous.size;
       for (const [table, parts] of this.#parts[side]) {

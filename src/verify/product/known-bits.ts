@@ -29,6 +29,13 @@ export class KnownBits {
     this.value[word] = this.value[word]! & this.known[word]!;
   }
 
+  /** The known bits. */
+  tests(): WordTest[] {
+    return [...this.known].flatMap((mask, word) =>
+      mask === 0 ? [] : [{ word, mask, value: this.value[word]! }],
+    );
+  }
+
   agreesWith({ word, mask, value }: WordTest): boolean {
     return ((this.value[word]! ^ value) & this.known[word]! & mask) === 0;
   }

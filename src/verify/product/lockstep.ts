@@ -45,6 +45,8 @@ export interface Listener {
 
 /** Packet classes that one attempt at a proof obligation may take. */
 const ATTEMPT_CLASSES = 20_000;
+/** Attempts that fail in a table on a way to a difference, beyond those that do not. */
+const FAILURES = 2;
 /** Pairs to explore in search of an ambiguity, and the rest after something was unknown. */
 const AMBIGUITY_PAIRS = 200_000;
 const UNKNOWN_PAIRS = 5_000;
@@ -65,6 +67,8 @@ export class Product {
   readonly #generalization: Generalization;
   readonly #programs: readonly [Program, Program];
   readonly #proven = new Map<string, boolean>();
+  /** By table: attempts at obligations on a way to a difference. */
+  readonly #tries = new Map<number, { proven: number; failed: number }>();
   readonly #budget: Budget;
   readonly #ignored: ReadonlySet<Ignored>;
   readonly #alike: AlikeTables | null;
@@ -161,10 +165,38 @@ export class Product {
       }
       // The start itself is what is to be proved.
       const isStart = settled.a === start.a && settled.b === start.b;
-      if (!isStart && this.#isProven(settled)) continue;
-      if (!this.#lookUp(settled, pending, listener)) return false;
+      const { open, isAligned, isRestEqual } = this.#onWays(settled);
+      if (isRestEqual) {
+        if (--left < 0) return false;
+        this.#budget.takeClass();
+      }
+      for (const one of open) {
+        if (!isStart && (isAligned ? this.#isProvenOnWay(one) : this.#isProven(one))) continue;
+        if (!this.#lookUp(one, pending, listener)) return false;
+      }
     }
     return true;
+  }
+
+  /** The parts of a pair at a lookup that may meet a difference, and whether a part meets none. */
+  #onWays(pair: Pair): { open: readonly Pair[]; isAligned: boolean; isRestEqual: boolean } {
+    const region = this.#alike?.waysFrom(pair.a, pair.b) ?? null;
+    if (region === null) return { open: [pair], isAligned: false, isRestEqual: false };
+    const key = pair.a.flow.with(KEY.inPort, pair.a.lookup!.inPort);
+    const open: Pair[] = [];
+    let rest: readonly Path[] = [pair.path];
+    try {
+      for (const cube of region) {
+        const tests = cube.tests().map(({ word, mask, value }) => ({ word: key[word]!, mask, value }));
+        const splits = rest.map(path => path.split(tests));
+        for (const { yes } of splits) if (yes !== null) open.push({ ...pair, path: yes });
+        rest = splits.flatMap(({ no }) => no);
+      }
+    } catch (error) {
+      if (!(error instanceof Undecidable)) throw error;
+      return { open: [pair], isAligned: false, isRestEqual: false };
+    }
+    return { open, isAligned: true, isRestEqual: rest.length > 0 };
   }
 
   /** Runs both machines to their next lookup or end. Null if the path was split, false to stop. */
@@ -290,6 +322,20 @@ export class Product {
     const wide = this.#generalization.of(a, b);
     if (wide !== null && this.#isObligationMet(wide.a, wide.b, path)) return true;
     return !path.isGeneral && this.#isObligationMet(a, b, path);
+  }
+
+  /**
+   * The same on a way to a difference, where most attempts fail: no more of them in a table where they do.
+   */
+  #isProvenOnWay(pair: Pair): boolean {
+    const { table } = pair.a.lookup!;
+    const tried = this.#tries.get(table) ?? { proven: 0, failed: 0 };
+    this.#tries.set(table, tried);
+    if (tried.failed > tried.proven + FAILURES) return false;
+    const isProven = this.#isProven(pair);
+    if (isProven) tried.proven++;
+    else tried.failed++;
+    return isProven;
   }
 
   #isObligationMet(a: State, b: State, path: Path): boolean {

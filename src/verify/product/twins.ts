@@ -106,7 +106,7 @@ function haveSameValues(a: Subtable, b: Subtable, table: number, forms: readonly
 }
 
 /** The values of a template's slots, in the order of the slots. */
-const columnsOf = (subtable: Subtable, { slots }: Template): Uint32Array[] =>
+export const columnsOf = (subtable: Subtable, { slots }: Template): Uint32Array[] =>
   [...slots.values()].flatMap(({ at, words }) =>
     (words === 2 ? [at, at + 1] : [at]).map(word => subtable.valuesAt(word)),
   );

@@ -37,7 +37,7 @@ const sharedTests = (node: Node): readonly WordTest[] =>
 
 function doOverlap(texts: ActionTexts, a: Node, b: Node): boolean {
   if (!compatible(sharedTests(a), sharedTests(b))) return false;
-  if (a instanceof Subtable && b instanceof Subtable) return subtablesOverlap(a, b);
+  if (a instanceof Subtable && b instanceof Subtable) return subtablesOverlap(texts, a, b);
   if (a instanceof Subtable) return ruleOverlaps(texts, b as Rule, a);
   if (b instanceof Subtable) return ruleOverlaps(texts, a, b);
   return texts.actionsOf(a.flow) !== texts.actionsOf(b.flow);
@@ -66,11 +66,14 @@ function ruleOverlaps(texts: ActionTexts, rule: Rule, subtable: Subtable): boole
   return rows.some(row => texts.actionsOf(subtable.flows[row]!) !== actions);
 }
 
+/** Pairs of rows whose actions are compared; with more, two subtables count as overlapping. */
+const MAX_COMPARED = 50_000;
+
 /**
- * Whether two subtables have keys that agree in all bits that both compare. A hash collision counts as
- * agreement.
+ * Whether two subtables have rows that agree in all bits that both compare, and act differently. A hash
+ * collision counts as agreement.
  */
-function subtablesOverlap(a: Subtable, b: Subtable): boolean {
+function subtablesOverlap(texts: ActionTexts, a: Subtable, b: Subtable): boolean {
   const common = a.words.flatMap((word, k) => {
     const other = b.words.indexOf(word);
     const mask = other < 0 ? 0 : a.masks[k]! & b.masks[other]!;
@@ -80,10 +83,24 @@ function subtablesOverlap(a: Subtable, b: Subtable): boolean {
     rowsWith(subtable, tests, 1).length > 0;
   if (!fitting(a, b.constants) || !fitting(b, a.constants)) return false;
   if (common.length === 0) return true;
-  const seen = new Set<number>();
   const hashOf = (row: number, side: "left" | "right"): number =>
     common.reduce((hash, one) => Math.imul(hash ^ (one[side][row]! & one.mask), 0x9e3779b1) >>> 0, 7);
+  const seen = new Set<number>();
   for (let row = 0; row < a.size; row++) seen.add(hashOf(row, "left"));
-  for (let row = 0; row < b.size; row++) if (seen.has(hashOf(row, "right"))) return true;
+  const found = new Map<number, number[]>();
+  let compared = 0;
+  for (let row = 0; row < b.size; row++) {
+    const hash = hashOf(row, "right");
+    if (!seen.has(hash)) continue;
+    if (++compared > MAX_COMPARED) return true;
+    const known = found.get(hash);
+    if (known === undefined) found.set(hash, [row]);
+    else known.push(row);
+  }
+  for (let row = 0; row < a.size && found.size > 0; row++)
+    for (const other of found.get(hashOf(row, "left")) ?? []) {
+      if (++compared > MAX_COMPARED) return true;
+      if (texts.actionsOf(a.flows[row]!) !== texts.actionsOf(b.flows[other]!)) return true;
+    }
   return false;
 }
