@@ -34,7 +34,7 @@ export async function watch(context: Context, args: readonly string[]): Promise<
 }
 
 /** `--interval`: seconds, also with a fraction. Throws UsageError. */
-export function intervalOf(context: Context): number {
+function intervalOf(context: Context): number {
   const text = context.text("interval");
   if (text === undefined) return INTERVAL_SECONDS;
   const seconds = /^\d{1,6}(?:\.\d{1,3})?s?$/.test(text) ? Number.parseFloat(text) : 0;

@@ -99,7 +99,7 @@ export const PUSHES_MAX = 3;
 export const isStation = (mac: number): boolean => mac > 0 && mac < 2 ** 48 && !isGroupMac(mac);
 
 /** Why a flow is not an instance of its row; null: it is one. */
-export function problemOf(flow: PipelineFlow): string | null {
+function problemOf(flow: PipelineFlow): string | null {
   const { row, kind, owner, port, mac, address, length, nextHop } = flow;
   const { words } = row;
   if (!row.kinds.includes(kind)) return `kind ${kind} does not occur in this row`;

@@ -176,13 +176,13 @@ test("answers as text and back, and bad ones", () => {
   }
   assert.is(formatTrackerAnswer(parseTrackerAnswer("est|rpl") as Map<number, number>), "est,rpl,trk");
   for (const [text, why] of [
-    ["", "is no flag of ct_state"],
-    ["esd", '"esd" is no flag'],
+    ["", "is unknown; expected flags"],
+    ["esd", '"esd" is unknown'],
     ["new,est", "new excludes"],
     ["inv,new", "inv excludes"],
     ["est,ct_mark=x", 'ct_mark: "x"'],
     ["est,ct_mark=1/1", "has a mask"],
-    ["est,reg0=1", '"reg0=1" is no flag'],
+    ["est,reg0=1", '"reg0=1" is unknown'],
   ] as const)
     assert.match(String(parseTrackerAnswer(text)), why);
 });

@@ -32,7 +32,7 @@ export interface Archive {
   members(): AsyncGenerator<Member>;
 }
 
-export const HEAD_BYTES = 65_536;
+const HEAD_BYTES = 65_536;
 const DEPTH_MAX = 64;
 const TAR_BLOCK = 512;
 

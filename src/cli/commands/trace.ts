@@ -64,7 +64,7 @@ export const trace: Command = {
       name: "ct-next",
       value: "STATE",
       isRepeatable: true,
-      help: "what the connection tracker says at the next ct: trk,est or new,ct_mark=1; may be repeated",
+      help: "the answer of the connection tracker to the next ct: est,trk or new,ct_mark=1; may be repeated",
     },
     ...dump,
     ovs,

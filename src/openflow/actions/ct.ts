@@ -243,13 +243,13 @@ export const ct = opaqueEntry(
     support: "uninterpreted",
     docs: [
       [
-        "What the tracker says is unknown, but the same on both sides of a proof for the same question.",
+        "The answer of the tracker is unknown; in a proof, equal questions have equal answers on both sides.",
         "In trace, --ct-next gives it; without, the outcome is unknown.",
       ].join(" "),
       {
         name: "ct(nat(…))",
         support: "uninterpreted",
-        note: "Which end is translated, and to what, is part of what the tracker says.",
+        note: "The translated address and port are part of the answer of the tracker.",
       },
     ],
   },

@@ -6,8 +6,9 @@ import { KEY } from "../flow-key.ts";
 import { leastBytesOf, mostBytesOf } from "./action-sizes.ts";
 import { type Step, unrollStep } from "./compile-actions.ts";
 import type { Emitter } from "./emitter.ts";
+import { readSubfield } from "./field-access.ts";
 import type { TrackedKey } from "./tracked-key.ts";
-import type { Frozen, PassOutcome, StackItem } from "./translation.ts";
+import type { Frozen, PassOutcome, StackItem, TrackStep } from "./translation.ts";
 
 let frozenCount = 0;
 const AN_END = "an action set that makes Open vSwitch end itself";
@@ -69,22 +70,32 @@ export class Freezer {
     this.isFreezing = false;
   }
   /**
-   * Hands a copy of the packet to the pass behind the connection tracker (compose_recirculate_and_fork());
-   * the packet itself goes on.
+   * Hands the packet to the connection tracker; with a table, a copy goes on in the pass behind it
+   * (compose_conntrack_action()). The packet itself goes on untracked.
    */
-  fork(
+  track(
+    step: TrackStep,
     key: TrackedKey,
     emitter: Emitter,
     outcome: PassOutcome,
-    left: Pick<Frozen, "stack" | "actionSet"> & NonNullable<Frozen["asked"]> & { readonly table: number },
+    { stack, actionSet }: Pick<Frozen, "stack" | "actionSet">,
   ): void {
-    const { step, zone, table, stack, actionSet } = left;
-    if (actionSet.length > 0) {
-      outcome.giveUp(`${AN_END} after ct`);
-      return;
+    const { line, text, reads, table, zone } = step;
+    emitter.effect({ effect: "tracks", name: "ct", text, reads, line });
+    if (table !== null && actionSet.length > 0) outcome.giveUp(`${AN_END} after ct`);
+    if (table !== null) {
+      const number = typeof zone === "number" ? zone : readSubfield(key.flow, zone)[0];
+      emitter.recirculate({
+        id: ++frozenCount,
+        steps: [],
+        table,
+        asked: { step, zone: number },
+        stack: [...stack],
+        actionSet: [],
+        key: key.flow.slice(0, KEY.dlDst),
+      });
     }
-    const asked = { step, zone };
-    const frozen = { id: ++frozenCount, steps: [], table, asked, stack: [...stack], actionSet: [] };
-    emitter.recirculate({ ...frozen, key: key.flow.slice(0, KEY.dlDst) });
+    emitter.isTranslated ||= step.nat !== null;
+    key.untrack();
   }
 }

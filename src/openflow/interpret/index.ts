@@ -12,8 +12,6 @@ export {
   PACKET_IN_WORDS,
   type PacketInArguments,
   type Step,
-  TRACKED_WORDS,
-  TRACKER_WORDS,
   unrollStep,
   wordsOfEffect,
 } from "./compile-actions.ts";

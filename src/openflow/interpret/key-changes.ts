@@ -23,6 +23,7 @@ export type ChangeStep = Doing<
   | "move"
   | "push"
   | "pop"
+  | "untrack"
   | "push_vlan"
   | "pop_vlan"
   | "push_mpls"
@@ -51,6 +52,9 @@ export class KeyChanges {
     const key = this.#key;
     const { flow } = key;
     switch (step.do) {
+      case "untrack":
+        key.untrack();
+        return;
       case "set":
         if (!key.holds(step.prerequisite)) return;
         key.write(step.field);

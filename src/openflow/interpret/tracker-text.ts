@@ -64,7 +64,10 @@ export function parseTrackerAnswer(text: string): TrackerAnswer | string {
     const [, name, value] = /^(\w+)=(.*)$/.exec(part) ?? [];
     const field = name === undefined ? undefined : FIELDS.find(([, one]) => one === findField(name))?.[1];
     if (field === undefined)
-      return `"${part}" is no flag of ct_state (${FLAGS.join(", ")}) and no field such as ct_mark=1 or nw_src=10.0.0.1`;
+      return [
+        `"${part}" is unknown; expected flags of ct_state (${FLAGS.join(", ")})`,
+        "and fields such as ct_mark=1 or nw_src=10.0.0.1",
+      ].join(" ");
     const read = readValue(field, value!, new Map());
     if (typeof read === "string") return `${name}: "${value}" ${read}`;
     if (read.mask !== ones(field.bits)) return `${name} has a mask; give an exact value`;

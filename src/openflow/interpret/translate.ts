@@ -22,14 +22,7 @@ import { KeyChanges, TOO_MANY_LABELS } from "./key-changes.ts";
 import { isTableMiss, ORIGIN } from "./packet-in.ts";
 import type { BucketEntry, GroupEntry, Ruleset } from "./ruleset.ts";
 import { TrackedKey } from "./tracked-key.ts";
-import {
-  type Frozen,
-  PassOutcome,
-  type Scratch,
-  type TrackStep,
-  type Translation,
-  type Watcher,
-} from "./translation.ts";
+import { type Frozen, PassOutcome, type Scratch, type Translation, type Watcher } from "./translation.ts";
 
 /** Levels of lookups that go to the same or an earlier table, lookups in all, bytes of stack. */
 const MAX_DEPTH = 64;
@@ -181,13 +174,8 @@ class Pass {
       case "nothing":
         return false;
       case "effect":
-        this.#emitter.effect(step);
-        return false;
       case "track":
-        this.#track(step);
-        return false;
-      case "untrack":
-        this.#key.untrack();
+        this.#effect(step);
         return false;
       case "exit":
         this.#isOver = true;
@@ -205,6 +193,7 @@ class Pass {
       case "move":
       case "push":
       case "pop":
+      case "untrack":
       case "push_vlan":
       case "pop_vlan":
       case "push_mpls":
@@ -218,23 +207,10 @@ class Pass {
     }
   }
 
-  #track(step: TrackStep): void {
-    const key = this.#key;
-    const { line, text, reads, table, zone } = step;
-    this.#emitter.effect({ effect: "tracks", name: "ct", text, reads, line });
-    if (table !== null) {
-      const number = typeof zone === "number" ? zone : readSubfield(key.flow, zone)[0];
-      const left = {
-        step,
-        zone: number,
-        table,
-        stack: this.#changes.stack,
-        actionSet: this.#actionSet.steps,
-      };
-      this.#freezer.fork(key, this.#emitter, this.#outcome, left);
-    }
-    this.#emitter.isTranslated ||= step.nat !== null;
-    key.untrack();
+  #effect(step: Extract<Step, { do: "effect" | "track" }>): void {
+    const left = { stack: this.#changes.stack, actionSet: this.#actionSet.steps };
+    if (step.do === "effect") this.#emitter.effect(step);
+    else this.#freezer.track(step, this.#key, this.#emitter, this.#outcome, left);
   }
 
   #output(port: number, line: number): void {

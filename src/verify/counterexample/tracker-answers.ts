@@ -6,8 +6,8 @@
 import { CT, KEY, type Tracker, type TrackerRequest } from "../../openflow/index.ts";
 import type { TrackerState } from "../findings.ts";
 import type { Pair } from "../product/lockstep.ts";
+import type { Answer } from "../symbolic/state.ts";
 import type { Word } from "../symbolic/terms.ts";
-import type { Answer } from "../symbolic/tracker.ts";
 
 export class TrackerAnswers {
   readonly #valueOf: (word: Word) => number;

@@ -291,7 +291,8 @@ export class AlikeTables {
       const [one, other] = [left.frozen, right.frozen];
       return (
         one.recirculations === other.recirculations &&
-        this.#sameQuestion(one, other) &&
+        sameQuestions(one, other) &&
+        (one.asked === null || this.#areSameLookup(one.table, other.table)) &&
         sameWords(one.key, other.key) &&
         samePackets(one.packet, other.packet) &&
         sameStacks(one.stack, other.stack) &&
@@ -299,15 +300,6 @@ export class AlikeTables {
         this.#sameLists(one.list, other.list)
       );
     });
-  }
-
-  #sameQuestion(a: Frozen, b: Frozen): boolean {
-    if (a.asked === null || b.asked === null) return a.asked === b.asked;
-    return (
-      a.asked.zone === b.asked.zone &&
-      a.asked.step.text === b.asked.step.text &&
-      this.#areSameLookup(a.table, b.table)
-    );
   }
 
   #sameFrames(a: readonly StackFrame[], b: readonly StackFrame[]): boolean {
@@ -358,6 +350,10 @@ function isRead(frame: StackFrame, index: number, frames: readonly StackFrame[])
   if (frame.is !== "steps" || frame.index < frame.list.length) return true;
   return index + 1 < frames.length && frames[index + 1]!.is !== "steps";
 }
+
+/** Whether two frozen packets ask the connection tracker the same, or nothing. */
+const sameQuestions = ({ asked: a }: Frozen, { asked: b }: Frozen): boolean =>
+  a === null || b === null ? a === b : a.zone === b.zone && a.step.text === b.step.text;
 
 const sameWords = (a: readonly Word[], b: readonly Word[]): boolean => a.every((word, at) => word === b[at]);
 

@@ -15,7 +15,7 @@ import { KnownBits, type Tests } from "./known-bits.ts";
 import { columnsOf } from "./twins.ts";
 
 /** More cubes are joined into one. */
-export const MAX_CUBES = 64;
+const MAX_CUBES = 64;
 /** A subtable of more rows is compared only with one whose rows are sorted by the same words. */
 const MAX_UNSORTED = 50_000;
 
@@ -51,7 +51,7 @@ export function differingRegion(sides: Sides, table: number): Region {
 }
 
 /** A cube of the packets that satisfy tests; a lookup sets the conj_id itself. */
-export function cubeOf(tests: Tests): KnownBits {
+function cubeOf(tests: Tests): KnownBits {
   const cube = new KnownBits();
   for (const { word, mask, value } of tests) if (word !== KEY.conjId) cube.set(word, mask, value);
   return cube;

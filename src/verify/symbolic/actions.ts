@@ -9,7 +9,7 @@ import { type Decider, Unmodelled } from "./decider.ts";
 import { HOLDS, isIcmp, readField, VLAN_PRESENT, writeField, writeMasked } from "./fields.ts";
 import { bind } from "./slot-values.ts";
 import { type Bound, replaceTop, type SlotValues, type State, topOf } from "./state.ts";
-import { constantSegments, type Segment, type Terms, type Word } from "./terms.ts";
+import { constantSegments, type Segment, type Word } from "./terms.ts";
 
 type Doing<Name extends Step["do"]> = Extract<Step, { do: Name }>;
 
@@ -25,15 +25,8 @@ export type KeyStep = Doing<
   | "pop_queue"
   | "write_actions"
   | "clear_actions"
-  | "untrack"
   | "unroll"
 >;
-
-/** The key without what the connection tracker said. */
-export function untracked(terms: Terms, flow: readonly Word[]): readonly Word[] {
-  const none = terms.constant(0);
-  return flow.map((word, at) => (at >= KEY.ctState && at < KEY.dlDst ? none : word));
-}
 
 /** The state after a step that changes the key. */
 export function change(by: Decider, state: State, step: KeyStep, slotValues: SlotValues): State {
@@ -97,8 +90,6 @@ export function change(by: Decider, state: State, step: KeyStep, slotValues: Slo
         actionSetHasGroup: false,
         flow: flow.with(KEY.actsetOutput, terms.constant(PORT.unset)),
       };
-    case "untrack":
-      return { ...state, flow: untracked(terms, flow) };
     case "unroll": {
       const top = topOf(state);
       if (top?.is !== "steps") throw new Error("internal error: a step runs outside a list");

@@ -86,8 +86,8 @@ export class Machine {
       words: [],
       wire: null,
     };
-    const out = [...state.out, event];
-    this.#state = { ...state, out, left: [], after: [], frames: [], lookup: null, isDone: true };
+    const over = { left: [], after: [], frames: [], lookup: null, isDone: true };
+    this.#state = { ...state, ...over, out: [...state.out, event] };
   }
 
   /** After a Fork: the state before the step that forked. */
@@ -181,12 +181,12 @@ export class Machine {
       case "exit":
         return { ...state, isOver: true };
       case "track":
+      case "untrack":
         return this.#passes.track(state, step);
       case "set":
       case "move":
       case "push":
       case "pop":
-      case "untrack":
       case "push_vlan":
       case "pop_vlan":
       case "set_queue":

@@ -11,15 +11,16 @@ import {
   type Step,
   type TrackStep,
 } from "../../openflow/index.ts";
-import { untracked, writeActions } from "./actions.ts";
+import { writeActions } from "./actions.ts";
 import { type Decider, Unmodelled } from "./decider.ts";
 import { readField } from "./fields.ts";
 import type { MachineContext } from "./machine-context.ts";
 import type { Outputs } from "./outputs.ts";
-import { type Bound, type Left, NEW_PASS, pushFrame, type State } from "./state.ts";
-import { namesOf } from "./terms.ts";
-import { type Asked, Tracker } from "./tracker.ts";
+import { type Asked, type Bound, type Left, NEW_PASS, pushFrame, type State } from "./state.ts";
+import { namesOf, type Terms, type Word } from "./terms.ts";
+import { Tracker } from "./tracker.ts";
 
+type UntrackStep = Extract<Step, { do: "untrack" }>;
 type FrozenOf = Extract<Left, { is: "recirculate" }>["frozen"];
 
 export class Passes {
@@ -58,7 +59,8 @@ export class Passes {
    * Hands the packet to the connection tracker: a copy goes on behind it, the packet itself goes on untracked
    * (compose_conntrack_action()).
    */
-  track(state: State, step: TrackStep): State {
+  track(state: State, step: TrackStep | UntrackStep): State {
+    if (step.do === "untrack") return { ...state, flow: untracked(this.#by.terms, state.flow) };
     const { line, text, reads, table, zone } = step;
     const next = this.#outputs.effect(state, { effect: "tracks", name: "ct", text, reads, line });
     const flow = untracked(this.#by.terms, next.flow);
@@ -135,6 +137,12 @@ export class Passes {
       ? pushFrame(next, { is: "steps", list, index: 0, table: 0, depth: 0, isLast: true, origin: 0 })
       : { ...next, lookup: { table, inPort, deepens: 0, isLast: true } };
   }
+}
+
+/** The key without what the connection tracker said. */
+function untracked(terms: Terms, flow: readonly Word[]): readonly Word[] {
+  const none = terms.constant(0);
+  return flow.map((word, at) => (at >= KEY.ctState && at < KEY.dlDst ? none : word));
 }
 
 /** Throws if the pass recorded an effect that an error does not undo. */

@@ -3,10 +3,16 @@
  * packet's bytes as the datapath changed them (`packet`), the steps still to run, and the events so far.
  * States are immutable: a step returns a copy with changed fields. The names follow interpret/translate.ts.
  */
-import { type Effect, KEY, ORIGIN, type PacketInArguments, type Step } from "../../openflow/index.ts";
+import {
+  type Effect,
+  KEY,
+  ORIGIN,
+  type PacketInArguments,
+  type Step,
+  type TrackStep,
+} from "../../openflow/index.ts";
 import type { SlotPlace, Template } from "./templates.ts";
 import type { Segment, Word } from "./terms.ts";
-import type { Answer, Asked } from "./tracker.ts";
 
 /** The values of a template's slots: of one flow, or of the flows of a row set. */
 export interface SlotValues {
@@ -129,6 +135,18 @@ export type Event =
       /** The packet if the effect depends on its bytes, else null. */
       readonly wire: Wire | null;
     };
+
+/** A packet on its way to the connection tracker: the step that sends it, and its zone. */
+export interface Asked {
+  readonly step: TrackStep;
+  readonly zone: Word;
+}
+
+/** What the tracker said: the words of the key that it set, the packet's translated ones among them. */
+export interface Answer {
+  readonly line: number;
+  readonly words: ReadonlyMap<number, Word>;
+}
 
 export interface Frozen {
   readonly list: readonly Bound[];

@@ -18,20 +18,8 @@ import type { FrameFormat } from "./input-space.ts";
 import type { MachineContext } from "./machine-context.ts";
 import { commit } from "./packet.ts";
 import { NO_VALUES } from "./slot-values.ts";
-import type { Packet, State } from "./state.ts";
+import type { Answer, Asked, Packet, State } from "./state.ts";
 import type { Terms, Word } from "./terms.ts";
-
-/** A packet on its way to the tracker: the step that sends it, and its zone. */
-export interface Asked {
-  readonly step: TrackStep;
-  readonly zone: Word;
-}
-
-/** What the tracker said: the words of the key that it set, the packet's translated ones among them. */
-export interface Answer {
-  readonly line: number;
-  readonly words: ReadonlyMap<number, Word>;
-}
 
 const PORTED = [6, 17, 132];
 
@@ -46,7 +34,7 @@ const EXAMPLE_ADDRESS = 0xc6120001n;
 const EXAMPLE_PORT = 40000;
 
 /** Whether frames of a format have ports that a write reaches. */
-export const hasPorts = ({ hasLayer4, cubes }: FrameFormat): boolean =>
+const hasPorts = ({ hasLayer4, cubes }: FrameFormat): boolean =>
   hasLayer4 && PORTED.includes(cubes.get(KEY.nwProto)?.[0]?.value ?? -1);
 
 export class Tracker {
