@@ -79,7 +79,7 @@ export const TRACKER_WORDS: readonly number[] = wordsFrom(KEY.ctState, KEY.dlDst
  * Words of the packet that the connection tracker looks at (conn_key_extract() of lib/conntrack.c, and the
  * checks of each protocol): not the Ethernet header, TOS, TTL and flow label.
  */
-export const TRACKED_WORDS: readonly number[] = [
+const TRACKED_WORDS: readonly number[] = [
   KEY.dlType,
   ...wordsFrom(KEY.nwSrc, KEY.ipv6Label),
   KEY.nwProto,

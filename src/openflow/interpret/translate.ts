@@ -117,7 +117,7 @@ class Pass {
     for (let index = 0; index < steps.length; index++) {
       const step = steps[index]!;
       if (this.#outcome.isStopped()) return;
-      if (step.needsReparse && this.#key.wasMpls && !this.#isOver) this.#freeze();
+      if (step.needsReparse && this.#key.wasMpls && !this.#isOver) this.#isOver = freezer.isFreezing = true;
       if (this.#isOver) {
         if (freezer.isFreezing) freezer.keep(steps, index, this.#table);
         return;
@@ -208,19 +208,15 @@ class Pass {
   }
 
   #effect(step: Extract<Step, { do: "effect" | "track" }>): void {
-    const left = { stack: this.#changes.stack, actionSet: this.#actionSet.steps };
+    const { stack } = this.#changes;
+    const actionSet = this.#actionSet.steps;
     if (step.do === "effect") this.#emitter.effect(step);
-    else this.#freezer.track(step, this.#key, this.#emitter, this.#outcome, left);
+    else this.#freezer.track(step, this.#key, this.#emitter, this.#outcome, { stack, actionSet });
   }
 
   #output(port: number, line: number): void {
     if (port === PORT.table) this.#resubmit(null, 0, line, false);
     else this.#emitter.output(port, line, this.#origin);
-  }
-
-  #freeze(): void {
-    this.#isOver = true;
-    this.#freezer.isFreezing = true;
   }
 
   /** False, with an error, when there have been too many lookups or too much on the stack. */
@@ -235,7 +231,7 @@ class Pass {
 
   #resubmit(port: number | null, table: number | null, line: number, isLast: boolean): void {
     if (this.#key.wasMpls) {
-      this.#freeze();
+      this.#isOver = this.#freezer.isFreezing = true;
       return;
     }
     if (!this.#mayLookUp(line)) return;
@@ -297,14 +293,9 @@ class Pass {
   #runFirstLive(group: GroupEntry, isLast: boolean): void {
     for (const bucket of group.buckets) {
       const isLive = this.#rules.isLive(bucket);
-      if (isLive === null) {
-        this.#outcome.giveUp("liveness of a fast failover group", group.line);
-        return;
-      }
-      if (isLive) {
-        this.#runBucket(bucket, isLast);
-        return;
-      }
+      if (isLive === null) this.#outcome.giveUp("liveness of a fast failover group", group.line);
+      else if (isLive) this.#runBucket(bucket, isLast);
+      if (isLive !== false) return;
     }
   }
 

@@ -77,17 +77,8 @@ export class Machine {
   /** Open vSwitch aborts: this pass has no outputs, and nothing follows it. */
   #endSwitch(feature: string): void {
     const state = this.#state;
-    const event: Event = {
-      is: "effect",
-      effect: "tracks",
-      name: feature,
-      text: feature,
-      line: this.#context.line,
-      words: [],
-      wire: null,
-    };
     const over = { left: [], after: [], frames: [], lookup: null, isDone: true };
-    this.#state = { ...state, ...over, out: [...state.out, event] };
+    this.#state = { ...state, ...over, out: [...state.out, endOfSwitch(feature, this.#context.line)] };
   }
 
   /** After a Fork: the state before the step that forked. */
@@ -349,3 +340,14 @@ export class Machine {
 }
 
 const isTable = (step: Step): boolean => step.do === "output" && step.port === PORT.table;
+
+/** Equal features end both switches alike, and so count as equal outcomes. */
+const endOfSwitch = (feature: string, line: number): Event => ({
+  is: "effect",
+  effect: "tracks",
+  name: feature,
+  text: feature,
+  line,
+  words: [],
+  wire: null,
+});

@@ -50,8 +50,10 @@ test("a row says what happens", () => {
     const frame = FRAME.slice();
     if (match === "tcp") frame[23] = 6;
     const { verdict, unknown, outlives } = new Interpreter(flows).run(1, frame);
-    assert.is(verdict, row.support === "unknown" ? "unknown" : "output", `${name}: ${verdict}`);
-    assert.equal(unknown, row.support === "unknown" ? [{ feature: name, line: 2 }] : [], name);
+    // Without an answer of the tracker, one frame alone is unknown.
+    const isUnknown = row.support === "unknown" || row.support === "uninterpreted";
+    assert.is(verdict, isUnknown ? "unknown" : "output", `${name}: ${verdict}`);
+    assert.equal(unknown, isUnknown ? [{ feature: name, line: 2 }] : [], name);
     assert.equal(outlives, name === "learn" ? [{ feature: "learn", line: 2 }] : [], name);
   }
 });
