@@ -24,7 +24,10 @@ const folder = new Folder({
   "ok.flows": dump(LINES),
   "label.flows": dump(RELABELLED),
   "more.flows": dump([...LINES, "table=0,priority=1,arp actions=drop"]),
-  "odd.flows": dump([...LINES, "table=0,priority=900,ip,nw_dst=9.9.9.9 actions=ct(table=70)"]),
+  "odd.flows": dump([
+    ...LINES,
+    "table=0,priority=900,ip,nw_dst=9.9.9.9 actions=check_pkt_larger(1500)->NXM_NX_REG0[0],resubmit(,70)",
+  ]),
   "tie.flows": dump([
     ...LINES,
     "table=0,priority=901,in_port=1,ip actions=output:11",

@@ -80,7 +80,7 @@ test("every change of one flow of it is noticed", () => {
     ["zone=5)\n", "zone=6)\n"],
     ["ct(table=1,", "ct(table=2,"],
     ["NORMAL", "drop"],
-    ["+new+trk,tcp", "+new-est+trk,tcp"],
+    ["+new+trk,tcp", "+new-rel+trk,tcp"],
     ["ct(commit,zone=5)", "ct(commit,zone=5,nat)"],
     ["zone=5),output:2", "zone=5),output:3"],
     ["meter:3", "meter:4"],

@@ -115,7 +115,10 @@ const NOT_RUN: ReadonlySet<ActionKind> = new Set(["exit", "conjunction"]);
 
 test("each action that is executed is among them", () => {
   const seen = new Set(RUNS.flatMap(({ kinds }) => kinds));
-  const kinds = (Object.keys(ACTIONS) as ActionKind[]).filter(kind => ACTIONS[kind].support !== "unknown");
+  // Behind ct only an answer of the tracker goes on: tracker.test.ts.
+  const kinds = (Object.keys(ACTIONS) as ActionKind[]).filter(
+    kind => !["unknown", "uninterpreted"].includes(ACTIONS[kind].support),
+  );
   assert.equal(
     kinds.filter(kind => !seen.has(kind) && !NOT_RUN.has(kind)),
     [],

@@ -9,8 +9,8 @@ export const bench: Command = {
   summary: "measure slash32 on this machine, beside a C baseline and other programs",
   details: [
     "A ROW is part of a name: start, capture-inbound, capture-outbound, large-inbound, " +
-      "large-outbound, stream, routes, flows-parse, flows-trace, flows-against, flows-compile, proof," +
-      " live, size, core-inbound, core-outbound, core-arp, core-bridge, core-drop, core-mix, " +
+      "large-outbound, stream, routes, flows-parse, flows-trace, flows-against, flows-compile, proof, " +
+      "proof-real, live, size, core-inbound, core-outbound, core-arp, core-bridge, core-drop, core-mix, " +
       "core-counters, frames, edits, prefixes. Without a ROW, all of these run: about 15 minutes, " +
       "with --short 3. Only when named: live-soak (10 minutes of live traffic), bgp, agent-table, " +
       "agent-single and agent-restart.",
