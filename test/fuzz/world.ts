@@ -13,6 +13,7 @@ import {
   type OvsVersion,
   parseFlow,
   parseGroups,
+  type Tracker,
   USUAL_OVS,
   type Watcher,
 } from "../../src/openflow/index.ts";
@@ -146,7 +147,11 @@ const MAX_READINGS = 500;
 class Tedious extends Error {}
 
 /** What the interpreter makes of a frame; null when that is too much work. */
-export function outcomeOf(interpreter: Interpreter, { inPort, frame }: Input): Outcome | null {
+export function outcomeOf(
+  interpreter: Interpreter,
+  { inPort, frame }: Input,
+  tracker: Tracker | null = null,
+): Outcome | null {
   let left = MAX_READINGS;
   const watcher: Watcher = {
     lookedUp: () => undefined,
@@ -156,7 +161,7 @@ export function outcomeOf(interpreter: Interpreter, { inPort, frame }: Input): O
     },
   };
   try {
-    return interpreter.run(inPort, frame, watcher);
+    return interpreter.run(inPort, frame, watcher, undefined, tracker);
   } catch (error) {
     if (error instanceof Tedious) return null;
     throw error;

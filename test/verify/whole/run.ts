@@ -20,6 +20,7 @@ import { type Rng, rng } from "../../model/random.ts";
 import { randomFrame, WORLD } from "../../openflow/interpret/frames.ts";
 import type { Input } from "../../ovs/private-switch.ts";
 import { shrunk } from "../shrink.ts";
+import { randomTracker } from "../tracker/world.ts";
 import { edited } from "./edits.ts";
 
 /** Two tables and the groups that both name. */
@@ -109,7 +110,7 @@ export function judge(pair: Pair, r: Rng, frames: number): Judgement | null {
     frame: randomFrame(r),
   }));
   for (const [n, input] of [...reaching, ...inputs].entries()) {
-    const outcomes = [a, b].map(({ interpreter }) => outcomeOf(interpreter, input));
+    const outcomes = [a, b].map(({ interpreter }) => outcomeOf(interpreter, input, randomTracker(n)));
     const [x, y] = outcomes;
     if (x === null || y === null) continue;
     const wrong = contradiction(x!, y!);
