@@ -78,7 +78,9 @@ async function staysReachable(lab: Lab, name: string, neighbour: string): Promis
   await seen(lab, hypervisor, unicast, probesBefore + 1);
   const probes = (await captured(lab, hypervisor, unicast)).length - probesBefore;
   const broadcasts = (await captured(lab, hypervisor, `${requests} and ether broadcast`)).length - before;
-  const bad = states.find(state => /FAILED|INCOMPLETE/.test(state));
+  // INCOMPLETE until the first answer (RFC 4861, section 7.3.2); not again afterwards.
+  const resolved = states.slice(states.findIndex(state => state !== "INCOMPLETE"));
+  const bad = resolved.find(state => /FAILED|INCOMPLETE/.test(state));
   const first = states.indexOf("PROBE");
   const again = states
     .slice(Math.max(first, states.indexOf("STALE"), states.indexOf("DELAY")))
