@@ -110,6 +110,7 @@ class Watcher {
       let result: CheckResult | null = null;
       worker.on("message", (message: CheckResult) => {
         result = message;
+        this.#metrics?.checked(message);
         // A result is printed next, and no signal cuts it off.
         this.#worker = null;
       });
@@ -123,7 +124,6 @@ class Watcher {
   }
 
   #enter(result: CheckResult, isFirst: boolean): void {
-    this.#metrics?.checked(result);
     if (result.what === "same") return;
     if (result.what === "error") {
       const isFatal = this.#monitor === null || (isFirst && !result.isAway);

@@ -210,7 +210,12 @@ test("metrics at a loopback address and at a socket", () =>
     await watching.nth(2);
     const asked = (): Promise<{ text: string; status: number }> =>
       ask(folder.at("metrics.sock"), "GET", "/metrics");
-    const { text } = await asked();
+    // The thread of the check prints its verdict, and the numbers follow at once.
+    let { text } = await asked();
+    for (const end = performance.now() + WAIT_MS; !text.includes('"different"} 1\n'); ) {
+      assert.ok(performance.now() < end, text);
+      ({ text } = await asked());
+    }
     for (const line of [
       'slash32_watch_verdicts_total{verdict="equal"} 1',
       'slash32_watch_verdicts_total{verdict="different"} 1',
