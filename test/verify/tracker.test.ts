@@ -161,6 +161,10 @@ table=1,priority=2,${match} actions=output:${port}`;
     same(",commit,nat(dst=10.9.0.1-10.9.0.9)", "ct_state=+new+dnat+trk,ip,nw_dst=10.9.1.4"),
     "different",
   );
+  const ports = ",commit,nat(src=10.9.0.1:4000-4009)";
+  assert.is(same(ports, "ct_state=+new+snat+trk,tcp,tp_src=4004"), "different");
+  assert.is.not(same(ports, "ct_state=+new+snat+trk,tcp,tp_src=5000"), "different");
+  assert.is(same(ports, "ct_state=+est+snat+trk,tcp,tp_src=5000"), "different");
 });
 
 test("answers as text and back, and bad ones", () => {

@@ -59,7 +59,7 @@ export class TrackerAnswers {
   }
 }
 
-/** Whether the address that a new connection got is one of those that its nat allows. */
+/** Whether the address and port that a new connection got are some that its nat allows. */
 function isInRange(
   nat: TrackerRequest["step"]["nat"],
   words: TrackerState["words"],
@@ -67,9 +67,12 @@ function isInRange(
 ): boolean {
   const state = words.get(KEY.ctState) ?? 0;
   if (nat === null || nat.range === null || (state & CT.new) === 0) return true;
-  const { isIpv6, addresses } = nat.range;
-  const [ipv6, ipv4] = nat.side === "src" ? [KEY.ipv6Src, KEY.nwSrc] : [KEY.ipv6Dst, KEY.nwDst];
-  if ((state & (nat.side === "src" ? CT.snat : CT.dnat)) === 0) return true;
+  const { isIpv6, addresses, ports } = nat.range;
+  const isSource = nat.side === "src";
+  if ((state & (isSource ? CT.snat : CT.dnat)) === 0) return true;
+  const port = words.get(isSource ? KEY.tpSrc : KEY.tpDst);
+  if (port !== undefined && ports[0] > 0 && (port < ports[0] || port > ports[1])) return false;
+  const [ipv6, ipv4] = isSource ? [KEY.ipv6Src, KEY.nwSrc] : [KEY.ipv6Dst, KEY.nwDst];
   const first = isIpv6 ? ipv6 : ipv4;
   let address = 0n;
   for (let word: number = first; word < first + (isIpv6 ? 4 : 1); word++)
