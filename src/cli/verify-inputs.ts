@@ -99,15 +99,13 @@ export function intentSide(
     placeOf: originsOf(intent, places, compiled),
     trace(inPort, state, hex, ctNext) {
       const filters = filterWords(context);
-      const frame = [...ctNextWords(ctNext), ...frameWords(inPort, state, hex)];
+      const frame = frameWords(inPort, state, hex, ctNext);
       if (filters.length === 0) return shellOf(["slash32", "trace", "-n", path, ...frame]);
       const words = ["slash32", "trace", "-f", "-", ...filters, ...frame];
       return `${shellOf(["slash32", "compile", path])} | ${shellOf(words)}`;
     },
   };
 }
-
-const ctNextWords = (states: readonly string[]): string[] => states.flatMap(state => ["--ct-next", state]);
 
 /** Which option names the groups of a side, and what `trace` is told besides the flows. */
 export interface DumpOptions {
@@ -131,8 +129,7 @@ export function dumpSide(context: Context, path: string, options: DumpOptions, r
         "-f",
         path,
         ...words,
-        ...ctNextWords(ctNext),
-        ...frameWords(portWord(context, inPort), state, hex),
+        ...frameWords(portWord(context, inPort), state, hex, ctNext),
       ]),
   };
 }
@@ -150,8 +147,8 @@ export function bundleSide(
   return {
     ...sideOf(context, bundled.name, "dump", bridge),
     types: bundled.types,
-    trace: (inPort, state, hex) => {
-      const frame = frameWords(portWord(context, inPort), state, hex);
+    trace: (inPort, state, hex, ctNext) => {
+      const frame = frameWords(portWord(context, inPort), state, hex, ctNext);
       return shellOf(["slash32", "trace", "-f", path, "--bridge", bundled.label, ...words, ...frame]);
     },
   };
@@ -180,7 +177,7 @@ export function bridgeSide(context: Context, name: string, options: DumpOptions,
     isSteady: live.isSteady,
     trace(inPort, state, hex, ctNext) {
       const groups = hasGroups ? ` --groups <(${live.commands.groups})` : "";
-      const rest = shellOf([...words, ...ctNextWords(ctNext), ...frameWords(inPort, state, hex)]);
+      const rest = shellOf([...words, ...frameWords(inPort, state, hex, ctNext)]);
       return `${live.commands.flows} | slash32 trace -f -${groups} ${rest}`;
     },
   };
@@ -240,8 +237,16 @@ function tracingWords(context: Context, { names }: DumpOptions): string[] {
 }
 
 /** How `trace` is told of a frame, and of what it brings along. */
-const frameWords = (inPort: number | string, state: string, hex: string): string[] =>
-  state === "" ? ["-i", String(inPort), hex] : [`in_port=${inPort},${state}`, hex];
+const frameWords = (
+  inPort: number | string,
+  state: string,
+  hex: string,
+  ctNext: readonly string[],
+): string[] => [
+  ...ctNext.flatMap(answer => ["--ct-next", answer]),
+  ...(state === "" ? ["-i", String(inPort)] : [`in_port=${inPort},${state}`]),
+  hex,
+];
 
 const INTENT_NAME = /\.(?:ya?ml|json)$/i;
 /** What an intent begins with, and a flow does not. */

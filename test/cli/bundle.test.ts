@@ -166,6 +166,22 @@ for (const [title, files] of LAYOUTS)
       }
     }));
 
+test("the replay of a difference passes on what the connection tracker must say", () =>
+  inFolder({}, folder => {
+    const [name, lines] = [`${SOS}/ovs-ofctl_-O_OpenFlow13_dump-flows_br-int`, flows("ct(table=1)", 3, "ip")];
+    const behind = " cookie=0x0, table=1, n_packets=0, n_bytes=0, ct_state=+est+trk,ip actions=output:3\n";
+    put(folder, { [name]: `${lines}${behind}` });
+    folder.write("deny.flows", lines);
+    const ran = folder.run(["diff", "sosreport-h1", "deny.flows", "--format", "json"]);
+    assert.is(ran.code, 2, ran.stderr);
+    const [{ replay, tracker }] = JSON.parse(ran.stdout).differences;
+    assert.equal(
+      tracker.map(({ says }: { says: string }) => says),
+      ["est,trk"],
+    );
+    for (const command of replay.split("; ")) assert.match(command, " --ct-next est,trk ");
+  }));
+
 test("two bridges, two hosts: one error lists them, and --bridge, --bridge-a, --bridge-b choose", () =>
   inFolder({}, folder => {
     const node = (name: string, bridge: string, output: number): Files => ({
