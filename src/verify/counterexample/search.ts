@@ -187,9 +187,9 @@ export class Counterexamples implements Listener {
     if (input === null) return;
     const oddness = oddnessOf(input);
     if (!isLess(oddness, group.oddness)) return;
-    const { frame, outcomes, tracker } = this.#run(pair, path, input, minBytes);
-    if (outcomes === null || outcomes.some(isOpen) || tracker.areQuestionsUnlike) return;
-    const confirmed = this.#differenceOf(input, frame, outcomes, tracker, what);
+    const { frame, both } = this.#run(pair, path, input, minBytes);
+    if (both === null || both.outcomes.some(isOpen) || both.tracker.areQuestionsUnlike) return;
+    const confirmed = this.#differenceOf(input, frame, both, what);
     if (confirmed === null) return;
     group.oddness = oddness;
     this.#findings.differences[group.index] = confirmed;
@@ -238,21 +238,27 @@ export class Counterexamples implements Listener {
     this.#findings.differences[index] = { ...this.#findings.differences[index]!, affected, rows, alike: of };
   }
 
-  /** The frame of an input and both outcomes, cross-checked. */
-  #run(pair: Pair, path: Path, input: Input, minBytes: number): Ran {
+  /** The frame of an input and both outcomes; null outcomes if the cross-check fails. */
+  #run(
+    pair: Pair,
+    path: Path,
+    input: Input,
+    minBytes: number,
+  ): { readonly frame: Uint8Array; readonly both: Both | null } {
     const frame = padded(frameOf(this.#product.extractions, input, extractionOf(pair)), minBytes);
-    const { outcomes, tracker } = this.#runBoth(pair, path, input, frame);
-    if (this.#isExact(pair, input) && !isReadAs(frame, input)) return { frame, outcomes: null, tracker };
+    if (this.#isExact(pair, input) && !isReadAs(frame, input)) return { frame, both: null };
+    const both = this.#runBoth(pair, path, input, frame);
+    const { outcomes, tracker } = both;
     const isAsSaid =
       outcomes.some(isOpen) ||
       (!tracker.isContradictory &&
         agreesWithOutcome(pair.a.out, path, input, outcomes[0]) &&
         agreesWithOutcome(pair.b.out, path, input, outcomes[1]));
-    return { frame, outcomes: isAsSaid ? outcomes : null, tracker };
+    return { frame, both: isAsSaid ? both : null };
   }
 
   /** Runs a frame with both tables, and with the answers that the input gives in place of the tracker's. */
-  #runBoth(pair: Pair, path: Path, input: Input, frame: Uint8Array): Omit<Ran, "frame"> & Decided {
+  #runBoth(pair: Pair, path: Path, input: Input, frame: Uint8Array): Both {
     const tracker = new TrackerAnswers(pair, wordsOf(path, input));
     const [inPort, entering] = [portOf(input), this.#enteringOf(input)];
     const run = (side: 0 | 1): Outcome =>
@@ -261,8 +267,9 @@ export class Counterexamples implements Listener {
   }
 
   #confirm(pair: Pair, path: Path, input: Input, what: string, minBytes: number): Found | "open" | null {
-    const { frame, outcomes, tracker } = this.#run(pair, path, input, minBytes);
-    if (outcomes === null) return null;
+    const { frame, both } = this.#run(pair, path, input, minBytes);
+    if (both === null) return null;
+    const { outcomes, tracker } = both;
     const inPort = portOf(input);
     if (tracker.areQuestionsUnlike) {
       for (const { side, line } of tracker.states)
@@ -270,7 +277,7 @@ export class Counterexamples implements Listener {
       return "open";
     }
     if (!outcomes.some(isOpen)) {
-      const confirmed = this.#differenceOf(input, frame, outcomes, tracker, what);
+      const confirmed = this.#differenceOf(input, frame, both, what);
       if (confirmed !== null || outcomes.every(({ unknown }) => unknown.length === 0)) return confirmed;
     }
     for (const [side, { unknown, ambiguous }] of outcomes.entries()) {
@@ -305,8 +312,7 @@ export class Counterexamples implements Listener {
   #differenceOf(
     input: Input,
     frame: Uint8Array,
-    [a, b]: readonly [Outcome, Outcome],
-    tracker: TrackerAnswers,
+    { outcomes: [a, b], tracker }: Both,
     what: string,
   ): Found | null {
     if (!surelyDiffer(a, b, this.#rules)) return null;
@@ -321,15 +327,10 @@ export class Counterexamples implements Listener {
   }
 }
 
-/** A frame, and both outcomes; null if the cross-check fails. */
-interface Ran {
-  readonly frame: Uint8Array;
-  readonly outcomes: readonly [Outcome, Outcome] | null;
-  readonly tracker: TrackerAnswers;
-}
-
-interface Decided {
+/** The outcomes of one frame on both sides, and the answers of the tracker that they got. */
+interface Both {
   readonly outcomes: readonly [Outcome, Outcome];
+  readonly tracker: TrackerAnswers;
 }
 
 /** The values of words for an input. */

@@ -117,10 +117,7 @@ export function rulesOf(node: Node): readonly FlowRule[] | null {
   let rules = rows.get(node);
   if (rules === undefined) {
     rules = Array.from({ length: node.size }, (_, row) => ({
-      tests: [
-        ...node.constants,
-        ...node.words.map((word, k) => ({ word, mask: node.masks[k]!, value: node.keys[k]![row]! })),
-      ],
+      tests: node.testsAt(row),
       template: node.templates[node.templateOf[row]!]!,
       flow: node.flows[row]!,
     }));

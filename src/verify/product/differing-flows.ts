@@ -8,7 +8,7 @@ import type { Node } from "../symbolic/bands.ts";
 import type { Program } from "../symbolic/compiled-tables.ts";
 import type { Form, Forms } from "../symbolic/forms.ts";
 import { listingsOf, matchName } from "../symbolic/listing.ts";
-import { testsOf, variantsOf, type WordTest } from "../symbolic/match-tests.ts";
+import { testsOf, variantsOf } from "../symbolic/match-tests.ts";
 import { flowValues } from "../symbolic/slot-values.ts";
 import { Subtable } from "../symbolic/sorted-subtable.ts";
 import { KnownBits, type Tests } from "./known-bits.ts";
@@ -193,7 +193,7 @@ function addSorted(sides: Sides, table: number, a: Node, b: Node, found: Cubes):
     if (order <= 0) i++;
     if (order >= 0) j++;
     if (order === 0 && same(own, other)) continue;
-    differing.push(order <= 0 ? testsAt(a, own) : testsAt(b, other));
+    differing.push(order <= 0 ? a.testsAt(own) : b.testsAt(other));
     if (differing.length > MAX_CUBES) break;
   }
   for (const tests of differing.length > MAX_CUBES ? [a.constants] : differing) found.add(cubeOf(tests));
@@ -227,11 +227,6 @@ function sameRows(sides: Sides, table: number, a: Subtable, b: Subtable): (i: nu
     return own.every((column, k) => column[i] === others[k]![j]);
   };
 }
-
-const testsAt = (subtable: Subtable, row: number): WordTest[] => [
-  ...subtable.constants,
-  ...subtable.words.map((word, k) => ({ word, mask: subtable.masks[k]!, value: subtable.keys[k]![row]! })),
-];
 
 /** Rules, and rows that are sorted by other words, by the texts of their matches. */
 function addUnsorted(
@@ -275,7 +270,7 @@ function* eachFlow(node: Node) {
   else
     for (let row = 0; row < node.size; row++)
       yield {
-        tests: testsAt(node, row),
+        tests: node.testsAt(row),
         template: node.templates[node.templateOf[row]!]!,
         flow: node.flows[row]!,
       };

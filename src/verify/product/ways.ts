@@ -113,16 +113,8 @@ class Ways {
     for (let row = 0; row < subtable.size; row++) {
       const index = subtable.templateOf[row]!;
       if (calls[index]!.length === 0) continue;
-      const tests = [
-        ...subtable.constants,
-        ...subtable.words.map((word, k) => ({
-          word,
-          mask: subtable.masks[k]!,
-          value: subtable.keys[k]![row]!,
-        })),
-      ];
       const [template, flow] = [subtable.templates[index]!, subtable.flows[row]!];
-      if (this.#followFlow(table, tests, template, flow, calls[index]!)) hasGrown = true;
+      if (this.#followFlow(table, subtable.testsAt(row), template, flow, calls[index]!)) hasGrown = true;
     }
     return hasGrown;
   }

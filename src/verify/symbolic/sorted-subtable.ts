@@ -161,6 +161,14 @@ export class Subtable {
     return [from, most === 0xffffffff ? this.size : this.#firstFrom(from, this.size, null, most + 1)];
   }
 
+  /** The match of a row. */
+  testsAt(row: number): WordTest[] {
+    return [
+      ...this.constants,
+      ...this.words.map((word, k) => ({ word, mask: this.masks[k]!, value: this.keys[k]![row]! })),
+    ];
+  }
+
   /** Whether both subtables compare the same bits. */
   isAlike(other: Subtable): boolean {
     return (
