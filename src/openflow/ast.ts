@@ -81,7 +81,6 @@ export interface Nat {
 
 /** What ct does, beside its text. */
 export interface Tracking {
-  readonly isCommit: boolean;
   /** The table where a tracked copy of the packet goes on; null: no copy does. */
   readonly table: number | null;
   readonly zone: number | Subfield;

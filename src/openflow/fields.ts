@@ -297,6 +297,12 @@ export const FIELDS: readonly Field[] = [
 const BY_PLAIN_NAME = new Map(FIELDS.flatMap(field => [field.name, ...field.aliases].map(n => [n, field])));
 const BY_HEADER = new Map(FIELDS.flatMap(field => field.headers.map(n => [n, field])));
 
+/** The words of the flow key that hold a field; none if it has no place there. */
+export const wordsIn = ({ place }: Field): number[] =>
+  place === null
+    ? []
+    : Array.from({ length: Math.ceil((place.shift + place.bits) / 32) }, (_, index) => place.word + index);
+
 /**
  * The field of a plain name or alias (`dl_dst`), as it may stand before `=` in a match. Case matters, as in
  * OVS.

@@ -172,9 +172,9 @@ function parseCt(outer: ActionReading, pair: Pair): Action {
   if (!ct.isCommit && (ct.nested.length > 0 || ct.nat?.text.startsWith("nat(")))
     throw new Fault(pair.span, "ct sets marks and addresses only with commit (OFPBAC_BAD_ARGUMENT)");
   checkTracking(outer, pair, ct);
-  const { isCommit, table, zone } = ct;
+  const { table, zone } = ct;
   const call = `ct(${partsOf({ ...ct, table: null }).join(",")})`;
-  const tracking = { isCommit, table, zone, nat: ct.nat?.nat ?? null, call };
+  const tracking = { table, zone, nat: ct.nat?.nat ?? null, call };
   return { ...opaque(pair, "ct", `ct(${partsOf(ct).join(",")})`, ct.nested, ct.reads), tracking };
 }
 

@@ -173,11 +173,10 @@ export type Step = StepBase &
         readonly do: "track";
         readonly text: string;
         readonly reads: readonly Subfield[];
-        readonly isCommit: boolean;
         readonly table: number | null;
         readonly zone: number | Subfield;
         readonly nat: Nat | null;
-        /** What a commit writes to ct_mark and ct_label. */
+        /** What a commit writes to ct_mark and ct_label; empty without commit. */
         readonly marks: readonly Step[];
       }
     /** The packet becomes untracked. */
@@ -279,12 +278,11 @@ const effectStep = (effect: Effect) =>
 const learnStep = effectStep("learns");
 
 function trackStep({ tracking, reads, nested }: Opaque, line: number): Compiled {
-  const { isCommit, table, zone, nat, call } = tracking!;
+  const { table, zone, nat, call } = tracking!;
   const step: Compiled = {
     do: "track",
     text: call,
     reads,
-    isCommit,
     table,
     zone,
     nat,

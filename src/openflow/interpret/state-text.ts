@@ -2,14 +2,9 @@
  * State beside a frame as text, and back: `tun_id=0x64`, `pkt_mark=0x1`. Fields are those of the registry;
  * registers are told one by one.
  */
-import { FIELDS, type Field } from "../fields.ts";
+import { FIELDS, type Field, wordsIn } from "../fields.ts";
 import { KEY_WORDS } from "../flow-key.ts";
 import { formatValue, ones } from "../values.ts";
-
-const wordsIn = ({ place }: Field): number[] =>
-  place === null
-    ? []
-    : Array.from({ length: Math.ceil((place.shift + place.bits) / 32) }, (_, index) => place.word + index);
 
 /** A field and the value that it has, as they stand in a match. */
 export interface StateField {
@@ -25,14 +20,15 @@ export function stateFields(words: readonly number[], values: ArrayLike<number>)
   for (const field of FIELDS) {
     if (field.place === null || /^x+reg|_oxm$/.test(field.name)) continue;
     if (!wordsIn(field).every(word => words.includes(word))) continue;
-    const value = read(key, field);
+    const value = valueIn(key, field);
     if (value === 0n) continue;
     found.push({ name: field.name, value: formatValue(field, { value, mask: ones(field.bits) }) });
   }
   return found;
 }
 
-function read(key: Uint32Array, field: Field): bigint {
+/** The value of a field in a key. */
+export function valueIn(key: Uint32Array, field: Field): bigint {
   const { shift, bits } = field.place!;
   const all = wordsIn(field).reduce((sum, word) => (sum << 32n) | BigInt(key[word]!), 0n);
   return (all >> BigInt(shift)) & ones(bits);

@@ -3,10 +3,11 @@
  * ovs-fields(7), as the option --ct-next of `ofproto/trace` takes them (ovs-vswitchd(8)). Fields behind them
  * give the tracker's other words; nw_src and its kind give the addresses and ports that nat left.
  */
-import { type Field, fieldNamed, findField } from "../fields.ts";
+import { type Field, fieldNamed, findField, wordsIn } from "../fields.ts";
 import { KEY, KEY_WORDS } from "../flow-key.ts";
 import { formatFlags, formatValue, ones, readValue } from "../values.ts";
 import { readSubfield, wordsOf, writeMasked, writeSubfield } from "./field-access.ts";
+import { valueIn } from "./state-text.ts";
 import { CT, type Tracker, type TrackerAnswer, type TrackerRequest } from "./tracker.ts";
 
 const FLAGS = Object.keys(CT) as (keyof typeof CT)[];
@@ -30,21 +31,13 @@ const FIELDS: readonly (readonly [name: string, field: Field])[] = [
 ].map(name => [name, fieldNamed(name)]);
 const STATE = fieldNamed("ct_state");
 
-const wordsIn = ({ place }: Field): number[] =>
-  Array.from({ length: Math.ceil((place!.shift + place!.bits) / 32) }, (_, index) => place!.word + index);
-
 /** Text for an answer: `new,trk,ct_mark=0x1`. The zone is that of ct, and zeros are left out. */
 export function formatTrackerAnswer(answer: TrackerAnswer): string {
   const key = new Uint32Array(KEY_WORDS);
   for (const [word, value] of answer) key[word] = value;
-  const numberIn = (field: Field): bigint =>
-    readSubfield(key, { field, start: 0, bits: field.bits }).reduceRight(
-      (sum, word) => (sum << 32n) | BigInt(word),
-      0n,
-    );
-  const state = { value: numberIn(STATE), mask: ones(STATE.bits) };
+  const state = { value: valueIn(key, STATE), mask: ones(STATE.bits) };
   const shown = FIELDS.filter(([, field]) => wordsIn(field).every(word => answer.has(word)))
-    .map(([name, field]) => ({ name, field, value: numberIn(field) }))
+    .map(([name, field]) => ({ name, field, value: valueIn(key, field) }))
     .filter(({ value }) => value !== 0n)
     .map(({ name, field, value }) => `${name}=${formatValue(field, { value, mask: ones(field.bits) })}`);
   return [formatFlags(STATE.format, state, STATE.bits).replaceAll("|", ","), ...shown].join();
@@ -112,7 +105,7 @@ function usualAnswer(request: TrackerRequest, given: TrackerAnswer): TrackerAnsw
       after[to + index] = key[from + index]!;
       words.add(to + index);
     }
-  for (const mark of step.isCommit ? step.marks : []) {
+  for (const mark of step.marks) {
     if (mark.do === "set") writeMasked(after, mark.field, mark.value, mark.mask);
     else if (mark.do === "move") writeSubfield(after, mark.to, readSubfield(after, mark.from));
   }

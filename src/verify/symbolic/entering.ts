@@ -4,7 +4,7 @@
  * flow names are input. Connection tracking state is not input: an incoming frame is untracked.
  */
 
-import { ACCOMPANYING_WORDS, type Field, KEY, type Step } from "../../openflow/index.ts";
+import { ACCOMPANYING_WORDS, type Field, KEY, type Step, wordsIn } from "../../openflow/index.ts";
 import { unreachable } from "../../wire/index.ts";
 import type { Program } from "./compiled-tables.ts";
 import type { PortKinds, Space } from "./input-space.ts";
@@ -20,11 +20,6 @@ export function isTunnel({ tunnels, others, isComplete }: PortKinds, port: numbe
 }
 
 const LOCAL = 0xfffe;
-
-const wordsOf = ({ place }: Field): number[] =>
-  place === null
-    ? []
-    : Array.from({ length: Math.ceil((place.shift + place.bits) / 32) }, (_, index) => place.word + index);
 
 function fieldsOf(step: Step): readonly Field[] {
   if (isSimple(step)) return [];
@@ -58,7 +53,7 @@ function fieldsOf(step: Step): readonly Field[] {
 /** Adds the words that steps read or write. */
 function addWords(steps: readonly Step[], into: Set<number>): void {
   for (const step of steps) {
-    for (const field of fieldsOf(step)) for (const word of wordsOf(field)) into.add(word);
+    for (const field of fieldsOf(step)) for (const word of wordsIn(field)) into.add(word);
     if ("steps" in step) addWords(step.steps, into);
     if (step.do === "set_queue" || step.do === "enqueue" || step.do === "pop_queue")
       into.add(KEY.skbPriority);

@@ -62,7 +62,7 @@ export class Tracker {
     flow[KEY.ctMark] = this.#atom(tracked, KEY.ctMark);
     for (let word: number = KEY.ctLabel; word < KEY.ctProto; word++) flow[word] = this.#atom(tracked, word);
     this.#tuple(tracked, raw, isNew, flow);
-    const marked = step.isCommit ? this.#marked({ ...state, flow }, step) : flow;
+    const marked = this.#marked({ ...state, flow }, step);
     const { translated, packet } = this.#translated(state, step, { raw, isNew }, marked);
     return { flow: translated, packet, answer: answerOf(step.line, before, translated) };
   }
