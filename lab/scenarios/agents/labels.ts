@@ -52,6 +52,9 @@ export const labels: Scenario = {
   async run(lab) {
     const control = controlOf(lab);
     const [border, other] = [new Gobgp3(control.border.api), new Gobgp3(control.router.api)];
+    const reflector = new Gobgp3(control.reflector.api);
+    const areBothKnown = async (): Promise<boolean> =>
+      (await reflector.list()).filter(({ route }) => route.prefix === PREFIX).length === 2;
     const route = (label: number, { options }: { options: { address: string } }) => ({
       prefix: PREFIX,
       labels: [label],
@@ -71,6 +74,7 @@ export const labels: Scenario = {
       );
       // Of two paths the one with the lower router id is best: that of the border.
       await other.announce([route(1001, control.router)]);
+      await until("the reflector has both paths", areBothKnown);
       await step("the best of two paths withdrawn", { kind: "changed", label: "1001" }, () =>
         border.withdraw([PREFIX]),
       );
@@ -85,6 +89,7 @@ export const labels: Scenario = {
       await Promise.allSettled([border.withdraw([PREFIX]), other.withdraw([PREFIX])]);
       border.close();
       other.close();
+      reflector.close();
     }
     return lines;
   },
